@@ -1,0 +1,31 @@
+"""Mistakes that a user can mend. The command prints them without a traceback."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class CutawayError(Exception):
+    """Something outside the program failed; `hint` says what the user can do about it."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class UsageError(CutawayError):
+    """What the user asked for cannot be meant: a wrong key, option or reference."""
+
+    exit_code = 2
+
+
+def did_you_mean(word: str, choices: Iterable[str]) -> str:
+    """A question that names the nearest valid choice, or all of them if none is near."""
+    valid = sorted(choices)
+    near = difflib.get_close_matches(word, valid, n=1, cutoff=0.5)
+    if near:
+        return f"Did you mean '{near[0]}'?"
+    return f"Valid are: {', '.join(valid)}." if valid else ""

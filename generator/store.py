@@ -1,0 +1,149 @@
+"""Content-addressed results on disk: atomic, resumable, safe to delete.
+
+A result is one frozen dataclass of arrays and plain values. Its key is a digest of everything the
+result depends on: the probe's name and version, the model's bytes, the input's bytes and the
+parameters. Presentation (titles, captions, page layout) never enters the key of a measurement.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import json
+import os
+import tempfile
+import typing
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+T = TypeVar("T")
+
+
+def digest_of(parts: Mapping[str, Any]) -> str:
+    """SHA-256 of the canonical JSON of `parts` (plain values, lists and mappings only)."""
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def digest_of_value(value: Any) -> str:
+    """SHA-256 of a dataclass of arrays and plain values, as the store would write it."""
+    arrays: list[np.ndarray] = []
+    found = hashlib.sha256(json.dumps(_pack(value, arrays)).encode())
+    for array in arrays:
+        found.update(f"{array.dtype.str}{array.shape}".encode())
+        found.update(np.ascontiguousarray(array).tobytes())
+    return found.hexdigest()
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Put `data` at `path` so that a reader sees the old file or the new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=".partial-")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+        Path(partial).chmod(0o644)
+        Path(partial).replace(path)
+    except BaseException:
+        Path(partial).unlink(missing_ok=True)
+        raise
+
+
+class Store:
+    """Results under one folder, one file each. Counts what it could reuse."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.reused = 0
+        self.made = 0
+
+    def result(
+        self,
+        probe: str,
+        version: int,
+        parts: Mapping[str, Any],
+        kind: type[T],
+        make: Callable[[], T],
+    ) -> T:
+        """The stored result for this key, or what `make` returns, which is then stored."""
+        key = digest_of({"probe": probe, "version": version, "parts": parts})
+        path = self.root / probe / f"{key}.npz"
+        try:
+            found: T = _decode(path.read_bytes(), kind)
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+            # Missing, cut short or from another schema: the measurement is made anew.
+            found = make()
+            write_atomically(path, _encode(found))
+            self.made += 1
+        else:
+            self.reused += 1
+        return found
+
+
+def _encode(result: Any) -> bytes:
+    arrays: list[np.ndarray] = []
+    meta = json.dumps(_pack(result, arrays), ensure_ascii=False)
+    buffer = io.BytesIO()
+    named = {f"a{index}": array for index, array in enumerate(arrays)}
+    np.savez(buffer, meta=np.frombuffer(meta.encode(), dtype=np.uint8), **named)  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
+def _decode(data: bytes, kind: type[T]) -> T:
+    with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+        meta = json.loads(archive["meta"].tobytes().decode())
+        found = _unpack(meta, archive, _classes_in(kind))
+    if not isinstance(found, kind):
+        raise ValueError(f"stored result is no {kind.__name__}")
+    return found
+
+
+def _pack(value: Any, arrays: list[np.ndarray]) -> Any:
+    if isinstance(value, np.ndarray):
+        arrays.append(value)
+        return {"$array": len(arrays) - 1}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {f.name: _pack(getattr(value, f.name), arrays) for f in dataclasses.fields(value)}
+        return {"$class": type(value).__name__, "fields": fields}
+    if isinstance(value, tuple | list):
+        return [_pack(item, arrays) for item in value]
+    if isinstance(value, Mapping):
+        return {"$map": [[key, _pack(item, arrays)] for key, item in value.items()]}
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    raise TypeError(f"a result holds arrays and plain values, not {type(value).__name__}")
+
+
+def _unpack(value: Any, archive: Any, classes: Mapping[str, type]) -> Any:
+    if isinstance(value, list):
+        return tuple(_unpack(item, archive, classes) for item in value)
+    if not isinstance(value, dict):
+        return value
+    if "$array" in value:
+        return archive[f"a{value['$array']}"]
+    if "$map" in value:
+        return {key: _unpack(item, archive, classes) for key, item in value["$map"]}
+    fields = {name: _unpack(item, archive, classes) for name, item in value["fields"].items()}
+    made = classes[value["$class"]]
+    if set(fields) != {field.name for field in dataclasses.fields(made)}:
+        raise ValueError(f"stored {made.__name__} has other fields")
+    return made(**fields)
+
+
+def _classes_in(kind: Any) -> dict[str, type]:
+    """The dataclasses that a type mentions, itself included, by name."""
+    found: dict[str, type] = {}
+    pending = [kind]
+    while pending:
+        current = pending.pop()
+        pending.extend(typing.get_args(current))
+        if dataclasses.is_dataclass(current) and isinstance(current, type):
+            if current.__name__ not in found:
+                found[current.__name__] = current
+                pending.extend(typing.get_type_hints(current).values())
+    return found
