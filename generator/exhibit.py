@@ -1,0 +1,215 @@
+"""The schema of `exhibit.yml`: what to show, and errors that name file, line and key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from generator.errors import UsageError, did_you_mean
+
+Slug = Annotated[str, Field(pattern=r"^[a-z0-9]+([-_.][a-z0-9]+)*$", max_length=80)]
+Line = Annotated[str, Field(min_length=1, max_length=400)]
+T = TypeVar("T")
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Preprocessing(_Strict):
+    """How a picture becomes the tensor that a network was trained on."""
+
+    size: int = Field(224, ge=8, le=2048, description="side of the square input, in pixels")
+    crop: float = Field(0.875, gt=0, le=1, description="share of the resized short side kept")
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    interpolation: Literal["bicubic", "bilinear", "nearest"] = "bicubic"
+
+
+class ModelSpec(_Strict):
+    """One model of an exhibit."""
+
+    id: Slug = Field(description="name of the model in addresses: /models/<id>/")
+    source: Line = Field(description="where the weights come from: hf:, torchvision:, timm:, ...")
+    title: Line = Field("", description="name shown to readers; the id if left out")
+    about: str = Field("", max_length=2000, description="a sentence or two on what the model is")
+    licence: str = Field("", max_length=80, description="SPDX identifier of the weights' licence")
+    architecture: str | None = Field(
+        None, description="timm:NAME or torchvision:NAME, where a source ships bare weights"
+    )
+    weights: str = Field(
+        "pretrained",
+        description="'pretrained', 'random', or a weights file, for timm: and torchvision:",
+    )
+    preprocessing: Preprocessing | None = None
+    layers: tuple[str, ...] = Field(
+        ("*",), description="patterns of the layers of a vision model that get a page"
+    )
+
+    @property
+    def name(self) -> str:
+        """What readers see."""
+        return self.title or self.id
+
+
+class ImageSpec(_Strict):
+    """One curated picture."""
+
+    file: Line
+    label: Line
+    alt: str = Field("", max_length=600)
+    licence: Line = "not stated"
+    origin: Line = "not stated"
+    id: Slug | None = None
+
+
+class TextSpec(_Strict):
+    """One curated text."""
+
+    id: Slug
+    text: Annotated[str, Field(min_length=1, max_length=20_000)]
+    phenomenon: str = Field("", max_length=120)
+    look_for: str = Field("", max_length=600)
+
+
+class Exhibit(_Strict):
+    """Everything that decides what a site shows. `base` is the folder that paths start from."""
+
+    title: Line = "What is inside"
+    description: Line = "The layers, units and attention heads of trained networks, measured."
+    seed: int = Field(0, ge=0, lt=2**31)
+    site_url: str = ""
+    models: tuple[ModelSpec, ...] = Field(min_length=1)
+    images: str | tuple[ImageSpec, ...] = ()
+    texts: str | tuple[TextSpec, ...] = ()
+    base: Path = Field(default=Path(), exclude=True)
+
+    @model_validator(mode="after")
+    def _unique(self) -> Exhibit:
+        _refuse_repeats("models", [model.id for model in self.models])
+        return self
+
+
+def _refuse_repeats(what: str, ids: Sequence[str]) -> None:
+    repeated = sorted({name for name in ids if ids.count(name) > 1})
+    if repeated:
+        raise ValueError(f"{what}: the id '{repeated[0]}' is used more than once")
+
+
+def load_exhibit(path: Path) -> Exhibit:
+    """Read an exhibit. Raises UsageError for anything that the schema does not allow."""
+    if path.is_dir():
+        path = path / "exhibit.yml"
+    data = read_yaml(path, "exhibit")
+    if not isinstance(data, dict):
+        raise UsageError(f"{path}: an exhibit is a mapping of keys such as 'title' and 'models'.")
+    if "base" in data:
+        raise UsageError(f"{path}: unknown key 'base'.")
+    exhibit = check(TypeAdapter(Exhibit), data, path)
+    return exhibit.model_copy(update={"base": path.resolve().parent})
+
+
+def load_texts(path: Path) -> tuple[TextSpec, ...]:
+    """Texts from a YAML list, or from a plain file with one text a line."""
+    if path.suffix.lower() in {".yml", ".yaml"}:
+        return check(TypeAdapter(tuple[TextSpec, ...]), read_yaml(path, "list of texts"), path)
+    lines = [line.strip() for line in _read(path, "texts").splitlines()]
+    texts = [line for line in lines if line]
+    return tuple(
+        TextSpec(id=f"text-{number}", text=text, phenomenon=f"Text {number}")
+        for number, text in enumerate(texts, start=1)
+    )
+
+
+def load_image_table(path: Path) -> tuple[ImageSpec, ...]:
+    """The table of pictures that stands beside them."""
+    return check(TypeAdapter(tuple[ImageSpec, ...]), read_yaml(path, "list of pictures"), path)
+
+
+def read_yaml(path: Path, what: str) -> Any:
+    """The plain values of a YAML file. Raises UsageError if it is missing or not YAML."""
+    try:
+        return yaml.safe_load(_read(path, what))
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        reason = getattr(error, "problem", None) or "cannot be read"
+        raise UsageError(f"{path}{line}: not YAML: {reason}.") from error
+
+
+def _read(path: Path, what: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise UsageError(
+            f"{path}: there is no such {what}.", hint="'cutaway new DIR' makes a folder that builds."
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read as UTF-8 text: {error}.") from error
+
+
+def check(adapter: TypeAdapter[T], data: Any, path: Path) -> T:
+    """Validate `data` from `path`; an error names file, line, key and the nearest valid name."""
+    try:
+        return adapter.validate_python(data)
+    except ValidationError as error:
+        lines = _lines(path)
+        messages = [_explain(path, detail, lines) for detail in error.errors()[:5]]
+        raise UsageError("\n".join(messages)) from error
+
+
+def _explain(path: Path, detail: ErrorDetails, lines: Mapping[tuple[int | str, ...], int]) -> str:
+    # A union puts the name of its branch into the location: only real keys are kept.
+    place: tuple[int | str, ...] = ()
+    for part in detail["loc"]:
+        if (*place, part) in lines or part == detail["loc"][-1]:
+            place = (*place, part)
+    known = next((place[:end] for end in range(len(place), 0, -1) if place[:end] in lines), ())
+    where = f"{path}, line {lines[known]}" if known else str(path)
+    key = ".".join(str(part) for part in place) or "file"
+    if detail["type"] == "extra_forbidden":
+        return f"{where}: unknown key '{key}'. {did_you_mean(str(place[-1]), _siblings(place))}"
+    if detail["type"] == "missing":
+        return f"{where}: the key '{key}' is missing."
+    return f"{where}: {key}: {detail['msg']}."
+
+
+def _siblings(place: Sequence[int | str]) -> list[str]:
+    owners: dict[str, type[BaseModel]] = {
+        "models": ModelSpec,
+        "images": ImageSpec,
+        "texts": TextSpec,
+        "preprocessing": Preprocessing,
+    }
+    named = [part for part in place[:-1] if isinstance(part, str)]
+    schema = owners.get(named[-1], Exhibit) if named else Exhibit
+    if not named and place and isinstance(place[0], int):
+        # A list at the top of its file: texts have a text, pictures a file.
+        fields = set(TextSpec.model_fields) | set(ImageSpec.model_fields)
+        return sorted(fields)
+    return [name for name in schema.model_fields if name != "base"]
+
+
+def _lines(path: Path) -> dict[tuple[int | str, ...], int]:
+    """The line of each key and list item of a YAML file."""
+    found: dict[tuple[int | str, ...], int] = {}
+
+    def walk(node: yaml.Node, place: tuple[int | str, ...]) -> None:
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                found[(*place, key.value)] = key.start_mark.line + 1
+                walk(value, (*place, key.value))
+        elif isinstance(node, yaml.SequenceNode):
+            for index, item in enumerate(node.value):
+                found[(*place, index)] = item.start_mark.line + 1
+                walk(item, (*place, index))
+
+    root = yaml.compose(path.read_text(encoding="utf-8"))
+    if root is not None:
+        walk(root, ())
+    return found

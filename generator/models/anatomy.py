@@ -1,0 +1,201 @@
+"""The layers of a vision network, read off a trace of one forward pass."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from torch import Tensor, nn
+
+from generator.models.layer import Layer
+from generator.models.receptive_field import receptive_fields
+from generator.models.trace import Operation, Trace
+
+_NORMS = {
+    "native_batch_norm",
+    "_native_batch_norm_legit_no_training",
+    "_native_batch_norm_legit",
+    "cudnn_batch_norm",
+    "batch_norm",
+    "native_group_norm",
+}
+_ACTIVATIONS = {
+    "relu": "relu",
+    "hardtanh": "relu6",
+    "clamp_min": "relu",
+    "silu": "silu",
+    "gelu": "gelu",
+    "hardswish": "hardswish",
+    "hardsigmoid": "hardsigmoid",
+    "leaky_relu": "leaky_relu",
+    "elu": "elu",
+    "mish": "mish",
+    "sigmoid": "sigmoid",
+    "tanh": "tanh",
+}
+_MATRIX = {"addmm", "mm", "linear"}
+_JOINS = {"add", "add_", "cat"}
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """Layers in the order they are computed; `filters` holds each layer's weight tensor."""
+
+    layers: tuple[Layer, ...]
+    filters: Mapping[str, Tensor]
+
+
+def read_anatomy(module: nn.Module, trace: Trace) -> Anatomy:
+    """List every convolution, linear map and block of `module` with its response.
+
+    A layer's response is what leaves the normalisation and activation that follow it directly.
+    """
+    consumers = trace.consumers()
+    fields = receptive_fields(trace)
+    found: list[tuple[float, Layer]] = []
+    filters: dict[str, Tensor] = {}
+    names: dict[str, int] = {}
+    for operation in trace.operations:
+        if not _has_weights(operation):
+            continue
+        times = names[operation.module] = names.get(operation.module, 0) + 1
+        name = operation.module if times == 1 else f"{operation.module}@{times}"
+        response, activation, modules = _follow(operation, consumers)
+        layer = replace(
+            _describe(operation),
+            name=name or f"operation-{operation.index}",
+            activation=activation,
+            parameters=_parameters(module, modules),
+            shape=tuple(response.shape[1:]),
+            operation=response.index,
+            receptive_field=fields.get(response.output) if len(response.shape) == 4 else None,
+        )
+        filters[layer.name] = _weight(operation)
+        found.append((response.index, layer))
+    found += [
+        (place + 0.5, replace(block, receptive_field=fields.get(value)))
+        for place, block, value in _blocks(module, trace)
+    ]
+    ordered = [layer for _, layer in sorted(found, key=lambda item: item[0])]
+    layers = tuple(replace(layer, index=index) for index, layer in enumerate(ordered))
+    return Anatomy(layers=layers, filters=filters)
+
+
+def _has_weights(operation: Operation) -> bool:
+    if operation.name == "convolution":
+        return operation.arguments[1].dim() == 4
+    return operation.name in _MATRIX and len(operation.shape) == 2
+
+
+def _weight(operation: Operation) -> Tensor:
+    if operation.name == "convolution" or operation.name == "linear":
+        weight: Tensor = operation.arguments[1]
+        return weight.detach()
+    matrix: Tensor = operation.arguments[-1]
+    return matrix.detach().t()
+
+
+def _describe(operation: Operation) -> Layer:
+    weight = _weight(operation)
+    if operation.name != "convolution":
+        return Layer(0, "", "linear", (), 0, in_channels=weight.shape[1])
+    groups = int(operation.arguments[8])
+    height, width = int(weight.shape[2]), int(weight.shape[3])
+    in_channels = int(weight.shape[1]) * groups
+    if groups > 1 and weight.shape[1] == 1:
+        kind = "depthwise convolution"
+    elif (height, width) == (1, 1):
+        kind = "pointwise convolution"
+    else:
+        kind = "grouped convolution" if groups > 1 else "convolution"
+    strides = [int(step) for step in operation.arguments[3]]
+    return Layer(
+        index=0,
+        name="",
+        kind=kind,
+        shape=(),
+        parameters=0,
+        kernel=(height, width),
+        stride=(strides[0], strides[-1]),
+        groups=groups,
+        in_channels=in_channels,
+    )
+
+
+def _follow(
+    start: Operation, consumers: Mapping[int, list[Operation]]
+) -> tuple[Operation, str | None, list[str]]:
+    """Walk from a weighted operation over the one norm and one activation that it feeds alone."""
+    current, modules, normed = start, [start.module], False
+    while True:
+        readers = consumers.get(current.output, [])
+        if len(readers) != 1 or readers[0].inputs[0] != current.output:
+            return current, None, modules
+        reader = readers[0]
+        plain = reader.name.rstrip("_")
+        if plain in _ACTIVATIONS:
+            return reader, _activation(reader, plain), modules
+        if reader.name not in _NORMS or normed:
+            return current, None, modules
+        current, normed = reader, True
+        modules.append(reader.module)
+
+
+def _activation(operation: Operation, name: str) -> str:
+    if name != "hardtanh":
+        return _ACTIVATIONS[name]
+    bounds = operation.arguments[1:3]
+    return "relu6" if tuple(float(bound) for bound in bounds) == (0.0, 6.0) else "hardtanh"
+
+
+def _parameters(module: nn.Module, names: list[str]) -> int:
+    unique = dict.fromkeys(names)
+    parts = [module.get_submodule(name) for name in unique]
+    return sum(p.numel() for part in parts for p in part.parameters(recurse=False))
+
+
+def _blocks(module: nn.Module, trace: Trace) -> list[tuple[int, Layer, int]]:
+    """Blocks: modules that join branches, and their siblings of the same place in the tree.
+
+    A block of EfficientNet without a shortcut joins nothing, yet stands beside ones that do.
+    """
+    joining = {
+        operation.module
+        for operation in trace.operations
+        if operation.name in _JOINS
+        and operation.module
+        and len(operation.shape) == 4
+        and len(operation.inputs) > 1
+    }
+    patterns = {_pattern(name) for name in joining if not isinstance(_part(module, name), _PLAIN)}
+    producers = trace.producers()
+    found = []
+    for name, part in module.named_modules():
+        values = trace.module_values.get(name, ())
+        if not name or _pattern(name) not in patterns or len(values) != 1:
+            continue
+        weighted = sum(
+            _has_weights(operation) and operation.module.startswith(f"{name}.")
+            for operation in trace.operations
+        )
+        made = producers.get(values[0])
+        if weighted < 2 or made is None or len(made.shape) != 4:
+            continue
+        size = sum(p.numel() for p in part.parameters())
+        block = Layer(0, name, "block", tuple(made.shape[1:]), size, operation=made.index)
+        if made.name.rstrip("_") in _ACTIVATIONS:
+            block = replace(block, activation=_activation(made, made.name.rstrip("_")))
+        found.append((made.index, block, made.output))
+    return found
+
+
+_PLAIN = (nn.Sequential, nn.ModuleList)
+
+
+def _part(module: nn.Module, name: str) -> nn.Module:
+    return module.get_submodule(name)
+
+
+def _pattern(name: str) -> str:
+    return re.sub(r"\d+[a-z]?", "#", name)

@@ -1,0 +1,222 @@
+"""Turns the formats that weights come in into safetensors, once, and reads them.
+
+Safetensors hold numbers only and load in a tenth of a second. Pickles are read only as far as
+torch's restricted reader goes, so no code from a checkpoint ever runs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import pickle
+import pickletools
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from generator.errors import CutawayError
+from generator.models.compat import repair_torchvision
+from generator.models.digest import file_sha256
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PreTrainedModel
+
+_WRAPPERS = ("state_dict", "model")
+_FORBIDDEN = re.compile(r"(?:GLOBAL|[Uu]nsupported class) (\S+)")
+
+
+def read_state_dict(path: Path, cache: Path) -> dict[str, Tensor]:
+    """The tensors of a weights file by name; other formats than safetensors are converted first.
+
+    A conversion lies in `cache` under the digest of the file it was made from, and keeps the order
+    of the tensors in the checkpoint.
+    """
+    from safetensors import SafetensorError, safe_open
+    from safetensors.torch import load_file
+
+    if path.suffix != ".safetensors":
+        path = to_safetensors(path, cache / "converted" / f"{file_sha256(path)}.safetensors")
+    try:
+        state: dict[str, Tensor] = load_file(path)
+        with safe_open(path, framework="pt") as opened:
+            order = _order(opened.metadata() or {})
+    except (SafetensorError, OSError) as error:
+        message = f"{path} cannot be read as safetensors: {error}."
+        raise CutawayError(message, "Fetch or make the file anew; it may be cut short.") from error
+    return {name: state[name] for name in order} if set(order) == set(state) else state
+
+
+def _order(metadata: Mapping[str, str]) -> list[str]:
+    try:
+        order = json.loads(metadata["order"])
+    except (KeyError, ValueError):
+        return []
+    # Files from elsewhere may use the word for something else.
+    return [str(name) for name in order] if isinstance(order, list) else []
+
+
+def to_safetensors(checkpoint: Path, target: Path) -> Path:
+    """A safetensors file with the state dict of a PyTorch checkpoint (.pth, .pt, .bin, .ckpt)."""
+    if checkpoint.suffix == ".safetensors":
+        return checkpoint
+    if target.exists():
+        return target
+    from safetensors.torch import save_file
+
+    state = _apart(_state_dict(_load(checkpoint), checkpoint))
+    # The format sorts tensors by name; weights under other names are fitted by their order.
+    order = json.dumps(list(state))
+    with _atomic_writing(target) as partial:
+        save_file(state, partial, metadata={"format": "pt", "order": order})
+    return target
+
+
+def gguf_to_folder(gguf: Path, target: Path) -> Path:
+    """A folder with safetensors, configuration and tokenizer of a language model in a GGUF file."""
+    if target.is_dir():
+        return target
+    repair_torchvision()
+    from transformers import AutoTokenizer
+
+    with _quiet_transformers():
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+            model = _dequantized(gguf)
+        except (OSError, ValueError, KeyError, IndexError, RuntimeError, ImportError) as error:
+            message = f"{gguf} cannot be read as a GGUF language model: {error}"
+            hint = "transformers reads the common architectures only; safetensors always work."
+            raise CutawayError(message, hint) from error
+        with _atomic_writing(target) as partial:
+            model.save_pretrained(partial)
+            tokenizer.save_pretrained(partial)
+    return target
+
+
+def _dequantized(gguf: Path) -> PreTrainedModel:
+    """The model as if it had never been quantised: a GGUF-loaded one refuses to be saved."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    loaded = AutoModelForCausalLM.from_pretrained(
+        gguf.parent, gguf_file=gguf.name, dtype=torch.float32
+    )
+    config = loaded.config
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config
+    fresh = type(loaded)(config)
+    fresh.load_state_dict(loaded.state_dict())
+    fresh.generation_config = loaded.generation_config
+    return fresh
+
+
+def _load(checkpoint: Path) -> object:
+    import torch
+
+    try:
+        return torch.load(checkpoint, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise CutawayError(f"There is no checkpoint {checkpoint}.") from error
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        found = _FORBIDDEN.search(str(error))
+        if found or _is_plain_pickle(checkpoint):
+            raise _holds_code(checkpoint, f" It calls for {found[1]}." if found else "") from error
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        message = f"{checkpoint} cannot be read as a PyTorch checkpoint: {reason}"
+        raise CutawayError(message, "It may be damaged, or of another format.") from error
+
+
+def _is_plain_pickle(path: Path) -> bool:
+    """Whether the file is one whole pickle, as torch never writes it. This runs nothing of it."""
+    try:
+        with path.open("rb") as stream:
+            for _ in pickletools.genops(stream):
+                pass
+            return not stream.read(1)
+    except (ValueError, OSError, UnicodeError):
+        return False
+
+
+def _state_dict(loaded: object, checkpoint: Path) -> dict[str, Tensor]:
+    import torch
+
+    for wrapper in _WRAPPERS:
+        if isinstance(loaded, Mapping) and isinstance(loaded.get(wrapper), Mapping):
+            loaded = loaded[wrapper]
+    if not isinstance(loaded, Mapping) or not loaded:
+        raise _no_state_dict(checkpoint, f"it is a {type(loaded).__name__}.")
+    for name, value in loaded.items():
+        plain = isinstance(value, torch.Tensor) and value.layout is torch.strided
+        if not isinstance(name, str) or not plain or value.is_quantized:
+            raise _no_state_dict(checkpoint, f"its entry {name!r} is no plain tensor.")
+    return dict(loaded)
+
+
+_MEND = (
+    "Ask its authors for safetensors. If you trust the file, load the model with its own code, "
+    "write safetensors.torch.save_model(model, 'model.safetensors'), and name that file."
+)
+
+
+def _holds_code(checkpoint: Path, detail: str) -> CutawayError:
+    message = (
+        f"{checkpoint} is refused: it is a pickle that holds code, not only tensors, and reading "
+        f"it could run anything.{detail}"
+    )
+    return CutawayError(message, _MEND)
+
+
+def _no_state_dict(checkpoint: Path, detail: str) -> CutawayError:
+    return CutawayError(f"{checkpoint} holds no plain state dict: {detail}", _MEND)
+
+
+def _apart(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Contiguous tensors of which no two share memory, as the format demands (tied weights do)."""
+    apart: dict[str, Tensor] = {}
+    seen: set[int] = set()
+    for name, value in state.items():
+        tensor = value.detach().resolve_conj().resolve_neg().contiguous()
+        storage = tensor.untyped_storage().data_ptr()
+        apart[name] = tensor.clone() if storage in seen else tensor
+        seen.add(storage)
+    return apart
+
+
+@contextlib.contextmanager
+def _atomic_writing(target: Path) -> Iterator[Path]:
+    """A path to write a file or a folder to, renamed to `target` when the block ends well."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(dir=target.parent, prefix=".partial-"))
+    try:
+        yield work / target.name
+        try:
+            (work / target.name).replace(target)
+        except OSError:
+            # A folder cannot replace one that is not empty: another process was first, and its
+            # result is as good.
+            if not target.exists():
+                raise
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _quiet_transformers() -> Iterator[None]:
+    """No progress bars: the GGUF reader has one of its own that no setting turns off."""
+    from functools import partial
+
+    from transformers import modeling_gguf_pytorch_utils as reader
+    from transformers.utils import logging
+
+    shown, bar = logging.is_progress_bar_enabled(), reader.tqdm
+    logging.disable_progress_bar()
+    reader.tqdm = partial(bar, disable=True)
+    try:
+        yield
+    finally:
+        reader.tqdm = bar
+        if shown:
+            logging.enable_progress_bar()

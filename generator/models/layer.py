@@ -1,0 +1,54 @@
+"""One layer of a model, listed the same way for every architecture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ReceptiveField:
+    """The pixels that position p of a layer can see, on one axis: p * stride + start, `size` long.
+
+    `whole` says that every position sees the whole picture, as behind a global average.
+    """
+
+    size: int
+    stride: int
+    start: int
+    whole: bool = False
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer: a convolution or linear map with the normalisation and activation that follow it,
+    the output of a block, or a transformer block.
+
+    `shape` is that of the output for one input, without the batch: (channels, height, width),
+    (features,) or (tokens, width). `operation` is the place of its response in the trace.
+    """
+
+    index: int
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    parameters: int
+    activation: str | None = None
+    kernel: tuple[int, int] | None = None
+    stride: tuple[int, int] | None = None
+    groups: int = 1
+    in_channels: int = 0
+    receptive_field: tuple[ReceptiveField, ReceptiveField] | None = None
+    heads: int = 0
+    kv_groups: int = 0
+    operation: int = -1
+    weight_operation: int = -1
+
+    @property
+    def units(self) -> int:
+        """The number of channels, features or hidden dimensions."""
+        return self.shape[-1] if self.heads else self.shape[0]
+
+    @property
+    def rectified(self) -> bool:
+        """Whether the response ends in an activation that can be exactly zero."""
+        return self.activation in {"relu", "relu6", "hardswish", "hardsigmoid"}

@@ -1,0 +1,137 @@
+"""Loaded models: what every probe is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from generator.errors import UsageError
+from generator.exhibit import Preprocessing
+from generator.inputs.texts import CuratedText
+from generator.models.layer import Layer
+from generator.models.tokens import token_text
+from generator.models.trace import listen
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a model's weights come from. `files` maps each downloaded file to its SHA-256."""
+
+    source: str
+    origin: str
+    revision: str | None
+    files: Mapping[str, str]
+    weights_sha256: str
+    architecture: str
+    licence: str
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A loaded network in evaluation mode, its layers in the order they are computed."""
+
+    id: str
+    title: str
+    about: str
+    kind: str
+    module: nn.Module = field(repr=False)
+    provenance: Provenance
+    layers: tuple[Layer, ...]
+    parameters: int
+    device: torch.device
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """What a measurement of this model depends on, for the store."""
+        return {
+            "weights": self.provenance.weights_sha256,
+            "architecture": self.provenance.architecture,
+            "device": self.device.type,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class VisionModel(Model):
+    """A network that takes a picture. `filters` holds each weighted layer's weight tensor."""
+
+    preprocessing: Preprocessing
+    labels: tuple[str, ...]
+    filters: Mapping[str, Tensor] = field(repr=False)
+    paged: frozenset[str]
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """Adds the preprocessing, which shapes every activation."""
+        return {**super().key, "preprocessing": self.preprocessing.model_dump(mode="json")}
+
+    def run(self, pixels: np.ndarray, take: Callable[[Layer, Tensor], None]) -> Tensor:
+        """Run one picture (3, H, W); hand `take` each layer's response, channels first.
+
+        A response is (C, H, W), or (C, positions) for a layer that keeps positions as rows. It is
+        live: reduce or copy it at once. Returns the logits, shape (classes,).
+        """
+        by_name = {layer.name: layer for layer in self.layers}
+
+        def hand(name: str, response: Tensor) -> None:
+            layer = by_name[name]
+            take(layer, response[0] if response.shape[0] == 1 else response.flatten(0, -2).t())
+
+        points = {layer.name: layer.operation for layer in self.layers}
+        batch = torch.from_numpy(pixels).unsqueeze(0).to(self.device)
+        with listen(points, hand):
+            output = self.module(batch)
+        logits: Tensor = output if isinstance(output, Tensor) else output.logits
+        return logits[0].float().cpu()
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """A text as the model reads it: ids and readable tokens, special tokens included."""
+
+    ids: tuple[int, ...]
+    tokens: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class LanguageModel(Model):
+    """A transformer that takes text, with `layers` counting its blocks from 0."""
+
+    tokenizer: Any = field(repr=False)
+    causal: bool
+    heads: int
+    kv_groups: int
+    head_width: int
+    max_tokens: int
+    blocks: tuple[nn.Module, ...] = field(repr=False)
+    head_kind: str
+    mlp_outputs: tuple[nn.Module, ...] = field(repr=False)
+
+    def encode(self, text: CuratedText) -> Encoding:
+        """Tokenise as the model's tokenizer does by default. Raises UsageError if too long."""
+        ids = tuple(int(i) for i in self.tokenizer(text.text)["input_ids"])
+        if not ids:
+            raise UsageError(f"texts: '{text.id}' has no tokens for {self.title}.")
+        if len(ids) > self.max_tokens:
+            raise UsageError(
+                f"texts: '{text.id}' has {len(ids)} tokens; {self.title} takes at most "
+                f"{self.max_tokens}.",
+                hint="Shorten the text, or leave it out of this exhibit.",
+            )
+        return Encoding(ids, tuple(token_text(self.tokenizer, i) for i in ids))
+
+    def run(self, ids: tuple[int, ...], *, attentions: bool = False) -> Any:
+        """One unpadded sequence through the model; transformers' own output object."""
+        batch = torch.tensor([ids], device=self.device)
+        with torch.no_grad():
+            return self.module(
+                input_ids=batch,
+                attention_mask=torch.ones_like(batch),
+                output_attentions=attentions,
+                output_hidden_states=True,
+                return_dict=True,
+            )

@@ -1,0 +1,37 @@
+"""Tokens as text that people can read, whatever the tokenizer's own spelling."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+
+def token_text(tokenizer: Any, token_id: int) -> str:
+    """The text of one token: its leading space kept, pieces of a character shown as their bytes."""
+    raw = tokenizer.convert_ids_to_tokens(token_id)
+    if not isinstance(raw, str):
+        return f"⟨{token_id}⟩"
+    if token_id in tokenizer.all_special_ids or raw.startswith("##"):
+        return raw
+    if "▁" in raw:  # SentencePiece writes a space so
+        return raw.replace("▁", " ")
+    text = str(tokenizer.decode([token_id], clean_up_tokenization_spaces=False))
+    if text and "�" not in text:
+        return text
+    return _bytes(raw)
+
+
+def _bytes(raw: str) -> str:
+    known = _byte_alphabet()
+    if all(character in known for character in raw):
+        return "⟨" + " ".join(f"{known[character]:02X}" for character in raw) + "⟩"
+    return raw
+
+
+@cache
+def _byte_alphabet() -> dict[str, int]:
+    """The letters by which byte-level BPE (GPT-2, Radford et al. 2019) stands for each byte."""
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    letters = {chr(byte): byte for byte in printable}
+    others = [byte for byte in range(256) if byte not in set(printable)]
+    return letters | {chr(256 + place): byte for place, byte in enumerate(others)}

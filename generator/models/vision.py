@@ -1,0 +1,208 @@
+"""Loading networks that take pictures: timm, torchvision and transformers architectures."""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from generator.errors import CutawayError, UsageError, did_you_mean
+from generator.exhibit import ModelSpec, Preprocessing
+from generator.models.anatomy import read_anatomy
+from generator.models.compat import repair_torchvision
+from generator.models.digest import state_digest
+from generator.models.model import Provenance, VisionModel
+from generator.models.trace import trace
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A built network, before its layers are read."""
+
+    module: nn.Module
+    architecture: str
+    preprocessing: Preprocessing
+    labels: tuple[str, ...]
+    licence: str = ""
+
+
+def build_timm(name: str, *, pretrained: bool, seed: int) -> Network:
+    """A timm architecture, with the weights of its default tag or with random ones."""
+    repair_torchvision()
+    import timm
+    from timm.data import ImageNetInfo, infer_imagenet_subset, resolve_data_config
+
+    bare = name.split(".")[0]
+    if not timm.is_model(bare):
+        raise UsageError(f"timm has no model '{name}'. {did_you_mean(bare, timm.list_models())}")
+    torch.manual_seed(seed)
+    module = timm.create_model(name, pretrained=pretrained)
+    config = resolve_data_config({}, model=module)
+    subset = infer_imagenet_subset(module)
+    count = int(getattr(module, "num_classes", 0))
+    labels = _numbered(count)
+    if subset:
+        info = ImageNetInfo(subset)
+        labels = tuple(info.index_to_description(index).split(",")[0] for index in range(count))
+    how = Preprocessing(
+        size=config["input_size"][-1],
+        crop=config["crop_pct"],
+        mean=config["mean"],
+        std=config["std"],
+        interpolation=config["interpolation"] if config["interpolation"] != "random" else "bicubic",
+    )
+    licence = str((module.pretrained_cfg or {}).get("license") or "") if pretrained else ""
+    return Network(module, f"timm:{name}", how, labels, licence)
+
+
+def build_torchvision(name: str, weights: str | None, *, pretrained: bool, seed: int) -> Network:
+    """A torchvision classifier. `weights` names a member of its weights enum."""
+    torchvision = repair_torchvision()
+    known = torchvision.models.list_models(module=torchvision.models)
+    if name not in known:
+        raise UsageError(f"torchvision has no classifier '{name}'. {did_you_mean(name, known)}")
+    enum = torchvision.models.get_model_weights(name)
+    if weights is not None and weights not in enum.__members__:
+        raise UsageError(
+            f"'{name}' has no weights '{weights}'. {did_you_mean(weights, enum.__members__)}"
+        )
+    member = enum[weights] if weights else enum.DEFAULT
+    torch.manual_seed(seed)
+    module = torchvision.models.get_model(name, weights=member if pretrained else None)
+    recipe = member.transforms()
+    size = recipe.crop_size[0]
+    how = Preprocessing(
+        size=size,
+        crop=min(1.0, size / recipe.resize_size[0]),
+        mean=tuple(recipe.mean),
+        std=tuple(recipe.std),
+        interpolation=recipe.interpolation.value,
+    )
+    tag = f"@{member.name}" if pretrained else ""
+    return Network(module, f"torchvision:{name}{tag}", how, tuple(member.meta["categories"]))
+
+
+def build_transformers(folder: Path) -> Network:
+    """A transformers image classifier saved in `folder`."""
+    repair_torchvision()
+    from transformers import AutoModelForImageClassification
+
+    module = AutoModelForImageClassification.from_pretrained(folder, local_files_only=True)
+    names: Mapping[int, str] = module.config.id2label
+    labels = tuple(names[index] for index in sorted(names))
+    how = _processor(folder / "preprocessor_config.json")
+    return Network(module, f"transformers:{type(module).__name__}", how, labels)
+
+
+def _processor(path: Path) -> Preprocessing:
+    if not path.is_file():
+        return Preprocessing()
+    stated: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    size = stated.get("size", 224)
+    side = size if isinstance(size, int) else next(iter(size.values()))
+    crop = stated.get("crop_size", side)
+    target = crop if isinstance(crop, int) else next(iter(crop.values()))
+    share = float(stated.get("crop_pct") or target / side)
+    return Preprocessing(
+        size=int(target),
+        crop=min(1.0, share),
+        mean=tuple(stated.get("image_mean", (0.485, 0.456, 0.406))),
+        std=tuple(stated.get("image_std", (0.229, 0.224, 0.225))),
+    )
+
+
+def _numbered(count: int) -> tuple[str, ...]:
+    return tuple(f"class {index}" for index in range(count))
+
+
+def fit_weights(module: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Load weights by name, or in order where names differ and every shape agrees.
+
+    Raises CutawayError if neither fits.
+    """
+    own = module.state_dict()
+    if set(own) == set(state):
+        pairs = dict(state)
+    else:
+        mismatch = _first_mismatch(own, state)
+        if mismatch:
+            raise CutawayError(f"The weights do not fit the architecture: {mismatch}.")
+        pairs = dict(zip(own, state.values(), strict=True))
+    try:
+        module.load_state_dict(pairs)
+    except RuntimeError as error:
+        raise CutawayError(f"The weights do not fit the architecture: {error}.") from error
+
+
+def _first_mismatch(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> str:
+    if len(own) != len(state):
+        return f"it has {len(own)} tensors, the file {len(state)}"
+    for (name, mine), (other, theirs) in zip(own.items(), state.items(), strict=True):
+        if mine.shape != theirs.shape:
+            return f"{name} is {tuple(mine.shape)}, the file's {other} {tuple(theirs.shape)}"
+    return ""
+
+
+def finish(
+    network: Network, spec: ModelSpec, place: Mapping[str, Any], device: torch.device
+) -> VisionModel:
+    """Read the layers of a built network and bring it to the device.
+
+    `place` holds the fields of the provenance that the source knows: source, origin, revision,
+    files. Raises CutawayError if the network takes no picture of the stated size.
+    """
+    module = network.module.float().eval().requires_grad_(False)
+    how = spec.preprocessing or network.preprocessing
+    random = spec.weights == "random"
+    try:
+        anatomy = read_anatomy(module, trace(module, torch.zeros(1, 3, how.size, how.size)))
+    except (RuntimeError, ValueError, TypeError) as error:
+        raise CutawayError(
+            f"{spec.id}: the network does not run on a {how.size} px picture: {error}"
+        ) from error
+    provenance = Provenance(
+        weights_sha256=state_digest(module.state_dict()),
+        architecture=network.architecture,
+        licence=spec.licence or network.licence or "not stated",
+        **place,
+    )
+    module.to(device)
+    filters = {name: weight.to(device) for name, weight in anatomy.filters.items()}
+    return VisionModel(
+        id=spec.id,
+        title=spec.name,
+        about=spec.about,
+        kind="convolutional network" if _convolutional(anatomy.layers) else "vision network",
+        module=module,
+        provenance=provenance,
+        layers=anatomy.layers,
+        parameters=sum(parameter.numel() for parameter in module.parameters()),
+        device=device,
+        preprocessing=how,
+        labels=_numbered(len(network.labels)) if random else network.labels,
+        filters=filters,
+        paged=_chosen(spec, [layer.name for layer in anatomy.layers]),
+    )
+
+
+def _convolutional(layers: tuple[Any, ...]) -> bool:
+    return sum("convolution" in layer.kind for layer in layers) > 1
+
+
+def _chosen(spec: ModelSpec, names: list[str]) -> frozenset[str]:
+    chosen: set[str] = set()
+    for pattern in spec.layers:
+        matched = fnmatch.filter(names, pattern)
+        if not matched:
+            raise UsageError(
+                f"{spec.id}: no layer matches '{pattern}'. {did_you_mean(pattern, names)}",
+                hint=f"'cutaway inspect {spec.source}' lists the layers.",
+            )
+        chosen.update(matched)
+    return frozenset(chosen)

