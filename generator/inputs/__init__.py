@@ -1,0 +1,1 @@
+"""Curated pictures and texts, with label, alt text, licence and origin."""

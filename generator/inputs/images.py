@@ -1,0 +1,142 @@
+"""Curated pictures: found, opened as upright RGB, and turned into what a network was trained on."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from generator.errors import CutawayError, UsageError
+from generator.exhibit import Exhibit, ImageSpec, Preprocessing, load_image_table
+
+_PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
+_GROUND = (128, 128, 128)
+
+
+@dataclass(frozen=True)
+class CuratedImage:
+    """One picture with what must be said of it. `sha256` is the digest of the file's bytes."""
+
+    id: str
+    path: Path
+    label: str
+    alt: str
+    licence: str
+    origin: str
+    sha256: str
+
+
+def curated_images(exhibit: Exhibit) -> tuple[CuratedImage, ...]:
+    """The exhibit's pictures: inline, from a table, or a folder of files.
+
+    Raises UsageError for a missing file, CutawayError for one that cannot be read as a picture.
+    """
+    if not isinstance(exhibit.images, str):
+        return _collect(exhibit.images, exhibit.base)
+    place = exhibit.base / exhibit.images
+    if place.is_dir():
+        table = place / "images.yml"
+        specs = load_image_table(table) if table.is_file() else _folder(place)
+        return _collect(specs, place)
+    return _collect(load_image_table(place), place.parent)
+
+
+def _folder(folder: Path) -> tuple[ImageSpec, ...]:
+    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in _PICTURES)
+    if not files:
+        raise UsageError(f"{folder}: holds no picture ({', '.join(sorted(_PICTURES))}).")
+    return tuple(ImageSpec(file=file.name, label=_words(file.stem)) for file in files)
+
+
+def _words(stem: str) -> str:
+    return re.sub(r"[\W_]+", " ", stem).strip() or "picture"
+
+
+def _collect(specs: Sequence[ImageSpec], folder: Path) -> tuple[CuratedImage, ...]:
+    found: list[CuratedImage] = []
+    taken: set[str] = set()
+    for spec in specs:
+        path = folder / spec.file
+        if not path.is_file():
+            raise UsageError(f"{path}: there is no such picture.")
+        data = path.read_bytes()
+        open_rgb(path)
+        name = _free_name(spec.id or _slug(path.stem), taken)
+        found.append(
+            CuratedImage(
+                id=name,
+                path=path,
+                label=spec.label,
+                alt=spec.alt or f"A picture labelled {spec.label}.",
+                licence=spec.licence,
+                origin=spec.origin,
+                sha256=hashlib.sha256(data).hexdigest(),
+            )
+        )
+    return tuple(found)
+
+
+def _slug(stem: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-") or "picture"
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    candidates = (name if number == 1 else f"{name}-{number}" for number in range(1, 10_000))
+    free = next(candidate for candidate in candidates if candidate not in taken)
+    taken.add(free)
+    return free
+
+
+def open_rgb(path: Path) -> Image.Image:
+    """A picture as upright 8-bit RGB: EXIF turned, transparency over grey, 16 bits scaled down.
+
+    Raises CutawayError if the file is no picture, is cut short or is absurdly large.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as opened:
+                opened.load()
+                upright = ImageOps.exif_transpose(opened)
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise CutawayError(f"{path}: cannot be read as a picture: {error}.") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise CutawayError(f"{path}: refused: {error}.") from error
+    return _as_rgb(upright)
+
+
+def _as_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I") or image.mode == "F":
+        values = np.asarray(image, dtype=np.float64)
+        top = 65535.0 if values.max(initial=0) > 255 else 255.0
+        scaled = np.clip(values * (255.0 / top), 0, 255).astype(np.uint8)
+        return Image.fromarray(scaled).convert("RGB")
+    if image.mode in {"RGBA", "LA", "PA", "La", "RGBa"} or "transparency" in image.info:
+        layered = image.convert("RGBA")
+        ground = Image.new("RGBA", layered.size, (*_GROUND, 255))
+        return Image.alpha_composite(ground, layered).convert("RGB")
+    return image.convert("RGB")
+
+
+def as_seen(image: Image.Image, how: Preprocessing) -> Image.Image:
+    """The square that the network sees: short side resized, centre cropped."""
+    method = Image.Resampling[how.interpolation.upper()]
+    short = max(how.size, round(how.size / how.crop))
+    scale = short / min(image.size)
+    width, height = (max(short, round(side * scale)) for side in image.size)
+    resized = image.resize((width, height), method)
+    left, top = (width - how.size) // 2, (height - how.size) // 2
+    return resized.crop((left, top, left + how.size, top + how.size))
+
+
+def as_pixels(seen: Image.Image, how: Preprocessing) -> np.ndarray:
+    """The normalised input, float32 of shape (3, size, size)."""
+    scaled = np.asarray(seen, dtype=np.float32) / np.float32(255)
+    mean, std = np.float32(how.mean), np.float32(how.std)
+    return np.ascontiguousarray(((scaled - mean) / std).transpose(2, 0, 1))

@@ -1,0 +1,56 @@
+"""Curated texts, and tokens in a form that people can read."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+
+from generator.errors import UsageError
+from generator.exhibit import Exhibit, load_texts
+
+
+@dataclass(frozen=True)
+class CuratedText:
+    """One text and the phenomenon that it is there for."""
+
+    id: str
+    text: str
+    phenomenon: str
+    look_for: str
+
+
+def curated_texts(exhibit: Exhibit) -> tuple[CuratedText, ...]:
+    """The exhibit's texts, inline or from a file. Raises UsageError if an id is used twice."""
+    specs = exhibit.texts
+    if isinstance(specs, str):
+        specs = load_texts(exhibit.base / specs)
+    ids = [spec.id for spec in specs]
+    for name in ids:
+        if ids.count(name) > 1:
+            raise UsageError(f"texts: the id '{name}' is used more than once.")
+    return tuple(
+        CuratedText(
+            id=spec.id,
+            text=spec.text.rstrip("\n"),
+            phenomenon=spec.phenomenon or spec.id,
+            look_for=spec.look_for,
+        )
+        for spec in specs
+    )
+
+
+_VISIBLE = {" ": "␣", "\n": "⏎", "\t": "⇥", "\r": "␍"}
+_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+
+
+def readable(token: str) -> str:
+    """A token with its white space and control characters made visible."""
+    return "".join(_readable_character(character) for character in token) or "∅"
+
+
+def _readable_character(character: str) -> str:
+    if character in _VISIBLE:
+        return _VISIBLE[character]
+    if character == "�" or unicodedata.category(character) in _HIDDEN:
+        return f"⟨{ord(character):X}⟩"
+    return character
