@@ -1,0 +1,1 @@
+"""One file for each technique: model + inputs -> findings, frozen dataclasses of arrays."""

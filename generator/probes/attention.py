@@ -1,0 +1,52 @@
+"""Attention weights of every head on a text, as the model computes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from generator.inputs.texts import CuratedText
+from generator.models.model import LanguageModel
+from generator.store import Store
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Attention:
+    """Weights of shape (layers, heads, queries, keys); rows sum to 1. `tokens` are readable."""
+
+    text: str
+    tokens: tuple[str, ...]
+    weights: np.ndarray
+    causal: bool
+
+
+def measure_attention(model: LanguageModel, text: CuratedText, store: Store) -> Attention:
+    """Attention of one text, run alone and without padding.
+
+    Raises UsageError if the text is too long for the model.
+    """
+    encoding = model.encode(text)
+
+    def make() -> Attention:
+        weights = attention_weights(model, encoding.ids)
+        return Attention(text.id, encoding.tokens, weights, model.causal)
+
+    parts = {"model": model.key, "text": text.id, "ids": list(encoding.ids)}
+    return store.result("attention", VERSION, parts, Attention, make)
+
+
+def attention_weights(model: LanguageModel, ids: tuple[int, ...]) -> np.ndarray:
+    """Float32 weights of shape (layers, heads, queries, keys) for one sequence of token ids."""
+    output = model.run(ids, attentions=True)
+    layers = [weights[0].float().cpu().numpy() for weights in output.attentions]
+    return np.stack(layers).astype(np.float32)
+
+
+def visible_keys(length: int, causal: bool) -> np.ndarray:
+    """How many keys each query can see, shape (queries,)."""
+    if causal:
+        return np.arange(1, length + 1)
+    return np.full(length, length)

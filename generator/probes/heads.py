@@ -1,0 +1,243 @@
+"""What an attention head does, in numbers. Every function takes weights A[..., query, key].
+
+Rows of A sum to 1. Definitions: entropy, previous and next token after Clark et al. 2019; mean
+distance after Vig & Belinkov 2019; sink mass after Xiao et al. 2023; duplicate token after Wang et
+al. 2022; induction after Olsson et al. 2022.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from generator.models.model import LanguageModel
+from generator.probes.attention import Attention, attention_weights, visible_keys
+from generator.store import Store
+
+VERSION = 1
+SEQUENCES = 12
+
+
+def entropy(weights: np.ndarray) -> np.ndarray:
+    """Mean over queries of the entropy of a row, in nats."""
+    logs = np.log(weights, out=np.zeros_like(weights), where=weights > 0)
+    return -(weights * logs).sum(-1).mean(-1)
+
+
+def relative_entropy(weights: np.ndarray, causal: bool) -> np.ndarray:
+    """Mean over queries of row entropy / ln(visible keys); queries that see one key are left out."""
+    seen = visible_keys(weights.shape[-1], causal)
+    several = seen > 1
+    if not several.any():
+        return np.full(weights.shape[:-2], np.nan)
+    logs = np.log(weights, out=np.zeros_like(weights), where=weights > 0)
+    rows = -(weights * logs).sum(-1)[..., several]
+    return (rows / np.log(seen[several])).mean(-1)
+
+
+def mean_distance(weights: np.ndarray) -> np.ndarray:
+    """Mean over queries of the expected distance to the key, in tokens."""
+    place = np.arange(weights.shape[-1])
+    distance = np.abs(place[:, None] - place[None, :])
+    return (weights * distance).sum(-1).mean(-1)
+
+
+def previous_token(weights: np.ndarray) -> np.ndarray:
+    """Mean weight from a query to the token just before it."""
+    return _mean_diagonal(weights, -1)
+
+
+def next_token(weights: np.ndarray) -> np.ndarray:
+    """Mean weight from a query to the token just after it; zero under a causal mask."""
+    return _mean_diagonal(weights, 1)
+
+
+def sink_mass(weights: np.ndarray) -> np.ndarray:
+    """Mean weight on the first token, over all later queries."""
+    if weights.shape[-1] < 2:
+        return np.full(weights.shape[:-2], np.nan)
+    return weights[..., 1:, 0].mean(-1)
+
+
+def duplicate_token(weights: np.ndarray, ids: Sequence[int]) -> np.ndarray:
+    """Mean over repeated tokens of the mass on earlier copies of the same token."""
+    names = np.asarray(ids)
+    earlier = (names[:, None] == names[None, :]) & np.tri(len(names), k=-1, dtype=bool)
+    repeated = earlier.any(-1)
+    if not repeated.any():
+        return np.full(weights.shape[:-2], np.nan)
+    return (weights * earlier).sum(-1)[..., repeated].mean(-1)
+
+
+def induction(weights: np.ndarray, second: slice, period: int) -> np.ndarray:
+    """Mean weight, over queries q in the `second` copy, on the key q - period + 1.
+
+    That key is the token that followed the same token the first time.
+    """
+    queries = np.arange(weights.shape[-2])[second]
+    return weights[..., queries, queries - period + 1].mean(-1)
+
+
+def _mean_diagonal(weights: np.ndarray, offset: int) -> np.ndarray:
+    diagonal = np.diagonal(weights, offset=offset, axis1=-2, axis2=-1)
+    if not diagonal.shape[-1]:
+        return np.full(weights.shape[:-2], np.nan)
+    return diagonal.mean(-1)
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """One statistic of all heads. `values` has shape (probes, layers, heads)."""
+
+    name: str
+    values: np.ndarray
+    control: np.ndarray
+
+    @property
+    def mean(self) -> np.ndarray:
+        """Mean over the probe texts or sequences, shape (layers, heads)."""
+        return _over_probes(np.nanmean, self.values)
+
+    @property
+    def spread(self) -> np.ndarray:
+        """Standard deviation over the probe texts or sequences, shape (layers, heads)."""
+        return _over_probes(np.nanstd, self.values)
+
+    @property
+    def probes(self) -> int:
+        """On how many texts or sequences the statistic is defined."""
+        return int(np.isfinite(self.values).all(axis=(1, 2)).sum())
+
+    @property
+    def uniform(self) -> float:
+        """The same statistic for a head that spreads its weight evenly: the control."""
+        return float(_over_probes(np.nanmean, self.control))
+
+
+def _over_probes(function: Callable[..., np.ndarray], values: np.ndarray) -> np.ndarray:
+    defined = values[np.isfinite(values).reshape(len(values), -1).all(-1)]
+    return function(defined, axis=0) if len(defined) else np.full(values.shape[1:], np.nan)
+
+
+@dataclass(frozen=True)
+class RepeatedSequences:
+    """Duplicate-token and induction scores on seeded random tokens, (sequences, layers, heads)."""
+
+    duplicate_token: np.ndarray
+    induction: np.ndarray
+    control_duplicate: np.ndarray
+    control_induction: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Sequence:
+    ids: tuple[int, ...]
+    period: int
+    second: slice
+
+
+def repeated_sequences(model: LanguageModel, seed: int, store: Store) -> RepeatedSequences:
+    """Run BOS + r + filler + r with random tokens r, of varied length and gap.
+
+    A constant gap would score heads that count positions as if they matched tokens.
+    """
+
+    def make() -> RepeatedSequences:
+        made = [_random_sequence(model, seed, number) for number in range(SEQUENCES)]
+        scores: list[list[np.ndarray]] = [[], [], [], []]
+        for sequence in made:
+            weights = attention_weights(model, sequence.ids)
+            even = uniform_attention(len(sequence.ids), model.causal)
+            scores[0].append(duplicate_token(weights, sequence.ids))
+            scores[1].append(induction(weights, sequence.second, sequence.period))
+            scores[2].append(duplicate_token(even, sequence.ids))
+            scores[3].append(induction(even, sequence.second, sequence.period))
+        return RepeatedSequences(*(np.stack(score) for score in scores))
+
+    parts = {"model": model.key, "seed": seed, "sequences": SEQUENCES}
+    return store.result("repeated_sequences", VERSION, parts, RepeatedSequences, make)
+
+
+def _random_sequence(model: LanguageModel, seed: int, number: int) -> _Sequence:
+    random = np.random.default_rng([seed, number])
+    length, gap = int(random.integers(8, 17)), int(random.integers(0, 13))
+    special = set(model.tokenizer.all_special_ids)
+    ordinary = np.array([i for i in range(len(model.tokenizer)) if i not in special])
+    drawn = random.choice(ordinary, size=length + gap, replace=False).tolist()
+    repeated, filler = drawn[:length], drawn[length:]
+    before, after = _frame(model)
+    ids = (*before, *repeated, *filler, *repeated, *after)
+    start = len(before) + length + gap
+    return _Sequence(tuple(ids), length + gap, slice(start, start + length))
+
+
+def _frame(model: LanguageModel) -> tuple[list[int], list[int]]:
+    """The special tokens that the tokenizer puts around a text, or BOS where it puts none."""
+    empty = list(model.tokenizer("")["input_ids"])
+    if len(empty) >= 2:
+        return empty[:1], empty[1:]
+    if empty:
+        return empty, []
+    start = model.tokenizer.bos_token_id
+    return ([] if start is None else [int(start)]), []
+
+
+def uniform_attention(length: int, causal: bool) -> np.ndarray:
+    """The weights of a head that looks at all visible keys alike, shape (queries, keys)."""
+    seen = np.tri(length) if causal else np.ones((length, length))
+    return (seen / seen.sum(-1, keepdims=True)).astype(np.float32)
+
+
+def head_statistics(
+    attentions: Sequence[Attention], repeated: RepeatedSequences
+) -> tuple[Statistic, ...]:
+    """All statistics of all heads: over the curated texts, and over the repeated sequences."""
+    on_texts: dict[str, Callable[[np.ndarray, bool], np.ndarray]] = {
+        "entropy_nats": lambda weights, _: entropy(weights),
+        "relative_entropy": relative_entropy,
+        "mean_distance": lambda weights, _: mean_distance(weights),
+        "previous_token": lambda weights, _: previous_token(weights),
+        "next_token": lambda weights, _: next_token(weights),
+        "sink_mass": lambda weights, _: sink_mass(weights),
+    }
+    found = {
+        name: Statistic(
+            name,
+            np.stack([function(a.weights, a.causal) for a in attentions]),
+            np.stack([_control(function, a) for a in attentions]),
+        )
+        for name, function in on_texts.items()
+    }
+    found["duplicate_token"] = Statistic(
+        "duplicate_token", repeated.duplicate_token, repeated.control_duplicate
+    )
+    found["induction"] = Statistic("induction", repeated.induction, repeated.control_induction)
+    return tuple(found[name] for name in ORDER)
+
+
+def _control(
+    function: Callable[[np.ndarray, bool], np.ndarray], attention: Attention
+) -> np.ndarray:
+    return function(uniform_attention(len(attention.tokens), attention.causal), attention.causal)
+
+
+ORDER = (
+    "entropy_nats",
+    "relative_entropy",
+    "mean_distance",
+    "previous_token",
+    "next_token",
+    "duplicate_token",
+    "induction",
+    "sink_mass",
+)
+
+
+def rank(values: np.ndarray) -> np.ndarray:
+    """Rank among all heads, 1 for the largest; equal values share the better rank."""
+    flat = values.ravel()
+    above = (flat[None, :] > flat[:, None]).sum(-1)
+    ranks: np.ndarray = (above + 1).reshape(values.shape)
+    return ranks

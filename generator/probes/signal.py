@@ -1,0 +1,191 @@
+"""What happens to the signal on its way: zero and near-zero activations at each layer.
+
+An activation is near zero where its magnitude is at most 1 % of the layer's scale on the same input.
+The scale is the median over positions of the root mean square over units: a single token can carry
+activations a hundred times larger than all others (Sun et al. 2024), and a plain mean would follow
+it. Linear outputs are almost never exactly zero; rectified ones are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from generator.models.model import Encoding, LanguageModel, VisionModel
+from generator.store import Store, digest_of_value
+
+VERSION = 1
+NEAR = 0.01
+BINS = 60
+
+
+@dataclass(frozen=True)
+class LayerSignal:
+    """One layer's activations over all inputs.
+
+    `zero`, `near_zero` (fractions) and `scale` have shape (inputs,); `active` (fraction of positions
+    above zero), `mean`, `maximum` and `minimum` have shape (units,), over all inputs and positions.
+    `counts` and `edges` are a histogram of the activations that are not exactly zero.
+    """
+
+    layer: str
+    zero: np.ndarray
+    near_zero: np.ndarray
+    scale: np.ndarray
+    active: np.ndarray
+    mean: np.ndarray
+    maximum: np.ndarray
+    minimum: np.ndarray
+    counts: np.ndarray
+    edges: np.ndarray
+
+
+@dataclass(frozen=True)
+class Signal:
+    """All layers of one model. `stream` is the RMS of the residual stream, (layers, inputs)."""
+
+    inputs: tuple[str, ...]
+    layers: tuple[LayerSignal, ...]
+    stream: np.ndarray
+
+    def of(self, layer: str) -> LayerSignal:
+        """The signal of one layer."""
+        return next(found for found in self.layers if found.layer == layer)
+
+
+class _Tally:
+    """Running sums of one layer, input by input."""
+
+    def __init__(self) -> None:
+        self.per_input: list[tuple[float, float, float]] = []
+        self.positions = 0
+        self.active: np.ndarray | float = 0.0
+        self.total: np.ndarray | float = 0.0
+        self.maximum: np.ndarray | float = -np.inf
+        self.minimum: np.ndarray | float = np.inf
+        self.counts: np.ndarray = np.zeros(BINS, dtype=np.int64)
+
+    def add(self, response: Tensor) -> None:
+        values = response.detach().float().flatten(1) if response.dim() > 1 else response[:, None]
+        scale = float(values.double().square().mean(0).sqrt().median())
+        zero = float((values == 0).double().mean())
+        near = float((values.abs() <= NEAR * scale).double().mean())
+        self.per_input.append((zero, near, scale))
+        self.positions += values.shape[1]
+        self.active = self.active + (values > 0).sum(1).cpu().numpy()
+        self.total = self.total + values.double().sum(1).cpu().numpy()
+        self.maximum = np.maximum(self.maximum, values.amax(1).cpu().numpy())
+        self.minimum = np.minimum(self.minimum, values.amin(1).cpu().numpy())
+
+    def count(self, response: Tensor, edges: np.ndarray) -> None:
+        values = response.detach().float().cpu().numpy().ravel()
+        self.counts += np.histogram(values[values != 0], bins=edges)[0]
+
+    def edges(self) -> np.ndarray:
+        low, high = float(np.min(self.minimum)), float(np.max(self.maximum))
+        return np.linspace(low, high if high > low else low + 1.0, BINS + 1)
+
+    def finish(self, layer: str) -> LayerSignal:
+        zero, near, scale = (np.array(column) for column in zip(*self.per_input, strict=True))
+        return LayerSignal(
+            layer=layer,
+            zero=zero,
+            near_zero=near,
+            scale=scale,
+            active=np.asarray(self.active) / self.positions,
+            mean=np.asarray(self.total) / self.positions,
+            maximum=np.asarray(self.maximum),
+            minimum=np.asarray(self.minimum),
+            counts=self.counts,
+            edges=self.edges(),
+        )
+
+
+def measure_vision_signal(
+    model: VisionModel, pictures: Mapping[str, np.ndarray], store: Store
+) -> Signal:
+    """Signal of a vision model over pictures, each (3, H, W) and normalised, by id."""
+
+    def make() -> Signal:
+        tallies: dict[str, _Tally] = {layer.name: _Tally() for layer in model.layers}
+        for pixels in pictures.values():
+            model.run(pixels, lambda layer, response: tallies[layer.name].add(response))
+        edges = {name: tally.edges() for name, tally in tallies.items()}
+        # The range must be known before values can be counted: a second pass over the same inputs.
+        for pixels in pictures.values():
+            model.run(
+                pixels,
+                lambda layer, response: tallies[layer.name].count(response, edges[layer.name]),
+            )
+        found = tuple(tally.finish(name) for name, tally in tallies.items())
+        return Signal(tuple(pictures), found, np.zeros((0, len(pictures))))
+
+    inputs = {name: digest_of_value(pixels) for name, pixels in pictures.items()}
+    return store.result("signal", VERSION, {"model": model.key, "inputs": inputs}, Signal, make)
+
+
+def measure_text_signal(
+    model: LanguageModel, encodings: Mapping[str, Encoding], store: Store
+) -> Signal:
+    """Signal of a transformer over texts: MLP activations, and the size of the residual stream.
+
+    An MLP's activations are what enters its output matrix. The stream's size at a layer is the
+    median over tokens of the root mean square over its width: a few tokens carry huge values.
+    """
+
+    def make() -> Signal:
+        tallies = {layer.name: _Tally() for layer in model.layers}
+        stream = np.zeros((len(model.layers), len(encodings)))
+        for number, encoding in enumerate(encodings.values()):
+            with _watch(model, lambda name, hidden: tallies[name].add(hidden)) as outputs:
+                model.run(encoding.ids)
+            stream[:, number] = [_stream_size(output) for output in outputs]
+        edges = {name: tally.edges() for name, tally in tallies.items()}
+        for encoding in encodings.values():
+            with _watch(model, lambda name, hidden: tallies[name].count(hidden, edges[name])):
+                model.run(encoding.ids)
+        found = tuple(tally.finish(name) for name, tally in tallies.items())
+        return Signal(tuple(encodings), found, stream)
+
+    inputs = {name: list(encoding.ids) for name, encoding in encodings.items()}
+    return store.result("signal", VERSION, {"model": model.key, "inputs": inputs}, Signal, make)
+
+
+class _watch:  # noqa: N801 - used as a with-statement verb
+    """Hooks that hand over each MLP's activations (units, tokens) and gather block outputs."""
+
+    def __init__(self, model: LanguageModel, take: Callable[[str, Tensor], None]) -> None:
+        self._model = model
+        self._take = take
+        self._handles: list[torch.utils.hooks.RemovableHandle] = []
+        self.outputs: list[Tensor] = []
+
+    def __enter__(self) -> list[Tensor]:
+        pairs = zip(self._model.layers, self._model.mlp_outputs, strict=True)
+        for layer, part in pairs:
+            self._handles.append(part.register_forward_pre_hook(self._hidden(layer.name)))
+        for block in self._model.blocks:
+            self._handles.append(block.register_forward_hook(self._output))
+        return self.outputs
+
+    def __exit__(self, *_: object) -> None:
+        for handle in self._handles:
+            handle.remove()
+
+    def _hidden(self, name: str) -> Callable[..., None]:
+        def hook(_module: object, inputs: tuple[Tensor, ...]) -> None:
+            self._take(name, inputs[0].flatten(0, -2).t())
+
+        return hook
+
+    def _output(self, _module: object, _inputs: object, output: Tensor | Sequence[Tensor]) -> None:
+        self.outputs.append(output if isinstance(output, Tensor) else output[0])
+
+
+def _stream_size(output: Tensor) -> float:
+    return float(output[0].double().square().mean(-1).sqrt().median())
+
