@@ -1,0 +1,1 @@
+"""One file for each kind of picture: plain arrays in, encoded pictures out."""

@@ -1,0 +1,161 @@
+"""Attention maps: one labelled map a head, and all heads of a layer side by side.
+
+The frame with its tokens costs a hundred times what the cells cost, and is the same for every head
+of a model on one text: it is drawn once, and each head's cells are set into it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import PowerNorm
+from matplotlib.figure import Figure
+from PIL import Image
+
+from generator.figures.style import (
+    INK,
+    MASKED,
+    WEIGHTS,
+    Picture,
+    as_webp,
+    drawable,
+    indexed,
+    palette_of,
+    styled,
+)
+
+LEVELS = 160
+FRAME_COLOURS = 48
+NORM = PowerNorm(0.5, vmin=0.0, vmax=1.0)
+TICKS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0)
+LONGEST = 14
+
+
+def attention_maps(
+    text: str, tokens: Sequence[str], weights: np.ndarray, causal: bool
+) -> list[Picture]:
+    """A labelled map for every head; `weights` is (layers, heads, queries, keys).
+
+    Rows are queries (the token that looks), columns keys. The colour is the square root of the
+    weight, on one scale for all heads.
+    """
+    frame, left, top, cell = _frame(tokens)
+    palette, background = _split(frame)
+    levels = weight_levels(weights, causal)
+    side = cell * len(tokens)
+    pictures = []
+    for layer, head in np.ndindex(*weights.shape[:2]):
+        cells = np.kron(levels[layer, head], np.ones((cell, cell), dtype=np.uint8))
+        canvas = background.copy()
+        canvas[top : top + side, left : left + side] = cells
+        image = indexed(canvas, palette)
+        image.info["transparency"] = LEVELS + 1
+        pictures.append(as_webp(f"layers/{layer}/heads/{head}/{text}.webp", image))
+    return pictures
+
+
+def layer_heads(text: str, weights: np.ndarray, causal: bool) -> list[Picture]:
+    """All heads of each layer in one row-by-row sheet, for `sheet_columns` heads a row."""
+    levels = weight_levels(weights, causal)
+    palette = _cell_palette()
+    length, heads = weights.shape[-1], weights.shape[1]
+    columns = sheet_columns(heads)
+    zoom = max(1, 120 // length)
+    tile, gap = length * zoom, 8
+    rows = -(-heads // columns)
+    pictures = []
+    for layer in range(len(weights)):
+        shape = (rows * (tile + gap) - gap, columns * (tile + gap) - gap)
+        canvas = np.full(shape, LEVELS + 1, dtype=np.uint8)
+        for head in range(heads):
+            y, x = divmod(head, columns)
+            cells = np.kron(levels[layer, head], np.ones((zoom, zoom), dtype=np.uint8))
+            canvas[y * (tile + gap) :, x * (tile + gap) :][:tile, :tile] = cells
+        image = indexed(canvas, palette)
+        image.info["transparency"] = LEVELS + 1
+        pictures.append(as_webp(f"layers/{layer}/heads-{text}.webp", image))
+    return pictures
+
+
+def sheet_columns(heads: int) -> int:
+    """Heads a row: few enough to see, and rows as full as possible."""
+    return min(range(3, 7), key=lambda columns: (-heads % columns, -columns))
+
+
+def weight_levels(weights: np.ndarray, causal: bool) -> np.ndarray:
+    """Colour index of each weight, 0 to LEVELS - 1; LEVELS marks keys that cannot be seen."""
+    levels = np.rint(NORM(weights).filled(0) * (LEVELS - 1)).astype(np.uint8)
+    if causal:
+        length = weights.shape[-1]
+        levels[..., ~np.tri(length, dtype=bool)] = LEVELS
+    return np.asarray(levels)
+
+
+def _cell_palette() -> np.ndarray:
+    masked = np.array([[int(MASKED[i : i + 2], 16) for i in (1, 3, 5)]], dtype=np.uint8)
+    transparent = np.array([[255, 255, 255]], dtype=np.uint8)
+    return np.concatenate([palette_of(WEIGHTS, LEVELS), masked, transparent])
+
+
+def _frame(tokens: Sequence[str]) -> tuple[Image.Image, int, int, int]:
+    """The drawn frame, where its cells begin (left, top) and how many pixels a cell has."""
+    count = len(tokens)
+    cell = int(np.clip(560 // count, 12, 34)) if count <= 48 else max(1, 640 // count)
+    labels = [_short(token) for token in tokens]
+    size = float(np.clip(cell * 0.52, 6.5, 9.0))
+    reach = round(max(len(label) for label in labels) * size * 0.84) + 14
+    left, top, right, bottom = max(reach, 46), max(reach, 46), 74, 26
+    width, height = left + count * cell + right, top + count * cell + bottom
+    with styled():
+        figure = Figure(figsize=(width / 96, height / 96), dpi=96)
+        box = (left / width, bottom / height, count * cell / width, count * cell / height)
+        axes = figure.add_axes(box)
+        axes.set(xlim=(0, count), ylim=(count, 0), aspect="equal")
+        step = 1 if cell >= 9 else -(-12 // cell)
+        places = np.arange(0, count, step)
+        font = {"fontsize": size, "family": "DejaVu Sans Mono", "color": INK}
+        axes.xaxis.tick_top()
+        axes.set_xticks(places + 0.5, [labels[i] for i in places], rotation=90, **font)
+        axes.set_yticks(places + 0.5, [labels[i] for i in places], **font)
+        axes.tick_params(length=0, pad=4)
+        axes.grid(False)
+        axes.spines[:].set_visible(False)
+        figure.text(4 / width, 1 - 14 / height, "query ↓  key →", fontsize=7.5, color=INK)
+        _colour_bar(figure, (left + count * cell + 14, bottom, 12, count * cell), width, height)
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        frame = Image.fromarray(np.asarray(canvas.buffer_rgba()).copy())
+    return frame, left, top, cell
+
+
+def _colour_bar(
+    figure: Figure, box: tuple[int, int, int, int], width: int, height: int
+) -> None:
+    x, y, wide, high = box
+    high = min(high, 220)
+    axes = figure.add_axes((x / width, y / height, wide / width, high / height))
+    bar = figure.colorbar(ScalarMappable(NORM, WEIGHTS), cax=axes, ticks=TICKS)
+    bar.ax.set_yticklabels([f"{tick:g}" for tick in TICKS], fontsize=7)
+    bar.ax.tick_params(length=2, pad=2)
+    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.ax.set_title("weight", fontsize=7.5, color=INK, pad=5)
+
+
+def _short(token: str) -> str:
+    cut = token if len(token) <= LONGEST else token[: LONGEST - 1] + "…"
+    return drawable(cut)
+
+
+def _split(frame: Image.Image) -> tuple[np.ndarray, np.ndarray]:
+    """One palette for cells and frame, and the frame as indices into it."""
+    ground = Image.new("RGBA", frame.size, "white")
+    flat = Image.alpha_composite(ground, frame).convert("RGB")
+    reduced = flat.quantize(FRAME_COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    colours = np.array(reduced.getpalette()[: FRAME_COLOURS * 3], dtype=np.uint8).reshape(-1, 3)  # type: ignore[index]
+    base = _cell_palette()
+    indices = np.asarray(reduced).astype(np.uint8) + len(base)
+    indices[np.asarray(frame)[..., 3] == 0] = LEVELS + 1
+    return np.concatenate([base, colours]), indices.astype(np.uint8)

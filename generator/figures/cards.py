@@ -1,0 +1,51 @@
+"""The picture on a model's card in the gallery."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from generator.figures.attention import LEVELS, weight_levels
+from generator.figures.style import WEIGHTS, Picture, as_webp, indexed, palette_of
+
+WIDTH, HEIGHT, GAP = 520, 300, 6
+
+
+def head_card(weights: np.ndarray) -> list[Picture]:
+    """Every head of a model on one text, layers along the longer side; (layers, heads, n, n)."""
+    levels = np.minimum(weight_levels(weights, causal=False), LEVELS - 1)
+    if len(levels) > levels.shape[1]:
+        levels = levels.swapaxes(0, 1)
+    rows, columns, length, _ = levels.shape
+    tile = max(2, min(HEIGHT // rows, WIDTH // columns) - 2)
+    rows, columns = min(rows, HEIGHT // (tile + 2)), min(columns, WIDTH // (tile + 2))
+    pick = np.linspace(0, length - 1, tile).round().astype(int)
+    canvas = np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
+    top, left = (HEIGHT - rows * (tile + 2)) // 2, (WIDTH - columns * (tile + 2)) // 2
+    for row, column in np.ndindex(rows, columns):
+        y, x = top + row * (tile + 2), left + column * (tile + 2)
+        canvas[y : y + tile, x : x + tile] = levels[row, column][np.ix_(pick, pick)]
+    return [as_webp("card.webp", indexed(canvas, palette_of(WEIGHTS, LEVELS)))]
+
+
+def filter_card(filters: np.ndarray) -> list[Picture]:
+    """The first layer's filters (filters, h, w, 3) as colours, enlarged to fill the card."""
+    peak = np.abs(filters).max(axis=(1, 2, 3), keepdims=True)
+    tiles = ((0.5 + 0.5 * filters / np.where(peak > 0, peak, 1)) * 255).round().astype(np.uint8)
+    count, height, width, _ = tiles.shape
+    columns = max(range(1, count + 1), key=lambda c: _zoom(count, c, height, width))
+    zoom = max(1, _zoom(count, columns, height, width))
+    rows, high, wide = -(-count // columns), height * zoom + GAP, width * zoom + GAP
+    canvas = Image.new("RGB", (WIDTH, HEIGHT), "white")
+    top, left = (HEIGHT - rows * high + GAP) // 2, (WIDTH - columns * wide + GAP) // 2
+    for number, tile in enumerate(tiles):
+        y, x = divmod(number, columns)
+        enlarged = Image.fromarray(tile).resize((width * zoom, height * zoom), Image.Resampling.NEAREST)
+        canvas.paste(enlarged, (left + x * wide, top + y * high))
+    return [as_webp("card.webp", canvas)]
+
+
+def _zoom(count: int, columns: int, height: int, width: int) -> int:
+    """How far filters can be enlarged if they stand in so many columns."""
+    rows = -(-count // columns)
+    return min((WIDTH - GAP * columns) // (columns * width), (HEIGHT - GAP * rows) // (rows * height))

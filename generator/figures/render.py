@@ -1,0 +1,108 @@
+"""Draws many figures in worker processes, each kept by a digest of what it shows."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from generator.figures import attention, cards, charts, mosaic
+from generator.figures.style import Picture
+from generator.store import digest_of_value, write_atomically
+
+# Every kind of figure with its version: raise it when the same arrays draw another picture.
+KINDS: Mapping[str, tuple[int, Callable[..., Sequence[Picture]]]] = {
+    "attention_maps": (1, attention.attention_maps),
+    "layer_heads": (1, attention.layer_heads),
+    "activation_sheets": (1, mosaic.activation_sheets),
+    "kernel_sheet": (1, mosaic.kernel_sheet),
+    "rgb_filters": (1, mosaic.rgb_filters),
+    "weight_matrix": (1, mosaic.weight_matrix),
+    "photograph": (1, mosaic.photograph),
+    "vision_signal": (1, charts.vision_signal),
+    "text_signal": (1, charts.text_signal),
+    "activity": (1, charts.activity),
+    "head_grids": (1, charts.head_grids),
+    "head_card": (1, cards.head_card),
+    "filter_card": (1, cards.filter_card),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Drawing:
+    """A figure to draw: its kind, the arguments of that kind, and the folder its pictures go to."""
+
+    kind: str
+    folder: str
+    arguments: Mapping[str, Any]
+
+    @property
+    def key(self) -> str:
+        """Digest of all that the pictures depend on."""
+        version, _ = KINDS[self.kind]
+        return digest_of_value({"version": version, **self.arguments})
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A picture on disk, with its size in CSS pixels."""
+
+    file: Path
+    width: int
+    height: int
+
+
+def render(
+    drawings: Sequence[Drawing], store: Path, jobs: int, step: Callable[[], None]
+) -> tuple[dict[str, Drawn], int]:
+    """All pictures by their path in the site, and how many drawings came from the store.
+
+    `step` is called once a drawing. With one job everything is drawn in this process.
+    """
+    keyed = [(drawing, store / drawing.kind / drawing.key) for drawing in drawings]
+    missing = [(drawing, place) for drawing, place in keyed if not (place / "index.json").is_file()]
+    for _ in range(len(keyed) - len(missing)):
+        step()
+    if jobs == 1 or len(missing) < 2:
+        for drawing, place in missing:
+            _draw(drawing, place)
+            step()
+    else:
+        _draw_in_workers(missing, min(jobs, len(missing)), step)
+    pictures: dict[str, Drawn] = {}
+    for drawing, place in keyed:
+        for name, (file, width, height) in json.loads((place / "index.json").read_text()).items():
+            pictures[f"{drawing.folder}/{name}"] = Drawn(place / file, width, height)
+    return pictures, len(keyed) - len(missing)
+
+
+def _draw_in_workers(
+    missing: Sequence[tuple[Drawing, Path]], jobs: int, step: Callable[[], None]
+) -> None:
+    # A fork of a process that holds torch's thread pools can hang: workers are spawned, and import
+    # numpy and matplotlib only.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
+        waiting: set[Future[None]] = {pool.submit(_draw, *each) for each in missing}
+        try:
+            for done in as_completed(waiting):
+                done.result()
+                step()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _draw(drawing: Drawing, place: Path) -> None:
+    """Draw and write all pictures of one drawing; the index comes last and marks it complete."""
+    _, function = KINDS[drawing.kind]
+    index = {}
+    for number, picture in enumerate(function(**drawing.arguments)):
+        file = f"{number}{Path(picture.name).suffix}"
+        write_atomically(place / file, picture.data)
+        index[picture.name] = (file, picture.width, picture.height)
+    write_atomically(place / "index.json", json.dumps(index).encode())

@@ -1,0 +1,124 @@
+"""What all pictures share: type, ink, colour maps and how they are encoded.
+
+Pictures are drawn dark on a transparent ground. On the dark palette the page inverts their
+lightness and turns the hues back, so one file serves both.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.colors import Colormap, LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
+from PIL import Image
+
+INK = "#1f2328"
+QUIET = "#5b6470"
+RULE = "#c9ced6"
+BLUE = "#1f5fa8"
+ORANGE = "#b4540a"
+MASKED = "#eceef1"
+
+WEIGHTS: Colormap = LinearSegmentedColormap.from_list(
+    "weights", ["#ffffff", "#d3e5f5", "#86b8e0", "#2f7cc0", "#0b4a8f", "#04264f"]
+)
+POSITIVE: Colormap = mpl.colormaps["magma"]
+SIGNED: Colormap = mpl.colormaps["berlin"]
+
+_STYLE = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9.0,
+    "text.color": INK,
+    "axes.edgecolor": RULE,
+    "axes.labelcolor": INK,
+    "axes.titlesize": 9.5,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e3e6ea",
+    "grid.linewidth": 0.7,
+    "xtick.color": QUIET,
+    "ytick.color": QUIET,
+    "legend.frameon": False,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "savefig.facecolor": "none",
+    "svg.hashsalt": "cutaway",
+    "svg.fonttype": "path",
+    "path.simplify": True,
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An encoded picture with its place below the drawing's folder and its size in CSS pixels."""
+
+    name: str
+    data: bytes
+    width: int
+    height: int
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Matplotlib's settings for everything that is drawn here."""
+    with mpl.rc_context(_STYLE):
+        yield
+
+
+def new_figure(width: float, height: float, dpi: int = 96) -> Figure:
+    """A figure of `width` x `height` CSS pixels, outside pyplot's global state."""
+    return Figure(figsize=(width / 96, height / 96), dpi=dpi, layout="constrained")
+
+
+def as_svg(name: str, figure: Figure) -> Picture:
+    """A chart as SVG, the same bytes every time."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    text = re.sub(rb"\n\s*", b"\n", buffer.getvalue())
+    width, height = figure.get_size_inches() * 96
+    return Picture(name, text, round(width), round(height))
+
+
+def as_webp(name: str, image: Image.Image, scale: int = 1) -> Picture:
+    """A raster as lossless WebP (a third smaller than PNG), to be shown at `scale` times its size."""
+    buffer = io.BytesIO()
+    mode = "RGBA" if image.mode == "RGBA" or "transparency" in image.info else "RGB"
+    image.convert(mode).save(buffer, format="WEBP", lossless=True, quality=50, method=4)
+    return Picture(name, buffer.getvalue(), image.width * scale, image.height * scale)
+
+
+def palette_of(colours: Colormap, levels: int) -> np.ndarray:
+    """`levels` RGB colours evenly along a colour map, uint8 of shape (levels, 3)."""
+    table = colours(np.linspace(0.0, 1.0, levels))[:, :3]
+    return np.asarray((table * 255).round().astype(np.uint8))
+
+
+def indexed(values: np.ndarray, palette: np.ndarray) -> Image.Image:
+    """A palette image from uint8 indices (height, width)."""
+    image = Image.fromarray(values, mode="P")
+    image.putpalette(palette.tobytes())
+    return image
+
+
+@cache
+def _known_characters() -> frozenset[int]:
+    return frozenset(get_font(findfont(FontProperties(family="DejaVu Sans"))).get_charmap())
+
+
+def drawable(text: str) -> str:
+    """Text in characters that the figures' own font has; others are written as code points."""
+    known = _known_characters()
+    escaped = (c if ord(c) in known else f"⟨{ord(c):X}⟩" for c in text)
+    # A dollar sign would switch matplotlib to mathematics.
+    return "".join(escaped).replace("$", r"\$")

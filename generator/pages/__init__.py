@@ -1,0 +1,1 @@
+"""Findings and drawn figures -> template context -> one page file each."""

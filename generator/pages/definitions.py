@@ -1,0 +1,81 @@
+"""Each statistic of a head in words: the same definition on every page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Definition:
+    """What a statistic is called, how it is computed, what it runs on, and who described it."""
+
+    column: str
+    name: str
+    formula: str
+    probe: str
+    source: str
+
+
+_TEXTS = "curated texts"
+_RANDOM = "random sequences"
+
+DEFINITIONS: tuple[Definition, ...] = (
+    Definition(
+        "entropy_nats",
+        "Entropy",
+        "mean over queries i of −Σⱼ A[i, j] ln A[i, j], in nats",
+        _TEXTS,
+        "Clark et al. 2019",
+    ),
+    Definition(
+        "relative_entropy",
+        "Relative entropy",
+        "mean over queries of row entropy ÷ ln(number of visible keys); 1 is an even spread",
+        _TEXTS,
+        "Clark et al. 2019",
+    ),
+    Definition(
+        "mean_distance",
+        "Mean distance",
+        "mean over queries i of Σⱼ A[i, j] · |i − j|, in tokens",
+        _TEXTS,
+        "Vig & Belinkov 2019",
+    ),
+    Definition(
+        "previous_token",
+        "Previous token",
+        "mean over queries i of A[i, i − 1]",
+        _TEXTS,
+        "Clark et al. 2019",
+    ),
+    Definition(
+        "next_token",
+        "Next token",
+        "mean over queries i of A[i, i + 1]; zero under a causal mask",
+        _TEXTS,
+        "Clark et al. 2019",
+    ),
+    Definition(
+        "duplicate_token",
+        "Duplicate token",
+        "mean over repeated tokens of the weight on earlier copies of the same token",
+        _RANDOM,
+        "Wang et al. 2022",
+    ),
+    Definition(
+        "induction",
+        "Induction",
+        "mean over queries q in the second copy of A[q, q − P + 1], P the distance between copies",
+        _RANDOM,
+        "Olsson et al. 2022",
+    ),
+    Definition(
+        "sink_mass",
+        "Sink mass",
+        "mean over queries i ≥ 1 of A[i, 0]",
+        _TEXTS,
+        "Xiao et al. 2023",
+    ),
+)
+
+BY_COLUMN = {definition.column: definition for definition in DEFINITIONS}

@@ -1,0 +1,108 @@
+"""The Jinja environment of all pages: everything escaped, nothing undefined passes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from generator.figures.render import Drawn
+from generator.pages.page import Page, naming, relative
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture on a page. `ink` marks a drawing that turns light on the dark palette."""
+
+    path: str
+    width: int
+    height: int
+    alt: str
+    caption: str = ""
+    ink: bool = False
+    pixelated: bool = False
+
+
+class Pages:
+    """Renders templates into pages; knows which pictures there are."""
+
+    def __init__(self, templates: Path, pictures: Mapping[str, Drawn]) -> None:
+        self._pictures = pictures
+        self._jinja = Environment(
+            loader=FileSystemLoader(templates),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._jinja.filters.update(num=number, percent=percent, thousands=thousands)
+
+    def figure(
+        self,
+        path: str,
+        alt: str,
+        caption: str = "",
+        *,
+        ink: bool = False,
+        pixelated: bool = False,
+    ) -> Figure:
+        """A drawn picture with what a page says of it."""
+        drawn = self._pictures[path]
+        return Figure(path, drawn.width, drawn.height, alt, caption, ink, pixelated)
+
+    def has(self, path: str) -> bool:
+        """Whether a picture was drawn."""
+        return path in self._pictures
+
+    def page(
+        self,
+        template: str,
+        address: str,
+        title: str,
+        description: str,
+        *,
+        searchable: bool = True,
+        **context: Any,
+    ) -> Page:
+        """Fill a template. Links in it are written with `to(address)`."""
+        with naming(address):
+            body = self._jinja.get_template(template).render(
+                to=partial(relative, address), address=address, title=title, **context
+            )
+        # A blank line would end a block of HTML in Markdown, and indentation would make it code.
+        lines = (line.strip() for line in body.splitlines())
+        return Page(
+            address, title, description, "\n".join(line for line in lines if line), searchable
+        )
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A measured value with `digits` significant digits; a dash where it is not defined."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    if value == 0:
+        return "0"
+    if abs(value) < 10**-digits / 2:
+        mantissa, power = f"{value:.1e}".split("e")
+        return f"{mantissa}·10^{int(power)}"
+    places = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    return f"{value:.{min(places, digits)}f}"
+
+
+def percent(share: float | None, places: int = 1) -> str:
+    """A share as a percentage."""
+    if share is None or not math.isfinite(share):
+        return "–"
+    if 0 < share < 0.5 * 10 ** -(places + 2):
+        return f"< {10**-places:g} %"
+    return f"{100 * share:.{places}f} %"
+
+
+def thousands(value: int) -> str:
+    """A count with thin spaces between thousands."""
+    return f"{value:,}".replace(",", " ")

@@ -1,0 +1,52 @@
+"""The gallery: a card for each model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from generator.exhibit import Exhibit
+from generator.findings import Findings, TextFindings
+from generator.pages.context import Place, model_link, size_text
+from generator.pages.environment import Figure, Pages
+from generator.pages.page import GALLERY, Link, Page, model_address
+
+
+def gallery(exhibit: Exhibit, findings: Sequence[Findings], pages: Pages) -> Page:
+    """The front page of the site."""
+    return pages.page(
+        "gallery.html",
+        GALLERY,
+        exhibit.title,
+        exhibit.description,
+        exhibit=exhibit,
+        cards=[_card(found, pages) for found in findings],
+        place=Place((), (), None, model_link(findings[0].model)),
+    )
+
+
+def _card(found: Findings, pages: Pages) -> dict[str, object]:
+    model = found.model
+    if isinstance(found, TextFindings):
+        inside = f"{len(model.layers)} layers × {found.model.heads} heads"
+        seen = f"{len(found.texts)} texts"
+    else:
+        inside = f"{len(model.layers)} layers, {sum(layer.units for layer in model.layers):,} units"
+        seen = f"{len(found.images)} pictures"
+    return {
+        "link": Link(model_address(model.id), model.title),
+        "model": model,
+        "size": f"{size_text(model.parameters)} parameters",
+        "inside": inside,
+        "seen": seen,
+        "figure": _picture(found, pages),
+    }
+
+
+def _picture(found: Findings, pages: Pages) -> Figure | None:
+    path = f"models/{found.model.id}/card.webp"
+    if not pages.has(path):
+        return None
+    if isinstance(found, TextFindings):
+        alt = f"All attention heads of {found.model.title} on one text, as small blue maps."
+        return pages.figure(path, alt, ink=True)
+    return pages.figure(path, f"The first filters of {found.model.title} as small coloured squares.")

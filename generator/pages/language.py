@@ -1,0 +1,342 @@
+"""The pages of a transformer: its overview, its layers and its attention heads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from generator.figures.attention import sheet_columns
+from generator.findings import TextFindings
+from generator.inputs.texts import readable
+from generator.models.layer import Layer
+from generator.pages.context import (
+    Place,
+    Strip,
+    around,
+    home,
+    layer_link,
+    layer_strip,
+    model_link,
+    size_text,
+)
+from generator.pages.definitions import BY_COLUMN, Definition
+from generator.pages.environment import Figure, Pages, number, percent
+from generator.pages.page import Link, Page, head_address, layer_address, model_address
+from generator.probes.attention import Attention
+from generator.probes.heads import Statistic, rank
+
+LINKS = 5
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One statistic of one head, and where it stands among all heads of the model."""
+
+    definition: Definition
+    value: float
+    spread: float
+    uniform: float
+    probes: int
+    rank: int
+    heads: int
+    lowest: float
+    highest: float
+
+    @property
+    def place(self) -> float:
+        """Position between the lowest (0) and the highest (1) head."""
+        reach = self.highest - self.lowest
+        return (self.value - self.lowest) / reach if reach > 0 else 0.0
+
+
+@dataclass(frozen=True)
+class StrongLink:
+    """A large attention weight, between two readable tokens."""
+
+    query: str
+    query_place: int
+    key: str
+    key_place: int
+    weight: float
+
+
+def language_pages(findings: TextFindings, pages: Pages) -> Iterator[Page]:
+    """The model's page, then each layer's, each followed by its heads'."""
+    ranks = {statistic.name: rank(statistic.mean) for statistic in findings.statistics}
+    yield _overview(findings, pages)
+    for layer in findings.model.layers:
+        yield _layer(findings, layer, ranks, pages)
+        for head in range(findings.model.heads):
+            yield _head(findings, layer, head, ranks, pages)
+
+
+def head_name(layer: int, head: int) -> str:
+    """A head as the field writes it."""
+    return f"L{layer}H{head}"
+
+
+def standings(
+    findings: TextFindings, ranks: dict[str, np.ndarray], layer: int, head: int
+) -> list[Standing]:
+    """All statistics of one head."""
+    found = []
+    for statistic in findings.statistics:
+        mean, spread = statistic.mean, statistic.spread
+        found.append(
+            Standing(
+                definition=BY_COLUMN[statistic.name],
+                value=float(mean[layer, head]),
+                spread=float(spread[layer, head]),
+                uniform=statistic.uniform,
+                probes=statistic.probes,
+                rank=int(ranks[statistic.name][layer, head]),
+                heads=mean.size,
+                lowest=float(mean.min()),
+                highest=float(mean.max()),
+            )
+        )
+    return found
+
+
+def strong_links(attention: Attention, layer: int, head: int) -> list[StrongLink]:
+    """The largest weights of a head on a text, those on the first token left out."""
+    weights = attention.weights[layer, head].copy()
+    weights[:, 0] = -1
+    flat = np.argsort(-weights, axis=None, kind="stable")[:LINKS]
+    tokens = [readable(token) for token in attention.tokens]
+    found = []
+    for place in flat:
+        query, key = (int(i) for i in np.unravel_index(place, weights.shape))
+        if weights[query, key] > 0:
+            weight = float(weights[query, key])
+            found.append(StrongLink(tokens[query], query, tokens[key], key, weight))
+    return found
+
+
+def _overview(findings: TextFindings, pages: Pages) -> Page:
+    model, signal = findings.model, findings.signal
+    near = [float(layer.near_zero.mean()) for layer in signal.layers]
+    stream = signal.stream.mean(1)
+    text = (
+        f"Left: the share of MLP activations near zero, from {percent(min(near))} (layer "
+        f"{int(np.argmin(near))}) to {percent(max(near))} (layer {int(np.argmax(near))}). Right: the "
+        f"residual stream, from {number(float(stream[0]))} behind layer 0 to {number(float(stream[-1]))} "
+        f"behind layer {len(stream) - 1}."
+    )
+    return pages.page(
+        "model_language.html",
+        model_address(model.id),
+        model.title,
+        f"{model.title} opened: {len(model.layers)} layers with {model.heads} attention heads each, "
+        f"{size_text(model.parameters)} parameters, measured on {len(findings.texts)} texts.",
+        model=model,
+        place=Place((home(),), (layer_strip(model, None),), None, layer_link(model, model.layers[0])),
+        size=size_text(model.parameters),
+        signal=pages.figure(
+            f"models/{model.id}/signal.svg",
+            f"Two charts over the {len(model.layers)} layers. {text}",
+            f"{text} Points are means over {len(findings.texts)} texts, bars reach from the lowest to "
+            "the highest text.",
+            ink=True,
+        ),
+        heads=_head_grids(findings, pages),
+        leaders=[_leader(findings, statistic) for statistic in findings.statistics],
+        rows=[
+            {
+                "layer": layer,
+                "signal": signal.of(layer.name),
+                "heads": [
+                    Link(head_address(model.id, layer.name, h), str(h)) for h in range(model.heads)
+                ],
+            }
+            for layer in model.layers
+        ],
+        inputs=[
+            {
+                "text": text,
+                "count": len(findings.encodings[text.id].ids),
+                "prediction": findings.predictions[text.id],
+                "guesses": [
+                    (readable(guess.label), guess.score)
+                    for guess in findings.predictions[text.id].guesses
+                ],
+            }
+            for text in findings.texts
+        ],
+        weight_tables=("layers.csv", "heads.csv", "heads_by_text.csv", "links.csv", "predictions.csv"),
+    )
+
+
+def _head_grids(findings: TextFindings, pages: Pages) -> Figure:
+    model = findings.model
+    caption = (
+        f"All {len(model.layers) * model.heads} heads at a glance: layers downwards, heads to the right, "
+        "dark is high. Each map has its own scale, written above it. The definitions stand below."
+    )
+    best = findings.statistic("previous_token").mean
+    layer, head = (int(i) for i in np.unravel_index(best.argmax(), best.shape))
+    return pages.figure(
+        f"models/{model.id}/heads.svg",
+        f"{len(findings.statistics)} heatmaps of layers by heads, one for each statistic; for the "
+        f"previous token the highest is {head_name(layer, head)} with {number(float(best.max()))}.",
+        caption,
+        ink=True,
+    )
+
+
+def _leader(findings: TextFindings, statistic: Statistic) -> dict[str, object]:
+    """The three heads that lead in a statistic, beside what an even spread would give."""
+    mean = statistic.mean
+    order = np.argsort(-mean, axis=None, kind="stable")[:3]
+    heads = []
+    for place in order:
+        layer, head = (int(i) for i in np.unravel_index(place, mean.shape))
+        target = head_address(findings.model.id, str(layer), head)
+        heads.append((Link(target, head_name(layer, head)), float(mean[layer, head])))
+    return {
+        "definition": BY_COLUMN[statistic.name],
+        "heads": heads if float(mean.max()) > 0 else [],
+        "uniform": statistic.uniform,
+        "probes": statistic.probes,
+    }
+
+
+def _layer(
+    findings: TextFindings, layer: Layer, ranks: dict[str, np.ndarray], pages: Pages
+) -> Page:
+    model = findings.model
+    links = [layer_link(model, each) for each in model.layers]
+    before, after = around(links, layer.index)
+    signal = findings.signal.of(layer.name)
+    text = (
+        f"Left: activations of the MLP that are not exactly zero, from {number(float(signal.edges[0]))} "
+        f"to {number(float(signal.edges[-1]))}. Right: its {len(signal.active)} hidden units, most often "
+        f"above zero first; the median unit is above zero at "
+        f"{percent(float(np.median(signal.active)))} of tokens."
+    )
+    return pages.page(
+        "layer_language.html",
+        layer_address(model.id, layer.name),
+        f"Layer {layer.name} · {model.title}",
+        f"Layer {layer.name} of {model.title}: its {model.heads} attention heads side by side on "
+        f"{len(findings.texts)} texts, their statistics, and the activity of its MLP.",
+        model=model,
+        layer=layer,
+        place=Place(
+            (home(), model_link(model)),
+            (layer_strip(model, layer), _head_strip(findings, layer, -1)),
+            before or model_link(model),
+            after,
+        ),
+        signal=signal,
+        stream=findings.signal.stream[layer.index],
+        sheets=[_sheet(findings, attention, layer, pages) for attention in findings.attentions],
+        columns=sheet_columns(model.heads),
+        rows=[
+            {
+                "link": Link(head_address(model.id, layer.name, h), head_name(layer.index, h)),
+                "group": h * model.kv_groups // model.heads,
+                "standings": standings(findings, ranks, layer.index, h),
+            }
+            for h in range(model.heads)
+        ],
+        activity=pages.figure(
+            f"models/{model.id}/layers/{layer.name}/activity.svg",
+            f"Histogram of the MLP activations of layer {layer.name} and share of active tokens. {text}",
+            text,
+            ink=True,
+        ),
+    )
+
+
+def _sheet(
+    findings: TextFindings, attention: Attention, layer: Layer, pages: Pages
+) -> dict[str, object]:
+    text = next(text for text in findings.texts if text.id == attention.text)
+    weights = attention.weights[layer.index]
+    sink = weights[:, 1:, 0].mean() if weights.shape[-1] > 1 else float("nan")
+    alt = (
+        f"Attention maps of all {findings.model.heads} heads of layer {layer.name} on "
+        f"{len(attention.tokens)} tokens; on average {percent(float(sink))} of the weight lies on the "
+        "first token."
+    )
+    path = f"models/{findings.model.id}/layers/{layer.name}/heads-{text.id}.webp"
+    caption = (
+        f"“{text.text}” – {len(attention.tokens)} tokens. Rows look, columns are looked at; darker is "
+        f"more. Mean weight on the first token: {percent(float(sink))}."
+    )
+    return {"text": text, "figure": pages.figure(path, alt, caption, ink=True, pixelated=True)}
+
+
+def _head_strip(findings: TextFindings, layer: Layer, current: int) -> Strip:
+    model = findings.model
+    links = tuple(
+        Link(head_address(model.id, layer.name, head), head_name(layer.index, head))
+        for head in range(model.heads)
+    )
+    return Strip(f"Heads of layer {layer.name}", links, current)
+
+
+def _head(
+    findings: TextFindings, layer: Layer, head: int, ranks: dict[str, np.ndarray], pages: Pages
+) -> Page:
+    model, name = findings.model, head_name(layer.index, head)
+    count = len(model.layers) * model.heads
+    place = layer.index * model.heads + head
+    links = [
+        Link(head_address(model.id, str(i // model.heads), i % model.heads), head_name(i // model.heads, i % model.heads))
+        for i in range(max(0, place - 1), min(count, place + 2))
+    ]
+    before, after = around(links, min(place, 1))
+    group = head * model.kv_groups // model.heads
+    siblings = [
+        Link(head_address(model.id, layer.name, other), head_name(layer.index, other))
+        for other in range(model.heads)
+        if other != head and other * model.kv_groups // model.heads == group
+    ]
+    return pages.page(
+        "head.html",
+        head_address(model.id, layer.name, head),
+        f"{name} · {model.title}",
+        f"Attention head {name} of {model.title}: its attention map on {len(findings.texts)} texts and "
+        f"its statistics, ranked among {count} heads.",
+        searchable=False,
+        model=model,
+        name=name,
+        head=head,
+        layer=layer,
+        place=Place(
+            (home(), model_link(model), layer_link(model, layer)),
+            (layer_strip(model, layer), _head_strip(findings, layer, head)),
+            before,
+            after,
+        ),
+        standings=standings(findings, ranks, layer.index, head),
+        group=group if model.kv_groups < model.heads else None,
+        siblings=siblings,
+        maps=[_map(findings, attention, layer, head, pages) for attention in findings.attentions],
+    )
+
+
+def _map(
+    findings: TextFindings, attention: Attention, layer: Layer, head: int, pages: Pages
+) -> dict[str, object]:
+    text = next(text for text in findings.texts if text.id == attention.text)
+    links = strong_links(attention, layer.index, head)
+    weights = attention.weights[layer.index, head]
+    sink = float(weights[1:, 0].mean()) if len(weights) > 1 else float("nan")
+    strongest = (
+        f"the strongest link past the first token goes from '{links[0].query}' to '{links[0].key}' "
+        f"({number(links[0].weight)})"
+        if links
+        else "all weight lies on the first token"
+    )
+    alt = (
+        f"Attention map of {head_name(layer.index, head)} on {len(attention.tokens)} tokens: {strongest}; "
+        f"mean weight on the first token {number(sink)}."
+    )
+    caption = f"{len(attention.tokens)} tokens. Mean weight on the first token: {number(sink)}."
+    path = f"models/{findings.model.id}/layers/{layer.name}/heads/{head}/{text.id}.webp"
+    return {"text": text, "links": links, "figure": pages.figure(path, alt, caption, ink=True)}

@@ -1,0 +1,96 @@
+"""A finished page, the addresses of pages, and the links between them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+import yaml
+
+GALLERY = "index.html"
+
+
+@dataclass(frozen=True)
+class Link:
+    """A place in the site, by its address from the site's root, and what to call it."""
+
+    target: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page: its address, what search engines read, and its body as finished HTML.
+
+    A page that is not `searchable` stays out of the builder's search index, which every page loads.
+    """
+
+    address: str
+    title: str
+    description: str
+    body: str = field(repr=False)
+    searchable: bool = True
+
+    @property
+    def source(self) -> str:
+        """The file below the docs folder that the builder turns into this page."""
+        return str(PurePosixPath(self.address).with_suffix(".md"))
+
+    def as_markdown(self) -> str:
+        """Front matter and body, in the form that the builder reads.
+
+        Python-Markdown is the dearest step of a build, and only searched pages need to pass it:
+        the others travel in the front matter and are printed by the theme as they are.
+        """
+        meta: dict[str, object] = {
+            "title": self.title,
+            "description": self.description,
+            "hide": ["navigation", "toc"],
+        }
+        if self.searchable:
+            return f"---\n{_yaml(meta)}---\n\n{self.body}\n"
+        meta["search"] = {"exclude": True}
+        block = "\n".join(f"  {line}" if line else "" for line in self.body.splitlines())
+        return f"---\n{_yaml(meta)}html: |-\n{block}\n---\n"
+
+
+def _yaml(meta: dict[str, object]) -> str:
+    return yaml.safe_dump(meta, allow_unicode=True, sort_keys=False, width=10_000)
+
+
+def relative(origin: str, target: str) -> str:
+    """The link from one address to another, both from the site's root."""
+    return os.path.relpath(target, start=os.path.dirname(origin) or ".")  # noqa: PTH120
+
+
+def model_address(model: str) -> str:
+    """The page of a model."""
+    return f"models/{model}/index.html"
+
+
+def layer_address(model: str, layer: str) -> str:
+    """The page of a layer."""
+    return f"models/{model}/layers/{layer}/index.html"
+
+
+def head_address(model: str, layer: str, head: int) -> str:
+    """The page of an attention head."""
+    return f"models/{model}/layers/{layer}/heads/{head}/index.html"
+
+
+def data_address(model: str, name: str) -> str:
+    """A table of numbers."""
+    return f"models/{model}/data/{name}"
+
+
+@contextmanager
+def naming(address: str) -> Iterator[None]:
+    """Errors raised within name the page that they came from."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"while writing the page {address}")
+        raise

@@ -1,0 +1,207 @@
+"""Every number that a page states, as CSV, and the provenance of all of it as JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import platform
+from collections.abc import Iterable, Iterator, Sequence
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from generator import __version__
+from generator.exhibit import Exhibit
+from generator.findings import Findings, TextFindings, VisionFindings
+from generator.inputs.texts import readable
+from generator.models.layer import Layer
+from generator.pages.language import strong_links
+from generator.pages.page import data_address
+from generator.probes import heads as head_probe
+from generator.probes.signal import LayerSignal
+
+LIBRARIES = ("torch", "torchvision", "transformers", "timm", "numpy", "matplotlib", "mkdocs-material")
+
+
+def tables(found: Findings) -> Iterator[tuple[str, str]]:
+    """The tables of one model: address in the site, and text."""
+    name = found.model.id
+    yield data_address(name, "layers.csv"), _layers(found)
+    yield data_address(name, "predictions.csv"), _predictions(found)
+    if isinstance(found, TextFindings):
+        yield data_address(name, "heads.csv"), _heads(found)
+        yield data_address(name, "heads_by_text.csv"), _heads_by_text(found)
+        yield data_address(name, "links.csv"), _links(found)
+    else:
+        yield data_address(name, "units.csv"), _units(found)
+
+
+def _csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows([_cell(value) for value in row] for row in rows)
+    return stream.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, float | np.floating):
+        return "" if not np.isfinite(value) else f"{float(value):.7g}"
+    return value
+
+
+_LAYER_COLUMNS = (
+    "layer", "kind", "shape", "parameters", "sparsity", "sparsity_sd", "near_zero", "near_zero_sd",
+    "units", "activation",
+)  # fmt: skip
+
+
+def _layers(found: Findings) -> str:
+    vision = isinstance(found, VisionFindings)
+    extra = (
+        ("dead_units", "field_height", "field_width", "field_stride", "field_start")
+        if vision
+        else ("heads", "kv_groups", "stream_rms")
+    )
+    rows = []
+    for layer in found.model.layers:
+        signal = found.signal.of(layer.name)
+        common = _layer_row(layer, signal)
+        more = _vision_row(layer, signal) if vision else _text_row(found, layer)
+        rows.append((*common, *more))
+    return _csv((*_LAYER_COLUMNS, *extra), rows)
+
+
+def _layer_row(layer: Layer, signal: LayerSignal) -> tuple[Any, ...]:
+    return (
+        layer.name, layer.kind, "x".join(str(side) for side in layer.shape), layer.parameters,
+        signal.zero.mean(), signal.zero.std(), signal.near_zero.mean(), signal.near_zero.std(),
+        len(signal.active), layer.activation or "",
+    )  # fmt: skip
+
+
+def _vision_row(layer: Layer, signal: LayerSignal) -> tuple[Any, ...]:
+    dead: int | str = int((signal.maximum <= 0).sum()) if layer.rectified else ""
+    if layer.receptive_field is None:
+        return (dead, "", "", "", "")
+    vertical, horizontal = layer.receptive_field
+    if vertical.whole:
+        return (dead, "whole", "whole", "", "")
+    return (dead, vertical.size, horizontal.size, vertical.stride, vertical.start)
+
+
+def _text_row(found: Findings, layer: Layer) -> tuple[Any, ...]:
+    return (layer.heads, layer.kv_groups, found.signal.stream[layer.index].mean())
+
+
+def _units(found: VisionFindings) -> str:
+    rows = []
+    for layer in found.model.layers:
+        signal = found.signal.of(layer.name)
+        columns = (signal.active, signal.mean, signal.maximum, signal.minimum)
+        rows += [
+            (layer.name, unit, *values) for unit, values in enumerate(zip(*columns, strict=True))
+        ]
+    return _csv(("layer", "unit", "active_share", "mean", "maximum", "minimum"), rows)
+
+
+def _heads(found: TextFindings) -> str:
+    model, statistics = found.model, found.statistics
+    header = ["layer", "head", "kv_group"]
+    for statistic in statistics:
+        header += [statistic.name, f"{statistic.name}_sd", f"{statistic.name}_rank"]
+    ranks = {statistic.name: head_probe.rank(statistic.mean) for statistic in statistics}
+    rows = []
+    for layer, head in np.ndindex(len(model.layers), model.heads):
+        row: list[Any] = [layer, head, head * model.kv_groups // model.heads]
+        for statistic in statistics:
+            row += [statistic.mean[layer, head], statistic.spread[layer, head]]
+            row.append(int(ranks[statistic.name][layer, head]))
+        rows.append(row)
+    controls: list[Any] = ["uniform attention", "", ""]
+    for statistic in statistics:
+        controls += [statistic.uniform, "", ""]
+    return _csv(header, [*rows, controls])
+
+
+def _heads_by_text(found: TextFindings) -> str:
+    model = found.model
+    on_texts = [s for s in found.statistics if len(s.values) == len(found.texts) and s.name not in _RANDOM]
+    rows = [
+        (layer, head, text.id, *(s.values[number, layer, head] for s in on_texts))
+        for number, text in enumerate(found.texts)
+        for layer, head in np.ndindex(len(model.layers), model.heads)
+    ]
+    return _csv(("layer", "head", "text", *(s.name for s in on_texts)), rows)
+
+
+_RANDOM = {"duplicate_token", "induction"}
+
+
+def _links(found: TextFindings) -> str:
+    rows = [
+        (layer, head, attention.text, link.query_place, link.query, link.key_place, link.key, link.weight)
+        for attention in found.attentions
+        for layer, head in np.ndindex(len(found.model.layers), found.model.heads)
+        for link in strong_links(attention, layer, head)
+    ]
+    header = ("layer", "head", "text", "query", "query_token", "key", "key_token", "weight")
+    return _csv(header, rows)
+
+
+def _predictions(found: Findings) -> str:
+    rows = [
+        (prediction.input, prediction.kind, place, readable(guess.label), guess.score, prediction.loss)
+        for prediction in found.predictions.values()
+        for place, guess in enumerate(prediction.guesses, start=1)
+    ]
+    return _csv(("input", "kind", "place", "answer", "score", "loss_nats"), rows)
+
+
+def manifest(exhibit: Exhibit, findings: Sequence[Findings]) -> str:
+    """Sources, digests, versions, seed and parameters; nothing that changes from run to run."""
+    stated = {
+        "generator": {"name": "cutaway", "version": __version__},
+        "exhibit": {"title": exhibit.title, "seed": exhibit.seed},
+        "environment": {
+            "python": platform.python_version(),
+            "machine": platform.machine(),
+            "libraries": {name: version(name) for name in LIBRARIES},
+        },
+        "models": [_model(found) for found in findings],
+    }
+    return json.dumps(stated, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def _model(found: Findings) -> dict[str, Any]:
+    model, origin = found.model, found.model.provenance
+    stated: dict[str, Any] = {
+        "id": model.id,
+        "title": model.title,
+        "kind": model.kind,
+        "parameters": model.parameters,
+        "layers": len(model.layers),
+        "device": model.device.type,
+        "source": origin.source,
+        "origin": origin.origin,
+        "revision": origin.revision,
+        "files": dict(origin.files),
+        "weights_sha256": origin.weights_sha256,
+        "architecture": origin.architecture,
+        "licence": origin.licence,
+    }
+    if isinstance(found, VisionFindings):
+        stated["preprocessing"] = found.model.preprocessing.model_dump(mode="json")
+        stated["inputs"] = [
+            {"id": i.id, "label": i.label, "sha256": i.sha256, "licence": i.licence, "origin": i.origin}
+            for i in found.images
+        ]
+    else:
+        stated["inputs"] = [
+            {"id": text.id, "text": text.text, "tokens": len(found.encodings[text.id].ids)}
+            for text in found.texts
+        ]
+        stated["repeated_sequences"] = head_probe.SEQUENCES
+    return stated

@@ -1,0 +1,77 @@
+"""What the user sees while a site is built: bars on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+Step = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class StageTime:
+    """How long a stage took and what came of it, for the summary."""
+
+    name: str
+    seconds: float
+    note: str
+
+
+@dataclass
+class Reporter:
+    """Shows stages as they run and remembers their times."""
+
+    console: Console
+    verbose: bool = False
+    stages: list[StageTime] = field(default_factory=list)
+
+    @contextmanager
+    def stage(self, name: str, total: int | None) -> Iterator[Step]:
+        """One stage of `total` steps; call what is yielded with the name of each finished step."""
+        started = time.perf_counter()
+        self._note = ""
+        if self.console.is_terminal:
+            with _bars(self.console) as bars:
+                task = bars.add_task(name, total=total, detail="")
+                yield lambda detail="": bars.update(task, advance=1, detail=detail)
+        else:
+            self.console.print(f"{name} ...", highlight=False)
+            yield self._plain_step
+        seconds = time.perf_counter() - started
+        self.stages.append(StageTime(name, seconds, self._note))
+        if not self.console.is_terminal:
+            self.console.print(f"{name}: {seconds:.1f} s {self._note}".rstrip(), highlight=False)
+
+    def note(self, text: str) -> None:
+        """Say what came of the stage that runs now."""
+        self._note = text
+
+    def _plain_step(self, detail: str = "") -> None:
+        if self.verbose and detail:
+            self.console.print(f"  {detail}", highlight=False)
+
+
+def _bars(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description:<10}"),
+        BarColumn(bar_width=28),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[detail]}", style="dim"),
+        console=console,
+        transient=False,
+    )

@@ -1,0 +1,137 @@
+"""Lays out `build/` and runs the site builder on it; the last good site stays until the new one is whole.
+
+All pages are finished files before the builder starts, with no hook and no plugin that makes pages,
+so that any builder that reads `mkdocs.yml` builds the same tree.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from generator.errors import CutawayError
+from generator.figures.render import Drawn
+from generator.pages.page import Page
+from generator.store import write_atomically
+
+# What people write for the site; inputs are read by the generator and not published as they are.
+_PUBLISHED = ("stylesheets", "javascripts")
+
+
+@dataclass
+class Tree:
+    """The files of `build/docs`, written only where their bytes changed."""
+
+    root: Path
+    written: set[Path] = field(default_factory=set)
+
+    def put(self, address: str, data: bytes) -> None:
+        """Write one file, named by its address from the site's root."""
+        path = self.root / address
+        self.written.add(path)
+        if not (path.is_file() and path.read_bytes() == data):
+            write_atomically(path, data)
+
+    def page(self, page: Page) -> None:
+        """Write a page for the builder."""
+        self.put(page.source, page.as_markdown().encode())
+
+    def pictures(self, pictures: Mapping[str, Drawn]) -> None:
+        """Copy drawn pictures to their place."""
+        for address, drawn in pictures.items():
+            self.put(address, drawn.file.read_bytes())
+
+    def folder(self, source: Path, names: Iterable[str]) -> None:
+        """Copy folders of static files."""
+        for name in names:
+            for file in sorted((source / name).rglob("*")):
+                if file.is_file():
+                    self.put(file.relative_to(source).as_posix(), file.read_bytes())
+
+    def prune(self) -> None:
+        """Remove what an earlier build left and this one did not write."""
+        for path in sorted(self.root.rglob("*"), reverse=True):
+            if path.is_file() and path not in self.written:
+                path.unlink()
+            elif path.is_dir() and not any(path.iterdir()):
+                path.rmdir()
+
+
+def lay_out_statics(tree: Tree, theme: Path, data: Path) -> None:
+    """Styles and scripts into the docs, the theme's overrides beside them."""
+    tree.folder(data / "site_src", _PUBLISHED)
+    overrides = Tree(theme)
+    overrides.folder(data / "templates" / "theme", (".",))
+    overrides.prune()
+
+
+def run_builder(config: Path, build: Path, target: Path, site_url: str) -> None:
+    """Build `build/docs` with MkDocs and put the result at `target` in one step.
+
+    Raises CutawayError, naming the page, for anything that the builder warns of.
+    """
+    from mkdocs.commands.build import build as mkdocs_build
+    from mkdocs.config import load_config
+    from mkdocs.exceptions import MkDocsException
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-"))
+    try:
+        with _quiet_builder() as warnings:
+            stated = {"site_url": site_url} if site_url else {}
+            loaded = load_config(
+                str(config), docs_dir=str(build / "docs"), site_dir=str(partial), **stated
+            )
+            loaded.theme.dirs.insert(0, str(build / "theme"))
+            loaded.plugins.on_startup(command="build", dirty=False)
+            mkdocs_build(loaded)
+        if warnings:
+            raise CutawayError("The site builder warns:\n" + "\n".join(warnings[:10]))
+        partial.chmod(0o755)
+        _swap(partial, target)
+    except MkDocsException as error:
+        raise CutawayError(f"The site builder failed: {error}") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _swap(partial: Path, target: Path) -> None:
+    """Replace `target` by `partial`; the old site is moved aside first and removed last."""
+    aside = target.with_name(f".{target.name}-old")
+    shutil.rmtree(aside, ignore_errors=True)
+    if target.exists():
+        target.rename(aside)
+    partial.rename(target)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+class _Collect(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage())
+
+
+@contextlib.contextmanager
+def _quiet_builder() -> Iterator[list[str]]:
+    """The builder's warnings as a list, its chatter dropped, and no clock in what it writes."""
+    logger, handler = logging.getLogger("mkdocs"), _Collect()
+    propagate, logger.propagate = logger.propagate, False
+    logger.addHandler(handler)
+    before = os.environ.get("SOURCE_DATE_EPOCH")
+    os.environ.setdefault("SOURCE_DATE_EPOCH", "0")
+    try:
+        yield handler.messages
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = propagate
+        if before is None:
+            del os.environ["SOURCE_DATE_EPOCH"]
