@@ -116,9 +116,7 @@ def _probe(
     return measure_text(model, texts, seed, store, step)
 
 
-def _draw(
-    findings: Sequence[Findings], options: Options, reporter: Reporter
-) -> dict[str, Drawn]:
+def _draw(findings: Sequence[Findings], options: Options, reporter: Reporter) -> dict[str, Drawn]:
     wanted: list[Drawing] = [drawing for found in findings for drawing in drawings(found)]
     with reporter.stage("Figures", len(wanted)) as step:
         place = options.work / "store" / "figures"

@@ -147,7 +147,8 @@ def _read(path: Path, what: str) -> str:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise UsageError(
-            f"{path}: there is no such {what}.", hint="'cutaway new DIR' makes a folder that builds."
+            f"{path}: there is no such {what}.",
+            hint="'cutaway new DIR' makes a folder that builds.",
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: cannot be read as UTF-8 text: {error}.") from error

@@ -95,18 +95,23 @@ def _filters(folder: str, filters: Filters) -> Drawing:
 def _text(findings: TextFindings) -> list[Drawing]:
     folder = f"models/{findings.model.id}"
     signal = findings.signal
-    means = np.stack([statistic.mean for statistic in findings.statistics])
+    # Under a causal mask no head sees the next token: a map of zeros would show nothing.
+    varied = [statistic for statistic in findings.statistics if statistic.mean.max() > 0]
+    means = np.stack([statistic.mean for statistic in varied])
     found = [
         Drawing(
             "text_signal",
             folder,
-            {"near": np.stack([layer.near_zero for layer in signal.layers]), "stream": signal.stream},
+            {
+                "near": np.stack([layer.near_zero for layer in signal.layers]),
+                "stream": signal.stream,
+            },
         ),
         Drawing(
             "head_grids",
             folder,
             {
-                "titles": tuple(s.name.replace("_", " ") for s in findings.statistics),
+                "titles": tuple(s.name.replace("_", " ") for s in varied),
                 "values": means,
                 "most": tuple(float(mean.max()) for mean in means),
             },

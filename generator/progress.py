@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import (
@@ -16,6 +17,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Table
 
 Step = Callable[[str], None]
 
@@ -45,7 +47,11 @@ class Reporter:
         if self.console.is_terminal:
             with _bars(self.console) as bars:
                 task = bars.add_task(name, total=total, detail="")
-                yield lambda detail="": bars.update(task, advance=1, detail=detail)
+
+                def step(detail: str) -> None:
+                    bars.update(task, advance=1, detail=detail)
+
+                yield step
         else:
             self.console.print(f"{name} ...", highlight=False)
             yield self._plain_step
@@ -58,7 +64,7 @@ class Reporter:
         """Say what came of the stage that runs now."""
         self._note = text
 
-    def _plain_step(self, detail: str = "") -> None:
+    def _plain_step(self, detail: str) -> None:
         if self.verbose and detail:
             self.console.print(f"  {detail}", highlight=False)
 
@@ -75,3 +81,19 @@ def _bars(console: Console) -> Progress:
         console=console,
         transient=False,
     )
+
+
+def print_summary(reporter: Reporter, site: Path, pages: int, figures: int, size: int) -> None:
+    """Seconds and results of each stage, what was made, and how to look at it."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("stage", "seconds", ""):
+        table.add_column(name, justify="right" if name == "seconds" else "left")
+    for stage in reporter.stages:
+        table.add_row(stage.name, f"{stage.seconds:.1f}", stage.note)
+    total = sum(stage.seconds for stage in reporter.stages)
+    table.add_row(
+        "total", f"{total:.1f}", f"{pages:,} pages, {figures:,} figures, {size / 1e6:.1f} MB"
+    )
+    reporter.console.print(table, highlight=False)
+    reporter.console.print(f"The site is in {site}", highlight=False, soft_wrap=True)
+    reporter.console.print(f"Look at it: cutaway serve {site}", highlight=False, soft_wrap=True)

@@ -142,8 +142,8 @@ def _classes_in(kind: Any) -> dict[str, type]:
     while pending:
         current = pending.pop()
         pending.extend(typing.get_args(current))
-        if dataclasses.is_dataclass(current) and isinstance(current, type):
-            if current.__name__ not in found:
-                found[current.__name__] = current
-                pending.extend(typing.get_type_hints(current).values())
+        known = getattr(current, "__name__", "") in found
+        if dataclasses.is_dataclass(current) and isinstance(current, type) and not known:
+            found[current.__name__] = current
+            pending.extend(typing.get_type_hints(current).values())
     return found

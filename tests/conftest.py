@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from generator.exhibit import Exhibit, load_exhibit
 from generator.models.fetch import Files, fetch
+from generator.models.load import AnyModel, load_model
+from generator.models.model import LanguageModel, VisionModel
 from generator.models.source import parse_source
 from generator.paths import cache_root
 
@@ -42,3 +45,29 @@ def minilm(weights_cache: Path) -> Files:
 @pytest.fixture(scope="session")
 def smollm2(weights_cache: Path) -> Files:
     return fetch(parse_source(SMOLLM2, Path.cwd()), weights_cache)
+
+
+@pytest.fixture(scope="session")
+def exhibit() -> Exhibit:
+    """The exhibit that the repository ships."""
+    return load_exhibit(Path(__file__).parent.parent / "exhibit.yml")
+
+
+@pytest.fixture(scope="session")
+def lite0(exhibit: Exhibit, efficientnet: Files) -> VisionModel:
+    return _model(exhibit, "efficientnet-lite0")
+
+
+@pytest.fixture(scope="session")
+def minilm_model(exhibit: Exhibit, minilm: Files) -> LanguageModel:
+    return _model(exhibit, "minilm-l6")
+
+
+@pytest.fixture(scope="session")
+def smollm2_model(exhibit: Exhibit, smollm2: Files) -> LanguageModel:
+    return _model(exhibit, "smollm2-135m")
+
+
+def _model(exhibit: Exhibit, name: str) -> AnyModel:
+    spec = next(model for model in exhibit.models if model.id == name)
+    return load_model(spec, exhibit.base, cache_root())

@@ -7,6 +7,7 @@ of a model on one text: it is drawn once, and each head's cells are set into it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -116,7 +117,8 @@ def _frame(tokens: Sequence[str]) -> tuple[Image.Image, int, int, int]:
         axes.set(xlim=(0, count), ylim=(count, 0), aspect="equal")
         step = 1 if cell >= 9 else -(-12 // cell)
         places = np.arange(0, count, step)
-        font = {"fontsize": size, "family": "DejaVu Sans Mono", "color": INK}
+        font: Any = {"fontsize": size, "color": INK}
+        font["family"] = ["DejaVu Sans Mono", "DejaVu Sans"]
         axes.xaxis.tick_top()
         axes.set_xticks(places + 0.5, [labels[i] for i in places], rotation=90, **font)
         axes.set_yticks(places + 0.5, [labels[i] for i in places], **font)
@@ -131,16 +133,14 @@ def _frame(tokens: Sequence[str]) -> tuple[Image.Image, int, int, int]:
     return frame, left, top, cell
 
 
-def _colour_bar(
-    figure: Figure, box: tuple[int, int, int, int], width: int, height: int
-) -> None:
+def _colour_bar(figure: Figure, box: tuple[int, int, int, int], width: int, height: int) -> None:
     x, y, wide, high = box
     high = min(high, 220)
     axes = figure.add_axes((x / width, y / height, wide / width, high / height))
     bar = figure.colorbar(ScalarMappable(NORM, WEIGHTS), cax=axes, ticks=TICKS)
     bar.ax.set_yticklabels([f"{tick:g}" for tick in TICKS], fontsize=7)
     bar.ax.tick_params(length=2, pad=2)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     bar.ax.set_title("weight", fontsize=7.5, color=INK, pad=5)
 
 
@@ -153,7 +153,9 @@ def _split(frame: Image.Image) -> tuple[np.ndarray, np.ndarray]:
     """One palette for cells and frame, and the frame as indices into it."""
     ground = Image.new("RGBA", frame.size, "white")
     flat = Image.alpha_composite(ground, frame).convert("RGB")
-    reduced = flat.quantize(FRAME_COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    reduced = flat.quantize(
+        FRAME_COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE
+    )
     colours = np.array(reduced.getpalette()[: FRAME_COLOURS * 3], dtype=np.uint8).reshape(-1, 3)  # type: ignore[index]
     base = _cell_palette()
     indices = np.asarray(reduced).astype(np.uint8) + len(base)

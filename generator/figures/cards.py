@@ -8,23 +8,24 @@ from PIL import Image
 from generator.figures.attention import LEVELS, weight_levels
 from generator.figures.style import WEIGHTS, Picture, as_webp, indexed, palette_of
 
-WIDTH, HEIGHT, GAP = 520, 300, 6
+WIDTH, HEIGHT, GAP = 520, 300, 4
 
 
 def head_card(weights: np.ndarray) -> list[Picture]:
-    """Every head of a model on one text, layers along the longer side; (layers, heads, n, n)."""
+    """Every head of a model on one text, (layers, heads, n, n), first layer first, row by row."""
     levels = np.minimum(weight_levels(weights, causal=False), LEVELS - 1)
-    if len(levels) > levels.shape[1]:
-        levels = levels.swapaxes(0, 1)
-    rows, columns, length, _ = levels.shape
-    tile = max(2, min(HEIGHT // rows, WIDTH // columns) - 2)
-    rows, columns = min(rows, HEIGHT // (tile + 2)), min(columns, WIDTH // (tile + 2))
-    pick = np.linspace(0, length - 1, tile).round().astype(int)
+    tiles = levels.reshape(-1, *levels.shape[2:])
+    count, length = len(tiles), tiles.shape[-1]
+    columns = max(range(1, count + 1), key=lambda c: (_zoom(count, c, 1, 1), -c))
+    side = max(2, _zoom(count, columns, 1, 1))
+    rows, pitch = -(-count // columns), side + GAP
+    pick = np.linspace(0, length - 1, side).round().astype(int)
     canvas = np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
-    top, left = (HEIGHT - rows * (tile + 2)) // 2, (WIDTH - columns * (tile + 2)) // 2
-    for row, column in np.ndindex(rows, columns):
-        y, x = top + row * (tile + 2), left + column * (tile + 2)
-        canvas[y : y + tile, x : x + tile] = levels[row, column][np.ix_(pick, pick)]
+    top, left = (HEIGHT - rows * pitch + GAP) // 2, (WIDTH - columns * pitch + GAP) // 2
+    for number, tile in enumerate(tiles):
+        y, x = divmod(number, columns)
+        place = canvas[max(0, top + y * pitch) :, max(0, left + x * pitch) :][:side, :side]
+        place[:] = tile[np.ix_(pick, pick)][: place.shape[0], : place.shape[1]]
     return [as_webp("card.webp", indexed(canvas, palette_of(WEIGHTS, LEVELS)))]
 
 
@@ -40,7 +41,9 @@ def filter_card(filters: np.ndarray) -> list[Picture]:
     top, left = (HEIGHT - rows * high + GAP) // 2, (WIDTH - columns * wide + GAP) // 2
     for number, tile in enumerate(tiles):
         y, x = divmod(number, columns)
-        enlarged = Image.fromarray(tile).resize((width * zoom, height * zoom), Image.Resampling.NEAREST)
+        enlarged = Image.fromarray(tile).resize(
+            (width * zoom, height * zoom), Image.Resampling.NEAREST
+        )
         canvas.paste(enlarged, (left + x * wide, top + y * high))
     return [as_webp("card.webp", canvas)]
 
@@ -48,4 +51,6 @@ def filter_card(filters: np.ndarray) -> list[Picture]:
 def _zoom(count: int, columns: int, height: int, width: int) -> int:
     """How far filters can be enlarged if they stand in so many columns."""
     rows = -(-count // columns)
-    return min((WIDTH - GAP * columns) // (columns * width), (HEIGHT - GAP * rows) // (rows * height))
+    return min(
+        (WIDTH - GAP * columns) // (columns * width), (HEIGHT - GAP * rows) // (rows * height)
+    )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from generator.figures.style import (
     BLUE,
@@ -31,13 +31,22 @@ def vision_signal(
     `zero` and `near` have shape (layers, inputs), `rectified` (layers,).
     """
     with styled():
-        figure = new_figure(900, 400)
+        figure = new_figure(1100, 430)
         axes = figure.subplots()
         place = np.arange(len(layers))
         if rectified.any():
-            _band(axes, place[rectified], zero[rectified], BLUE, "after a rectifier: exactly zero", "o")
+            _band(
+                axes,
+                place[rectified],
+                zero[rectified],
+                BLUE,
+                "after a rectifier: exactly zero",
+                "o",
+            )
         if (~rectified).any():
-            _band(axes, place[~rectified], near[~rectified], ORANGE, "linear output: near zero", "D")
+            _band(
+                axes, place[~rectified], near[~rectified], ORANGE, "linear output: near zero", "D"
+            )
         axes.set(ylim=(0, 1), xlim=(-0.8, len(layers) - 0.2), ylabel="fraction of activations")
         axes.yaxis.set_major_formatter(_PERCENT)
         _name_layers(axes, layers)
@@ -48,7 +57,7 @@ def vision_signal(
 def text_signal(near: np.ndarray, stream: np.ndarray) -> list[Picture]:
     """Near-zero MLP activations and the size of the residual stream, each (layers, inputs)."""
     with styled():
-        figure = new_figure(900, 330)
+        figure = new_figure(1100, 340)
         left, right = figure.subplots(1, 2)
         place = np.arange(len(near))
         _band(left, place, near, BLUE, "", "o")
@@ -75,10 +84,12 @@ def _band(
 
 
 def _name_layers(axes: Axes, layers: Sequence[str]) -> None:
-    step = -(-len(layers) // 34)
+    step = -(-len(layers) // 40)
     shown = range(0, len(layers), step)
     names = [drawable(layers[i]) for i in shown]
-    axes.set_xticks(list(shown), names, rotation=60, ha="right", rotation_mode="anchor", fontsize=7.5)
+    axes.set_xticks(
+        list(shown), names, rotation=60, ha="right", rotation_mode="anchor", fontsize=7.5
+    )
     axes.grid(axis="x", visible=False)
 
 
@@ -87,10 +98,11 @@ def activity(
 ) -> list[Picture]:
     """Histogram of a layer's non-zero activations, and how often each unit is active."""
     with styled():
-        figure = new_figure(900, 250)
+        figure = new_figure(1100, 260)
         left, right = figure.subplots(1, 2)
         left.stairs(np.maximum(counts, 0.5), edges, fill=True, color=BLUE, alpha=0.85, baseline=0.5)
         left.set(yscale="log", ylim=(0.5, None), title="activations that are not zero")
+        left.yaxis.set_minor_locator(NullLocator())
         left.set(xlabel="activation", ylabel="count (log scale)")
         if edges[0] < 0 < edges[-1]:
             left.axvline(0, color=QUIET, linewidth=0.9)
@@ -100,18 +112,19 @@ def activity(
 
 def _density(axes: Axes, active: np.ndarray, dead: int) -> None:
     ordered = np.sort(active)[::-1]
-    place = np.arange(1, len(ordered) + 1)
-    axes.fill_between(place, ordered, step="mid", color=BLUE, alpha=0.25, linewidth=0)
-    axes.step(place, ordered, where="mid", color=BLUE, linewidth=1.2)
-    axes.set(ylim=(0, 1), xlim=(0.5, len(ordered) + 0.5))
+    # More steps than pixels only make the file heavy: thousands of units are drawn as 160 points.
+    shown = np.unique(np.linspace(0, len(ordered) - 1, 160).round().astype(int))
+    axes.fill_between(shown + 1, ordered[shown], color=BLUE, alpha=0.25, linewidth=0)
+    axes.plot(shown + 1, ordered[shown], color=BLUE, linewidth=1.2)
+    axes.set(ylim=(0, 1), xlim=(1, max(2, len(ordered))))
     axes.set(title="units, most often active first", xlabel="rank of the unit")
     axes.set_ylabel("share of positions above zero")
     axes.yaxis.set_major_formatter(_PERCENT)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     if dead:
         axes.annotate(
-            f"{dead} never above zero", (len(ordered), 0), (0, 12), textcoords="offset points",
-            ha="right", fontsize=8, color=ORANGE,
+            f"{dead} never above zero", (len(ordered), 1), (-2, -10), textcoords="offset points",
+            ha="right", va="top", fontsize=8, color=ORANGE,
         )  # fmt: skip
 
 
@@ -122,10 +135,10 @@ def head_grids(titles: Sequence[str], values: np.ndarray, most: Sequence[float])
     """
     with styled():
         count, layers, heads = values.shape
-        columns = 4
+        columns = min(4, count)
         rows = -(-count // columns)
         cell = float(np.clip(320 / layers, 9, 26))
-        figure = new_figure(900, rows * (layers * cell + 62))
+        figure = new_figure(1100, rows * (layers * cell + 62))
         grid = figure.subplots(rows, columns, squeeze=False)
         for number, axes in enumerate(grid.flat):
             if number >= count:
@@ -146,4 +159,3 @@ def head_grids(titles: Sequence[str], values: np.ndarray, most: Sequence[float])
             if number // columns == rows - 1 or number + columns >= count:
                 axes.set_xlabel("head", fontsize=8)
         return [as_svg("heads.svg", figure)]
-

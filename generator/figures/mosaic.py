@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +18,7 @@ from generator.figures.style import (
 )
 
 LEVELS = 48
-WIDTH = 860
+WIDTH = 1180
 GAP = 1
 
 
@@ -91,7 +89,7 @@ def weight_matrix(layer: str, matrix: np.ndarray, side: int) -> list[Picture]:
     step = matrix_step(matrix.shape, side)
     small = _strongest(matrix, step)
     bound = float(np.quantile(np.abs(small), 0.995)) or 1.0
-    zoom = max(1, min(6, 420 // max(small.shape)))
+    zoom = max(1, min(6, 560 // max(small.shape)))
     image = _coloured(np.clip(small / bound, -1, 1), signed=True)
     return [as_webp(f"layers/{layer}/filters.webp", image, zoom)]
 

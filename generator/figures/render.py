@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -86,7 +87,9 @@ def _draw_in_workers(
     # A fork of a process that holds torch's thread pools can hang: workers are spawned, and import
     # numpy and matplotlib only.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
+    # Ctrl-C reaches the whole process group: the workers leave it to the parent.
+    ignore = (signal.SIGINT, signal.SIG_IGN)
+    with ProcessPoolExecutor(jobs, context, signal.signal, ignore) as pool:
         waiting: set[Future[None]] = {pool.submit(_draw, *each) for each in missing}
         try:
             for done in as_completed(waiting):

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -33,13 +34,13 @@ WEIGHTS: Colormap = LinearSegmentedColormap.from_list(
 POSITIVE: Colormap = mpl.colormaps["magma"]
 SIGNED: Colormap = mpl.colormaps["berlin"]
 
-_STYLE = {
+_STYLE: Any = {
     "font.family": "DejaVu Sans",
-    "font.size": 9.0,
+    "font.size": 10.0,
     "text.color": INK,
     "axes.edgecolor": RULE,
     "axes.labelcolor": INK,
-    "axes.titlesize": 9.5,
+    "axes.titlesize": 10.5,
     "axes.titlelocation": "left",
     "axes.spines.top": False,
     "axes.spines.right": False,

@@ -138,5 +138,5 @@ def as_seen(image: Image.Image, how: Preprocessing) -> Image.Image:
 def as_pixels(seen: Image.Image, how: Preprocessing) -> np.ndarray:
     """The normalised input, float32 of shape (3, size, size)."""
     scaled = np.asarray(seen, dtype=np.float32) / np.float32(255)
-    mean, std = np.float32(how.mean), np.float32(how.std)
+    mean, std = np.array(how.mean, np.float32), np.array(how.std, np.float32)
     return np.ascontiguousarray(((scaled - mean) / std).transpose(2, 0, 1))

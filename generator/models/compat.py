@@ -13,26 +13,26 @@ _OPERATORS = ("nms", "qnms")
 _declared: Any = None
 
 
-def repair_torchvision() -> None:
-    """Make torchvision importable beside a build of torch that its compiled part does not match.
+def repair_torchvision() -> Any:
+    """torchvision, made importable beside a build of torch that its compiled part does not match.
 
     torchvision's models need none of the operators in that part, but its import stops because two
     of them are missing. They are declared, without a body, only if the import fails so.
-    transformers and timm import torchvision themselves: call this before importing either.
+    transformers and timm import torchvision themselves: call this before importing either. Returns the
+    module.
     """
     global _declared
     try:
-        importlib.import_module("torchvision")
-        return
+        return importlib.import_module("torchvision")
     except RuntimeError as error:
         if _FAULT not in str(error):
             raise
     import torch
 
     if _declared is None:
-        _declared = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
+        _declared = torch.library.Library("torchvision", "DEF")
         for name in _OPERATORS:
             _declared.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
         del sys.modules[name]
-    importlib.import_module("torchvision")
+    return importlib.import_module("torchvision")

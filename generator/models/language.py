@@ -29,10 +29,10 @@ def load_language(
     `place` holds the fields of the provenance that the source knows. Raises CutawayError for an
     architecture whose attention weights cannot be read.
     """
-    module, tokenizer, head_kind = _open(folder, spec)
-    module = module.float().eval().requires_grad_(False)
+    opened, tokenizer, head_kind = _open(folder, spec)
+    module = opened.float().eval().requires_grad_(False)
     digest = state_digest(module.state_dict())
-    config = module.config
+    config: Any = module.config
     attentions = _probe(module, spec)
     count, heads = len(attentions), attentions[0].shape[1]
     blocks = _blocks(module, count, spec)
@@ -148,7 +148,11 @@ def _positions(config: Any) -> int:
 
 def _config_digest(config: Any) -> str:
     # The version of the library is no property of the network.
-    stated = {k: v for k, v in config.to_dict().items() if k not in {"transformers_version", "_name_or_path"}}
+    stated = {
+        k: v
+        for k, v in config.to_dict().items()
+        if k not in {"transformers_version", "_name_or_path"}
+    }
     text = json.dumps(stated, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 

@@ -34,7 +34,11 @@ _BARE = ("*.safetensors", "*.pth", "*.pt", "*.bin", "*.ckpt")
 
 def pick_device(name: str) -> torch.device:
     """`auto`, `cpu`, `cuda` or `mps` as a device. Raises UsageError if it is not there."""
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    there = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
     if name == "auto":
         name = next(kind for kind in ("cuda", "mps", "cpu") if there[kind])
     if name not in there:
@@ -77,9 +81,7 @@ def _build(reference: str, base: Path, *, pretrained: bool, seed: int) -> Networ
         if source.kind == "timm":
             return build_timm(source.name, pretrained=pretrained, seed=seed)
         if source.kind == "torchvision":
-            return build_torchvision(
-                source.name, source.revision, pretrained=pretrained, seed=seed
-            )
+            return build_torchvision(source.name, source.revision, pretrained=pretrained, seed=seed)
     except (OSError, RuntimeError) as error:
         raise CutawayError(
             f"{reference}: the weights could not be had: {_first_line(error)}",
@@ -125,7 +127,9 @@ def _from_files(
     if folder is not None:
         config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         if "model_type" not in config and "architecture" in config:
-            return _bare_weights(folder, spec, f"timm:{config['architecture']}", place, cache, seed, device)
+            return _bare_weights(
+                folder, spec, f"timm:{config['architecture']}", place, cache, seed, device
+            )
         if any("ImageClassification" in name for name in config.get("architectures") or ()):
             return finish(build_transformers(folder), spec, place, device)
         return load_language(folder, spec, place, device)

@@ -98,10 +98,10 @@ def _window(field: ReceptiveField, reach: int, stride: int, pad: int) -> Recepti
 def _sliding(
     operation: Operation,
     view: _View,
-    kernel: Sequence[int],
-    stride: Sequence[int],
-    pad: Sequence[int],
-    dilation: Sequence[int],
+    kernel: Sequence[int] | int,
+    stride: Sequence[int] | int,
+    pad: Sequence[int] | int,
+    dilation: Sequence[int] | int,
 ) -> _View | None:
     if view.axes != (2, 3) or len(operation.shape) != 4:
         return None
@@ -152,7 +152,7 @@ def _average(operation: Operation, view: _View, shape: Sequence[int]) -> _View |
 def _pad(operation: Operation, view: _View) -> _View | None:
     if view.axes != (2, 3):
         return None
-    amounts = list(operation.arguments[1]) + [0, 0, 0, 0]
+    amounts = [*operation.arguments[1], 0, 0, 0, 0]
     left, top = amounts[0], amounts[2]
     vertical, horizontal = (
         field if field.whole else replace(field, start=field.start - before * field.stride)

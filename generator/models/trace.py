@@ -72,7 +72,7 @@ class _Recorder(TorchDispatchMode):
     """Numbers values and operations as they are made; keeps tensors alive so ids stay unique."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.operations: list[Operation] = []
         self.modules: list[str] = []
         self._values: dict[int, int] = {}
@@ -168,8 +168,10 @@ def trace(module: nn.Module, pixels: Tensor) -> Trace:
 class _Listener(TorchDispatchMode):
     """Calls back with the output of chosen operations, by their place in the pass."""
 
-    def __init__(self, wanted: Mapping[int, list[str]], take: Callable[[str, Tensor], None]) -> None:
-        super().__init__()
+    def __init__(
+        self, wanted: Mapping[int, list[str]], take: Callable[[str, Tensor], None]
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
         self._wanted = wanted
         self._take = take
         self._index = 0

@@ -81,6 +81,9 @@ class Pages:
         )
 
 
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
 def number(value: float | None, digits: int = 3) -> str:
     """A measured value with `digits` significant digits; a dash where it is not defined."""
     if value is None or not math.isfinite(value):
@@ -89,7 +92,7 @@ def number(value: float | None, digits: int = 3) -> str:
         return "0"
     if abs(value) < 10**-digits / 2:
         mantissa, power = f"{value:.1e}".split("e")
-        return f"{mantissa}·10^{int(power)}"
+        return f"{mantissa}·10" + str(int(power)).translate(_RAISED)
     places = max(0, digits - 1 - math.floor(math.log10(abs(value))))
     return f"{value:.{min(places, digits)}f}"
 

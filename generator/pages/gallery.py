@@ -49,4 +49,6 @@ def _picture(found: Findings, pages: Pages) -> Figure | None:
     if isinstance(found, TextFindings):
         alt = f"All attention heads of {found.model.title} on one text, as small blue maps."
         return pages.figure(path, alt, ink=True)
-    return pages.figure(path, f"The first filters of {found.model.title} as small coloured squares.")
+    return pages.figure(
+        path, f"The first filters of {found.model.title} as small coloured squares."
+    )

@@ -132,7 +132,9 @@ def _overview(findings: TextFindings, pages: Pages) -> Page:
         f"{model.title} opened: {len(model.layers)} layers with {model.heads} attention heads each, "
         f"{size_text(model.parameters)} parameters, measured on {len(findings.texts)} texts.",
         model=model,
-        place=Place((home(),), (layer_strip(model, None),), None, layer_link(model, model.layers[0])),
+        place=Place(
+            (home(),), (layer_strip(model, None),), None, layer_link(model, model.layers[0])
+        ),
         size=size_text(model.parameters),
         signal=pages.figure(
             f"models/{model.id}/signal.svg",
@@ -165,7 +167,13 @@ def _overview(findings: TextFindings, pages: Pages) -> Page:
             }
             for text in findings.texts
         ],
-        weight_tables=("layers.csv", "heads.csv", "heads_by_text.csv", "links.csv", "predictions.csv"),
+        weight_tables=(
+            "layers.csv",
+            "heads.csv",
+            "heads_by_text.csv",
+            "links.csv",
+            "predictions.csv",
+        ),
     )
 
 
@@ -173,13 +181,13 @@ def _head_grids(findings: TextFindings, pages: Pages) -> Figure:
     model = findings.model
     caption = (
         f"All {len(model.layers) * model.heads} heads at a glance: layers downwards, heads to the right, "
-        "dark is high. Each map has its own scale, written above it. The definitions stand below."
+        "the more a cell stands out, the higher. Each map has its own scale, written above it."
     )
     best = findings.statistic("previous_token").mean
     layer, head = (int(i) for i in np.unravel_index(best.argmax(), best.shape))
     return pages.figure(
         f"models/{model.id}/heads.svg",
-        f"{len(findings.statistics)} heatmaps of layers by heads, one for each statistic; for the "
+        f"Heatmaps of layers by heads, one for each statistic; for the "
         f"previous token the highest is {head_name(layer, head)} with {number(float(best.max()))}.",
         caption,
         ink=True,
@@ -264,8 +272,8 @@ def _sheet(
     )
     path = f"models/{findings.model.id}/layers/{layer.name}/heads-{text.id}.webp"
     caption = (
-        f"“{text.text}” – {len(attention.tokens)} tokens. Rows look, columns are looked at; darker is "
-        f"more. Mean weight on the first token: {percent(float(sink))}."
+        f"“{text.text}” – {len(attention.tokens)} tokens. Rows look, columns are looked at; the more a "
+        f"cell stands out, the larger the weight. Mean weight on the first token: {percent(float(sink))}."
     )
     return {"text": text, "figure": pages.figure(path, alt, caption, ink=True, pixelated=True)}
 
@@ -286,7 +294,10 @@ def _head(
     count = len(model.layers) * model.heads
     place = layer.index * model.heads + head
     links = [
-        Link(head_address(model.id, str(i // model.heads), i % model.heads), head_name(i // model.heads, i % model.heads))
+        Link(
+            head_address(model.id, str(i // model.heads), i % model.heads),
+            head_name(i // model.heads, i % model.heads),
+        )
         for i in range(max(0, place - 1), min(count, place + 2))
     ]
     before, after = around(links, min(place, 1))

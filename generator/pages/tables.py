@@ -22,7 +22,15 @@ from generator.pages.page import data_address
 from generator.probes import heads as head_probe
 from generator.probes.signal import LayerSignal
 
-LIBRARIES = ("torch", "torchvision", "transformers", "timm", "numpy", "matplotlib", "mkdocs-material")
+LIBRARIES = (
+    "torch",
+    "torchvision",
+    "transformers",
+    "timm",
+    "numpy",
+    "matplotlib",
+    "mkdocs-material",
+)
 
 
 def tables(found: Findings) -> Iterator[tuple[str, str]]:
@@ -128,7 +136,9 @@ def _heads(found: TextFindings) -> str:
 
 def _heads_by_text(found: TextFindings) -> str:
     model = found.model
-    on_texts = [s for s in found.statistics if len(s.values) == len(found.texts) and s.name not in _RANDOM]
+    on_texts = [
+        s for s in found.statistics if len(s.values) == len(found.texts) and s.name not in _RANDOM
+    ]
     rows = [
         (layer, head, text.id, *(s.values[number, layer, head] for s in on_texts))
         for number, text in enumerate(found.texts)
@@ -142,7 +152,16 @@ _RANDOM = {"duplicate_token", "induction"}
 
 def _links(found: TextFindings) -> str:
     rows = [
-        (layer, head, attention.text, link.query_place, link.query, link.key_place, link.key, link.weight)
+        (
+            layer,
+            head,
+            attention.text,
+            link.query_place,
+            link.query,
+            link.key_place,
+            link.key,
+            link.weight,
+        )
         for attention in found.attentions
         for layer, head in np.ndindex(len(found.model.layers), found.model.heads)
         for link in strong_links(attention, layer, head)
@@ -153,7 +172,14 @@ def _links(found: TextFindings) -> str:
 
 def _predictions(found: Findings) -> str:
     rows = [
-        (prediction.input, prediction.kind, place, readable(guess.label), guess.score, prediction.loss)
+        (
+            prediction.input,
+            prediction.kind,
+            place,
+            readable(guess.label),
+            guess.score,
+            prediction.loss,
+        )
         for prediction in found.predictions.values()
         for place, guess in enumerate(prediction.guesses, start=1)
     ]
@@ -195,7 +221,13 @@ def _model(found: Findings) -> dict[str, Any]:
     if isinstance(found, VisionFindings):
         stated["preprocessing"] = found.model.preprocessing.model_dump(mode="json")
         stated["inputs"] = [
-            {"id": i.id, "label": i.label, "sha256": i.sha256, "licence": i.licence, "origin": i.origin}
+            {
+                "id": i.id,
+                "label": i.label,
+                "sha256": i.sha256,
+                "licence": i.licence,
+                "origin": i.origin,
+            }
             for i in found.images
         ]
     else:

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from generator.figures.mosaic import matrix_step
 from generator.findings import VisionFindings
 from generator.models.layer import Layer
-from generator.pages.context import Place, around, home, layer_link, layer_strip, model_link, paged_layers, size_text
+from generator.pages.context import (
+    Place,
+    around,
+    home,
+    layer_link,
+    layer_strip,
+    model_link,
+    paged_layers,
+    size_text,
+)
 from generator.pages.environment import Figure, Pages, number, percent
 from generator.pages.page import Page, layer_address, model_address
 from generator.plates import signed
@@ -29,7 +38,11 @@ def vision_pages(findings: VisionFindings, pages: Pages) -> Iterator[Page]:
 def _overview(findings: VisionFindings, pages: Pages) -> Page:
     model, folder = findings.model, f"models/{findings.model.id}"
     rows = [
-        {"layer": layer, "signal": findings.signal.of(layer.name), "paged": layer.name in model.paged}
+        {
+            "layer": layer,
+            "signal": findings.signal.of(layer.name),
+            "paged": layer.name in model.paged,
+        }
         for layer in model.layers
     ]
     inputs = [
@@ -93,11 +106,12 @@ def _layer(findings: VisionFindings, layer: Layer, pages: Pages) -> Page:
     before, after = around(links, current)
     signal = findings.signal.of(layer.name)
     order = np.argsort(-signal.active, kind="stable")
+    names = model.labels if layer is model.layers[-1] and layer.units == len(model.labels) else ()
     return pages.page(
         "layer_vision.html",
         layer_address(model.id, layer.name),
         f"{layer.name} · {model.title}",
-        f"{layer.name}, {_article(layer.kind)} of {model.title} with {layer.units} units: its filters, "
+        f"{layer.name}, {_article(_kind(layer))} of {model.title} with {layer.units} units: its filters, "
         "activation maps on every picture, histogram, densest and dead units.",
         model=model,
         layer=layer,
@@ -108,9 +122,12 @@ def _layer(findings: VisionFindings, layer: Layer, pages: Pages) -> Page:
             after,
         ),
         signal=signal,
-        dead=[int(unit) for unit in np.flatnonzero(signal.maximum <= 0)] if layer.rectified else None,
-        densest=[_unit(signal, int(unit)) for unit in order[:LISTED]],
-        sparsest=[_unit(signal, int(unit)) for unit in order[::-1][:LISTED]],
+        dead=[int(unit) for unit in np.flatnonzero(signal.maximum <= 0)]
+        if layer.rectified
+        else None,
+        densest=[_unit(signal, int(unit), names) for unit in order[:LISTED]],
+        sparsest=[_unit(signal, int(unit), names) for unit in order[::-1][:LISTED]],
+        kind=_kind(layer),
         field=_field(layer, model.preprocessing.size),
         filters=_filters(findings, layer, pages),
         sheets=_sheets(findings, layer, pages),
@@ -126,9 +143,14 @@ def _article(kind: str) -> str:
     return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
 
 
-def _unit(signal: LayerSignal, unit: int) -> dict[str, float]:
+def _kind(layer: Layer) -> str:
+    return "fully connected layer" if layer.kind == "linear" else layer.kind
+
+
+def _unit(signal: LayerSignal, unit: int, names: Sequence[str]) -> dict[str, object]:
     return {
         "unit": unit,
+        "name": names[unit] if names else "",
         "active": float(signal.active[unit]),
         "mean": float(signal.mean[unit]),
         "maximum": float(signal.maximum[unit]),
@@ -144,9 +166,11 @@ def _field(layer: Layer, size: int) -> str:
     vertical, horizontal = layer.receptive_field
     if vertical.whole:
         return "Every position sees the whole picture, through an average over all of it."
-    beyond = " It is larger than the picture: units at the border see padding." if (
-        vertical.size > size
-    ) else ""
+    beyond = (
+        " It is larger than the picture: units at the border see padding."
+        if (vertical.size > size)
+        else ""
+    )
     return (
         f"{vertical.size} × {horizontal.size} px, one position every {vertical.stride} px; the field "
         f"of the first position starts at pixel {vertical.start}.{beyond}"
@@ -182,8 +206,10 @@ def _filters(findings: VisionFindings, layer: Layer, pages: Pages) -> Figure | N
         return pages.figure(f"{path}.webp", alt, caption, pixelated=True)
     rows, columns = values.shape
     step = matrix_step(values.shape, MATRIX_SIDE)
-    square = "one dot a weight" if step == 1 else (
-        f"each dot is the weight of largest magnitude in a square of {step} × {step}"
+    square = (
+        "one dot a weight"
+        if step == 1
+        else (f"each dot is the weight of largest magnitude in a square of {step} × {step}")
     )
     caption = (
         f"The weights have no extent in space: a matrix of {rows} outputs (downwards) × {columns} inputs "
@@ -216,7 +242,9 @@ def _sheets(findings: VisionFindings, layer: Layer, pages: Pages) -> list[dict[s
             f"Each tile is one channel on {image.label}, {maps.maps.shape[1]} × {maps.maps.shape[2]} "
             f"positions, channel 0 first, row by row"
         )
-        pool = f", averaged over squares of {maps.pooled} × {maps.pooled}" if maps.pooled > 1 else ""
+        pool = (
+            f", averaged over squares of {maps.pooled} × {maps.pooled}" if maps.pooled > 1 else ""
+        )
         colours = (
             "red positive, blue negative, black zero"
             if signed(findings, layer.name)
@@ -235,9 +263,7 @@ def _sheets(findings: VisionFindings, layer: Layer, pages: Pages) -> list[dict[s
     return found
 
 
-def _activity(
-    findings: VisionFindings, layer: Layer, signal: LayerSignal, pages: Pages
-) -> Figure:
+def _activity(findings: VisionFindings, layer: Layer, signal: LayerSignal, pages: Pages) -> Figure:
     total = int(signal.counts.sum())
     zero = float(signal.zero.mean())
     low, high = number(float(signal.edges[0])), number(float(signal.edges[-1]))

@@ -69,4 +69,3 @@ def pooling(channels: int, height: int, width: int) -> int:
         while (height % step or width % step) and step < min(height, width):
             step += 1
     return step
-

@@ -16,14 +16,14 @@ from generator.models.model import LanguageModel
 from generator.probes.attention import Attention, attention_weights, visible_keys
 from generator.store import Store
 
-VERSION = 1
+VERSION = 2
 SEQUENCES = 12
 
 
 def entropy(weights: np.ndarray) -> np.ndarray:
     """Mean over queries of the entropy of a row, in nats."""
     logs = np.log(weights, out=np.zeros_like(weights), where=weights > 0)
-    return -(weights * logs).sum(-1).mean(-1)
+    return 0.0 - (weights * logs).sum(-1).mean(-1)  # a bare minus makes a negative zero
 
 
 def relative_entropy(weights: np.ndarray, causal: bool) -> np.ndarray:
@@ -33,7 +33,7 @@ def relative_entropy(weights: np.ndarray, causal: bool) -> np.ndarray:
     if not several.any():
         return np.full(weights.shape[:-2], np.nan)
     logs = np.log(weights, out=np.zeros_like(weights), where=weights > 0)
-    rows = -(weights * logs).sum(-1)[..., several]
+    rows = 0.0 - (weights * logs).sum(-1)[..., several]
     return (rows / np.log(seen[several])).mean(-1)
 
 
@@ -163,14 +163,21 @@ def repeated_sequences(model: LanguageModel, seed: int, store: Store) -> Repeate
 def _random_sequence(model: LanguageModel, seed: int, number: int) -> _Sequence:
     random = np.random.default_rng([seed, number])
     length, gap = int(random.integers(8, 17)), int(random.integers(0, 13))
-    special = set(model.tokenizer.all_special_ids)
-    ordinary = np.array([i for i in range(len(model.tokenizer)) if i not in special])
+    ordinary = _ordinary_tokens(model)
     drawn = random.choice(ordinary, size=length + gap, replace=False).tolist()
     repeated, filler = drawn[:length], drawn[length:]
     before, after = _frame(model)
     ids = (*before, *repeated, *filler, *repeated, *after)
     start = len(before) + length + gap
     return _Sequence(tuple(ids), length + gap, slice(start, start + length))
+
+
+def _ordinary_tokens(model: LanguageModel) -> np.ndarray:
+    """Ids that stand for text: neither [CLS] and its like nor markers such as <repo_name>."""
+    tokenizer = model.tokenizer
+    added = tokenizer.added_tokens_decoder.items()
+    special = {*tokenizer.all_special_ids, *(i for i, token in added if token.special)}
+    return np.array([i for i in range(len(tokenizer)) if i not in special])
 
 
 def _frame(model: LanguageModel) -> tuple[list[int], list[int]]:

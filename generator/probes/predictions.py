@@ -50,9 +50,7 @@ def _best(probabilities: torch.Tensor, labels: tuple[str, ...]) -> tuple[Guess, 
     # A stable sort gives ties to the lowest index.
     order = torch.argsort(probabilities, descending=True, stable=True)[:TOP].tolist()
     names = [labels[i] if i < len(labels) else f"class {i}" for i in order]
-    return tuple(
-        Guess(name, float(probabilities[i])) for name, i in zip(names, order, strict=True)
-    )
+    return tuple(Guess(name, float(probabilities[i])) for name, i in zip(names, order, strict=True))
 
 
 def predict_texts(
@@ -71,7 +69,9 @@ def predict_texts(
     }
     if model.head_kind == "representation":
         kind = _Predictions
-        return store.result("neighbours", VERSION, parts, kind, lambda: _alike(model, encodings)).all
+        return store.result(
+            "neighbours", VERSION, parts, kind, lambda: _alike(model, encodings)
+        ).all
 
     def make() -> _Predictions:
         function = _next_token if model.head_kind == "next token" else _masked_token

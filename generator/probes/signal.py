@@ -188,4 +188,3 @@ class _watch:  # noqa: N801 - used as a with-statement verb
 
 def _stream_size(output: Tensor) -> float:
     return float(output[0].double().square().mean(-1).sqrt().median())
-

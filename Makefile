@@ -1,0 +1,51 @@
+# make site   the whole site, from nothing          make test   the whole suite, with a browser
+# make check  formatting, lint and types            make serve  look at the site
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip
+export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: site test check format serve benchmarks clean
+
+site: $(VENV)/.installed
+	$(BIN)/cutaway build
+
+serve: $(VENV)/.installed
+	$(BIN)/cutaway serve
+
+test: $(VENV)/.tested browser
+	$(MAKE) check
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.tested
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.tested
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+benchmarks: $(VENV)/.tested
+	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+# torch comes first: with it in place, what depends on it takes the build that is there.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Cutaway needs Python 3.11 or newer: make PYTHON=python3.12')"
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet torch
+	$(PIP) install --quiet --editable .
+	touch $@
+
+$(VENV)/.tested: $(VENV)/.installed
+	$(PIP) install --quiet --editable '.[test]'
+	touch $@
+
+.PHONY: browser
+browser: $(VENV)/.tested
+	$(BIN)/python tests/install_browser.py
+
+clean:
+	rm -rf build site

@@ -1,0 +1,215 @@
+"""The `cutaway` command: arguments in, exit code out, nothing else."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from generator import __version__
+from generator.errors import CutawayError, UsageError
+
+
+class Stopped(CutawayError):
+    """Ctrl-C during a build."""
+
+    exit_code = 130
+
+    def __init__(self) -> None:
+        kept = "What was measured and drawn is kept; the same command continues there."
+        super().__init__("Stopped. The site was left as it was.", kept)
+
+
+app = typer.Typer(
+    name="cutaway",
+    help="Publish what is inside a trained neural network, as a static site.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more, and show tracebacks.")]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"cutaway {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Publish what is inside a trained neural network, as a static site."""
+
+
+@app.command()
+def build(
+    exhibit: Annotated[
+        Path | None, typer.Argument(help="An exhibit.yml, or the folder that holds it.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the finished site; 'site' if left out.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="One model, as a source, instead of an exhibit.")
+    ] = None,
+    texts: Annotated[
+        Path | None, typer.Option(help="Texts for --model: a .yml, or one text a line.")
+    ] = None,
+    images: Annotated[Path | None, typer.Option(help="A folder of pictures for --model.")] = None,
+    architecture: Annotated[
+        str | None, typer.Option(help="What bare weights belong to: timm:NAME, torchvision:NAME.")
+    ] = None,
+    weights: Annotated[
+        str, typer.Option(help="For timm: and torchvision: pretrained, random, or a file.")
+    ] = "pretrained",
+    device: Device = "auto",
+    jobs: Annotated[
+        int, typer.Option(min=0, help="Processes that draw figures; one a core if 0.")
+    ] = 0,
+    verbose: Verbose = False,
+) -> None:
+    """Build the site of an exhibit, or of one model."""
+    from generator.build import Options
+    from generator.build import build as run
+    from generator.exhibit import load_exhibit
+    from generator.progress import Reporter, print_summary
+
+    if model is None:
+        if texts or images or architecture or weights != "pretrained":
+            raise UsageError("--texts, --images, --architecture and --weights go with --model.")
+        shown = load_exhibit(exhibit or Path())
+    else:
+        if exhibit is not None:
+            raise UsageError("Give an exhibit or --model, not both.")
+        from generator.single import exhibit_of_one
+
+        shown = exhibit_of_one(model, texts, images, architecture, weights)
+    site = (out or shown.base / "site").resolve()
+    options = Options(site=site, work=_work(shown.base, site), device=device, jobs=jobs)
+    reporter = Reporter(Console(), verbose)
+    try:
+        summary = run(shown, options, reporter)
+    except KeyboardInterrupt as error:
+        raise Stopped from error
+    print_summary(reporter, summary.site, summary.pages, summary.figures, summary.bytes)
+
+
+def _work(base: Path, site: Path) -> Path:
+    """Where work is kept: beside the exhibit, or beside the site for the packaged exhibit."""
+    return (base if os.access(base, os.W_OK) and base != site else site.parent) / "build"
+
+
+@app.command()
+def serve(
+    site: Annotated[Path, typer.Argument(help="A built site.")] = Path("site"),
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; any free one if 0.")] = 8000,
+) -> None:
+    """Show a built site in the browser, from this machine."""
+    from generator.serve import serve_folder
+
+    serve_folder(site, host, port)
+
+
+@app.command()
+def new(folder: Annotated[Path, typer.Argument(help="A folder to make.")]) -> None:
+    """Make a folder with an exhibit, pictures and texts of your own to start from."""
+    from generator.starter import make_starter
+
+    made = make_starter(folder)
+    typer.echo(f"Made {made}. Next: edit {made / 'exhibit.yml'}, then run: cutaway build {made}")
+
+
+@app.command()
+def inspect(
+    source: Annotated[str, typer.Argument(help="A source, such as timm:resnet18 or ./folder.")],
+    architecture: Annotated[
+        str | None, typer.Option(help="What bare weights belong to: timm:NAME, torchvision:NAME.")
+    ] = None,
+    weights: Annotated[
+        str, typer.Option(help="For timm: and torchvision: pretrained, random, or a file.")
+    ] = "pretrained",
+    device: Device = "cpu",
+    verbose: Verbose = False,
+) -> None:
+    """List the layers, units and heads of a model."""
+    from generator.models.load import load_model
+    from generator.paths import cache_root
+    from generator.single import spec_of_one
+
+    spec = spec_of_one(source, architecture, weights)
+    model = load_model(spec, Path.cwd(), cache_root(), device=device)
+    console = Console()
+    table = Table(title=None, box=None, pad_edge=False)
+    for name in ("#", "layer", "kind", "output", "units", "heads", "KV groups", "parameters"):
+        table.add_column(name, justify="left" if name in {"layer", "kind"} else "right")
+    for layer in model.layers:
+        shape = " x ".join(str(side) for side in layer.shape)
+        heads = [str(count) if count else "" for count in (layer.heads, layer.kv_groups)]
+        row = [str(layer.index), layer.name, layer.kind, shape, str(layer.units)]
+        table.add_row(*row, *heads, f"{layer.parameters:,}")
+    console.print(f"{model.title}: {model.kind}, {model.parameters:,} parameters", highlight=False)
+    console.print(f"weights {model.provenance.weights_sha256}", highlight=False)
+    console.print(table)
+
+
+@app.command()
+def doctor() -> None:
+    """Say which versions, devices and caches there are, and what works."""
+    from generator.doctor import examine
+
+    table = Table(box=None, pad_edge=False, show_header=False)
+    findings = examine()
+    for finding in findings:
+        mark = "[green]ok[/]" if finding.works else "[red]no[/]"
+        table.add_row(mark, finding.name, finding.detail)
+    Console().print(table)
+    if not all(finding.works for finding in findings if finding.needed):
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Run the command; a user's mistake ends in a sentence and an exit code, not a traceback."""
+    verbose = any(word in {"-v", "--verbose"} for word in sys.argv[1:])
+    try:
+        app()
+    except CutawayError as error:
+        _fail(str(error), error.hint, verbose)
+        sys.exit(error.exit_code)
+    except OSError as error:
+        if error.errno not in _MENDABLE:
+            raise
+        hint = "The site was left as it was; the same command continues where it stopped."
+        _fail(_MENDABLE[error.errno].format(error.filename or ""), hint, verbose)
+        sys.exit(1)
+
+
+_MENDABLE = {
+    errno.ENOSPC: "The disk is full. {}",
+    errno.EDQUOT: "The disk quota is used up. {}",
+    errno.EACCES: "No permission for {}",
+    errno.EROFS: "The disk is read-only: {}",
+}
+
+
+def _fail(message: str, hint: str, verbose: bool) -> None:
+    """Say what went wrong; with --verbose also where."""
+    if verbose:
+        traceback.print_exc()
+    print(f"Error: {message}", file=sys.stderr)
+    if hint:
+        print(hint, file=sys.stderr)

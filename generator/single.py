@@ -1,0 +1,43 @@
+"""An exhibit of one model, for the command line: no YAML to write."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from generator.errors import UsageError
+from generator.exhibit import Exhibit, ModelSpec, load_exhibit
+from generator.paths import data_root
+
+
+def spec_of_one(source: str, architecture: str | None, weights: str) -> ModelSpec:
+    """The entry that an exhibit would have for a source."""
+    bare = source.split("#", maxsplit=1)[0]
+    tail = bare.rsplit("/", maxsplit=1)[-1].rsplit(":", maxsplit=1)[-1]
+    stem = re.split(r"==|@", tail)[0]
+    name = re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-")[:80] or "model"
+    return ModelSpec(
+        id=name, title=stem or "Model", source=source, architecture=architecture, weights=weights
+    )
+
+
+def exhibit_of_one(
+    source: str,
+    texts: Path | None,
+    images: Path | None,
+    architecture: str | None,
+    weights: str,
+) -> Exhibit:
+    """One model on the given texts or pictures, or on the curated ones where none are given."""
+    for path in (texts, images):
+        if path is not None and not path.exists():
+            raise UsageError(f"{path}: there is no such file or folder.")
+    spec = spec_of_one(source, architecture, weights)
+    curated = load_exhibit(data_root())
+    return Exhibit(
+        title=spec.name,
+        description=f"The inside of {spec.name}, measured.",
+        models=(spec,),
+        texts=str(texts.resolve()) if texts else str(curated.base / str(curated.texts)),
+        images=str(images.resolve()) if images else str(curated.base / str(curated.images)),
+    ).model_copy(update={"base": Path.cwd()})
