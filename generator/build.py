@@ -24,7 +24,7 @@ from generator.pages.vision import vision_pages
 from generator.paths import cache_root, data_root
 from generator.plates import drawings
 from generator.progress import Reporter, Step
-from generator.site import Tree, lay_out_statics, run_builder
+from generator.site import Tree, check_target, lay_out_statics, run_builder
 from generator.store import Store
 
 
@@ -55,8 +55,10 @@ class Summary:
 
 def build(exhibit: Exhibit, options: Options, reporter: Reporter) -> Summary:
     """Make the site of an exhibit. The site that was there stays until the new one is complete."""
+    check_target(options.site, options.work, exhibit.base)
     images, texts = curated_images(exhibit), curated_texts(exhibit)
     store = Store(options.work / "store")
+    store.sweep()
     models = _load(exhibit, options, reporter)
     findings = _measure(models, images, texts, exhibit.seed, store, reporter)
     pictures = _draw(findings, options, reporter)

@@ -7,7 +7,7 @@ import os
 import sys
 import traceback
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -153,10 +153,12 @@ def inspect(
 
     spec = spec_of_one(source, architecture, weights)
     model = load_model(spec, Path.cwd(), cache_root(), device=device)
-    console = Console()
-    table = Table(title=None, box=None, pad_edge=False)
+    # A layer's name must be readable in full, to be copied into an exhibit.
+    console = Console(width=max(Console().width, 150))
+    table = Table(box=None, pad_edge=False)
     for name in ("#", "layer", "kind", "output", "units", "heads", "KV groups", "parameters"):
-        table.add_column(name, justify="left" if name in {"layer", "kind"} else "right")
+        side: Literal["left", "right"] = "left" if name in {"layer", "kind"} else "right"
+        table.add_column(name, justify=side, no_wrap=True)
     for layer in model.layers:
         shape = " x ".join(str(side) for side in layer.shape)
         heads = [str(count) if count else "" for count in (layer.heads, layer.kv_groups)]
@@ -203,6 +205,7 @@ _MENDABLE = {
     errno.EDQUOT: "The disk quota is used up. {}",
     errno.EACCES: "No permission for {}",
     errno.EROFS: "The disk is read-only: {}",
+    errno.EBUSY: "A mount point cannot be replaced; name a folder inside it: {}",
 }
 
 

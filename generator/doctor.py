@@ -62,8 +62,10 @@ def _torchvision() -> Finding:
 
     from generator.models.compat import repair_torchvision
 
-    vision = repair_torchvision()
-    return Finding("torch", True, f"{torch.__version__}, torchvision {vision.__version__}")
+    repair_torchvision()
+    import torchvision
+
+    return Finding("torch", True, f"{torch.__version__}, torchvision {torchvision.__version__}")
 
 
 def _transformers() -> Finding:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from generator.errors import UsageError
 from generator.exhibit import Exhibit, ModelSpec, load_exhibit
 from generator.paths import data_root
@@ -16,9 +18,16 @@ def spec_of_one(source: str, architecture: str | None, weights: str) -> ModelSpe
     tail = bare.rsplit("/", maxsplit=1)[-1].rsplit(":", maxsplit=1)[-1]
     stem = re.split(r"==|@", tail)[0]
     name = re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-")[:80] or "model"
-    return ModelSpec(
-        id=name, title=stem or "Model", source=source, architecture=architecture, weights=weights
-    )
+    try:
+        return ModelSpec(
+            id=name,
+            title=stem[:400] or "Model",
+            source=source,
+            architecture=architecture,
+            weights=weights,
+        )
+    except ValidationError as error:
+        raise UsageError(f"The source {source[:60]!r}: {error.errors()[0]['msg']}.") from error
 
 
 def exhibit_of_one(

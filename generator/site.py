@@ -7,15 +7,17 @@ so that any builder that reads `mkdocs.yml` builds the same tree.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import logging
 import os
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from generator.errors import CutawayError
+import yaml
+
+from generator.errors import CutawayError, UsageError
 from generator.figures.render import Drawn
 from generator.pages.page import Page
 from generator.store import write_atomically
@@ -80,35 +82,78 @@ def run_builder(config: Path, build: Path, target: Path, site_url: str) -> None:
     from mkdocs.config import load_config
     from mkdocs.exceptions import MkDocsException
 
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-"))
+    partial, aside = (target.with_name(f".{target.name}-{word}") for word in ("new", "old"))
+    if aside.exists() and not target.exists():  # killed between the two steps of a swap
+        aside.rename(target)
+    shutil.rmtree(partial, ignore_errors=True)  # left by a run that was killed
+    partial.mkdir(parents=True)
     try:
         with _quiet_builder() as warnings:
-            stated = {"site_url": site_url} if site_url else {}
-            loaded = load_config(
-                str(config), docs_dir=str(build / "docs"), site_dir=str(partial), **stated
-            )
-            loaded.theme.dirs.insert(0, str(build / "theme"))
+            loaded = load_config(str(_configure(config, build, partial, site_url)))
             loaded.plugins.on_startup(command="build", dirty=False)
             mkdocs_build(loaded)
         if warnings:
             raise CutawayError("The site builder warns:\n" + "\n".join(warnings[:10]))
-        partial.chmod(0o755)
-        _swap(partial, target)
+        _swap(partial, target, aside)
     except MkDocsException as error:
         raise CutawayError(f"The site builder failed: {error}") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _swap(partial: Path, target: Path) -> None:
-    """Replace `target` by `partial`; the old site is moved aside first and removed last."""
-    aside = target.with_name(f".{target.name}-old")
-    shutil.rmtree(aside, ignore_errors=True)
-    if target.exists():
+def _configure(config: Path, build: Path, target: Path, site_url: str) -> Path:
+    """A configuration that inherits the user's and says where this build's files are."""
+    stated: dict[str, object] = {
+        "INHERIT": str(config.resolve()),
+        "docs_dir": str(build / "docs"),
+        "site_dir": str(target),
+        "theme": {"custom_dir": str(build / "theme")},
+    }
+    if site_url:
+        stated["site_url"] = site_url
+    path = build / "mkdocs.yml"
+    write_atomically(path, yaml.safe_dump(stated).encode())
+    return path
+
+
+def check_target(target: Path, work: Path, base: Path) -> None:
+    """Refuse a folder that holds anything but a site: a build replaces all of it.
+
+    Raises UsageError.
+    """
+    for kept in (base, work / "docs"):
+        if kept == target or target in kept.parents:
+            raise UsageError(
+                f"The site cannot go to {target}: {kept} is in it, and a build replaces the folder."
+            )
+    built = (target / "index.html").is_file() and (target / "manifest.json").is_file()
+    if target.exists() and not built and not (target.is_dir() and not any(target.iterdir())):
+        raise UsageError(
+            f"{target} holds something that is no built site, and a build replaces the folder.",
+            hint="Name a folder that is new or empty, such as --out site.",
+        )
+
+
+def _swap(partial: Path, target: Path, aside: Path) -> None:
+    """Put `partial` in the place of `target`. The old site ends at `partial` or is removed."""
+    if not target.exists():
+        partial.rename(target)
+    elif not _exchange(partial, target):
+        # No such call here: for a moment there is no site, and the next run knows of `aside`.
+        shutil.rmtree(aside, ignore_errors=True)
         target.rename(aside)
-    partial.rename(target)
+        partial.rename(target)
     shutil.rmtree(aside, ignore_errors=True)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swap two folders in one step, where the system can: Linux, most file systems."""
+    try:
+        swap = ctypes.CDLL(None).renameat2
+    except (AttributeError, OSError, TypeError):
+        return False
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    return bool(swap(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0)
 
 
 class _Collect(logging.Handler):

@@ -7,12 +7,14 @@ parameters. Presentation (titles, captions, page layout) never enters the key of
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import io
 import json
 import os
 import tempfile
+import time
 import typing
 import zipfile
 from collections.abc import Callable, Mapping
@@ -22,6 +24,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 T = TypeVar("T")
+
+_PARTIAL = ".partial-"
+_DAY = 24 * 60 * 60
 
 
 def digest_of(parts: Mapping[str, Any]) -> str:
@@ -43,7 +48,7 @@ def digest_of_value(value: Any) -> str:
 def write_atomically(path: Path, data: bytes) -> None:
     """Put `data` at `path` so that a reader sees the old file or the new one, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=".partial-")
+    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=_PARTIAL)
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(data)
@@ -61,6 +66,13 @@ class Store:
         self.root = root
         self.reused = 0
         self.made = 0
+
+    def sweep(self) -> None:
+        """Remove what killed runs left half written; a file of the last day may be in the making."""
+        for left in self.root.rglob(f"{_PARTIAL}*"):
+            with contextlib.suppress(OSError):
+                if time.time() - left.stat().st_mtime > _DAY:
+                    left.unlink()
 
     def result(
         self,

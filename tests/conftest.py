@@ -71,3 +71,5 @@ def smollm2_model(exhibit: Exhibit, smollm2: Files) -> LanguageModel:
 def _model(exhibit: Exhibit, name: str) -> AnyModel:
     spec = next(model for model in exhibit.models if model.id == name)
     return load_model(spec, exhibit.base, cache_root())
+
+pytest_plugins = ["small_site"]

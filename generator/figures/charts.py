@@ -55,7 +55,7 @@ def vision_signal(
 
 
 def text_signal(near: np.ndarray, stream: np.ndarray) -> list[Picture]:
-    """Near-zero MLP activations and the size of the residual stream, each (layers, inputs)."""
+    """Near-zero MLP activations and the size of block outputs, each (layers, inputs)."""
     with styled():
         figure = new_figure(1100, 340)
         left, right = figure.subplots(1, 2)
@@ -64,7 +64,7 @@ def text_signal(near: np.ndarray, stream: np.ndarray) -> list[Picture]:
         left.set(ylim=(0, None), title="MLP activations near zero", xlabel="layer")
         left.yaxis.set_major_formatter(_PERCENT)
         _band(right, place, stream, ORANGE, "", "D")
-        right.set(title="size of the residual stream (RMS)", xlabel="layer")
+        right.set(title="size of what each layer hands on (RMS)", xlabel="layer")
         right.set_ylim(0, None)
         for axes in (left, right):
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=12))

@@ -40,12 +40,14 @@ def curated_texts(exhibit: Exhibit) -> tuple[CuratedText, ...]:
 
 
 _VISIBLE = {" ": "␣", "\n": "⏎", "\t": "⇥", "\r": "␍"}
-_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"}
+_CARRIER = "◌"  # what Unicode draws a combining mark on that stands alone
 
 
 def readable(token: str) -> str:
     """A token with its white space and control characters made visible."""
-    return "".join(_readable_character(character) for character in token) or "∅"
+    carrier = _CARRIER if token and unicodedata.category(token[0]).startswith("M") else ""
+    return carrier + "".join(_readable_character(character) for character in token) or "∅"
 
 
 def _readable_character(character: str) -> str:

@@ -35,6 +35,7 @@ _ACTIVATIONS = {
     "tanh": "tanh",
 }
 _MATRIX = {"addmm", "mm", "linear"}
+_RESHAPES = {"view", "_unsafe_view"}
 _JOINS = {"add", "add_", "cat"}
 
 
@@ -67,9 +68,9 @@ def read_anatomy(module: nn.Module, trace: Trace) -> Anatomy:
             name=name or f"operation-{operation.index}",
             activation=activation,
             parameters=_parameters(module, modules),
-            shape=tuple(response.shape[1:]),
+            shape=_shape(operation, response),
             operation=response.index,
-            receptive_field=fields.get(response.output) if len(response.shape) == 4 else None,
+            receptive_field=fields.get(response.output),
         )
         filters[layer.name] = _weight(operation)
         found.append((response.index, layer))
@@ -80,6 +81,14 @@ def read_anatomy(module: nn.Module, trace: Trace) -> Anatomy:
     ordered = [layer for _, layer in sorted(found, key=lambda item: item[0])]
     layers = tuple(replace(layer, index=index) for index, layer in enumerate(ordered))
     return Anatomy(layers=layers, filters=filters)
+
+
+def _shape(operation: Operation, response: Operation) -> tuple[int, ...]:
+    """The shape for one picture, units first: a matrix keeps its units on the last axis."""
+    if operation.name == "convolution":
+        return tuple(response.shape[1:])
+    units, positions = response.shape[-1], response.shape[1:-1]
+    return (units, *positions) if len(positions) == 2 else (units,)
 
 
 def _has_weights(operation: Operation) -> bool:
@@ -134,12 +143,21 @@ def _follow(
             return current, None, modules
         reader = readers[0]
         plain = reader.name.rstrip("_")
+        if _unfolds(current, reader):
+            current = reader
+            continue
         if plain in _ACTIVATIONS:
             return reader, _activation(reader, plain), modules
         if reader.name not in _NORMS or normed:
             return current, None, modules
         current, normed = reader, True
         modules.append(reader.module)
+
+
+def _unfolds(matrix: Operation, reader: Operation) -> bool:
+    """Whether a matrix that ran on rows of positions is given its positions back."""
+    same_units = matrix.shape[-1] == reader.shape[-1]
+    return matrix.name in _MATRIX and reader.name in _RESHAPES and same_units
 
 
 def _activation(operation: Operation, name: str) -> str:

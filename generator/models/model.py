@@ -72,14 +72,14 @@ class VisionModel(Model):
     def run(self, pixels: np.ndarray, take: Callable[[Layer, Tensor], None]) -> Tensor:
         """Run one picture (3, H, W); hand `take` each layer's response, channels first.
 
-        A response is (C, H, W), or (C, positions) for a layer that keeps positions as rows. It is
-        live: reduce or copy it at once. Returns the logits, shape (classes,).
+        A response is (C, H, W), or (C, positions) for a matrix applied to tokens. It is live:
+        reduce or copy it at once. Returns the logits, shape (classes,).
         """
         by_name = {layer.name: layer for layer in self.layers}
 
         def hand(name: str, response: Tensor) -> None:
             layer = by_name[name]
-            take(layer, response[0] if response.shape[0] == 1 else response.flatten(0, -2).t())
+            take(layer, _units_first(layer, response))
 
         points = {layer.name: layer.operation for layer in self.layers}
         batch = torch.from_numpy(pixels).unsqueeze(0).to(self.device)
@@ -87,6 +87,14 @@ class VisionModel(Model):
             output = self.module(batch)
         logits: Tensor = output if isinstance(output, Tensor) else output.logits
         return logits[0].float().cpu()
+
+
+def _units_first(layer: Layer, response: Tensor) -> Tensor:
+    if layer.kind != "linear":
+        return response[0]
+    if len(layer.shape) == 3:
+        return response[0].movedim(-1, 0)
+    return response.flatten(0, -2).t()
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import Any
 
@@ -21,7 +22,13 @@ def token_text(tokenizer: Any, token_id: int) -> str:
     return _bytes(raw)
 
 
+_FALLBACK = re.compile(r"<0x([0-9A-F]{2})>")  # SentencePiece spells a lone byte so
+
+
 def _bytes(raw: str) -> str:
+    fallback = _FALLBACK.fullmatch(raw)
+    if fallback:
+        return f"⟨{fallback[1]}⟩"
     known = _byte_alphabet()
     if all(character in known for character in raw):
         return "⟨" + " ".join(f"{known[character]:02X}" for character in raw) + "⟩"

@@ -20,13 +20,18 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 @dataclass(frozen=True, eq=False)
 class Operation:
-    """One dispatched operation. `inputs` and `output` are value numbers, not tensor objects."""
+    """One dispatched operation. `inputs` and `output` are value numbers, not tensor objects.
+
+    `others` are the further values of an operation that returns several, such as a split.
+    """
 
     index: int
     name: str
     module: str
     inputs: tuple[int, ...]
     output: int
+    others: tuple[int, ...]
+    pointwise: bool
     input_shapes: tuple[tuple[int, ...], ...]
     shape: tuple[int, ...]
     arguments: tuple[Any, ...] = field(repr=False)
@@ -106,12 +111,19 @@ class _Recorder(TorchDispatchMode):
                     module=self.modules[-1] if self.modules else "",
                     inputs=inputs,
                     output=self.renumber(made),
+                    others=tuple(self.renumber(other) for other in _others(result, made)),
+                    pointwise=torch.Tag.pointwise in func.tags,
                     input_shapes=tuple(tuple(tensor.shape) for tensor in tensors),
                     shape=tuple(made.shape),
                     arguments=args,
                 )
             )
         return result
+
+
+def _others(result: Any, first: Tensor) -> list[Tensor]:
+    several = _flat(result) if isinstance(result, tuple | list) else ()
+    return [item for item in several if isinstance(item, Tensor) and item is not first]
 
 
 def _flat(args: tuple[Any, ...] | list[Any]) -> Iterator[Any]:

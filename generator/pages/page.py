@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -45,16 +47,26 @@ class Page:
         Python-Markdown is the dearest step of a build, and only searched pages need to pass it:
         the others travel in the front matter and are printed by the theme as they are.
         """
+        # The theme prints both as they are, into HTML.
         meta: dict[str, object] = {
-            "title": self.title,
-            "description": self.description,
+            "title": _clean(html.escape(self.title)),
+            "description": _clean(html.escape(self.description)),
             "hide": ["navigation", "toc"],
         }
+        body = _clean(self.body)
         if self.searchable:
-            return f"---\n{_yaml(meta)}---\n\n{self.body}\n"
+            return f"---\n{_yaml(meta)}---\n\n{body}\n"
         meta["search"] = {"exclude": True}
-        block = "\n".join(f"  {line}" if line else "" for line in self.body.splitlines())
+        block = "\n".join(f"  {line}" if line else "" for line in body.splitlines())
         return f"---\n{_yaml(meta)}html: |-\n{block}\n---\n"
+
+
+def _clean(text: str) -> str:
+    """Text without the characters that YAML forbids and Markdown keeps for itself."""
+    return _FORBIDDEN.sub("\ufffd", text)
+
+
+_FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
 def _yaml(meta: dict[str, object]) -> str:

@@ -17,6 +17,7 @@ from generator.exhibit import Exhibit
 from generator.findings import Findings, TextFindings, VisionFindings
 from generator.inputs.texts import readable
 from generator.models.layer import Layer
+from generator.pages.definitions import BY_COLUMN
 from generator.pages.language import strong_links
 from generator.pages.page import data_address
 from generator.probes import heads as head_probe
@@ -41,6 +42,7 @@ def tables(found: Findings) -> Iterator[tuple[str, str]]:
     if isinstance(found, TextFindings):
         yield data_address(name, "heads.csv"), _heads(found)
         yield data_address(name, "heads_by_text.csv"), _heads_by_text(found)
+        yield data_address(name, "statistics.csv"), _statistics(found)
         yield data_address(name, "links.csv"), _links(found)
     else:
         yield data_address(name, "units.csv"), _units(found)
@@ -128,10 +130,23 @@ def _heads(found: TextFindings) -> str:
             row += [statistic.mean[layer, head], statistic.spread[layer, head]]
             row.append(int(ranks[statistic.name][layer, head]))
         rows.append(row)
-    controls: list[Any] = ["uniform attention", "", ""]
-    for statistic in statistics:
-        controls += [statistic.uniform, "", ""]
-    return _csv(header, [*rows, controls])
+    return _csv(header, rows)
+
+
+def _statistics(found: TextFindings) -> str:
+    """What each column of heads.csv means, and what a head that looks at all keys alike would have."""
+    rows = [
+        (
+            statistic.name,
+            BY_COLUMN[statistic.name].formula,
+            BY_COLUMN[statistic.name].source,
+            BY_COLUMN[statistic.name].probe,
+            statistic.probes,
+            statistic.uniform,
+        )
+        for statistic in found.statistics
+    ]
+    return _csv(("statistic", "definition", "source", "probe", "probes", "uniform_attention"), rows)
 
 
 def _heads_by_text(found: TextFindings) -> str:

@@ -86,7 +86,8 @@ def _signal_figure(findings: VisionFindings, pages: Pages) -> Figure:
     if linear:
         share = float(np.mean([signal.of(layer.name).near_zero.mean() for layer in linear]))
         seen.append(
-            f"of the outputs of the other {len(linear)} layers, {percent(share)} are near zero on average"
+            f"{'of' if seen else 'Of'} the outputs of {len(linear)} layers without a rectifier, "
+            f"{percent(share)} are near zero on average"
         )
     text = "; ".join(seen) + "."
     return pages.figure(
@@ -160,12 +161,12 @@ def _unit(signal: LayerSignal, unit: int, names: Sequence[str]) -> dict[str, obj
 def _field(layer: Layer, size: int) -> str:
     """The receptive field in a sentence."""
     if layer.receptive_field is None:
-        if len(layer.shape) == 1:
-            return "Every unit sees the whole picture."
         return "Not computed: an operation on the way to this layer is not understood."
     vertical, horizontal = layer.receptive_field
     if vertical.whole:
-        return "Every position sees the whole picture, through an average over all of it."
+        return (
+            "Every unit sees the whole picture, through an average over all positions or a matrix."
+        )
     beyond = (
         " It is larger than the picture: units at the border see padding."
         if (vertical.size > size)

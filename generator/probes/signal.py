@@ -46,7 +46,7 @@ class LayerSignal:
 
 @dataclass(frozen=True)
 class Signal:
-    """All layers of one model. `stream` is the RMS of the residual stream, (layers, inputs)."""
+    """All layers of one model. `stream` is the size of block outputs, (layers, inputs)."""
 
     inputs: tuple[str, ...]
     layers: tuple[LayerSignal, ...]
@@ -131,9 +131,9 @@ def measure_vision_signal(
 def measure_text_signal(
     model: LanguageModel, encodings: Mapping[str, Encoding], store: Store
 ) -> Signal:
-    """Signal of a transformer over texts: MLP activations, and the size of the residual stream.
+    """Signal of a transformer over texts: MLP activations, and the size of what each block hands on.
 
-    An MLP's activations are what enters its output matrix. The stream's size at a layer is the
+    An MLP's activations are what enters its output matrix. The size of a block's output is the
     median over tokens of the root mean square over its width: a few tokens carry huge values.
     """
 

@@ -1,0 +1,171 @@
+"""A small exhibit of the three real models, built once for all tests through the command."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+CHECKOUT = Path(__file__).parent.parent
+COMMAND = Path(sys.executable).with_name("cutaway")
+# Layers of different kinds, in the order they are computed.
+LAYERS = (
+    "conv_stem",
+    "blocks.1.0.conv_pw",
+    "blocks.1.0.conv_dw",
+    "blocks.1.0",
+    "conv_head",
+    "classifier",
+)
+PICTURES = ("cat", "corn")
+TEXTS = ("coreference", "code", "hostile")
+# It must stay text wherever it is shown: HTML, templates, Markdown, emoji, CJK, controls.
+HOSTILE = (
+    "</script><img src=x onerror=alert(1)> {{ 7 * 7 }} {% raw %}&lt; "
+    "![a](b) \U0001f408 日本語\x07\u2028end"
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Site:
+    """A site that was built, and what the build said."""
+
+    exhibit: Path
+    site: Path
+    work: Path
+    stdout: str
+    seconds: float
+
+
+def environment(**more: str) -> dict[str, str]:
+    """The environment for a subprocess: English, unbuffered, no colours."""
+    kept = {name: value for name, value in os.environ.items() if name != "FORCE_COLOR"}
+    return kept | {"PYTHONUNBUFFERED": "1", "LC_ALL": "C.UTF-8", "COLUMNS": "100"} | more
+
+
+def cutaway(*words: str | Path, cwd: Path | None = None, **env: str) -> Run:
+    """Run the command as a user does, with no terminal."""
+    started = time.perf_counter()
+    done = subprocess.run(
+        [COMMAND, *words],
+        cwd=cwd,
+        env=environment(**env),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    return Run(done.returncode, done.stdout, done.stderr, time.perf_counter() - started)
+
+
+def make_exhibit(
+    folder: Path,
+    models: tuple[str, ...] = ("efficientnet-lite0", "minilm-l6", "smollm2-135m"),
+    layers: tuple[str, ...] = LAYERS,
+    pictures: tuple[str, ...] = PICTURES,
+    texts: tuple[str, ...] = TEXTS,
+) -> Path:
+    """The exhibit that the repository ships, reduced, with its pictures in a folder of its own."""
+    shipped = yaml.safe_load((CHECKOUT / "exhibit.yml").read_text(encoding="utf-8"))
+    inputs = CHECKOUT / "site_src" / "inputs"
+    (folder / "images").mkdir(parents=True)
+    chosen: list[dict[str, Any]] = []
+    for entry in yaml.safe_load((inputs / "images.yml").read_text(encoding="utf-8")):
+        if Path(entry["file"]).stem in pictures:
+            shutil.copyfile(inputs / entry["file"], folder / entry["file"])
+            chosen.append(entry)
+    known = yaml.safe_load((inputs / "texts.yml").read_text(encoding="utf-8"))
+    hostile = {"id": "hostile", "phenomenon": "<i>Hostile</i> text", "text": HOSTILE}
+    shipped |= {
+        "models": [model for model in shipped["models"] if model["id"] in models],
+        "images": chosen,
+        "texts": [text for text in (*known, hostile) if text["id"] in texts],
+    }
+    for model in shipped["models"]:
+        if model["id"] == "efficientnet-lite0":
+            model["layers"] = list(layers)
+    write_exhibit(folder, shipped)
+    return folder
+
+
+def write_exhibit(folder: Path, data: dict[str, Any]) -> None:
+    text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+    (folder / "exhibit.yml").write_text(text, encoding="utf-8")
+
+
+def read_exhibit(folder: Path) -> dict[str, Any]:
+    return yaml.safe_load((folder / "exhibit.yml").read_text(encoding="utf-8"))
+
+
+def build(folder: Path, *words: str | Path) -> Site:
+    """Build an exhibit's folder; a failure is the test's failure."""
+    run = cutaway("build", folder, *words)
+    assert run.code == 0, run.out + run.err
+    assert run.err == ""
+    return Site(folder, folder / "site", folder / "build", run.out, run.seconds)
+
+
+@pytest.fixture(scope="session")
+def small_exhibit(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a reduced exhibit: three real models, two pictures, three texts."""
+    return make_exhibit(tmp_path_factory.mktemp("small") / "exhibit")
+
+
+@pytest.fixture(scope="session")
+def small_site(small_exhibit: Path) -> Site:
+    """The reduced exhibit, built once. Read only: a test that changes something takes a copy."""
+    return build(small_exhibit)
+
+
+@pytest.fixture(scope="session")
+def tiny_site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """One layer on one picture and one encoder on one text: for what has to be built often."""
+    folder = make_exhibit(
+        tmp_path_factory.mktemp("tiny") / "exhibit",
+        models=("efficientnet-lite0", "minilm-l6"),
+        layers=("conv_stem",),
+        pictures=("cat",),
+        texts=("coreference",),
+    )
+    return build(folder)
+
+
+@pytest.fixture
+def tiny(tiny_site: Site, tmp_path: Path) -> Path:
+    """A copy of the built tiny exhibit, to change and to break."""
+    folder = tmp_path / "exhibit"
+    shutil.copytree(tiny_site.exhibit, folder)
+    return folder
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    """The bytes of every file of a folder, by path."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def differing(one: Path, other: Path) -> list[str]:
+    """Paths whose bytes differ, or that only one of two folders has."""
+    mine, theirs = files_of(one), files_of(other)
+    return sorted(name for name in mine | theirs if mine.get(name) != theirs.get(name))
