@@ -83,10 +83,7 @@ def build(
     verbose: Verbose = False,
 ) -> None:
     """Build the site of an exhibit, or of one model."""
-    from generator.build import Options
-    from generator.build import build as run
     from generator.exhibit import load_exhibit
-    from generator.progress import Reporter, print_summary
 
     if model is None:
         if texts or images or architecture or weights != "pretrained":
@@ -98,6 +95,11 @@ def build(
         from generator.single import exhibit_of_one
 
         shown = exhibit_of_one(model, texts, images, architecture, weights)
+    # torch takes seconds to import: a mistake in the exhibit is answered before.
+    from generator.build import Options
+    from generator.build import build as run
+    from generator.progress import Reporter, print_summary
+
     site = (out or shown.base / "site").resolve()
     options = Options(site=site, work=_work(shown.base, site), device=device, jobs=jobs)
     reporter = Reporter(Console(), verbose)

@@ -131,6 +131,10 @@ def load_image_table(path: Path) -> tuple[ImageSpec, ...]:
     return check(TypeAdapter(tuple[ImageSpec, ...]), read_yaml(path, "list of pictures"), path)
 
 
+# What PyYAML lets through: dates such as 2024-13-45, numbers too long to read, endless nesting.
+_BAD_VALUES = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
+
+
 def read_yaml(path: Path, what: str) -> Any:
     """The plain values of a YAML file. Raises UsageError if it is missing or not YAML."""
     try:
@@ -140,6 +144,9 @@ def read_yaml(path: Path, what: str) -> Any:
         line = f", line {mark.line + 1}" if mark else ""
         reason = getattr(error, "problem", None) or "cannot be read"
         raise UsageError(f"{path}{line}: not YAML: {reason}.") from error
+    except _BAD_VALUES as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UsageError(f"{path}: holds a value that cannot be read: {reason}.") from error
 
 
 def _read(path: Path, what: str) -> str:
@@ -160,16 +167,31 @@ def check(adapter: TypeAdapter[T], data: Any, path: Path) -> T:
         return adapter.validate_python(data)
     except ValidationError as error:
         lines = _lines(path)
-        messages = [_explain(path, detail, lines) for detail in error.errors()[:5]]
+        details = [detail for detail in error.errors() if not _is_echo(detail)]
+        messages = [_explain(path, detail, lines) for detail in details[:5]]
         raise UsageError("\n".join(messages)) from error
+
+
+def _is_echo(detail: ErrorDetails) -> bool:
+    """Whether an error only repeats another.
+
+    A list can stand where a file name can, and is told to be none; a list whose items are all
+    wrong is told to be empty.
+    """
+    if not isinstance(detail["input"], list):
+        return False
+    no_name = detail["type"] == "string_type" and detail["loc"][1:] == ("str",)
+    return no_name or (detail["type"] == "too_short" and bool(detail["input"]))
 
 
 def _explain(path: Path, detail: ErrorDetails, lines: Mapping[tuple[int | str, ...], int]) -> str:
     # A union puts the name of its branch into the location: only real keys are kept.
     place: tuple[int | str, ...] = ()
     for part in detail["loc"]:
-        if (*place, part) in lines or part == detail["loc"][-1]:
+        if (*place, part) in lines:
             place = (*place, part)
+    if detail["type"] == "missing":
+        place = (*place, detail["loc"][-1])
     known = next((place[:end] for end in range(len(place), 0, -1) if place[:end] in lines), ())
     where = f"{path}, line {lines[known]}" if known else str(path)
     key = ".".join(str(part) for part in place) or "file"
@@ -199,8 +221,12 @@ def _siblings(place: Sequence[int | str]) -> list[str]:
 def _lines(path: Path) -> dict[tuple[int | str, ...], int]:
     """The line of each key and list item of a YAML file."""
     found: dict[tuple[int | str, ...], int] = {}
+    visited: set[int] = set()
 
     def walk(node: yaml.Node, place: tuple[int | str, ...]) -> None:
+        if id(node) in visited:  # an alias, perhaps of what it stands in
+            return
+        visited.add(id(node))
         if isinstance(node, yaml.MappingNode):
             for key, value in node.value:
                 found[(*place, key.value)] = key.start_mark.line + 1

@@ -16,7 +16,6 @@ import os
 import tempfile
 import time
 import typing
-import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -85,10 +84,8 @@ class Store:
         """The stored result for this key, or what `make` returns, which is then stored."""
         key = digest_of({"probe": probe, "version": version, "parts": parts})
         path = self.root / probe / f"{key}.npz"
-        try:
-            found: T = _decode(path.read_bytes(), kind)
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
-            # Missing, cut short or from another schema: the measurement is made anew.
+        found = _read(path, kind)
+        if found is None:
             found = make()
             write_atomically(path, _encode(found))
             self.made += 1
@@ -97,9 +94,18 @@ class Store:
         return found
 
 
+def _read(path: Path, kind: type[T]) -> T | None:
+    """The result in a file; None if it is missing, damaged or from another schema."""
+    try:
+        return _decode(path.read_bytes(), kind)
+    except Exception:
+        # A damaged archive fails in a dozen ways, and none of them is worth more than its result.
+        return None
+
+
 def _encode(result: Any) -> bytes:
     arrays: list[np.ndarray] = []
-    meta = json.dumps(_pack(result, arrays), ensure_ascii=False)
+    meta = json.dumps(_pack(result, arrays))
     buffer = io.BytesIO()
     named = {f"a{index}": array for index, array in enumerate(arrays)}
     np.savez(buffer, meta=np.frombuffer(meta.encode(), dtype=np.uint8), **named)  # type: ignore[arg-type]
@@ -116,7 +122,7 @@ def _decode(data: bytes, kind: type[T]) -> T:
 
 
 def _pack(value: Any, arrays: list[np.ndarray]) -> Any:
-    if isinstance(value, np.ndarray):
+    if isinstance(value, np.ndarray) and not value.dtype.hasobject:
         arrays.append(value)
         return {"$array": len(arrays) - 1}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 import warnings
 from collections.abc import Sequence
@@ -125,13 +126,17 @@ def _as_rgb(image: Image.Image) -> Image.Image:
 
 
 def as_seen(image: Image.Image, how: Preprocessing) -> Image.Image:
-    """The square that the network sees: short side resized, centre cropped."""
+    """The square that the network sees: short side resized, centre cropped.
+
+    Sizes are rounded as torchvision and timm round them, so that the pixels are the same.
+    """
     method = Image.Resampling[how.interpolation.upper()]
-    short = max(how.size, round(how.size / how.crop))
-    scale = short / min(image.size)
-    width, height = (max(short, round(side * scale)) for side in image.size)
+    # The small sum undoes what 224 / (224 / 232) loses.
+    short = max(how.size, math.floor(how.size / how.crop + 1e-6))
+    smaller = min(image.size)
+    width, height = (short * side // smaller for side in image.size)
     resized = image.resize((width, height), method)
-    left, top = (width - how.size) // 2, (height - how.size) // 2
+    left, top = round((width - how.size) / 2), round((height - how.size) / 2)
     return resized.crop((left, top, left + how.size, top + how.size))
 
 

@@ -22,8 +22,9 @@ _NORMS = {
 }
 _ACTIVATIONS = {
     "relu": "relu",
-    "hardtanh": "relu6",
-    "clamp_min": "relu",
+    "hardtanh": "hardtanh",
+    "clamp": "clamp",
+    "clamp_min": "clamp",
     "silu": "silu",
     "gelu": "gelu",
     "hardswish": "hardswish",
@@ -34,6 +35,7 @@ _ACTIVATIONS = {
     "sigmoid": "sigmoid",
     "tanh": "tanh",
 }
+_BOUNDED = {"hardtanh", "clamp", "clamp_min"}
 _MATRIX = {"addmm", "mm", "linear"}
 _RESHAPES = {"view", "_unsafe_view"}
 _JOINS = {"add", "add_", "cat"}
@@ -161,10 +163,12 @@ def _unfolds(matrix: Operation, reader: Operation) -> bool:
 
 
 def _activation(operation: Operation, name: str) -> str:
-    if name != "hardtanh":
+    if name not in _BOUNDED:
         return _ACTIVATIONS[name]
-    bounds = operation.arguments[1:3]
-    return "relu6" if tuple(float(bound) for bound in bounds) == (0.0, 6.0) else "hardtanh"
+    low, high = (*operation.arguments[1:3], None, None)[:2]
+    named = {(0, None): "relu", (0, 6): "relu6"}
+    plain = all(bound is None or isinstance(bound, int | float) for bound in (low, high))
+    return named.get((low, high), _ACTIVATIONS[name]) if plain else _ACTIVATIONS[name]
 
 
 def _parameters(module: nn.Module, names: list[str]) -> int:

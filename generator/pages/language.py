@@ -122,8 +122,8 @@ def _overview(findings: TextFindings, pages: Pages) -> Page:
     text = (
         f"Left: the share of MLP activations near zero, from {percent(min(near))} (layer "
         f"{int(np.argmin(near))}) to {percent(max(near))} (layer {int(np.argmax(near))}). Right: the "
-        f"size of what a layer hands on, {number(float(stream[0]))} for layer 0 and {number(float(stream[-1]))} "
-        f"for layer {len(stream) - 1}."
+        f"size of what a layer hands on, {number(float(stream[0]))} for layer 0 and "
+        f"{number(float(stream[-1]))} for layer {len(stream) - 1}."
     )
     return pages.page(
         "model_language.html",

@@ -18,7 +18,7 @@ from torch import Tensor
 from generator.models.model import Encoding, LanguageModel, VisionModel
 from generator.store import Store, digest_of_value
 
-VERSION = 1
+VERSION = 2
 NEAR = 0.01
 BINS = 60
 
@@ -71,7 +71,7 @@ class _Tally:
 
     def add(self, response: Tensor) -> None:
         values = response.detach().float().flatten(1) if response.dim() > 1 else response[:, None]
-        scale = float(values.double().square().mean(0).sqrt().median())
+        scale = _median(values.double().square().mean(0).sqrt())
         zero = float((values == 0).double().mean())
         near = float((values.abs() <= NEAR * scale).double().mean())
         self.per_input.append((zero, near, scale))
@@ -187,4 +187,9 @@ class _watch:  # noqa: N801 - used as a with-statement verb
 
 
 def _stream_size(output: Tensor) -> float:
-    return float(output[0].double().square().mean(-1).sqrt().median())
+    return _median(output[0].double().square().mean(-1).sqrt())
+
+
+def _median(values: Tensor) -> float:
+    # Of an even number of values PyTorch's own median is the lower of the middle two.
+    return float(np.median(values.cpu().numpy()))

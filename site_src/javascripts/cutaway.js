@@ -30,8 +30,8 @@
   }
 
   function apply() {
-    for (const tabs of document.querySelectorAll("[data-tabs]")) {
-      const name = tabs.dataset.tabs;
+    for (const tabs of document.querySelectorAll("[data-choice]")) {
+      const name = tabs.dataset.choice;
       const asked = read().get(name);
       if (!(asked && choose(tabs, asked))) {
         const last = recall(name);
@@ -41,9 +41,9 @@
   }
 
   document.addEventListener("change", (event) => {
-    const tabs = event.target.closest?.("[data-tabs]");
+    const tabs = event.target.closest?.("[data-choice]");
     if (!tabs || !event.target.matches(".c-tabs__input")) return;
-    const name = tabs.dataset.tabs;
+    const name = tabs.dataset.choice;
     remember(name, event.target.value);
     const state = read();
     state.set(name, event.target.value);
