@@ -72,4 +72,5 @@ def _model(exhibit: Exhibit, name: str) -> AnyModel:
     spec = next(model for model in exhibit.models if model.id == name)
     return load_model(spec, exhibit.base, cache_root())
 
+
 pytest_plugins = ["small_site"]

@@ -56,9 +56,13 @@ class Site:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """The environment for a subprocess: English, unbuffered, no colours."""
+    """The environment for a subprocess: English, unbuffered, no colours.
+
+    One thread: two threads of torch get in each other's way on a machine that does other work too.
+    """
     kept = {name: value for name, value in os.environ.items() if name != "FORCE_COLOR"}
-    return kept | {"PYTHONUNBUFFERED": "1", "LC_ALL": "C.UTF-8", "COLUMNS": "100"} | more
+    plain = {"PYTHONUNBUFFERED": "1", "LC_ALL": "C.UTF-8", "COLUMNS": "100", "OMP_NUM_THREADS": "1"}
+    return kept | plain | more
 
 
 def cutaway(*words: str | Path, cwd: Path | None = None, **env: str) -> Run:
@@ -154,6 +158,20 @@ def tiny(tiny_site: Site, tmp_path: Path) -> Path:
     folder = tmp_path / "exhibit"
     shutil.copytree(tiny_site.exhibit, folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def new_site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """A folder made by `cutaway new`, with one model and two texts of its own, built."""
+    folder = tmp_path_factory.mktemp("new") / "mine"
+    made = cutaway("new", folder)
+    assert (made.code, made.err) == (0, "")
+    data = read_exhibit(folder)
+    data["models"] = [model for model in data["models"] if model["id"] == "minilm-l6"]
+    write_exhibit(folder, data)
+    texts = folder / data["texts"]
+    texts.write_text("- {id: one, text: Rain fell.}\n- {id: two, text: The rain fell again.}\n")
+    return build(folder)
 
 
 def files_of(folder: Path) -> dict[str, bytes]:

@@ -1,0 +1,555 @@
+"""The built site in a real browser, as a reader meets it: from a server and from a folder."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from browser import launch
+from pages_under_test import (
+    DECODER,
+    HEAD,
+    KINDS,
+    LAYER,
+    NEXT_HEAD,
+    POINTWISE,
+    Visitors,
+)
+from PIL import Image
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from small_site import HOSTILE, Site
+
+from generator.serve import make_server
+
+both_origins = pytest.mark.parametrize("origin", ["server", "file"])
+both_palettes = pytest.mark.parametrize("palette", ["light", "dark"])
+expect.set_options(timeout=20_000)  # a busy machine is no fault of the site
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = launch(playwright)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def site(small_site: Site) -> Path:
+    return small_site.site
+
+
+@pytest.fixture(scope="module")
+def served(site: Path) -> Iterator[str]:
+    with make_server(site, "127.0.0.1", 0) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def visit(browser: Browser, served: str, site: Path) -> Iterator[Visitors]:
+    """Makes visitors: `visit("file", color_scheme="dark")`. A problem that one meets fails the test."""
+    visitors = Visitors(browser, {"server": served, "file": f"{site.as_uri()}/"})
+    yield visitors
+    assert visitors.close() == []
+
+
+# Nothing is missing, nothing complains.
+
+DRAW_ALL_PICTURES = """async () => {
+  const pictures = [...document.images];
+  for (const picture of pictures) picture.loading = "eager";
+  await Promise.all(pictures.map((picture) => picture.complete
+    || new Promise((done) => { picture.onload = picture.onerror = done; })));
+  const skewed = (p) => p.clientWidth && Math.abs(
+    p.clientWidth / p.clientHeight * p.naturalHeight / p.naturalWidth - 1) > 0.03;
+  return {
+    count: pictures.length,
+    broken: pictures.filter((picture) => !picture.naturalWidth || skewed(picture))
+      .map((picture) => picture.src),
+    nameless: pictures.filter((picture) => picture.getAttribute("alt") === null)
+      .map((picture) => picture.src),
+  };
+}"""
+
+
+@both_origins
+def test_all_pictures_are_drawn_and_nothing_complains(visit: Visitors, origin: str) -> None:
+    visitor = visit(origin)
+    for kind, address in KINDS.items():
+        found = visitor.open(address).evaluate(DRAW_ALL_PICTURES)
+        assert found["count"] > 0, kind
+        assert not found["broken"], kind
+        assert not found["nameless"], kind
+    assert visitor.problems == []
+    assert len(visitor.requests) > 5 * len(KINDS)
+
+
+def test_every_page_opens_quietly_from_the_folder(visit: Visitors, site: Path) -> None:
+    visitor = visit("file")
+    # The page for missing addresses is for servers: it cannot know where it is shown.
+    pages = sorted({path.relative_to(site) for path in site.rglob("*.html")} - {Path("404.html")})
+    assert len(pages) > 300
+    for path in pages:
+        visitor.open(path.as_posix())
+        assert visitor.problems == [], path
+    scripts = [url for url in visitor.requests if url.endswith("javascripts/cutaway.js")]
+    assert len(scripts) == len(pages)
+
+
+def test_the_page_for_missing_addresses_opens_quietly_from_a_server(visit: Visitors) -> None:
+    expect(visit().open("404.html").locator("h1")).to_contain_text("404")
+
+
+# Everyone can read it.
+
+
+def axe_report(page: Page) -> list[str]:
+    violations = Axe().run(page).response["violations"]
+    return [
+        f"{violation['id']}: {node['target']} {node['failureSummary']}"
+        for violation in violations
+        for node in violation["nodes"]
+    ]
+
+
+@both_palettes
+def test_axe_finds_nothing(visit: Visitors, palette: str) -> None:
+    visitor = visit(color_scheme=palette)
+    found = {}
+    for kind, address in KINDS.items():
+        page = visitor.open(address)
+        assert scheme(page) == {"light": "default", "dark": "slate"}[palette]
+        found[kind] = axe_report(page)
+    assert {kind: report for kind, report in found.items() if report} == {}
+
+
+def scheme(page: Page) -> str | None:
+    return page.locator("body").get_attribute("data-md-color-scheme")
+
+
+def test_axe_finds_nothing_on_a_narrow_screen(visit: Visitors) -> None:
+    visitor = visit(viewport={"width": 360, "height": 740})
+    kinds = ("vision model", "decoder", "pointwise", "decoder layer", "head")
+    found = {kind: axe_report(visitor.open(KINDS[kind])) for kind in kinds}
+    assert {kind: report for kind, report in found.items() if report} == {}
+
+
+@both_origins
+@both_palettes
+def test_the_palette_button_turns_the_page_over(visit: Visitors, palette: str, origin: str) -> None:
+    other = {"light": "slate", "dark": "default"}[palette]
+    visitor = visit(origin, color_scheme=palette)
+    page = visitor.open(HEAD)
+    page.locator("form[data-md-component=palette] label:visible").click()
+    expect(page.locator("body")).to_have_attribute("data-md-color-scheme", other)
+    expect(page.locator("body")).not_to_have_attribute("data-md-color-switching", "")
+    if origin == "server":  # axe reads the styles anew, which a folder forbids
+        assert axe_report(page) == []
+    assert scheme(visitor.open(DECODER)) == other  # it is remembered
+
+
+@both_palettes
+def test_axe_finds_nothing_in_the_open_search(visit: Visitors, palette: str) -> None:
+    visitor = visit(color_scheme=palette)
+    results = search(visitor.open(POINTWISE), "layer")
+    expect(results.first).to_be_visible()
+    visitor.page.wait_for_timeout(400)  # the dialog fades in
+    assert axe_report(visitor.page) == []
+
+
+def luminance(colours: np.ndarray) -> np.ndarray:
+    """Relative luminance of sRGB colours 0 to 255, after WCAG 2."""
+    share = colours / 255
+    linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+    return linear @ np.array([0.2126, 0.7152, 0.0722])
+
+
+def contrast(colours: np.ndarray, ground: np.ndarray) -> np.ndarray:
+    one, other = luminance(colours), luminance(ground)
+    return (np.maximum(one, other) + 0.05) / (np.minimum(one, other) + 0.05)
+
+
+def rgb(colour: str) -> np.ndarray:
+    """The numbers of a computed colour without transparency."""
+    assert colour.startswith("rgb("), colour
+    return np.array([float(part) for part in colour[4:-1].split(",")])
+
+
+def style(locator: Locator, name: str) -> str:
+    return locator.evaluate("(node, name) => getComputedStyle(node)[name]", name)
+
+
+# Where a picture has nothing but text on its ground: the tokens left of a map, the whole of a chart.
+INK = {
+    "head map": (HEAD, ".c-tabs__panel:visible img.ink", 0.08),
+    "signal of a transformer": (DECODER, "#signal img.ink", 1.0),
+    "signal of a CNN": (KINDS["vision model"], "#signal img.ink", 1.0),
+    "heads at a glance": (DECODER, "#heads img.ink", 0.03),
+    "activity": (POINTWISE, "#activity img.ink", 1.0),
+}
+
+
+@both_palettes
+@pytest.mark.parametrize("picture", INK)
+def test_drawings_are_legible(visit: Visitors, picture: str, palette: str) -> None:
+    address, selector, share = INK[picture]
+    page = visit(color_scheme=palette).open(address)
+    page.add_style_tag(content=".md-header { display: none; }")
+    ground = rgb(style(page.locator("body"), "backgroundColor"))
+    assert (luminance(ground) > 0.5) == (palette == "light")
+    with Image.open(BytesIO(page.locator(selector).first.screenshot())) as shot:
+        pixels = np.asarray(shot.convert("RGB"), dtype=float)
+    edge = np.concatenate([pixels[0], pixels[:, 0], pixels[-1]])
+    assert contrast(edge, ground).max() < 1.2  # no box of another colour around it
+    text = contrast(pixels[:, : int(pixels.shape[1] * share)], ground)
+    assert 0.002 < (text >= 4.5).mean() < 0.4  # and ink that can be read
+
+
+# Tabs.
+
+
+def tabs(page: Page) -> list[str]:
+    """What the tabs of the page are called in its address."""
+    return page.locator(".c-tabs__input").evaluate_all("all => all.map(one => one.value)")
+
+
+def chosen(page: Page) -> str:
+    """The tab that is chosen; its panel, and only its, is visible."""
+    inputs = page.locator(".c-tabs__input")
+    states = inputs.evaluate_all("all => all.map(one => one.checked)")
+    panels = page.locator(".c-tabs__panel")
+    shown = [panels.nth(i).is_visible() for i in range(panels.count())]
+    assert shown == states
+    assert sum(states) == 1
+    return tabs(page)[states.index(True)]
+
+
+def choose(page: Page, value: str) -> None:
+    page.locator(f".c-tabs__label[for$='-{value}']").click()
+
+
+@both_origins
+def test_a_tab_is_chosen_kept_and_carried_on(visit: Visitors, origin: str) -> None:
+    visitor = visit(origin)
+    page = visitor.open(HEAD)
+    assert chosen(page) == tabs(page)[0] == "coreference"
+    choose(page, "code")
+    assert chosen(page) == "code"
+    assert visitor.place == f"{HEAD}#text=code"
+    expect(page.locator(".c-tabs__panel:visible blockquote")).to_contain_text("def mean")
+    page.reload()
+    assert chosen(page) == "code"
+
+    page.locator("a[rel=next]").click()
+    expect(page.locator("h1")).to_have_text("L3H5")
+    assert visitor.place.partition("#")[0] == NEXT_HEAD
+    assert chosen(page) == "code"
+    page.go_back()
+    expect(page.locator("h1")).to_have_text("L3H4")
+    assert visitor.place == f"{HEAD}#text=code"
+    assert chosen(page) == "code"
+
+
+@both_origins
+def test_an_address_opens_a_tab(visit: Visitors, origin: str) -> None:
+    visitor = visit(origin)
+    page = visitor.open(f"{HEAD}#text=code")
+    assert chosen(page) == "code"
+    page.evaluate("location.hash = '#text=hostile'")
+    expect(page.locator("#text-hostile")).to_be_checked()
+    assert chosen(page) == "hostile"
+    page = visitor.open(f"{LAYER}#text=code")
+    assert chosen(page) == "code"
+
+
+def test_arrow_keys_move_through_the_tabs(visit: Visitors) -> None:
+    visitor = visit()
+    page = visitor.open(HEAD)
+    keys = tabs(page)
+    page.locator(f"#text-{keys[0]}").focus()
+    page.keyboard.press("ArrowRight")
+    assert chosen(page) == keys[1]
+    page.keyboard.press("ArrowDown")
+    assert chosen(page) == keys[2]
+    page.keyboard.press("ArrowLeft")
+    assert chosen(page) == keys[1]
+    assert visitor.place == f"{HEAD}#text={keys[1]}"
+
+
+@pytest.mark.parametrize("address", [HEAD, LAYER, POINTWISE])
+def test_tabs_work_without_a_script(visit: Visitors, address: str) -> None:
+    page = visit(java_script_enabled=False).open(address)
+    labels, panels = page.locator(".c-tabs__label"), page.locator(".c-tabs__panel")
+    for current in range(labels.count()):
+        if current:
+            labels.nth(current).click()
+        shown = [panels.nth(i).is_visible() for i in range(panels.count())]
+        assert shown == [i == current for i in range(labels.count())]
+        expect(panels.nth(current).locator("img").first).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    "hash_",
+    [
+        "text=nonsense",
+        "text=",
+        "picture=code",
+        "%",
+        "text=%E0%A4%A",
+        "text=a&text=code",
+        'text="]</script><img src=x onerror=alert(1)>',
+        "text=%22%5D%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E",
+        "<img src=x onerror=alert(1)>",
+    ],
+)
+def test_a_strange_hash_does_no_harm(visit: Visitors, hash_: str) -> None:
+    visitor = visit()
+    page = visitor.open(f"{HEAD}#{hash_}")
+    assert chosen(page) == tabs(page)[0]
+    choose(page, "code")
+    assert chosen(page) == "code"
+    assert "text=code" in visitor.place
+    assert page.locator("img[onerror]").count() == 0
+    page.reload()
+    assert chosen(page) == "code"
+
+
+def test_a_link_lies_over_each_head_and_keeps_the_text(visit: Visitors) -> None:
+    visitor = visit()
+    page = visitor.open(LAYER)
+    choose(page, "code")
+    panel = page.locator(".c-tabs__panel:visible")
+    sheet, links = panel.locator("img"), panel.locator(".c-heads__links a")
+    sheet.scroll_into_view_if_needed()
+    assert links.count() == 9
+    box = sheet.bounding_box()
+    assert box is not None
+    # The sheet shows the heads row by row.
+    columns = int(
+        panel.locator(".c-heads").evaluate("box => box.style.getPropertyValue('--columns')")
+    )
+    rows = -(-links.count() // columns)
+    for head in range(links.count()):
+        row, column = divmod(head, columns)
+        middle = (
+            box["x"] + box["width"] * (column + 0.5) / columns,
+            box["y"] + box["height"] * (row + 0.5) / rows,
+        )
+        over = "([x, y]) => document.elementFromPoint(x, y)?.closest('a')?.innerText"
+        assert page.evaluate(over, middle) == f"L3H{head}"
+    links.nth(4).click()
+    expect(page.locator("h1")).to_have_text("L3H4")
+    assert visitor.place == f"{HEAD}#text=code"
+    assert chosen(page) == "code"
+
+
+def test_hidden_maps_are_fetched_when_they_are_chosen(visit: Visitors) -> None:
+    visitor = visit()
+    page = visitor.open(POINTWISE)
+
+    def fetched() -> list[str]:
+        asked = [url.rsplit("/", 1)[-1] for url in visitor.requests]
+        return [name for name in asked if name.startswith("maps-")]
+
+    keys = tabs(page)
+    assert len(keys) > 1
+    expect_drawn(page.locator(".c-tabs__panel:visible .c-figure img"))
+    page.locator("footer").scroll_into_view_if_needed()
+    page.wait_for_timeout(200)
+    assert fetched() == [f"maps-{keys[0]}.webp"]
+    choose(page, keys[1])
+    assert chosen(page) == keys[1]
+    expect_drawn(page.locator(".c-tabs__panel:visible .c-figure img"))
+    assert fetched() == [f"maps-{key}.webp" for key in keys[:2]]
+    assert visitor.place == f"{POINTWISE}#picture={keys[1]}"
+
+
+def expect_drawn(picture: Locator) -> None:
+    picture.scroll_into_view_if_needed()
+    expect(picture).to_have_js_property("complete", True)
+    assert picture.evaluate("picture => picture.naturalWidth") > 0
+
+
+# Search.
+
+
+def search(page: Page, words: str) -> Locator:
+    page.locator(".md-search__input").click()
+    page.keyboard.type(words)
+    return page.locator(".md-search-result__link")
+
+
+@both_origins
+@pytest.mark.parametrize(
+    ("words", "address", "heading"),
+    [
+        ("blocks", KINDS["block"], "blocks.1.0"),
+        ("blocks.1.0.conv_pw", POINTWISE, "blocks.1.0.conv_pw"),
+        ("SmolLM2", DECODER, "SmolLM2-135M"),
+    ],
+)
+def test_search_finds_a_page(
+    visit: Visitors, origin: str, words: str, address: str, heading: str
+) -> None:
+    visitor = visit(origin)
+    results = search(visitor.open(HEAD), words)
+    expect(results.first).to_be_visible()
+    targets = results.evaluate_all("links => links.map(link => link.href.split(/[?#]/)[0])")
+    assert visitor.root + address in targets
+    results.nth(targets.index(visitor.root + address)).click()
+    expect(visitor.page.locator("h1")).to_have_text(heading)
+    assert visitor.place.startswith(address)
+
+
+# Screens.
+
+OVERFLOWING = """() => {
+  const boxed = (node) => {
+    for (let up = node.parentElement; up && !up.matches(".cutaway"); up = up.parentElement)
+      if (/auto|scroll|hidden/.test(getComputedStyle(up).overflowX)) return true;
+    return false;
+  };
+  return [...document.querySelectorAll(".cutaway *, .c-footer *")].filter((node) => {
+    const box = node.getBoundingClientRect();
+    return box.width && (box.right > innerWidth + 1 || box.left < -1) && !boxed(node);
+  }).map((node) => node.outerHTML.slice(0, 120));
+}"""
+
+
+@pytest.mark.parametrize("width", [360, 768, 1280, 1920])
+def test_the_page_fits_the_screen(visit: Visitors, width: int) -> None:
+    visitor = visit(viewport={"width": width, "height": 800})
+    for kind, address in KINDS.items():
+        page = visitor.open(address)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, kind
+        assert page.evaluate(OVERFLOWING) == [], kind
+        heading = page.locator("h1")
+        header, box = page.locator(".md-header").bounding_box(), heading.bounding_box()
+        assert header is not None and box is not None
+        assert box["y"] >= header["y"] + header["height"], kind
+        assert box["y"] + box["height"] < 800, kind
+        heading.click(trial=True)  # nothing lies over it
+
+
+def test_what_is_wide_scrolls_in_its_own_box(visit: Visitors) -> None:
+    page = visit(viewport={"width": 360, "height": 740}).open(HEAD)
+    for box in (page.locator(".c-scroll:visible"), page.locator("#statistics .c-table")):
+        box.scroll_into_view_if_needed()
+        assert box.evaluate("box => box.scrollWidth > box.clientWidth + 20")
+        box.evaluate("box => box.scrollTo(1e6, 0)")
+        assert box.evaluate("box => box.scrollLeft") > 20
+    assert page.evaluate("scrollX") == 0
+
+
+def test_a_finger_can_choose(visit: Visitors) -> None:
+    phone = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
+    visitor = visit(**phone)
+    for address in (HEAD, POINTWISE):
+        page = visitor.open(address)
+        key = tabs(page)[1]
+        label = page.locator(f".c-tabs__label[for$='-{key}']")
+        size = label.bounding_box()
+        assert size is not None
+        assert size["height"] >= 24  # WCAG 2.5.8
+        label.tap()
+        assert chosen(page) == key
+    page.goto(visitor.root + LAYER)
+    page.locator(".c-tabs__panel:visible .c-heads__links a").nth(4).tap()
+    expect(page.locator("h1")).to_have_text("L3H4")
+
+
+# Other people's text stays text.
+
+
+@both_origins
+def test_hostile_text_stays_text(visit: Visitors, origin: str) -> None:
+    visitor = visit(origin)
+    visitor.context.add_init_script("window.alert = () => { window.broken = true; };")
+    start = HOSTILE.partition(" {{")[0]
+    for address in (HEAD, LAYER, DECODER, KINDS["encoder"], KINDS["encoder layer"]):
+        page = visitor.open(f"{address}#text=hostile")
+        assert page.locator("[onerror], img[src=x], .cutaway script, .cutaway i").count() == 0
+        assert start in page.locator(".cutaway").inner_text(), address
+        assert page.evaluate("window.broken") is None
+    assert [url for url in visitor.requests if url.endswith("/x")] == []
+
+    page = visitor.open(f"{HEAD}#text=hostile")
+    quote = page.locator(".c-tabs__panel:visible blockquote").inner_text()
+    assert start in quote
+    assert "{{ 7 * 7 }} {% raw %}&lt; ![a](b) \U0001f408 日本語" in quote
+    expect(page.locator("label[for=text-hostile]")).to_have_text("<i>Hostile</i> text")
+    tokens = page.locator(".c-tabs__panel:visible .c-links td code")
+    assert tokens.count() > 0
+
+
+# Keyboard and paper.
+
+FOCUSED = """() => {
+  const node = document.activeElement;
+  const shown = node.matches(".c-tabs__input") ? node.nextElementSibling : node;
+  const { outlineStyle, outlineWidth } = getComputedStyle(shown);
+  return {
+    inside: Boolean(node.closest(".cutaway")),
+    kind: node.closest(".c-strip") ? "strip" : node.matches(".c-tabs__input") ? "tab"
+      : node.matches(".c-scroll") ? "figure" : node.closest(".c-heads__links") ? "sheet"
+      : node.closest(".c-around") ? "neighbour" : node.closest(".c-footer") ? "footer" : "other",
+    html: node.outerHTML.slice(0, 100),
+    visible: outlineStyle !== "none" && parseFloat(outlineWidth) > 0,
+  };
+}"""
+
+
+@pytest.mark.parametrize(
+    ("address", "kinds"),
+    [
+        (HEAD, {"strip", "tab", "figure", "neighbour", "footer"}),
+        (KINDS["encoder layer"], {"strip", "tab", "sheet", "figure", "neighbour", "footer"}),
+        (POINTWISE, {"strip", "tab", "figure", "neighbour", "footer"}),
+    ],
+)
+def test_the_keyboard_reaches_everything(visit: Visitors, address: str, kinds: set[str]) -> None:
+    page = visit().open(address)
+    met, hidden = set(), []
+    for _ in range(150):
+        page.keyboard.press("Tab")
+        focused = page.evaluate(FOCUSED)
+        met.add(focused["kind"])
+        if focused["inside"] and not focused["visible"]:
+            hidden.append(focused["html"])
+        if focused["kind"] == "footer":
+            break
+    assert kinds <= met
+    assert hidden == []
+
+
+def test_the_keyboard_scrolls_a_figure(visit: Visitors) -> None:
+    page = visit(viewport={"width": 360, "height": 740}).open(HEAD)
+    figure = page.locator(".c-scroll:visible")
+    figure.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("document.activeElement.scrollLeft > 0")
+
+
+@both_palettes
+def test_paper_shows_what_matters(visit: Visitors, palette: str) -> None:
+    page = visit(color_scheme=palette).open(HEAD)
+    page.emulate_media(media="print")
+    for selector in (".c-strip", ".c-around", ".c-tabs__label", ".md-header"):
+        expect(page.locator(selector).first).to_be_hidden()
+    for selector in ("h1", ".c-tabs__panel img", "#statistics table"):
+        expect(page.locator(selector).first).to_be_visible()
+    # Browsers print text in its colour and leave out the ground.
+    paper = np.array([255.0, 255.0, 255.0])
+    for selector in ("h1", "h2", ".c-lead", ".c-prose", "td", "figcaption", ".c-lead a"):
+        ink = rgb(style(page.locator(f".cutaway {selector}").first, "color"))
+        assert contrast(ink, paper) >= 4.5, selector
+    assert style(page.locator("img.ink").first, "filter") == "none"

