@@ -43,7 +43,9 @@ def main() -> None:
         model.run(pixels, lambda _layer, response: response.sum())
 
     plain, heard = best(bare), best(listening)
-    print(f"bare pass {1000 * plain:.1f} ms, listening to {len(model.layers)} layers {1000 * heard:.1f} ms")
+    print(
+        f"bare pass {1000 * plain:.1f} ms, listening to {len(model.layers)} layers {1000 * heard:.1f} ms"
+    )
     print(f"ratio {heard / plain:.2f}")
 
 

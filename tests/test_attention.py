@@ -195,6 +195,7 @@ def test_the_pieces_of_an_emoji_are_shown_as_its_bytes(smollm2_model):
         assert len(tokens) > 1
         spelled = " ".join(token.strip("⟨⟩") for token in tokens)
         assert bytes.fromhex(spelled) == emoji.encode()
+        assert spelled == spelled.upper()
 
 
 def test_word_pieces_and_special_tokens_keep_their_spelling(minilm_model):

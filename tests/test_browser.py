@@ -413,14 +413,16 @@ def test_search_finds_a_page(
 # Screens.
 
 OVERFLOWING = """() => {
+  const content = document.querySelector(".cutaway").getBoundingClientRect();
   const boxed = (node) => {
     for (let up = node.parentElement; up && !up.matches(".cutaway"); up = up.parentElement)
       if (/auto|scroll|hidden/.test(getComputedStyle(up).overflowX)) return true;
     return false;
   };
-  return [...document.querySelectorAll(".cutaway *, .c-footer *")].filter((node) => {
+  return [...document.querySelectorAll(".cutaway *")].filter((node) => {
     const box = node.getBoundingClientRect();
-    return box.width && (box.right > innerWidth + 1 || box.left < -1) && !boxed(node);
+    const beyond = box.right > content.right + 1 || box.left < content.left - 1;
+    return box.width && beyond && (node.matches("caption") || !boxed(node));
   }).map((node) => node.outerHTML.slice(0, 120));
 }"""
 

@@ -49,7 +49,9 @@ def made_positive(module: nn.Module) -> nn.Module:
 
 def support(forward: Callable[[Tensor], Tensor], side: Position, at: Position) -> np.ndarray:
     """Which pixels have a gradient at one position of the output, of shape `side`."""
-    pixels = torch.full((1, 3, *side), 0.5, dtype=torch.double, requires_grad=True)
+    # All different, so that an operation that moves pixels about moves them here too.
+    drawn = torch.rand(1, 3, *side, dtype=torch.double, generator=torch.Generator().manual_seed(0))
+    pixels = (0.5 + drawn).requires_grad_()
     response = forward(pixels * 1)  # a leaf may not be written to in place
     (gradient,) = torch.autograd.grad(response[0, :, at[0], at[1]].sum(), pixels)
     return (gradient[0] != 0).any(0).numpy()

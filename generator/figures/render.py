@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import multiprocessing
 import signal
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,7 +68,8 @@ def render(
     `step` is called once a drawing. With one job everything is drawn in this process.
     """
     keyed = [(drawing, store / drawing.kind / drawing.key) for drawing in drawings]
-    missing = [(drawing, place) for drawing, place in keyed if not (place / "index.json").is_file()]
+    kept = {place: index for _, place in keyed if (index := _kept(place)) is not None}
+    missing = [(drawing, place) for drawing, place in keyed if place not in kept]
     for _ in range(len(keyed) - len(missing)):
         step()
     if jobs == 1 or len(missing) < 2:
@@ -76,9 +80,43 @@ def render(
         _draw_in_workers(missing, min(jobs, len(missing)), step)
     pictures: dict[str, Drawn] = {}
     for drawing, place in keyed:
-        for name, (file, width, height) in json.loads((place / "index.json").read_text()).items():
+        index = kept[place] if place in kept else json.loads((place / "index.json").read_bytes())
+        for name, (file, width, height, _) in index.items():
             pictures[f"{drawing.folder}/{name}"] = Drawn(place / file, width, height)
     return pictures, len(keyed) - len(missing)
+
+
+def _kept(place: Path) -> dict[str, tuple[str, int, int, str]] | None:
+    """The index of a drawing whose pictures are all there, byte for byte."""
+    try:
+        index: dict[str, tuple[str, int, int, str]] = json.loads(
+            (place / "index.json").read_bytes()
+        )
+        digests = {file: digest for file, _, _, digest in index.values()}
+        whole = all(_digest((place / file).read_bytes()) == digests[file] for file in digests)
+    except (OSError, ValueError, TypeError, AttributeError):  # missing, cut short or damaged
+        return None
+    return index if whole else None
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+@contextmanager
+def _ignoring_interrupts() -> Iterator[None]:
+    """Ctrl-C reaches the whole process group: what is started here leaves it to the parent.
+
+    A worker that ignored it only once it runs would be hit while it still imports.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may say how signals are taken
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _draw_in_workers(
@@ -87,16 +125,18 @@ def _draw_in_workers(
     # A fork of a process that holds torch's thread pools can hang: workers are spawned, and import
     # numpy and matplotlib only.
     context = multiprocessing.get_context("spawn")
-    # Ctrl-C reaches the whole process group: the workers leave it to the parent.
-    ignore = (signal.SIGINT, signal.SIG_IGN)
-    with ProcessPoolExecutor(jobs, context, signal.signal, ignore) as pool:
-        waiting: set[Future[None]] = {pool.submit(_draw, *each) for each in missing}
+    with ProcessPoolExecutor(jobs, context) as pool:
+        with _ignoring_interrupts():
+            waiting: set[Future[None]] = {pool.submit(_draw, *each) for each in missing}
         try:
             for done in as_completed(waiting):
                 done.result()
                 step()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            # A drawing can take many seconds; files are written whole or not at all.
+            for worker in multiprocessing.active_children():
+                worker.terminate()
             raise
 
 
@@ -107,5 +147,5 @@ def _draw(drawing: Drawing, place: Path) -> None:
     for number, picture in enumerate(function(**drawing.arguments)):
         file = f"{number}{Path(picture.name).suffix}"
         write_atomically(place / file, picture.data)
-        index[picture.name] = (file, picture.width, picture.height)
+        index[picture.name] = (file, picture.width, picture.height, _digest(picture.data))
     write_atomically(place / "index.json", json.dumps(index).encode())

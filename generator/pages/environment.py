@@ -93,7 +93,10 @@ def number(value: float | None, digits: int = 3) -> str:
     if abs(value) < 10**-digits / 2:
         mantissa, power = f"{value:.1e}".split("e")
         return f"{mantissa}·10" + str(int(power)).translate(_RAISED)
-    places = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    exponent = int(
+        f"{value:.{digits - 1}e}".split("e")[1]
+    )  # after rounding: 0.9996 is written 1.00
+    places = max(0, digits - 1 - exponent)
     return f"{value:.{min(places, digits)}f}"
 
 
