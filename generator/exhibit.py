@@ -25,7 +25,7 @@ class Preprocessing(_Strict):
     """How a picture becomes the tensor that a network was trained on."""
 
     size: int = Field(224, ge=8, le=2048, description="side of the square input, in pixels")
-    crop: float = Field(0.875, gt=0, le=1, description="share of the resized short side kept")
+    crop: float = Field(0.875, ge=0.1, le=1, description="share of the resized short side kept")
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     interpolation: Literal["bicubic", "bilinear", "nearest"] = "bicubic"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 
 from generator.errors import CutawayError
@@ -38,7 +39,7 @@ def load_language(
     blocks = _blocks(module, count, spec)
     groups = int(getattr(config, "num_key_value_heads", None) or heads)
     width = int(config.hidden_size)
-    limits = [getattr(tokenizer, "model_max_length", 0), _positions(config)]
+    limits = [getattr(tokenizer, "model_max_length", 0), _positions(module, config)]
     provenance = Provenance(
         weights_sha256=digest,
         architecture=f"transformers:{type(module).__name__} {_config_digest(config)}",
@@ -85,7 +86,10 @@ def _open(folder: Path, spec: ModelSpec) -> tuple[nn.Module, Any, str]:
 
     transformers.utils.logging.disable_progress_bar()
     transformers.logging.set_verbosity_error()
-    config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
+    try:
+        config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise _not_loaded(folder, spec, error) from error
     if getattr(config, "is_encoder_decoder", False):
         raise CutawayError(f"{spec.id}: encoder-decoder models are not supported yet.")
     stated = (config.architectures or [""])[0]
@@ -101,9 +105,17 @@ def _open(folder: Path, spec: ModelSpec) -> tuple[nn.Module, Any, str]:
             folder, attn_implementation="eager", local_files_only=True, dtype=torch.float32
         )
         tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise CutawayError(f"{spec.id}: transformers cannot load {folder.name}: {error}") from error
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise _not_loaded(folder, spec, error) from error
+    # Where a folder holds no tokenizer, transformers makes one that knows special tokens only.
+    if len(tokenizer) <= len(tokenizer.all_special_ids):
+        raise CutawayError(f"{spec.id}: {folder.name} holds no tokenizer.")
     return module, tokenizer, head_kind
+
+
+def _not_loaded(folder: Path, spec: ModelSpec, error: Exception) -> CutawayError:
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return CutawayError(f"{spec.id}: transformers cannot load {folder.name}: {reason}")
 
 
 def _probe(module: nn.Module, spec: ModelSpec) -> tuple[torch.Tensor, ...]:
@@ -142,8 +154,14 @@ def _mlp_output(block: nn.Module, width: int, spec: ModelSpec) -> nn.Module:
     return candidates[-1]
 
 
-def _positions(config: Any) -> int:
-    return int(getattr(config, "max_position_embeddings", 0) or 0)
+def _positions(module: nn.Module, config: Any) -> int:
+    """How many positions there are; RoBERTa's table starts behind its padding index."""
+    stated = int(getattr(config, "max_position_embeddings", 0) or 0)
+    for name, part in module.named_modules():
+        if name.endswith("position_embeddings") and isinstance(part, nn.Embedding):
+            unused = 0 if part.padding_idx is None else part.padding_idx + 1
+            return part.num_embeddings - unused
+    return stated
 
 
 def _config_digest(config: Any) -> str:

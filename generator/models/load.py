@@ -125,12 +125,12 @@ def _from_files(
 ) -> AnyModel:
     folder = _config_folder(files.root)
     if folder is not None:
-        config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config = _read_config(folder / "config.json", spec)
         if "model_type" not in config and "architecture" in config:
             return _bare_weights(
                 folder, spec, f"timm:{config['architecture']}", place, cache, seed, device
             )
-        if any("ImageClassification" in name for name in config.get("architectures") or ()):
+        if any("ImageClassification" in str(name) for name in config.get("architectures") or ()):
             return finish(build_transformers(folder), spec, place, device)
         return load_language(folder, spec, place, device)
     gguf = _one_of(files.root, ("*.gguf",))
@@ -143,6 +143,16 @@ def _from_files(
             hint="Add, for example, architecture: timm:tf_efficientnet_lite0",
         )
     return _bare_weights(files.root, spec, spec.architecture, place, cache, seed, device)
+
+
+def _read_config(path: Path, spec: ModelSpec) -> dict[str, Any]:
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CutawayError(f"{spec.id}: {path} cannot be read as JSON: {error}.") from error
+    if not isinstance(config, dict) or not isinstance(config.get("architectures") or [], list):
+        raise CutawayError(f"{spec.id}: {path} is no configuration of a model.")
+    return config
 
 
 def _bare_weights(

@@ -127,17 +127,12 @@ def fit_weights(module: nn.Module, state: Mapping[str, Tensor]) -> None:
     Raises CutawayError if neither fits.
     """
     own = module.state_dict()
-    if set(own) == set(state):
-        pairs = dict(state)
-    else:
-        mismatch = _first_mismatch(own, state)
-        if mismatch:
-            raise CutawayError(f"The weights do not fit the architecture: {mismatch}.")
-        pairs = dict(zip(own, state.values(), strict=True))
-    try:
-        module.load_state_dict(pairs)
-    except RuntimeError as error:
-        raise CutawayError(f"The weights do not fit the architecture: {error}.") from error
+    named_alike = set(own) == set(state)
+    theirs = {name: state[name] for name in own} if named_alike else state
+    mismatch = _first_mismatch(own, theirs)
+    if mismatch:
+        raise CutawayError(f"The weights do not fit the architecture: {mismatch}.")
+    module.load_state_dict(dict(zip(own, theirs.values(), strict=True)))
 
 
 def _first_mismatch(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> str:
@@ -162,7 +157,7 @@ def finish(
     random = spec.weights == "random"
     try:
         anatomy = read_anatomy(module, trace(module, torch.zeros(1, 3, how.size, how.size)))
-    except (RuntimeError, ValueError, TypeError) as error:
+    except Exception as error:  # whatever a network's own code raises, assertions included
         raise CutawayError(
             f"{spec.id}: the network does not run on a {how.size} px picture: {error}"
         ) from error

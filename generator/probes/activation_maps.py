@@ -12,13 +12,13 @@ from generator.models.layer import Layer
 from generator.models.model import VisionModel
 from generator.store import Store, digest_of_value
 
-VERSION = 1
+VERSION = 2
 PIXELS = 160_000
 
 
 @dataclass(frozen=True)
 class LayerMaps:
-    """Maps of one layer, float16 of shape (channels, height, width).
+    """Maps of one layer, float32 of shape (channels, height, width).
 
     Each map position is the mean of a `pooled` x `pooled` square of activations.
     """
@@ -46,7 +46,7 @@ def measure_maps(model: VisionModel, picture: str, pixels: np.ndarray, store: St
             if layer.name in model.paged and response.dim() == 3 and response.shape[-1] > 1:
                 step = pooling(response.shape[0], response.shape[1], response.shape[2])
                 small = functional.avg_pool2d(response[None].float(), step)[0]
-                found.append(LayerMaps(layer.name, step, small.half().cpu().numpy()))
+                found.append(LayerMaps(layer.name, step, small.float().cpu().numpy()))
 
         model.run(pixels, take)
         return PictureMaps(picture, tuple(found))

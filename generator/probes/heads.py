@@ -12,12 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from generator.errors import CutawayError
 from generator.models.model import LanguageModel
 from generator.probes.attention import Attention, attention_weights, visible_keys
 from generator.store import Store
 
 VERSION = 2
 SEQUENCES = 12
+LONGEST_COPY, LONGEST_GAP = 16, 12
 
 
 def entropy(weights: np.ndarray) -> np.ndarray:
@@ -141,8 +143,10 @@ class _Sequence:
 def repeated_sequences(model: LanguageModel, seed: int, store: Store) -> RepeatedSequences:
     """Run BOS + r + filler + r with random tokens r, of varied length and gap.
 
-    A constant gap would score heads that count positions as if they matched tokens.
+    A constant gap would score heads that count positions as if they matched tokens. Raises CutawayError
+    if the model's context or vocabulary is too small for the longest sequence.
     """
+    _refuse_small(model)
 
     def make() -> RepeatedSequences:
         made = [_random_sequence(model, seed, number) for number in range(SEQUENCES)]
@@ -160,9 +164,21 @@ def repeated_sequences(model: LanguageModel, seed: int, store: Store) -> Repeate
     return store.result("repeated_sequences", VERSION, parts, RepeatedSequences, make)
 
 
+def _refuse_small(model: LanguageModel) -> None:
+    before, after = _frame(model)
+    longest = 2 * LONGEST_COPY + LONGEST_GAP + len(before) + len(after)
+    words = len(_ordinary_tokens(model))
+    if model.max_tokens < longest or words < LONGEST_COPY + LONGEST_GAP:
+        raise CutawayError(
+            f"{model.id}: the repeated sequences of the induction test need {longest} tokens of context "
+            f"and {LONGEST_COPY + LONGEST_GAP} words; the model has {model.max_tokens} and {words}."
+        )
+
+
 def _random_sequence(model: LanguageModel, seed: int, number: int) -> _Sequence:
     random = np.random.default_rng([seed, number])
-    length, gap = int(random.integers(8, 17)), int(random.integers(0, 13))
+    length = int(random.integers(8, LONGEST_COPY + 1))
+    gap = int(random.integers(0, LONGEST_GAP + 1))
     ordinary = _ordinary_tokens(model)
     drawn = random.choice(ordinary, size=length + gap, replace=False).tolist()
     repeated, filler = drawn[:length], drawn[length:]
