@@ -50,6 +50,10 @@ class ModelSpec(_Strict):
     layers: tuple[str, ...] = Field(
         ("*",), description="patterns of the layers of a vision model that get a page"
     )
+    units: tuple[str, ...] = Field(
+        ("*",),
+        description="patterns of the layers whose units get a page, among stem, blocks and last convolution",
+    )
 
     @property
     def name(self) -> str:
@@ -87,6 +91,7 @@ class Exhibit(_Strict):
     models: tuple[ModelSpec, ...] = Field(min_length=1)
     images: str | tuple[ImageSpec, ...] = ()
     texts: str | tuple[TextSpec, ...] = ()
+    pool: str = Field("", description="folder of pictures that exemplars are searched in")
     base: Path = Field(default=Path(), exclude=True)
 
     @model_validator(mode="after")

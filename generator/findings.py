@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 
 from generator.inputs.images import CuratedImage, as_pixels, as_seen, open_rgb
+from generator.inputs.pool import PoolPicture
 from generator.inputs.texts import CuratedText
 from generator.models.model import Encoding, LanguageModel, VisionModel
 from generator.probes.activation_maps import PictureMaps, measure_maps
 from generator.probes.attention import Attention, measure_attention
+from generator.probes.exemplars import CHUNK, Exemplars, PoolImage, find_exemplars
 from generator.probes.filters import Filters, read_filters
 from generator.probes.heads import Statistic, head_statistics, repeated_sequences
 from generator.probes.predictions import Prediction, classify, predict_texts
@@ -32,6 +36,8 @@ class VisionFindings:
     signal: Signal
     maps: tuple[PictureMaps, ...]
     filters: Mapping[str, Filters]
+    pool: tuple[PoolPicture, ...]
+    exemplars: Exemplars | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +61,11 @@ Findings = VisionFindings | TextFindings
 
 
 def measure_vision(
-    model: VisionModel, images: Sequence[CuratedImage], store: Store, step: Step
+    model: VisionModel,
+    images: Sequence[CuratedImage],
+    pool: Sequence[PoolPicture],
+    store: Store,
+    step: Step,
 ) -> VisionFindings:
     """Run every vision probe. `step` is told the name of each piece of work that is done."""
     how = model.preprocessing
@@ -81,7 +91,23 @@ def measure_vision(
         signal=signal,
         maps=tuple(maps),
         filters={name: found for name, found in drawn.items() if found is not None},
+        pool=tuple(pool),
+        exemplars=find_exemplars(model, _pool_images(model, pool), store, step) if pool else None,
     )
+
+
+def pool_chunks(pool: Sequence[PoolPicture]) -> int:
+    """How many steps a pass over the pool takes."""
+    return -(-len(pool) // CHUNK)
+
+
+def _pool_images(model: VisionModel, pool: Sequence[PoolPicture]) -> list[PoolImage]:
+    how = model.preprocessing
+
+    def load(path: Path) -> np.ndarray:
+        return as_pixels(as_seen(open_rgb(path), how), how)
+
+    return [PoolImage(one.id, one.sha256, partial(load, one.path)) for one in pool]
 
 
 def measure_text(

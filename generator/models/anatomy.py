@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from generator.models.layer import Layer
 from generator.models.receptive_field import receptive_fields
 from generator.models.trace import Operation, Trace
+from generator.models.wiring import wire
 
 _NORMS = {
     "native_batch_norm",
@@ -72,6 +73,7 @@ def read_anatomy(module: nn.Module, trace: Trace) -> Anatomy:
             parameters=_parameters(module, modules),
             shape=_shape(operation, response),
             operation=response.index,
+            start=operation.index,
             receptive_field=fields.get(response.output),
         )
         filters[layer.name] = _weight(operation)
@@ -82,7 +84,7 @@ def read_anatomy(module: nn.Module, trace: Trace) -> Anatomy:
     ]
     ordered = [layer for _, layer in sorted(found, key=lambda item: item[0])]
     layers = tuple(replace(layer, index=index) for index, layer in enumerate(ordered))
-    return Anatomy(layers=layers, filters=filters)
+    return Anatomy(layers=wire(layers, trace), filters=filters)
 
 
 def _shape(operation: Operation, response: Operation) -> tuple[int, ...]:
@@ -205,7 +207,9 @@ def _blocks(module: nn.Module, trace: Trace) -> list[tuple[int, Layer, int]]:
         if weighted < 2 or made is None or len(made.shape) != 4:
             continue
         size = sum(p.numel() for p in part.parameters())
-        block = Layer(0, name, "block", tuple(made.shape[1:]), size, operation=made.index)
+        block = Layer(
+            0, name, "block", tuple(made.shape[1:]), size, operation=made.index, start=made.index
+        )
         if made.name.rstrip("_") in _ACTIVATIONS:
             block = replace(block, activation=_activation(made, made.name.rstrip("_")))
         found.append((made.index, block, made.output))

@@ -24,7 +24,10 @@ class Layer:
     the output of a block, or a transformer block.
 
     `shape` is that of the output for one input, without the batch: (channels, height, width),
-    (features,) or (tokens, width). `operation` is the place of its response in the trace.
+    (features,) or (tokens, width). `start` and `operation` are the places of
+    its first operation and of its response in the trace, `module` and
+    `call` name a module call that returns it ("" where none does), and `reads` the layers whose
+    responses it is computed from directly.
     """
 
     index: int
@@ -40,8 +43,11 @@ class Layer:
     receptive_field: tuple[ReceptiveField, ReceptiveField] | None = None
     heads: int = 0
     kv_groups: int = 0
+    start: int = -1
     operation: int = -1
-    weight_operation: int = -1
+    module: str = ""
+    call: int = 0
+    reads: tuple[str, ...] = ()
 
     @property
     def units(self) -> int:

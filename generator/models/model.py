@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,6 +63,7 @@ class VisionModel(Model):
     labels: tuple[str, ...]
     filters: Mapping[str, Tensor] = field(repr=False)
     paged: frozenset[str]
+    with_units: frozenset[str]
 
     @property
     def key(self) -> dict[str, Any]:
@@ -87,6 +88,25 @@ class VisionModel(Model):
             output = self.module(batch)
         logits: Tensor = output if isinstance(output, Tensor) else output.logits
         return logits[0].float().cpu()
+
+    def run_batch(
+        self, batch: Tensor, layers: Sequence[Layer], take: Callable[[Layer, Tensor], None]
+    ) -> None:
+        """Run pictures (N, 3, H, W); hand `take` the responses (N, C, H, W) of some spatial layers."""
+        by_name = {layer.name: layer for layer in layers}
+        points = {layer.name: layer.operation for layer in layers}
+
+        def hand(name: str, response: Tensor) -> None:
+            take(by_name[name], _batch_units_first(by_name[name], response))
+
+        with listen(points, hand):
+            self.module(batch.to(self.device))
+
+
+def _batch_units_first(layer: Layer, response: Tensor) -> Tensor:
+    if layer.kind == "linear" and len(layer.shape) == 3:
+        return response.movedim(-1, 1)
+    return response
 
 
 def _units_first(layer: Layer, response: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -182,7 +182,8 @@ def finish(
         preprocessing=how,
         labels=_numbered(len(network.labels)) if random else network.labels,
         filters=filters,
-        paged=_chosen(spec, [layer.name for layer in anatomy.layers]),
+        paged=_chosen(spec, spec.layers, [layer.name for layer in anatomy.layers]),
+        with_units=_chosen(spec, spec.units, [layer.name for layer in anatomy.layers]),
     )
 
 
@@ -190,9 +191,9 @@ def _convolutional(layers: tuple[Any, ...]) -> bool:
     return sum("convolution" in layer.kind for layer in layers) > 1
 
 
-def _chosen(spec: ModelSpec, names: list[str]) -> frozenset[str]:
+def _chosen(spec: ModelSpec, patterns: Sequence[str], names: list[str]) -> frozenset[str]:
     chosen: set[str] = set()
-    for pattern in spec.layers:
+    for pattern in patterns:
         matched = fnmatch.filter(names, pattern)
         if not matched:
             raise UsageError(

@@ -1,0 +1,77 @@
+"""A pool of pictures that exemplars are searched in: a folder, with or without a table."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from generator.errors import CutawayError, UsageError
+from generator.exhibit import Exhibit
+
+_PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
+_COLUMNS = {"file", "label", "licence", "origin"}
+
+
+@dataclass(frozen=True)
+class PoolPicture:
+    """One picture of a pool. `group` is the folder it lies in, which names its class."""
+
+    id: str
+    path: Path
+    label: str
+    group: str
+    licence: str
+    origin: str
+    sha256: str
+
+
+def image_pool(exhibit: Exhibit) -> tuple[PoolPicture, ...]:
+    """The exhibit's pool in a fixed order; empty if it names none.
+
+    A table `pool.csv` in the folder or beside it gives label, licence and origin. Raises UsageError for
+    a missing folder.
+    """
+    if not exhibit.pool:
+        return ()
+    folder = exhibit.base / exhibit.pool
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: there is no such folder of pictures.")
+    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in _PICTURES)
+    if not files:
+        raise UsageError(f"{folder}: holds no picture.")
+    table = _table(folder)
+    taken: dict[str, int] = {}
+    return tuple(_picture(file, folder, table, taken) for file in files)
+
+
+def _picture(
+    file: Path, folder: Path, table: Mapping[str, Mapping[str, str]], taken: dict[str, int]
+) -> PoolPicture:
+    relative = file.relative_to(folder)
+    stated = table.get(relative.as_posix(), {})
+    slug = re.sub(r"[^a-z0-9]+", "-", file.stem.lower()).strip("-") or "picture"
+    taken[slug] = taken.get(slug, 0) + 1
+    return PoolPicture(
+        id=slug if taken[slug] == 1 else f"{slug}-again-{taken[slug]}",
+        path=file,
+        label=stated.get("label") or slug.replace("-", " "),
+        group=relative.parts[0] if len(relative.parts) > 1 else "",
+        licence=stated.get("licence") or "not stated",
+        origin=stated.get("origin") or "not stated",
+        sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
+    )
+
+
+def _table(folder: Path) -> dict[str, dict[str, str]]:
+    for path in (folder / "pool.csv", folder.parent / "pool.csv"):
+        if path.is_file():
+            with path.open(encoding="utf-8", newline="") as stream:
+                rows = list(csv.DictReader(stream))
+            if rows and not set(rows[0]) >= _COLUMNS:
+                raise CutawayError(f"{path}: needs the columns {', '.join(sorted(_COLUMNS))}.")
+            return {row["file"]: row for row in rows}
+    return {}

@@ -1,0 +1,70 @@
+"""Which layer reads which: the wires between the layers of a vision network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from generator.models.layer import Layer
+from generator.models.trace import Operation, Trace
+
+_JOINS = {"add", "add_", "cat"}
+# How far back a response may lie: padding, pooling, dropout and reshaping come between layers.
+_STEPS = 6
+
+
+def wire(layers: tuple[Layer, ...], trace: Trace) -> tuple[Layer, ...]:
+    """Fill in what each layer reads directly, and a module call that returns its response."""
+    made = {operation.index: operation for operation in trace.operations}
+    producers = trace.producers()
+    owners: dict[int, str] = {}
+    # A block that adds nothing shares its response with its last convolution, which keeps it.
+    for layer in sorted(layers, key=lambda layer: layer.kind == "block", reverse=True):
+        owners[made[layer.operation].output] = layer.name
+    calls = _calls(trace)
+    wired = []
+    for layer in layers:
+        module, call = calls.get(made[layer.operation].output, ("", 0))
+        starts = _starts(layer, made, producers)
+        reads = [_owner(value, owners, producers, layer.name) for value in starts]
+        found = tuple(dict.fromkeys(name for name in reads if name))
+        wired.append(replace(layer, module=module, call=call, reads=found))
+    return tuple(wired)
+
+
+def _calls(trace: Trace) -> dict[int, tuple[str, int]]:
+    """The innermost module call that returns each value."""
+    found: dict[int, tuple[str, int]] = {}
+    for name, values in trace.module_values.items():
+        for call, value in enumerate(values):
+            known = found.get(value)
+            if name and (known is None or name.count(".") > known[0].count(".")):
+                found[value] = (name, call)
+    return found
+
+
+def _starts(
+    layer: Layer, made: Mapping[int, Operation], producers: Mapping[int, Operation]
+) -> tuple[int, ...]:
+    """The values that a layer's computation starts from."""
+    first = made[layer.start]
+    if layer.kind != "block":
+        return (first.inputs[0],) if first.name == "convolution" else first.inputs
+    joined: Operation | None = first
+    while joined is not None and joined.name not in _JOINS:
+        joined = producers.get(joined.inputs[0]) if len(joined.inputs) == 1 else None
+    return joined.inputs if joined is not None else (first.output,)
+
+
+def _owner(
+    value: int, owners: Mapping[int, str], producers: Mapping[int, Operation], reader: str
+) -> str | None:
+    """The layer whose response a value is, up to padding, pooling and the like."""
+    for _ in range(_STEPS):
+        if owners.get(value, reader) != reader:
+            return owners[value]
+        operation = producers.get(value)
+        if operation is None or not operation.inputs or operation.name == "convolution":
+            return None
+        value = operation.inputs[0]
+    return None

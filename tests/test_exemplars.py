@@ -1,0 +1,191 @@
+"""Exemplars against brute force, whatever the chunks; their patches, histograms and wires."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from generator.exhibit import load_exhibit
+from generator.inputs.images import as_pixels, as_seen, open_rgb
+from generator.inputs.pool import image_pool
+from generator.models.load import load_model
+from generator.paths import cache_root, data_root
+from generator.probes import exemplars as probe
+from generator.probes.wires import feeds, listens
+from generator.store import Store
+
+PICTURES = 40
+LAYERS = ("conv_stem", "blocks.3.2", "conv_head")
+
+
+@pytest.fixture(scope="module")
+def lite0_network():
+    exhibit = load_exhibit(data_root())
+    return load_model(exhibit.models[0], exhibit.base, cache_root())
+
+
+@pytest.fixture(scope="module")
+def pixels(lite0_network):
+    how = lite0_network.preprocessing
+    pool = image_pool(load_exhibit(data_root()))[:: 303 // PICTURES][:PICTURES]
+    return [as_pixels(as_seen(open_rgb(picture.path), how), how) for picture in pool]
+
+
+@pytest.fixture(scope="module")
+def pool(pixels):
+    return [
+        probe.PoolImage(f"p{i}", f"p{i}", partial(pixels.__getitem__, i)) for i in range(PICTURES)
+    ]
+
+
+@pytest.fixture(scope="module")
+def found(lite0_network, pool, tmp_path_factory):
+    store = Store(tmp_path_factory.mktemp("store"))
+    return probe.find_exemplars(lite0_network, pool, store, lambda _: None)
+
+
+@pytest.fixture(scope="module")
+def brute(lite0_network, pixels):
+    """All responses, one picture at a time: {layer: (pictures, units, height, width)}."""
+    kept = {name: [] for name in LAYERS}
+
+    def take(layer, response):
+        if layer.name in kept:
+            kept[layer.name].append(response.numpy().copy())
+
+    for picture in pixels:
+        lite0_network.run(picture, take)
+    return {name: np.stack(rows) for name, rows in kept.items()}
+
+
+def test_the_stem_the_blocks_and_the_head_are_searched(lite0_network):
+    layers = probe.unit_layers(lite0_network)
+    assert [layer.name for layer in layers][:2] == ["conv_stem", "blocks.0.0"]
+    assert layers[-1].name == "conv_head"
+    assert len(layers) == 18
+    assert sum(layer.units for layer in layers) == 3120
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_top_nine_equal_a_sort_of_everything(found, brute, name):
+    layer = found.of(name)
+    everything = brute[name].reshape(PICTURES, layer.neuron.shape[0], -1)
+    for table, value, responses in (
+        (layer.neuron, layer.neuron_value, everything.max(-1)),
+        (layer.channel, layer.channel_value, everything.mean(-1)),
+    ):
+        best = -np.sort(-responses, axis=0)[: probe.TOP].T
+        # Another batch size changes the last bits of a float32 sum; gaps below are ties.
+        np.testing.assert_allclose(value, best, rtol=1e-4, atol=1e-4)
+        chosen = np.take_along_axis(responses.T, table, axis=1)
+        np.testing.assert_allclose(chosen, best, rtol=1e-4, atol=1e-4)
+        assert all(len(set(row)) == probe.TOP for row in table)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_the_place_is_where_the_neuron_responds_most(found, brute, name):
+    layer = found.of(name)
+    units = np.arange(len(layer.neuron))
+    flat = brute[name].reshape(PICTURES, len(units), -1)
+    at_place = flat[layer.neuron[:, 0], units, layer.place[:, 0]]
+    np.testing.assert_allclose(at_place, layer.neuron_value[:, 0], rtol=1e-4, atol=1e-4)
+
+
+def test_pictures_that_excite_no_position_are_counted(found, brute):
+    layer = found.of("conv_head")
+    assert (layer.excited == (brute["conv_head"].max((2, 3)) > 0).sum(0)).all()
+
+
+def test_ties_keep_the_order_of_the_pool(lite0_network, pixels, tmp_path):
+    same = [probe.PoolImage(f"s{i}", f"s{i}", lambda: pixels[0]) for i in range(20)]
+    found = probe.find_exemplars(lite0_network, same, Store(tmp_path), lambda _: None)
+    # All in one batch shape: equal pictures give equal responses, to the last bit.
+    assert (found.of("blocks.3.2").neuron[:, :4] == np.arange(4)).all()
+
+
+@given(
+    responses=st.integers(1, 30).flatmap(
+        lambda n: st.lists(
+            st.lists(st.integers(-9, 9), min_size=4, max_size=4), min_size=n, max_size=n
+        )
+    ),
+    cut=st.integers(1, 30),
+)
+@settings(max_examples=60, deadline=None)
+def test_chunks_do_not_change_the_result(responses, cut):
+    values = np.array(responses, dtype=np.float32)
+    places = np.zeros(values.shape, dtype=np.int32)
+
+    def merged(step):
+        merge = probe._Merge()
+        for start in range(0, len(values), step):
+            part = slice(start, start + step)
+            rows = probe.LayerResponses("x", values[part], values[part], places[part])
+            merge.add(start, rows)
+        return merge.finish("x", len(values))
+
+    whole, cut_up = merged(len(values)), merged(cut)
+    for name in ("neuron", "channel", "counts", "width", "excited"):
+        np.testing.assert_array_equal(getattr(whole, name), getattr(cut_up, name))
+    shown = min(probe.TOP, len(values))
+    stable = np.argsort(-values, axis=0, kind="stable")[:shown].T
+    np.testing.assert_array_equal(whole.neuron[:, :shown], stable)
+    assert (whole.neuron[:, shown:] == -1).all()
+
+
+def test_histogram_counts_every_picture_in_its_bin(found, brute):
+    layer = found.of("blocks.3.2")
+    peaks = brute["blocks.3.2"].max((2, 3))
+    for unit in range(0, 80, 7):
+        edges = (np.arange(probe.BINS + 1) - probe.BINS // 2) * layer.width[unit]
+        counted = np.histogram(peaks[:, unit], bins=edges)[0]
+        # A value on an edge may fall to either side when its last bit differs.
+        assert np.abs(counted - layer.counts[unit]).sum() <= 2
+        assert layer.counts[unit].sum() == PICTURES
+
+
+def test_alike_units_are_those_that_correlate(found, brute):
+    layer = found.of("blocks.3.2")
+    expected = np.corrcoef(brute["blocks.3.2"].max((2, 3)).T)
+    np.fill_diagonal(expected, -np.inf)
+    np.testing.assert_allclose(layer.alike_value[:, 0], expected.max(1), atol=1e-4)
+    assert sorted(layer.order.tolist()) == list(range(80))
+
+
+def test_patches_are_cut_by_the_receptive_field_and_clipped(lite0_network):
+    layer = next(x for x in lite0_network.layers if x.name == "blocks.1.1")
+    field = layer.receptive_field[0]
+    inside = probe.field_box(layer, 28 * 56 + 20, 224)
+    assert inside == (20 * 4 + field.start, 28 * 4 + field.start, field.size, field.size)
+    corner = probe.field_box(layer, 0, 224)
+    assert corner == (0, 0, field.size + field.start, field.size + field.start)
+
+
+def test_a_unit_listens_and_feeds_by_the_network_s_own_weights(lite0_network):
+    by_name = {layer.name: layer for layer in lite0_network.layers}
+    module = lite0_network.module
+    block = by_name["blocks.3.2"]
+    into, out_of = listens(lite0_network, block), feeds(lite0_network, block)
+    assert (into.layer, into.added) == ("blocks.3.2.conv_dw", ("blocks.3.1",))
+    own = module.get_submodule("blocks.3.2.conv_pwl").weight[:, :, 0, 0]
+    assert torch.equal(torch.from_numpy(into.weights), own)
+    assert out_of.layer == "blocks.4.0.conv_pw"
+    reader = module.get_submodule("blocks.4.0.conv_pw").weight[:, :, 0, 0]
+    assert torch.equal(torch.from_numpy(out_of.weights.copy()), reader.t())
+    head = feeds(lite0_network, by_name["conv_head"])
+    assert head.layer == "classifier"
+    assert torch.equal(torch.from_numpy(head.weights.copy()), module.classifier.weight.t())
+
+
+def test_the_pool_ships_with_licences():
+    pictures = image_pool(load_exhibit(data_root()))
+    assert len(pictures) >= 250
+    assert len({picture.id for picture in pictures}) == len(pictures)
+    assert all(p.licence != "not stated" and p.origin != "not stated" for p in pictures)
+    groups = {picture.group for picture in pictures}
+    assert {"bird", "mammal", "insect", "flower", "fruit", "vehicle"} <= groups
