@@ -10,8 +10,15 @@ from pathlib import Path
 from generator.errors import UsageError
 from generator.exhibit import Exhibit
 from generator.figures.render import Drawing, Drawn, render
-from generator.findings import Findings, TextFindings, measure_text, measure_vision
+from generator.findings import (
+    Findings,
+    TextFindings,
+    measure_text,
+    measure_vision,
+    pool_chunks,
+)
 from generator.inputs.images import CuratedImage, curated_images
+from generator.inputs.pool import PoolPicture, image_pool
 from generator.inputs.texts import CuratedText, curated_texts
 from generator.models.load import AnyModel, load_model
 from generator.models.model import VisionModel
@@ -20,6 +27,7 @@ from generator.pages.gallery import gallery
 from generator.pages.language import language_pages
 from generator.pages.page import Page
 from generator.pages.tables import manifest, tables
+from generator.pages.units import unit_pages
 from generator.pages.vision import vision_pages
 from generator.paths import cache_root, data_root
 from generator.plates import drawings
@@ -44,6 +52,15 @@ class Options:
 
 
 @dataclass(frozen=True)
+class Inputs:
+    """What models are run on."""
+
+    images: tuple[CuratedImage, ...]
+    texts: tuple[CuratedText, ...]
+    pool: tuple[PoolPicture, ...]
+
+
+@dataclass(frozen=True)
 class Summary:
     """What a build made."""
 
@@ -56,11 +73,11 @@ class Summary:
 def build(exhibit: Exhibit, options: Options, reporter: Reporter) -> Summary:
     """Make the site of an exhibit. The site that was there stays until the new one is complete."""
     check_target(options.site, options.work, exhibit.base)
-    images, texts = curated_images(exhibit), curated_texts(exhibit)
+    inputs = Inputs(curated_images(exhibit), curated_texts(exhibit), image_pool(exhibit))
     store = Store(options.work / "store")
     store.sweep()
     models = _load(exhibit, options, reporter)
-    findings = _measure(models, images, texts, exhibit.seed, store, reporter)
+    findings = _measure(models, inputs, exhibit.seed, store, reporter)
     pictures = _draw(findings, options, reporter)
     pages = _write(exhibit, findings, pictures, options, reporter)
     with reporter.stage("Site", 1) as step:
@@ -87,35 +104,24 @@ def _load(exhibit: Exhibit, options: Options, reporter: Reporter) -> list[AnyMod
 
 
 def _measure(
-    models: Sequence[AnyModel],
-    images: Sequence[CuratedImage],
-    texts: Sequence[CuratedText],
-    seed: int,
-    store: Store,
-    reporter: Reporter,
+    models: Sequence[AnyModel], inputs: Inputs, seed: int, store: Store, reporter: Reporter
 ) -> list[Findings]:
-    work = [len(images) + 1 if isinstance(m, VisionModel) else len(texts) + 2 for m in models]
+    pictures = len(inputs.images) + 1 + pool_chunks(inputs.pool)
+    work = [pictures if isinstance(m, VisionModel) else len(inputs.texts) + 2 for m in models]
     with reporter.stage("Probes", sum(work)) as step:
-        found: list[Findings] = [_probe(m, images, texts, seed, store, step) for m in models]
+        found: list[Findings] = [_probe(model, inputs, seed, store, step) for model in models]
         reporter.note(f"{store.reused} of {store.reused + store.made} results from the store")
     return found
 
 
-def _probe(
-    model: AnyModel,
-    images: Sequence[CuratedImage],
-    texts: Sequence[CuratedText],
-    seed: int,
-    store: Store,
-    step: Step,
-) -> Findings:
+def _probe(model: AnyModel, inputs: Inputs, seed: int, store: Store, step: Step) -> Findings:
     if isinstance(model, VisionModel):
-        if not images:
+        if not inputs.images:
             raise UsageError(f"{model.id} takes pictures, and the exhibit names none ('images').")
-        return measure_vision(model, images, store, step)
-    if not texts:
+        return measure_vision(model, inputs.images, inputs.pool, store, step)
+    if not inputs.texts:
         raise UsageError(f"{model.id} takes texts, and the exhibit names none ('texts').")
-    return measure_text(model, texts, seed, store, step)
+    return measure_text(model, inputs.texts, seed, store, step)
 
 
 def _draw(findings: Sequence[Findings], options: Options, reporter: Reporter) -> dict[str, Drawn]:
@@ -160,4 +166,5 @@ def _pages(exhibit: Exhibit, findings: Sequence[Findings], pages: Pages) -> list
             made += language_pages(found, pages)
         else:
             made += vision_pages(found, pages)
+            made += unit_pages(found, pages)
     return made

@@ -70,6 +70,10 @@ def build(
         Path | None, typer.Option(help="Texts for --model: a .yml, or one text a line.")
     ] = None,
     images: Annotated[Path | None, typer.Option(help="A folder of pictures for --model.")] = None,
+    pool: Annotated[
+        Path | None,
+        typer.Option(help="A folder of pictures to search units' exemplars in, for --model."),
+    ] = None,
     architecture: Annotated[
         str | None, typer.Option(help="What bare weights belong to: timm:NAME, torchvision:NAME.")
     ] = None,
@@ -86,15 +90,17 @@ def build(
     from generator.exhibit import load_exhibit
 
     if model is None:
-        if texts or images or architecture or weights != "pretrained":
-            raise UsageError("--texts, --images, --architecture and --weights go with --model.")
+        if texts or images or pool or architecture or weights != "pretrained":
+            raise UsageError(
+                "--texts, --images, --pool, --architecture and --weights go with --model."
+            )
         shown = load_exhibit(exhibit or Path())
     else:
         if exhibit is not None:
             raise UsageError("Give an exhibit or --model, not both.")
         from generator.single import exhibit_of_one
 
-        shown = exhibit_of_one(model, texts, images, architecture, weights)
+        shown = exhibit_of_one(model, texts, images, pool, architecture, weights)
     # torch takes seconds to import: a mistake in the exhibit is answered before.
     from generator.build import Options
     from generator.build import build as run

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
 
+import numpy as np
+from PIL import Image
+
+from generator.figures.mosaic import CONTACT
 from generator.figures.render import Drawing
 from generator.findings import Findings, TextFindings, VisionFindings
+from generator.inputs.images import as_seen, open_rgb
 from generator.inputs.texts import readable
+from generator.models.layer import Layer
+from generator.probes.exemplars import LayerExemplars, field_box, unit_layers
 from generator.probes.filters import MATRIX_SIDE, Filters
 from generator.probes.signal import LayerSignal
 
@@ -33,9 +40,11 @@ def _vision(findings: VisionFindings) -> list[Drawing]:
             },
         )
     ]
-    for name, pixels in findings.seen.items():
-        arguments = {"name": f"pictures/{name}.webp", "pixels": pixels}
-        found.append(Drawing("photograph", folder, arguments))
+    if findings.pool:
+        found += _pool(findings)
+    names = tuple(f"pictures/{name}.webp" for name in findings.seen)
+    shown = {"names": names, "pixels": np.stack(list(findings.seen.values())), "quality": 90}
+    found.append(Drawing("photographs", folder, shown))
     for layer in model.layers:
         if layer.name in model.paged:
             found.append(_activity(folder, signal.of(layer.name), dead=layer.rectified))
@@ -45,6 +54,33 @@ def _vision(findings: VisionFindings) -> list[Drawing]:
     if first is not None:
         found.append(Drawing("filter_card", folder, {"filters": first.values}))
     return found
+
+
+def _pool(findings: VisionFindings) -> list[Drawing]:
+    """The pool as the network saw it, which unit pages cut their patches from, and contact sheets."""
+    how, folder = findings.model.preprocessing, f"models/{findings.model.id}"
+    seen = [as_seen(open_rgb(one.path), how) for one in findings.pool]
+    names = tuple(f"pool/{one.id}.webp" for one in findings.pool)
+    pixels = np.stack([np.asarray(image) for image in seen])
+    shown = {"names": names, "pixels": pixels, "quality": 80}
+    found = [Drawing("photographs", folder, shown)]
+    for layer in unit_layers(findings.model):
+        exemplars = findings.exemplars.of(layer.name) if findings.exemplars else None
+        if exemplars is not None:
+            tiles = np.stack([_best_patch(layer, exemplars, u, seen) for u in range(layer.units)])
+            arguments = {"layer": layer.name, "tiles": tiles}
+            found.append(Drawing("contact_sheet", folder, arguments))
+    return found
+
+
+def _best_patch(
+    layer: Layer, exemplars: LayerExemplars, unit: int, seen: Sequence[Image.Image]
+) -> np.ndarray:
+    picture = seen[int(exemplars.neuron[unit, 0])]
+    left, top, width, height = field_box(layer, int(exemplars.place[unit, 0]), picture.width)
+    box = (left, top, left + width, top + height)
+    small = picture.resize((CONTACT, CONTACT), Image.Resampling.BOX, box=box)
+    return np.asarray(small)
 
 
 def _activity(folder: str, signal: LayerSignal, *, dead: bool) -> Drawing:

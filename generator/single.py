@@ -34,11 +34,12 @@ def exhibit_of_one(
     source: str,
     texts: Path | None,
     images: Path | None,
+    pool: Path | None,
     architecture: str | None,
     weights: str,
 ) -> Exhibit:
     """One model on the given texts or pictures, or on the curated ones where none are given."""
-    for path in (texts, images):
+    for path in (texts, images, pool):
         if path is not None and not path.exists():
             raise UsageError(f"{path}: there is no such file or folder.")
     spec = spec_of_one(source, architecture, weights)
@@ -48,5 +49,6 @@ def exhibit_of_one(
         description=f"The inside of {spec.name}, measured.",
         models=(spec,),
         texts=str(texts.resolve()) if texts else str(curated.base / str(curated.texts)),
+        pool=str(pool.resolve()) if pool else "",
         images=str(images.resolve()) if images else str(curated.base / str(curated.images)),
     ).model_copy(update={"base": Path.cwd()})

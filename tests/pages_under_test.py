@@ -14,6 +14,7 @@ NEXT_HEAD = f"{_DECODER}/layers/3/heads/5/index.html"
 LAYER = f"{_DECODER}/layers/3/index.html"
 POINTWISE = f"{_CNN}/blocks.1.0.conv_pw/index.html"
 DECODER = f"{_DECODER}/index.html"
+UNIT = f"{_CNN}/blocks.1.0/units/5/index.html"
 # One page of each kind.
 KINDS = {
     "gallery": "index.html",
@@ -28,6 +29,7 @@ KINDS = {
     "encoder layer": "models/minilm-l6/layers/2/index.html",
     "decoder layer": LAYER,
     "head": HEAD,
+    "unit": UNIT,
 }
 
 

@@ -26,6 +26,18 @@ LAYERS = (
     "classifier",
 )
 PICTURES = ("cat", "corn")
+POOL = (
+    "bird/drake.jpg",
+    "bird/toucan.jpg",
+    "flower/iris.jpg",
+    "fruit/kiwi.jpg",
+    "insect/mantis.jpg",
+    "mammal/zebra.jpg",
+    "mammal/elephant.jpg",
+    "vehicle/sedan.jpg",
+    "vehicle/jet-fighter.jpg",
+    "tool/pliers.jpg",
+)
 TEXTS = ("coreference", "code", "hostile")
 # It must stay text wherever it is shown: HTML, templates, Markdown, emoji, CJK, controls.
 HOSTILE = (
@@ -106,6 +118,12 @@ def make_exhibit(
     for model in shipped["models"]:
         if model["id"] == "efficientnet-lite0":
             model["layers"] = list(layers)
+            model["units"] = ["conv_stem", "blocks.1.0"]
+    for name in POOL:
+        (folder / "pool" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(inputs / "pool" / name, folder / "pool" / name)
+    shutil.copyfile(inputs / "pool.csv", folder / "pool.csv")
+    shipped["pool"] = "pool"
     write_exhibit(folder, shipped)
     return folder
 

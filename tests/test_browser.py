@@ -11,15 +11,7 @@ import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from browser import launch
-from pages_under_test import (
-    DECODER,
-    HEAD,
-    KINDS,
-    LAYER,
-    NEXT_HEAD,
-    POINTWISE,
-    Visitors,
-)
+from pages_under_test import DECODER, HEAD, KINDS, LAYER, NEXT_HEAD, POINTWISE, UNIT, Visitors
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from small_site import HOSTILE, Site
@@ -101,7 +93,8 @@ def test_every_page_opens_quietly_from_the_folder(visit: Visitors, site: Path) -
     for path in pages:
         visitor.open(path.as_posix())
         assert visitor.problems == [], path
-    scripts = [url for url in visitor.requests if url.endswith("javascripts/cutaway.js")]
+    own = ("javascripts/cutaway.js", "javascripts/palette.js")  # units have a header of their own
+    scripts = [url for url in visitor.requests if url.endswith(own)]
     assert len(scripts) == len(pages)
 
 
@@ -155,6 +148,43 @@ def test_the_palette_button_turns_the_page_over(visit: Visitors, palette: str, o
     if origin == "server":  # axe reads the styles anew, which a folder forbids
         assert axe_report(page) == []
     assert scheme(visitor.open(DECODER)) == other  # it is remembered
+
+
+@both_origins
+@both_palettes
+def test_a_unit_s_palette_button_is_remembered(visit: Visitors, palette: str, origin: str) -> None:
+    other = {"light": "slate", "dark": "default"}[palette]
+    visitor = visit(origin, color_scheme=palette)
+    page = visitor.open(UNIT)
+    page.locator(".c-top__palette").click()
+    assert scheme(page) == other
+    assert scheme(visitor.open(KINDS["block"])) == other
+    assert scheme(visitor.open(UNIT)) == other
+
+
+@both_origins
+def test_a_contact_sheet_can_be_put_in_order_and_leads_to_units(
+    visit: Visitors, origin: str
+) -> None:
+    page = visit(origin).open(KINDS["block"])
+    tiles = page.locator(".c-contact a")
+    places = "tiles => tiles.map(t => [t.textContent, getComputedStyle(t).backgroundPosition])"
+    before = dict(tiles.evaluate_all(places))
+    assert list(before) == [str(unit) for unit in range(24)]
+    assert len(set(before.values())) == 24
+    for name in (
+        "most often active first",
+        "units alike together",
+        "by what the best exemplar shows",
+    ):
+        page.get_by_role("button", name=name).click()
+        after = dict(tiles.evaluate_all(places))
+        assert after == before  # every tile keeps its picture
+        assert list(after) != list(before), name
+    page.get_by_role("button", name="by number").click()
+    assert list(dict(tiles.evaluate_all(places))) == list(before)
+    page.get_by_role("link", name="5", exact=True).last.click()
+    expect(page.locator("h1")).to_have_text("blocks.1.0 unit 5")
 
 
 @both_palettes
@@ -435,7 +465,7 @@ def test_the_page_fits_the_screen(visit: Visitors, width: int) -> None:
         assert page.evaluate("document.documentElement.scrollWidth") <= width, kind
         assert page.evaluate(OVERFLOWING) == [], kind
         heading = page.locator("h1")
-        header, box = page.locator(".md-header").bounding_box(), heading.bounding_box()
+        header, box = page.locator(".md-header, .c-top").bounding_box(), heading.bounding_box()
         assert header is not None and box is not None
         assert box["y"] >= header["y"] + header["height"], kind
         assert box["y"] + box["height"] < 800, kind

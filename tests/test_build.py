@@ -157,8 +157,18 @@ def head_addresses(model: str) -> list[str]:
     ]
 
 
+def unit_address(model: str, layer: str, unit: int) -> str:
+    return f"models/{model}/layers/{layer}/units/{unit}/index.html"
+
+
 MODELS = ("efficientnet-lite0", *BLOCKS)
 LAYER_PAGES = [address for model in MODELS for address in layer_addresses(model)]
+UNITS = {"conv_stem": 32, "blocks.1.0": 24}
+UNIT_PAGES = [
+    unit_address("efficientnet-lite0", layer, unit)
+    for layer, units in UNITS.items()
+    for unit in range(units)
+]
 HEAD_PAGES = [address for model in MODELS for address in head_addresses(model)]
 
 
@@ -171,16 +181,16 @@ def read_table(site: Path, model: str, name: str) -> list[dict[str, str]]:
 
 
 def test_every_address_of_the_contract_is_there_and_no_other_page(pages, small_site):
-    expected = {"index.html", "404.html", *map(model_address, MODELS), *LAYER_PAGES, *HEAD_PAGES}
-    assert set(pages) == expected
+    inner = {*map(model_address, MODELS), *LAYER_PAGES, *HEAD_PAGES, *UNIT_PAGES}
+    assert set(pages) == {"index.html", "404.html", *inner}
     assert len(HEAD_PAGES) == 342
     data = {"layers.csv", "predictions.csv"}
     for model in MODELS:
         more = {"heads.csv", "heads_by_text.csv", "links.csv", "statistics.csv"}
-        more = more if model in BLOCKS else {"units.csv"}
+        more = more if model in BLOCKS else {"units.csv", "exemplars.csv", "wires.csv"}
         folder = small_site.site / "models" / model / "data"
         assert {path.name for path in folder.iterdir()} == data | more
-    assert "388 pages" in small_site.stdout
+    assert f"{388 + len(UNIT_PAGES)} pages" in small_site.stdout
 
 
 def test_every_link_and_every_file_that_a_page_names_is_there(pages, small_site):
@@ -288,6 +298,23 @@ def test_previous_and_next_make_one_chain(pages, model):
         assert pages[address].neighbour("prev") is None
 
 
+def test_units_make_one_chain_and_show_what_the_tables_hold(pages, small_site):
+    rows = read_table(small_site.site, "efficientnet-lite0", "exemplars.csv")
+    for layer, units in UNITS.items():
+        chain = [unit_address("efficientnet-lite0", layer, unit) for unit in range(units)]
+        for before, after in pairwise(chain):
+            assert pages[before].neighbour("next") == after
+            assert pages[after].neighbour("prev") == before
+        for unit in (0, units - 1):
+            shown = pages[chain[unit]].all("figcaption")
+            stated = [
+                number(float(row["response"]))
+                for row in rows
+                if (row["layer"], row["unit"]) == (layer, str(unit))
+            ]
+            assert [caption.text.split()[-1] for caption in shown] == stated
+
+
 def test_the_gallery_leads_to_every_model(pages):
     targets = {resolve("index.html", a.attributes["href"])[0] for a in pages["index.html"].all("a")}
     assert {model_address(model) for model in MODELS} <= targets
@@ -303,6 +330,7 @@ def test_pages_stay_light(small_site):
     sizes = {a: (small_site.site / a).stat().st_size for a in (*HEAD_PAGES, *LAYER_PAGES)}
     assert max(sizes[address] for address in HEAD_PAGES) <= 60_000
     assert max(sizes[address] for address in LAYER_PAGES) <= 150_000
+    assert max((small_site.site / address).stat().st_size for address in UNIT_PAGES) <= 12_000
     # Loaded by every page, so it must not grow with the heads.
     assert (small_site.site / "search" / "search_index.json").stat().st_size < 200_000
 
@@ -446,8 +474,9 @@ def test_no_file_of_the_site_says_where_or_when_it_was_made(small_site, small_ex
 
 
 def test_a_hostile_text_stays_text(pages):
-    scripts = {len(document.all("script")) for document in pages.values()}
-    assert len(scripts) == 1
+    lean = set(UNIT_PAGES)
+    for kind in (lean, set(pages) - lean):
+        assert len({len(pages[address].all("script")) for address in kind}) == 1
     quoted = 0
     for document in pages.values():
         for element in document.elements:
@@ -633,7 +662,14 @@ def test_killed_at_any_moment_it_ends_with_the_same_site(tiny, tiny_site):
         site = build(tiny)
     assert not missing, f"seed {seed}: the site was not there"
     assert differing(site.site, tiny_site.site) == [], f"seed {seed}"
-    assert {path.name for path in tiny.iterdir()} == {"build", "exhibit.yml", "images", "site"}
+    assert {path.name for path in tiny.iterdir()} == {
+        "build",
+        "exhibit.yml",
+        "images",
+        "pool",
+        "pool.csv",
+        "site",
+    }
     docs = [path.name for path in (tiny / "build" / "docs").rglob("*")]
     assert not [name for name in docs if name.startswith(".")]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,9 +18,11 @@ from generator.figures.style import (
     palette_of,
 )
 
-LEVELS = 48
+LEVELS = 24
 WIDTH = 1180
 GAP = 1
+CONTACT = 48
+CONTACT_COLUMNS = 24
 
 
 @dataclass(frozen=True)
@@ -133,8 +136,23 @@ def _coloured(values: np.ndarray, *, signed: bool) -> Image.Image:
     return indexed(_levels(values, signed), palette_of(SIGNED if signed else POSITIVE, LEVELS))
 
 
-def photograph(name: str, pixels: np.ndarray) -> list[Picture]:
-    """A picture as the network saw it, uint8 (height, width, 3), as WebP of high quality."""
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format="WEBP", quality=90, method=4)
-    return [Picture(name, buffer.getvalue(), pixels.shape[1], pixels.shape[0])]
+def contact_sheet(layer: str, tiles: np.ndarray) -> list[Picture]:
+    """The best exemplar of every unit, (units, CONTACT, CONTACT, 3), `CONTACT_COLUMNS` in a row."""
+    count = len(tiles)
+    columns = min(count, CONTACT_COLUMNS)
+    rows = -(-count // columns)
+    canvas = np.zeros((rows * CONTACT, columns * CONTACT, 3), dtype=np.uint8)
+    for number, tile in enumerate(tiles):
+        y, x = divmod(number, columns)
+        canvas[y * CONTACT :, x * CONTACT :][:CONTACT, :CONTACT] = tile
+    return photographs((f"layers/{layer}/units.webp",), canvas[None], 78)
+
+
+def photographs(names: Sequence[str], pixels: np.ndarray, quality: int) -> list[Picture]:
+    """Pictures as the network saw them, uint8 (pictures, height, width, 3), as WebP."""
+    found = []
+    for name, picture in zip(names, pixels, strict=True):
+        buffer = io.BytesIO()
+        Image.fromarray(picture).save(buffer, format="WEBP", quality=quality, method=4)
+        found.append(Picture(name, buffer.getvalue(), picture.shape[1], picture.shape[0]))
+    return found

@@ -67,6 +67,7 @@ class Pages:
         description: str,
         *,
         searchable: bool = True,
+        lean: bool = False,
         **context: Any,
     ) -> Page:
         """Fill a template. Links in it are written with `to(address)`."""
@@ -77,7 +78,7 @@ class Pages:
         # A blank line would end a block of HTML in Markdown, and indentation would make it code.
         lines = (line.strip() for line in body.splitlines())
         return Page(
-            address, title, description, "\n".join(line for line in lines if line), searchable
+            address, title, description, "\n".join(line for line in lines if line), searchable, lean
         )
 
 

@@ -27,7 +27,8 @@ class Link:
 class Page:
     """One page: its address, what search engines read, and its body as finished HTML.
 
-    A page that is not `searchable` stays out of the builder's search index, which every page loads.
+    A page that is not `searchable` stays out of the builder's search index, which every page loads. One
+    that is `lean` has a header of its own without search: there are thousands of them.
     """
 
     address: str
@@ -35,6 +36,7 @@ class Page:
     description: str
     body: str = field(repr=False)
     searchable: bool = True
+    lean: bool = False
 
     @property
     def source(self) -> str:
@@ -57,6 +59,8 @@ class Page:
         if self.searchable:
             return f"---\n{_yaml(meta)}---\n\n{body}\n"
         meta["search"] = {"exclude": True}
+        if self.lean:
+            meta["template"] = "lean.html"
         block = "\n".join(f"  {line}" if line else "" for line in body.splitlines())
         return f"---\n{_yaml(meta)}html: |-\n{block}\n---\n"
 
@@ -91,6 +95,11 @@ def layer_address(model: str, layer: str) -> str:
 def head_address(model: str, layer: str, head: int) -> str:
     """The page of an attention head."""
     return f"models/{model}/layers/{layer}/heads/{head}/index.html"
+
+
+def unit_address(model: str, layer: str, unit: int) -> str:
+    """The page of a unit."""
+    return f"models/{model}/layers/{layer}/units/{unit}/index.html"
 
 
 def data_address(model: str, name: str) -> str:

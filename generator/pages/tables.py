@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import platform
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -17,9 +15,11 @@ from generator.exhibit import Exhibit
 from generator.findings import Findings, TextFindings, VisionFindings
 from generator.inputs.texts import readable
 from generator.models.layer import Layer
+from generator.pages.csv_text import as_csv
 from generator.pages.definitions import BY_COLUMN
-from generator.pages.language import strong_links
+from generator.pages.heads import strong_links
 from generator.pages.page import data_address
+from generator.pages.unit_tables import exemplars_table, units_table, wires_table
 from generator.probes import heads as head_probe
 from generator.probes.signal import LayerSignal
 
@@ -45,21 +45,10 @@ def tables(found: Findings) -> Iterator[tuple[str, str]]:
         yield data_address(name, "statistics.csv"), _statistics(found)
         yield data_address(name, "links.csv"), _links(found)
     else:
-        yield data_address(name, "units.csv"), _units(found)
-
-
-def _csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows([_cell(value) for value in row] for row in rows)
-    return stream.getvalue()
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, float | np.floating):
-        return "" if not np.isfinite(value) else f"{float(value):.7g}"
-    return value
+        yield data_address(name, "units.csv"), units_table(found)
+        if found.exemplars is not None:
+            yield data_address(name, "exemplars.csv"), exemplars_table(found)
+            yield data_address(name, "wires.csv"), wires_table(found)
 
 
 _LAYER_COLUMNS = (
@@ -81,7 +70,7 @@ def _layers(found: Findings) -> str:
         common = _layer_row(layer, signal)
         more = _vision_row(layer, signal) if vision else _text_row(found, layer)
         rows.append((*common, *more))
-    return _csv((*_LAYER_COLUMNS, *extra), rows)
+    return as_csv((*_LAYER_COLUMNS, *extra), rows)
 
 
 def _layer_row(layer: Layer, signal: LayerSignal) -> tuple[Any, ...]:
@@ -106,17 +95,6 @@ def _text_row(found: Findings, layer: Layer) -> tuple[Any, ...]:
     return (layer.heads, layer.kv_groups, found.signal.stream[layer.index].mean())
 
 
-def _units(found: VisionFindings) -> str:
-    rows = []
-    for layer in found.model.layers:
-        signal = found.signal.of(layer.name)
-        columns = (signal.active, signal.mean, signal.maximum, signal.minimum)
-        rows += [
-            (layer.name, unit, *values) for unit, values in enumerate(zip(*columns, strict=True))
-        ]
-    return _csv(("layer", "unit", "active_share", "mean", "maximum", "minimum"), rows)
-
-
 def _heads(found: TextFindings) -> str:
     model, statistics = found.model, found.statistics
     header = ["layer", "head", "kv_group"]
@@ -130,7 +108,7 @@ def _heads(found: TextFindings) -> str:
             row += [statistic.mean[layer, head], statistic.spread[layer, head]]
             row.append(int(ranks[statistic.name][layer, head]))
         rows.append(row)
-    return _csv(header, rows)
+    return as_csv(header, rows)
 
 
 def _statistics(found: TextFindings) -> str:
@@ -146,7 +124,9 @@ def _statistics(found: TextFindings) -> str:
         )
         for statistic in found.statistics
     ]
-    return _csv(("statistic", "definition", "source", "probe", "probes", "uniform_attention"), rows)
+    return as_csv(
+        ("statistic", "definition", "source", "probe", "probes", "uniform_attention"), rows
+    )
 
 
 def _heads_by_text(found: TextFindings) -> str:
@@ -159,7 +139,7 @@ def _heads_by_text(found: TextFindings) -> str:
         for number, text in enumerate(found.texts)
         for layer, head in np.ndindex(len(model.layers), model.heads)
     ]
-    return _csv(("layer", "head", "text", *(s.name for s in on_texts)), rows)
+    return as_csv(("layer", "head", "text", *(s.name for s in on_texts)), rows)
 
 
 _RANDOM = {"duplicate_token", "induction"}
@@ -182,7 +162,7 @@ def _links(found: TextFindings) -> str:
         for link in strong_links(attention, layer, head)
     ]
     header = ("layer", "head", "text", "query", "query_token", "key", "key_token", "weight")
-    return _csv(header, rows)
+    return as_csv(header, rows)
 
 
 def _predictions(found: Findings) -> str:
@@ -198,7 +178,7 @@ def _predictions(found: Findings) -> str:
         for prediction in found.predictions.values()
         for place, guess in enumerate(prediction.guesses, start=1)
     ]
-    return _csv(("input", "kind", "place", "answer", "score", "loss_nats"), rows)
+    return as_csv(("input", "kind", "place", "answer", "score", "loss_nats"), rows)
 
 
 def manifest(exhibit: Exhibit, findings: Sequence[Findings]) -> str:

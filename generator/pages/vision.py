@@ -21,6 +21,7 @@ from generator.pages.context import (
 )
 from generator.pages.environment import Figure, Pages, number, percent
 from generator.pages.page import Page, layer_address, model_address
+from generator.pages.units import contact
 from generator.plates import signed
 from generator.probes.filters import MATRIX_SIDE
 from generator.probes.signal import LayerSignal
@@ -67,7 +68,12 @@ def _overview(findings: VisionFindings, pages: Pages) -> Page:
         rows=rows,
         inputs=inputs,
         units=sum(layer.units for layer in model.layers),
-        weight_tables=("layers.csv", "units.csv", "predictions.csv"),
+        weight_tables=(
+            "layers.csv",
+            "units.csv",
+            "predictions.csv",
+            *(("exemplars.csv", "wires.csv") if findings.exemplars else ()),
+        ),
     )
 
 
@@ -134,6 +140,7 @@ def _layer(findings: VisionFindings, layer: Layer, pages: Pages) -> Page:
         sheets=_sheets(findings, layer, pages),
         activity=_activity(findings, layer, signal, pages),
         pictures=len(findings.images),
+        contact=contact(findings, layer, pages),
         parts=[
             layer_link(model, each) for each in layers if each.name.startswith(f"{layer.name}.")
         ],

@@ -1,0 +1,170 @@
+"""The pages of attention heads: where each looks, and how it stands among all heads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from generator.findings import TextFindings
+from generator.inputs.texts import readable
+from generator.models.layer import Layer
+from generator.pages.context import Place, Strip, around, home, layer_link, layer_strip, model_link
+from generator.pages.definitions import BY_COLUMN, Definition
+from generator.pages.environment import Pages, number
+from generator.pages.page import Link, Page, head_address
+from generator.probes.attention import Attention
+
+LINKS = 5
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One statistic of one head, and where it stands among all heads of the model."""
+
+    definition: Definition
+    value: float
+    spread: float
+    uniform: float
+    probes: int
+    rank: int
+    heads: int
+    lowest: float
+    highest: float
+
+    @property
+    def place(self) -> float:
+        """Position between the lowest (0) and the highest (1) head."""
+        reach = self.highest - self.lowest
+        return (self.value - self.lowest) / reach if reach > 0 else 0.0
+
+
+@dataclass(frozen=True)
+class StrongLink:
+    """A large attention weight, between two readable tokens."""
+
+    query: str
+    query_place: int
+    key: str
+    key_place: int
+    weight: float
+
+
+def head_name(layer: int, head: int) -> str:
+    """A head as the field writes it."""
+    return f"L{layer}H{head}"
+
+
+def standings(
+    findings: TextFindings, ranks: dict[str, np.ndarray], layer: int, head: int
+) -> list[Standing]:
+    """All statistics of one head."""
+    found = []
+    for statistic in findings.statistics:
+        mean, spread = statistic.mean, statistic.spread
+        found.append(
+            Standing(
+                definition=BY_COLUMN[statistic.name],
+                value=float(mean[layer, head]),
+                spread=float(spread[layer, head]),
+                uniform=statistic.uniform,
+                probes=statistic.probes,
+                rank=int(ranks[statistic.name][layer, head]),
+                heads=mean.size,
+                lowest=float(mean.min()),
+                highest=float(mean.max()),
+            )
+        )
+    return found
+
+
+def strong_links(attention: Attention, layer: int, head: int) -> list[StrongLink]:
+    """The largest weights of a head on a text, those on the first token left out."""
+    weights = attention.weights[layer, head].copy()
+    weights[:, 0] = -1
+    flat = np.argsort(-weights, axis=None, kind="stable")[:LINKS]
+    tokens = [readable(token) for token in attention.tokens]
+    found = []
+    for place in flat:
+        query, key = (int(i) for i in np.unravel_index(place, weights.shape))
+        if weights[query, key] > 0:
+            weight = float(weights[query, key])
+            found.append(StrongLink(tokens[query], query, tokens[key], key, weight))
+    return found
+
+
+def head_strip(findings: TextFindings, layer: Layer, current: int) -> Strip:
+    """All heads of a layer as a strip; `current` is the page's own head or -1."""
+    model = findings.model
+    links = tuple(
+        Link(head_address(model.id, layer.name, head), head_name(layer.index, head))
+        for head in range(model.heads)
+    )
+    return Strip(f"Heads of layer {layer.name}", links, current)
+
+
+def head_page(
+    findings: TextFindings, layer: Layer, head: int, ranks: dict[str, np.ndarray], pages: Pages
+) -> Page:
+    """The page of one head."""
+    model, name = findings.model, head_name(layer.index, head)
+    count = len(model.layers) * model.heads
+    place = layer.index * model.heads + head
+    links = [
+        Link(
+            head_address(model.id, str(i // model.heads), i % model.heads),
+            head_name(i // model.heads, i % model.heads),
+        )
+        for i in range(max(0, place - 1), min(count, place + 2))
+    ]
+    before, after = around(links, min(place, 1))
+    group = head * model.kv_groups // model.heads
+    siblings = [
+        Link(head_address(model.id, layer.name, other), head_name(layer.index, other))
+        for other in range(model.heads)
+        if other != head and other * model.kv_groups // model.heads == group
+    ]
+    return pages.page(
+        "head.html",
+        head_address(model.id, layer.name, head),
+        f"{name} · {model.title}",
+        f"Attention head {name} of {model.title}: its attention map on {len(findings.texts)} texts and "
+        f"its statistics, ranked among {count} heads.",
+        searchable=False,
+        model=model,
+        name=name,
+        head=head,
+        layer=layer,
+        place=Place(
+            (home(), model_link(model), layer_link(model, layer)),
+            (layer_strip(model, layer), head_strip(findings, layer, head)),
+            before,
+            after,
+        ),
+        standings=standings(findings, ranks, layer.index, head),
+        group=group if model.kv_groups < model.heads else None,
+        siblings=siblings,
+        maps=[_map(findings, attention, layer, head, pages) for attention in findings.attentions],
+    )
+
+
+def _map(
+    findings: TextFindings, attention: Attention, layer: Layer, head: int, pages: Pages
+) -> dict[str, object]:
+    text = next(text for text in findings.texts if text.id == attention.text)
+    links = strong_links(attention, layer.index, head)
+    weights = attention.weights[layer.index, head]
+    sink = float(weights[1:, 0].mean()) if len(weights) > 1 else float("nan")
+    strongest = (
+        f"the strongest link past the first token goes from '{links[0].query}' to '{links[0].key}' "
+        f"({number(links[0].weight)})"
+        if links
+        else "all weight lies on the first token"
+    )
+    alt = (
+        f"Attention map of {head_name(layer.index, head)} on {len(attention.tokens)} tokens: {strongest}; "
+        f"mean weight on the first token {number(sink)}."
+    )
+    caption = f"{len(attention.tokens)} tokens. Mean weight on the first token: {number(sink)}."
+    path = f"models/{findings.model.id}/layers/{layer.name}/heads/{head}/{text.id}.webp"
+    return {"text": text, "links": links, "figure": pages.figure(path, alt, caption, ink=True)}

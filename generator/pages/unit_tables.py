@@ -1,0 +1,86 @@
+"""Every number of the unit pages, as CSV."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from generator.findings import VisionFindings
+from generator.models.layer import Layer
+from generator.pages.csv_text import as_csv
+from generator.probes.exemplars import unit_layers
+from generator.probes.wires import feeds, listens, strongest
+
+
+def units_table(found: VisionFindings) -> str:
+    """How active every unit of every layer is, and what the pool says of those that were searched."""
+    rows = []
+    for layer in found.model.layers:
+        signal = found.signal.of(layer.name)
+        columns = (signal.active, signal.mean, signal.maximum, signal.minimum)
+        pool = _on_pool(found, layer)
+        rows += [
+            (layer.name, unit, *values, *pool[unit])
+            for unit, values in enumerate(zip(*columns, strict=True))
+        ]
+    header = ("layer", "unit", "active_share", "mean", "maximum", "minimum")
+    return as_csv(
+        (*header, "pool_excited", "pool_pictures", "pool_maximum", "most_alike", "alike_r"), rows
+    )
+
+
+def _on_pool(found: VisionFindings, layer: Layer) -> list[tuple[Any, ...]]:
+    """What the pool says of each unit of a layer; empty cells where it was not searched."""
+    exemplars = found.exemplars.of(layer.name) if found.exemplars else None
+    if exemplars is None:
+        return [("", "", "", "", "")] * layer.units
+    return [
+        (
+            int(exemplars.excited[unit]),
+            exemplars.pictures,
+            exemplars.neuron_value[unit, 0],
+            int(exemplars.alike[unit, 0]),
+            exemplars.alike_value[unit, 0],
+        )
+        for unit in range(layer.units)
+    ]
+
+
+def exemplars_table(found: VisionFindings) -> str:
+    """Every exemplar: the picture, the position of the neuron, the response."""
+    rows: list[tuple[Any, ...]] = []
+    for exemplars in found.exemplars.layers if found.exemplars else ():
+        width = next(x.shape[-1] for x in found.model.layers if x.name == exemplars.layer)
+        for unit, place in np.ndindex(exemplars.neuron.shape):
+            picture = int(exemplars.neuron[unit, place])
+            row, column = divmod(int(exemplars.place[unit, place]), width)
+            response = exemplars.neuron_value[unit, place]
+            shown = found.pool[picture].id
+            rows.append((exemplars.layer, unit, "neuron", place + 1, shown, row, column, response))
+        for unit, place in np.ndindex(exemplars.channel.shape):
+            shown = found.pool[int(exemplars.channel[unit, place])].id
+            response = exemplars.channel_value[unit, place]
+            rows.append((exemplars.layer, unit, "channel", place + 1, shown, "", "", response))
+    header = ("layer", "unit", "variant", "place", "picture", "row", "column", "response")
+    return as_csv(header, [row for row in rows if row[4]])
+
+
+def wires_table(found: VisionFindings) -> str:
+    """The strongest weights of every unit that has a page."""
+    rows: list[tuple[Any, ...]] = []
+    for layer in unit_layers(found.model):
+        for direction, wires in (
+            ("listens", listens(found.model, layer)),
+            ("feeds", feeds(found.model, layer)),
+        ):
+            if wires is None:
+                continue
+            for unit in range(layer.units):
+                for other in [
+                    *strongest(wires.weights[unit])[0],
+                    *strongest(wires.weights[unit])[1],
+                ]:
+                    weight = wires.weights[unit, other]
+                    rows.append((layer.name, unit, direction, wires.layer, other, weight))
+    return as_csv(("layer", "unit", "direction", "other_layer", "other_unit", "weight"), rows)

@@ -1,0 +1,34 @@
+// The palette of a lean page: what the reader chose elsewhere on the site, else the system's.
+(() => {
+  const key = `${__md_scope.pathname}.__palette`;
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const button = () => document.querySelector(".c-top__palette");
+
+  function chosen() {
+    try {
+      return JSON.parse(localStorage.getItem(key))?.color?.scheme;
+    } catch {
+      return null;
+    }
+  }
+
+  function show(scheme) {
+    document.body.dataset.mdColorScheme = scheme;
+  }
+
+  show(chosen() ?? (dark.matches ? "slate" : "default"));
+  addEventListener("DOMContentLoaded", () => {
+    button().hidden = false;
+    button().addEventListener("click", () => {
+      const scheme = document.body.dataset.mdColorScheme === "slate" ? "default" : "slate";
+      show(scheme);
+      const media = `(prefers-color-scheme: ${scheme === "slate" ? "dark" : "light"})`;
+      const color = { media, scheme, primary: "custom", accent: "custom" };
+      try {
+        localStorage.setItem(key, JSON.stringify({ index: scheme === "slate" ? 1 : 0, color }));
+      } catch {
+        // Storage can be forbidden; the choice then lasts for this page.
+      }
+    });
+  });
+})();
