@@ -7,6 +7,7 @@ of a model on one text: it is drawn once, and each head's cells are set into it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ from generator.figures.style import (
 )
 
 LEVELS = 160
-FRAME_COLOURS = 48
+FRAME_COLOURS = 24
 NORM = PowerNorm(0.5, vmin=0.0, vmax=1.0)
 TICKS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0)
 LONGEST = 14
@@ -43,16 +44,16 @@ def attention_maps(
     Rows are queries (the token that looks), columns keys. The colour is the square root of the
     weight, on one scale for all heads.
     """
-    frame, left, top, cell = _frame(tokens)
-    palette, background = _split(frame)
+    frame = _frame(tokens)
     levels = weight_levels(weights, causal)
-    side = cell * len(tokens)
+    square = np.ones((frame.cell, frame.cell), dtype=np.uint8)
+    side = frame.cell * len(tokens)
     pictures = []
     for layer, head in np.ndindex(*weights.shape[:2]):
-        cells = np.kron(levels[layer, head], np.ones((cell, cell), dtype=np.uint8))
-        canvas = background.copy()
-        canvas[top : top + side, left : left + side] = cells
-        image = indexed(canvas, palette)
+        canvas = frame.background.copy()
+        cells = canvas[frame.top : frame.top + side, frame.left : frame.left + side]
+        cells[:] = np.kron(levels[layer, head], square)
+        image = indexed(canvas, frame.palette)
         image.info["transparency"] = LEVELS + 1
         pictures.append(as_webp(f"layers/{layer}/heads/{head}/{text}.webp", image))
     return pictures
@@ -101,14 +102,25 @@ def _cell_palette() -> np.ndarray:
     return np.concatenate([palette_of(WEIGHTS, LEVELS), masked, transparent])
 
 
-def _frame(tokens: Sequence[str]) -> tuple[Image.Image, int, int, int]:
-    """The drawn frame, where its cells begin (left, top) and how many pixels a cell has."""
+@dataclass(frozen=True)
+class _Frame:
+    """What all heads share: the drawn frame as indices into a palette, and where its cells go."""
+
+    background: np.ndarray
+    palette: np.ndarray
+    left: int
+    top: int
+    cell: int
+
+
+def _frame(tokens: Sequence[str]) -> _Frame:
     count = len(tokens)
     cell = int(np.clip(560 // count, 12, 34)) if count <= 48 else max(1, 640 // count)
     labels = [_short(token) for token in tokens]
     size = float(np.clip(cell * 0.52, 6.5, 9.0))
     reach = round(max(len(label) for label in labels) * size * 0.84) + 14
-    left, top, right, bottom = max(reach, 46), max(reach, 46), 74, 26
+    # A line above the tokens says which axis is which.
+    left, top, right, bottom = max(reach, 46), reach + 16, 74, 26
     width, height = left + count * cell + right, top + count * cell + bottom
     with styled():
         figure = Figure(figsize=(width / 96, height / 96), dpi=96)
@@ -126,18 +138,23 @@ def _frame(tokens: Sequence[str]) -> tuple[Image.Image, int, int, int]:
         axes.grid(False)
         axes.spines[:].set_visible(False)
         figure.text(4 / width, 1 - 14 / height, "query ↓  key →", fontsize=7.5, color=INK)
-        _colour_bar(figure, (left + count * cell + 14, bottom, 12, count * cell), width, height)
+        beside, high = left + count * cell + 14, min(count * cell, 220)
+        _colour_bar(figure, (beside / width, bottom / height, 12 / width, high / height))
         canvas = FigureCanvasAgg(figure)
         canvas.draw()
-        frame = Image.fromarray(np.asarray(canvas.buffer_rgba()).copy())
-    return frame, left, top, cell
+        drawn = Image.fromarray(np.asarray(canvas.buffer_rgba()).copy())
+    palette, background = _split(drawn)
+    # The bar is filled like the cells: the few colours left for the frame would draw it in bands.
+    ramp = np.linspace(LEVELS - 1, 0, high).round().astype(np.uint8)
+    background[height - bottom - high : height - bottom, beside : beside + 12] = ramp[:, None]
+    return _Frame(background, palette, left, top, cell)
 
 
-def _colour_bar(figure: Figure, box: tuple[int, int, int, int], width: int, height: int) -> None:
-    x, y, wide, high = box
-    high = min(high, 220)
-    axes = figure.add_axes((x / width, y / height, wide / width, high / height))
+def _colour_bar(figure: Figure, box: tuple[float, float, float, float]) -> None:
+    axes = figure.add_axes(box)
     bar = figure.colorbar(ScalarMappable(NORM, WEIGHTS), cax=axes, ticks=TICKS)
+    if bar.solids is not None:
+        bar.solids.set_visible(False)
     bar.ax.set_yticklabels([f"{tick:g}" for tick in TICKS], fontsize=7)
     bar.ax.tick_params(length=2, pad=2)
     bar.outline.set_visible(False)

@@ -20,12 +20,12 @@ from generator.store import digest_of_value, write_atomically
 
 # Every kind of figure with its version: raise it when the same arrays draw another picture.
 KINDS: Mapping[str, tuple[int, Callable[..., Sequence[Picture]]]] = {
-    "attention_maps": (1, attention.attention_maps),
+    "attention_maps": (2, attention.attention_maps),
     "layer_heads": (1, attention.layer_heads),
-    "activation_sheets": (1, mosaic.activation_sheets),
-    "kernel_sheet": (1, mosaic.kernel_sheet),
+    "activation_sheets": (2, mosaic.activation_sheets),
+    "kernel_sheet": (2, mosaic.kernel_sheet),
     "rgb_filters": (1, mosaic.rgb_filters),
-    "weight_matrix": (1, mosaic.weight_matrix),
+    "weight_matrix": (2, mosaic.weight_matrix),
     "contact_sheet": (1, mosaic.contact_sheet),
     "photographs": (1, mosaic.photographs),
     "vision_signal": (1, charts.vision_signal),
