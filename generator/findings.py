@@ -15,6 +15,7 @@ from generator.inputs.texts import CuratedText
 from generator.models.model import Encoding, LanguageModel, VisionModel
 from generator.probes.activation_maps import PictureMaps, measure_maps
 from generator.probes.attention import Attention, measure_attention
+from generator.probes.class_maps import ClassMaps, measure_class_maps
 from generator.probes.exemplars import CHUNK, Exemplars, PoolImage, find_exemplars
 from generator.probes.filters import Filters, read_filters
 from generator.probes.heads import Statistic, head_statistics, repeated_sequences
@@ -35,6 +36,7 @@ class VisionFindings:
     predictions: Mapping[str, Prediction]
     signal: Signal
     maps: tuple[PictureMaps, ...]
+    class_maps: Mapping[str, ClassMaps]
     filters: Mapping[str, Filters]
     pool: tuple[PoolPicture, ...]
     exemplars: Exemplars | None
@@ -74,10 +76,11 @@ def measure_vision(
         square = as_seen(open_rgb(image.path), how)
         seen[image.id] = np.asarray(square)
         pixels[image.id] = as_pixels(square, how)
-    predictions, maps = {}, []
+    predictions, maps, class_maps = {}, [], {}
     for image in images:
         predictions[image.id] = classify(model, image.id, pixels[image.id], store)
         maps.append(measure_maps(model, image.id, pixels[image.id], store))
+        class_maps[image.id] = measure_class_maps(model, image.id, pixels[image.id], store)
         step(f"{model.id}: {image.id}")
     signal = measure_vision_signal(model, pixels, store)
     step(f"{model.id}: signal")
@@ -90,6 +93,7 @@ def measure_vision(
         predictions=predictions,
         signal=signal,
         maps=tuple(maps),
+        class_maps=class_maps,
         filters={name: found for name, found in drawn.items() if found is not None},
         pool=tuple(pool),
         exemplars=find_exemplars(model, _pool_images(model, pool), store, step) if pool else None,

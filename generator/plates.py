@@ -45,6 +45,7 @@ def _vision(findings: VisionFindings) -> list[Drawing]:
     names = tuple(f"pictures/{name}.webp" for name in findings.seen)
     shown = {"names": names, "pixels": np.stack(list(findings.seen.values())), "quality": 90}
     found.append(Drawing("photographs", folder, shown))
+    found += _class_maps(folder, findings)
     for layer in model.layers:
         if layer.name in model.paged:
             found.append(_activity(folder, signal.of(layer.name), dead=layer.rectified))
@@ -81,6 +82,22 @@ def _best_patch(
     box = (left, top, left + width, top + height)
     small = picture.resize((CONTACT, CONTACT), Image.Resampling.BOX, box=box)
     return np.asarray(small)
+
+
+def _class_maps(folder: str, findings: VisionFindings) -> list[Drawing]:
+    return [
+        Drawing(
+            "class_overlays",
+            folder,
+            {
+                "names": tuple(f"classes/{picture}-{i}.webp" for i in range(len(found.classes))),
+                "picture": findings.seen[picture],
+                "maps": np.stack([each.values for each in found.classes]),
+            },
+        )
+        for picture, found in findings.class_maps.items()
+        if found.classes
+    ]
 
 
 def _activity(folder: str, signal: LayerSignal, *, dead: bool) -> Drawing:

@@ -187,7 +187,11 @@ def test_every_address_of_the_contract_is_there_and_no_other_page(pages, small_s
     data = {"layers.csv", "predictions.csv"}
     for model in MODELS:
         more = {"heads.csv", "heads_by_text.csv", "links.csv", "statistics.csv"}
-        more = more if model in BLOCKS else {"units.csv", "exemplars.csv", "wires.csv"}
+        more = (
+            more
+            if model in BLOCKS
+            else {"units.csv", "exemplars.csv", "wires.csv", "class_maps.csv"}
+        )
         folder = small_site.site / "models" / model / "data"
         assert {path.name for path in folder.iterdir()} == data | more
     assert f"{388 + len(UNIT_PAGES)} pages" in small_site.stdout

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from generator.exhibit import load_exhibit
 from generator.inputs.images import as_pixels, as_seen, open_rgb
 from generator.inputs.pool import image_pool
-from generator.models.load import load_model
-from generator.paths import cache_root, data_root
+from generator.paths import data_root
 from generator.probes import exemplars as probe
 from generator.probes.wires import feeds, listens
 from generator.store import Store
@@ -24,14 +23,8 @@ LAYERS = ("conv_stem", "blocks.3.2", "conv_head")
 
 
 @pytest.fixture(scope="module")
-def lite0_network():
-    exhibit = load_exhibit(data_root())
-    return load_model(exhibit.models[0], exhibit.base, cache_root())
-
-
-@pytest.fixture(scope="module")
-def pixels(lite0_network):
-    how = lite0_network.preprocessing
+def pixels(lite0):
+    how = lite0.preprocessing
     pool = image_pool(load_exhibit(data_root()))[:: 303 // PICTURES][:PICTURES]
     return [as_pixels(as_seen(open_rgb(picture.path), how), how) for picture in pool]
 
@@ -44,13 +37,13 @@ def pool(pixels):
 
 
 @pytest.fixture(scope="module")
-def found(lite0_network, pool, tmp_path_factory):
+def found(lite0, pool, tmp_path_factory):
     store = Store(tmp_path_factory.mktemp("store"))
-    return probe.find_exemplars(lite0_network, pool, store, lambda _: None)
+    return probe.find_exemplars(lite0, pool, store, lambda _: None)
 
 
 @pytest.fixture(scope="module")
-def brute(lite0_network, pixels):
+def brute(lite0, pixels):
     """All responses, one picture at a time: {layer: (pictures, units, height, width)}."""
     kept = {name: [] for name in LAYERS}
 
@@ -59,12 +52,12 @@ def brute(lite0_network, pixels):
             kept[layer.name].append(response.numpy().copy())
 
     for picture in pixels:
-        lite0_network.run(picture, take)
+        lite0.run(picture, take)
     return {name: np.stack(rows) for name, rows in kept.items()}
 
 
-def test_the_stem_the_blocks_and_the_head_are_searched(lite0_network):
-    layers = probe.unit_layers(lite0_network)
+def test_the_stem_the_blocks_and_the_head_are_searched(lite0):
+    layers = probe.unit_layers(lite0)
     assert [layer.name for layer in layers][:2] == ["conv_stem", "blocks.0.0"]
     assert layers[-1].name == "conv_head"
     assert len(layers) == 18
@@ -101,9 +94,9 @@ def test_pictures_that_excite_no_position_are_counted(found, brute):
     assert (layer.excited == (brute["conv_head"].max((2, 3)) > 0).sum(0)).all()
 
 
-def test_ties_keep_the_order_of_the_pool(lite0_network, pixels, tmp_path):
+def test_ties_keep_the_order_of_the_pool(lite0, pixels, tmp_path):
     same = [probe.PoolImage(f"s{i}", f"s{i}", lambda: pixels[0]) for i in range(20)]
-    found = probe.find_exemplars(lite0_network, same, Store(tmp_path), lambda _: None)
+    found = probe.find_exemplars(lite0, same, Store(tmp_path), lambda _: None)
     # All in one batch shape: equal pictures give equal responses, to the last bit.
     assert (found.of("blocks.3.2").neuron[:, :4] == np.arange(4)).all()
 
@@ -157,8 +150,8 @@ def test_alike_units_are_those_that_correlate(found, brute):
     assert sorted(layer.order.tolist()) == list(range(80))
 
 
-def test_patches_are_cut_by_the_receptive_field_and_clipped(lite0_network):
-    layer = next(x for x in lite0_network.layers if x.name == "blocks.1.1")
+def test_patches_are_cut_by_the_receptive_field_and_clipped(lite0):
+    layer = next(x for x in lite0.layers if x.name == "blocks.1.1")
     field = layer.receptive_field[0]
     inside = probe.field_box(layer, 28 * 56 + 20, 224)
     assert inside == (20 * 4 + field.start, 28 * 4 + field.start, field.size, field.size)
@@ -166,18 +159,18 @@ def test_patches_are_cut_by_the_receptive_field_and_clipped(lite0_network):
     assert corner == (0, 0, field.size + field.start, field.size + field.start)
 
 
-def test_a_unit_listens_and_feeds_by_the_network_s_own_weights(lite0_network):
-    by_name = {layer.name: layer for layer in lite0_network.layers}
-    module = lite0_network.module
+def test_a_unit_listens_and_feeds_by_the_network_s_own_weights(lite0):
+    by_name = {layer.name: layer for layer in lite0.layers}
+    module = lite0.module
     block = by_name["blocks.3.2"]
-    into, out_of = listens(lite0_network, block), feeds(lite0_network, block)
+    into, out_of = listens(lite0, block), feeds(lite0, block)
     assert (into.layer, into.added) == ("blocks.3.2.conv_dw", ("blocks.3.1",))
     own = module.get_submodule("blocks.3.2.conv_pwl").weight[:, :, 0, 0]
     assert torch.equal(torch.from_numpy(into.weights), own)
     assert out_of.layer == "blocks.4.0.conv_pw"
     reader = module.get_submodule("blocks.4.0.conv_pw").weight[:, :, 0, 0]
     assert torch.equal(torch.from_numpy(out_of.weights.copy()), reader.t())
-    head = feeds(lite0_network, by_name["conv_head"])
+    head = feeds(lite0, by_name["conv_head"])
     assert head.layer == "classifier"
     assert torch.equal(torch.from_numpy(head.weights.copy()), module.classifier.weight.t())
 

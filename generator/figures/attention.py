@@ -29,7 +29,7 @@ from generator.figures.style import (
     styled,
 )
 
-LEVELS = 160
+LEVELS = 96
 FRAME_COLOURS = 24
 NORM = PowerNorm(0.5, vmin=0.0, vmax=1.0)
 TICKS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0)

@@ -14,25 +14,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from generator.figures import attention, cards, charts, mosaic
+from generator.figures import attention, cards, charts, mosaic, overlay
 from generator.figures.style import Picture
 from generator.store import digest_of_value, write_atomically
 
 # Every kind of figure with its version: raise it when the same arrays draw another picture.
 KINDS: Mapping[str, tuple[int, Callable[..., Sequence[Picture]]]] = {
-    "attention_maps": (2, attention.attention_maps),
-    "layer_heads": (1, attention.layer_heads),
+    "attention_maps": (3, attention.attention_maps),
+    "layer_heads": (2, attention.layer_heads),
     "activation_sheets": (2, mosaic.activation_sheets),
     "kernel_sheet": (2, mosaic.kernel_sheet),
     "rgb_filters": (1, mosaic.rgb_filters),
     "weight_matrix": (2, mosaic.weight_matrix),
     "contact_sheet": (1, mosaic.contact_sheet),
     "photographs": (1, mosaic.photographs),
+    "class_overlays": (1, overlay.class_overlays),
     "vision_signal": (1, charts.vision_signal),
     "text_signal": (1, charts.text_signal),
     "activity": (1, charts.activity),
     "head_grids": (1, charts.head_grids),
-    "head_card": (1, cards.head_card),
+    "head_card": (2, cards.head_card),
     "filter_card": (1, cards.filter_card),
 }
 

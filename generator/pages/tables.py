@@ -45,6 +45,8 @@ def tables(found: Findings) -> Iterator[tuple[str, str]]:
         yield data_address(name, "statistics.csv"), _statistics(found)
         yield data_address(name, "links.csv"), _links(found)
     else:
+        if any(maps.classes for maps in found.class_maps.values()):
+            yield data_address(name, "class_maps.csv"), _class_maps(found)
         yield data_address(name, "units.csv"), units_table(found)
         if found.exemplars is not None:
             yield data_address(name, "exemplars.csv"), exemplars_table(found)
@@ -93,6 +95,25 @@ def _vision_row(layer: Layer, signal: LayerSignal) -> tuple[Any, ...]:
 
 def _text_row(found: Findings, layer: Layer) -> tuple[Any, ...]:
     return (layer.heads, layer.kv_groups, found.signal.stream[layer.index].mean())
+
+
+def _class_maps(found: VisionFindings) -> str:
+    """Each map's sum: mean plus bias is the logit."""
+    rows = [
+        (
+            picture,
+            maps.layer,
+            each.label,
+            each.probability,
+            each.logit,
+            each.values.mean(),
+            each.bias,
+        )
+        for picture, maps in found.class_maps.items()
+        for each in maps.classes
+    ]
+    header = ("picture", "layer", "class", "probability", "logit", "mean_of_map", "bias")
+    return as_csv(header, rows)
 
 
 def _heads(found: TextFindings) -> str:

@@ -67,14 +67,46 @@ def _overview(findings: VisionFindings, pages: Pages) -> Page:
         signal=_signal_figure(findings, pages),
         rows=rows,
         inputs=inputs,
+        class_maps=_class_maps(findings, pages),
         units=sum(layer.units for layer in model.layers),
         weight_tables=(
             "layers.csv",
             "units.csv",
             "predictions.csv",
+            *(("class_maps.csv",) if any(m.classes for m in findings.class_maps.values()) else ()),
             *(("exemplars.csv", "wires.csv") if findings.exemplars else ()),
         ),
     )
+
+
+def _class_maps(findings: VisionFindings, pages: Pages) -> list[dict[str, object]]:
+    """For each picture its most probable classes, each with the map of its evidence."""
+    found = []
+    for image in findings.images:
+        maps = findings.class_maps[image.id]
+        classes = [
+            {
+                "map": each,
+                "figure": pages.figure(
+                    f"models/{findings.model.id}/classes/{image.id}-{place}.webp",
+                    f"Where the evidence for {each.label} lies in the picture of {image.label}: "
+                    f"strongest {_place(each.values)}.",
+                ),
+            }
+            for place, each in enumerate(maps.classes)
+        ]
+        if classes:
+            thumb = pages.figure(f"models/{findings.model.id}/pictures/{image.id}.webp", image.alt)
+            found.append({"id": image.id, "label": image.label, "thumb": thumb, "classes": classes})
+    return found
+
+
+def _place(values: np.ndarray) -> str:
+    """Where a map is largest, in words."""
+    row, column = np.unravel_index(int(values.argmax()), values.shape)
+    down = ("at the top", "in the middle", "at the bottom")[int(3 * row / values.shape[0])]
+    across = ("left", "centre", "right")[int(3 * column / values.shape[1])]
+    return f"{down}, {across}"
 
 
 def _signal_figure(findings: VisionFindings, pages: Pages) -> Figure:
