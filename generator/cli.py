@@ -37,6 +37,12 @@ app = typer.Typer(
 )
 
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+Architecture = Annotated[
+    str | None, typer.Option(help="What bare weights belong to: timm:NAME, torchvision:NAME.")
+]
+Weights = Annotated[
+    str, typer.Option(help="For timm: and torchvision: pretrained, random, or a file.")
+]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more, and show tracebacks.")]
 
 
@@ -74,12 +80,8 @@ def build(
         Path | None,
         typer.Option(help="A folder of pictures to search units' exemplars in, for --model."),
     ] = None,
-    architecture: Annotated[
-        str | None, typer.Option(help="What bare weights belong to: timm:NAME, torchvision:NAME.")
-    ] = None,
-    weights: Annotated[
-        str, typer.Option(help="For timm: and torchvision: pretrained, random, or a file.")
-    ] = "pretrained",
+    architecture: Architecture = None,
+    weights: Weights = "pretrained",
     device: Device = "auto",
     jobs: Annotated[
         int, typer.Option(min=0, help="Processes that draw figures; one a core if 0.")
@@ -145,12 +147,8 @@ def new(folder: Annotated[Path, typer.Argument(help="A folder to make.")]) -> No
 @app.command()
 def inspect(
     source: Annotated[str, typer.Argument(help="A source, such as timm:resnet18 or ./folder.")],
-    architecture: Annotated[
-        str | None, typer.Option(help="What bare weights belong to: timm:NAME, torchvision:NAME.")
-    ] = None,
-    weights: Annotated[
-        str, typer.Option(help="For timm: and torchvision: pretrained, random, or a file.")
-    ] = "pretrained",
+    architecture: Architecture = None,
+    weights: Weights = "pretrained",
     device: Device = "cpu",
     verbose: Verbose = False,
 ) -> None:

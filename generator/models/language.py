@@ -55,16 +55,7 @@ def load_language(
         module=module.to(device),
         provenance=provenance,
         layers=tuple(
-            Layer(
-                index=index,
-                name=str(index),
-                kind="transformer block",
-                shape=(width,),
-                parameters=sum(p.numel() for p in block.parameters()),
-                heads=heads,
-                kv_groups=groups,
-            )
-            for index, block in enumerate(blocks)
+            _layer(index, block, width, heads, groups) for index, block in enumerate(blocks)
         ),
         parameters=sum(parameter.numel() for parameter in module.parameters()),
         device=device,
@@ -77,6 +68,18 @@ def load_language(
         blocks=blocks,
         head_kind=head_kind,
         mlp_outputs=tuple(_mlp_output(block, width, spec) for block in blocks),
+    )
+
+
+def _layer(index: int, block: nn.Module, width: int, heads: int, groups: int) -> Layer:
+    return Layer(
+        index=index,
+        name=str(index),
+        kind="transformer block",
+        shape=(width,),
+        parameters=sum(parameter.numel() for parameter in block.parameters()),
+        heads=heads,
+        kv_groups=groups,
     )
 
 

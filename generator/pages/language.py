@@ -8,7 +8,7 @@ import numpy as np
 
 from generator.figures.attention import sheet_columns
 from generator.findings import TextFindings
-from generator.inputs.texts import readable
+from generator.inputs.texts import CuratedText, readable
 from generator.models.layer import Layer
 from generator.pages.context import (
     Place,
@@ -26,6 +26,15 @@ from generator.pages.page import Link, Page, head_address, layer_address, model_
 from generator.probes.attention import Attention
 from generator.probes.heads import Statistic, rank
 
+TABLES = (
+    "layers.csv",
+    "heads.csv",
+    "heads_by_text.csv",
+    "statistics.csv",
+    "links.csv",
+    "predictions.csv",
+)
+
 
 def language_pages(findings: TextFindings, pages: Pages) -> Iterator[Page]:
     """The model's page, then each layer's, each followed by its heads'."""
@@ -38,15 +47,7 @@ def language_pages(findings: TextFindings, pages: Pages) -> Iterator[Page]:
 
 
 def _overview(findings: TextFindings, pages: Pages) -> Page:
-    model, signal = findings.model, findings.signal
-    near = [float(layer.near_zero.mean()) for layer in signal.layers]
-    stream = signal.stream.mean(1)
-    text = (
-        f"Left: the share of MLP activations near zero, from {percent(min(near))} (layer "
-        f"{int(np.argmin(near))}) to {percent(max(near))} (layer {int(np.argmax(near))}). Right: the "
-        f"size of what a layer hands on, {number(float(stream[0]))} for layer 0 and "
-        f"{number(float(stream[-1]))} for layer {len(stream) - 1}."
-    )
+    model = findings.model
     return pages.page(
         "model_language.html",
         model_address(model.id),
@@ -58,46 +59,48 @@ def _overview(findings: TextFindings, pages: Pages) -> Page:
             (home(),), (layer_strip(model, None),), None, layer_link(model, model.layers[0])
         ),
         size=size_text(model.parameters),
-        signal=pages.figure(
-            f"models/{model.id}/signal.svg",
-            f"Two charts over the {len(model.layers)} layers. {text}",
-            f"{text} Points are means over {len(findings.texts)} texts, bars reach from the lowest to "
-            "the highest text.",
-            ink=True,
-        ),
+        signal=_signal_figure(findings, pages),
         heads=_head_grids(findings, pages),
         leaders=[_leader(findings, statistic) for statistic in findings.statistics],
-        rows=[
-            {
-                "layer": layer,
-                "signal": signal.of(layer.name),
-                "heads": [
-                    Link(head_address(model.id, layer.name, h), str(h)) for h in range(model.heads)
-                ],
-            }
-            for layer in model.layers
-        ],
-        inputs=[
-            {
-                "text": text,
-                "count": len(findings.encodings[text.id].ids),
-                "prediction": findings.predictions[text.id],
-                "guesses": [
-                    (readable(guess.label), guess.score)
-                    for guess in findings.predictions[text.id].guesses
-                ],
-            }
-            for text in findings.texts
-        ],
-        weight_tables=(
-            "layers.csv",
-            "heads.csv",
-            "heads_by_text.csv",
-            "statistics.csv",
-            "links.csv",
-            "predictions.csv",
-        ),
+        rows=[_architecture_row(findings, layer) for layer in model.layers],
+        inputs=[_input_row(findings, text) for text in findings.texts],
+        weight_tables=TABLES,
     )
+
+
+def _signal_figure(findings: TextFindings, pages: Pages) -> Figure:
+    model, signal = findings.model, findings.signal
+    near = [float(layer.near_zero.mean()) for layer in signal.layers]
+    sizes = signal.stream.mean(1)
+    text = (
+        f"Left: the share of MLP activations near zero, from {percent(min(near))} (layer "
+        f"{int(np.argmin(near))}) to {percent(max(near))} (layer {int(np.argmax(near))}). Right: the "
+        f"size of what a layer hands on, {number(float(sizes[0]))} for layer 0 and "
+        f"{number(float(sizes[-1]))} for layer {len(sizes) - 1}."
+    )
+    return pages.figure(
+        f"models/{model.id}/signal.svg",
+        f"Two charts over the {len(model.layers)} layers. {text}",
+        f"{text} Points are means over {len(findings.texts)} texts, bars reach from the lowest to "
+        "the highest text.",
+        ink=True,
+    )
+
+
+def _architecture_row(findings: TextFindings, layer: Layer) -> dict[str, object]:
+    model = findings.model
+    heads = [Link(head_address(model.id, layer.name, h), str(h)) for h in range(model.heads)]
+    return {"layer": layer, "signal": findings.signal.of(layer.name), "heads": heads}
+
+
+def _input_row(findings: TextFindings, text: CuratedText) -> dict[str, object]:
+    prediction = findings.predictions[text.id]
+    return {
+        "text": text,
+        "count": len(findings.encodings[text.id].ids),
+        "prediction": prediction,
+        "guesses": [(readable(guess.label), guess.score) for guess in prediction.guesses],
+    }
 
 
 def _head_grids(findings: TextFindings, pages: Pages) -> Figure:
