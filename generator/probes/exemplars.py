@@ -19,7 +19,7 @@ from generator.models.layer import Layer, ReceptiveField
 from generator.models.model import VisionModel
 from generator.store import Store
 
-VERSION = 1
+VERSION = 2
 TOP = 9
 CHUNK = 64
 BATCH = 16
@@ -269,7 +269,8 @@ def _correlation(sums: np.ndarray, products: np.ndarray, count: int) -> np.ndarr
     covariance = products - np.outer(sums, sums) / count
     scale = np.sqrt(np.clip(np.diag(covariance), 0, None))
     scale = np.where(scale > 1e-9 * max(1.0, float(scale.max(initial=0))), scale, np.nan)
-    return np.asarray(covariance / np.outer(scale, scale))
+    # Threads add up in their own order: what differs in the last bits must not decide an order.
+    return np.round(covariance / np.outer(scale, scale), 6)
 
 
 def _alike(correlation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -285,6 +286,6 @@ def _alike(correlation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _seriation(correlation: np.ndarray) -> np.ndarray:
     """Units sorted along the leading eigenvector of their correlations."""
     vectors = np.linalg.eigh(np.nan_to_num(correlation))[1]
-    leading = vectors[:, -1]
+    leading = np.round(vectors[:, -1], 6)
     leading = leading * np.sign(leading[np.abs(leading).argmax()])
     return np.argsort(-leading, kind="stable")
