@@ -190,7 +190,7 @@ def test_every_address_of_the_contract_is_there_and_no_other_page(pages, small_s
         more = (
             more
             if model in BLOCKS
-            else {"units.csv", "exemplars.csv", "wires.csv", "class_maps.csv"}
+            else {"units.csv", "exemplars.csv", "wires.csv", "pool.csv", "class_maps.csv"}
         )
         folder = small_site.site / "models" / model / "data"
         assert {path.name for path in folder.iterdir()} == data | more
@@ -317,6 +317,23 @@ def test_units_make_one_chain_and_show_what_the_tables_hold(pages, small_site):
                 if (row["layer"], row["unit"]) == (layer, str(unit))
             ]
             assert [caption.text.split()[-1] for caption in shown] == stated
+
+
+def test_every_pool_picture_is_published_with_its_author_and_licence(pages, small_site):
+    model = "efficientnet-lite0"
+    rows = {row["picture"]: row for row in read_table(small_site.site, model, "pool.csv")}
+    shown = {path.stem for path in (small_site.site / "models" / model / "pool").iterdir()}
+    assert set(rows) == shown
+    for row in rows.values():
+        assert row["licence"] not in {"", "not stated"}
+        assert row["origin"] not in {"", "not stated"}
+    table = f"models/{model}/data/pool.csv"
+    for address in UNIT_PAGES:
+        links = {resolve(address, a.attributes["href"])[0] for a in pages[address].all("a")}
+        assert table in links
+    manifest = json.loads((small_site.site / "manifest.json").read_text(encoding="utf-8"))
+    pinned = next(each["pool"] for each in manifest["models"] if each["id"] == model)
+    assert pinned == {name: row["sha256"] for name, row in rows.items()}
 
 
 def test_the_gallery_leads_to_every_model(pages):

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -181,6 +182,25 @@ def test_serve_shows_the_site_until_interrupted(tiny_site):
             assert answer.headers["Content-Type"].startswith("text/html")
         with pytest.raises(urllib.error.HTTPError, match="404"):
             urllib.request.urlopen(f"{url}../../../etc/passwd")
+        with pytest.raises(urllib.error.HTTPError) as missing:
+            urllib.request.urlopen(f"{url}models/nonsense/")
+        assert missing.value.code == 404
+        assert missing.value.read() == (tiny_site.site / "404.html").read_bytes()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=10)
+    assert (process.returncode, err) == (0, "")
+
+
+def test_serve_says_nothing_of_readers_who_leave(tiny_site, tmp_path):
+    shutil.copytree(tiny_site.site, tmp_path / "site")
+    (tmp_path / "site" / "large.bin").write_bytes(bytes(30_000_000))
+    with serving(tmp_path / "site", "--port", "0") as (process, url):
+        address = urllib.parse.urlsplit(url)
+        for _ in range(3):
+            with socket.create_connection((address.hostname, address.port)) as reader:
+                reader.sendall(b"GET /large.bin HTTP/1.0\r\n\r\n")
+                reader.recv(1000)
+        time.sleep(0.5)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=10)
     assert (process.returncode, err) == (0, "")

@@ -19,7 +19,7 @@ from generator.pages.csv_text import as_csv
 from generator.pages.definitions import BY_COLUMN
 from generator.pages.heads import strong_links
 from generator.pages.page import data_address
-from generator.pages.unit_tables import exemplars_table, units_table, wires_table
+from generator.pages.unit_tables import exemplars_table, pool_table, units_table, wires_table
 from generator.probes import heads as head_probe
 from generator.probes.signal import LayerSignal
 
@@ -51,6 +51,7 @@ def tables(found: Findings) -> Iterator[tuple[str, str]]:
         if found.exemplars is not None:
             yield data_address(name, "exemplars.csv"), exemplars_table(found)
             yield data_address(name, "wires.csv"), wires_table(found)
+            yield data_address(name, "pool.csv"), pool_table(found)
 
 
 _LAYER_COLUMNS = (
@@ -235,6 +236,7 @@ def _model(found: Findings) -> dict[str, Any]:
         "licence": origin.licence,
     }
     if isinstance(found, VisionFindings):
+        stated["pool"] = {one.id: one.sha256 for one in found.pool}
         stated["preprocessing"] = found.model.preprocessing.model_dump(mode="json")
         stated["inputs"] = [
             {

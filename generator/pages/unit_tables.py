@@ -66,6 +66,14 @@ def exemplars_table(found: VisionFindings) -> str:
     return as_csv(header, [row for row in rows if row[4]])
 
 
+def pool_table(found: VisionFindings) -> str:
+    """The pictures that units are shown with: what each is, whose it is, and under which licence."""
+    rows = [
+        (one.id, one.label, one.group, one.licence, one.origin, one.sha256) for one in found.pool
+    ]
+    return as_csv(("picture", "label", "group", "licence", "origin", "sha256"), rows)
+
+
 def wires_table(found: VisionFindings) -> str:
     """The strongest weights of every unit that has a page."""
     rows: list[tuple[Any, ...]] = []

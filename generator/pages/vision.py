@@ -74,7 +74,7 @@ def _overview(findings: VisionFindings, pages: Pages) -> Page:
             "units.csv",
             "predictions.csv",
             *(("class_maps.csv",) if any(m.classes for m in findings.class_maps.values()) else ()),
-            *(("exemplars.csv", "wires.csv") if findings.exemplars else ()),
+            *(("exemplars.csv", "wires.csv", "pool.csv") if findings.exemplars else ()),
         ),
     )
 
