@@ -37,7 +37,7 @@ def filter_card(filters: np.ndarray) -> list[Picture]:
     columns = max(range(1, count + 1), key=lambda c: _zoom(count, c, height, width))
     zoom = max(1, _zoom(count, columns, height, width))
     rows, high, wide = -(-count // columns), height * zoom + GAP, width * zoom + GAP
-    canvas = Image.new("RGB", (WIDTH, HEIGHT), "white")
+    canvas = Image.new("RGBA", (WIDTH, HEIGHT))  # the ground is the page's, light or dark
     top, left = (HEIGHT - rows * high + GAP) // 2, (WIDTH - columns * wide + GAP) // 2
     for number, tile in enumerate(tiles):
         y, x = divmod(number, columns)

@@ -34,7 +34,7 @@ KINDS: Mapping[str, tuple[int, Callable[..., Sequence[Picture]]]] = {
     "activity": (1, charts.activity),
     "head_grids": (1, charts.head_grids),
     "head_card": (2, cards.head_card),
-    "filter_card": (1, cards.filter_card),
+    "filter_card": (2, cards.filter_card),
 }
 
 
