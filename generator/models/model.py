@@ -86,8 +86,7 @@ class VisionModel(Model):
         batch = torch.from_numpy(pixels).unsqueeze(0).to(self.device)
         with listen(points, hand):
             output = self.module(batch)
-        logits: Tensor = output if isinstance(output, Tensor) else output.logits
-        return logits[0].float().cpu()
+        return logits_of(output)[0].float().cpu()
 
     def run_batch(
         self, batch: Tensor, layers: Sequence[Layer], take: Callable[[Layer, Tensor], None]
@@ -101,6 +100,12 @@ class VisionModel(Model):
 
         with listen(points, hand):
             self.module(batch.to(self.device))
+
+
+def logits_of(output: Any) -> Tensor:
+    """The logits (N, classes) in what a classifier returns."""
+    logits: Tensor = output if isinstance(output, Tensor) else output.logits
+    return logits
 
 
 def _batch_units_first(layer: Layer, response: Tensor) -> Tensor:

@@ -1,0 +1,114 @@
+"""Differentiable responses of a vision network: read them, put others in their place, stop early.
+
+`trace.listen` watches the dispatcher, below autograd: it costs nothing and sees every operation, but
+what it sees has no gradient. Here a hook sits on the module call that returns a layer's response.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from generator.errors import CutawayError
+from generator.models.layer import Layer
+from generator.models.model import VisionModel, logits_of
+from generator.models.trace import first_tensor
+
+Touch = Callable[[Layer, Tensor], Tensor | None]
+
+
+class _Enough(Exception):
+    """Everything that was asked for has been computed."""
+
+
+@contextmanager
+def tapped(model: VisionModel, layers: Sequence[Layer], touch: Touch) -> Iterator[None]:
+    """Within the block, hand `touch` the response of each layer as soon as it is computed.
+
+    A response is (N, units, H, W), or (N, units). The network goes on with what `touch` returns, or
+    with the response if that is None. Raises CutawayError for a layer that no module returns.
+    """
+    by_module: dict[str, dict[int, Layer]] = {}
+    for layer in layers:
+        if not layer.module:
+            raise CutawayError(f"{model.id}: no module returns {layer.name}; gradients need one.")
+        by_module.setdefault(layer.module, {})[layer.call] = layer
+    calls: Counter[str] = Counter()
+
+    def hook_of(name: str) -> Callable[..., Any]:
+        def hook(_module: nn.Module, _inputs: Any, output: Any) -> Any:
+            layer = by_module[name].get(calls[name])
+            calls[name] += 1
+            return None if layer is None else _touch(layer, output, touch)
+
+        return hook
+
+    handles: list[Any] = [model.module.register_forward_pre_hook(lambda *_: calls.clear())]
+    for name in by_module:
+        handles.append(model.module.get_submodule(name).register_forward_hook(hook_of(name)))
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _touch(layer: Layer, output: Any, touch: Touch) -> Any:
+    response = first_tensor(output)
+    if response is None:
+        raise CutawayError(f"{layer.name} returns no tensor.")
+    # Units stand last in the response of a linear map over positions, first everywhere else.
+    last = layer.kind == "linear" and len(layer.shape) == 3
+    changed = touch(layer, response.movedim(-1, 1) if last else response)
+    if changed is None:
+        return None
+    changed = changed.movedim(1, -1) if last else changed
+    if isinstance(output, Tensor):
+        return changed
+    if isinstance(output, tuple):
+        return (changed, *output[1:])
+    output[next(iter(output))] = changed  # transformers' ordered outputs
+    return output
+
+
+def responses(model: VisionModel, batch: Tensor, layers: Sequence[Layer]) -> dict[str, Tensor]:
+    """The responses of some layers to pixels (N, 3, H, W), with their gradient.
+
+    The pass ends behind the last of them.
+    """
+    found: dict[str, Tensor] = {}
+
+    def touch(layer: Layer, response: Tensor) -> Tensor:
+        found[layer.name] = response
+        if len(found) == len(layers):
+            raise _Enough
+        return response.clone()  # an activation that works in place must not write over it
+
+    with tapped(model, layers, touch):
+        try:
+            model.module(batch)
+        except _Enough:
+            return found
+    missing = next(layer.name for layer in layers if layer.name not in found)
+    raise CutawayError(f"{model.id}: {missing} was not computed for this input.")
+
+
+def tail(model: VisionModel, batch: Tensor, layer: Layer) -> tuple[Tensor, Tensor]:
+    """One layer's response, cut off from what made it, and the logits (N, classes) computed from it.
+
+    The response is a leaf: the logits have a gradient with respect to it alone.
+    """
+    kept: list[Tensor] = []
+
+    def touch(_layer: Layer, response: Tensor) -> Tensor:
+        kept.append(response.detach().clone().requires_grad_())
+        return kept[0].clone()
+
+    with torch.enable_grad(), tapped(model, (layer,), touch):
+        logits = logits_of(model.module(batch))
+    return kept[0], logits
