@@ -1,0 +1,190 @@
+"""What the methods show where there is nothing to see: the same network with random weights.
+
+After Adebayo et al. 2018, "Sanity checks for saliency maps". Two numbers go with the pictures. The
+*purity* of a unit's exemplars is the share of pairs among them that are of one group (the pool's
+folders); chance is that share among all pairs of the pool. The *agreement* of two maps is Spearman's
+rank correlation over positions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from generator.models.layer import Layer
+from generator.models.model import VisionModel
+from generator.models.randomise import randomised
+from generator.models.tap import tail
+from generator.probes.exemplars import (
+    BATCH,
+    Exemplars,
+    LayerExemplars,
+    PoolImage,
+    batches,
+    find_exemplars,
+    unit_layers,
+)
+from generator.store import Store, digest_of_value
+
+VERSION = 1
+SHOWN = 6
+
+
+@dataclass(frozen=True)
+class MapPair:
+    """Evidence maps (h, w) for one class on one picture, trained and random, and their agreement."""
+
+    picture: str
+    label: str
+    trained: np.ndarray
+    random: np.ndarray
+    agreement: float
+
+
+@dataclass(frozen=True)
+class Controls:
+    """One layer of a network beside the same layer with random weights.
+
+    `units` are those drawn. `trained_purity` and `random_purity` are means over all units of the layer
+    whose exemplars are full, `chance` the same share among all pairs of pool pictures; nan where the
+    pool has no groups.
+    """
+
+    layer: str
+    map_layer: str
+    seed: int
+    units: tuple[int, ...]
+    random: LayerExemplars
+    trained_purity: float
+    random_purity: float
+    chance: float
+    maps: tuple[MapPair, ...]
+
+
+def measure_controls(
+    model: VisionModel,
+    pool: Sequence[PoolImage],
+    groups: Sequence[str],
+    exemplars: Exemplars,
+    pictures: Mapping[str, np.ndarray],
+    *,
+    seed: int,
+    store: Store,
+    step: Callable[[str], None],
+) -> Controls | None:
+    """Exemplars and evidence maps with trained and with random weights; None without unit pages.
+
+    `groups` names the group of each pool picture, `pictures` maps ids to pixels (3, H, W).
+    """
+    layers = unit_layers(model)
+    if not layers:
+        return None
+    layer = layers[-1 - len(layers) // 4]  # late enough to be selective, early enough for patches
+    trained = exemplars.of(layer.name)
+    if trained is None:
+        return None
+    parts = {
+        "model": model.key,
+        "pool": [image.key for image in pool],
+        "groups": list(groups),
+        "pictures": {name: digest_of_value(pixels) for name, pixels in pictures.items()},
+        "layer": layer.name,
+        "seed": seed,
+    }
+
+    def make() -> Controls:
+        control = randomised(model, _pixels(pool[: 4 * BATCH]), seed)
+        searched = find_exemplars(_only(control, layer), pool, store, step).layers[0]
+        features = _map_layer(model)
+        chosen = np.random.default_rng(seed).permutation(layer.units)[:SHOWN]
+        return Controls(
+            layer=layer.name,
+            map_layer=features.name if features else "",
+            seed=seed,
+            units=tuple(int(unit) for unit in np.sort(chosen)),
+            random=searched,
+            trained_purity=purity(trained.neuron, groups),
+            random_purity=purity(searched.neuron, groups),
+            chance=chance(groups),
+            maps=_maps(model, control, features, pictures) if features else (),
+        )
+
+    return store.result("controls", VERSION, parts, Controls, make)
+
+
+def purity(chosen: np.ndarray, groups: Sequence[str]) -> float:
+    """Mean share of pairs of one group among each unit's pictures; `chosen` (units, pictures)."""
+    full = chosen[(chosen >= 0).all(axis=1)]
+    if not len(full) or len(set(groups)) < 2:
+        return float("nan")
+    codes = np.unique(np.asarray(groups), return_inverse=True)[1][full]
+    same = codes[:, :, None] == codes[:, None, :]
+    count = codes.shape[1]
+    return float((same.sum(axis=(1, 2)) - count).mean() / (count * (count - 1)))
+
+
+def chance(groups: Sequence[str]) -> float:
+    """The share of pairs of one group among all pairs of pictures."""
+    sizes = np.unique(np.asarray(groups), return_counts=True)[1]
+    total = int(sizes.sum())
+    if total < 2 or len(sizes) < 2:
+        return float("nan")
+    return float((sizes * (sizes - 1)).sum() / (total * (total - 1)))
+
+
+def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
+    """Spearman's rank correlation of two maps of one shape, ties at their mean rank."""
+    first, second = (_ranks(np.round(values.ravel(), 6)) for values in (one, other))
+    if np.ptp(first) == 0 or np.ptp(second) == 0:
+        return float("nan")
+    return float(np.corrcoef(first, second)[0, 1])
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ends = np.cumsum(counts)
+    return (ends - (counts - 1) / 2)[places]
+
+
+def evidence_map(model: VisionModel, layer: Layer, pixels: np.ndarray, index: int) -> np.ndarray:
+    """Evidence (h, w) for one class: sum_k (sum over positions of dS_c/df_k) f_k(x, y).
+
+    Behind a global average and a linear map that is the class activation map itself; in any other
+    network it is Grad-CAM before its rectifier, up to a factor.
+    """
+    response, logits = tail(model, torch.from_numpy(pixels).unsqueeze(0).to(model.device), layer)
+    (gradient,) = torch.autograd.grad(logits[0, index], response)
+    weights = gradient[0].sum(dim=(1, 2), keepdim=True)
+    evidence: Tensor = (weights * response.detach()[0]).sum(0)
+    return evidence.cpu().numpy()
+
+
+def _maps(
+    model: VisionModel, control: VisionModel, features: Layer, pictures: Mapping[str, np.ndarray]
+) -> tuple[MapPair, ...]:
+    found = []
+    for name, pixels in pictures.items():
+        index = int(model.run(pixels, lambda *_: None).argmax())
+        one = evidence_map(model, features, pixels, index)
+        other = evidence_map(control, features, pixels, index)
+        pair = MapPair(name, model.labels[index], one, other, rank_correlation(one, other))
+        found.append(pair)
+    return tuple(found)
+
+
+def _map_layer(model: VisionModel) -> Layer | None:
+    spatial = [x for x in model.layers if len(x.shape) == 3 and x.shape[-1] > 1 and x.module]
+    return spatial[-1] if spatial else None
+
+
+def _only(model: VisionModel, layer: Layer) -> VisionModel:
+    return replace(model, with_units=frozenset({layer.name}))
+
+
+def _pixels(pool: Sequence[PoolImage]) -> Iterator[Tensor]:
+    for batch in batches(pool, BATCH):
+        yield torch.from_numpy(np.stack(batch))
