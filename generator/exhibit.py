@@ -31,6 +31,40 @@ class Preprocessing(_Strict):
     interpolation: Literal["bicubic", "bilinear", "nearest"] = "bicubic"
 
 
+class ImageSpec(_Strict):
+    """One curated picture."""
+
+    file: Line
+    label: Line
+    alt: str = Field("", max_length=600)
+    licence: Line = "not stated"
+    origin: Line = "not stated"
+    id: Slug | None = None
+
+
+class CheckpointSpec(_Strict):
+    """One state of a network in training; a source alone will do."""
+
+    source: Line = Field(description="where this state comes from, as a model's source")
+    label: str = Field("", max_length=80, description="such as 'epoch 5'; the revision if left out")
+    weights: str = Field("pretrained", description="as a model's weights")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_source(cls, data: Any) -> Any:
+        return {"source": data} if isinstance(data, str) else data
+
+
+class Choices(_Strict):
+    """How much is made of a vision model beyond what is measured of every layer."""
+
+    features: int = Field(60, ge=0, le=2000, description="units drawn by feature visualisation")
+    classes: int = Field(6, ge=0, le=100, description="classes drawn by feature visualisation")
+    steps: float = Field(1.0, gt=0, le=10, description="times the usual number of steps for each")
+    dream: str = Field("", description="id of the picture that Deep Dream starts from")
+    blocks: tuple[str, ...] = Field((), description="ids of the pictures taken apart into blocks")
+
+
 class ModelSpec(_Strict):
     """One model of an exhibit."""
 
@@ -54,22 +88,19 @@ class ModelSpec(_Strict):
         ("*",),
         description="patterns of the layers whose units get a page, among stem, blocks and last convolution",
     )
+    images: str | tuple[ImageSpec, ...] | None = Field(
+        None, description="curated pictures for this model alone; the exhibit's if left out"
+    )
+    pool: str | None = Field(None, description="a pool for this model alone; '' for none")
+    checkpoints: tuple[CheckpointSpec, ...] = Field(
+        (), description="states of this network in training, in order, each a source"
+    )
+    make: Choices = Choices()
 
     @property
     def name(self) -> str:
         """What readers see."""
         return self.title or self.id
-
-
-class ImageSpec(_Strict):
-    """One curated picture."""
-
-    file: Line
-    label: Line
-    alt: str = Field("", max_length=600)
-    licence: Line = "not stated"
-    origin: Line = "not stated"
-    id: Slug | None = None
 
 
 class TextSpec(_Strict):
@@ -91,13 +122,21 @@ class Exhibit(_Strict):
     models: tuple[ModelSpec, ...] = Field(min_length=1)
     images: str | tuple[ImageSpec, ...] = ()
     texts: str | tuple[TextSpec, ...] = ()
-    pool: str = Field("", description="folder of pictures that exemplars are searched in")
+    pool: str = Field(
+        "",
+        description="pictures that exemplars are searched in: a folder, or sklearn:, hf-dataset:",
+    )
     base: Path = Field(default=Path(), exclude=True)
 
     @model_validator(mode="after")
     def _unique(self) -> Exhibit:
         _refuse_repeats("models", [model.id for model in self.models])
         return self
+
+    def shown_to(self, model: ModelSpec) -> Exhibit:
+        """The exhibit with the pictures and the pool that one of its models is shown."""
+        own = {"images": model.images, "pool": model.pool}
+        return self.model_copy(update={key: one for key, one in own.items() if one is not None})
 
 
 def _refuse_repeats(what: str, ids: Sequence[str]) -> None:
@@ -210,6 +249,8 @@ def _explain(path: Path, detail: ErrorDetails, lines: Mapping[tuple[int | str, .
 def _siblings(place: Sequence[int | str]) -> list[str]:
     owners: dict[str, type[BaseModel]] = {
         "models": ModelSpec,
+        "checkpoints": CheckpointSpec,
+        "make": Choices,
         "images": ImageSpec,
         "texts": TextSpec,
         "preprocessing": Preprocessing,

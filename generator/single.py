@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from generator.errors import UsageError
 from generator.exhibit import Exhibit, ModelSpec, load_exhibit
+from generator.inputs.datasets import names_dataset
 from generator.paths import data_root
 
 
@@ -40,7 +41,7 @@ def exhibit_of_one(
 ) -> Exhibit:
     """One model on the given texts or pictures, or on the curated ones where none are given."""
     for path in (texts, images, pool):
-        if path is not None and not path.exists():
+        if path is not None and not names_dataset(str(path)) and not path.exists():
             raise UsageError(f"{path}: there is no such file or folder.")
     spec = spec_of_one(source, architecture, weights)
     curated = load_exhibit(data_root())
@@ -49,6 +50,10 @@ def exhibit_of_one(
         description=f"The inside of {spec.name}, measured.",
         models=(spec,),
         texts=str(texts.resolve()) if texts else str(curated.base / str(curated.texts)),
-        pool=str(pool.resolve()) if pool else "",
-        images=str(images.resolve()) if images else str(curated.base / str(curated.images)),
+        pool=_reference(pool) if pool else "",
+        images=_reference(images) if images else str(curated.base / str(curated.images)),
     ).model_copy(update={"base": Path.cwd()})
+
+
+def _reference(path: Path) -> str:
+    return str(path) if names_dataset(str(path)) else str(path.resolve())

@@ -23,6 +23,7 @@ class Repo:
     files: dict[str, bytes]
     commit: str
     token: str | None = None  # needed for the files, not for the description
+    card: dict[str, str] = field(default_factory=dict)  # what the head of README.md says
 
     @classmethod
     def of_folder(cls, folder: Path, commit: str) -> Repo:
@@ -75,7 +76,9 @@ class _Handler(BaseHTTPRequestHandler):
         path = unquote(urlsplit(self.path).path)
         self.hub.asked.append(f"{self.command} {path}")
         parts = path.strip("/").split("/")
-        if parts[:2] == ["api", "models"]:
+        if parts[0] == "datasets":  # their files stand below this word, those of models do not
+            parts = parts[1:]
+        if parts[:2] in (["api", "models"], ["api", "datasets"]):
             self._describe("/".join(parts[2:4]), parts[4:])
         elif parts[0] == "storage":
             self._storage("/".join(parts[1:3]), "/".join(parts[3:]))
@@ -102,7 +105,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         files = [{"rfilename": path} for path in repo.files]
         about = {"id": name, "sha": repo.commit, "private": False, "tags": [], "siblings": files}
-        self._json(about)
+        self._json(about | {"cardData": repo.card})
 
     def _resolve(self, name: str, revision: str, path: str) -> None:
         repo = self._find(name, revision)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from generator.errors import UsageError
 from generator.exhibit import (
+    CheckpointSpec,
     Exhibit,
     ImageSpec,
     ModelSpec,
@@ -69,6 +70,7 @@ def test_the_shipped_exhibit_loads(exhibit):
         "efficientnet-lite0",
         "minilm-l6",
         "smollm2-135m",
+        "digits",
     ]
     assert exhibit.models[0].name == "EfficientNet-Lite0"
 
@@ -144,6 +146,36 @@ def test_a_missing_key_is_named_with_the_line_of_its_owner(tmp_path, removed, ke
 def test_missing_models_are_named(tmp_path):
     assert refusal(tmp_path, "title: T\n").endswith("the key 'models' is missing.")
     assert "line 2: models: " in refusal(tmp_path, "title: T\nmodels: []\n")
+
+
+def test_a_model_can_have_pictures_a_pool_and_checkpoints_of_its_own(tmp_path):
+    own = """
+    images: digits
+    pool: sklearn:digits
+    checkpoints:
+      - train:digits@1
+      - {label: the end, source: ./w.pth, weights: random}
+"""
+    found = load(tmp_path, GOOD.replace("    source: timm:resnet18\n", "    source: x" + own))
+    spec = found.models[0]
+    assert spec.checkpoints == (
+        CheckpointSpec(source="train:digits@1"),
+        CheckpointSpec(source="./w.pth", label="the end", weights="random"),
+    )
+    shown = found.shown_to(spec)
+    assert (shown.images, shown.pool, shown.texts) == ("digits", "sklearn:digits", found.texts)
+    assert shown.base == found.base
+    plain = load(tmp_path, GOOD + "pool: mine\n")
+    assert plain.shown_to(plain.models[0]) == plain
+    without = plain.models[0].model_copy(update={"pool": ""})
+    assert plain.shown_to(without).pool == ""
+
+
+def test_a_mistake_in_a_checkpoint_is_named_with_its_line(tmp_path):
+    bad = "    checkpoints:\n      - {sorce: a}\n    preprocessing:"
+    said = refusal(tmp_path, GOOD.replace("    preprocessing:", bad))
+    assert "line 6: unknown key 'models.0.checkpoints.0.sorce'. Did you mean 'source'?" in said
+    assert "the key 'models.0.checkpoints.0.source' is missing" in said
 
 
 @pytest.mark.parametrize("name", ["Big", "a b", "a/b", "../a", "", "a--b-", "é", "a\nb", "x" * 81])
@@ -272,6 +304,7 @@ names = st.sampled_from(
             *ModelSpec.model_fields,
             *ImageSpec.model_fields,
             *TextSpec.model_fields,
+            *CheckpointSpec.model_fields,
             *Preprocessing.model_fields,
         }
     )

@@ -18,6 +18,7 @@ from PIL import Image
 from generator.errors import CutawayError, UsageError
 from generator.exhibit import Exhibit, ImageSpec, ModelSpec, Preprocessing, TextSpec
 from generator.inputs.images import as_pixels, as_seen, curated_images, open_rgb
+from generator.inputs.pool import image_pool
 from generator.inputs.texts import curated_texts
 from generator.models.compat import repair_torchvision
 
@@ -330,6 +331,33 @@ def test_pictures_of_one_name_get_ids_of_their_own(tmp_path):
     specs = [ImageSpec(file=f"{folder}/cat.png", label="cat") for folder in "abc"]
     found = curated_images(exhibit_of(tmp_path, images=tuple(specs)))
     assert [image.id for image in found] == ["cat", "cat-2", "cat-3"]
+
+
+def test_pictures_of_one_thing_have_one_subject(tmp_path):
+    folder = tmp_path / "pool"
+    names = ("a.png", "b/b.png", "b/b-2.png", "b/b-3.png", "c.png", "d.png", "e.png")
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        saved(folder, Image.new("RGB", (4, 4)), name)
+    # A chain, a file that is gone, a circle, and a file that the table does not name.
+    origin = {"b/b-3.png": "b/b-2.png", "b/b-2.png": "b/b.png", "c.png": "gone.png"}
+    origin |= {"d.png": "e.png", "e.png": "d.png"}
+    rows = [f"{name},x,x,x,{origin.get(name, '')}" for name in names[1:]]
+    table = "file,label,licence,origin,variant_of\n" + "\n".join(rows)
+    (folder / "pool.csv").write_text(table, encoding="utf-8")
+    found = {
+        picture.path.relative_to(folder).as_posix(): picture.subject
+        for picture in image_pool(exhibit_of(tmp_path, pool="pool"))
+    }
+    assert found == {
+        "a.png": "a.png",
+        "b/b.png": "b/b.png",
+        "b/b-2.png": "b/b.png",
+        "b/b-3.png": "b/b.png",
+        "c.png": "gone.png",
+        "d.png": "d.png",
+        "e.png": "d.png",
+    }
 
 
 def test_texts_come_one_a_line_from_a_plain_file(tmp_path):

@@ -44,6 +44,8 @@ CHECKOUT = Path(__file__).parent.parent
         ("timm:resnet50.a1_in1k", "timm", "resnet50.a1_in1k", None, None),
         (f"pypi:a.b-c==1.0rc1#sha256={DIGEST.upper()}", "pypi", "a.b-c", "1.0rc1", DIGEST),
         ("pypi:a==1!2.0.post1+cpu", "pypi", "a", "1!2.0.post1+cpu", None),
+        ("train:digits", "train", "digits", None, None),
+        ("train:digits@05", "train", "digits", "05", None),
         ("./w/model.safetensors", "path", str(BASE / "w" / "model.safetensors"), None, None),
         ("../w", "path", str(BASE.parent / "w"), None, None),
         (".", "path", str(BASE), None, None),
@@ -77,6 +79,12 @@ def test_windows_paths_are_paths(text):
         ("torchvision:x@", "model name"),
         ("timm:resnet50@a1_in1k", "after a dot"),
         ("timm:-x", "model name"),
+        ("train:", "epoch"),
+        ("train:digits@", "epoch"),
+        ("train:digits@last", "epoch"),
+        ("train:digits@-1", "epoch"),
+        ("train:digits@99999", "epoch"),
+        ("trian:digits@1", "Did you mean 'train'?"),
         ("pypi:a", "'=='"),
         ("pypi:a>=1", "'=='"),
         ("pypi:--index-url==1", "package name"),
@@ -99,7 +107,9 @@ def test_each_mistake_is_named(text, said):
     assert said in f"{caught.value} {caught.value.hint}"
 
 
-@given(st.text(max_size=40), st.sampled_from(["", "pypi:", "hf:", "timm:", "torchvision:"]))
+@given(
+    st.text(max_size=40), st.sampled_from(["", "pypi:", "hf:", "timm:", "torchvision:", "train:"])
+)
 def test_no_text_breaks_the_parser_or_becomes_an_option(text, kind):
     try:
         source = parse_source(kind + text, BASE)
@@ -130,7 +140,7 @@ def test_a_link_keeps_its_suffix(tmp_path):
     assert found.root.suffix == ".safetensors"
 
 
-@pytest.mark.parametrize("text", ["timm:resnet50", "torchvision:resnet50"])
+@pytest.mark.parametrize("text", ["timm:resnet50", "torchvision:resnet50", "train:digits"])
 def test_library_models_are_not_fetched_as_files(text, tmp_path):
     with pytest.raises(ValueError, match="own library"):
         fetch(parse_source(text, BASE), tmp_path)

@@ -18,7 +18,11 @@ _COLUMNS = {"file", "label", "licence", "origin"}
 
 @dataclass(frozen=True)
 class PoolPicture:
-    """One picture of a pool. `group` is the folder it lies in, which names its class."""
+    """One picture of a pool. `group` is the folder it lies in, which names its class.
+
+    Pictures with one `subject` show the same thing (another view, the same drawing): what is learned
+    from one of them is not news about another.
+    """
 
     id: str
     path: Path
@@ -27,13 +31,14 @@ class PoolPicture:
     licence: str
     origin: str
     sha256: str
+    subject: str
 
 
 def image_pool(exhibit: Exhibit) -> tuple[PoolPicture, ...]:
     """The exhibit's pool in a fixed order; empty if it names none.
 
-    A table `pool.csv` in the folder or beside it gives label, licence and origin. Raises UsageError for
-    a missing folder.
+    A table `pool.csv` in the folder or beside it gives label, licence and origin, and may say of which
+    other file a picture is a variant (`variant_of`). Raises UsageError for a missing folder.
     """
     if not exhibit.pool:
         return ()
@@ -63,7 +68,17 @@ def _picture(
         licence=stated.get("licence") or "not stated",
         origin=stated.get("origin") or "not stated",
         sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
+        subject=_subject(relative.as_posix(), table),
     )
+
+
+def _subject(file: str, table: Mapping[str, Mapping[str, str]]) -> str:
+    """The file at the end of the chain of variants that starts at `file`; itself if it is none."""
+    seen = [file]
+    while (origin := table.get(seen[-1], {}).get("variant_of")) and origin not in seen:
+        seen.append(origin)
+    # Files that name each other in a circle are one subject all the same.
+    return min(seen) if origin else seen[-1]
 
 
 def _table(folder: Path) -> dict[str, dict[str, str]]:

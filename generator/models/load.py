@@ -18,6 +18,7 @@ from generator.models.fetch import Files, fetch
 from generator.models.language import load_language
 from generator.models.model import LanguageModel, VisionModel
 from generator.models.source import Source, parse_source
+from generator.models.training import build_trained, trained
 from generator.models.vision import (
     Network,
     build_timm,
@@ -59,6 +60,8 @@ def load_model(
     target = pick_device(device)
     if source.kind in {"timm", "torchvision"}:
         return _from_library(source, spec, base, cache, seed, target)
+    if source.kind == "train":
+        return _from_training(source, spec, cache, seed, target)
     files = fetch(source, cache)
     place = _place(source, files.origin, files.revision, files.sha256)
     return _from_files(files, spec, place, cache, seed, target)
@@ -113,6 +116,21 @@ def _from_library(
         digests = {weights.name: file_sha256(weights)}
         origin = f"local file {weights.name}"
     return finish(network, spec, _place(source, origin, source.revision, digests), device)
+
+
+def _from_training(
+    source: Source, spec: ModelSpec, cache: Path, seed: int, device: torch.device
+) -> VisionModel:
+    network = build_trained(source.name, seed)
+    if spec.weights == "random":
+        origin = f"random weights, seed {seed}, from which Cutaway's own training starts"
+        return finish(network, spec, _place(source, origin, None, {}), device)
+    if spec.weights != "pretrained":
+        raise UsageError(f"{spec.id}: a source of the kind train: takes no weights file.")
+    files = trained(source, cache, seed)
+    fit_weights(network.module, read_state_dict(files.root, cache))
+    place = _place(source, files.origin, files.revision, files.sha256)
+    return finish(network, spec, place, device)
 
 
 def _from_files(

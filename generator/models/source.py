@@ -1,4 +1,4 @@
-"""Where a model comes from: the five kinds of reference that an exhibit can name."""
+"""Where a model comes from: the six kinds of reference that an exhibit can name."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from typing import Literal, get_args
 
 from generator.errors import UsageError, did_you_mean
 
-Kind = Literal["hf", "torchvision", "timm", "pypi", "path"]
+Kind = Literal["hf", "torchvision", "timm", "pypi", "train", "path"]
 
 FORMS: Mapping[str, str] = {
     "hf": "hf:org/name@revision",
     "torchvision": "torchvision:resnet50 or torchvision:resnet50@IMAGENET1K_V2",
     "timm": "timm:tf_efficientnet_lite0",
     "pypi": "pypi:package==version#sha256=<64 hexadecimal digits>",
+    "train": "train:digits or train:digits@5 for the network after epoch 5",
     "path": "./folder, /folder/model.safetensors or ~/folder",
 }
 
@@ -36,6 +37,7 @@ _PYPI_VERSION = re.compile(  # PEP 440, appendix B
     r"(?:\+[a-z0-9]+(?:[-_.][a-z0-9]+)*)?",
     re.ASCII | re.IGNORECASE,
 )
+_TRAIN = re.compile(r"(\w+)(?:@(\d{1,4}))?", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.IGNORECASE)
 
 
@@ -49,9 +51,9 @@ class Source:
 
     kind: Kind
     name: str
-    """`org/name`, a model's name in its library, a package, or an absolute path."""
+    """`org/name`, a model's name in its library, a package, a training, or an absolute path."""
     revision: str | None
-    """Hub revision, member of torchvision's weights enum, or package version."""
+    """Hub revision, member of torchvision's weights enum, package version, or epoch of a training."""
     sha256: str | None
     """Pinned digest of the wheel (Python packages only)."""
     text: str
@@ -83,7 +85,13 @@ def parse_source(text: str, base: Path) -> Source:
     if not colon:
         hint = f"Write ./{text} for a path, or name the kind. {_valid_forms()}"
         raise UsageError(f"The source '{text}' does not say of which kind it is.", hint)
-    parsers = {"hf": _hf, "torchvision": _torchvision, "timm": _timm, "pypi": _pypi}
+    parsers = {
+        "hf": _hf,
+        "torchvision": _torchvision,
+        "timm": _timm,
+        "pypi": _pypi,
+        "train": _train,
+    }
     if kind not in parsers:
         raise UsageError(f"'{kind}' in the source '{text}' is no kind of source.", _nearest(kind))
     return parsers[kind](rest, text)
@@ -138,6 +146,13 @@ def _pypi(rest: str, text: str) -> Source:
     if hash_mark and (digest == pin or not _SHA256.fullmatch(digest)):
         raise _malformed("pypi", text, f"'#{pin}' is no SHA-256 pin of 64 hexadecimal digits")
     return Source("pypi", name, version, digest.lower() or None, text)
+
+
+def _train(rest: str, text: str) -> Source:
+    found = _TRAIN.fullmatch(rest)
+    if not found:
+        raise _malformed("train", text, f"'{rest}' is no training with the number of an epoch")
+    return Source("train", found[1], found[2], None, text)
 
 
 def _malformed(kind: Kind, text: str, problem: str) -> UsageError:
