@@ -12,7 +12,12 @@ from PIL import Image
 from generator.figures.style import Picture
 
 HEAT = mpl.colormaps["inferno"]
+FOR = np.array([232.0, 92.0, 0.0])
+AGAINST = np.array([12.0, 98.0, 224.0])
 COVER = 0.72
+# A flat colour hides less than one that also changes.
+SIGNED_COVER = 0.8
+SMALLEST = 160
 
 
 def class_overlays(names: Sequence[str], picture: np.ndarray, maps: np.ndarray) -> list[Picture]:
@@ -21,18 +26,61 @@ def class_overlays(names: Sequence[str], picture: np.ndarray, maps: np.ndarray) 
     Only evidence for a class is drawn, on one scale for all classes of the picture.
     """
     peak = float(maps.max())
-    return [_overlay(name, picture, values, peak) for name, values in zip(names, maps, strict=True)]
+    return [_heated(name, picture, values, peak) for name, values in zip(names, maps, strict=True)]
 
 
-def _overlay(name: str, picture: np.ndarray, values: np.ndarray, peak: float) -> Picture:
+def depth_overlays(
+    names: Sequence[str], picture: np.ndarray, maps: Sequence[np.ndarray]
+) -> list[Picture]:
+    """Maps (y, x) of several layers over the picture, each on its own scale: up to its own maximum."""
+    return [
+        _heated(name, picture, values, float(values.max()))
+        for name, values in zip(names, maps, strict=True)
+    ]
+
+
+def signed_overlays(names: Sequence[str], picture: np.ndarray, maps: np.ndarray) -> list[Picture]:
+    """Evidence for each class in orange and against it in blue; `maps` (classes, y, x).
+
+    One scale for all classes of the picture, the same both ways.
+    """
+    peak = float(np.abs(maps).max())
+    return [_signed(name, picture, values, peak) for name, values in zip(names, maps, strict=True)]
+
+
+def _heated(name: str, picture: np.ndarray, values: np.ndarray, peak: float) -> Picture:
+    grey = _grey(picture)
+    share = np.clip(_enlarged(values, grey.shape, peak), 0, 1)
+    colours = HEAT(0.25 + 0.75 * share)[..., :3] * 255
+    return _blended(name, grey, COVER * share, colours)
+
+
+def _signed(name: str, picture: np.ndarray, values: np.ndarray, peak: float) -> Picture:
+    grey = _grey(picture)
+    share = _enlarged(values, grey.shape, peak)[..., None]
+    colours = np.where(share > 0, FOR, AGAINST)
+    return _blended(name, grey, SIGNED_COVER * np.clip(np.abs(share[..., 0]), 0, 1), colours)
+
+
+def _grey(picture: np.ndarray) -> np.ndarray:
+    """The picture without its colours, (h, w), at a whole multiple of its size that can be read."""
     height, width = picture.shape[:2]
-    small = Image.fromarray(np.clip(values, 0, None).astype(np.float32))
-    share = np.asarray(small.resize((width, height), Image.Resampling.BILINEAR))
-    share = np.clip(share / peak, 0, 1) if peak > 0 else np.zeros_like(share)
-    grey = np.asarray(Image.fromarray(picture).convert("L"), dtype=np.float32)[..., None]
-    cover = (COVER * share)[..., None]
-    blended = (1 - cover) * grey + cover * HEAT(0.25 + 0.75 * share)[..., :3] * 255
+    times = -(-SMALLEST // min(height, width))
+    image = Image.fromarray(picture).convert("L")
+    shown = image.resize((width * times, height * times), Image.Resampling.BICUBIC)
+    return np.asarray(shown, dtype=np.float32)
+
+
+def _enlarged(values: np.ndarray, shape: tuple[int, ...], peak: float) -> np.ndarray:
+    """A map at the picture's size, as a share of `peak`; zeros where there is nothing to show."""
+    small = Image.fromarray(np.ascontiguousarray(values, dtype=np.float32))
+    large = np.asarray(small.resize((shape[1], shape[0]), Image.Resampling.BICUBIC))
+    return large / peak if peak > 0 else np.zeros_like(large)
+
+
+def _blended(name: str, grey: np.ndarray, cover: np.ndarray, colours: np.ndarray) -> Picture:
+    blended = (1 - cover[..., None]) * grey[..., None] + cover[..., None] * colours
+    shown = Image.fromarray(blended.round().clip(0, 255).astype(np.uint8))
     buffer = io.BytesIO()
-    shown = Image.fromarray(blended.round().astype(np.uint8))
     shown.save(buffer, format="WEBP", quality=85, method=4)
-    return Picture(name, buffer.getvalue(), width, height)
+    return Picture(name, buffer.getvalue(), shown.width, shown.height)

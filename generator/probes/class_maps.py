@@ -1,10 +1,15 @@
 """Class activation maps: where in a picture the evidence for a class lies (Zhou et al. 2016).
 
-For a network that ends in an average over positions and one linear map, the logit of class c is
+For a network that ends in an average over positions and one linear map, with f_k(x, y) the last feature
+maps, F_k the mean of f_k over positions, and w_k^c the weight of channel k for class c:
 
-    S_c = b_c + sum_k w_k^c F_k = b_c + mean over (x, y) of M_c(x, y),   M_c = sum_k w_k^c f_k(x, y),
+    S_c = b_c + sum_k w_k^c F_k                      the logit of class c
+    M_c(x, y) = sum_k w_k^c f_k(x, y)                its map, so that S_c = b_c + mean over (x, y) of M_c
+    P_c = exp(S_c) / sum_j exp(S_j)                  its probability
 
-with f_k(x, y) the last feature maps and F_k their means. The sum is checked on every map.
+The sum is checked on every map. (Zhou et al. sum over positions where we average, and leave out the
+bias: this is the same with F_k divided by the number of positions.) A map shows where the evidence
+lies, as coarse as the last feature maps are; it does not say what the network would do without it.
 """
 
 from __future__ import annotations
@@ -12,21 +17,33 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from generator.models.layer import Layer
 from generator.models.model import VisionModel
 from generator.store import Store, digest_of_value
 
-VERSION = 1
+VERSION = 2
 CLASSES = 3
+CHANNELS = 5
 TOLERANCE = 1e-3
+
+_NO_HEAD = (
+    "Class activation maps need a network that averages its last feature maps over all positions and "
+    "reads its classes off the averages with one linear map. This network does not end so."
+)
+_NO_SUM = (
+    "The means of the last feature maps and the weights of the last layer do not give this network's "
+    "logits: it does more between them than average. So its class activation maps would explain nothing."
+)
 
 
 @dataclass(frozen=True)
 class ClassMap:
     """The map of one class, (height, width), in units of the logit, with what it sums to."""
 
+    index: int
     label: str
     probability: float
     logit: float
@@ -40,15 +57,57 @@ class ClassMap:
 
 
 @dataclass(frozen=True)
+class ChannelShare:
+    """What one channel k adds to a logit: `mean` F_k times `weight` w_k^c is `product`."""
+
+    unit: int
+    mean: float
+    weight: float
+    product: float
+
+
+@dataclass(frozen=True)
+class WorkedSum:
+    """The logit of one class taken apart into channels: `total` plus `bias` is `logit`.
+
+    `top` are the channels that add most, largest first. `raising` sums all products above zero and
+    `lowering` all below; together they are `total`. `normaliser` is the log of the sum of exp(S_j) over
+    all classes: the probability is exp(logit - normaliser).
+    """
+
+    label: str
+    channels: int
+    top: tuple[ChannelShare, ...]
+    raising: float
+    lowering: float
+    bias: float
+    logit: float
+    normaliser: float
+
+    @property
+    def top_sum(self) -> float:
+        """What the listed channels add together."""
+        return sum(each.product for each in self.top)
+
+    @property
+    def total(self) -> float:
+        """What all channels add together."""
+        return self.raising + self.lowering
+
+
+@dataclass(frozen=True)
 class ClassMaps:
     """The maps of a picture's most probable classes, made from the feature maps of `layer`.
 
-    Empty where the network has no average and linear map at its end.
+    `worked` takes the logit of the first of them apart. Where the method does not apply there are no
+    classes, and `reason` says why in a sentence.
     """
 
     picture: str
     layer: str
     classes: tuple[ClassMap, ...]
+    worked: WorkedSum | None
+    reason: str
 
 
 def pooled_head(model: VisionModel) -> tuple[Layer, nn.Linear] | None:
@@ -72,38 +131,73 @@ def measure_class_maps(
     No map is returned unless mean and bias give back every logit: the network may do more between its
     feature maps and its classes than the method allows.
     """
-
-    def make() -> ClassMaps:
-        head = pooled_head(model)
-        if head is None:
-            return ClassMaps(picture, "", ())
-        features, matrix = head
-        kept: list[Tensor] = []
-
-        def take(layer: Layer, response: Tensor) -> None:
-            if layer is features:
-                kept.append(response.double().clone())
-
-        logits = model.run(pixels, take)
-        weight = matrix.weight.detach().double()
-        bias = (
-            matrix.bias.detach().double().cpu() if matrix.bias is not None else logits.double() * 0
-        )
-        rebuilt = (weight @ kept[0].mean((1, 2))).cpu() + bias
-        if float((rebuilt - logits.double()).abs().max()) > TOLERANCE * float(
-            logits.abs().max() + 1
-        ):
-            return ClassMaps(picture, "", ())
-        probabilities = logits.softmax(-1)
-        best = probabilities.argsort(descending=True, stable=True)[:CLASSES].tolist()
-        maps = [(weight[c][:, None, None] * kept[0]).sum(0).float().cpu().numpy() for c in best]
-        found = tuple(
-            ClassMap(
-                model.labels[c], float(probabilities[c]), float(logits[c]), float(bias[c]), values
-            )
-            for c, values in zip(best, maps, strict=True)
-        )
-        return ClassMaps(picture, features.name, found)
-
     parts = {"model": model.key, "pixels": digest_of_value(pixels), "labels": list(model.labels)}
-    return store.result("class_maps", VERSION, {**parts, "picture": picture}, ClassMaps, make)
+    return store.result(
+        "class_maps",
+        VERSION,
+        {**parts, "picture": picture},
+        ClassMaps,
+        lambda: _measure(model, picture, pixels),
+    )
+
+
+def _measure(model: VisionModel, picture: str, pixels: np.ndarray) -> ClassMaps:
+    head = pooled_head(model)
+    if head is None:
+        return ClassMaps(picture, "", (), None, _NO_HEAD)
+    features, matrix = head
+    maps, logits = _last_maps(model, features, pixels)
+    weight = matrix.weight.detach().double().cpu()
+    bias = torch.zeros(len(weight)) if matrix.bias is None else matrix.bias.detach().cpu()
+    bias = bias.double()
+    off = float((weight @ maps.mean((1, 2)) + bias - logits).abs().max())
+    # Written so that a logit that is no number is refused too.
+    if not off <= TOLERANCE * float(logits.abs().max() + 1):
+        return ClassMaps(picture, "", (), None, _NO_SUM)
+    probabilities = logits.softmax(-1)
+    best = probabilities.argsort(descending=True, stable=True)[:CLASSES].tolist()
+    found = tuple(
+        ClassMap(
+            index=c,
+            label=model.labels[c],
+            probability=float(probabilities[c]),
+            logit=float(logits[c]),
+            bias=float(bias[c]),
+            values=torch.einsum("k,kyx->yx", weight[c], maps).float().numpy(),
+        )
+        for c in best
+    )
+    worked = _worked(found[0], weight[best[0]], maps.mean((1, 2)), float(logits.logsumexp(-1)))
+    return ClassMaps(picture, features.name, found, worked, "")
+
+
+def _last_maps(model: VisionModel, features: Layer, pixels: np.ndarray) -> tuple[Tensor, Tensor]:
+    """The feature maps (units, h, w) and the logits (classes,) of one picture, in double precision."""
+    kept: list[Tensor] = []
+
+    def take(layer: Layer, response: Tensor) -> None:
+        if layer is features:
+            kept.append(response.detach().cpu().double())
+
+    logits = model.run(pixels, take)
+    return kept[0].clone(), logits.double()
+
+
+def _worked(top: ClassMap, weight: Tensor, means: Tensor, normaliser: float) -> WorkedSum:
+    products = weight * means
+    # Rounded, so that no last bit decides an order.
+    order = products.mul(1e5).round().argsort(descending=True, stable=True)
+    shares = tuple(
+        ChannelShare(k, float(means[k]), float(weight[k]), float(products[k]))
+        for k in order[:CHANNELS].tolist()
+    )
+    return WorkedSum(
+        label=top.label,
+        channels=len(products),
+        top=shares,
+        raising=float(products.clamp(min=0).sum()),
+        lowering=float(products.clamp(max=0).sum()),
+        bias=top.bias,
+        logit=top.logit,
+        normaliser=normaliser,
+    )

@@ -1,0 +1,162 @@
+"""Grad-CAM: class activation maps for any layer of any network (Selvaraju et al. 2017).
+
+    a_k^c = mean over (x, y) of dS_c / df_k(x, y)          the weight of channel k, measured by its gradient
+    L_c(x, y) = max(0, sum_k a_k^c f_k(x, y))              its map
+
+with f_k the maps of any layer and S_c the logit. In front of an average and a linear map the gradient
+is w_k^c / (h w) at every position, so that L_c is the class activation map M_c, clipped below at zero
+and divided by the number of positions. At any other layer it is a linear approximation around this one
+picture: one weight stands for all positions of a channel, and evidence against the class is not
+shown. Values of different layers are on different scales and cannot be compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from generator.models.layer import Layer
+from generator.models.model import VisionModel
+from generator.models.tap import tail
+from generator.store import Store, digest_of_value
+
+VERSION = 1
+DEPTHS = 5
+
+_NO_LAYER = "This network has no layer with feature maps over positions, which Grad-CAM weighs."
+
+
+@dataclass(frozen=True)
+class GradCam:
+    """One map: `values` (height, width), not scaled, and the `weights` (units,) of its channels.
+
+    `logit` and `probability` are those of the class in this picture.
+    """
+
+    layer: str
+    index: int
+    label: str
+    logit: float
+    probability: float
+    weights: np.ndarray
+    values: np.ndarray
+
+
+@dataclass(frozen=True)
+class GradCams:
+    """Grad-CAM of a picture's most probable class at several `depths`, first layer first.
+
+    `controls` are maps of other classes at the last of these layers, the second most probable and
+    the least probable one: a map that explains its class must differ from theirs. Where the method does
+    not apply both are empty, and `reason` says why in a sentence.
+    """
+
+    picture: str
+    depths: tuple[GradCam, ...]
+    controls: tuple[GradCam, ...]
+    reason: str
+
+    def likeness(self, control: GradCam) -> float | None:
+        """Correlation over positions of a control with the top class's map; None if one is flat."""
+        ours, theirs = self.depths[-1].values.ravel(), control.values.ravel()
+        if any(values.std() <= 1e-6 * values.max() for values in (ours, theirs)):
+            return None
+        matrix: np.ndarray = np.corrcoef(ours, theirs)
+        return float(matrix[0, 1])
+
+
+def depths(model: VisionModel) -> tuple[Layer, ...]:
+    """Up to five layers spread through the network: the last one at each size of its maps.
+
+    Block outputs and the last layer with positions are considered, or every such layer of a network
+    without blocks; those of one size all through are taken at even distances.
+    """
+    spatial = [
+        layer
+        for layer in model.layers
+        if len(layer.shape) == 3 and layer.shape[-1] > 1 and layer.module
+    ]
+    if any(layer.kind == "block" for layer in spatial):
+        spatial = [layer for layer in spatial if layer.kind == "block" or layer is spatial[-1]]
+    last_of_size = {layer.shape[-2:]: layer for layer in spatial}
+    if len(last_of_size) > 2:
+        chosen = sorted(last_of_size.values(), key=lambda layer: layer.index)
+        return tuple(chosen[-DEPTHS:])
+    places = np.linspace(0, len(spatial) - 1, min(DEPTHS, len(spatial)))
+    return tuple(spatial[round(float(place))] for place in places)
+
+
+def grad_cam(
+    model: VisionModel,
+    picture: str,
+    pixels: np.ndarray,
+    layer: Layer,
+    class_index: int,
+    store: Store,
+) -> GradCam:
+    """The map of one class at one layer, for one picture (3, H, W), normalised.
+
+    `layer` must have positions. Raises CutawayError if no module returns its response.
+    """
+    parts = {**_parts(model, picture, pixels), "layer": layer.name, "class": class_index}
+
+    def make() -> GradCam:
+        return _maps(model, pixels, layer, (class_index,))[0]
+
+    return store.result("grad_cam", VERSION, parts, GradCam, make)
+
+
+def measure_grad_cam(
+    model: VisionModel, picture: str, pixels: np.ndarray, store: Store
+) -> GradCams:
+    """The most probable class of one picture (3, H, W) at several depths, with its controls."""
+    layers = depths(model)
+    parts = {**_parts(model, picture, pixels), "layers": [layer.name for layer in layers]}
+
+    def make() -> GradCams:
+        if not layers:
+            return GradCams(picture, (), (), _NO_LAYER)
+        logits = model.run(pixels, lambda *_: None)
+        ranked = logits.argsort(descending=True, stable=True).tolist()
+        others = dict.fromkeys([*ranked[1:2], *ranked[2:][-1:]])
+        early = tuple(_maps(model, pixels, layer, ranked[:1])[0] for layer in layers[:-1])
+        last, *controls = _maps(model, pixels, layers[-1], [ranked[0], *others])
+        return GradCams(picture, (*early, last), tuple(controls), "")
+
+    return store.result("grad_cams", VERSION, parts, GradCams, make)
+
+
+def _parts(model: VisionModel, picture: str, pixels: np.ndarray) -> dict[str, object]:
+    labels = list(model.labels)
+    pixels_digest = digest_of_value(pixels)
+    return {"model": model.key, "picture": picture, "pixels": pixels_digest, "labels": labels}
+
+
+def _maps(
+    model: VisionModel, pixels: np.ndarray, layer: Layer, classes: Sequence[int]
+) -> list[GradCam]:
+    """The maps of some classes at one layer, from one pass forward and one back for each."""
+    batch = torch.from_numpy(pixels).unsqueeze(0).to(model.device)
+    response, logits = tail(model, batch, layer)
+    stated = logits.detach()[0].float()
+    probabilities = stated.softmax(-1)
+    found = []
+    for c in classes:
+        (gradient,) = torch.autograd.grad(logits[0, c], response, retain_graph=True)
+        weights = gradient[0].mean((1, 2))
+        values = torch.einsum("k,kyx->yx", weights, response.detach()[0]).clamp(min=0)
+        found.append(
+            GradCam(
+                layer=layer.name,
+                index=c,
+                label=model.labels[c],
+                logit=float(stated[c]),
+                probability=float(probabilities[c]),
+                weights=weights.cpu().numpy(),
+                values=values.cpu().numpy(),
+            )
+        )
+    return found
