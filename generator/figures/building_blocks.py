@@ -1,0 +1,124 @@
+"""What a layer says of each cell of a picture: strongest channels, class support, groups of channels."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from generator.figures.overlay import SMALLEST, signed_overlays
+from generator.figures.style import Picture
+
+SIDE = 672
+TILE = 64
+COLUMNS = 16
+# Told apart by eyes that mix up red and green, too (after Okabe and Ito), on a grey photograph.
+GROUP_COLOURS = ("#e69f00", "#56b4e9", "#00a878", "#f0e442", "#e8602c", "#d98cc0")
+COVER = 0.85
+DIM = 0.45
+
+
+def building_blocks(
+    name: str, picture: np.ndarray, peak: np.ndarray, strongest: np.ndarray, full: float,
+    tiles: np.ndarray, support: np.ndarray, groups: np.ndarray,
+) -> list[Picture]:  # fmt: skip
+    """All pictures of one curated picture (h, w, 3) uint8, below `blocks/`.
+
+    `strongest` (rows, columns) is the channel that responds most in each cell, -1 for none, and `peak`
+    its response; from `full` on its tile fills the cell. `tiles` (channels, t, t, 3) uint8 shows the
+    channels; with none, the grid is left out. `support` (classes, rows, columns) is signed, `groups`
+    (groups, rows, columns) is not.
+    """
+    found = []
+    if len(tiles):
+        found.append(
+            _cells(f"blocks/{name}-cells.webp", picture, peak / (full or 1.0), strongest, tiles)
+        )
+    names = [f"blocks/{name}-class-{number}.webp" for number in range(len(support))]
+    found += signed_overlays(names, picture, support)
+    picture = _readable(picture)
+    if len(groups):
+        found.append(_all_groups(f"blocks/{name}-groups.webp", picture, groups))
+    most = float(groups.max(initial=0))
+    for number, values in enumerate(groups):
+        colour = _rgb(GROUP_COLOURS[number % len(GROUP_COLOURS)])
+        share = _resized(values, picture) / (most or 1.0)
+        shown = _blend(_grey(picture), colour, np.sqrt(share))
+        found.append(_photograph(f"blocks/{name}-group-{number}.webp", shown))
+    return found
+
+
+def channel_tiles(tiles: np.ndarray) -> list[Picture]:
+    """All channels (channels, TILE, TILE, 3) uint8 in one picture, `COLUMNS` in a row."""
+    rows = -(-len(tiles) // COLUMNS)
+    canvas = np.zeros((rows * TILE, COLUMNS * TILE, 3), dtype=np.float32)
+    for number, tile in enumerate(tiles):
+        y, x = divmod(number, COLUMNS)
+        canvas[y * TILE :, x * TILE :][:TILE, :TILE] = tile
+    return [_photograph("blocks/channels.webp", canvas)]
+
+
+def _cells(
+    name: str, picture: np.ndarray, share: np.ndarray, strongest: np.ndarray, tiles: np.ndarray
+) -> Picture:
+    """Each cell as its strongest channel, whose tile takes a `share` of the cell's area."""
+    rows, columns = strongest.shape
+    side = max(16, round(SIDE / max(rows, columns)))
+    ground = Image.fromarray((DIM * _grey(picture)).round().astype(np.uint8))
+    canvas = ground.resize((columns * side, rows * side), Image.Resampling.BILINEAR)
+    for (row, column), channel in np.ndenumerate(strongest):
+        if channel < 0:
+            continue
+        size = max(4, round((side - 1) * min(1.0, float(share[row, column])) ** 0.5))
+        tile = Image.fromarray(tiles[channel]).resize((size, size), Image.Resampling.LANCZOS)
+        edge = (side - size) // 2
+        canvas.paste(tile, (column * side + edge, row * side + edge))
+    return _photograph(name, np.asarray(canvas, dtype=np.float32))
+
+
+def _all_groups(name: str, picture: np.ndarray, groups: np.ndarray) -> Picture:
+    """Every cell in the colour of the group that is strongest in it, as strongly as it is.
+
+    Each group is scaled by its own peak, and the square root of that lets weak values be seen.
+    """
+    most = groups.max(axis=(1, 2), keepdims=True)
+    scaled = groups / np.where(most > 0, most, 1)
+    shares = np.stack([_resized(values, picture) for values in scaled])
+    colours = np.stack([_rgb(GROUP_COLOURS[n % len(GROUP_COLOURS)]) for n in range(len(groups))])
+    winner = shares.argmax(0)
+    return _photograph(name, _blend(_grey(picture), colours[winner], np.sqrt(shares.max(0))))
+
+
+def _blend(ground: np.ndarray, colour: np.ndarray, share: np.ndarray) -> np.ndarray:
+    cover = (COVER * np.clip(share, 0, 1))[..., None]
+    return np.asarray((1 - cover) * ground + cover * colour, dtype=np.float32)
+
+
+def _readable(picture: np.ndarray) -> np.ndarray:
+    """A small picture at a whole multiple of its size, as the overlays of classes have it."""
+    times = -(-SMALLEST // min(picture.shape[:2]))
+    size = picture.shape[1] * times, picture.shape[0] * times
+    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BICUBIC))
+
+
+def _resized(values: np.ndarray, picture: np.ndarray) -> np.ndarray:
+    size = picture.shape[1], picture.shape[0]
+    image = Image.fromarray(values.astype(np.float32))  # maps of groups stay at or above zero
+    return np.asarray(image.resize(size, Image.Resampling.BILINEAR))
+
+
+def _grey(picture: np.ndarray) -> np.ndarray:
+    grey = np.asarray(Image.fromarray(picture).convert("L"), dtype=np.float32)
+    return np.repeat(grey[..., None], 3, axis=2)
+
+
+def _rgb(colour: str) -> np.ndarray:
+    return np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)], dtype=np.float32)
+
+
+def _photograph(name: str, pixels: np.ndarray) -> Picture:
+    image = Image.fromarray(np.clip(pixels, 0, 255).round().astype(np.uint8))
+    buffer = io.BytesIO()
+    image.save(buffer, format="WEBP", quality=85, method=4)
+    return Picture(name, buffer.getvalue(), image.width, image.height)

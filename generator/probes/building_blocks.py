@@ -1,0 +1,332 @@
+"""Building blocks: what a layer says of each cell of a picture, and what that does to the classes.
+
+After Olah et al. 2018. The response A (channels, height, width) of one layer is a grid of cells. Each cell
+has a *semantic dictionary*, the channels that respond most there. What A does to the logit S of a class is
+attributed in two ways, both in logits:
+
+    linear:  A * dS/dA, the gradient taken at A itself: the first-order guess of what the logit
+             would lose without a part of A. It need not add up to anything.
+    path:    A * (mean of dS/dA at t A, t from 0 to 1), integrated gradients (Sundararajan et al.
+             2017) from the silent layer A = 0. It adds up to S(A) - S(0), but for the finite steps.
+
+Non-negative matrix factorisation of max(A, 0) finds *groups* of channels that respond together. Each
+group is then really taken away, and the change of the logits is measured beside both attributions.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from generator.models.layer import Layer
+from generator.models.model import VisionModel, logits_of
+from generator.models.tap import tail, tapped
+from generator.probes.exemplars import unit_layers
+from generator.store import Store, digest_of_value
+
+VERSION = 1
+CLASSES = 4
+LISTED = 4
+GROUPS = 6
+ITERATIONS = 1000
+STEPS = 32
+BATCH = 8
+CELLS = (4, 256)
+NEAR = 6
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Groups of channels that respond together, the largest first, and what they do to the classes.
+
+    A group's part of the response is `maps[g]` (height, width) times `weights[g]` (channels); the
+    largest weight is 1, so that a map is in units of its strongest channel. `share` (groups,) is each
+    part's sum over that of max(A, 0); `explained` is 1 - |max(A, 0) - parts|^2 / |max(A, 0)|^2.
+
+    The rows of `linear`, `path`, `measured` and `shuffled` (groups + 1, classes) are the groups, then
+    the rest: all of A that is in no group, its negative part included. `measured` is S(A) - S(A - part);
+    for `shuffled` the part's cells were permuted before it was taken away: as much, but elsewhere.
+    """
+
+    maps: np.ndarray
+    weights: np.ndarray
+    share: np.ndarray
+    explained: float
+    linear: np.ndarray
+    path: np.ndarray
+    measured: np.ndarray
+    shuffled: np.ndarray
+
+    @property
+    def agreement(self) -> tuple[float, float]:
+        """Correlation of the groups' linear and path attributions with what was measured."""
+        truth = self.measured[:-1]
+        return _correlation(self.linear[:-1], truth), _correlation(self.path[:-1], truth)
+
+
+@dataclass(frozen=True)
+class BuildingBlocks:
+    """One layer's response to one picture, taken apart; empty, with a `reason`, where that fails.
+
+    `labels`, `logits` and `probabilities` (classes,) are the picture's most probable classes; `silent`
+    are their logits for A = 0. `response` is A (channels, height, width). `gradient` and `path`
+    (classes, channels, height, width) are what A is multiplied with. `dictionary` (height, width,
+    LISTED) holds the channels that respond most in each cell, -1 where fewer are above zero.
+    """
+
+    picture: str
+    layer: str
+    reason: str
+    labels: tuple[str, ...]
+    logits: np.ndarray
+    probabilities: np.ndarray
+    silent: np.ndarray
+    response: np.ndarray
+    gradient: np.ndarray
+    path: np.ndarray
+    dictionary: np.ndarray
+    groups: Groups | None
+
+    @property
+    def full(self) -> float:
+        """What only a tenth of the cells reach with their strongest channel."""
+        return float(np.quantile(self.response.max(axis=0), 0.9))
+
+    def of_cells(self, gradient: np.ndarray) -> np.ndarray:
+        """Attribution to each class of each cell, summed over channels: (classes, height, width)."""
+        return np.einsum("cyx,kcyx->kyx", self.response, gradient, dtype=np.float64)
+
+    def of_channels(self, gradient: np.ndarray) -> np.ndarray:
+        """Attribution to each class of each channel, summed over cells: (classes, channels)."""
+        return np.einsum("cyx,kcyx->kc", self.response, gradient, dtype=np.float64)
+
+
+def blocks_layer(model: VisionModel) -> Layer | None:
+    """The layer to take apart: the last one on the finest grid of at most 16 x 16 cells.
+
+    Layers whose units have pages come first, then the outputs of blocks, then any. None if no layer
+    has a grid.
+    """
+
+    def fits(layer: Layer) -> bool:
+        grid = layer.shape[1:]
+        return bool(layer.module) and len(grid) == 2 and CELLS[0] <= grid[0] * grid[1] <= CELLS[1]
+
+    blocks = [layer for layer in model.layers if layer.kind == "block"]
+    for layers in (unit_layers(model), blocks, model.layers):
+        # The last convolution is wide and coarse: block outputs before it read better.
+        usable = [layer for layer in layers if fits(layer)]
+        if usable:
+            finest = max(layer.shape[1] * layer.shape[2] for layer in usable)
+            return [layer for layer in usable if layer.shape[1] * layer.shape[2] == finest][-1]
+    return None
+
+
+def near_box(layer: Layer, place: int, size: int) -> tuple[int, int, int, int]:
+    """Left, top, width and height of the NEAR strides around what one position sees, in pixels.
+
+    The exact receptive field of a middle layer is as large as the picture; a tile that stands for a
+    channel shows what lies at its centre, which counts most. Whole where the field is not known.
+    """
+    field = layer.receptive_field
+    if field is None or field[0].whole or field[1].whole:
+        return 0, 0, size, size
+    side = min(size, NEAR * max(axis.stride for axis in field))
+    corner = []
+    for position, axis in zip(divmod(place, layer.shape[-1]), field, strict=True):
+        middle = position * axis.stride + axis.start + axis.size / 2
+        corner.append(int(np.clip(round(middle - side / 2), 0, size - side)))
+    return corner[1], corner[0], side, side
+
+
+def measure_building_blocks(
+    model: VisionModel, picture: str, pixels: np.ndarray, layer: Layer | None, store: Store
+) -> BuildingBlocks:
+    """Take one layer's response to a picture (3, H, W), normalised, apart; see `blocks_layer`."""
+    if layer is None:
+        return _nothing(picture, "", "No layer of this network has a grid of cells.")
+    if not layer.module or len(layer.shape) != 3:
+        return _nothing(picture, layer.name, f"No module of this network returns {layer.name}.")
+    settings = (CLASSES, LISTED, GROUPS, ITERATIONS, STEPS, BATCH)
+    parts = {
+        "model": model.key,
+        "picture": picture,
+        "pixels": digest_of_value(pixels),
+        "layer": layer.name,
+        "settings": settings,
+        "labels": digest_of_value(model.labels),
+    }
+
+    def make() -> BuildingBlocks:
+        return _take_apart(model, picture, pixels, layer)
+
+    return store.result("building_blocks", VERSION, parts, BuildingBlocks, make)
+
+
+def _nothing(picture: str, layer: str, reason: str) -> BuildingBlocks:
+    none, grid = np.zeros(0), np.zeros((0, 0, 0))
+    dictionary = np.zeros((0, 0, 0), dtype=np.int64)
+    per_class = np.zeros((0, 0, 0, 0))
+    return BuildingBlocks(
+        picture, layer, reason, (), none, none, none, grid, per_class, per_class, dictionary, None
+    )
+
+
+def _take_apart(
+    model: VisionModel, picture: str, pixels: np.ndarray, layer: Layer
+) -> BuildingBlocks:
+    batch = torch.from_numpy(pixels).unsqueeze(0).to(model.device)
+    response, logits = tail(model, batch, layer)
+    classes = _most_probable(logits[0])
+    scores = [logits[0, c] for c in classes]
+    gradient = torch.stack(
+        [torch.autograd.grad(score, response, retain_graph=True)[0][0] for score in scores]
+    )
+    active = response.detach()[0]
+    tailed = _Tail(model, layer, batch, active, classes)
+    path, values, slopes = tailed.path(), _values(active), _values(gradient)
+    ends = tailed.logits([active, torch.zeros_like(active)])
+    return BuildingBlocks(
+        picture=picture,
+        layer=layer.name,
+        reason="",
+        labels=tuple(model.labels[c] for c in classes),
+        logits=ends[0],
+        probabilities=logits.detach()[0].double().softmax(0)[classes].cpu().numpy(),
+        silent=ends[1],
+        response=values,
+        gradient=slopes,
+        path=path,
+        dictionary=dictionary_of(values),
+        groups=_groups(tailed, values, slopes, path),
+    )
+
+
+def _most_probable(logits: Tensor) -> list[int]:
+    # Logits that differ in the last bits only are a tie, which the lower index wins.
+    values = np.round(_values(logits), 5)
+    return [int(c) for c in np.argsort(-values, kind="stable")[:CLASSES]]
+
+
+def _values(tensor: Tensor) -> np.ndarray:
+    return tensor.detach().float().cpu().numpy()
+
+
+def dictionary_of(response: np.ndarray) -> np.ndarray:
+    """The LISTED strongest channels of each cell, (height, width, LISTED); -1 for none above zero."""
+    rounded = np.round(response, 5)
+    order = np.argsort(-rounded, axis=0, kind="stable")[:LISTED]
+    found = np.where(np.take_along_axis(rounded, order, axis=0) > 0, order, -1)
+    missing = LISTED - len(found)
+    return np.pad(found, ((0, missing), (0, 0), (0, 0)), constant_values=-1).transpose(1, 2, 0)
+
+
+@dataclass(frozen=True, eq=False)
+class _Tail:
+    """The network behind a layer, for one picture and some classes."""
+
+    model: VisionModel
+    layer: Layer
+    batch: Tensor
+    response: Tensor
+    classes: list[int]
+
+    def run(self, responses: Tensor) -> Tensor:
+        """Logits (N, classes) for other responses (N, C, H, W) in the layer's place."""
+        # What passes by the layer, over a shortcut, must be of the same batch size.
+        batch = self.batch.expand(len(responses), -1, -1, -1)
+        with tapped(self.model, (self.layer,), lambda _layer, _response: responses.clone()):
+            return logits_of(self.model.module(batch))[:, self.classes]
+
+    def logits(self, responses: Sequence[Tensor]) -> np.ndarray:
+        """Logits (N, classes), float64, a batch at a time."""
+        found = []
+        with torch.no_grad():
+            for start in range(0, len(responses), BATCH):
+                found.append(self.run(torch.stack(list(responses[start : start + BATCH]))))
+        return _values(torch.cat(found)).astype(np.float64)
+
+    def path(self) -> np.ndarray:
+        """Mean gradient (classes, C, H, W) on the way from silence: midpoints of STEPS steps."""
+        total = self.response.new_zeros(len(self.classes), *self.response.shape)
+        points = (torch.arange(STEPS, dtype=self.response.dtype) + 0.5) / STEPS
+        for part in points.to(self.response.device).split(BATCH):
+            way = (part[:, None, None, None] * self.response).requires_grad_()
+            with torch.enable_grad():
+                logits = self.run(way)
+            for row in range(len(self.classes)):
+                one = torch.autograd.grad(logits[:, row].sum(), way, retain_graph=True)[0]
+                total[row] += one.sum(0)
+        return _values(total / STEPS)
+
+
+def factorise(response: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """Maps (groups, height, width) and weights (groups, channels) of max(A, 0), largest part first.
+
+    scikit-learn's NMF of cells x channels; None where nothing is above zero.
+    """
+    from sklearn.decomposition import NMF
+    from sklearn.exceptions import ConvergenceWarning
+
+    channels, height, width = response.shape
+    positive = np.clip(response, 0, None).reshape(channels, -1).T.astype(np.float64)
+    if positive.max(initial=0) <= 0:
+        return None
+    count = min(GROUPS, *positive.shape)
+    method = NMF(count, init="nndsvda", random_state=0, max_iter=ITERATIONS)
+    with warnings.catch_warnings():
+        # How well the groups fit is measured and shown: a fit cut short needs no other word.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        maps = method.fit_transform(positive)
+    weights = method.components_
+    scale = weights.max(axis=1)
+    scale = np.where(scale > 0, scale, 1)
+    maps, weights = maps * scale, weights / scale[:, None]
+    size = maps.sum(0) * weights.sum(1)
+    order = np.argsort(-np.round(size / positive.sum(), 6), kind="stable")
+    return maps.T[order].reshape(count, height, width), weights[order]
+
+
+def _groups(
+    tailed: _Tail, response: np.ndarray, gradient: np.ndarray, path: np.ndarray
+) -> Groups | None:
+    found = factorise(response)
+    if found is None:
+        return None
+    maps, weights = found
+    positive = np.clip(response, 0, None).astype(np.float64)
+    parts = weights[:, :, None, None] * maps[:, None]
+    rest = response - parts.sum(0)
+    every = np.concatenate([parts, rest[None]])
+    order = np.random.default_rng(0).permutation(response[0].size)
+    moved = every.reshape(*every.shape[:2], -1)[..., order].reshape(every.shape)
+    return Groups(
+        maps=maps,
+        weights=weights,
+        share=parts.sum((1, 2, 3)) / positive.sum(),
+        explained=float(1 - ((positive - parts.sum(0)) ** 2).sum() / (positive**2).sum()),
+        linear=np.einsum("gcyx,kcyx->gk", every, gradient.astype(np.float64)),
+        path=np.einsum("gcyx,kcyx->gk", every, path.astype(np.float64)),
+        measured=_without(tailed, every),
+        shuffled=_without(tailed, moved),
+    )
+
+
+def _without(tailed: _Tail, parts: np.ndarray) -> np.ndarray:
+    """How far the logits fall when each part is taken away, (parts, classes)."""
+    whole = tailed.response
+    changed = [whole - torch.from_numpy(part).to(whole) for part in parts]
+    logits = tailed.logits([whole, *changed])
+    return logits[0] - logits[1:]
+
+
+def _correlation(one: np.ndarray, other: np.ndarray) -> float:
+    """Pearson's correlation; nan where one of them does not vary."""
+    one, other = one.ravel() - one.mean(), other.ravel() - other.mean()
+    scale = float(np.sqrt((one**2).sum() * (other**2).sum()))
+    return float((one * other).sum()) / scale if scale > 0 else float("nan")
