@@ -1,0 +1,144 @@
+"""Units back in pixels: the deconvolutions of their exemplars beside the patches that they come from.
+
+All take tiles as `generator.probes.deconvolution.as_tile` makes them, uint8 (..., S, S, 3) around mid grey,
+and patches of any square size. The plates have a ground of their own, dark on every page: photographs
+cannot be turned over on the dark palette as ink is.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+from matplotlib.font_manager import FontProperties, findfont
+from PIL import Image, ImageDraw, ImageFont
+
+from generator.figures.mosaic import CONTACT, CONTACT_COLUMNS, WIDTH, photographs
+from generator.figures.style import Picture, drawable
+
+GREY = 128
+GROUND, TEXT, FAINT = "#1f2328", "#e6e9ee", "#a3acb8"
+DENSITY = 2  # pixels of the file for a CSS pixel
+SIDE, GAP, BETWEEN, COLUMNS = 56, 2, 8, 3
+PITCH_X, PITCH_Y, LABEL, MARGIN = 28, 14, 22, 14
+STRIP, FIRST = 96, 112
+
+
+def deconvolution_sheet(
+    layer: str, tiles: np.ndarray, side: int = CONTACT, name: str = "deconvolutions"
+) -> list[Picture]:
+    """What goes back to pixels from every unit's best exemplar, `tiles` (units, S, S, 3).
+
+    Laid out like the contact sheet of the exemplars, `side` px each, CONTACT_COLUMNS in a row.
+    """
+    columns = min(len(tiles), CONTACT_COLUMNS)
+    rows = -(-len(tiles) // columns)
+    canvas = np.full((rows * side, columns * side, 3), GREY, dtype=np.uint8)
+    for number, tile in enumerate(tiles):
+        y, x = divmod(number, columns)
+        canvas[y * side :, x * side :][:side, :side] = _resized(tile, side)
+    return photographs((f"layers/{layer}/{name}.webp",), canvas[None], 78)
+
+
+def evolution_plate(
+    layer: str,
+    units: Sequence[int],
+    patches: np.ndarray,
+    backs: np.ndarray,
+    guided: np.ndarray | None = None,
+) -> list[Picture]:
+    """Featured units: the patches of each, three in a row, beside their deconvolutions.
+
+    All are (units, exemplars, S, S, 3) with at most nine exemplars, strongest first. Guided backpropagation,
+    where given, stands as a third block.
+    """
+    blocks = [patches, backs] if guided is None else [patches, backs, guided]
+    lines = -(-patches.shape[1] // COLUMNS)
+    block_x, block_y = (count * (SIDE + GAP) - GAP for count in (COLUMNS, lines))
+    step_x = len(blocks) * (block_x + BETWEEN) - BETWEEN + PITCH_X
+    step_y = LABEL + block_y + PITCH_Y
+    across = min(WIDTH // step_x, len(units))
+    down = -(-len(units) // across)
+    size = (2 * MARGIN + across * step_x - PITCH_X, 2 * MARGIN + down * step_y - PITCH_Y)
+    canvas, draw = _ground(*size)
+    for number, unit in enumerate(units):
+        row, column = divmod(number, across)
+        left, top = MARGIN + column * step_x, MARGIN + row * step_y
+        titles = (f"unit {unit}", "deconvolution", "guided backpropagation")
+        for block, (title, tiles) in enumerate(zip(titles, blocks, strict=False)):
+            start = left + block * (block_x + BETWEEN)
+            _write(draw, start, top + LABEL // 2 - 3, title, FAINT if block else TEXT)
+            _block(canvas, start, top + LABEL, tiles[number])
+    return [_encoded(f"layers/{layer}/evolution.webp", canvas)]
+
+
+def rules_strip(
+    layer: str,
+    unit: int,
+    patches: np.ndarray,
+    deconvolution: np.ndarray,
+    guided: np.ndarray,
+    gradient: np.ndarray,
+) -> list[Picture]:
+    """One unit's exemplars in a row, strongest first, and below each what every rule makes of it.
+
+    All four are (exemplars, S, S, 3).
+    """
+    rows = (
+        ("patches", patches),
+        ("deconvolution", deconvolution),
+        ("guided", guided),
+        ("gradient", gradient),
+    )
+    step = STRIP + 2 * GAP
+    width = FIRST + len(patches) * step - 2 * GAP + MARGIN
+    canvas, draw = _ground(width, 2 * MARGIN + len(rows) * step - 2 * GAP)
+    for row, (label, tiles) in enumerate(rows):
+        top = MARGIN + row * step
+        _write(draw, MARGIN, top + STRIP // 2, label)
+        for column, tile in enumerate(tiles):
+            _paste(canvas, FIRST + column * step, top, tile, STRIP)
+    return [_encoded(f"layers/{layer}/units/{unit}-rules.webp", canvas)]
+
+
+def _ground(width: int, height: int) -> tuple[Image.Image, ImageDraw.ImageDraw]:
+    canvas = Image.new("RGB", (width * DENSITY, height * DENSITY), GROUND)
+    return canvas, ImageDraw.Draw(canvas)
+
+
+def _block(canvas: Image.Image, left: int, top: int, tiles: np.ndarray) -> None:
+    for number, tile in enumerate(tiles):
+        row, column = divmod(number, COLUMNS)
+        _paste(canvas, left + column * (SIDE + GAP), top + row * (SIDE + GAP), tile, SIDE)
+
+
+def _paste(canvas: Image.Image, left: int, top: int, tile: np.ndarray, side: int) -> None:
+    shown = Image.fromarray(_resized(tile, side * DENSITY))
+    canvas.paste(shown, (left * DENSITY, top * DENSITY))
+
+
+def _resized(tile: np.ndarray, side: int) -> np.ndarray:
+    """A tile fit into a square: enlarged pixels stay square, reduced ones are averaged."""
+    if tile.shape[:2] == (side, side):
+        return tile
+    return np.asarray(Image.fromarray(tile).resize((side, side), Image.Resampling.BOX))
+
+
+@cache
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(findfont(FontProperties(family="DejaVu Sans")), size * DENSITY)
+
+
+def _write(
+    draw: ImageDraw.ImageDraw, left: int, middle: int, text: str, colour: str = TEXT
+) -> None:
+    place = (left * DENSITY, middle * DENSITY)
+    draw.text(place, drawable(text), fill=colour, font=_font(12), anchor="lm")
+
+
+def _encoded(name: str, canvas: Image.Image) -> Picture:
+    buffer = io.BytesIO()
+    canvas.save(buffer, format="WEBP", quality=84, method=4)
+    return Picture(name, buffer.getvalue(), canvas.width // DENSITY, canvas.height // DENSITY)

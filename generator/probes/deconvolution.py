@@ -1,0 +1,329 @@
+"""Deconvolution: what in its strongest pictures a unit responds to, in pixels (Zeiler & Fergus 2014).
+
+The signal starts at one neuron, the unit at the place of its largest response, and goes back through the
+network to the picture; `generator.probes.backward` states how it passes the activations. It starts with
+the value 1 for every rule. Each rule is positively homogeneous, so Zeiler & Fergus' projection of the
+activation itself is the response times this one, and both make the same tile. Where a unit does not
+respond (its response is not above zero) there is no activation to project and the tile stays grey.
+
+A deconvolution is no cause and no input that the unit prefers: it says which pixels are wired to the
+neuron through what was active on this picture, and its contrast is scaled in each tile alone. It is known
+to lean towards the outline of the picture, whatever the class or the unit (Mahendran & Vedaldi 2016). In a
+network without max pooling it does not see the picture at all: its tiles differ by the unit, and by how
+the padding at the border cuts them, and nothing else. Guided backpropagation does see it, and is kept
+beside it for that reason.
+
+The effective receptive field is measured by the plain gradient of the same neuron: where the theoretical
+field says which pixels could matter, it says where the response does depend on the picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+
+import numpy as np
+import torch
+from PIL import Image
+
+from generator.models.layer import Layer
+from generator.models.model import VisionModel
+from generator.probes.backward import DECONVOLUTION, GRADIENT, GUIDED, RULES, Descent, Rules
+from generator.probes.exemplars import Exemplars, LayerExemplars, PoolImage, field_box, unit_layers
+from generator.store import Store
+
+VERSION = 1
+TILE = 64
+LARGE = 112
+GREY = 128
+SHARE = 0.95
+CELL = 4
+CLIPPED, CURVE = 0.995, 0.8
+NO_RULE = "no activation with a rule was found: every rule would give the plain gradient"
+NO_MODULE = "no module returns its response, so no signal can be sent back from it"
+
+
+@dataclass(frozen=True)
+class LayerBacks:
+    """The units of one layer, back in pixels.
+
+    `tiles`, uint8 (units, exemplars, TILE, TILE, 3), are the deconvolutions of each unit's strongest
+    pictures by the neuron, strongest first, cut out by the field box of the exemplar: one, or all of them.
+    `guided` has guided backpropagation in the same shape.
+    `effective` (units, 4) is the effective receptive field on the strongest picture: left, top, width and
+    height in pixels, the smallest box of CELL x CELL px cells with SHARE of the squared gradient; zeros
+    where the gradient is zero everywhere.
+    """
+
+    layer: str
+    tiles: np.ndarray
+    guided: np.ndarray
+    effective: np.ndarray
+
+
+@dataclass(frozen=True)
+class UnitBacks:
+    """A featured unit: `tiles`, uint8 (exemplars, RULES, LARGE, LARGE, 3), one for each rule."""
+
+    layer: str
+    unit: int
+    tiles: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Featured:
+    units: tuple[UnitBacks, ...]
+
+
+@dataclass(frozen=True)
+class Deconvolutions:
+    """All chosen layers of a network.
+
+    `reason` says why there are none, `skipped` why one layer has none. `activations` names those that the
+    network computes, `heuristic` those among them without a canonical rule. `switches` says whether it has
+    max pooling: without, no deconvolution depends on the picture.
+    """
+
+    reason: str
+    activations: tuple[str, ...]
+    heuristic: tuple[str, ...]
+    switches: bool
+    layers: tuple[LayerBacks, ...]
+    featured: tuple[UnitBacks, ...]
+    skipped: Mapping[str, str]
+
+    def of(self, layer: str) -> LayerBacks | None:
+        """One layer, if it was measured."""
+        return next((found for found in self.layers if found.layer == layer), None)
+
+    def unit(self, layer: str, unit: int) -> UnitBacks | None:
+        """One unit, if it is featured."""
+        named = ((found.layer, found.unit) == (layer, unit) for found in self.featured)
+        return next((found for found, same in zip(self.featured, named, strict=True) if same), None)
+
+
+def effective_field(squared: np.ndarray) -> tuple[int, int, int, int]:
+    """Left, top, width and height of the smallest box with SHARE of a map (H, W) of squares.
+
+    Smallest in CELL x CELL px cells, cells cut off by the border counted whole. Among boxes of one size the
+    flattest wins, then the uppermost, then the one furthest left. (0, 0, 0, 0) for a map of zeros.
+    """
+    rows, columns = (np.arange(0, side, CELL) for side in squared.shape)
+    cells = np.add.reduceat(np.add.reduceat(squared.astype(np.float64), rows, 0), columns, 1)
+    below = np.pad(cells.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    # Sums in another order differ in the last bits, which must not cost a row.
+    needed = SHARE * below[-1, -1] * (1 - 1e-9)
+    if needed <= 0:
+        return 0, 0, 0, 0
+    best, width = (cells.size + 1, 0, 0), cells.shape[1]
+    for height in range(1, cells.shape[0] + 1):
+        # A higher box never has to be wider: one walk down the stairs visits every candidate.
+        while width > 0 and _sums(below, height, width).max() >= needed:
+            best = min(best, (height * width, height, width))
+            width -= 1
+    _, height, width = best
+    enough = _sums(below, height, width) >= needed
+    top, left = (int(index) for index in np.unravel_index(enough.argmax(), enough.shape))
+    bottom, right = (top + height) * CELL, (left + width) * CELL
+    tall, wide = squared.shape
+    return left * CELL, top * CELL, min(right, wide) - left * CELL, min(bottom, tall) - top * CELL
+
+
+def _sums(below: np.ndarray, height: int, width: int) -> np.ndarray:
+    """The sums of all boxes of one size, by their top and left."""
+    slabs = below[height:] - below[:-height]
+    return slabs[:, width:] - slabs[:, :-width]
+
+
+def as_tile(signal: np.ndarray, box: tuple[int, int, int, int], side: int = TILE) -> np.ndarray:
+    """The part of a signal (3, H, W) in a box, as a picture uint8 (side, side, 3) around mid grey.
+
+    The strongest 0.5 % of the values are clipped and the rest lifted a little, so that neither a few pixels
+    leave the others grey nor the weak ones fill the tile with noise.
+    """
+    left, top, width, height = box
+    resized = [
+        Image.fromarray(np.ascontiguousarray(channel)).resize(
+            (side, side), Image.Resampling.BOX, box=(left, top, left + width, top + height)
+        )
+        for channel in signal.astype(np.float32)
+    ]
+    small = np.stack([np.asarray(each) for each in resized], axis=-1)
+    size = np.abs(small)
+    bound = float(np.quantile(size, CLIPPED)) or float(size.max()) or 1.0
+    shade = np.sign(small) * np.minimum(size / bound, 1) ** CURVE
+    return np.asarray((GREY + 127 * shade).round().astype(np.uint8))
+
+
+def met_activations(model: VisionModel) -> Rules:
+    """What one forward pass meets: `met` and `heuristic` of the rules."""
+    rules, side = Rules(), model.preprocessing.size
+    with torch.no_grad(), rules:
+        model.module(torch.zeros(1, 3, side, side, device=model.device))
+    return rules
+
+
+def deconvolution_steps(model: VisionModel, featured: Mapping[str, Sequence[int]]) -> int:
+    """How often `measure_deconvolution` calls `step`."""
+    layers = unit_layers(model)
+    return len(layers) + sum(bool(featured.get(layer.name)) for layer in layers)
+
+
+def measure_deconvolution(
+    model: VisionModel,
+    pool: Sequence[PoolImage],
+    exemplars: Exemplars,
+    featured: Mapping[str, Sequence[int]],
+    *,
+    full: bool,
+    store: Store,
+    step: Callable[[str], None],
+) -> Deconvolutions:
+    """The strongest picture of every unit (all of them with `full`), back in pixels.
+
+    `featured` names units of some layers that are shown on all their pictures under every rule. Each layer
+    is stored alone, so that a run that was stopped continues.
+    """
+    rules = met_activations(model)
+    layers: list[LayerBacks] = []
+    shown: list[UnitBacks] = []
+    skipped: dict[str, str] = {}
+    for layer in unit_layers(model) if rules.met else ():
+        found = exemplars.of(layer.name)
+        if not layer.module or found is None:
+            skipped[layer.name] = NO_MODULE if found is not None else "its exemplars are not known"
+            continue
+        work = _Work(model, layer, pool, found, store)
+        layers.append(work.all_units(found.neuron.shape[1] if full else 1))
+        step(f"{model.id}: deconvolution of {layer.name}")
+        if featured.get(layer.name):
+            shown += work.featured(tuple(featured[layer.name]))
+            step(f"{model.id}: featured units of {layer.name}")
+    return Deconvolutions(
+        reason="" if rules.met else NO_RULE,
+        activations=rules.met,
+        heuristic=rules.heuristic,
+        switches=rules.switches,
+        layers=tuple(layers),
+        featured=tuple(shown),
+        skipped=skipped,
+    )
+
+
+@dataclass(frozen=True)
+class _Work:
+    """One layer with all that is needed to send signals back from its units' exemplars."""
+
+    model: VisionModel
+    layer: Layer
+    pool: Sequence[PoolImage]
+    exemplars: LayerExemplars
+    store: Store
+
+    def all_units(self, count: int) -> LayerBacks:
+        """The `count` strongest pictures of every unit, and the effective fields on the strongest."""
+
+        def make() -> LayerBacks:
+            shape = (2, units, count, TILE, TILE, 3)
+            tiles = np.full(shape, GREY, dtype=np.uint8)
+            effective = np.zeros((units, 4), dtype=np.int64)
+            for ranks, rules in ((range(1), RULES), (range(1, count), (DECONVOLUTION, GUIDED))):
+                asks = _asks(self.exemplars, range(units), ranks)
+                for (unit, rank), signals in self._signals(asks, rules):
+                    for number in range(2):
+                        tiles[number, unit, rank] = self._tile(unit, rank, signals[number])
+                    if rank == 0:
+                        squared = signals[RULES.index(GRADIENT)].astype(np.float64) ** 2
+                        effective[unit] = effective_field(squared.sum(0))
+            return LayerBacks(self.layer.name, tiles[0], tiles[1], effective)
+
+        units = len(self.exemplars.neuron)
+        parts = self._parts(range(units), count)
+        return self.store.result("deconvolution", VERSION, parts, LayerBacks, make)
+
+    def featured(self, units: tuple[int, ...]) -> tuple[UnitBacks, ...]:
+        """All pictures of some units under every rule."""
+
+        def make() -> _Featured:
+            count = self.exemplars.neuron.shape[1]
+            shape = (len(units), count, len(RULES), LARGE, LARGE, 3)
+            tiles = np.full(shape, GREY, dtype=np.uint8)
+            asks = _asks(self.exemplars, units, range(count))
+            for (unit, rank), signals in self._signals(asks, RULES):
+                for number, signal in enumerate(signals):
+                    tiles[units.index(unit), rank, number] = self._tile(unit, rank, signal, LARGE)
+            named = zip(units, tiles, strict=True)
+            return _Featured(tuple(UnitBacks(self.layer.name, *each) for each in named))
+
+        parts = self._parts(units, self.exemplars.neuron.shape[1])
+        return self.store.result("featured", VERSION, parts, _Featured, make).units
+
+    def _parts(self, units: Sequence[int], count: int) -> dict[str, object]:
+        found, chosen = self.exemplars, list(units)
+        best = found.neuron[chosen, :count]
+        return {
+            "model": self.model.key,
+            "layer": self.layer.name,
+            "units": chosen,
+            "pictures": {int(p): self.pool[p].key for p in np.unique(best[best >= 0])},
+            "exemplars": best.tolist(),
+            "places": found.place[chosen, :count].tolist(),
+            "responds": (found.neuron_value[chosen, :count] > 0).tolist(),
+            "tiles": [TILE, LARGE],
+            "batch": self._batch,
+        }
+
+    @property
+    def _batch(self) -> int:
+        # Larger ones leave the caches of a processor: 16 at once take 1.7 times as long as 4.
+        return 4 if self.model.device.type == "cpu" else 32
+
+    def _tile(self, unit: int, rank: int, signal: np.ndarray, side: int = TILE) -> np.ndarray:
+        if self.exemplars.neuron_value[unit, rank] <= 0:
+            return np.full((side, side, 3), GREY, dtype=np.uint8)
+        place = int(self.exemplars.place[unit, rank])
+        return as_tile(signal, field_box(self.layer, place, signal.shape[-1]), side)
+
+    def _signals(
+        self, asks: Sequence[tuple[int, int]], rules: Sequence[str]
+    ) -> Iterator[tuple[tuple[int, int], np.ndarray]]:
+        """Each (unit, rank) with its signals (rules, 3, H, W).
+
+        Units that share a picture share its forward pass.
+        """
+        for pictures, rounds in _rounds(asks, self.exemplars.neuron, self._batch):
+            pixels = np.stack([self.pool[picture].load() for picture in pictures])
+            descent = Descent(self.model, self.layer, pixels)
+            for row in rounds:
+                units = np.array([ask[0] if ask else -1 for ask in row])
+                places = np.array([self.exemplars.place[ask] if ask else 0 for ask in row])
+                found = np.stack([descent.send(units, places, rule) for rule in rules], axis=1)
+                yield from ((ask, found[slot]) for slot, ask in enumerate(row) if ask)
+
+
+def _asks(
+    exemplars: LayerExemplars, units: Sequence[int], ranks: Sequence[int]
+) -> list[tuple[int, int]]:
+    """(unit, rank) of every exemplar there is; a pool smaller than its table has none for some ranks."""
+    every = ((unit, rank) for unit in units for rank in ranks)
+    return [ask for ask in every if exemplars.neuron[ask] >= 0]
+
+
+Round = tuple[tuple[int, int] | None, ...]
+
+
+def _rounds(
+    asks: Sequence[tuple[int, int]], pictures: np.ndarray, size: int
+) -> Iterator[tuple[list[int], list[Round]]]:
+    """Batches of pictures with what is asked of them, one (unit, rank) a picture in each round.
+
+    Pictures that are asked about equally often stand together, so that few rounds have gaps.
+    """
+    by_picture: dict[int, list[tuple[int, int]]] = {}
+    for ask in asks:
+        by_picture.setdefault(int(pictures[ask]), []).append(ask)
+    order = sorted(by_picture, key=lambda picture: (-len(by_picture[picture]), picture))
+    for start in range(0, len(order), size):
+        part = order[start : start + size]
+        yield part, list(zip_longest(*(by_picture[picture] for picture in part)))

@@ -1,0 +1,371 @@
+"""Deconvolution of real units: rules on real networks, what is stored, effective fields, pictures."""
+
+from __future__ import annotations
+
+import io
+import warnings
+import weakref
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from captum.attr import Deconvolution
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from torch import nn
+
+from generator.exhibit import ModelSpec, Preprocessing
+from generator.figures import sprites
+from generator.models.load import load_model
+from generator.models.vision import Network, finish
+from generator.probes import deconvolution as probe
+from generator.probes.backward import DECONVOLUTION, GRADIENT, GUIDED, RULES, Descent, to_pixels
+from generator.probes.exemplars import PoolImage, field_box, find_exemplars
+from generator.store import Store
+
+LAYERS = ("conv_stem", "blocks.1.1")
+FEATURED = {"blocks.1.1": (5, 2)}
+COUNT = 5
+
+
+def noise(*shape, seed=0):
+    """Coloured blobs, so that there is something to respond to at every scale."""
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.randn(*shape[:2], 7, 7, generator=generator)
+    fine = torch.randn(*shape, generator=generator)
+    return (nn.functional.interpolate(coarse, shape[2:], mode="bicubic") + 0.3 * fine).numpy()
+
+
+@pytest.fixture(scope="module")
+def small(lite0):
+    return replace(lite0, with_units=frozenset(LAYERS))
+
+
+@pytest.fixture(scope="module")
+def pixels():
+    return noise(COUNT, 3, 224, 224)
+
+
+@pytest.fixture(scope="module")
+def pool(pixels):
+    return [PoolImage(f"p{i}", f"p{i}", partial(pixels.__getitem__, i)) for i in range(COUNT)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("store")
+
+
+@pytest.fixture(scope="module")
+def exemplars(small, pool, folder):
+    found = find_exemplars(small, pool, Store(folder), lambda _: None)
+    # One unit that nothing excites: there is no activation of it to project.
+    found.of("blocks.1.1").neuron_value[7] = -1
+    return found
+
+
+@pytest.fixture(scope="module")
+def measured(small, pool, exemplars, folder):
+    told = []
+    found = probe.measure_deconvolution(
+        small, pool, exemplars, FEATURED, full=False, store=Store(folder), step=told.append
+    )
+    assert len(told) == probe.deconvolution_steps(small, FEATURED) == 3
+    return found
+
+
+def layer_of(model, name):
+    return next(layer for layer in model.layers if layer.name == name)
+
+
+def test_on_relu6_captum_returns_the_plain_gradient_and_this_does_not(lite0, pixels):
+    batch, target = torch.from_numpy(pixels[:1]), 17
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs = Deconvolution(lite0.module).attribute(batch.clone(), target=target).numpy()
+    last, nothing = lite0.layers[-1], np.zeros(1, dtype=np.int64)
+    assert last.kind == "linear"
+    found = to_pixels(lite0, last, pixels[:1], nothing + target, nothing)[0]
+    by_rule = dict(zip(RULES, found, strict=True))
+    scale = np.abs(by_rule[GRADIENT]).max()
+    leaf = batch.clone().requires_grad_()
+    with torch.enable_grad():
+        plain = torch.autograd.grad(lite0.module(leaf)[0, target], leaf)[0].numpy()
+    np.testing.assert_array_equal(theirs, plain)
+    np.testing.assert_allclose(by_rule[GRADIENT], plain[0], atol=1e-4 * scale)
+    for rule in (DECONVOLUTION, GUIDED):
+        like = np.corrcoef(by_rule[rule].ravel(), plain.ravel())[0, 1]
+        assert abs(like) < 0.5
+
+
+def test_without_max_pooling_a_deconvolution_does_not_depend_on_the_picture(lite0, pixels):
+    layer = layer_of(lite0, "blocks.1.1")
+    units, places = np.array([4, 4]), np.array([1500, 1500])
+    deconvolved, guided = to_pixels(
+        lite0, layer, pixels[:2], units, places, (DECONVOLUTION, GUIDED)
+    ).swapaxes(0, 1)
+    scale = np.abs(deconvolved).max()
+    np.testing.assert_allclose(deconvolved[0], deconvolved[1], atol=1e-5 * scale)
+    assert np.abs(guided[0] - guided[1]).max() > 0.1 * np.abs(guided).max()
+
+
+def test_a_pass_frees_its_memory_at_once(lite0, pixels):
+    descent = Descent(lite0, layer_of(lite0, "conv_stem"), pixels[:1])
+    descent.send(np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64), GUIDED)
+    # Every node of the graph knows the rules: they are gone only if the graph is.
+    rules = weakref.ref(descent._rules)
+    del descent
+    assert rules() is None
+
+
+def test_signals_stay_within_the_receptive_field(lite0, pixels):
+    layer = layer_of(lite0, "blocks.1.1")
+    places = np.array([0, 1500])
+    found = to_pixels(lite0, layer, pixels[:2], np.array([1, 1]), places, RULES)
+    for place, signals in zip(places, found, strict=True):
+        left, top, width, height = field_box(layer, int(place), 224)
+        assert np.abs(signals).max() > 0
+        signals[..., top : top + height, left : left + width] = 0
+        assert np.abs(signals).max() == 0
+
+
+def test_tiles_and_fields_are_those_of_each_unit_alone(small, pixels, exemplars, measured):
+    for name in LAYERS:
+        layer, kept, backs = layer_of(small, name), exemplars.of(name), measured.of(name)
+        assert backs.tiles.shape == (layer.units, 1, probe.TILE, probe.TILE, 3)
+        for unit in (0, 3, 7, layer.units - 1):
+            picture, place = int(kept.neuron[unit, 0]), kept.place[unit, :1]
+            signals = to_pixels(small, layer, pixels[picture][None], np.array([unit]), place)[0]
+            box = field_box(layer, int(place[0]), 224)
+            for number, tiles in enumerate((backs.tiles, backs.guided)):
+                expected = probe.as_tile(signals[number], box)
+                if kept.neuron_value[unit, 0] <= 0:
+                    expected = np.full_like(expected, probe.GREY)
+                # Sums over another batch differ in the last bits: a shade, here and there.
+                difference = np.abs(tiles[unit, 0].astype(int) - expected)
+                assert np.quantile(difference, 0.99) <= 1
+            squared = (signals[RULES.index(GRADIENT)].astype(np.float64) ** 2).sum(0)
+            left, top, width, height = backs.effective[unit].tolist()
+            inside = squared[top : top + height, left : left + width].sum()
+            assert inside >= 0.9499 * squared.sum() > 0
+            assert box[0] - 4 <= left and left + width <= box[0] + box[2] + 4
+    silent = measured.of("blocks.1.1").tiles[7]
+    assert (silent == probe.GREY).all() and (measured.of("blocks.1.1").effective[7, 2:] > 0).all()
+
+
+def test_featured_units_have_all_exemplars_under_every_rule(measured, exemplars):
+    assert [found.unit for found in measured.featured] == [5, 2]
+    for unit in FEATURED["blocks.1.1"]:
+        tiles = measured.unit("blocks.1.1", unit).tiles
+        assert tiles.shape == (9, 3, probe.LARGE, probe.LARGE, 3)
+        contrast = tiles.astype(float).std((2, 3, 4))
+        assert (contrast[:COUNT] > 1).all()
+        assert (contrast[COUNT:] == 0).all()  # the pool has no more pictures
+    assert measured.unit("blocks.1.1", 3) is None and measured.unit("conv_stem", 5) is None
+
+
+def test_what_the_page_has_to_say_of_the_network(measured):
+    assert measured.activations == ("ReLU6",)
+    assert measured.heuristic == () and measured.reason == "" and measured.skipped == {}
+    assert not measured.switches
+
+
+def test_a_run_that_was_stopped_continues(small, pool, exemplars, folder, measured):
+    store = Store(folder)
+    again = probe.measure_deconvolution(
+        small, pool, exemplars, FEATURED, full=False, store=store, step=lambda _: None
+    )
+    assert (store.made, store.reused) == (0, 3)
+    for name in LAYERS:
+        np.testing.assert_array_equal(again.of(name).tiles, measured.of(name).tiles)
+    changed, stem = (
+        replace(pool[0], key="other"),
+        replace(small, with_units=frozenset({"conv_stem"})),
+    )
+    probe.measure_deconvolution(
+        stem, [changed, *pool[1:]], exemplars, {}, full=False, store=store, step=lambda _: None
+    )
+    assert store.made == 1
+
+
+def test_full_keeps_every_exemplar_of_every_unit(small, pool, exemplars, folder, measured):
+    stem = replace(small, with_units=frozenset({"conv_stem"}))
+    found = probe.measure_deconvolution(
+        stem, pool, exemplars, {}, full=True, store=Store(folder), step=lambda _: None
+    )
+    (backs,) = found.layers
+    assert backs.tiles.shape == backs.guided.shape == (32, 9, probe.TILE, probe.TILE, 3)
+    difference = np.abs(backs.tiles[:, :1].astype(int) - measured.of("conv_stem").tiles)
+    assert np.quantile(difference, 0.99) <= 1
+    assert (backs.effective == measured.of("conv_stem").effective).all()
+    assert (backs.tiles[:, COUNT:] == probe.GREY).all()
+
+
+@given(st.lists(st.integers(0, 6), max_size=40), st.integers(1, 5))
+@settings(max_examples=60, deadline=None)
+def test_rounds_ask_everything_once_and_each_picture_once_a_round(pictures, size):
+    table = np.array(pictures, dtype=np.int64).reshape(-1, 1)
+    asks = [(unit, 0) for unit in range(len(table))]
+    seen = []
+    for part, rounds in probe._rounds(asks, table, size):
+        assert len(part) <= size
+        for row in rounds:
+            assert len(row) == len(part)
+            seen += [ask for ask in row if ask]
+            assert all(table[ask] == picture for ask, picture in zip(row, part, strict=True) if ask)
+    assert sorted(seen) == asks
+
+
+@given(
+    st.integers(1, 23), st.integers(1, 23), st.integers(0, 2**32 - 1), st.sampled_from([0, 1, 4, 9])
+)
+@settings(max_examples=80, deadline=None)
+def test_effective_field_is_the_smallest_box_there_is(height, width, seed, sharpness):
+    squared = np.random.default_rng(seed).random((height, width)) ** (1 + sharpness)
+    cell = probe.CELL
+    cells = [
+        (rows, columns, top, left)
+        for rows in range(1, -(-height // cell) + 1)
+        for columns in range(1, -(-width // cell) + 1)
+        for top in range(-(-height // cell) - rows + 1)
+        for left in range(-(-width // cell) - columns + 1)
+    ]
+
+    def holds(rows, columns, top, left):
+        inside = squared[top * cell : (top + rows) * cell, left * cell : (left + columns) * cell]
+        return inside.sum() >= 0.95 * squared.sum() * (1 - 1e-9)
+
+    rows, columns, top, left = min(
+        (box for box in cells if holds(*box)),
+        key=lambda box: (box[0] * box[1], box[0], box[2], box[3]),
+    )
+    right, bottom = min(width, (left + columns) * cell), min(height, (top + rows) * cell)
+    expected = (left * cell, top * cell, right - left * cell, bottom - top * cell)
+    assert probe.effective_field(squared) == expected
+
+
+def test_effective_field_of_a_point_and_of_nothing():
+    squared = np.zeros((224, 224))
+    assert probe.effective_field(squared) == (0, 0, 0, 0)
+    squared[101, 50] = 1e-30
+    assert probe.effective_field(squared) == (48, 100, 4, 4)
+
+
+def test_a_tile_is_grey_at_zero_and_keeps_the_sign():
+    assert (probe.as_tile(np.zeros((3, 20, 20)), (0, 0, 20, 20)) == probe.GREY).all()
+    signal = np.zeros((3, 20, 20))
+    signal[0, 5, 5], signal[1, 5, 6] = 2, -2
+    tile = probe.as_tile(signal, (4, 4, 4, 4))
+    step = probe.TILE // 4
+    assert tile[step, step].tolist() == [255, 128, 128]
+    assert tile[step, 2 * step].tolist() == [128, 1, 128]
+    assert tile[0, 0].tolist() == [128, 128, 128]
+    np.testing.assert_array_equal(probe.as_tile(signal * 1e-6, (4, 4, 4, 4)), tile)
+
+
+@pytest.mark.parametrize(
+    ("source", "layer", "activations", "heuristic", "switches"),
+    [
+        ("torchvision:resnet18", "layer2.1", ("ReLU",), (), True),
+        ("torchvision:vgg11", "features.3", ("ReLU",), (), True),
+        ("timm:convnext_atto", "stages.1.blocks.1", ("GELU",), ("GELU",), False),
+    ],
+)
+def test_any_network(source, layer, activations, heuristic, switches, tmp_path):
+    how = Preprocessing(size=64)
+    spec = ModelSpec(id="n", source=source, weights="random", preprocessing=how, units=[layer])
+    model = load_model(spec, tmp_path, tmp_path, seed=0, device="cpu")
+    pixels = noise(2, 3, 64, 64)
+    pool = [PoolImage(f"p{i}", f"p{i}", partial(pixels.__getitem__, i)) for i in range(2)]
+    store = Store(tmp_path / "store")
+    exemplars = find_exemplars(model, pool, store, lambda _: None)
+    found = probe.measure_deconvolution(
+        model, pool, exemplars, {layer: (1,)}, full=False, store=store, step=lambda _: None
+    )
+    assert (found.activations, found.heuristic, found.switches) == (
+        activations, heuristic, switches,
+    )  # fmt: skip
+    backs = found.of(layer)
+    excited = exemplars.of(layer).neuron_value[:, 0] > 0
+    assert excited.mean() > 0.5
+    contrast = backs.tiles.astype(float).std((1, 2, 3, 4))
+    assert (contrast[excited] > 1).mean() > 0.95 and (contrast[~excited] == 0).all()
+    assert (backs.effective[:, 2] > 0).mean() > 0.95
+
+
+class _Linear(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3)
+        self.classes = nn.Linear(4, 3)
+
+    def forward(self, pixels):
+        return self.classes(self.second(self.first(pixels)).mean((2, 3)))
+
+
+def test_a_network_without_activations_gets_a_reason(tmp_path):
+    torch.manual_seed(0)
+    network = Network(_Linear(), "test", Preprocessing(size=16), tuple("abc"))
+    place = {"source": "test", "origin": "test", "revision": None, "files": {}}
+    model = finish(network, ModelSpec(id="x", source="test"), place, torch.device("cpu"))
+    pool = [PoolImage("a", "a", lambda: noise(1, 3, 16, 16)[0])]
+    exemplars = find_exemplars(model, pool, Store(tmp_path), lambda _: None)
+
+    def measure(changed):
+        return probe.measure_deconvolution(
+            changed, pool, exemplars, {}, full=False, store=Store(tmp_path), step=lambda _: None
+        )
+
+    assert measure(model).reason == probe.NO_RULE and measure(model).layers == ()
+
+
+def test_a_layer_that_no_module_returns_is_skipped_with_a_reason(small, pool, exemplars, folder):
+    bare = tuple(
+        replace(layer, module="") if layer.name == "conv_stem" else layer for layer in small.layers
+    )
+    found = probe.measure_deconvolution(
+        replace(small, layers=bare), pool, exemplars, {},
+        full=False, store=Store(folder), step=lambda _: None,
+    )  # fmt: skip
+    assert found.skipped == {"conv_stem": probe.NO_MODULE}
+    assert [each.layer for each in found.layers] == ["blocks.1.1"]
+
+
+def pixels_of(picture):
+    return np.asarray(Image.open(io.BytesIO(picture.data)).convert("RGB")).astype(int)
+
+
+def test_the_sheet_has_every_unit_in_its_place():
+    tiles = np.zeros((30, 64, 64, 3), dtype=np.uint8)
+    tiles[:] = (np.arange(30) * 8)[:, None, None, None]
+    (picture,) = sprites.deconvolution_sheet("stem", tiles)
+    assert picture.name == "layers/stem/deconvolutions.webp"
+    assert (picture.width, picture.height) == (24 * 48, 2 * 48)
+    shown = pixels_of(picture)
+    for unit in range(30):
+        row, column = divmod(unit, 24)
+        assert abs(shown[row * 48 + 24, column * 48 + 24] - unit * 8).max() <= 6
+    assert abs(shown[60, 24 * 48 - 10] - 128).max() <= 6
+
+
+def test_the_plate_and_the_strip_put_patches_beside_what_came_of_them():
+    patches = np.full((5, 9, 96, 96, 3), 230, dtype=np.uint8)
+    backs, guided = np.full_like(patches, 60), np.full_like(patches, 150)
+    (two,) = sprites.evolution_plate("b", range(5), patches, backs)
+    (three,) = sprites.evolution_plate("b", range(5), patches, backs, guided)
+    for picture, values in ((two, (230, 60)), (three, (230, 60, 150))):
+        shown = pixels_of(picture)[:: sprites.DENSITY, :: sprites.DENSITY]
+        assert shown.shape[:2] == (picture.height, picture.width)
+        assert picture.width <= 1180
+        for value in values:
+            covered = (np.abs(shown - value).max(-1) <= 6).sum()
+            assert covered == pytest.approx(5 * 9 * sprites.SIDE**2, rel=0.04)
+    (strip,) = sprites.rules_strip(
+        "b", 3, *(np.full_like(patches[0], v) for v in (9, 90, 150, 220))
+    )
+    shown = pixels_of(strip)
+    middles = [(sprites.MARGIN + row * 100 + 48) * sprites.DENSITY for row in range(4)]
+    assert np.abs(shown[middles, -60, 0] - [9, 90, 150, 220]).max() <= 3
