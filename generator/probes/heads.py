@@ -134,10 +134,28 @@ class RepeatedSequences:
 
 
 @dataclass(frozen=True)
-class _Sequence:
+class RepeatedSequence:
+    """Ids of BOS + r + filler + r; `second` is the later copy of r, `period` behind the first."""
+
     ids: tuple[int, ...]
     period: int
     second: slice
+
+    @property
+    def first(self) -> slice:
+        """Where r stands for the first time."""
+        return slice(self.second.start - self.period, self.second.stop - self.period)
+
+
+def random_sequences(
+    model: LanguageModel, seed: int, count: int = SEQUENCES
+) -> tuple[RepeatedSequence, ...]:
+    """Seeded sequences of random tokens, the same for equal seeds, of varied length and gap.
+
+    Raises CutawayError if the model's context or vocabulary is too small for the longest.
+    """
+    _refuse_small(model)
+    return tuple(_random_sequence(model, seed, number) for number in range(count))
 
 
 def repeated_sequences(model: LanguageModel, seed: int, store: Store) -> RepeatedSequences:
@@ -146,10 +164,9 @@ def repeated_sequences(model: LanguageModel, seed: int, store: Store) -> Repeate
     A constant gap would score heads that count positions as if they matched tokens. Raises CutawayError
     if the model's context or vocabulary is too small for the longest sequence.
     """
-    _refuse_small(model)
+    made = random_sequences(model, seed)
 
     def make() -> RepeatedSequences:
-        made = [_random_sequence(model, seed, number) for number in range(SEQUENCES)]
         scores: list[list[np.ndarray]] = [[], [], [], []]
         for sequence in made:
             weights = attention_weights(model, sequence.ids)
@@ -175,7 +192,7 @@ def _refuse_small(model: LanguageModel) -> None:
         )
 
 
-def _random_sequence(model: LanguageModel, seed: int, number: int) -> _Sequence:
+def _random_sequence(model: LanguageModel, seed: int, number: int) -> RepeatedSequence:
     random = np.random.default_rng([seed, number])
     length = int(random.integers(8, LONGEST_COPY + 1))
     gap = int(random.integers(0, LONGEST_GAP + 1))
@@ -185,7 +202,7 @@ def _random_sequence(model: LanguageModel, seed: int, number: int) -> _Sequence:
     before, after = _frame(model)
     ids = (*before, *repeated, *filler, *repeated, *after)
     start = len(before) + length + gap
-    return _Sequence(tuple(ids), length + gap, slice(start, start + length))
+    return RepeatedSequence(tuple(ids), length + gap, slice(start, start + length))
 
 
 def _ordinary_tokens(model: LanguageModel) -> np.ndarray:

@@ -1,0 +1,64 @@
+"""Heads that behave alike, and where a head stands among all heads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from generator.probes.attention import Attention
+
+NEAREST = 5
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """The heads whose maps resemble each head's most.
+
+    `others` (layers, heads, NEAREST, 2) are (layer, head), the most alike first; `correlation`
+    (layers, heads, NEAREST) is Pearson's over all visible weights of all texts, NaN for a head whose
+    weights never vary.
+    """
+
+    others: np.ndarray
+    correlation: np.ndarray
+
+
+def alike_heads(attentions: Sequence[Attention]) -> Likeness:
+    """For each head the others with the most similar attention maps on the same texts."""
+    maps = _visible(attentions)
+    layers, heads = attentions[0].weights.shape[:2]
+    centred = maps - maps.mean(-1, keepdims=True)
+    length = np.linalg.norm(centred, axis=-1, keepdims=True)
+    unit = np.divide(centred, length, out=np.full_like(centred, np.nan), where=length > 0)
+    correlation = unit @ unit.T
+    known = np.where(np.isnan(correlation), -np.inf, correlation.round(6))
+    np.fill_diagonal(known, -np.inf)
+    count = min(NEAREST, len(maps) - 1)
+    order = np.argsort(-known, axis=-1, kind="stable")[:, :count]
+    others = np.stack(np.unravel_index(order, (layers, heads)), axis=-1)
+    values = np.take_along_axis(correlation, order, axis=1)
+    return Likeness(others.reshape(layers, heads, count, 2), values.reshape(layers, heads, count))
+
+
+def _visible(attentions: Sequence[Attention]) -> np.ndarray:
+    """All weights that a mask leaves, as rows (layers * heads, weights), in double precision."""
+    parts = []
+    for one in attentions:
+        length = len(one.tokens)
+        seen = np.tri(length, dtype=bool) if one.causal else np.ones((length, length), dtype=bool)
+        parts.append(one.weights[..., seen].reshape(-1, int(seen.sum())))
+    return np.concatenate(parts, axis=1).astype(np.float64)
+
+
+def percentile(values: np.ndarray) -> np.ndarray:
+    """Percentage of the other heads that lie below each head; equal ones count half. NaN stays NaN."""
+    flat = values.ravel()
+    known = flat[np.isfinite(flat)]
+    if len(known) < 2:
+        return np.full(values.shape, np.nan)
+    below = (known[None, :] < flat[:, None]).sum(-1)
+    equal = (known[None, :] == flat[:, None]).sum(-1) - 1
+    found = 100 * (below + equal / 2) / (len(known) - 1)
+    return np.where(np.isfinite(flat), found, np.nan).reshape(values.shape)

@@ -1,0 +1,96 @@
+"""How far the ranking of heads depends on which random tokens were drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from generator.models.model import LanguageModel
+from generator.probes.attention import attention_weights
+from generator.probes.heads import (
+    SEQUENCES,
+    duplicate_token,
+    induction,
+    previous_token,
+    random_sequences,
+)
+from generator.store import Store
+
+VERSION = 1
+RUNS = 5
+
+
+@dataclass(frozen=True)
+class Stability:
+    """Scores of all heads on freshly drawn repeated sequences, (seeds, layers, heads)."""
+
+    seeds: tuple[int, ...]
+    induction: np.ndarray
+    previous_token: np.ndarray
+    duplicate_token: np.ndarray
+
+
+def measure_stability(
+    model: LanguageModel, seed: int, store: Store, runs: int = RUNS, count: int = SEQUENCES
+) -> Stability:
+    """Score all heads `runs` times, on other random tokens each time.
+
+    The first run is the one of the published scores. Raises CutawayError for a too small context.
+    """
+    seeds = tuple(seed + run for run in range(runs))
+
+    def make() -> Stability:
+        scores = [_scores(model, one, count) for one in seeds]
+        return Stability(seeds, *(np.stack(part) for part in zip(*scores, strict=True)))
+
+    parts = {"model": model.key, "seeds": list(seeds), "sequences": count}
+    return store.result("stability", VERSION, parts, Stability, make)
+
+
+def _scores(
+    model: LanguageModel, seed: int, count: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    found = []
+    for made in random_sequences(model, seed, count):
+        weights = attention_weights(model, made.ids)
+        found.append(
+            (
+                induction(weights, made.second, made.period),
+                previous_token(weights),
+                duplicate_token(weights, made.ids),
+            )
+        )
+    looped, previous, repeated = (np.mean(part, axis=0) for part in zip(*found, strict=True))
+    return looped, previous, repeated
+
+
+def leaders(scores: np.ndarray, count: int) -> tuple[tuple[tuple[int, int], int], ...]:
+    """The best heads by mean score, as ((layer, head), in how many runs among the best `count`).
+
+    `scores` are (runs, layers, heads). Ties go to the lowest layer and head.
+    """
+    runs, _, heads = scores.shape
+    flat = scores.reshape(runs, -1).round(6)
+    tops = [set(np.argsort(-run, kind="stable")[:count].tolist()) for run in flat]
+    best = np.argsort(-flat.mean(0), kind="stable")[:count].tolist()
+    return tuple((divmod(place, heads), sum(place in top for top in tops)) for place in best)
+
+
+def agreement(scores: np.ndarray) -> float:
+    """Mean Spearman correlation of the rankings of all heads, over all pairs of runs."""
+    ranks = [_ranks(run) for run in scores.reshape(len(scores), -1)]
+    pairs = [
+        np.corrcoef(one, other)[0, 1] for at, one in enumerate(ranks) for other in ranks[at + 1 :]
+    ]
+    return float(np.mean(pairs)) if pairs else float("nan")
+
+
+def _ranks(values: Sequence[float] | np.ndarray) -> np.ndarray:
+    """Ranks from 0, equal values sharing the mean of theirs."""
+    known = np.asarray(values)
+    below = (known[None, :] < known[:, None]).sum(-1)
+    equal = (known[None, :] == known[:, None]).sum(-1) - 1
+    ranks: np.ndarray = below + equal / 2
+    return ranks

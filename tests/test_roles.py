@@ -1,0 +1,348 @@
+"""Roles on made-up evidence, statistics that roles need, likeness, percentiles, stability."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.stats
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny_transformers import tiny
+
+from generator.inputs.texts import CuratedText
+from generator.models.twin import random_twin
+from generator.probes.ablation import Ablation
+from generator.probes.attention import Attention, attention_weights
+from generator.probes.circuits import measure_copying
+from generator.probes.control import random_control
+from generator.probes.heads import (
+    ORDER,
+    Statistic,
+    repeated_sequences,
+    sink_mass,
+    uniform_attention,
+)
+from generator.probes.likeness import alike_heads, percentile
+from generator.probes.roles import (
+    RULES,
+    UNLABELLED,
+    delimiter_mass,
+    delimiters,
+    extra_statistics,
+    head_roles,
+    positional,
+)
+from generator.probes.stability import agreement, leaders, measure_stability
+from generator.store import Store
+
+HEADS = 8
+LOUD, QUIET = 1.0, 0.001
+# Two heads of eight are loud, so that the median head is quiet.
+BASE = [0.01] * HEADS
+
+
+def statistics(**at):
+    """All statistics at zero, but for named heads of the only layer."""
+    found = {}
+    for rule in RULES:
+        values = np.zeros((1, 1, HEADS))
+        for head, value in at.get(rule.statistic, {}).items():
+            values[0, 0, head] = value
+        found[rule.statistic] = Statistic(rule.statistic, values, np.zeros(1))
+    return found
+
+
+def measured(spans, **effects):
+    """An ablation on four inputs with small noise; heads not named do BASE."""
+    noise = np.array([-1, 1, -1, 1]) * 1e-4
+    delta = np.tile(np.array(BASE), (len(spans), 4, 1, 1))
+    for place, span in enumerate(spans):
+        for head, value in effects.get(span, {}).items():
+            delta[place, :, 0, head] = value
+    delta = delta + noise[None, :, None, None]
+    return Ablation("loss", spans, tuple("abcd"), np.zeros((len(spans), 4)), delta)
+
+
+def role_of(head, stats, texts=None, repeats=None):
+    texts = measured(("text",), text=texts or {})
+    repeats = measured(("first", "second"), **(repeats or {}))
+    return head_roles(stats, texts, repeats)[0][head]
+
+
+@pytest.mark.parametrize(
+    ("statistic", "role"),
+    [
+        ("previous_token", "previous token"),
+        ("next_token", "next token"),
+        ("delimiter_mass", "delimiter"),
+        ("positional", "positional"),
+        ("relative_entropy", "broad"),
+    ],
+)
+def test_a_role_needs_both_the_look_and_the_loss(statistic, role):
+    looks = statistics(**{statistic: {3: 0.95}})
+    assert role_of(3, looks, {3: LOUD}).role == role
+    silent = role_of(3, looks, {3: QUIET})
+    assert (silent.role, silent.near) == (UNLABELLED, role)
+    assert silent.deciding.value == pytest.approx(0.95)
+    assert silent.deciding.effect == pytest.approx(QUIET)
+    blind = role_of(3, statistics(**{statistic: {3: 0.2}}), {3: LOUD})
+    assert (blind.role, blind.near, blind.deciding) == (UNLABELLED, "", None)
+
+
+@pytest.mark.parametrize("statistic", ["induction", "duplicate_token"])
+def test_copying_roles_need_the_second_copy_to_suffer_more_than_the_first(statistic):
+    looks = statistics(**{statistic: {2: 0.8}})
+    role = {"induction": "induction", "duplicate_token": "duplicate token"}[statistic]
+    assert role_of(2, looks, repeats={"second": {2: LOUD}}).role == role
+    # A head that every text needs is no evidence for copying.
+    both = {"second": {2: LOUD}, "first": {2: LOUD + 1}}
+    assert role_of(2, looks, {2: LOUD}, both).role == UNLABELLED
+    assert role_of(2, looks, {2: LOUD}).role == UNLABELLED
+
+
+def test_a_previous_token_head_may_serve_induction_alone():
+    looks = statistics(previous_token={2: 0.8})
+    found = role_of(2, looks, {2: QUIET}, {"second": {2: LOUD}})
+    assert found.role == "previous token"
+    assert (found.deciding.probe, found.deciding.effect) == ("second", pytest.approx(LOUD))
+    both = {"second": {2: LOUD}, "first": {2: LOUD + 1}}
+    silent = role_of(2, looks, {2: QUIET}, both)
+    assert (silent.role, silent.deciding.probe) == (UNLABELLED, "text")
+
+
+def test_a_sink_rests_so_its_silence_must_cost_little():
+    looks = statistics(sink_mass={1: 0.9})
+    assert role_of(1, looks, {1: QUIET}).role == "attention sink"
+    assert role_of(1, looks, {1: LOUD}).role == UNLABELLED
+    assert role_of(1, looks, {1: -LOUD}).role == UNLABELLED
+
+
+def test_the_more_special_role_wins_if_it_agrees():
+    looks = statistics(induction={0: 0.9}, sink_mass={0: 0.9}, positional={0: 0.9})
+    assert role_of(0, looks, {0: QUIET}, {"second": {0: LOUD}}).role == "induction"
+    rest = role_of(0, looks, {0: QUIET})
+    assert (rest.role, rest.near) == ("attention sink", "induction")
+    assert rest.deciding.rule.role == "attention sink"
+    assert [found.looks for found in rest.evidence].count(True) == 3
+
+
+def test_an_effect_that_varies_from_text_to_text_is_not_clear():
+    texts = measured(("text",), text={4: LOUD})
+    wild = texts.delta.copy()
+    wild[0, :, 0, 4] = [4.0, -2.0, 3.0, -1.0]  # mean 1, standard error 1.5
+    changed = Ablation("loss", texts.spans, texts.inputs, texts.base, wild)
+    looks, repeats = statistics(previous_token={4: 0.9}), measured(("first", "second"))
+    assert head_roles(looks, texts, repeats)[0][4].role == "previous token"
+    assert head_roles(looks, changed, repeats)[0][4].role == UNLABELLED
+    error = head_roles(looks, changed, repeats)[0][4].deciding.error
+    assert error == pytest.approx(scipy.stats.sem([4.0, -2.0, 3.0, -1.0]))
+
+
+def test_without_ablation_or_with_one_text_there_are_no_roles():
+    looks = statistics(previous_token={4: 0.9}, sink_mass={5: 0.9})
+    nothing = Ablation("none", (), (), np.zeros((0, 0)), np.zeros((0, 0, 0, 0)), "no W_O.")
+    single = measured(("text",), text={4: LOUD})
+    single = Ablation("loss", ("text",), ("a",), single.base[:, :1], single.delta[:, :1])
+    for texts in (nothing, single):
+        found = head_roles(looks, texts, nothing)[0]
+        assert {one.role for one in found} == {UNLABELLED}
+        assert found[4].near == "previous token"
+        assert np.isnan(found[4].deciding.effect)
+
+
+# Delimiters and distance
+
+
+def test_delimiters_are_punctuation_and_special_tokens_but_not_the_first():
+    tokens = ("[CLS]", "well", ",", " (", "a.", "⟨A⟩", "...", "[SEP]")
+    found = delimiters(tokens, frozenset({0, 7}))
+    assert np.flatnonzero(found).tolist() == [2, 3, 6, 7]
+
+
+def test_delimiter_mass_counts_queries_that_can_see_one():
+    mask = np.array([False, False, True, False])
+    onto = np.zeros((4, 4))
+    onto[[0, 1, 2, 3], [0, 1, 2, 2]] = 1
+    assert delimiter_mass(onto, mask, causal=True) == 1
+    assert delimiter_mass(onto, mask, causal=False) == 0.5
+    assert np.isnan(delimiter_mass(onto, np.zeros(4, dtype=bool), causal=False))
+    even = uniform_attention(4, causal=False)
+    assert delimiter_mass(even, mask, causal=False) == pytest.approx(0.25)
+
+
+def _slide(length, offset):
+    found = np.zeros((length, length))
+    for query in range(length):
+        found[query, max(query + offset, 0)] = 1
+    return found
+
+
+@settings(deadline=None)  # a busy machine is no fault
+@given(st.integers(0, 2**32 - 1), st.booleans())
+def test_positional_agrees_with_a_regression_on_distance(seed, causal):
+    random = np.random.default_rng(seed)
+    texts = []
+    for length in (4, 6):
+        scores = random.normal(size=(2, 3, length, length)) * 2
+        if causal:
+            scores = np.where(np.tri(length, dtype=bool), scores, -np.inf)
+        powers = np.exp(scores - scores.max(-1, keepdims=True))
+        texts.append(powers / powers.sum(-1, keepdims=True))
+    found = positional(texts, causal)
+    rows, values = [], []
+    for text in texts:
+        length = text.shape[-1]
+        for i in range(length):
+            for j in range(i + 1 if causal else length):
+                rows.append([float(i - j == distance) for distance in range(-5, 6)])
+                values.append(text[1, 2, i, j])
+    design, target = np.array(rows), np.array(values)
+    fit = design @ np.linalg.lstsq(design, target, rcond=None)[0]
+    expected = 1 - np.square(target - fit).sum() / np.square(target - target.mean()).sum()
+    assert found[1, 2] == pytest.approx(expected, abs=1e-8)
+
+
+def test_positional_is_one_for_a_pattern_that_slides_and_low_for_a_sink():
+    shift = [np.roll(np.eye(n), -1, axis=1)[None, None] for n in (6, 9)]
+    for one in shift:
+        one[0, 0, 0] = 0  # the first query has no token before it
+    assert positional(shift, causal=False) == pytest.approx(1)
+    sink = np.zeros((1, 1, 8, 8))
+    sink[..., 0] = 1
+    assert positional([sink], causal=True) < 0.5
+    assert np.isnan(positional([uniform_attention(4, False)[None, None]], causal=False)).all()
+
+
+def test_extra_statistics_come_with_their_controls():
+    weights = np.stack([np.stack([_slide(5, -1), _slide(5, 0)])]).astype(np.float32)
+    made = Attention("t", ("a", ",", "b", ".", "c"), weights, causal=True)
+    found = extra_statistics([made], [frozenset()])
+    assert found["delimiter_mass"].mean.shape == (1, 2)
+    np.testing.assert_allclose(found["delimiter_mass"].mean, [[0.5, 0.5]])
+    expected = np.mean([1 / 2, 1 / 3, 2 / 4, 2 / 5])
+    assert found["delimiter_mass"].uniform == pytest.approx(expected)
+    assert found["positional"].mean[0, 1] == pytest.approx(1)
+    assert found["positional"].probes == 1
+
+
+# Likeness and percentiles
+
+
+def test_alike_heads_are_those_with_the_highest_correlation():
+    random = np.random.default_rng(0)
+    made = []
+    for length in (5, 7):
+        weights = random.dirichlet(np.ones(length), size=(2, 3, length)).astype(np.float32)
+        weights[1, 2] = 0.9 * weights[0, 1] + 0.1 * weights[1, 2]
+        made.append(Attention(str(length), ("t",) * length, weights, causal=False))
+    found = alike_heads(made)
+    assert found.others.shape == (2, 3, 5, 2)
+    assert found.others[0, 1, 0].tolist() == [1, 2]
+    assert found.others[1, 2, 0].tolist() == [0, 1]
+    joined = [np.concatenate([one.weights[at].ravel() for one in made]) for at in ((0, 1), (1, 2))]
+    expected = scipy.stats.pearsonr(*joined).statistic
+    assert found.correlation[0, 1, 0] == pytest.approx(expected, abs=1e-6)
+    assert not any((other == at).all() for at in np.ndindex(2, 3) for other in found.others[at])
+
+
+def test_weights_behind_a_causal_mask_make_no_heads_alike():
+    random = np.random.default_rng(0)
+    weights = np.tril(random.uniform(size=(1, 2, 6, 6))).astype(np.float32)
+    made = Attention("t", ("t",) * 6, weights, causal=True)
+    seen = np.tri(6, dtype=bool)
+    expected = scipy.stats.pearsonr(weights[0, 0][seen], weights[0, 1][seen]).statistic
+    assert alike_heads([made]).correlation[0, 0, 0] == pytest.approx(expected, abs=1e-6)
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(-3, 3), min_size=2, max_size=20))
+def test_percentiles_count_the_other_heads_below(values):
+    found = percentile(np.array(values, dtype=float))
+    for at, value in enumerate(values):
+        others = values[:at] + values[at + 1 :]
+        expected = scipy.stats.percentileofscore(others, value, kind="mean")
+        assert found[at] == pytest.approx(expected)
+
+
+def test_a_missing_value_has_no_percentile():
+    found = percentile(np.array([[1.0, np.nan], [3.0, 2.0]]))
+    np.testing.assert_allclose(found, [[0, np.nan], [100, 50]])
+
+
+# Stability and the control
+
+
+def test_agreement_is_the_mean_rank_correlation_of_runs():
+    scores = np.random.default_rng(0).integers(0, 5, size=(3, 2, 4)).astype(float)
+    pairs = [(0, 1), (0, 2), (1, 2)]
+    expected = np.mean(
+        [scipy.stats.spearmanr(scores[a].ravel(), scores[b].ravel()).statistic for a, b in pairs]
+    )
+    assert agreement(scores) == pytest.approx(expected)
+
+
+def test_leaders_say_in_how_many_runs_a_head_is_among_the_best():
+    scores = np.array([[[5.0, 4, 0], [0, 1, 3]], [[5, 2, 0], [0, 1, 3]]])
+    assert leaders(scores, 2) == (((0, 0), 2), ((0, 1), 1))
+
+
+def test_the_first_run_is_the_published_one_and_others_are_drawn_anew(tmp_path):
+    model, store = tiny("llama"), Store(tmp_path)
+    found = measure_stability(model, 3, store, runs=3)
+    assert found.seeds == (3, 4, 5)
+    published = repeated_sequences(model, 3, store)
+    np.testing.assert_allclose(found.induction[0], published.induction.mean(0), atol=1e-6)
+    np.testing.assert_allclose(
+        found.duplicate_token[0], published.duplicate_token.mean(0), atol=1e-6
+    )
+    assert not np.allclose(found.induction[0], found.induction[1])
+
+
+@pytest.fixture(scope="module")
+def smollm2_stability(smollm2_model, tmp_path_factory):
+    store = Store(tmp_path_factory.mktemp("store"))
+    return measure_stability(smollm2_model, 20, store, runs=5, count=3)
+
+
+def test_the_four_best_induction_heads_of_smollm2_are_stable_over_five_seeds(smollm2_stability):
+    best = leaders(smollm2_stability.induction, 4)
+    assert {head for head, _ in best} == {(18, 6), (17, 4), (17, 5), (17, 3)}
+    assert all(runs == 5 for _, runs in best)
+    assert agreement(smollm2_stability.induction) > 0.8
+
+
+def test_the_previous_token_heads_of_smollm2_are_stable_over_five_seeds(smollm2_stability):
+    best = leaders(smollm2_stability.previous_token, 4)
+    assert {head for head, _ in best} == {(16, 0), (11, 1), (1, 2), (2, 1)}
+    assert all(runs == 5 for _, runs in best)
+
+
+def test_the_previous_token_head_of_minilm_is_stable_over_five_seeds(minilm_model, tmp_path):
+    found = measure_stability(minilm_model, 20, Store(tmp_path), runs=5, count=3)
+    assert leaders(found.previous_token, 1) == (((0, 2), 5),)
+
+
+def test_a_random_twin_has_no_induction_head(tmp_path):
+    model = tiny("llama")
+    made = repeated_sequences(random_twin(model, 1), 3, Store(tmp_path))
+    assert made.induction.mean(0).max() < 2 * made.control_induction.mean()
+
+
+def test_the_random_control_holds_every_statistic_of_the_twin(tmp_path):
+    model, store = tiny("llama"), Store(tmp_path)
+    texts = [CuratedText(str(at), f"w{at} w1 w2 w{at} w3", "p", "") for at in range(3)]
+    encodings = {text.id: model.encode(text) for text in texts}
+    found = random_control(model, texts, encodings, 3, store)
+    names = {*ORDER, "delimiter_mass", "positional", "copying", "ablation_delta_loss"}
+    assert set(found.values) == names
+    assert all(values.shape == (3, 4) for values in found.values.values())
+    twin = random_twin(model, 3)
+    assert np.array_equal(found.values["copying"], measure_copying(twin, store).values)
+    weights = np.stack([attention_weights(twin, encodings[text.id].ids) for text in texts])
+    np.testing.assert_allclose(found.values["sink_mass"], sink_mass(weights).mean(0), atol=1e-6)
+    assert found.highest("sink_mass") == found.values["sink_mass"].max()
+    assert np.isnan(found.mean("unheard of"))
+    made = store.made
+    random_control(model, texts, encodings, 3, store)
+    assert store.made == made
