@@ -1,0 +1,278 @@
+"""What the attention components in the browser are given: tokens, weights and vectors as compact text.
+
+A weight is written as a whole number of ten-thousandths, so that the four digits a reader sees are the
+digits of the exact weight. Most weights are small: one under 128 takes one byte, any other two, the first
+with its top bit set. Under a causal mask only the keys that a query can see are written.
+
+The text of a page holds the weights of one head. Those of all heads stand in a script beside the
+pages, `attention-<text>.js`, which a page loads when it needs it: scripts load from disk as well, where
+a browser refuses everything else.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from generator.inputs.texts import CuratedText, readable
+from generator.models.model import LanguageModel
+from generator.pages.context import Place, home, layer_link, layer_strip, model_link
+from generator.pages.environment import Pages
+from generator.pages.page import Page, head_address
+from generator.probes.attention import Attention
+from generator.probes.queries import Queries
+
+UNIT = 10_000
+SHORT = 128  # a weight below takes one byte
+LONG = 96  # tokens; the weights of a longer text are split into a file a layer
+SIDE = 64  # blocks on a side of the overview of a long text
+STEPS = 32_767
+
+
+@dataclass(frozen=True)
+class Component:
+    """One component on a page: the `kind` of view ("head", "layer" or "model") and its data.
+
+    `data` is inline JSON, or empty where the browser loads `source`. `layers`, `neurons` and `heads` are
+    addresses with `{layer}` and `{head}` in them: the weights of a layer of a long text, the vectors of
+    a layer ("" for none), and the page of a head.
+    """
+
+    kind: str
+    text: str
+    layer: int | None
+    head: int | None
+    data: Markup
+    source: str
+    layers: str
+    neurons: str
+    heads: str
+
+
+def head_component(
+    model: str,
+    attention: Attention,
+    layer: int,
+    head: int,
+    *,
+    neurons: bool = False,
+    embed: bool = True,
+) -> Component:
+    """One head on one text, its weights in the page itself.
+
+    Without `embed`, and for a text of more than LONG tokens, they are loaded when the text is shown.
+    """
+    data = Markup("")
+    if embed and not _long(attention):
+        weights = attention.weights[layer : layer + 1, head : head + 1]
+        data = inline(_weights(attention, weights, layer, head))
+    return _component("head", model, attention, layer, head, data, neurons)
+
+
+def layer_component(
+    model: str, attention: Attention, layer: int, *, neurons: bool = False
+) -> Component:
+    """All heads of a layer on one text."""
+    return _component("layer", model, attention, layer, None, Markup(""), neurons)
+
+
+def model_component(model: str, attention: Attention, *, neurons: bool = False) -> Component:
+    """All heads of a model on one text."""
+    return _component("model", model, attention, None, None, Markup(""), neurons)
+
+
+def _component(
+    kind: str,
+    model: str,
+    attention: Attention,
+    layer: int | None,
+    head: int | None,
+    data: Markup,
+    neurons: bool,
+) -> Component:
+    layers = weights_address(model, attention.text, "{layer}")
+    whole = weights_address(model, attention.text)
+    alone = _long(attention) and layer is not None
+    return Component(
+        kind=kind,
+        text=attention.text,
+        layer=layer,
+        head=head,
+        data=data,
+        source=layers.replace("{layer}", str(layer)) if alone else whole,
+        layers=layers if _long(attention) else "",
+        neurons=vectors_address(model, attention.text, "{layer}") if neurons else "",
+        heads=head_address(model, "{layer}", 0).replace("/heads/0/", "/heads/{head}/"),
+    )
+
+
+def weights_address(model: str, text: str, layer: str = "") -> str:
+    """The script with the weights of a text, or of one layer on it."""
+    return f"models/{model}/attention/attention-{text}{layer and '--'}{layer}.js"
+
+
+def vectors_address(model: str, text: str, layer: str) -> str:
+    """The script with the queries and keys of a layer on a text."""
+    return f"models/{model}/attention/neurons-{text}--{layer}.js"
+
+
+def attention_files(model: str, attention: Attention) -> Iterator[tuple[str, str]]:
+    """The scripts of one text with their addresses: one, or for a long text an overview and the layers."""
+    if not _long(attention):
+        data = _weights(attention, attention.weights, 0, 0)
+        yield _script(weights_address(model, attention.text), data)
+        return
+    block = -(-len(attention.tokens) // SIDE)
+    overview = block_maximum(attention.weights, block)
+    yield _script(
+        weights_address(model, attention.text),
+        {**_weights(attention, overview, 0, 0), "block": block},
+    )
+    for layer in range(len(attention.weights)):
+        data = _weights(attention, attention.weights[layer : layer + 1], layer, 0)
+        yield _script(weights_address(model, attention.text, str(layer)), data)
+
+
+def vector_files(model: str, queries: Queries) -> Iterator[tuple[str, str]]:
+    """The scripts with the queries and keys of each layer on one text; none where they were not found."""
+    for layer in range(len(queries.query)):
+        scale = float(queries.scale[layer])
+        query, query_steps = packed_vectors(queries.query[layer])
+        key, key_steps = packed_vectors(queries.key[layer])
+        data: dict[str, Any] = {
+            "heads": queries.query.shape[1],
+            "groups": queries.key.shape[1],
+            "width": queries.query.shape[-1],
+            "scale": scale if np.isfinite(scale) else None,
+            "query": query,
+            "querySteps": query_steps,
+            "key": key,
+            "keySteps": key_steps,
+        }
+        if not np.isfinite(scale):  # a bias or a cap: the sum and a factor do not make the score
+            seen = np.where(queries.visible, queries.scores[layer], 0)
+            data["scores"], data["scoreSteps"] = packed_vectors(seen)
+        yield _script(vectors_address(model, queries.text, str(layer)), data)
+
+
+def packed_weights(weights: np.ndarray, causal: bool) -> str:
+    """Base64 of weights (layers, heads, queries, keys), row by row; under a causal mask the keys
+    up to the query."""
+    whole = np.rint(weights * UNIT).astype(np.uint16)
+    flat = whole[..., np.tri(whole.shape[-1], dtype=bool)] if causal else whole
+    values = flat.ravel()
+    wide = values >= SHORT
+    ends = np.cumsum(1 + wide)
+    first = ends - 1 - wide
+    packed = np.empty(int(ends[-1]), dtype=np.uint8)
+    packed[first] = np.where(wide, SHORT | (values >> 8), values)
+    packed[first[wide] + 1] = values[wide] & 255
+    return base64.b64encode(packed.tobytes()).decode()
+
+
+def packed_vectors(values: np.ndarray) -> tuple[str, list[float]]:
+    """Base64 of (groups, ...) as little-endian 16-bit steps, and each group's step.
+
+    The error of an element is at most half a step, 1/65,534 of the largest magnitude of its group.
+    """
+    largest = np.abs(values).reshape(len(values), -1).max(-1).astype(np.float64)
+    steps = np.where(largest > 0, largest / STEPS, 1.0)
+    scaled = values / steps.reshape(-1, *[1] * (values.ndim - 1))
+    packed = np.rint(scaled).astype("<i2")
+    return base64.b64encode(packed.tobytes()).decode(), steps.tolist()
+
+
+def block_maximum(weights: np.ndarray, block: int) -> np.ndarray:
+    """The largest weight of each block x block cells of (layers, heads, queries, keys)."""
+    side = -(-weights.shape[-1] // block)
+    rest = side * block - weights.shape[-1]
+    padded = np.pad(weights, ((0, 0), (0, 0), (0, rest), (0, rest)))
+    blocks = padded.reshape(*weights.shape[:2], side, block, side, block)
+    return np.asarray(blocks.max(axis=(3, 5)))
+
+
+def as_json(data: Any) -> str:
+    """JSON in ASCII that no HTML parser takes for markup, whatever strings are in it."""
+    text = json.dumps(data, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
+
+
+def inline(data: Any) -> Markup:
+    """Data for a `<script type="application/json">`."""
+    return Markup(as_json(data))
+
+
+def _long(attention: Attention) -> bool:
+    return len(attention.tokens) > LONG
+
+
+def _weights(attention: Attention, weights: np.ndarray, layer: int, head: int) -> dict[str, Any]:
+    return {
+        "tokens": [readable(token) for token in attention.tokens],
+        "causal": attention.causal,
+        "layer": layer,
+        "head": head,
+        "layers": weights.shape[0],
+        "heads": weights.shape[1],
+        "weights": packed_weights(weights, attention.causal),
+    }
+
+
+def _script(address: str, data: dict[str, Any]) -> tuple[str, str]:
+    """A file that puts its data where the components look for it, under its own name."""
+    name = address.rsplit("/", 1)[1].removesuffix(".js")
+    return address, f"(globalThis.cutawayData??={{}})[{as_json(name)}]={as_json(data)};\n"
+
+
+def attention_address(model: str) -> str:
+    """The page of all heads of a model."""
+    return f"models/{model}/attention/index.html"
+
+
+def attention_page(
+    model: LanguageModel,
+    texts: Sequence[CuratedText],
+    attentions: Sequence[Attention],
+    pages: Pages,
+    *,
+    neurons: Collection[str] = (),
+) -> Page:
+    """The model view: all heads of a model on each text. `neurons` names the texts with vector files."""
+    count = len(model.layers) * model.heads
+    return pages.page(
+        "attention_view.html",
+        attention_address(model.id),
+        f"All heads · {model.title}",
+        f"The attention maps of all {count} heads of {model.title} side by side, on {len(texts)} texts.",
+        searchable=False,
+        model=model,
+        place=Place((home(), model_link(model)), (layer_strip(model, None),), model_link(model)),
+        views=[
+            {
+                "text": text,
+                "component": model_component(model.id, attention, neurons=text.id in neurons),
+                "sheets": _sheets(model, text, pages),
+            }
+            for text, attention in zip(texts, attentions, strict=True)
+        ],
+    )
+
+
+def _sheets(model: LanguageModel, text: CuratedText, pages: Pages) -> list[dict[str, object]]:
+    """The drawn sheet of each layer, for readers without a script."""
+    found: list[dict[str, object]] = []
+    for layer in model.layers:
+        path = f"models/{model.id}/layers/{layer.name}/heads-{text.id}.webp"
+        if pages.has(path):
+            alt = f"Attention maps of the heads of layer {layer.name} on this text"
+            figure = pages.figure(path, alt, ink=True, pixelated=True)
+            found.append({"figure": figure, "link": layer_link(model, layer)})
+    return found

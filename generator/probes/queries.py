@@ -1,0 +1,277 @@
+"""Queries, keys and values as they enter a head's products, for any transformer that takes text.
+
+A head's weights are softmax(q . k * scale + mask). What q and k are differs from model to model: a bias
+here, a rotary position there (RoPE, Su et al. 2021), keys shared by groups of heads (GQA, Ainslie et
+al. 2023). All are read where they meet: the batched matrix product whose result enters the softmax
+holds exactly the q and k that were multiplied, and the one after the softmax the values.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from generator.errors import CutawayError
+from generator.inputs.texts import CuratedText
+from generator.models.heads_access import find_heads
+from generator.models.model import Encoding, LanguageModel
+from generator.models.trace import first_tensor
+from generator.probes.attention import Attention
+from generator.store import Store
+
+VERSION = 1
+_PRODUCTS = {"bmm": (0, 1), "baddbmm": (1, 2)}
+_SOFTMAX = {"_softmax", "_safe_softmax"}
+AGREE = 1e-4  # of a weight: products of the same numbers in another order
+
+
+@dataclass(frozen=True)
+class Queries:
+    """Vectors of all heads on one text, as float32.
+
+    `query` is (layers, heads, tokens, width), `key` and `value` are (layers, KV groups, tokens,
+    width), `scores` (layers, heads, queries, keys) what enters the softmax. `scale` (layers,) is the
+    factor from q . k to the score of every visible key, NaN where something else is added (a position
+    bias, a cap). All are empty where `reason` says in words why nothing was found.
+    """
+
+    text: str
+    tokens: tuple[str, ...]
+    query: np.ndarray
+    key: np.ndarray
+    value: np.ndarray
+    scores: np.ndarray
+    scale: np.ndarray
+    causal: bool
+    reason: str = ""
+
+    @property
+    def visible(self) -> np.ndarray:
+        """Which keys each query can see, (queries, keys)."""
+        length = len(self.tokens)
+        return np.tri(length, dtype=bool) if self.causal else np.ones((length, length), dtype=bool)
+
+
+def measure_queries(model: LanguageModel, text: CuratedText, store: Store) -> Queries:
+    """Queries, keys and values of one text, run alone and without padding.
+
+    Raises UsageError if the text is too long for the model.
+    """
+    encoding = model.encode(text)
+
+    def make() -> Queries:
+        return read_queries(model, text.id, encoding)
+
+    parts = {"model": model.key, "text": text.id, "ids": list(encoding.ids)}
+    return store.result("queries", VERSION, parts, Queries, make)
+
+
+@dataclass
+class _Meeting:
+    """One attention: its factors as (heads, tokens, width), its scores (heads, queries, keys)."""
+
+    query: Tensor
+    key: Tensor
+    scores: Tensor | None = None
+    value: Tensor | None = None
+
+
+class _Watch(TorchDispatchMode):
+    """Follows each product of matrices into a softmax, and from there into the next product."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.found: list[_Meeting] = []
+        # The tensors that came of a product or a softmax, kept alive so that ids stay theirs.
+        self._kin: dict[int, tuple[Tensor, _Meeting]] = {}
+
+    def __torch_dispatch__(
+        self, func: Any, kinds: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        made = first_tensor(result)
+        if made is not None:
+            self._see(func.overloadpacket.__name__, args, made)
+        return result
+
+    def _see(self, name: str, args: tuple[Any, ...], made: Tensor) -> None:
+        if name in _PRODUCTS:
+            left, right = (args[i] for i in _PRODUCTS[name])
+            known = self._kin.get(id(left))
+            if known is not None and known[1].scores is not None:
+                known[1].value = right.detach().float().cpu()
+                self.found.append(known[1])
+                self._kin.clear()
+                return
+            if made.dim() == 3 and made.shape[1] == made.shape[2]:
+                query, key = left.detach(), right.detach().transpose(1, 2)
+                self._kin[id(made)] = (made, _Meeting(query.float().cpu(), key.float().cpu()))
+            return
+        known = next((self._kin[id(a)] for a in args if id(a) in self._kin), None)
+        if known is None or made.numel() != known[0].numel():
+            return
+        if name in _SOFTMAX and known[1].scores is None:
+            entering: Tensor = args[0].detach()
+            known[1].scores = entering.float().reshape(-1, *entering.shape[-2:]).cpu()
+        self._kin[id(made)] = (made, known[1])
+
+
+def read_queries(model: LanguageModel, text: str, encoding: Encoding) -> Queries:
+    """Queries, keys and values of one sequence; empty, with a reason, where they do not show."""
+    with _Watch() as watch:
+        output = model.run(encoding.ids, attentions=True)
+    stated = torch.stack([weights[0].float().cpu() for weights in output.attentions])
+    reason = _mismatch(model, watch.found, stated)
+    if reason:
+        empty = np.zeros((0, 0, 0, 0), dtype=np.float32)
+        nothing = (empty, empty, empty, empty, np.zeros(0))
+        return Queries(text, encoding.tokens, *nothing, model.causal, reason)
+    kept = slice(None, None, model.heads // model.kv_groups)
+    query, key, value, scores = (
+        torch.stack([getattr(meeting, name) for meeting in watch.found]).numpy()
+        for name in ("query", "key", "value", "scores")
+    )
+    found = Queries(
+        text,
+        encoding.tokens,
+        query,
+        key[:, kept],
+        value[:, kept],
+        scores,
+        np.zeros(0),
+        model.causal,
+    )
+    return Queries(**{**vars(found), "scale": _scales(query, key, scores, found.visible)})
+
+
+def _mismatch(model: LanguageModel, found: list[_Meeting], stated: Tensor) -> str:
+    """Why what was read is not the attention that the model reports; "" if it is."""
+    layers, heads, length = stated.shape[:3]
+    if len(found) != layers or any(
+        meeting.query.shape[:2] != (heads, length) or meeting.scores is None for meeting in found
+    ):
+        return (
+            f"The attention of {model.title} is not one product of queries and keys a layer, so there are "
+            "no vectors to show."
+        )
+    weights = torch.stack([m.scores.softmax(-1) for m in found if m.scores is not None])
+    if (weights - stated).abs().max() > AGREE:
+        return (
+            f"The weights of {model.title} are not the softmax of its scores alone, so there are no "
+            "vectors to show."
+        )
+    return ""
+
+
+def _scales(
+    query: np.ndarray, key: np.ndarray, scores: np.ndarray, visible: np.ndarray
+) -> np.ndarray:
+    """The factor between q . k and the score of each layer; NaN where there is no such factor."""
+    found = []
+    for q, k, score in zip(query, key, scores, strict=True):
+        products = np.einsum("hqd,hkd->hqk", q, k, dtype=np.float64)[:, visible]
+        reached = score[:, visible].astype(np.float64)
+        scale = float((products * reached).sum() / (products**2).sum())
+        rest = np.abs(reached - scale * products).max()
+        found.append(scale if rest <= AGREE * max(1.0, np.abs(reached).max()) else np.nan)
+    return np.array(found)
+
+
+@dataclass(frozen=True)
+class Worked:
+    """One head on one text, step by step, as float32.
+
+    `stream` (tokens, width) is what enters the layer; `query` and `key` (tokens, d), `value` and
+    `mixed` (tokens, d_value), the weighted sums of values; `written` (tokens, width) is `mixed` times the
+    head's part of the output matrix, without the bias that all heads share; `together` is what all heads
+    of the layer write, with that bias. `scores` and `weights` are (queries, keys).
+    """
+
+    text: str
+    tokens: tuple[str, ...]
+    layer: int
+    head: int
+    stream: np.ndarray
+    query: np.ndarray
+    key: np.ndarray
+    value: np.ndarray
+    scores: np.ndarray
+    weights: np.ndarray
+    mixed: np.ndarray
+    written: np.ndarray
+    together: np.ndarray
+    scale: float
+    causal: bool
+
+
+def work_through(
+    model: LanguageModel, text: CuratedText, layer: int, head: int, store: Store
+) -> Worked:
+    """Follow one head on one text from the stream to what it writes.
+
+    Raises CutawayError, with the reason, for a model whose queries or output matrix do not show.
+    """
+    encoding = model.encode(text)
+    queries = measure_queries(model, text, store)
+    if queries.reason:
+        raise CutawayError(f"{model.id}: {queries.reason}")
+
+    def make() -> Worked:
+        stream = model.run(encoding.ids).hidden_states[layer][0].float().cpu().numpy()
+        return _work_through(model, queries, stream, layer, head)
+
+    parts = {"model": model.key, "ids": list(encoding.ids), "text": text.id}
+    return store.result("worked", VERSION, {**parts, "head": [layer, head]}, Worked, make)
+
+
+def _work_through(
+    model: LanguageModel, queries: Queries, stream: np.ndarray, layer: int, head: int
+) -> Worked:
+    place = find_heads(model)[layer]
+    output = place.output.float().cpu().numpy()
+    group = head * model.kv_groups // model.heads
+    values = np.repeat(queries.value[layer], model.heads // model.kv_groups, axis=0)
+    shifted = queries.scores[layer] - queries.scores[layer].max(-1, keepdims=True)
+    weights = np.exp(shifted) / np.exp(shifted).sum(-1, keepdims=True)
+    mixed = weights @ values
+    return Worked(
+        text=queries.text,
+        tokens=queries.tokens,
+        layer=layer,
+        head=head,
+        stream=stream,
+        query=queries.query[layer, head],
+        key=queries.key[layer, group],
+        value=queries.value[layer, group],
+        scores=queries.scores[layer, head],
+        weights=weights[head],
+        mixed=mixed[head],
+        written=mixed[head] @ output[head],
+        together=(mixed @ output).sum(0) + place.output_bias.float().cpu().numpy(),
+        scale=float(queries.scale[layer]),
+        causal=queries.causal,
+    )
+
+
+def telling_place(attention: Attention) -> tuple[int, int, int] | None:
+    """Layer, head and query of the largest weight from one word to another that stands apart.
+
+    Left out are the first token, special tokens, neighbours and copies of the same word. None if
+    nothing is left.
+    """
+    names = [token.strip().lower() for token in attention.tokens]
+    length = len(names)
+    query, key = np.indices((length, length))
+    word = np.array([any(c.isalpha() for c in name) and name[0] != "[" for name in names])
+    other = np.array([[one != two for two in names] for one in names])
+    wanted = (np.abs(query - key) > 1) & (key > 0) & other & word[None, :] & word[:, None]
+    weights = np.where(wanted, np.round(attention.weights, 6), -1)
+    if weights.max() <= 0:
+        return None
+    layer, head, place, _ = np.unravel_index(int(weights.argmax()), weights.shape)
+    return int(layer), int(head), int(place)
