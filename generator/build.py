@@ -6,20 +6,17 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from generator.errors import UsageError
-from generator.exhibit import Exhibit
+from generator.exhibit import Choices, Exhibit
 from generator.figures.render import Drawing, Drawn, render
-from generator.findings import (
-    Findings,
-    TextFindings,
-    measure_text,
-    measure_vision,
-    pool_chunks,
-)
+from generator.findings import Findings, TextFindings, measure_text, measure_vision
+from generator.inputs.datasets import on_disk
 from generator.inputs.images import CuratedImage, curated_images
 from generator.inputs.pool import PoolPicture, image_pool
 from generator.inputs.texts import CuratedText, curated_texts
+from generator.models.checkpoints import Checkpoints, load_checkpoints
 from generator.models.load import AnyModel, load_model
 from generator.models.model import VisionModel
 from generator.pages.environment import Pages
@@ -38,12 +35,16 @@ from generator.store import Store
 
 @dataclass(frozen=True)
 class Options:
-    """How to build: where the site goes, where work is kept, on what device, with how many workers."""
+    """How to build: where the site goes, where work is kept, on what device, with how many workers.
+
+    `full` draws every unit in every way, which is work for a GPU.
+    """
 
     site: Path
     work: Path
     device: str = "auto"
     jobs: int = 0
+    full: bool = False
 
     @property
     def workers(self) -> int:
@@ -53,11 +54,21 @@ class Options:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What models are run on."""
+    """What a model is run on."""
 
     images: tuple[CuratedImage, ...]
     texts: tuple[CuratedText, ...]
     pool: tuple[PoolPicture, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A loaded model, the states of its training that the exhibit names, and what it is run on."""
+
+    model: AnyModel
+    checkpoints: Checkpoints
+    inputs: Inputs
+    choices: Choices
 
 
 @dataclass(frozen=True)
@@ -73,11 +84,11 @@ class Summary:
 def build(exhibit: Exhibit, options: Options, reporter: Reporter) -> Summary:
     """Make the site of an exhibit. The site that was there stays until the new one is complete."""
     check_target(options.site, options.work, exhibit.base)
-    inputs = Inputs(curated_images(exhibit), curated_texts(exhibit), image_pool(exhibit))
+    inputs = _inputs(exhibit)
     store = Store(options.work / "store")
     store.sweep()
-    models = _load(exhibit, options, reporter)
-    findings = _measure(models, inputs, exhibit.seed, store, reporter)
+    subjects = _load(exhibit, inputs, options, reporter)
+    findings = _measure(subjects, exhibit.seed, options, store, reporter)
     pictures = _draw(findings, options, reporter)
     pages = _write(exhibit, findings, pictures, options, reporter)
     with reporter.stage("Site", 1) as step:
@@ -90,38 +101,66 @@ def build(exhibit: Exhibit, options: Options, reporter: Reporter) -> Summary:
     return Summary(options.site, pages, len(pictures), size)
 
 
-def _load(exhibit: Exhibit, options: Options, reporter: Reporter) -> list[AnyModel]:
+def _inputs(exhibit: Exhibit) -> list[Inputs]:
+    """What each model is run on; pictures that several are shown are read once."""
+    texts = curated_texts(exhibit)
+    read: dict[Any, Inputs] = {}
+    found = []
+    for spec in exhibit.models:
+        shown = on_disk(exhibit.shown_to(spec), cache_root())
+        key = (shown.images, shown.pool)
+        if key not in read:
+            read[key] = Inputs(curated_images(shown), texts, image_pool(shown))
+        found.append(read[key])
+    return found
+
+
+def _load(
+    exhibit: Exhibit, inputs: Sequence[Inputs], options: Options, reporter: Reporter
+) -> list[Subject]:
+    base, cache, seed = exhibit.base, cache_root(), exhibit.seed
     with reporter.stage("Models", len(exhibit.models)) as step:
-        models = []
-        for spec in exhibit.models:
-            models.append(
-                load_model(
-                    spec, exhibit.base, cache_root(), seed=exhibit.seed, device=options.device
-                )
-            )
+        subjects = []
+        for spec, shown in zip(exhibit.models, inputs, strict=True):
+            model = load_model(spec, base, cache, seed=seed, device=options.device)
+            checkpoints = load_checkpoints(spec, model, base, cache, seed=seed)
+            subjects.append(Subject(model, checkpoints, shown, spec.make))
             step(spec.id)
-        return models
+        return subjects
 
 
 def _measure(
-    models: Sequence[AnyModel], inputs: Inputs, seed: int, store: Store, reporter: Reporter
+    subjects: Sequence[Subject],
+    seed: int,
+    options: Options,
+    store: Store,
+    reporter: Reporter,
 ) -> list[Findings]:
-    pictures = len(inputs.images) + 1 + pool_chunks(inputs.pool)
-    work = [pictures if isinstance(m, VisionModel) else len(inputs.texts) + 2 for m in models]
-    with reporter.stage("Probes", sum(work)) as step:
-        found: list[Findings] = [_probe(model, inputs, seed, store, step) for model in models]
+    with reporter.stage("Probes", None) as step:
+        found = [_probe(subject, seed, options.full, store, step) for subject in subjects]
         reporter.note(f"{store.reused} of {store.reused + store.made} results from the store")
     return found
 
 
-def _probe(model: AnyModel, inputs: Inputs, seed: int, store: Store, step: Step) -> Findings:
-    if isinstance(model, VisionModel):
-        if not inputs.images:
-            raise UsageError(f"{model.id} takes pictures, and the exhibit names none ('images').")
-        return measure_vision(model, inputs.images, inputs.pool, store, step)
-    if not inputs.texts:
-        raise UsageError(f"{model.id} takes texts, and the exhibit names none ('texts').")
-    return measure_text(model, inputs.texts, seed, store, step)
+def _probe(subject: Subject, seed: int, full: bool, store: Store, step: Step) -> Findings:
+    model, inputs = subject.model, subject.inputs
+    if not isinstance(model, VisionModel):
+        if not inputs.texts:
+            raise UsageError(f"{model.id} takes texts, and the exhibit names none ('texts').")
+        return measure_text(model, inputs.texts, seed, store, step)
+    if not inputs.images:
+        raise UsageError(f"{model.id} takes pictures, and the exhibit names none ('images').")
+    return measure_vision(
+        model,
+        inputs.images,
+        inputs.pool,
+        subject.checkpoints,
+        subject.choices,
+        seed=seed,
+        full=full,
+        store=store,
+        step=step,
+    )
 
 
 def _draw(findings: Sequence[Findings], options: Options, reporter: Reporter) -> dict[str, Drawn]:

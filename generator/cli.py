@@ -75,10 +75,12 @@ def build(
     texts: Annotated[
         Path | None, typer.Option(help="Texts for --model: a .yml, or one text a line.")
     ] = None,
-    images: Annotated[Path | None, typer.Option(help="A folder of pictures for --model.")] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="Pictures for --model: a folder or a dataset.")
+    ] = None,
     pool: Annotated[
         Path | None,
-        typer.Option(help="A folder of pictures to search units' exemplars in, for --model."),
+        typer.Option(help="Where to search units' exemplars, for --model: a folder or a dataset."),
     ] = None,
     architecture: Architecture = None,
     weights: Weights = "pretrained",
@@ -86,6 +88,12 @@ def build(
     jobs: Annotated[
         int, typer.Option(min=0, help="Processes that draw figures; one a core if 0.")
     ] = 0,
+    full: Annotated[
+        bool,
+        typer.Option(
+            help="Draw every unit: all feature visualisations and deconvolutions. Hours without a GPU."
+        ),
+    ] = False,
     verbose: Verbose = False,
 ) -> None:
     """Build the site of an exhibit, or of one model."""
@@ -109,7 +117,8 @@ def build(
     from generator.progress import Reporter, print_summary
 
     site = (out or shown.base / "site").resolve()
-    options = Options(site=site, work=_work(shown.base, site), device=device, jobs=jobs)
+    work = _work(shown.base, site)
+    options = Options(site=site, work=work, device=device, jobs=jobs, full=full)
     reporter = Reporter(Console(), verbose)
     try:
         summary = run(shown, options, reporter)

@@ -7,7 +7,8 @@ from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Response
 
-_CNN = "models/efficientnet-lite0/layers"
+_VISION = "models/efficientnet-lite0"
+_CNN = f"{_VISION}/layers"
 _DECODER = "models/smollm2-135m"
 HEAD = f"{_DECODER}/layers/3/heads/4/index.html"
 NEXT_HEAD = f"{_DECODER}/layers/3/heads/5/index.html"
@@ -30,6 +31,11 @@ KINDS = {
     "decoder layer": LAYER,
     "head": HEAD,
     "unit": UNIT,
+    "classes": f"{_VISION}/classes/index.html",
+    "evolution": f"{_VISION}/evolution/index.html",
+    "features": f"{_VISION}/features/index.html",
+    "building blocks": f"{_VISION}/building-blocks/index.html",
+    "controls": f"{_VISION}/controls/index.html",
 }
 
 

@@ -119,6 +119,7 @@ def make_exhibit(
         if model["id"] == "efficientnet-lite0":
             model["layers"] = list(layers)
             model["units"] = ["conv_stem", "blocks.1.0"]
+            model["make"] = {"features": 4, "classes": 1, "steps": 0.05}
     for name in POOL:
         (folder / "pool" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(inputs / "pool" / name, folder / "pool" / name)

@@ -170,6 +170,14 @@ UNIT_PAGES = [
     for unit in range(units)
 ]
 HEAD_PAGES = [address for model in MODELS for address in head_addresses(model)]
+PART_PAGES = [
+    f"models/efficientnet-lite0/{part}/index.html"
+    for part in ("classes", "evolution", "features", "building-blocks", "controls")
+]
+VISION_TABLES = {
+    "units.csv", "exemplars.csv", "wires.csv", "pool.csv", "class_maps.csv", "grad_cams.csv",
+    "features.csv", "controls.csv",
+}  # fmt: skip
 
 
 def read_table(site: Path, model: str, name: str) -> list[dict[str, str]]:
@@ -181,20 +189,16 @@ def read_table(site: Path, model: str, name: str) -> list[dict[str, str]]:
 
 
 def test_every_address_of_the_contract_is_there_and_no_other_page(pages, small_site):
-    inner = {*map(model_address, MODELS), *LAYER_PAGES, *HEAD_PAGES, *UNIT_PAGES}
+    inner = {*map(model_address, MODELS), *LAYER_PAGES, *HEAD_PAGES, *UNIT_PAGES, *PART_PAGES}
     assert set(pages) == {"index.html", "404.html", *inner}
     assert len(HEAD_PAGES) == 342
     data = {"layers.csv", "predictions.csv"}
     for model in MODELS:
         more = {"heads.csv", "heads_by_text.csv", "links.csv", "statistics.csv"}
-        more = (
-            more
-            if model in BLOCKS
-            else {"units.csv", "exemplars.csv", "wires.csv", "pool.csv", "class_maps.csv"}
-        )
+        more = more if model in BLOCKS else VISION_TABLES
         folder = small_site.site / "models" / model / "data"
         assert {path.name for path in folder.iterdir()} == data | more
-    assert f"{388 + len(UNIT_PAGES)} pages" in small_site.stdout
+    assert f"{388 + len(UNIT_PAGES) + len(PART_PAGES)} pages" in small_site.stdout
 
 
 def test_every_link_and_every_file_that_a_page_names_is_there(pages, small_site):

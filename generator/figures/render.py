@@ -14,7 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from generator.figures import attention, cards, charts, mosaic, overlay
+from generator.figures import (
+    attention,
+    building_blocks,
+    cards,
+    charts,
+    checkpoints,
+    features,
+    mosaic,
+    overlay,
+    sprites,
+)
 from generator.figures.style import Picture
 from generator.store import digest_of_value, write_atomically
 
@@ -26,9 +36,21 @@ KINDS: Mapping[str, tuple[int, Callable[..., Sequence[Picture]]]] = {
     "kernel_sheet": (2, mosaic.kernel_sheet),
     "rgb_filters": (1, mosaic.rgb_filters),
     "weight_matrix": (2, mosaic.weight_matrix),
+    "building_blocks": (1, building_blocks.building_blocks),
+    "channel_tiles": (1, building_blocks.channel_tiles),
     "contact_sheet": (1, mosaic.contact_sheet),
     "photographs": (1, mosaic.photographs),
-    "class_overlays": (1, overlay.class_overlays),
+    "class_overlays": (2, overlay.class_overlays),
+    "depth_overlays": (1, overlay.depth_overlays),
+    "signed_overlays": (1, overlay.signed_overlays),
+    "feature_pictures": (1, features.feature_pictures),
+    "feature_sheet": (1, features.feature_sheet),
+    "dream_strip": (1, features.dream_strip),
+    "deconvolution_sheet": (1, sprites.deconvolution_sheet),
+    "evolution_plate": (1, sprites.evolution_plate),
+    "rules_strip": (1, sprites.rules_strip),
+    "checkpoint_plate": (1, checkpoints.checkpoint_plate),
+    "checkpoint_course": (1, checkpoints.checkpoint_course),
     "vision_signal": (1, charts.vision_signal),
     "text_signal": (1, charts.text_signal),
     "activity": (1, charts.activity),

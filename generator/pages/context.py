@@ -12,11 +12,15 @@ from generator.pages.page import GALLERY, Link, layer_address, model_address
 
 @dataclass(frozen=True)
 class Strip:
-    """A row of small links to neighbouring pages; `current` is the index of this page or -1."""
+    """A row of small links to neighbouring pages; `current` is the index of this page or -1.
+
+    The links are numbers, or their texts where the strip is `worded`.
+    """
 
     name: str
     links: tuple[Link, ...]
     current: int
+    worded: bool = False
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import numpy as np
 from generator.findings import TextFindings
 from generator.inputs.texts import readable
 from generator.models.layer import Layer
+from generator.pages.components import head_component
 from generator.pages.context import Place, Strip, around, home, layer_link, layer_strip, model_link
 from generator.pages.definitions import BY_COLUMN, Definition
 from generator.pages.environment import Pages, number
@@ -144,13 +145,23 @@ def head_page(
         standings=standings(findings, ranks, layer.index, head),
         group=group if model.kv_groups < model.heads else None,
         siblings=siblings,
-        maps=[_map(findings, attention, layer, head, pages) for attention in findings.attentions],
+        maps=[
+            _map(findings, attention, layer, head, pages, embed=place_of_text == 0)
+            for place_of_text, attention in enumerate(findings.attentions)
+        ],
     )
 
 
 def _map(
-    findings: TextFindings, attention: Attention, layer: Layer, head: int, pages: Pages
+    findings: TextFindings,
+    attention: Attention,
+    layer: Layer,
+    head: int,
+    pages: Pages,
+    *,
+    embed: bool,
 ) -> dict[str, object]:
+    """One text; its weights stand in the page itself with `embed`, in a script of their own without."""
     text = next(text for text in findings.texts if text.id == attention.text)
     links = strong_links(attention, layer.index, head)
     weights = attention.weights[layer.index, head]
@@ -167,4 +178,9 @@ def _map(
     )
     caption = f"{len(attention.tokens)} tokens. Mean weight on the first token: {number(sink)}."
     path = f"models/{findings.model.id}/layers/{layer.name}/heads/{head}/{text.id}.webp"
-    return {"text": text, "links": links, "figure": pages.figure(path, alt, caption, ink=True)}
+    neurons = any(found.text == text.id for found in findings.queries)
+    component = head_component(
+        findings.model.id, attention, layer.index, head, neurons=neurons, embed=embed
+    )
+    figure = pages.figure(path, alt, caption, ink=True)
+    return {"text": text, "links": links, "component": component, "figure": figure}

@@ -10,6 +10,13 @@ from generator.figures.attention import sheet_columns
 from generator.findings import TextFindings
 from generator.inputs.texts import CuratedText, readable
 from generator.models.layer import Layer
+from generator.pages.components import (
+    attention_address,
+    attention_files,
+    attention_page,
+    layer_component,
+    vector_files,
+)
 from generator.pages.context import (
     Place,
     around,
@@ -23,6 +30,7 @@ from generator.pages.definitions import BY_COLUMN
 from generator.pages.environment import Figure, Pages, number, percent
 from generator.pages.heads import head_name, head_page, head_strip, standings
 from generator.pages.page import Link, Page, head_address, layer_address, model_address
+from generator.pages.worked import context_address, context_files, context_page
 from generator.probes.attention import Attention
 from generator.probes.heads import Statistic, rank
 
@@ -40,10 +48,38 @@ def language_pages(findings: TextFindings, pages: Pages) -> Iterator[Page]:
     """The model's page, then each layer's, each followed by its heads'."""
     ranks = {statistic.name: rank(statistic.mean) for statistic in findings.statistics}
     yield _overview(findings, pages)
+    neurons = [found.text for found in findings.queries]
+    yield attention_page(
+        findings.model, findings.texts, findings.attentions, pages, neurons=neurons
+    )
+    worked = findings.worked
+    if worked is not None:
+        yield context_page(findings.model, worked.text, worked.steps, worked.token, pages)
     for layer in findings.model.layers:
         yield _layer(findings, layer, ranks, pages)
         for head in range(findings.model.heads):
             yield head_page(findings, layer, head, ranks, pages)
+
+
+def language_files(findings: TextFindings) -> Iterator[tuple[str, str]]:
+    """The scripts that hold the numbers of the attention components: address in the site, and text."""
+    name = findings.model.id
+    for attention in findings.attentions:
+        yield from attention_files(name, attention)
+    for queries in findings.queries:
+        yield from vector_files(name, queries)
+    if findings.worked is not None:
+        yield from context_files(name, findings.worked.steps)
+
+
+def _ways(findings: TextFindings) -> list[tuple[Link, str]]:
+    name = findings.model.id
+    heads = Link(attention_address(name), "All heads")
+    found = [(heads, "every attention map side by side; open one, follow a token, see q and k")]
+    if findings.worked is not None:
+        context = Link(context_address(name), "Context, worked through")
+        found.append((context, "one token through one head, with the real numbers"))
+    return found
 
 
 def _overview(findings: TextFindings, pages: Pages) -> Page:
@@ -59,6 +95,7 @@ def _overview(findings: TextFindings, pages: Pages) -> Page:
             (home(),), (layer_strip(model, None),), None, layer_link(model, model.layers[0])
         ),
         size=size_text(model.parameters),
+        ways=_ways(findings),
         signal=_signal_figure(findings, pages),
         heads=_head_grids(findings, pages),
         leaders=[_leader(findings, statistic) for statistic in findings.statistics],
@@ -201,4 +238,7 @@ def _sheet(
         f"“{text.text}” – {len(attention.tokens)} tokens. Rows look, columns are looked at; the more a "
         f"cell stands out, the larger the weight. Mean weight on the first token: {percent(float(sink))}."
     )
-    return {"text": text, "figure": pages.figure(path, alt, caption, ink=True, pixelated=True)}
+    figure = pages.figure(path, alt, caption, ink=True, pixelated=True)
+    neurons = any(found.text == text.id for found in findings.queries)
+    component = layer_component(findings.model.id, attention, layer.index, neurons=neurons)
+    return {"text": text, "component": component, "figure": figure}

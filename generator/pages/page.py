@@ -87,6 +87,11 @@ def model_address(model: str) -> str:
     return f"models/{model}/index.html"
 
 
+def part_address(model: str, part: str) -> str:
+    """One of a model's own pages, such as the one on its classes."""
+    return f"models/{model}/{part}/index.html"
+
+
 def layer_address(model: str, layer: str) -> str:
     """The page of a layer."""
     return f"models/{model}/layers/{layer}/index.html"

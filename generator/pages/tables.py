@@ -18,8 +18,9 @@ from generator.models.layer import Layer
 from generator.pages.csv_text import as_csv
 from generator.pages.definitions import BY_COLUMN
 from generator.pages.heads import strong_links
+from generator.pages.language import language_files
 from generator.pages.page import data_address
-from generator.pages.unit_tables import exemplars_table, pool_table, units_table, wires_table
+from generator.pages.vision_tables import vision_tables
 from generator.probes import heads as head_probe
 from generator.probes.signal import LayerSignal
 
@@ -35,7 +36,7 @@ LIBRARIES = (
 
 
 def tables(found: Findings) -> Iterator[tuple[str, str]]:
-    """The tables of one model: address in the site, and text."""
+    """The numbers of one model, as tables and for its components: address in the site, and text."""
     name = found.model.id
     yield data_address(name, "layers.csv"), _layers(found)
     yield data_address(name, "predictions.csv"), _predictions(found)
@@ -44,14 +45,10 @@ def tables(found: Findings) -> Iterator[tuple[str, str]]:
         yield data_address(name, "heads_by_text.csv"), _heads_by_text(found)
         yield data_address(name, "statistics.csv"), _statistics(found)
         yield data_address(name, "links.csv"), _links(found)
+        yield from language_files(found)
     else:
-        if any(maps.classes for maps in found.class_maps.values()):
-            yield data_address(name, "class_maps.csv"), _class_maps(found)
-        yield data_address(name, "units.csv"), units_table(found)
-        if found.exemplars is not None:
-            yield data_address(name, "exemplars.csv"), exemplars_table(found)
-            yield data_address(name, "wires.csv"), wires_table(found)
-            yield data_address(name, "pool.csv"), pool_table(found)
+        for table, text in vision_tables(found):
+            yield data_address(name, table), text
 
 
 _LAYER_COLUMNS = (
@@ -96,25 +93,6 @@ def _vision_row(layer: Layer, signal: LayerSignal) -> tuple[Any, ...]:
 
 def _text_row(found: Findings, layer: Layer) -> tuple[Any, ...]:
     return (layer.heads, layer.kv_groups, found.signal.stream[layer.index].mean())
-
-
-def _class_maps(found: VisionFindings) -> str:
-    """Each map's sum: mean plus bias is the logit."""
-    rows = [
-        (
-            picture,
-            maps.layer,
-            each.label,
-            each.probability,
-            each.logit,
-            each.values.mean(),
-            each.bias,
-        )
-        for picture, maps in found.class_maps.items()
-        for each in maps.classes
-    ]
-    header = ("picture", "layer", "class", "probability", "logit", "mean_of_map", "bias")
-    return as_csv(header, rows)
 
 
 def _heads(found: TextFindings) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from generator.findings import VisionFindings
 from generator.models.layer import Layer
 from generator.pages.csv_text import as_csv
+from generator.pages.unit_views import effects
 from generator.probes.exemplars import unit_layers
 from generator.probes.wires import feeds, listens, strongest
 
@@ -25,26 +26,47 @@ def units_table(found: VisionFindings) -> str:
             for unit, values in enumerate(zip(*columns, strict=True))
         ]
     header = ("layer", "unit", "active_share", "mean", "maximum", "minimum")
-    return as_csv(
-        (*header, "pool_excited", "pool_pictures", "pool_maximum", "most_alike", "alike_r"), rows
-    )
+    return as_csv((*header, *_POOL, *_BACK, *_EFFECT, "visualised_peak"), rows)
+
+
+_POOL = ("pool_excited", "pool_pictures", "pool_maximum", "most_alike", "alike_r")
+_BACK = ("effective_left", "effective_top", "effective_width", "effective_height")
+_EFFECT = ("raises", "raises_by", "lowers", "lowers_by")
 
 
 def _on_pool(found: VisionFindings, layer: Layer) -> list[tuple[Any, ...]]:
     """What the pool says of each unit of a layer; empty cells where it was not searched."""
     exemplars = found.exemplars.of(layer.name) if found.exemplars else None
-    if exemplars is None:
-        return [("", "", "", "", "")] * layer.units
-    return [
-        (
+    if found.searched is None or exemplars is None:
+        return [("",) * (len(_POOL) + len(_BACK) + len(_EFFECT) + 1)] * layer.units
+    rows: list[tuple[Any, ...]] = []
+    for unit in range(layer.units):
+        pool = (
             int(exemplars.excited[unit]),
             exemplars.pictures,
             exemplars.neuron_value[unit, 0],
             int(exemplars.alike[unit, 0]),
             exemplars.alike_value[unit, 0],
         )
-        for unit in range(layer.units)
-    ]
+        made = found.feature(layer.name, unit)
+        peak = made.peak if made else ""
+        rows.append((*pool, *_back(found, layer, unit), *_effect(found, layer, unit), peak))
+    return rows
+
+
+def _back(found: VisionFindings, layer: Layer, unit: int) -> tuple[Any, ...]:
+    backs = found.searched.deconvolutions.of(layer.name) if found.searched else None
+    return ("",) * 4 if backs is None else tuple(int(edge) for edge in backs.effective[unit])
+
+
+def _effect(found: VisionFindings, layer: Layer, unit: int) -> tuple[Any, ...]:
+    effect = effects(found, layer, unit)
+    if effect is None:
+        return ("",) * 4
+    return (
+        *(effect.up[0] if effect.up else ("", "")),
+        *(effect.down[0] if effect.down else ("", "")),
+    )
 
 
 def exemplars_table(found: VisionFindings) -> str:

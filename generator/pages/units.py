@@ -13,6 +13,7 @@ from generator.models.layer import Layer
 from generator.pages.context import Place, around, home, layer_link, model_link
 from generator.pages.environment import Figure, Pages, number
 from generator.pages.page import Link, Page, unit_address
+from generator.pages.unit_views import back, effects, made
 from generator.probes.exemplars import BINS, LayerExemplars, field_box, unit_layers
 from generator.probes.wires import Wires, feeds, listens, strongest
 
@@ -123,6 +124,9 @@ def _layer_units(
             ),
             badges=badges(findings, layer, exemplars, unit),
             neuron=crops(findings, layer, exemplars, unit),
+            back=back(findings, layer, exemplars, unit, pages),
+            made=made(findings, layer, exemplars, unit, pages),
+            effects=effects(findings, layer, unit),
             channel=wholes(findings, exemplars, unit),
             pictures=exemplars.pictures,
             excited=int(exemplars.excited[unit]),

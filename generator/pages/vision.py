@@ -9,6 +9,9 @@ import numpy as np
 from generator.figures.mosaic import matrix_step
 from generator.findings import VisionFindings
 from generator.models.layer import Layer
+from generator.pages.blocks_data import Channels
+from generator.pages.building_blocks import building_blocks_page
+from generator.pages.classes import classes_page
 from generator.pages.context import (
     Place,
     around,
@@ -19,8 +22,23 @@ from generator.pages.context import (
     paged_layers,
     size_text,
 )
+from generator.pages.controls import controls_page
 from generator.pages.environment import Figure, Pages, number, percent
+from generator.pages.evolution import evolution_page
+from generator.pages.features import features_page
 from generator.pages.page import Page, layer_address, model_address
+from generator.pages.parts import (
+    BLOCKS,
+    CLASSES,
+    CONTROLS,
+    EVOLUTION,
+    FEATURES,
+    TRAINING,
+    part_links,
+    part_place,
+    parts,
+)
+from generator.pages.training import training_page
 from generator.pages.units import contact
 from generator.plates import signed
 from generator.probes.filters import MATRIX_SIDE
@@ -32,8 +50,41 @@ LISTED = 12
 def vision_pages(findings: VisionFindings, pages: Pages) -> Iterator[Page]:
     """The model's page, then one page a layer."""
     yield _overview(findings, pages)
+    yield from _parts(findings, pages)
     for layer in paged_layers(findings.model):
         yield _layer(findings, layer, pages)
+
+
+def _parts(findings: VisionFindings, pages: Pages) -> Iterator[Page]:
+    """The pages beside the layers that this model has."""
+    write = {
+        CLASSES: classes_page,
+        EVOLUTION: evolution_page,
+        FEATURES: features_page,
+        BLOCKS: _blocks,
+        TRAINING: training_page,
+        CONTROLS: controls_page,
+    }
+    for part in parts(findings):
+        yield write[part](findings, pages)
+
+
+def _blocks(findings: VisionFindings, pages: Pages) -> Page:
+    model = findings.model
+    name = next(iter(findings.blocks.values())).layer
+    made = (one for one in findings.features if one.want.kind == "channel")
+    sheet = f"models/{model.id}/blocks/channels.webp"
+    channels = Channels(
+        sheet=sheet if pages.has(sheet) else "",
+        features={
+            one.want.unit: f"models/{model.id}/features/{one.want.name}.webp"
+            for one in made
+            if one.want.layer == name
+        },
+        linked=findings.exemplars is not None and findings.exemplars.of(name) is not None,
+    )
+    place = part_place(findings, BLOCKS)
+    return building_blocks_page(model, findings.images, findings.blocks, channels, place, pages)
 
 
 def _overview(findings: VisionFindings, pages: Pages) -> Page:
@@ -63,50 +114,21 @@ def _overview(findings: VisionFindings, pages: Pages) -> Page:
         f"{size_text(model.parameters)} parameters, measured on {len(findings.images)} pictures.",
         model=model,
         place=Place((home(),), (layer_strip(model, None),), None, layer_link(model, paged[0])),
+        ways=[
+            (part, link) for part, link in zip(parts(findings), part_links(findings), strict=True)
+        ],
         size=size_text(model.parameters),
         signal=_signal_figure(findings, pages),
         rows=rows,
         inputs=inputs,
-        class_maps=_class_maps(findings, pages),
         units=sum(layer.units for layer in model.layers),
         weight_tables=(
             "layers.csv",
             "units.csv",
             "predictions.csv",
-            *(("class_maps.csv",) if any(m.classes for m in findings.class_maps.values()) else ()),
             *(("exemplars.csv", "wires.csv", "pool.csv") if findings.exemplars else ()),
         ),
     )
-
-
-def _class_maps(findings: VisionFindings, pages: Pages) -> list[dict[str, object]]:
-    """For each picture its most probable classes, each with the map of its evidence."""
-    found = []
-    for image in findings.images:
-        maps = findings.class_maps[image.id]
-        classes = [
-            {
-                "map": each,
-                "figure": pages.figure(
-                    f"models/{findings.model.id}/classes/{image.id}-{place}.webp",
-                    f"Where the evidence for {each.label} lies in the picture of {image.label}: "
-                    f"strongest {_place(each.values)}.",
-                ),
-            }
-            for place, each in enumerate(maps.classes)
-        ]
-        if classes:
-            thumb = pages.figure(f"models/{findings.model.id}/pictures/{image.id}.webp", image.alt)
-            found.append({"id": image.id, "label": image.label, "thumb": thumb, "classes": classes})
-    return found
-
-
-def _place(values: np.ndarray) -> str:
-    """Where a map is largest, in words."""
-    row, column = np.unravel_index(int(values.argmax()), values.shape)
-    down = ("at the top", "in the middle", "at the bottom")[int(3 * row / values.shape[0])]
-    across = ("left", "centre", "right")[int(3 * column / values.shape[1])]
-    return f"{down}, {across}"
 
 
 def _signal_figure(findings: VisionFindings, pages: Pages) -> Figure:

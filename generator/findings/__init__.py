@@ -1,0 +1,15 @@
+"""What was measured on a model, whole: models + inputs -> findings."""
+
+from generator.findings.text import TextFindings, measure_text
+from generator.findings.vision import PoolFindings, VisionFindings, measure_vision
+
+Findings = VisionFindings | TextFindings
+
+__all__ = [
+    "Findings",
+    "PoolFindings",
+    "TextFindings",
+    "VisionFindings",
+    "measure_text",
+    "measure_vision",
+]

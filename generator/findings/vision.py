@@ -1,0 +1,282 @@
+"""Everything that was measured on one vision model: model + pictures -> findings, through the store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from generator.exhibit import Choices
+from generator.inputs.images import CuratedImage, as_pixels, as_seen, open_rgb
+from generator.inputs.pool import PoolPicture
+from generator.models.model import VisionModel
+from generator.probes.activation_maps import PictureMaps, measure_maps
+from generator.probes.building_blocks import BuildingBlocks, blocks_layer, measure_building_blocks
+from generator.probes.checkpoints import CheckpointSeries, measure_checkpoints
+from generator.probes.class_maps import ClassMaps, measure_class_maps
+from generator.probes.controls import Controls, measure_controls
+from generator.probes.deconvolution import Deconvolutions, measure_deconvolution
+from generator.probes.deep_dream import Dream, dream, dream_layers
+from generator.probes.effects import LayerEffects, measure_effects
+from generator.probes.exemplars import Exemplars, PoolImage, find_exemplars
+from generator.probes.feature_visualisation import Visualised, visualise_features
+from generator.probes.filters import Filters, read_filters
+from generator.probes.grad_cam import GradCams, measure_grad_cam
+from generator.probes.learned_classes import LearnedClasses, learn_classes
+from generator.probes.optvis.wants import Effort, Want, default_wants
+from generator.probes.predictions import Prediction, classify
+from generator.probes.signal import Signal, measure_vision_signal
+from generator.store import Store
+
+Step = Callable[[str], None]
+
+
+@dataclass(frozen=True, eq=False)
+class PoolFindings:
+    """What a pool of pictures says of the units; `featured` are those shown in every detail."""
+
+    pictures: tuple[PoolPicture, ...]
+    exemplars: Exemplars
+    deconvolutions: Deconvolutions
+    effects: tuple[LayerEffects, ...]
+    learned: LearnedClasses
+    controls: Controls | None
+    checkpoints: CheckpointSeries | None
+
+    def effects_of(self, layer: str) -> LayerEffects | None:
+        """What the units of one layer do to the classes, if it was measured."""
+        return next((found for found in self.effects if found.layer == layer), None)
+
+
+@dataclass(frozen=True, eq=False)
+class VisionFindings:
+    """A vision model on the curated pictures; `seen` holds each picture as the network saw it.
+
+    `searched` is None where the exhibit names no pool. `dreams` start from the picture `dreamt`.
+    """
+
+    model: VisionModel
+    images: tuple[CuratedImage, ...]
+    seen: Mapping[str, np.ndarray]
+    predictions: Mapping[str, Prediction]
+    signal: Signal
+    maps: tuple[PictureMaps, ...]
+    class_maps: Mapping[str, ClassMaps]
+    grad_cams: Mapping[str, GradCams]
+    filters: Mapping[str, Filters]
+    searched: PoolFindings | None
+    features: tuple[Visualised, ...]
+    dreamt: str
+    dreams: tuple[Dream, ...]
+    blocks: Mapping[str, BuildingBlocks]
+
+    @property
+    def pool(self) -> tuple[PoolPicture, ...]:
+        """The pictures that exemplars were searched in."""
+        return self.searched.pictures if self.searched else ()
+
+    @property
+    def exemplars(self) -> Exemplars | None:
+        """The strongest pictures of every unit, where a pool was searched."""
+        return self.searched.exemplars if self.searched else None
+
+    def feature(self, layer: str, unit: int) -> Visualised | None:
+        """The feature visualisation of one unit, if it was made."""
+        named = ((f.want.kind, f.want.layer, f.want.unit) for f in self.features)
+        wanted = ("channel", layer, unit)
+        return next(
+            (f for f, name in zip(self.features, named, strict=True) if name == wanted), None
+        )
+
+
+def measure_vision(
+    model: VisionModel,
+    images: Sequence[CuratedImage],
+    pool: Sequence[PoolPicture],
+    checkpoints: Sequence[tuple[str, VisionModel]],
+    choices: Choices,
+    *,
+    seed: int,
+    full: bool,
+    store: Store,
+    step: Step,
+) -> VisionFindings:
+    """Run every vision probe. `step` is told the name of each piece of work that is done.
+
+    `full` visualises and sends back to pixels every unit, which is work for a GPU.
+    """
+    seen, pixels = _as_seen(model, images)
+    predictions, maps, class_maps, grad_cams = {}, [], {}, {}
+    for name, each in pixels.items():
+        predictions[name] = classify(model, name, each, store)
+        maps.append(measure_maps(model, name, each, store))
+        class_maps[name] = measure_class_maps(model, name, each, store)
+        grad_cams[name] = measure_grad_cam(model, name, each, store)
+        step(f"{model.id}: {name}")
+    signal = measure_vision_signal(model, pixels, store)
+    step(f"{model.id}: signal")
+    about_pool = _Pool(model, tuple(pool), seed, store, step)
+    exemplars = about_pool.exemplars() if pool else None
+    wants = _wants(model, exemplars, predictions, choices, seed, full)
+    features = visualise_features(model, wants, seed=seed, store=store, step=step)
+    dreamt = _picture(choices.dream, images)
+    return VisionFindings(
+        model=model,
+        images=tuple(images),
+        seen=seen,
+        predictions=predictions,
+        signal=signal,
+        maps=tuple(maps),
+        class_maps=class_maps,
+        grad_cams=grad_cams,
+        filters=_filters(model),
+        searched=about_pool.search(exemplars, wants, signal, pixels, checkpoints, full=full)
+        if exemplars
+        else None,
+        features=features,
+        dreamt=dreamt,
+        dreams=_dreams(model, seen[dreamt], seed, store, step),
+        blocks=_blocks(model, pixels, choices, store, step),
+    )
+
+
+def _as_seen(
+    model: VisionModel, images: Sequence[CuratedImage]
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    how = model.preprocessing
+    squares = {image.id: as_seen(open_rgb(image.path), how) for image in images}
+    seen = {name: np.asarray(square) for name, square in squares.items()}
+    return seen, {name: as_pixels(square, how) for name, square in squares.items()}
+
+
+def _filters(model: VisionModel) -> dict[str, Filters]:
+    paged = [layer for layer in model.layers if layer.name in model.paged]
+    drawn = {layer.name: read_filters(model, layer) for layer in paged}
+    return {name: found for name, found in drawn.items() if found is not None}
+
+
+def _picture(chosen: str, images: Sequence[CuratedImage]) -> str:
+    """The picture that the exhibit names, or the first one of this model's."""
+    return chosen if any(image.id == chosen for image in images) else images[0].id
+
+
+def _wants(
+    model: VisionModel,
+    exemplars: Exemplars | None,
+    predictions: Mapping[str, Prediction],
+    choices: Choices,
+    seed: int,
+    full: bool,
+) -> tuple[Want, ...]:
+    """Units by chance; classes that the curated pictures show, as the network names them."""
+    names = dict.fromkeys(found.guesses[0].label for found in predictions.values())
+    classes = sorted(model.labels.index(name) for name in names if name in model.labels)
+    chosen = np.random.default_rng(seed).permutation(classes)[: choices.classes].tolist()
+    effort = Effort(
+        units=None if full else choices.features,
+        classes=choices.classes,
+        sets=choices.features > 0,
+        steps=choices.steps,
+    )
+    return default_wants(model, exemplars, seed, classes=sorted(chosen), effort=effort)
+
+
+def _dreams(
+    model: VisionModel, picture: np.ndarray, seed: int, store: Store, step: Step
+) -> tuple[Dream, ...]:
+    found = []
+    for layer in dream_layers(model):
+        found.append(dream(model, picture, layer, seed=seed, store=store))
+        step(f"{model.id}: dream of {layer.name}")
+    return tuple(found)
+
+
+def _blocks(
+    model: VisionModel,
+    pixels: Mapping[str, np.ndarray],
+    choices: Choices,
+    store: Store,
+    step: Step,
+) -> dict[str, BuildingBlocks]:
+    chosen = [name for name in choices.blocks if name in pixels] or list(pixels)[:3]
+    layer, found = blocks_layer(model), {}
+    for name in chosen:
+        found[name] = measure_building_blocks(model, name, pixels[name], layer, store)
+        step(f"{model.id}: building blocks of {name}")
+    return found
+
+
+@dataclass(frozen=True)
+class _Pool:
+    """The probes that run over the pool."""
+
+    model: VisionModel
+    pictures: tuple[PoolPicture, ...]
+    seed: int
+    store: Store
+    step: Step
+
+    @property
+    def images(self) -> list[PoolImage]:
+        how = self.model.preprocessing
+
+        def load(path: Path) -> np.ndarray:
+            return as_pixels(as_seen(open_rgb(path), how), how)
+
+        return [PoolImage(one.id, one.sha256, partial(load, one.path)) for one in self.pictures]
+
+    def exemplars(self) -> Exemplars:
+        return find_exemplars(self.model, self.images, self.store, self.step)
+
+    def search(
+        self,
+        exemplars: Exemplars,
+        wants: Sequence[Want],
+        signal: Signal,
+        pixels: Mapping[str, np.ndarray],
+        checkpoints: Sequence[tuple[str, VisionModel]],
+        *,
+        full: bool,
+    ) -> PoolFindings:
+        model, images = self.model, self.images
+        groups = [one.group for one in self.pictures]
+        subjects = [one.subject for one in self.pictures]
+        featured: dict[str, list[int]] = {}
+        for want in wants if not full else ():
+            if want.kind == "channel":
+                featured.setdefault(want.layer, []).append(want.unit)
+        return PoolFindings(
+            pictures=self.pictures,
+            exemplars=exemplars,
+            deconvolutions=measure_deconvolution(
+                model, images, exemplars, featured, full=full, store=self.store, step=self.step
+            ),
+            effects=measure_effects(model, images, exemplars, signal, self.store, self.step),
+            learned=learn_classes(
+                model, images, groups, subjects, seed=self.seed, store=self.store, step=self.step
+            ),
+            controls=measure_controls(
+                model,
+                images,
+                groups,
+                exemplars,
+                pixels,
+                seed=self.seed,
+                store=self.store,
+                step=self.step,
+            ),
+            checkpoints=measure_checkpoints(
+                model,
+                checkpoints,
+                images,
+                labels=groups,
+                seed=self.seed,
+                store=self.store,
+                step=self.step,
+            )
+            if checkpoints
+            else None,
+        )

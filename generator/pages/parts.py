@@ -1,0 +1,60 @@
+"""The pages of a vision model beside its layers and units, and the links between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from generator.findings import VisionFindings
+from generator.pages.context import Place, Strip, around, home, model_link
+from generator.pages.page import Link, part_address
+
+
+@dataclass(frozen=True)
+class Part:
+    """One way into a model: its page, its name, and what a reader sees there."""
+
+    key: str
+    title: str
+    about: str
+
+
+CLASSES = Part("classes", "What made the class", "where the evidence for each class lies")
+EVOLUTION = Part(
+    "evolution", "Features, layer by layer", "patches and what is left of them in pixels"
+)
+FEATURES = Part("features", "Feature visualisation", "pictures made to excite units and classes")
+BLOCKS = Part("building-blocks", "Building blocks", "one layer taken apart, cell by cell")
+TRAINING = Part("training", "Through training", "the same units at several epochs")
+CONTROLS = Part("controls", "Controls", "the same methods on random weights")
+
+
+def parts(findings: VisionFindings) -> tuple[Part, ...]:
+    """The pages that this model has."""
+    searched = findings.searched
+    found = [CLASSES]
+    if searched and searched.deconvolutions.featured:
+        found.append(EVOLUTION)
+    if findings.features or findings.dreams:
+        found.append(FEATURES)
+    found.append(BLOCKS)
+    if searched and searched.checkpoints and searched.checkpoints.states:
+        found.append(TRAINING)
+    if searched and searched.controls:
+        found.append(CONTROLS)
+    return tuple(found)
+
+
+def part_links(findings: VisionFindings) -> tuple[Link, ...]:
+    """A link to each of them."""
+    model = findings.model.id
+    return tuple(Link(part_address(model, part.key), part.title) for part in parts(findings))
+
+
+def part_place(findings: VisionFindings, part: Part) -> Place:
+    """Where one of them stands: below the model, between its neighbours."""
+    links = part_links(findings)
+    current = next(i for i, link in enumerate(links) if link.text == part.title)
+    before, after = around(links, current)
+    first = model_link(findings.model)
+    strip = Strip("Ways in", links, current, worded=True)
+    return Place((home(), first), (strip,), before or first, after)

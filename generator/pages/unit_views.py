@@ -1,0 +1,112 @@
+"""What a unit's page shows beside its exemplars: back in pixels, visualised, and its effect on classes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from generator.figures.mosaic import CONTACT_COLUMNS
+from generator.findings import VisionFindings
+from generator.models.layer import Layer
+from generator.pages.environment import Figure, Pages
+from generator.probes.exemplars import LayerExemplars
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One tile of a layer's sprite: its corner and side in the sprite's pixels."""
+
+    sprite: Figure
+    left: int
+    top: int
+    side: int
+
+
+@dataclass(frozen=True)
+class Back:
+    """A unit's best exemplar sent back to pixels, and where the response depends on the picture.
+
+    `effective` is left, top, width and height in pixels of what the network saw. `strip` shows all
+    exemplars under every rule, for a featured unit.
+    """
+
+    tile: Tile
+    responds: bool
+    effective: tuple[int, int, int, int]
+    strip: Figure | None
+
+
+@dataclass(frozen=True)
+class Made:
+    """A unit's feature visualisation and what it reaches, beside the best picture of the pool."""
+
+    figure: Figure
+    peak: float
+    best: float
+
+
+@dataclass(frozen=True)
+class Effects:
+    """Classes whose logit a unit raises and lowers most on its best picture, and by how much."""
+
+    up: list[tuple[str, float]]
+    down: list[tuple[str, float]]
+
+
+def back(
+    findings: VisionFindings, layer: Layer, exemplars: LayerExemplars, unit: int, pages: Pages
+) -> Back | None:
+    """None where no signal can be sent back through the network."""
+    searched = findings.searched
+    found = searched.deconvolutions.of(layer.name) if searched else None
+    if searched is None or found is None:
+        return None
+    folder = f"models/{findings.model.id}/layers/{layer.name}"
+    sprite = pages.figure(f"{folder}/deconvolutions.webp", "")
+    side = sprite.width // min(layer.units, CONTACT_COLUMNS)
+    row, column = divmod(unit, CONTACT_COLUMNS)
+    left, top, width, height = (int(edge) for edge in found.effective[unit])
+    strip = f"{folder}/units/{unit}-rules.webp"
+    return Back(
+        tile=Tile(sprite, column * side, row * side, side),
+        responds=float(exemplars.neuron_value[unit, 0]) > 0,
+        effective=(left, top, width, height),
+        strip=pages.figure(strip, _strip_text(unit)) if pages.has(strip) else None,
+    )
+
+
+def _strip_text(unit: int) -> str:
+    return (
+        f"The exemplars of unit {unit} in a row; below each its deconvolution, guided backpropagation "
+        "and plain gradient, around mid grey."
+    )
+
+
+def made(
+    findings: VisionFindings, layer: Layer, exemplars: LayerExemplars, unit: int, pages: Pages
+) -> Made | None:
+    """None where the unit was not visualised."""
+    found = findings.feature(layer.name, unit)
+    if found is None:
+        return None
+    path = f"models/{findings.model.id}/features/{found.want.name}.webp"
+    figure = pages.figure(path, f"Feature visualisation of unit {unit} of {layer.name}.")
+    return Made(figure, found.peak, float(exemplars.neuron_value[unit, 0]))
+
+
+def effects(findings: VisionFindings, layer: Layer, unit: int) -> Effects | None:
+    """None where it was not measured."""
+    found = findings.searched.effects_of(layer.name) if findings.searched else None
+    if found is None or found.up[unit, 0] < 0:
+        return None
+    labels = findings.model.labels
+
+    def named(classes: np.ndarray, values: np.ndarray, sign: int) -> list[tuple[str, float]]:
+        pairs = zip(classes, values, strict=True)
+        return [(labels[int(c)], float(value)) for c, value in pairs if sign * value > 0]
+
+    return Effects(
+        named(found.up[unit], found.up_value[unit], 1),
+        named(found.down[unit], found.down_value[unit], -1),
+    )

@@ -1,0 +1,70 @@
+"""Every number of a vision model's pages, as CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from generator.findings import VisionFindings
+from generator.pages.classes import class_rows, grad_rows, learned_rows
+from generator.pages.csv_text import as_csv
+from generator.pages.features import feature_rows
+from generator.pages.unit_tables import exemplars_table, pool_table, units_table, wires_table
+
+
+def vision_tables(found: VisionFindings) -> Iterator[tuple[str, str]]:
+    """The tables that a model has: name and text. One that would be empty is left out."""
+    yield "units.csv", units_table(found)
+    if found.searched is not None:
+        yield "exemplars.csv", exemplars_table(found)
+        yield "wires.csv", wires_table(found)
+        yield "pool.csv", pool_table(found)
+    for name, header, rows in _others(found):
+        if rows:
+            yield name, as_csv(header, rows)
+
+
+def _others(found: VisionFindings) -> Iterator[tuple[str, Sequence[str], list[Sequence[Any]]]]:
+    sums = ("picture", "layer", "class", "probability", "logit", "mean_of_map", "bias")
+    yield "class_maps.csv", sums, class_rows(found)
+    cams = ("picture", "layer", "class", "logit", "probability", "maximum")
+    yield "grad_cams.csv", cams, grad_rows(found)
+    classes = found.searched.learned.classes if found.searched else ()
+    held_out = ("picture", "part", "class", "taken_for", *(f"p_{name}" for name in classes))
+    yield "learned_classes.csv", held_out, learned_rows(found)
+    made = ("name", "kind", "layer", "unit", "class", "side", "steps", "peak", "mean", "pool_peak")
+    yield "features.csv", (*made, "logit", "probability"), feature_rows(found)
+    control = ("what", "picture", "class", "trained", "random", "chance")
+    yield "controls.csv", control, _controls(found)
+    series = ("state", "accuracy", "judged", "layer", "unit", "picture", "response", "likeness")
+    yield "checkpoints.csv", series, _checkpoints(found)
+
+
+def _controls(found: VisionFindings) -> list[Sequence[Any]]:
+    controls = found.searched.controls if found.searched else None
+    if controls is None:
+        return []
+    purity = ("purity", "", "", controls.trained_purity, controls.random_purity, controls.chance)
+    maps = [("agreement", one.picture, one.label, 1, one.agreement, "") for one in controls.maps]
+    return [purity, *maps]
+
+
+def _checkpoints(found: VisionFindings) -> list[Sequence[Any]]:
+    series = found.searched.checkpoints if found.searched else None
+    if series is None:
+        return []
+    return [
+        (
+            label,
+            state.accuracy,
+            state.judged,
+            layer.layer,
+            int(unit),
+            series.pool[int(layer.picture[row])],
+            layer.value[row],
+            layer.likeness[unit],
+        )
+        for label, state in zip(series.labels, series.states, strict=True)
+        for layer in state.layers
+        for row, unit in enumerate(layer.units)
+    ]

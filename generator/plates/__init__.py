@@ -1,0 +1,25 @@
+"""Which figures a model's findings are drawn as: findings -> drawings."""
+
+from __future__ import annotations
+
+from generator.figures.render import Drawing
+from generator.findings import Findings, VisionFindings
+from generator.plates.evidence import evidence_drawings
+from generator.plates.layers import layer_drawings, signed
+from generator.plates.made import made_drawings
+from generator.plates.text import text_drawings
+from generator.plates.units import unit_drawings
+
+__all__ = ["drawings", "signed"]
+
+
+def drawings(findings: Findings) -> list[Drawing]:
+    """All figures of one model."""
+    if not isinstance(findings, VisionFindings):
+        return text_drawings(findings)
+    return [
+        *layer_drawings(findings),
+        *evidence_drawings(findings),
+        *unit_drawings(findings),
+        *made_drawings(findings),
+    ]

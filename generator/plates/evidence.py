@@ -1,0 +1,56 @@
+"""Which figures the evidence for classes is drawn as: class activation maps of every kind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from generator.figures.render import Drawing
+from generator.findings import PoolFindings, VisionFindings
+from generator.inputs.images import as_seen, open_rgb
+
+
+def evidence_drawings(findings: VisionFindings) -> Iterator[Drawing]:
+    """Class activation maps, Grad-CAM, the maps of learned classes, and the random control."""
+    folder = f"models/{findings.model.id}"
+    for picture, maps in findings.class_maps.items():
+        if maps.classes:
+            values = np.stack([each.values for each in maps.classes])
+            names = [f"classes/{picture}-{i}.webp" for i in range(len(values))]
+            yield _over(folder, "class_overlays", names, findings.seen[picture], values)
+    for picture, cams in findings.grad_cams.items():
+        every = (*cams.depths, *cams.controls)
+        if every:
+            names = [f"classes/grad-{picture}-{i}.webp" for i in range(len(every))]
+            drawn = tuple(each.values for each in every)
+            yield _over(folder, "depth_overlays", names, findings.seen[picture], drawn)
+    if findings.searched:
+        yield from _learned(folder, findings, findings.searched)
+        yield from _controls(folder, findings, findings.searched)
+
+
+def _over(
+    folder: str,
+    kind: str,
+    names: list[str],
+    picture: np.ndarray,
+    maps: np.ndarray | tuple[np.ndarray, ...],
+) -> Drawing:
+    return Drawing(kind, folder, {"names": tuple(names), "picture": picture, "maps": maps})
+
+
+def _learned(folder: str, findings: VisionFindings, searched: PoolFindings) -> Iterator[Drawing]:
+    paths = {one.id: one.path for one in searched.pictures}
+    for shown in searched.learned.shown:
+        names = [f"classes/learned-{shown.picture}-{i}.webp" for i in range(len(shown.values))]
+        square = as_seen(open_rgb(paths[shown.picture]), findings.model.preprocessing)
+        yield _over(folder, "signed_overlays", names, np.asarray(square), shown.values)
+
+
+def _controls(folder: str, findings: VisionFindings, searched: PoolFindings) -> Iterator[Drawing]:
+    """Each on its own scale: the two networks' evidence has no common unit."""
+    for pair in searched.controls.maps if searched.controls else ():
+        names = [f"controls/{pair.picture}-{word}.webp" for word in ("trained", "random")]
+        maps = tuple(np.clip(values, 0, None) for values in (pair.trained, pair.random))
+        yield _over(folder, "depth_overlays", names, findings.seen[pair.picture], maps)

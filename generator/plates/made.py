@@ -1,0 +1,87 @@
+"""Which figures are drawn of pictures that were made: feature visualisations, dreams, building blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from PIL import Image
+
+from generator.figures.building_blocks import TILE
+from generator.figures.render import Drawing
+from generator.findings import VisionFindings
+from generator.inputs.images import as_seen, open_rgb
+from generator.models.layer import Layer
+from generator.probes.building_blocks import BuildingBlocks, near_box
+
+
+def made_drawings(findings: VisionFindings) -> Iterator[Drawing]:
+    """Feature visualisations, the strips of dreams, and the building blocks with their tiles."""
+    folder = f"models/{findings.model.id}"
+    for one in findings.features:
+        shown = {"names": (one.want.name,), "pictures": (one.picture,)}
+        yield Drawing("feature_pictures", folder, shown)
+    for each in findings.dreams:
+        strip = {"name": f"dream-{each.layer}", "frames": each.frames}
+        yield Drawing("dream_strip", folder, strip)
+    yield from _blocks(folder, findings)
+
+
+def _blocks(folder: str, findings: VisionFindings) -> Iterator[Drawing]:
+    usable = {name: found for name, found in findings.blocks.items() if not found.reason}
+    if not usable:
+        return
+    name = next(iter(usable.values())).layer
+    layer = next(each for each in findings.model.layers if each.name == name)
+    tiles = channel_tiles(findings, layer)
+    if len(tiles):
+        yield Drawing("channel_tiles", folder, {"tiles": tiles})
+    for picture, found in usable.items():
+        yield _picture(folder, picture, findings.seen[picture], found, tiles)
+
+
+def _picture(
+    folder: str, name: str, picture: np.ndarray, found: BuildingBlocks, tiles: np.ndarray
+) -> Drawing:
+    strongest = found.dictionary[..., 0]
+    return Drawing(
+        "building_blocks",
+        folder,
+        {
+            "name": name,
+            "picture": picture,
+            "peak": found.response.max(axis=0),
+            "strongest": strongest,
+            "full": found.full,
+            "tiles": tiles,
+            "support": found.of_cells(found.gradient),
+            "groups": found.groups.maps if found.groups else np.zeros((0, *strongest.shape)),
+        },
+    )
+
+
+def channel_tiles(findings: VisionFindings, layer: Layer) -> np.ndarray:
+    """What stands for each channel of a layer: its visualisation, or the best patch of its exemplar.
+
+    (units, TILE, TILE, 3) uint8; none where the pool was not searched for this layer.
+    """
+    exemplars = findings.exemplars.of(layer.name) if findings.exemplars else None
+    if exemplars is None:
+        return np.zeros((0, TILE, TILE, 3), dtype=np.uint8)
+    how = findings.model.preprocessing
+    seen = {
+        int(n): as_seen(open_rgb(findings.pool[int(n)].path), how)
+        for n in np.unique(exemplars.neuron[:, 0])
+    }
+    tiles = []
+    for unit in range(layer.units):
+        made = findings.feature(layer.name, unit)
+        if made is not None:
+            shown = Image.fromarray(made.picture[..., :3])
+            box = (0, 0, shown.width, shown.height)
+        else:
+            shown = seen[int(exemplars.neuron[unit, 0])]
+            left, top, wide, high = near_box(layer, int(exemplars.place[unit, 0]), shown.width)
+            box = (left, top, left + wide, top + high)
+        tiles.append(np.asarray(shown.resize((TILE, TILE), Image.Resampling.BOX, box=box)))
+    return np.stack(tiles)

@@ -1,0 +1,133 @@
+"""Which figures the units are drawn as: the pool, contact sheets, deconvolutions, and their plates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from PIL import Image
+
+from generator.figures.mosaic import CONTACT
+from generator.figures.render import Drawing
+from generator.findings import PoolFindings, VisionFindings
+from generator.inputs.images import as_seen, open_rgb
+from generator.models.layer import Layer
+from generator.probes.deconvolution import TILE, UnitBacks
+from generator.probes.exemplars import LayerExemplars, field_box, unit_layers
+
+
+def unit_drawings(findings: VisionFindings) -> Iterator[Drawing]:
+    """The pool as the network saw it, which unit pages cut their patches from, and the layers' sheets."""
+    if findings.searched is None:
+        return
+    how, folder = findings.model.preprocessing, f"models/{findings.model.id}"
+    seen = [as_seen(open_rgb(one.path), how) for one in findings.pool]
+    names = tuple(f"pool/{one.id}.webp" for one in findings.pool)
+    pixels = np.stack([np.asarray(image) for image in seen])
+    yield Drawing("photographs", folder, {"names": names, "pixels": pixels, "quality": 80})
+    for layer in unit_layers(findings.model):
+        exemplars = findings.searched.exemplars.of(layer.name)
+        if exemplars is not None:
+            yield from _layer(folder, layer, exemplars, findings.searched, seen)
+    yield from _checkpoints(folder, findings.searched)
+
+
+def _layer(
+    folder: str,
+    layer: Layer,
+    exemplars: LayerExemplars,
+    searched: PoolFindings,
+    seen: Sequence[Image.Image],
+) -> Iterator[Drawing]:
+    best = np.stack([patch(layer, exemplars, u, 0, seen, CONTACT) for u in range(layer.units)])
+    yield Drawing("contact_sheet", folder, {"layer": layer.name, "tiles": best})
+    backs = searched.deconvolutions.of(layer.name)
+    if backs is not None:
+        arguments = {"layer": layer.name, "tiles": backs.tiles[:, 0]}
+        yield Drawing("deconvolution_sheet", folder, arguments)
+    featured = [one for one in searched.deconvolutions.featured if one.layer == layer.name]
+    if featured:
+        yield from _featured(folder, layer, exemplars, featured, seen)
+
+
+def _featured(
+    folder: str,
+    layer: Layer,
+    exemplars: LayerExemplars,
+    featured: Sequence[UnitBacks],
+    seen: Sequence[Image.Image],
+) -> Iterator[Drawing]:
+    """The plate of a layer, and for each of its units all rules side by side."""
+    count = exemplars.neuron.shape[1]
+    patches = {
+        one.unit: np.stack([patch(layer, exemplars, one.unit, n, seen, TILE) for n in range(count)])
+        for one in featured
+    }
+    yield Drawing(
+        "evolution_plate",
+        folder,
+        {
+            "layer": layer.name,
+            "units": tuple(one.unit for one in featured),
+            "patches": np.stack([patches[one.unit] for one in featured]),
+            "backs": np.stack([one.tiles[:, 0] for one in featured]),
+        },
+    )
+    for one in featured:
+        rules = {
+            name: one.tiles[:, number]
+            for number, name in enumerate(("deconvolution", "guided", "gradient"))
+        }
+        shown = {"layer": layer.name, "unit": one.unit, "patches": patches[one.unit]}
+        yield Drawing("rules_strip", folder, {**shown, **rules})
+
+
+def patch(
+    layer: Layer,
+    exemplars: LayerExemplars,
+    unit: int,
+    rank: int,
+    seen: Sequence[Image.Image],
+    side: int,
+) -> np.ndarray:
+    """What a unit's neuron sees of its picture of some rank, (side, side, 3); grey without one."""
+    number = int(exemplars.neuron[unit, rank])
+    if number < 0:
+        return np.full((side, side, 3), 128, dtype=np.uint8)
+    picture = seen[number]
+    left, top, width, height = field_box(layer, int(exemplars.place[unit, rank]), picture.width)
+    box = (left, top, left + width, top + height)
+    return np.asarray(picture.resize((side, side), Image.Resampling.BOX, box=box))
+
+
+def _checkpoints(folder: str, searched: PoolFindings) -> Iterator[Drawing]:
+    """The units of each layer through training, and the course of it."""
+    series = searched.checkpoints
+    if series is None or not series.states:
+        return
+    for number, layer in enumerate(series.layers):
+        states = [state.layers[number] for state in series.states]
+        yield Drawing(
+            "checkpoint_plate",
+            folder,
+            {
+                "layer": layer,
+                "labels": series.labels,
+                "units": states[0].units,
+                "patches": np.stack([state.patch for state in states]),
+                "projections": np.stack([state.projection for state in states]),
+                "values": np.stack([state.value for state in states]),
+            },
+        )
+    likeness = [[layer.mean_likeness for layer in state.layers] for state in series.states]
+    yield Drawing(
+        "checkpoint_course",
+        folder,
+        {
+            "labels": series.labels,
+            "accuracy": np.array([state.accuracy for state in series.states]),
+            "error": np.array([state.accuracy_error for state in series.states]),
+            "layers": series.layers,
+            "likeness": np.array(likeness).T,
+        },
+    )
