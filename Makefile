@@ -15,9 +15,10 @@ site: $(VENV)/.installed
 serve: $(VENV)/.installed
 	$(BIN)/cutaway serve
 
+# One process a core, one thread each: two threads of torch get in each other's way.
 test: $(VENV)/.tested browser
 	$(MAKE) check
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical --dist loadfile
 
 check: $(VENV)/.tested
 	$(BIN)/ruff check .

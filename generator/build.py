@@ -147,7 +147,7 @@ def _probe(subject: Subject, seed: int, full: bool, store: Store, step: Step) ->
     if not isinstance(model, VisionModel):
         if not inputs.texts:
             raise UsageError(f"{model.id} takes texts, and the exhibit names none ('texts').")
-        return measure_text(model, inputs.texts, seed, store, step)
+        return measure_text(model, inputs.texts, subject.choices, seed, store, step)
     if not inputs.images:
         raise UsageError(f"{model.id} takes pictures, and the exhibit names none ('images').")
     return measure_vision(

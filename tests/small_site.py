@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from filelock import FileLock
 
 CHECKOUT = Path(__file__).parent.parent
 COMMAND = Path(sys.executable).with_name("cutaway")
@@ -146,29 +150,45 @@ def build(folder: Path, *words: str | Path) -> Site:
     return Site(folder, folder / "site", folder / "build", run.out, run.seconds)
 
 
-@pytest.fixture(scope="session")
-def small_exhibit(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a reduced exhibit: three real models, two pictures, three texts."""
-    return make_exhibit(tmp_path_factory.mktemp("small") / "exhibit")
+def built_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], Path]) -> Site:
+    """The site of the exhibit that `make` lays out, built by the first test process that asks."""
+    root = factory.getbasetemp()
+    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+    notes = root / f"{name}.json"
+    with FileLock(root / f"{name}.lock"):
+        if not notes.exists():
+            site = build(make(root / name))
+            notes.write_text(json.dumps({"stdout": site.stdout, "seconds": site.seconds}))
+    folder = root / name
+    return Site(folder, folder / "site", folder / "build", **json.loads(notes.read_text()))
 
 
 @pytest.fixture(scope="session")
-def small_site(small_exhibit: Path) -> Site:
-    """The reduced exhibit, built once. Read only: a test that changes something takes a copy."""
-    return build(small_exhibit)
+def small_site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """Three real models on two pictures and three texts, built once.
+
+    Read only: a test that changes something takes a copy.
+    """
+    return built_once(tmp_path_factory, "small", make_exhibit)
+
+
+@pytest.fixture(scope="session")
+def small_exhibit(small_site: Site) -> Path:
+    """The folder of the reduced exhibit."""
+    return small_site.exhibit
 
 
 @pytest.fixture(scope="session")
 def tiny_site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     """One layer on one picture and one encoder on one text: for what has to be built often."""
-    folder = make_exhibit(
-        tmp_path_factory.mktemp("tiny") / "exhibit",
+    tiny = partial(
+        make_exhibit,
         models=("efficientnet-lite0", "minilm-l6"),
         layers=("conv_stem",),
         pictures=("cat",),
         texts=("coreference",),
     )
-    return build(folder)
+    return built_once(tmp_path_factory, "tiny", tiny)
 
 
 @pytest.fixture
@@ -182,7 +202,10 @@ def tiny(tiny_site: Site, tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def new_site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     """A folder made by `cutaway new`, with one model and two texts of its own, built."""
-    folder = tmp_path_factory.mktemp("new") / "mine"
+    return built_once(tmp_path_factory, "new", _new_exhibit)
+
+
+def _new_exhibit(folder: Path) -> Path:
     made = cutaway("new", folder)
     assert (made.code, made.err) == (0, "")
     data = read_exhibit(folder)
@@ -190,7 +213,7 @@ def new_site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     write_exhibit(folder, data)
     texts = folder / data["texts"]
     texts.write_text("- {id: one, text: Rain fell.}\n- {id: two, text: The rain fell again.}\n")
-    return build(folder)
+    return folder
 
 
 def files_of(folder: Path) -> dict[str, bytes]:

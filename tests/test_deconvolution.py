@@ -151,7 +151,8 @@ def test_tiles_and_fields_are_those_of_each_unit_alone(small, pixels, exemplars,
             left, top, width, height = backs.effective[unit].tolist()
             inside = squared[top : top + height, left : left + width].sum()
             assert inside >= 0.9499 * squared.sum() > 0
-            assert box[0] - 4 <= left and left + width <= box[0] + box[2] + 4
+            assert box[0] <= left and left + width <= box[0] + box[2]
+            assert box[1] <= top and top + height <= box[1] + box[3]
     silent = measured.of("blocks.1.1").tiles[7]
     assert (silent == probe.GREY).all() and (measured.of("blocks.1.1").effective[7, 2:] > 0).all()
 

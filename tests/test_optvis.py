@@ -284,23 +284,24 @@ def test_views_keep_to_their_bounds_and_to_their_seeds():
     assert not torch.equal(maps[:, 0], maps[:, 1])
 
 
-def test_a_redirected_gradient_wakes_a_dead_unit(tiny):
+def test_a_redirected_gradient_wakes_what_sleeps_within_the_network(tiny):
     with torch.no_grad():
         tiny.module.norm.bias[:] = -50.0  # every response of the first layer is far below zero
-    objectives = [terms.channel("first", 1), -1.0 * terms.channel("first", 2)]
+        tiny.module.second.bias[:] = 1.0
+        tiny.module.second.weight.abs_()
+    objectives = [terms.channel("second", 1), -1.0 * terms.channel("second", 2)]
     recipe = Recipe(size=SIDE, steps=render.WAKING + 1, shake=STILL)
-    seeds, folds = [1, 2], lean.foldable(tiny)
-    loop = render._Loop(tiny, objectives, recipe, seeds, folds)
+    loop = render._Loop(tiny, objectives, recipe, [1, 2], lean.foldable(tiny))
     loop.find_gradient(render.WAKING)
     assert loop.pictures.spectra.grad.abs().max() == 0
     loop.find_gradient(0)
     woken = loop.pictures.spectra.grad.flatten(1).abs().amax(1)
-    # The second objective wants what is dead already: nothing to wake.
+    # The second objective wants what is silent already: nothing to wake.
     assert woken[0] > 0 and woken[1] == 0
-    # A step against the gradient raises what the activation is given.
+    # All weights are positive: a step against the gradient raises what the activation is given.
     inputs = []
     handle = tiny.module.norm.register_forward_hook(
-        lambda _m, _i, out: inputs.append(float(out[0, 1].mean()))
+        lambda _m, _i, out: inputs.append(float(out[0].mean()))
     )
     for _ in range(2):
         with torch.no_grad():
@@ -310,27 +311,48 @@ def test_a_redirected_gradient_wakes_a_dead_unit(tiny):
     assert inputs[1] > inputs[0]
 
 
+@pytest.mark.parametrize("bias", [-50.0, 50.0], ids=["silent", "at the ceiling"])
+def test_a_unit_clipped_by_its_own_activation_keeps_a_share_of_its_gradient(tiny, bias):
+    with torch.no_grad():
+        tiny.module.norm.bias[:] = bias
+    recipe = Recipe(size=SIDE, steps=render.WAKING + 1, shake=STILL)
+    loop = render._Loop(tiny, [terms.channel("first", 1)], recipe, [1], lean.foldable(tiny))
+    loop.find_gradient(render.WAKING)
+    pixels = views.view(loop.pictures(), loop._maps[render.WAKING])
+    before = tiny.module.norm(tiny.module.first(render.normalised(tiny, pixels)))
+    (plain,) = torch.autograd.grad(-before[:, 1].mean(), loop.pictures.spectra)
+    torch.testing.assert_close(loop.pictures.spectra.grad, lean.LEAK * plain, rtol=1e-4, atol=1e-9)
+
+
+def test_only_what_is_clipped_leaks():
+    signal = torch.tensor([-2.0, 1.0, 3.0, 7.0]).requires_grad_()
+    weight = torch.tensor([1.0, 2.0, -3.0, 4.0])
+    with lean.Lean():
+        response = nn.ReLU6()(signal)
+        lean.leak([response, signal * 2], 0.25)  # the second ends in no activation
+    (grad,) = torch.autograd.grad((response * weight).sum(), signal)
+    torch.testing.assert_close(grad, torch.tensor([0.25, 2.0, -3.0, 1.0]))
+
+
 def test_a_sample_with_a_gradient_keeps_its_own(tiny):
-    objectives = [terms.channel("second", unit) for unit in range(4)]
+    objectives = [terms.logit(unit) for unit in range(4)]
     recipe = Recipe(size=SIDE, steps=1, shake=STILL)
     loop = render._Loop(tiny, objectives, recipe, [1, 2, 3, 4], ())
     loop.find_gradient(0)
-    early = loop.pictures.spectra.grad.clone()
-    loop2 = render._Loop(tiny, objectives, recipe, [1, 2, 3, 4], ())
-    found = loop2._ask(0)
-    (plain,) = torch.autograd.grad(-found.sum(), loop2.pictures.spectra)
-    alive = plain.flatten(1).abs().amax(1) > 0
-    assert alive.any()
-    torch.testing.assert_close(early[alive], plain[alive])
+    found = loop._ask(0)
+    (plain,) = torch.autograd.grad(-found.sum(), loop.pictures.spectra)
+    assert (plain.flatten(1).abs().amax(1) > 0).all()
+    torch.testing.assert_close(loop.pictures.spectra.grad, plain)
 
 
 def test_the_clamp_passes_the_plain_gradient():
-    signal = torch.linspace(-3, 9, 40, dtype=torch.double).requires_grad_()
-    weight = torch.randn(40, generator=torch.Generator().manual_seed(0)).double()
-    (plain,) = torch.autograd.grad((nn.ReLU6()(signal) * weight).sum(), signal)
-    with lean.Lean():
-        (own,) = torch.autograd.grad((nn.ReLU6()(signal) * weight).sum(), signal)
-    assert torch.equal(plain, own)
+    signal = torch.linspace(-3, 9, 41, dtype=torch.double).requires_grad_()
+    weight = torch.randn(41, generator=torch.Generator().manual_seed(0)).double()
+    for activation in (nn.ReLU6(), nn.ReLU(), nn.Hardtanh(-1, 2)):
+        (plain,) = torch.autograd.grad((activation(signal) * weight).sum(), signal)
+        with lean.Lean():
+            (own,) = torch.autograd.grad((activation(signal) * weight).sum(), signal)
+        assert torch.equal(plain, own)
 
 
 def test_optimising_raises_every_objective_and_repeats_itself(tiny):

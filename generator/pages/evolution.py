@@ -21,8 +21,8 @@ def evolution_page(findings: VisionFindings, pages: Pages) -> Page:
         if not units:
             continue
         alt = (
-            f"{len(units)} units of {layer.name}: the nine strongest patches of each beside their "
-            "deconvolutions."
+            f"{len(units)} units of {layer.name}: the nine strongest patches of each, their "
+            "deconvolutions and their guided backpropagations."
         )
         path = f"models/{model.id}/layers/{layer.name}/evolution.webp"
         field = layer.receptive_field

@@ -31,7 +31,7 @@ class Back:
     exemplars under every rule, for a featured unit.
     """
 
-    tile: Tile
+    tiles: tuple[tuple[str, Tile], ...]
     responds: bool
     effective: tuple[int, int, int, int]
     strip: Figure | None
@@ -63,17 +63,24 @@ def back(
     if searched is None or found is None:
         return None
     folder = f"models/{findings.model.id}/layers/{layer.name}"
-    sprite = pages.figure(f"{folder}/deconvolutions.webp", "")
-    side = sprite.width // min(layer.units, CONTACT_COLUMNS)
-    row, column = divmod(unit, CONTACT_COLUMNS)
     left, top, width, height = (int(edge) for edge in found.effective[unit])
     strip = f"{folder}/units/{unit}-rules.webp"
     return Back(
-        tile=Tile(sprite, column * side, row * side, side),
+        tiles=(
+            ("deconvolution", _tile(f"{folder}/deconvolutions.webp", layer, unit, pages)),
+            ("guided backpropagation", _tile(f"{folder}/guided.webp", layer, unit, pages)),
+        ),
         responds=float(exemplars.neuron_value[unit, 0]) > 0,
         effective=(left, top, width, height),
         strip=pages.figure(strip, _strip_text(unit)) if pages.has(strip) else None,
     )
+
+
+def _tile(path: str, layer: Layer, unit: int, pages: Pages) -> Tile:
+    sprite = pages.figure(path, "")
+    side = sprite.width // min(layer.units, CONTACT_COLUMNS)
+    row, column = divmod(unit, CONTACT_COLUMNS)
+    return Tile(sprite, column * side, row * side, side)
 
 
 def _strip_text(unit: int) -> str:

@@ -55,9 +55,13 @@ def unit_pages(findings: VisionFindings, pages: Pages) -> Iterator[Page]:
 
 @dataclass(frozen=True)
 class Contact:
-    """The contact sheet of a layer: its sprite, rows of links, and the orders they can be put in."""
+    """The contact sheet of a layer: its sprite, rows of links, and the orders they can be put in.
+
+    `sprites` are others laid out alike: what the patches become when they are sent back to pixels.
+    """
 
     figure: Figure
+    sprites: list[tuple[str, str]]
     rows: list[list[Link]]
     orders: list[tuple[str, str, list[int]]]
 
@@ -80,8 +84,11 @@ def contact(findings: VisionFindings, layer: Layer, pages: Pages) -> Contact | N
         f"The best exemplar of each of the {layer.units} units of {layer.name}.",
         f"Each tile is the patch of {exemplars.pictures} pictures that excites the unit most.",
     )
+    folder = f"models/{model.id}/layers/{layer.name}"
+    backs = {"deconvolution": f"{folder}/deconvolutions.webp", "guided": f"{folder}/guided.webp"}
     return Contact(
         figure=figure,
+        sprites=[(name, path) for name, path in backs.items() if pages.has(path)],
         rows=[links[start : start + columns] for start in range(0, len(links), columns)],
         orders=[
             ("number", "by number", list(range(layer.units))),

@@ -8,6 +8,7 @@ from generator.figures.render import Drawing
 from generator.findings import TextFindings
 from generator.inputs.texts import readable
 from generator.plates.activity import activity
+from generator.probes.roles import RULES
 
 
 def text_drawings(findings: TextFindings) -> list[Drawing]:
@@ -46,6 +47,34 @@ def text_drawings(findings: TextFindings) -> list[Drawing]:
         }
         found.append(Drawing("attention_maps", folder, {**arguments, "tokens": tokens}))
         found.append(Drawing("layer_heads", folder, arguments))
+    found += _heads(findings, folder)
     longest = max(findings.attentions, key=lambda attention: len(attention.tokens))
     found.append(Drawing("head_card", folder, {"weights": longest.weights}))
+    return found
+
+
+def _heads(findings: TextFindings, folder: str) -> list[Drawing]:
+    """The scatter of all heads, and for a decoder who wrote its answer and how it came about."""
+    axes = findings.telling_axes
+    x, y = (findings.statistic(name).mean for name in axes)
+    roles = tuple(tuple(role.role for role in row) for row in findings.heads.roles)
+    scatter = {
+        "names": tuple(name.replace("_", " ") for name in axes),
+        "x": x,
+        "y": y,
+        "roles": roles,
+        "order": tuple(rule.role for rule in RULES),
+    }
+    found = [Drawing("head_scatter", folder, scatter)]
+    for lens, attribution in findings.decoded:
+        if not lens.reason:
+            course = {
+                "probability": lens.final_probability[:, -1],
+                "divergence": lens.divergence[:, -1],
+            }
+            found.append(Drawing("lens_course", folder, {"text": lens.text, **course}))
+        shares = attribution.above_mean
+        if shares is not None:
+            written = {"heads": shares.heads, "mlps": shares.mlps}
+            found.append(Drawing("logit_shares", folder, {"text": lens.text, **written}))
     return found

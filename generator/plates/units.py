@@ -12,7 +12,8 @@ from generator.figures.render import Drawing
 from generator.findings import PoolFindings, VisionFindings
 from generator.inputs.images import as_seen, open_rgb
 from generator.models.layer import Layer
-from generator.probes.deconvolution import TILE, UnitBacks
+from generator.probes.backward import RULES
+from generator.probes.deconvolution import LARGE, TILE, UnitBacks
 from generator.probes.exemplars import LayerExemplars, field_box, unit_layers
 
 
@@ -43,8 +44,9 @@ def _layer(
     yield Drawing("contact_sheet", folder, {"layer": layer.name, "tiles": best})
     backs = searched.deconvolutions.of(layer.name)
     if backs is not None:
-        arguments = {"layer": layer.name, "tiles": backs.tiles[:, 0]}
-        yield Drawing("deconvolution_sheet", folder, arguments)
+        for name, tiles in (("deconvolutions", backs.tiles), ("guided", backs.guided)):
+            shown = {"layer": layer.name, "tiles": tiles[:, 0], "side": TILE, "name": name}
+            yield Drawing("deconvolution_sheet", folder, shown)
     featured = [one for one in searched.deconvolutions.featured if one.layer == layer.name]
     if featured:
         yield from _featured(folder, layer, exemplars, featured, seen)
@@ -60,7 +62,9 @@ def _featured(
     """The plate of a layer, and for each of its units all rules side by side."""
     count = exemplars.neuron.shape[1]
     patches = {
-        one.unit: np.stack([patch(layer, exemplars, one.unit, n, seen, TILE) for n in range(count)])
+        one.unit: np.stack(
+            [patch(layer, exemplars, one.unit, n, seen, LARGE) for n in range(count)]
+        )
         for one in featured
     }
     yield Drawing(
@@ -71,13 +75,11 @@ def _featured(
             "units": tuple(one.unit for one in featured),
             "patches": np.stack([patches[one.unit] for one in featured]),
             "backs": np.stack([one.tiles[:, 0] for one in featured]),
+            "guided": np.stack([one.tiles[:, 1] for one in featured]),
         },
     )
     for one in featured:
-        rules = {
-            name: one.tiles[:, number]
-            for number, name in enumerate(("deconvolution", "guided", "gradient"))
-        }
+        rules = {rule: one.tiles[:, number] for number, rule in enumerate(RULES)}
         shown = {"layer": layer.name, "unit": one.unit, "patches": patches[one.unit]}
         yield Drawing("rules_strip", folder, {**shown, **rules})
 

@@ -52,8 +52,8 @@ class LayerBacks:
     pictures by the neuron, strongest first, cut out by the field box of the exemplar: one, or all of them.
     `guided` has guided backpropagation in the same shape.
     `effective` (units, 4) is the effective receptive field on the strongest picture: left, top, width and
-    height in pixels, the smallest box of CELL x CELL px cells with SHARE of the squared gradient; zeros
-    where the gradient is zero everywhere.
+    height in pixels, the smallest box of CELL x CELL px cells with SHARE of the squared gradient, without
+    what lies outside the exact field; zeros where the gradient is zero everywhere.
     """
 
     layer: str
@@ -103,7 +103,10 @@ class Deconvolutions:
         return next((found for found, same in zip(self.featured, named, strict=True) if same), None)
 
 
-def effective_field(squared: np.ndarray) -> tuple[int, int, int, int]:
+Box = tuple[int, int, int, int]
+
+
+def effective_field(squared: np.ndarray) -> Box:
     """Left, top, width and height of the smallest box with SHARE of a map (H, W) of squares.
 
     Smallest in CELL x CELL px cells, cells cut off by the border counted whole. Among boxes of one size the
@@ -235,7 +238,7 @@ class _Work:
                         tiles[number, unit, rank] = self._tile(unit, rank, signals[number])
                     if rank == 0:
                         squared = signals[RULES.index(GRADIENT)].astype(np.float64) ** 2
-                        effective[unit] = effective_field(squared.sum(0))
+                        effective[unit] = self._within(unit, effective_field(squared.sum(0)))
             return LayerBacks(self.layer.name, tiles[0], tiles[1], effective)
 
         units = len(self.exemplars.neuron)
@@ -278,6 +281,14 @@ class _Work:
     def _batch(self) -> int:
         # Larger ones leave the caches of a processor: 16 at once take 1.7 times as long as 4.
         return 4 if self.model.device.type == "cpu" else 32
+
+    def _within(self, unit: int, found: Box) -> Box:
+        """A box of whole cells, without what lies outside the exact field of the unit's best neuron."""
+        size, place = self.model.preprocessing.size, int(self.exemplars.place[unit, 0])
+        exact = field_box(self.layer, place, size)
+        low = [max(found[axis], exact[axis]) for axis in (0, 1)]
+        high = [min(box[axis] + box[axis + 2] for box in (found, exact)) for axis in (0, 1)]
+        return low[0], low[1], max(0, high[0] - low[0]), max(0, high[1] - low[1])
 
     def _tile(self, unit: int, rank: int, signal: np.ndarray, side: int = TILE) -> np.ndarray:
         if self.exemplars.neuron_value[unit, rank] <= 0:

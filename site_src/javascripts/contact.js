@@ -1,5 +1,11 @@
-// Puts the units of a contact sheet in another order. Each tile keeps the place it has in the sprite.
+// Puts the units of a contact sheet in another order, each tile keeping its place in the sprite, or shows
+// another sprite that is laid out alike.
 (() => {
+  const press = (bar, chosen) => {
+    for (const button of bar.querySelectorAll("button")) {
+      button.setAttribute("aria-pressed", String(button === chosen));
+    }
+  };
   for (const sheet of document.querySelectorAll(".c-contact")) {
     const tiles = [...sheet.querySelectorAll("a")];
     for (const tile of tiles) {
@@ -7,16 +13,19 @@
       const place = ["--x", "--y"].map((name) => [name, style.getPropertyValue(name)]);
       for (const [name, value] of place) tile.style.setProperty(name, value);
     }
-    const bar = sheet.parentElement.querySelector(".c-sort");
-    bar.hidden = false;
-    bar.addEventListener("click", (event) => {
-      const chosen = event.target.closest("button");
-      if (!chosen) return;
-      const order = chosen.dataset.order ? chosen.dataset.order.split(" ").map(Number) : tiles.keys();
-      sheet.replaceChildren(...Array.from(order, (unit) => tiles[unit]));
-      for (const button of bar.querySelectorAll("button")) {
-        button.setAttribute("aria-pressed", String(button === chosen));
-      }
-    });
+    for (const bar of sheet.parentElement.querySelectorAll(".c-sort")) {
+      bar.hidden = false;
+      bar.addEventListener("click", (event) => {
+        const chosen = event.target.closest("button");
+        if (!chosen) return;
+        press(bar, chosen);
+        if (chosen.dataset.show !== undefined) {
+          sheet.dataset.shown = chosen.dataset.show;
+          return;
+        }
+        const order = chosen.dataset.order ? chosen.dataset.order.split(" ").map(Number) : tiles.keys();
+        sheet.replaceChildren(...Array.from(order, (unit) => tiles[unit]));
+      });
+    }
   }
 })();

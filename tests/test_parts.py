@@ -1,0 +1,162 @@
+"""The pages on a model's techniques: what they say is what the tables hold."""
+
+from __future__ import annotations
+
+import csv
+import html
+import re
+import shutil
+from functools import partial
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from small_site import CHECKOUT, Site, built_once
+
+from generator.pages.environment import number, percent
+
+MODEL = "digits"
+UNITS = ("conv2", 16)
+
+
+def lay_out(folder: Path) -> Path:
+    """The digits of the shipped exhibit, with three checkpoints and few visualisations."""
+    shipped = yaml.safe_load((CHECKOUT / "exhibit.yml").read_text(encoding="utf-8"))
+    (model,) = (each for each in shipped["models"] if each["id"] == MODEL)
+    model |= {
+        "checkpoints": [
+            "train:digits@1",
+            {"source": "train:digits@5", "label": "five"},
+            model["source"],
+        ],
+        "make": {"features": 3, "classes": 1, "steps": 0.05},
+        "units": [UNITS[0]],
+    }
+    folder.mkdir(parents=True)
+    for name in ("images", "texts", "pool"):
+        shipped.pop(name)
+    (folder / "exhibit.yml").write_text(yaml.safe_dump(shipped | {"models": [model]}))
+    shutil.copyfile(CHECKOUT / "mkdocs.yml", folder / "mkdocs.yml")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    return built_once(tmp_path_factory, "digits", partial(lay_out))
+
+
+def page(site: Site, address: str) -> str:
+    """A page's source."""
+    return (site.site / "models" / MODEL / address / "index.html").read_text(encoding="utf-8")
+
+
+def words(source: str) -> str:
+    """What a reader reads, in one line."""
+    main = source[source.index("<h1") :]
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", main)).split())
+
+
+def table(site: Site, name: str) -> list[dict[str, str]]:
+    path = site.site / "models" / MODEL / "data" / name
+    with path.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_the_model_leads_to_all_of_them(site):
+    source = page(site, "")
+    for part in ("classes", "evolution", "features", "building-blocks", "training", "controls"):
+        assert f'href="{part}/index.html"' in source, part
+        page(site, part)
+
+
+def test_learned_classes_are_counted_on_held_out_pictures(site):
+    rows = table(site, "learned_classes.csv")
+    parts = sorted({row["part"] for row in rows})
+    right = [
+        np.mean([row["class"] == row["taken_for"] for row in rows if row["part"] == part])
+        for part in parts
+    ]
+    assert len(parts) == 5
+    said = words(page(site, "classes"))
+    error = np.std(right, ddof=1) / 5**0.5
+    assert f"{percent(float(np.mean(right)))} ± {percent(float(error))}" in said
+    for row in rows:
+        chances = {key[2:]: float(value) for key, value in row.items() if key.startswith("p_")}
+        assert sum(chances.values()) == pytest.approx(1, abs=1e-4)
+        assert max(chances, key=chances.__getitem__) == row["taken_for"]
+
+
+def test_each_class_map_sums_to_its_logit(site):
+    rows = table(site, "class_maps.csv")
+    assert len(rows) == 30
+    said = words(page(site, "classes"))
+    for row in rows:
+        total = float(row["mean_of_map"]) + float(row["bias"])
+        assert total == pytest.approx(float(row["logit"]), abs=1e-4)
+        assert f"= logit {number(float(row['logit']))}; off by" in said
+
+
+def test_checkpoints_end_in_the_network_itself(site):
+    rows = table(site, "checkpoints.csv")
+    states = list(dict.fromkeys(row["state"] for row in rows))
+    assert states == ["epoch 1", "five", "epoch 64"]
+    accuracy = {row["state"]: float(row["accuracy"]) for row in rows}
+    assert accuracy["epoch 1"] < accuracy["five"] < accuracy["epoch 64"]
+    for row in rows:
+        if row["state"] == "epoch 64":
+            assert float(row["likeness"]) == pytest.approx(1, abs=1e-5)
+    said = words(page(site, "training"))
+    assert (
+        f"accuracy from {percent(accuracy['epoch 1'])} to {percent(accuracy['epoch 64'])}" in said
+    )
+    drawn = {path.stem for path in (site.site / "models" / MODEL / "checkpoints").iterdir()}
+    assert drawn == {UNITS[0], "course"}
+
+
+def test_the_share_of_visualisations_that_beat_the_pool_is_counted(site):
+    rows = [row for row in table(site, "features.csv") if row["kind"] == "channel"]
+    assert len(rows) == 3
+    better = sum(float(row["peak"]) > float(row["pool_peak"]) for row in rows)
+    said = words(page(site, "features"))
+    assert f"{better} of {len(rows)} pictures ({percent(better / len(rows))}) excite" in said
+    for row in rows:
+        shown = words(page(site, f"layers/{row['layer']}/units/{row['unit']}"))
+        assert f"It reaches {number(float(row['peak']))}" in shown
+        unit = next(
+            each
+            for each in table(site, "units.csv")
+            if (each["layer"], each["unit"]) == (row["layer"], row["unit"])
+        )
+        assert float(unit["visualised_peak"]) == pytest.approx(float(row["peak"]))
+
+
+def test_controls_say_what_the_exemplars_hold(site):
+    groups = {row["picture"]: row["group"] for row in table(site, "pool.csv")}
+    chosen: dict[str, list[str]] = {}
+    for row in table(site, "exemplars.csv"):
+        if row["variant"] == "neuron":
+            chosen.setdefault(row["unit"], []).append(groups[row["picture"]])
+    full = [each for each in chosen.values() if len(each) == 9]
+    purity = np.mean([np.mean([a == b for a, b in combinations(each, 2)]) for each in full])
+    (row,) = (each for each in table(site, "controls.csv") if each["what"] == "purity")
+    assert float(row["trained"]) == pytest.approx(purity, abs=1e-5)
+    said = words(page(site, "controls"))
+    for column in ("trained", "random", "chance"):
+        assert percent(float(row[column])) in said
+
+
+@pytest.mark.parametrize("unit", [0, 7, 15])
+def test_a_unit_page_states_its_effects_and_its_field(site, unit):
+    name, count = UNITS
+    rows = [row for row in table(site, "units.csv") if row["layer"] == name]
+    assert len(rows) == count
+    row, said = rows[unit], words(page(site, f"layers/{name}/units/{unit}"))
+    if row["raises"]:
+        assert f"{row['raises']} {number(float(row['raises_by']), 2)}" in said
+    if row["effective_width"] != "0":
+        field = f"{row['effective_width']} × {row['effective_height']} px with 95 %"
+        assert field in said
+        reach = int(row["effective_left"]) + int(row["effective_width"])
+        assert 0 < reach <= 32
