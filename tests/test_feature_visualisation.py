@@ -35,6 +35,7 @@ from generator.probes.optvis.wants import (
     drawable_layers,
     reason_against,
     stages,
+    want_direction,
     want_unit,
 )
 from generator.store import Store
@@ -292,3 +293,19 @@ def test_figures_are_files_of_their_pictures_size(made, dreamt):
     assert clear[10, 66, 3] == 0 and clear[10, 10, 3] == 255
     rgba = np.dstack([pictures[0], np.zeros((96, 96), np.uint8)])
     assert Image.open(io.BytesIO(feature_pictures(["t"], [rgba])[0].data)).mode == "RGBA"
+
+
+def test_a_direction_is_a_mixture_of_units(lite0, tmp_path):
+    """Towards one unit alone it is that unit's own picture, and reaches what the unit reaches."""
+    layer = next(each for each in lite0.layers if each.name == "blocks.1.1")
+    vector = np.zeros(layer.units)
+    vector[3] = 2.0
+    wants = [
+        replace(want_unit(lite0, layer, 3), steps=4, size=64),
+        replace(want_direction(lite0, layer, vector, "only-3"), steps=4, size=64),
+    ]
+    store = Store(tmp_path)
+    unit, mixture = visualise_features(lite0, wants, seed=1, store=store, step=lambda _: None)
+    rerun = measured(lite0, [unit.want], mixture.picture[None])[0]
+    assert mixture.peak == pytest.approx(rerun.peak, rel=1e-4)
+    assert mixture.mean == pytest.approx(rerun.mean, rel=1e-4)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from generator.probes.feature_visualisation import Visualised, visualise_feature
 from generator.probes.filters import Filters, read_filters
 from generator.probes.grad_cam import GradCams, measure_grad_cam
 from generator.probes.learned_classes import LearnedClasses, learn_classes
-from generator.probes.optvis.wants import Effort, Want, default_wants
+from generator.probes.optvis.wants import Effort, Want, default_wants, want_direction
 from generator.probes.predictions import Prediction, classify
 from generator.probes.signal import Signal, measure_vision_signal
 from generator.store import Store
@@ -55,7 +55,8 @@ class PoolFindings:
 class VisionFindings:
     """A vision model on the curated pictures; `seen` holds each picture as the network saw it.
 
-    `searched` is None where the exhibit names no pool. `dreams` start from the picture `dreamt`.
+    `searched` is None where the exhibit names no pool. `dreams` start from the picture `dreamt`. `groups`
+    are the pictures of the groups of channels that the building blocks found, by picture and group.
     """
 
     model: VisionModel
@@ -72,6 +73,7 @@ class VisionFindings:
     dreamt: str
     dreams: tuple[Dream, ...]
     blocks: Mapping[str, BuildingBlocks]
+    groups: Mapping[tuple[str, int], Visualised]
 
     @property
     def pool(self) -> tuple[PoolPicture, ...]:
@@ -123,6 +125,7 @@ def measure_vision(
     wants = _wants(model, exemplars, predictions, choices, seed, full)
     features = visualise_features(model, wants, seed=seed, store=store, step=step)
     dreamt = _picture(choices.dream, images)
+    blocks = _blocks(model, pixels, choices, store, step)
     return VisionFindings(
         model=model,
         images=tuple(images),
@@ -139,7 +142,8 @@ def measure_vision(
         features=features,
         dreamt=dreamt,
         dreams=_dreams(model, seen[dreamt], seed, store, step),
-        blocks=_blocks(model, pixels, choices, store, step),
+        blocks=blocks,
+        groups=_groups(model, blocks, seed, choices, store, step),
     )
 
 
@@ -207,6 +211,31 @@ def _blocks(
         found[name] = measure_building_blocks(model, name, pixels[name], layer, store)
         step(f"{model.id}: building blocks of {name}")
     return found
+
+
+def _groups(
+    model: VisionModel,
+    blocks: Mapping[str, BuildingBlocks],
+    seed: int,
+    choices: Choices,
+    store: Store,
+    step: Step,
+) -> dict[tuple[str, int], Visualised]:
+    """A picture for each group of channels: the layer's units as the group weighs them."""
+    layer = blocks_layer(model)
+    if layer is None or not choices.features:
+        return {}
+    wants = {
+        (picture, g): want_direction(model, layer, weights, f"group-{picture}-{g}")
+        for picture, found in blocks.items()
+        for g, weights in enumerate(found.groups.weights if found.groups else ())
+    }
+    wants = {
+        key: replace(want, steps=max(1, round(want.steps * choices.steps)))
+        for key, want in wants.items()
+    }
+    made = visualise_features(model, list(wants.values()), seed=seed, store=store, step=step)
+    return dict(zip(wants, made, strict=True))
 
 
 @dataclass(frozen=True)

@@ -7,20 +7,19 @@ from typing import Any
 
 from generator.findings import VisionFindings
 from generator.pages.context import layer_link
-from generator.pages.environment import Figure, Pages, number, percent
+from generator.pages.environment import Figure, Pages, number
 from generator.pages.page import Link, Page, part_address, unit_address
 from generator.pages.parts import FEATURES, part_place
 from generator.probes.exemplars import unit_layers
-from generator.probes.feature_visualisation import Visualised
+from generator.probes.feature_visualisation import Visualised, against_pool
 from generator.probes.optvis.wants import reason_against
 
 
 def features_page(findings: VisionFindings, pages: Pages) -> Page:
     """Units at every stage, classes, a diversity set, an interpolation, and two dreams."""
     model = findings.model
-    pairs = (beside_pool(findings, found) for found in _units(findings))
-    compared = [pair for pair in pairs if pair]
-    beaten = sum(made > best for made, best in compared)
+    exemplars = findings.exemplars
+    compared = against_pool(findings.features, exemplars) if exemplars else None
     return pages.page(
         "features.html",
         part_address(model.id, FEATURES.key),
@@ -30,9 +29,7 @@ def features_page(findings: VisionFindings, pages: Pages) -> Page:
         place=part_place(findings, FEATURES),
         reason=reason_against(model),
         stages=_stages(findings, pages),
-        compared=len(compared),
-        beaten=beaten,
-        beaten_share=percent(beaten / len(compared)) if compared else "",
+        compared=compared if compared and compared.units else None,
         classes=_classes(findings, pages),
         diversity=_set(findings, "diversity", pages),
         interpolation=_set(findings, "interpolation", pages),

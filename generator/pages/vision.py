@@ -81,6 +81,10 @@ def _blocks(findings: VisionFindings, pages: Pages) -> Page:
             for one in made
             if one.want.layer == name
         },
+        groups={
+            key: f"models/{model.id}/features/{one.want.name}.webp"
+            for key, one in findings.groups.items()
+        },
         linked=findings.exemplars is not None and findings.exemplars.of(name) is not None,
     )
     place = part_place(findings, BLOCKS)

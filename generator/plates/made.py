@@ -18,7 +18,7 @@ from generator.probes.building_blocks import BuildingBlocks, near_box
 def made_drawings(findings: VisionFindings) -> Iterator[Drawing]:
     """Feature visualisations, the strips of dreams, and the building blocks with their tiles."""
     folder = f"models/{findings.model.id}"
-    for one in findings.features:
+    for one in (*findings.features, *findings.groups.values()):
         shown = {"names": (one.want.name,), "pictures": (one.picture,)}
         yield Drawing("feature_pictures", folder, shown)
     for each in findings.dreams:

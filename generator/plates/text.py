@@ -8,6 +8,7 @@ from generator.figures.render import Drawing
 from generator.findings import TextFindings
 from generator.inputs.texts import readable
 from generator.plates.activity import activity
+from generator.probes.norms import rollout, sink_masked, weighted
 from generator.probes.roles import RULES
 
 
@@ -48,6 +49,7 @@ def text_drawings(findings: TextFindings) -> list[Drawing]:
         found.append(Drawing("attention_maps", folder, {**arguments, "tokens": tokens}))
         found.append(Drawing("layer_heads", folder, arguments))
     found += _heads(findings, folder)
+    found += _readings(findings, folder)
     longest = max(findings.attentions, key=lambda attention: len(attention.tokens))
     found.append(Drawing("head_card", folder, {"weights": longest.weights}))
     return found
@@ -78,3 +80,49 @@ def _heads(findings: TextFindings, folder: str) -> list[Drawing]:
             written = {"heads": shares.heads, "mlps": shares.mlps}
             found.append(Drawing("logit_shares", folder, {"text": lens.text, **written}))
     return found
+
+
+def readings(findings: TextFindings) -> dict[str, np.ndarray]:
+    """The first text's weights read in several ways, (layers, heads, queries, keys), from 0 to 1.
+
+    Weighted maps have no natural scale: each head's is divided by its largest entry.
+    """
+    raw, norms = findings.attentions[0].weights, findings.norms
+    found = {"weights": raw}
+    if not norms.reason:
+        found["value-weighted"] = _own_scale(weighted(raw, norms.value))
+        found["norm-weighted"] = _own_scale(weighted(raw, norms.output))
+    found["without sinks"] = sink_masked(raw, norms.sinks)
+    return found
+
+
+def _own_scale(maps: np.ndarray) -> np.ndarray:
+    most = maps.max((-1, -2), keepdims=True)
+    return np.divide(maps, most, out=np.zeros_like(maps), where=most > 0)
+
+
+def _readings(findings: TextFindings, folder: str) -> list[Drawing]:
+    """The readings of the first text for each layer, and its rollout behind a few layers."""
+    attention = findings.attentions[0]
+    maps = readings(findings)
+    heads = range(findings.model.heads)
+    found = []
+    for layer in findings.model.layers:
+        arguments = {
+            "layer": layer.name,
+            "names": tuple(maps),
+            "heads": tuple(f"L{layer.index}H{head}" for head in heads),
+            "maps": np.stack([one[layer.index] for one in maps.values()]).astype(np.float32),
+            "causal": attention.causal,
+        }
+        found.append(Drawing("head_readings", folder, arguments))
+    followed = rollout(attention.weights)
+    count = len(followed)
+    shown = sorted({0, count // 8, count // 4, count - 1})  # most happens early
+    followed_text = {
+        "text": attention.text,
+        "tokens": tuple(readable(token) for token in attention.tokens),
+        "layers": tuple(shown),
+        "maps": followed[shown],
+    }
+    return [*found, Drawing("rollout_maps", folder, followed_text)]

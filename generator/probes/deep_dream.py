@@ -48,7 +48,7 @@ class Dream:
 def dream_layers(model: VisionModel) -> tuple[Layer, ...]:
     """A lower and a higher layer to dream with; none in a network without layers of units."""
     layers = drawable_layers(model)
-    places = sorted({round(share * (len(layers) - 1)) for share in (0.3, 0.7)})
+    places = sorted({round(share * (len(layers) - 1)) for share in (0.3, 0.65)})
     return tuple(layers[place] for place in places) if layers else ()
 
 

@@ -30,9 +30,9 @@ from generator.probes.optvis.transforms import Shake
 from generator.probes.optvis.wants import Want
 from generator.store import Store
 
-VERSION = 1
+VERSION = 2
 BATCH = 16
-SPREAD = 30.0  # weight of the diversity term
+SPREAD = 15.0  # weight of the diversity term
 _GROUND = 127.5  # what transparent pictures are measured on
 
 
@@ -63,7 +63,7 @@ class PoolComparison:
 
     `above` counts those whose peak is larger than the largest peak over the pool, and `level` those
     where both are equal: at the ceiling of an activation that has one, nothing can be larger.
-    `mean_above` compares the means over positions in the same way.
+    `mean_above` compares the means over positions, which the pictures were made to raise, in the same way.
     """
 
     units: int
@@ -159,6 +159,8 @@ def objective_of(want: Want) -> Objective:
         return terms.between(unit, terms.channel(want.layer, want.other), want.share)
     if want.kind == "channel":
         return unit
+    if want.kind == "direction":
+        return terms.direction(want.layer, want.vector)
     raise ValueError(f"there is no objective '{want.kind}'")
 
 
@@ -216,7 +218,9 @@ def measured(
 
 def _with_unit(found: Visualised, response: Tensor) -> Visualised:
     """`response` is (units, positions)."""
-    own, want = response[found.want.unit], found.want
+    want = found.want
+    vector = torch.tensor(want.vector)
+    own = vector @ response / vector.norm() if want.vector else response[want.unit]
     other = float(response[want.other].max()) if want.other >= 0 else float("nan")
     return replace(found, peak=float(own.max()), mean=float(own.mean()), other_peak=other)
 

@@ -5,6 +5,7 @@ Both act on the calls that a network makes, not on its modules: nothing in the m
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ from torch.overrides import TorchFunctionMode
 from generator.models.model import VisionModel, logits_of
 
 TOLERANCE = 1e-4
+LEAK = 0.1
 
 _RELU = {functional.relu, torch.relu, Tensor.relu}
 _BOUNDED = {functional.hardtanh, functional.relu6}
@@ -59,15 +61,16 @@ class Lean(TorchFunctionMode):
         if func in _BOUNDED:
             low, high = kwargs.get("min_val", 0.0), kwargs.get("max_val", 6.0)
             return _clamp(args[0], low, high, self._redirect)
-        if self._redirect and func in _RELU:
-            return _clamp(args[0], 0.0, float("inf"), True)
+        if func in _RELU:
+            return _clamp(args[0], 0.0, math.inf, self._redirect)
         return func(*args, **kwargs)
 
 
 class _Clamp(torch.autograd.Function):
-    """A clamp that keeps its output for the way back, where PyTorch's keeps a copy of its input.
+    """A clamp that keeps its output for the way back, where PyTorch's ReLU6 keeps a copy of its input.
 
-    Redirected, it blocks only what would lead further out of its range.
+    Redirected, it blocks only what would lead further out of its range. Outside of the range a share of
+    `leak` of the gradient passes.
     """
 
     @staticmethod
@@ -75,18 +78,34 @@ class _Clamp(torch.autograd.Function):
         clamped = functional.hardtanh(signal, low, high)
         ctx.save_for_backward(clamped)
         ctx.settings = low, high, redirect
+        ctx.leak = 0.0
         return clamped
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
         (clamped,), (low, high, redirect), grad = ctx.saved_tensors, ctx.settings, grads[0]
-        if not redirect:
-            return torch.ops.aten.hardtanh_backward(grad, clamped, low, high), None, None, None
-        outwards = ((clamped <= low) & (grad > 0)) | ((clamped >= high) & (grad < 0))
-        return grad.masked_fill(outwards, 0.0), None, None, None
+        if redirect:
+            outwards = ((clamped <= low) & (grad > 0)) | ((clamped >= high) & (grad < 0))
+            return grad.masked_fill(outwards, 0.0), None, None, None
+        passed = torch.ops.aten.hardtanh_backward(grad, clamped, low, high)
+        if ctx.leak:
+            passed = torch.lerp(passed, grad, ctx.leak)
+        return passed, None, None, None
 
 
 _clamp: Callable[..., Tensor] = _Clamp.apply
+
+
+def leak(responses: Iterable[Tensor], share: float = LEAK) -> None:
+    """Let part of the gradient pass where a response, made under `Lean`, is clipped by its activation.
+
+    A unit that is silent everywhere, or at the ceiling everywhere, has no gradient otherwise. Only the
+    activation that ends the layer leaks, none of those before it; the response stays what it is.
+    """
+    for response in responses:
+        node: Any = response.grad_fn
+        if hasattr(node, "leak"):  # made by _Clamp
+            node.leak = share
 
 
 def foldable(model: VisionModel) -> tuple[Folded, ...]:

@@ -13,12 +13,12 @@ from torch import Tensor
 from generator.models.layer import Layer
 from generator.models.model import VisionModel, logits_of
 from generator.models.tap import responses, tapped
-from generator.probes.optvis.lean import Folded, Lean, foldable
+from generator.probes.optvis.lean import Folded, Lean, foldable, leak
 from generator.probes.optvis.objectives import Objective, Seen, values
 from generator.probes.optvis.parametrisation import Pictures, grounds, over
 from generator.probes.optvis.transforms import Shake, draw_views, view
 
-WAKING = 16  # steps in which a picture without any gradient gets a redirected one
+WAKING = 16  # first steps, in which a picture without any gradient gets a redirected one
 
 
 @dataclass(frozen=True)
@@ -157,5 +157,7 @@ class _Loop:
             seeds = [self._seeds[sample] + 2 + step for sample in samples]
             shown = over(shown, grounds(seeds, self._recipe.size).to(shown))
         with Lean(self._folds, redirect=redirect):
-            found = values(objectives, see(self._model, shown, objectives))
+            seen = see(self._model, shown, objectives)
+        leak(seen.responses.values())
+        found = values(objectives, seen)
         return found * (1 - alpha.flatten(1).mean(1)) if self._recipe.alpha else found

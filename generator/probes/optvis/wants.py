@@ -22,8 +22,9 @@ VARIANTS = 4
 class Want:
     """A picture to be made. `name` is its own, and that of its file.
 
-    `kind` is "channel", "neuron", "diversity" or "interpolation" of a unit of `layer`, or "logit" or
-    "probability" of a class, with `unit` its index and `layer` empty. An interpolation goes from `unit`
+    `kind` is "channel", "neuron", "diversity" or "interpolation" of a unit of `layer`, "direction" of its
+    units by `vector`, with `unit` -1, or "logit" or "probability" of a class, with `unit` its index and
+    `layer` empty. An interpolation goes from `unit`
     (`share` 0) to `other` (1). `number` counts the pictures of one set. `size` is the side in pixels;
     `steps`, `decay` and `cut` are those of the recipe.
     """
@@ -40,6 +41,7 @@ class Want:
     share: float = 0.0
     number: int = 0
     alpha: bool = False
+    vector: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,9 +63,9 @@ FULL = Effort(units=None)
 # first layers look for fine stripes; later ones would be drawn through dots that no photograph has.
 _Look = tuple[int, int, float, float]
 _EARLY: _Look = (128, 256, 1.0, math.inf)
-_MIDDLE: _Look = (160, 256, 1.2, 0.3)
-_LATE: _Look = (192, 288, 1.2, 0.3)
-_CLASS: _Look = (128, 320, 1.2, 0.3)
+_MIDDLE: _Look = (160, 208, 1.2, 0.3)
+_LATE: _Look = (176, 208, 1.2, 0.3)
+_CLASS: _Look = (128, 256, 1.2, 0.3)
 
 
 def reason_against(model: VisionModel) -> str:
@@ -121,6 +123,14 @@ def alive(exemplars: Exemplars | None, layer: Layer) -> np.ndarray:
 def want_unit(model: VisionModel, layer: Layer, unit: int) -> Want:
     """One unit by its channel, in the size and steps of its depth."""
     return Want(f"{layer.name}-{unit}", "channel", layer.name, int(unit), *_look(model, layer))
+
+
+def want_direction(model: VisionModel, layer: Layer, vector: np.ndarray, name: str) -> Want:
+    """A mixture of a layer's units, each as much as `vector` (units,) says."""
+    one = want_unit(model, layer, -1)
+    mixture = tuple(vector.round(6).tolist())
+    size = _runnable(model, one.size)
+    return replace(one, name=name, kind="direction", size=size, vector=mixture)
 
 
 def _look(model: VisionModel, layer: Layer) -> _Look:
