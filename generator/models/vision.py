@@ -92,7 +92,9 @@ def build_transformers(folder: Path) -> Network:
     """A transformers image classifier saved in `folder`."""
     repair_torchvision()
     from transformers import AutoModelForImageClassification
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()  # the build has a bar of its own
     module = AutoModelForImageClassification.from_pretrained(folder, local_files_only=True)
     names: Mapping[int, str] = module.config.id2label
     labels = tuple(names[index] for index in sorted(names))

@@ -1,0 +1,77 @@
+"""Networks that no code here names go through every probe and onto every page, or hear why not."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from small_site import CHECKOUT, POOL, build
+
+from generator.models.compat import repair_torchvision
+
+NO_HEAD = "Class activation maps need a network that averages"
+
+
+def convnext(folder: Path) -> str:
+    """A small ConvNeXt of transformers with random weights, saved as its users save theirs."""
+    repair_torchvision()
+    from transformers import ConvNextConfig, ConvNextForImageClassification
+
+    torch.manual_seed(4)
+    config = ConvNextConfig(
+        hidden_sizes=[8, 16, 24, 32], depths=[1, 1, 2, 1], image_size=64, num_labels=12
+    )
+    ConvNextForImageClassification(config).half().save_pretrained(folder / "net")
+    (folder / "net" / "preprocessor_config.json").write_text('{"size": 64, "crop_pct": 1.0}')
+    return "./net"
+
+
+NETWORKS = {
+    "resnet18": ("torchvision:resnet18", ["conv1", "layer2.1"], "ReLU", ""),
+    "vgg11": ("torchvision:vgg11", ["features.0", "features.8"], "ReLU", NO_HEAD),
+    "convnext": (convnext, ["*stages.0.layers.0", "*stages.2.layers.1"], "GELU", ""),
+}
+
+
+@pytest.mark.parametrize("name", list(NETWORKS))
+def test_every_technique_runs_on_a_network_that_was_never_named(name, tmp_path):
+    source, units, activation, reason = NETWORKS[name]
+    folder = tmp_path / "exhibit"
+    folder.mkdir()
+    images = []
+    for entry in yaml.safe_load((CHECKOUT / "site_src/inputs/images.yml").read_text()):
+        if Path(entry["file"]).stem in {"cat", "corn"}:
+            images.append(entry | {"file": str(CHECKOUT / "site_src/inputs" / entry["file"])})
+    for each in POOL:
+        (folder / "pool" / each).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(CHECKOUT / "site_src/inputs/pool" / each, folder / "pool" / each)
+    model = {
+        "id": name,
+        "source": source if isinstance(source, str) else source(folder),
+        "weights": "random" if isinstance(source, str) else "pretrained",
+        "preprocessing": {"size": 64},
+        "layers": units,
+        "units": units,
+        "make": {"features": 2, "classes": 1, "steps": 0.01},
+    }
+    exhibit = {"title": name, "seed": 3, "models": [model], "images": images, "pool": "pool"}
+    (folder / "exhibit.yml").write_text(yaml.safe_dump(exhibit))
+
+    site = build(folder).site / "models" / name
+    for part in ("classes", "evolution", "features", "building-blocks", "controls"):
+        assert (site / part / "index.html").is_file(), part
+    said = (site / "classes" / "index.html").read_text(encoding="utf-8")
+    assert reason in said
+    assert "Grad-CAM" in said and (site / "data" / "grad_cams.csv").is_file()
+    assert activation in (site / "evolution" / "index.html").read_text(encoding="utf-8")
+    with (site / "data" / "units.csv").open(newline="", encoding="utf-8") as stream:
+        rows = [row for row in csv.DictReader(stream) if row["pool_pictures"]]
+    assert len({row["layer"] for row in rows}) == 2
+    assert all(row["effective_width"] for row in rows)
+    assert any(row["raises"] for row in rows)
+    pages = list((site / "layers").glob("*/units/*/index.html"))
+    assert len(pages) == len(rows) > 20
