@@ -56,13 +56,19 @@ class CheckpointSpec(_Strict):
 
 
 class Choices(_Strict):
-    """How much is made of a vision model beyond what is measured of every layer."""
+    """How much is made of a model beyond what is measured of every layer.
+
+    The last three are for transformers, the others for vision models.
+    """
 
     features: int = Field(60, ge=0, le=2000, description="units drawn by feature visualisation")
     classes: int = Field(6, ge=0, le=100, description="classes drawn by feature visualisation")
     steps: float = Field(1.0, gt=0, le=10, description="times the usual number of steps for each")
     dream: str = Field("", description="id of the picture that Deep Dream starts from")
     blocks: tuple[str, ...] = Field((), description="ids of the pictures taken apart into blocks")
+    ablate: int = Field(4, ge=0, le=100, description="texts on which each head is silenced in turn")
+    runs: int = Field(5, ge=1, le=20, description="draws of random tokens to rank heads on")
+    words: int = Field(24, ge=1, le=200, description="words whose way through each head is shown")
 
 
 class ModelSpec(_Strict):

@@ -57,6 +57,9 @@ STATISTICS = (
     "induction",
     "sink_mass",
 )
+SHARES = (*STATISTICS[2:], "delimiter_mass", "positional")
+# Heads of the decoder are not silenced here: that would cost more than all else.
+EFFECTS = {"minilm-l6": ("copying", "ablation_delta_loss"), "smollm2-135m": ("copying",)}
 
 
 @dataclass
@@ -174,6 +177,16 @@ PART_PAGES = [
     f"models/efficientnet-lite0/{part}/index.html"
     for part in ("classes", "evolution", "features", "building-blocks", "controls")
 ]
+TEXT_PAGES = [
+    f"models/{model}/{part}/index.html"
+    for model in BLOCKS
+    for part in ("attention", "context", "atlas", "decoding")
+    if not (model == "minilm-l6" and part == "decoding")  # an encoder has no next token
+]
+TEXT_TABLES = {
+    "minilm-l6": {"ablation.csv", "stability.csv"},
+    "smollm2-135m": {"lens.csv", "logit_shares.csv"},
+}
 VISION_TABLES = {
     "units.csv", "exemplars.csv", "wires.csv", "pool.csv", "class_maps.csv", "grad_cams.csv",
     "features.csv", "controls.csv",
@@ -190,15 +203,17 @@ def read_table(site: Path, model: str, name: str) -> list[dict[str, str]]:
 
 def test_every_address_of_the_contract_is_there_and_no_other_page(pages, small_site):
     inner = {*map(model_address, MODELS), *LAYER_PAGES, *HEAD_PAGES, *UNIT_PAGES, *PART_PAGES}
+    inner |= set(TEXT_PAGES)
     assert set(pages) == {"index.html", "404.html", *inner}
     assert len(HEAD_PAGES) == 342
     data = {"layers.csv", "predictions.csv"}
     for model in MODELS:
-        more = {"heads.csv", "heads_by_text.csv", "links.csv", "statistics.csv"}
+        more = {"heads.csv", "heads_by_text.csv", "links.csv", "statistics.csv", "roles.csv"}
+        more |= {"alike.csv", "written.csv", "pairs.csv", *TEXT_TABLES.get(model, ())}
         more = more if model in BLOCKS else VISION_TABLES
         folder = small_site.site / "models" / model / "data"
         assert {path.name for path in folder.iterdir()} == data | more
-    assert f"{388 + len(UNIT_PAGES) + len(PART_PAGES)} pages" in small_site.stdout
+    assert f"{388 + len(UNIT_PAGES) + len(PART_PAGES) + len(TEXT_PAGES)} pages" in small_site.stdout
 
 
 def test_every_link_and_every_file_that_a_page_names_is_there(pages, small_site):
@@ -314,7 +329,9 @@ def test_units_make_one_chain_and_show_what_the_tables_hold(pages, small_site):
             assert pages[before].neighbour("next") == after
             assert pages[after].neighbour("prev") == before
         for unit in (0, units - 1):
-            shown = pages[chain[unit]].all("figcaption")
+            others = ("The first in full", "Its patch", "Feature visualisation")
+            captions = pages[chain[unit]].all("figcaption")
+            shown = [each for each in captions if not each.text.strip().startswith(others)]
             stated = [
                 number(float(row["response"]))
                 for row in rows
@@ -405,8 +422,14 @@ def test_heads_csv_says_what_the_head_pages_say(pages, small_site, model):
     assert columns[:3] == ["layer", "head", "kv_group"]
     assert [column for column in columns if column in STATISTICS] == list(STATISTICS)
     control = {
-        row["statistic"]: row["uniform_attention"]
-        for row in read_table(small_site.site, model, "statistics.csv")
+        row["statistic"]: row for row in read_table(small_site.site, model, "statistics.csv")
+    }
+    known = [one for one in DEFINITIONS if one.column in columns]
+    assert {one.column for one in known} == {
+        "relative_entropy",
+        *STATISTICS,
+        *SHARES,
+        *EFFECTS[model],
     }
     places = [(int(row["layer"]), int(row["head"])) for row in rows]
     assert places == [(layer, head) for layer in range(layers) for head in range(heads)]
@@ -414,14 +437,29 @@ def test_heads_csv_says_what_the_head_pages_say(pages, small_site, model):
     assert {int(row["kv_group"]) for row in rows} == set(range(groups))
     for row, address in zip(rows, head_addresses(model), strict=True):
         stated = standings(pages[address])
-        assert set(stated) == {definition.name for definition in DEFINITIONS}
-        for definition in DEFINITIONS:
-            column = definition.column
+        assert {one.name for one in known} <= set(stated)
+        for definition in known:
+            column, where = definition.column, f"{address} {definition.column}"
             mean, spread = float(row[column]), float(row[f"{column}_sd"])
-            cells = stated[definition.name]
-            assert cells[0] == f"{number(mean)} ± {number(spread, 2)}", f"{address} {column}"
-            assert cells[1] == number(float(control[column])), f"{address} {column}"
-            assert cells[3].split(" ")[0] in {row[f"{column}_rank"], "–"}, f"{address} {column}"
+            cells, controls = stated[definition.name], control[column]
+            several = int(controls["probes"]) > 1
+            assert cells[0] == number(mean) + (f" ± {number(spread, 2)}" if several else ""), where
+            assert cells[1] == number(float(controls["uniform_attention"] or "nan")), where
+            twin = (controls[f"random_twin_{which}"] for which in ("mean", "highest"))
+            assert cells[2] == " ".join(number(float(value)) for value in twin), where
+            assert cells[4].split(" ")[0] in {row[f"{column}_rank"], "–"}, where
+            percentile = f"{float(row[f'{column}_percentile']):.0f} %"
+            assert cells[4].endswith(percentile) or cells[4] == "–", where
+        assert shown_role(pages[address]) == row["role"], address
+
+
+def shown_role(document: Document) -> str:
+    """The role that a head's page states."""
+    badges = [
+        e.text for e in document.all("span") if "c-role__name" in e.attributes.get("class", "")
+    ]
+    assert len(badges) == 1
+    return badges[0].strip()
 
 
 def standings(document: Document) -> dict[str, list[str]]:
@@ -441,7 +479,7 @@ def standings(document: Document) -> dict[str, list[str]]:
 def test_the_statistics_of_heads_are_within_their_bounds(small_site):
     for model in BLOCKS:
         for row in read_table(small_site.site, model, "heads.csv"):
-            for column in STATISTICS[2:]:
+            for column in SHARES:
                 assert -1e-6 <= float(row[column]) <= 1 + 1e-6
             if model == "smollm2-135m":  # it cannot see the next token
                 assert float(row["next_token"]) == 0
@@ -499,8 +537,9 @@ def test_no_file_of_the_site_says_where_or_when_it_was_made(small_site, small_ex
 
 
 def test_a_hostile_text_stays_text(pages):
-    lean = set(UNIT_PAGES)
-    for kind in (lean, set(pages) - lean):
+    # No text adds a script to any page of a kind.
+    layers = [set(layer_addresses(model)) for model in BLOCKS]
+    for kind in (set(UNIT_PAGES), set(HEAD_PAGES), *layers):
         assert len({len(pages[address].all("script")) for address in kind}) == 1
     quoted = 0
     for document in pages.values():

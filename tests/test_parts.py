@@ -120,7 +120,10 @@ def test_the_share_of_visualisations_that_beat_the_pool_is_counted(site):
     assert len(rows) == 3
     better = sum(float(row["peak"]) > float(row["pool_peak"]) for row in rows)
     said = words(page(site, "features"))
-    assert f"{better} of {len(rows)} pictures ({percent(better / len(rows))}) excite their unit more" in said
+    assert (
+        f"{better} of {len(rows)} pictures ({percent(better / len(rows))}) excite their unit more"
+        in said
+    )
     for row in rows:
         shown = words(page(site, f"layers/{row['layer']}/units/{row['unit']}"))
         assert f"It reaches {number(float(row['peak']))}" in shown

@@ -62,7 +62,7 @@ def attention_maps(
 def layer_heads(text: str, weights: np.ndarray, causal: bool) -> list[Picture]:
     """All heads of each layer in one row-by-row sheet, for `sheet_columns` heads a row."""
     levels = weight_levels(weights, causal)
-    palette = _cell_palette()
+    palette = cell_palette()
     length, heads = weights.shape[-1], weights.shape[1]
     columns = sheet_columns(heads)
     zoom = max(1, 120 // length)
@@ -96,7 +96,8 @@ def weight_levels(weights: np.ndarray, causal: bool) -> np.ndarray:
     return np.asarray(levels)
 
 
-def _cell_palette() -> np.ndarray:
+def cell_palette() -> np.ndarray:
+    """Colours of the levels, of keys that cannot be seen, and of the ground: (LEVELS + 2, 3)."""
     masked = np.array([[int(MASKED[i : i + 2], 16) for i in (1, 3, 5)]], dtype=np.uint8)
     transparent = np.array([[255, 255, 255]], dtype=np.uint8)
     return np.concatenate([palette_of(WEIGHTS, LEVELS), masked, transparent])
@@ -116,7 +117,7 @@ class _Frame:
 def _frame(tokens: Sequence[str]) -> _Frame:
     count = len(tokens)
     cell = int(np.clip(560 // count, 12, 34)) if count <= 48 else max(1, 640 // count)
-    labels = [_short(token) for token in tokens]
+    labels = [short(token) for token in tokens]
     size = float(np.clip(cell * 0.52, 6.5, 9.0))
     reach = round(max(len(label) for label in labels) * size * 0.84) + 14
     # A line above the tokens says which axis is which.
@@ -161,7 +162,8 @@ def _colour_bar(figure: Figure, box: tuple[float, float, float, float]) -> None:
     bar.ax.set_title("weight", fontsize=7.5, color=INK, pad=5)
 
 
-def _short(token: str) -> str:
+def short(token: str) -> str:
+    """A token as figures write it: cut where it is long, in characters that the font has."""
     cut = token if len(token) <= LONGEST else token[: LONGEST - 1] + "…"
     return drawable(cut)
 
@@ -174,7 +176,7 @@ def _split(frame: Image.Image) -> tuple[np.ndarray, np.ndarray]:
         FRAME_COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE
     )
     colours = np.array(reduced.getpalette()[: FRAME_COLOURS * 3], dtype=np.uint8).reshape(-1, 3)  # type: ignore[index]
-    base = _cell_palette()
+    base = cell_palette()
     indices = np.asarray(reduced).astype(np.uint8) + len(base)
     indices[np.asarray(frame)[..., 3] == 0] = LEVELS + 1
     return np.concatenate([base, colours]), indices.astype(np.uint8)

@@ -100,7 +100,8 @@ def rules_strip(
         _write(draw, MARGIN, top + STRIP // 2, label)
         for column, tile in enumerate(tiles):
             _paste(canvas, FIRST + column * step, top, tile, STRIP)
-    return [_encoded(f"layers/{layer}/units/{unit}-rules.webp", canvas)]
+    # There is one for every featured unit, and its tiles are hardly finer than it is drawn.
+    return [_encoded(f"layers/{layer}/units/{unit}-rules.webp", canvas.reduce(DENSITY), 1)]
 
 
 def _ground(width: int, height: int) -> tuple[Image.Image, ImageDraw.ImageDraw]:
@@ -138,7 +139,7 @@ def _write(
     draw.text(place, drawable(text), fill=colour, font=_font(12), anchor="lm")
 
 
-def _encoded(name: str, canvas: Image.Image) -> Picture:
+def _encoded(name: str, canvas: Image.Image, density: int = DENSITY) -> Picture:
     buffer = io.BytesIO()
     canvas.save(buffer, format="WEBP", quality=84, method=4)
-    return Picture(name, buffer.getvalue(), canvas.width // DENSITY, canvas.height // DENSITY)
+    return Picture(name, buffer.getvalue(), canvas.width // density, canvas.height // density)

@@ -6,10 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from generator.errors import CutawayError
+from generator.exhibit import Choices
+from generator.findings.heads import HeadFindings, measure_heads
 from generator.inputs.texts import CuratedText
 from generator.models.model import Encoding, LanguageModel
 from generator.probes.attention import Attention, measure_attention
+from generator.probes.decoding import LogitAttribution, LogitLens, attribute_logit, logit_lens
 from generator.probes.heads import Statistic, head_statistics, repeated_sequences
+from generator.probes.norms import ValueNorms, measure_norms
 from generator.probes.predictions import Prediction, predict_texts
 from generator.probes.queries import (
     Queries,
@@ -26,6 +30,8 @@ Step = Callable[[str], None]
 
 # Vectors weigh ten times as much as weights: they are published for the first texts alone.
 WITH_VECTORS = 2
+# A table of all positions is read on a screen: only short texts are decoded, those whose end is surest.
+DECODED, LONGEST_DECODED = 2, 40
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +48,9 @@ class TextFindings:
     """A transformer on the curated texts.
 
     `queries` are the vectors of the first texts, where the model shows them; `worked` is None where
-    none of its heads can be followed.
+    none of its heads can be followed. `heads` holds what goes beyond where heads look. `decoded` are
+    the lens and the attribution of the texts that show most, none for an encoder; `norms` the lengths
+    of the values on the first text.
     """
 
     model: LanguageModel
@@ -54,14 +62,28 @@ class TextFindings:
     signal: Signal
     queries: tuple[Queries, ...]
     worked: WorkedHead | None
+    heads: HeadFindings
+    norms: ValueNorms
+    decoded: tuple[tuple[LogitLens, LogitAttribution], ...]
 
     def statistic(self, name: str) -> Statistic:
         """One statistic of all heads."""
         return next(found for found in self.statistics if found.name == name)
 
+    @property
+    def telling_axes(self) -> tuple[str, str]:
+        """The two statistics that all heads are drawn over: those of the best known kinds of head."""
+        # A decoder sees no next token; an encoder has no need to look for what came before.
+        return ("previous_token", "induction" if self.model.causal else "next_token")
+
 
 def measure_text(
-    model: LanguageModel, texts: Sequence[CuratedText], seed: int, store: Store, step: Step
+    model: LanguageModel,
+    texts: Sequence[CuratedText],
+    choices: Choices,
+    seed: int,
+    store: Store,
+    step: Step,
 ) -> TextFindings:
     """Run every text probe. `step` is told the name of each piece of work that is done."""
     encodings = {text.id: model.encode(text) for text in texts}
@@ -76,16 +98,44 @@ def measure_text(
     step(f"{model.id}: signal")
     queries = [measure_queries(model, text, store) for text in texts[:WITH_VECTORS]]
     step(f"{model.id}: queries and keys")
+    heads, more = measure_heads(
+        model, texts, encodings, attentions, statistics, choices, seed, store, step
+    )
+    decoded = _decode(model, encodings, predictions, store)
+    step(f"{model.id}: decoding")
     return TextFindings(
         model=model,
         texts=tuple(texts),
         encodings=encodings,
         attentions=tuple(attentions),
-        statistics=statistics,
+        statistics=(*statistics, *more),
         predictions=predictions,
         signal=signal,
         queries=tuple(found for found in queries if not found.reason),
         worked=_worked(model, texts, attentions, store),
+        heads=heads,
+        norms=measure_norms(model, texts[0].id, encodings[texts[0].id], store),
+        decoded=decoded,
+    )
+
+
+def _decode(
+    model: LanguageModel,
+    encodings: Mapping[str, Encoding],
+    predictions: Mapping[str, Prediction],
+    store: Store,
+) -> tuple[tuple[LogitLens, LogitAttribution], ...]:
+    """Lens and attribution on the short texts after which the model is surest of the next token."""
+    if not model.causal:
+        return ()
+    short = [name for name, one in encodings.items() if len(one.ids) <= LONGEST_DECODED]
+    sure = sorted(short, key=lambda name: -round(predictions[name].guesses[0].score, 5))
+    return tuple(
+        (
+            logit_lens(model, name, encodings[name], store),
+            attribute_logit(model, name, encodings[name], store),
+        )
+        for name in sure[:DECODED]
     )
 
 

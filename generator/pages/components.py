@@ -23,7 +23,7 @@ from markupsafe import Markup
 from generator.inputs.texts import CuratedText, readable
 from generator.models.model import LanguageModel
 from generator.pages.context import Place, home, layer_link, layer_strip, model_link
-from generator.pages.environment import Pages
+from generator.pages.environment import Figure, Pages
 from generator.pages.page import Page, head_address
 from generator.probes.attention import Attention
 from generator.probes.queries import Queries
@@ -244,6 +244,7 @@ def attention_page(
     pages: Pages,
     *,
     neurons: Collection[str] = (),
+    rollout: Figure | None = None,
 ) -> Page:
     """The model view: all heads of a model on each text. `neurons` names the texts with vector files."""
     count = len(model.layers) * model.heads
@@ -254,6 +255,7 @@ def attention_page(
         f"The attention maps of all {count} heads of {model.title} side by side, on {len(texts)} texts.",
         searchable=False,
         model=model,
+        rollout=rollout,
         place=Place((home(), model_link(model)), (layer_strip(model, None),), model_link(model)),
         views=[
             {

@@ -76,6 +76,35 @@ DEFINITIONS: tuple[Definition, ...] = (
         _TEXTS,
         "Xiao et al. 2023",
     ),
+    Definition(
+        "delimiter_mass",
+        "Delimiter mass",
+        "mean weight on punctuation and special tokens but the first, over queries that see one",
+        _TEXTS,
+        "Clark et al. 2019",
+    ),
+    Definition(
+        "positional",
+        "Positional",
+        "share (R²) of the variance of all visible weights that the distance i − j alone explains",
+        "set of all curated texts",
+        "Cutaway",
+    ),
+    Definition(
+        "copying",
+        "Copying",
+        "Σλ ÷ Σ|λ| over the eigenvalues λ of the OV circuit W_E W_V W_O W_U, from −1 to 1",
+        "set of weights, no text",
+        "Elhage et al. 2021",
+    ),
+    Definition(
+        "ablation_delta_loss",
+        "Ablation",
+        "loss with the head’s output set to its mean over the probes, minus loss, in nats a token; for an "
+        "encoder 1 − cosine similarity of the final states instead",
+        _TEXTS,
+        "Michel et al. 2019",
+    ),
 )
 
 BY_COLUMN = {definition.column: definition for definition in DEFINITIONS}

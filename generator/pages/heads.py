@@ -9,24 +9,38 @@ import numpy as np
 from generator.findings import TextFindings
 from generator.inputs.texts import readable
 from generator.models.layer import Layer
+from generator.pages.circuit_views import circuit_view
 from generator.pages.components import head_component
 from generator.pages.context import Place, Strip, around, home, layer_link, layer_strip, model_link
 from generator.pages.definitions import BY_COLUMN, Definition
 from generator.pages.environment import Pages, number
+from generator.pages.head_tables import head_table_names
 from generator.pages.page import Link, Page, head_address
+from generator.pages.roles import badge, head_link
 from generator.probes.attention import Attention
+from generator.probes.heads import rank
+from generator.probes.likeness import percentile
 
 LINKS = 5
+TABLES = ("heads.csv", "heads_by_text.csv", "statistics.csv", "links.csv")
+MORE_TABLES = {"roles.csv", "alike.csv", "ablation.csv", "written.csv", "pairs.csv"}
 
 
 @dataclass(frozen=True)
 class Standing:
-    """One statistic of one head, and where it stands among all heads of the model."""
+    """One statistic of one head, and where it stands among all heads of the model.
+
+    `percentile` is the percentage of the other heads below it. `twin` and `twin_highest` are mean and
+    largest value among the heads of the same network with random weights.
+    """
 
     definition: Definition
     value: float
     spread: float
     uniform: float
+    percentile: float
+    twin: float
+    twin_highest: float
     probes: int
     rank: int
     heads: int
@@ -56,11 +70,27 @@ def head_name(layer: int, head: int) -> str:
     return f"L{layer}H{head}"
 
 
-def standings(
-    findings: TextFindings, ranks: dict[str, np.ndarray], layer: int, head: int
-) -> list[Standing]:
+@dataclass(frozen=True)
+class Order:
+    """Where every head stands: ranks and percentiles (layers, heads) of each statistic, by name."""
+
+    ranks: dict[str, np.ndarray]
+    percentiles: dict[str, np.ndarray]
+
+
+def order_heads(findings: TextFindings) -> Order:
+    """Ranks and percentiles of all heads in all statistics."""
+    known = {statistic.name: statistic.mean for statistic in findings.statistics}
+    return Order(
+        {name: rank(mean) for name, mean in known.items()},
+        {name: percentile(mean) for name, mean in known.items()},
+    )
+
+
+def standings(findings: TextFindings, order: Order, layer: int, head: int) -> list[Standing]:
     """All statistics of one head."""
     found = []
+    ranks, percentiles = order.ranks, order.percentiles
     for statistic in findings.statistics:
         mean, spread = statistic.mean, statistic.spread
         found.append(
@@ -69,6 +99,9 @@ def standings(
                 value=float(mean[layer, head]),
                 spread=float(spread[layer, head]),
                 uniform=statistic.uniform,
+                percentile=float(percentiles[statistic.name][layer, head]),
+                twin=findings.heads.control.mean(statistic.name),
+                twin_highest=findings.heads.control.highest(statistic.name),
                 probes=statistic.probes,
                 rank=int(ranks[statistic.name][layer, head]),
                 heads=mean.size,
@@ -104,9 +137,7 @@ def head_strip(findings: TextFindings, layer: Layer, current: int) -> Strip:
     return Strip(f"Heads of layer {layer.name}", links, current)
 
 
-def head_page(
-    findings: TextFindings, layer: Layer, head: int, ranks: dict[str, np.ndarray], pages: Pages
-) -> Page:
+def head_page(findings: TextFindings, layer: Layer, head: int, order: Order, pages: Pages) -> Page:
     """The page of one head."""
     model, name = findings.model, head_name(layer.index, head)
     count = len(model.layers) * model.heads
@@ -142,7 +173,12 @@ def head_page(
             before,
             after,
         ),
-        standings=standings(findings, ranks, layer.index, head),
+        standings=standings(findings, order, layer.index, head),
+        badge=badge(findings, layer.index, head),
+        alike=_alike(findings, layer.index, head),
+        circuits=circuit_view(findings, layer.index, head),
+        silenced=findings.heads.texts,
+        tables=(*TABLES, *(name for name in head_table_names(findings) if name in MORE_TABLES)),
         group=group if model.kv_groups < model.heads else None,
         siblings=siblings,
         maps=[
@@ -150,6 +186,17 @@ def head_page(
             for place_of_text, attention in enumerate(findings.attentions)
         ],
     )
+
+
+def _alike(findings: TextFindings, layer: int, head: int) -> list[tuple[Link, float]]:
+    """The heads whose maps resemble this one's most, with the correlation."""
+    likeness = findings.heads.likeness
+    pairs = zip(likeness.others[layer, head], likeness.correlation[layer, head], strict=True)
+    return [
+        (head_link(findings, int(one), int(other)), float(value))
+        for (one, other), value in pairs
+        if np.isfinite(value)
+    ]
 
 
 def _map(
@@ -182,5 +229,5 @@ def _map(
     component = head_component(
         findings.model.id, attention, layer.index, head, neurons=neurons, embed=embed
     )
-    figure = pages.figure(path, alt, caption, ink=True)
+    figure = pages.figure(path, alt, caption, ink=True) if pages.has(path) else None
     return {"text": text, "links": links, "component": component, "figure": figure}

@@ -10,6 +10,7 @@ from generator.figures.attention import sheet_columns
 from generator.findings import TextFindings
 from generator.inputs.texts import CuratedText, readable
 from generator.models.layer import Layer
+from generator.pages.atlas import atlas_address, atlas_page
 from generator.pages.components import (
     attention_address,
     attention_files,
@@ -26,13 +27,23 @@ from generator.pages.context import (
     model_link,
     size_text,
 )
+from generator.pages.decoding import decodes, decoding_address, decoding_page
 from generator.pages.definitions import BY_COLUMN
 from generator.pages.environment import Figure, Pages, number, percent
-from generator.pages.heads import head_name, head_page, head_strip, standings
+from generator.pages.head_tables import head_table_names
+from generator.pages.heads import (
+    Order,
+    head_name,
+    head_page,
+    head_strip,
+    order_heads,
+    standings,
+)
 from generator.pages.page import Link, Page, head_address, layer_address, model_address
+from generator.pages.roles import badge, role_rows, stable_rows
 from generator.pages.worked import context_address, context_files, context_page
 from generator.probes.attention import Attention
-from generator.probes.heads import Statistic, rank
+from generator.probes.heads import Statistic
 
 TABLES = (
     "layers.csv",
@@ -46,19 +57,27 @@ TABLES = (
 
 def language_pages(findings: TextFindings, pages: Pages) -> Iterator[Page]:
     """The model's page, then each layer's, each followed by its heads'."""
-    ranks = {statistic.name: rank(statistic.mean) for statistic in findings.statistics}
+    order = order_heads(findings)
     yield _overview(findings, pages)
     neurons = [found.text for found in findings.queries]
     yield attention_page(
-        findings.model, findings.texts, findings.attentions, pages, neurons=neurons
+        findings.model,
+        findings.texts,
+        findings.attentions,
+        pages,
+        neurons=neurons,
+        rollout=_rollout_figure(findings, pages),
     )
     worked = findings.worked
     if worked is not None:
         yield context_page(findings.model, worked.text, worked.steps, worked.token, pages)
+    yield atlas_page(findings, order, pages)
+    if decodes(findings):
+        yield decoding_page(findings, pages)
     for layer in findings.model.layers:
-        yield _layer(findings, layer, ranks, pages)
+        yield _layer(findings, layer, order, pages)
         for head in range(findings.model.heads):
-            yield head_page(findings, layer, head, ranks, pages)
+            yield head_page(findings, layer, head, order, pages)
 
 
 def language_files(findings: TextFindings) -> Iterator[tuple[str, str]]:
@@ -79,6 +98,13 @@ def _ways(findings: TextFindings) -> list[tuple[Link, str]]:
     if findings.worked is not None:
         context = Link(context_address(name), "Context, worked through")
         found.append((context, "one token through one head, with the real numbers"))
+    atlas = Link(atlas_address(name), "Atlas of heads")
+    found.append(
+        (atlas, "every head in one picture and one table: any two statistics, sorted, filtered")
+    )
+    if decodes(findings):
+        decoding = Link(decoding_address(name), "What it would say at each layer")
+        found.append((decoding, "the logit lens, and which heads wrote the predicted token"))
     return found
 
 
@@ -99,9 +125,12 @@ def _overview(findings: TextFindings, pages: Pages) -> Page:
         signal=_signal_figure(findings, pages),
         heads=_head_grids(findings, pages),
         leaders=[_leader(findings, statistic) for statistic in findings.statistics],
+        roles=role_rows(findings),
+        stable=stable_rows(findings),
+        found=findings.heads,
         rows=[_architecture_row(findings, layer) for layer in model.layers],
         inputs=[_input_row(findings, text) for text in findings.texts],
-        weight_tables=TABLES,
+        weight_tables=(*TABLES, *head_table_names(findings)),
     )
 
 
@@ -171,12 +200,12 @@ def _leader(findings: TextFindings, statistic: Statistic) -> dict[str, object]:
         "heads": heads if float(mean.max()) > 0 else [],
         "uniform": statistic.uniform,
         "probes": statistic.probes,
+        "twin": findings.heads.control.mean(statistic.name),
+        "twin_highest": findings.heads.control.highest(statistic.name),
     }
 
 
-def _layer(
-    findings: TextFindings, layer: Layer, ranks: dict[str, np.ndarray], pages: Pages
-) -> Page:
+def _layer(findings: TextFindings, layer: Layer, order: Order, pages: Pages) -> Page:
     model = findings.model
     links = [layer_link(model, each) for each in model.layers]
     before, after = around(links, layer.index)
@@ -209,16 +238,49 @@ def _layer(
             {
                 "link": Link(head_address(model.id, layer.name, h), head_name(layer.index, h)),
                 "group": h * model.kv_groups // model.heads,
-                "standings": standings(findings, ranks, layer.index, h),
+                "standings": standings(findings, order, layer.index, h),
+                "badge": badge(findings, layer.index, h),
             }
             for h in range(model.heads)
         ],
+        readings=_readings_figure(findings, layer, pages),
         activity=pages.figure(
             f"models/{model.id}/layers/{layer.name}/activity.svg",
             f"Histogram of the MLP activations of layer {layer.name} and share of active tokens. {text}",
             text,
             ink=True,
         ),
+    )
+
+
+def _readings_figure(findings: TextFindings, layer: Layer, pages: Pages) -> Figure:
+    text, norms = findings.texts[0], findings.norms
+    why = f" {norms.reason}" if norms.reason else ""
+    return pages.figure(
+        f"models/{findings.model.id}/layers/{layer.name}/readings.webp",
+        f"The attention maps of the {findings.model.heads} heads of layer {layer.name} on one text, read in "
+        "several ways, one below the other.",
+        f"“{text.text}” – the colour is the square root. Weighted maps are each drawn up to their own "
+        f"largest entry.{why}",
+        ink=True,
+        pixelated=True,
+    )
+
+
+def _rollout_figure(findings: TextFindings, pages: Pages) -> Figure:
+    attention = findings.attentions[0]
+    text = (
+        "“"
+        + findings.texts[0].text
+        + "” – rows are positions behind a layer, columns the input tokens; "
+        "a row's shares sum to 1. The colour is the square root of the share."
+    )
+    return pages.figure(
+        f"models/{findings.model.id}/rollout-{attention.text}.svg",
+        f"Attention rollout on {len(attention.tokens)} tokens behind a few early layers and the "
+        "last: the share of each input token in each position.",
+        text,
+        ink=True,
     )
 
 

@@ -17,7 +17,8 @@ from generator.inputs.texts import readable
 from generator.models.layer import Layer
 from generator.pages.csv_text import as_csv
 from generator.pages.definitions import BY_COLUMN
-from generator.pages.heads import strong_links
+from generator.pages.head_tables import head_tables
+from generator.pages.heads import order_heads, strong_links
 from generator.pages.language import language_files
 from generator.pages.page import data_address
 from generator.pages.vision_tables import vision_tables
@@ -45,6 +46,8 @@ def tables(found: Findings) -> Iterator[tuple[str, str]]:
         yield data_address(name, "heads_by_text.csv"), _heads_by_text(found)
         yield data_address(name, "statistics.csv"), _statistics(found)
         yield data_address(name, "links.csv"), _links(found)
+        for table, text in head_tables(found):
+            yield data_address(name, table), text
         yield from language_files(found)
     else:
         for table, text in vision_tables(found):
@@ -97,22 +100,24 @@ def _text_row(found: Findings, layer: Layer) -> tuple[Any, ...]:
 
 def _heads(found: TextFindings) -> str:
     model, statistics = found.model, found.statistics
-    header = ["layer", "head", "kv_group"]
+    header = ["layer", "head", "kv_group", "role", "near_role"]
     for statistic in statistics:
-        header += [statistic.name, f"{statistic.name}_sd", f"{statistic.name}_rank"]
-    ranks = {statistic.name: head_probe.rank(statistic.mean) for statistic in statistics}
+        header += [f"{statistic.name}{end}" for end in ("", "_sd", "_rank", "_percentile")]
+    order = order_heads(found)
     rows = []
     for layer, head in np.ndindex(len(model.layers), model.heads):
-        row: list[Any] = [layer, head, head * model.kv_groups // model.heads]
+        role = found.heads.roles[layer][head]
+        row: list[Any] = [layer, head, head * model.kv_groups // model.heads, role.role, role.near]
         for statistic in statistics:
             row += [statistic.mean[layer, head], statistic.spread[layer, head]]
-            row.append(int(ranks[statistic.name][layer, head]))
+            row.append(int(order.ranks[statistic.name][layer, head]))
+            row.append(order.percentiles[statistic.name][layer, head])
         rows.append(row)
     return as_csv(header, rows)
 
 
 def _statistics(found: TextFindings) -> str:
-    """What each column of heads.csv means, and what a head that looks at all keys alike would have."""
+    """What each column of heads.csv means, and its controls: an even spread, and random weights."""
     rows = [
         (
             statistic.name,
@@ -121,19 +126,21 @@ def _statistics(found: TextFindings) -> str:
             BY_COLUMN[statistic.name].probe,
             statistic.probes,
             statistic.uniform,
+            found.heads.control.mean(statistic.name),
+            found.heads.control.highest(statistic.name),
         )
         for statistic in found.statistics
     ]
-    return as_csv(
-        ("statistic", "definition", "source", "probe", "probes", "uniform_attention"), rows
-    )
+    header = (
+        "statistic", "definition", "source", "probe", "probes", "uniform_attention",
+        "random_twin_mean", "random_twin_highest",
+    )  # fmt: skip
+    return as_csv(header, rows)
 
 
 def _heads_by_text(found: TextFindings) -> str:
     model = found.model
-    on_texts = [
-        s for s in found.statistics if len(s.values) == len(found.texts) and s.name not in _RANDOM
-    ]
+    on_texts = [s for s in found.statistics if s.name in _ON_TEXTS]
     rows = [
         (layer, head, text.id, *(s.values[number, layer, head] for s in on_texts))
         for number, text in enumerate(found.texts)
@@ -142,7 +149,10 @@ def _heads_by_text(found: TextFindings) -> str:
     return as_csv(("layer", "head", "text", *(s.name for s in on_texts)), rows)
 
 
-_RANDOM = {"duplicate_token", "induction"}
+_ON_TEXTS = {
+    "entropy_nats", "relative_entropy", "mean_distance", "previous_token", "next_token",
+    "sink_mass", "delimiter_mass",
+}  # fmt: skip
 
 
 def _links(found: TextFindings) -> str:
@@ -232,4 +242,9 @@ def _model(found: Findings) -> dict[str, Any]:
             for text in found.texts
         ]
         stated["repeated_sequences"] = head_probe.SEQUENCES
+        stated["silenced_on"] = {
+            "texts": list(found.heads.texts.inputs),
+            "repeated_sequences": len(found.heads.repeats.inputs),
+        }
+        stated["random_twin_seed"] = found.heads.control.seed
     return stated

@@ -12,6 +12,11 @@ from generator.probes.norms import rollout, sink_masked, weighted
 from generator.probes.roles import RULES
 
 
+# A drawn map of every head on every text would weigh more than the rest of a site. The other texts stand
+# on the layer pages, all heads side by side, and in the components.
+DRAWN = 2
+
+
 def text_drawings(findings: TextFindings) -> list[Drawing]:
     """The signal, the grids of statistics, every layer's activity, and the maps of every text."""
     folder = f"models/{findings.model.id}"
@@ -39,14 +44,15 @@ def text_drawings(findings: TextFindings) -> list[Drawing]:
         ),
     ]
     found += [activity(folder, layer, dead=False) for layer in signal.layers]
-    for attention in findings.attentions:
+    for number, attention in enumerate(findings.attentions):
         tokens = tuple(readable(token) for token in attention.tokens)
         arguments = {
             "text": attention.text,
             "weights": attention.weights,
             "causal": attention.causal,
         }
-        found.append(Drawing("attention_maps", folder, {**arguments, "tokens": tokens}))
+        if number < DRAWN:
+            found.append(Drawing("attention_maps", folder, {**arguments, "tokens": tokens}))
         found.append(Drawing("layer_heads", folder, arguments))
     found += _heads(findings, folder)
     found += _readings(findings, folder)

@@ -47,8 +47,9 @@ def random_control(
     encodings: Mapping[str, Encoding],
     seed: int,
     store: Store,
+    ablated: int = TEXTS,
 ) -> RandomControl:
-    """All statistics of heads on the random twin; ablation on the first texts only."""
+    """All statistics of heads on the random twin; ablation on the first `ablated` texts only."""
 
     def make() -> RandomControl:
         twin = random_twin(model, seed)
@@ -64,12 +65,11 @@ def random_control(
         copying = measure_copying(twin, store)
         if not copying.reason:
             values["copying"] = copying.values
-        few = {text.id: encodings[text.id] for text in texts[:TEXTS]}
-        ablation = ablate_texts(twin, few, store)
-        if not ablation.reason:
+        few = {text.id: encodings[text.id] for text in texts[:ablated]}
+        if few and not (ablation := ablate_texts(twin, few, store)).reason:
             values["ablation_delta_loss"] = ablation.statistic("text").mean
         return RandomControl(seed, values)
 
     inputs = {text.id: list(encodings[text.id].ids) for text in texts}
-    parts = {"model": model.key, "texts": inputs, "seed": seed}
+    parts = {"model": model.key, "texts": inputs, "seed": seed, "ablated": ablated}
     return store.result("random_control", VERSION, parts, RandomControl, make)

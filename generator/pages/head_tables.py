@@ -1,0 +1,154 @@
+"""The tables behind the pages of heads: roles, likeness, circuits, stability, and decoding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from generator.findings import TextFindings
+from generator.inputs.texts import readable
+from generator.pages.csv_text import as_csv
+from generator.probes.circuits import TOP
+
+
+def head_table_names(found: TextFindings) -> tuple[str, ...]:
+    """The tables that there are for a model."""
+    known = {
+        "roles.csv": True,
+        "alike.csv": True,
+        "ablation.csv": not found.heads.texts.reason,
+        "written.csv": not found.heads.circuits.reason,
+        "pairs.csv": not found.heads.circuits.why_no_pairs,
+        "stability.csv": found.heads.stability is not None,
+        "lens.csv": any(not lens.reason for lens, _ in found.decoded),
+        "logit_shares.csv": any(one.shares is not None for _, one in found.decoded),
+    }
+    return tuple(name for name, there in known.items() if there)
+
+
+def head_tables(found: TextFindings) -> Iterator[tuple[str, str]]:
+    """Each table with its name."""
+    make = {
+        "roles.csv": _roles,
+        "alike.csv": _alike,
+        "ablation.csv": _ablation,
+        "written.csv": _written,
+        "pairs.csv": _pairs,
+        "stability.csv": _stability,
+        "lens.csv": _lens,
+        "logit_shares.csv": _shares,
+    }
+    for name in head_table_names(found):
+        yield name, make[name](found)
+
+
+def _roles(found: TextFindings) -> str:
+    """The evidence of every rule on every head."""
+    rows = [
+        (
+            role.layer, role.head, role.role, one.rule.role, one.rule.statistic, one.value,
+            one.rule.threshold, int(one.looks), one.probe, one.effect, one.error, one.bar,
+            int(one.acts),
+        )
+        for row in found.heads.roles
+        for role in row
+        for one in role.evidence
+    ]  # fmt: skip
+    header = (
+        "layer", "head", "role", "rule", "statistic", "value", "threshold", "looks", "probe",
+        "effect", "standard_error", "median_effect", "acts",
+    )  # fmt: skip
+    return as_csv(header, rows)
+
+
+def _alike(found: TextFindings) -> str:
+    likeness = found.heads.likeness
+    rows = [
+        (layer, head, place + 1, *likeness.others[layer, head, place].tolist(), value)
+        for (layer, head, place), value in np.ndenumerate(likeness.correlation)
+    ]
+    return as_csv(("layer", "head", "place", "other_layer", "other_head", "correlation"), rows)
+
+
+def _ablation(found: TextFindings) -> str:
+    """The effect of silencing each head on each input and span."""
+    rows: list[tuple[Any, ...]] = []
+    for kind, ablation in (("text", found.heads.texts), ("repeats", found.heads.repeats)):
+        for span, name in np.ndindex(ablation.base.shape):
+            for (layer, head), delta in np.ndenumerate(ablation.delta[span, name]):
+                where = (kind, ablation.inputs[name], ablation.spans[span])
+                rows.append((*where, layer, head, ablation.base[span, name], delta))
+    return as_csv(("probe", "input", "span", "layer", "head", "loss", "delta"), rows)
+
+
+def _written(found: TextFindings) -> str:
+    circuits = found.heads.circuits
+    rows = []
+    for layer, head, word in np.ndindex(circuits.own_rank.shape):
+        tokens = [readable(circuits.names[int(i)]) for i in circuits.written[layer, head, word]]
+        raised = circuits.raised[layer, head, word].tolist()
+        own = int(circuits.own_rank[layer, head, word])
+        rows.append((layer, head, readable(circuits.words[word]), own, *tokens, *raised))
+    tops = range(1, 1 + min(TOP, circuits.written.shape[-1]))
+    header = ("layer", "head", "word", "own_rank", *(f"token_{i}" for i in tops))
+    return as_csv((*header, *(f"raised_{i}" for i in tops)), rows)
+
+
+def _pairs(found: TextFindings) -> str:
+    circuits = found.heads.circuits
+    words = [readable(word) for word in circuits.words]
+    rows = []
+    for (layer, head, place), match in np.ndenumerate(circuits.match):
+        query, key = circuits.pairs[layer, head, place].tolist()
+        rows.append((layer, head, place + 1, words[query], words[key], match))
+    return as_csv(("layer", "head", "place", "query", "key", "match"), rows)
+
+
+def _stability(found: TextFindings) -> str:
+    stability = found.heads.stability
+    assert stability is not None
+    parts = (stability.induction, stability.previous_token, stability.duplicate_token)
+    rows = [
+        (stability.seeds[run], layer, head, *(part[run, layer, head] for part in parts))
+        for run, layer, head in np.ndindex(stability.induction.shape)
+    ]
+    return as_csv(("seed", "layer", "head", "induction", "previous_token", "duplicate_token"), rows)
+
+
+def _lens(found: TextFindings) -> str:
+    """The likeliest next token behind each layer at each position; layer -1 is the embedding."""
+    rows: list[tuple[Any, ...]] = []
+    for lens, _ in found.decoded:
+        for row, place in np.ndindex(lens.final_rank.shape):
+            rows.append(
+                (
+                    lens.text, row - 1, place, readable(lens.tokens[row][place][0]),
+                    lens.probabilities[row, place, 0], int(lens.final_rank[row, place]),
+                    lens.final_probability[row, place], lens.divergence[row, place],
+                )
+            )  # fmt: skip
+    header = (
+        "text", "layer", "position", "token", "probability", "final_token_rank",
+        "final_token_probability", "divergence_nats",
+    )  # fmt: skip
+    return as_csv(header, rows)
+
+
+def _shares(found: TextFindings) -> str:
+    """The parts of the predicted token's logit; each text's `share` sum to its logit."""
+    rows: list[tuple[Any, ...]] = []
+    for _, one in found.decoded:
+        if one.shares is None or one.above_mean is None:
+            continue
+        where, both = (one.text, readable(one.token)), (one.shares, one.above_mean)
+        rows.append((*where, "embedding", "", "", *(s.embedding for s in both)))
+        for (layer, head), _ in np.ndenumerate(one.shares.heads):
+            rows.append((*where, "head", layer, head, *(s.heads[layer, head] for s in both)))
+        for layer in range(len(one.shares.mlps)):
+            rows.append((*where, "mlp", layer, "", *(s.mlps[layer] for s in both)))
+            bias = (s.attention_bias[layer] for s in both)
+            rows.append((*where, "attention bias", layer, "", *bias))
+        rows.append((*where, "bias", "", "", *(s.bias for s in both)))
+    return as_csv(("text", "token", "part", "layer", "head", "share", "share_above_mean"), rows)

@@ -1,0 +1,380 @@
+"""The pages of heads: roles with both numbers, the atlas, decoding, and the tables behind them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from browser import launch
+from playwright.sync_api import expect, sync_playwright
+from small_site import CHECKOUT
+from tiny_transformers import HEADS, LAYERS, tiny
+
+from generator.exhibit import Choices
+from generator.figures.heads import head_scatter, lens_course, logit_shares
+from generator.figures.readings import head_readings, rollout_maps
+from generator.figures.render import Drawn
+from generator.findings import measure_text
+from generator.inputs.texts import CuratedText, readable
+from generator.pages.environment import Pages, number
+from generator.pages.head_tables import head_table_names, head_tables
+from generator.pages.language import language_pages
+from generator.pages.roles import role_rows, stable_rows
+from generator.plates.text import readings, text_drawings
+from generator.probes.circuits import measure_circuits
+from generator.probes.control import RandomControl
+from generator.probes.roles import RULES, UNLABELLED
+from generator.store import Store
+
+SEED = 3
+TEXTS = tuple(
+    CuratedText(name, text, name.capitalize(), "")
+    for name, text in (("one", "w1 w2 w3 w1 w2 w5 w6"), ("two", "w9 w8 w7 w9 w8"))
+)
+WICKED = "</script><svg/onload=alert(1)>"
+
+
+class Everything(dict):
+    """Every picture was drawn."""
+
+    def __contains__(self, path):
+        return True
+
+    def __missing__(self, path):
+        return Drawn(Path(path), 100, 50)
+
+
+def measured(family, folder, **choices):
+    made = Choices(**({"ablate": 2, "runs": 3, "words": 5} | choices))
+    return measure_text(tiny(family), TEXTS, made, SEED, Store(folder), lambda _: None)
+
+
+def pages_of(found):
+    made = Pages(CHECKOUT / "templates", Everything())
+    return {page.address: page.body for page in language_pages(found, made)}
+
+
+@pytest.fixture(scope="module")
+def decoder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("llama")
+    found = measured("llama", folder)
+    assert found.heads.circuits.reason == "llama: the texts hold no words."
+    circuits = measure_circuits(found.model, (4, 5, 9), Store(folder))
+    return replace(found, heads=replace(found.heads, circuits=circuits))
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory):
+    return measured("bert", tmp_path_factory.mktemp("bert"))
+
+
+@pytest.fixture(scope="module")
+def pages(decoder):
+    return pages_of(decoder)
+
+
+def head_address(model, layer, head):
+    return f"models/{model}/layers/{layer}/heads/{head}/index.html"
+
+
+def rows_of(found, name):
+    return list(csv.DictReader(io.StringIO(dict(head_tables(found))[name])))
+
+
+def text_of(html):
+    parser = HTMLParser()
+    parts = []
+    parser.handle_data = parts.append
+    parser.feed(html)
+    return " ".join("".join(parts).split())
+
+
+# Statistics and their controls
+
+
+def test_every_statistic_stands_beside_both_controls(decoder, pages):
+    names = [statistic.name for statistic in decoder.statistics]
+    assert names[-2:] == ["copying", "ablation_delta_loss"]
+    for layer, head in ((0, 0), (2, 3)):
+        text = text_of(pages[head_address("llama", layer, head)])
+        for statistic in decoder.statistics:
+            twin = decoder.heads.control.values[statistic.name]
+            cells = f"{number(statistic.uniform)} {number(float(twin.mean()))} {number(float(twin.max()))}"
+            assert f"{number(float(statistic.mean[layer, head]))}" in text
+            assert cells in text, statistic.name
+
+
+def test_a_control_on_another_network_would_be_noticed(decoder):
+    values = {name: value + 1 for name, value in decoder.heads.control.values.items()}
+    wrong = replace(decoder, heads=replace(decoder.heads, control=RandomControl(9, values)))
+    copying = decoder.statistic("copying").uniform, decoder.heads.control.values["copying"]
+    cells = f"{number(copying[0])} {number(float(copying[1].mean()))} "
+    assert cells not in text_of(pages_of(wrong)[head_address("llama", 0, 0)])
+
+
+def test_the_ablation_says_on_how_many_texts(decoder, encoder, pages):
+    assert decoder.heads.texts.inputs == ("one", "two")
+    assert "silenced on 2 texts only" in text_of(pages[head_address("llama", 0, 0)])
+    assert encoder.heads.texts.measure == "representation"
+    overview = text_of(pages_of(encoder)["models/bert/index.html"])
+    assert "This encoder predicts no word, so the effect is the distance" in overview
+
+
+# Roles
+
+
+def test_a_badge_shows_the_role_and_both_numbers(decoder):
+    role = decoder.heads.roles[1][2]
+    evidence = tuple(
+        replace(one, value=0.8765, looks=True, acts=True, effect=0.1234, error=0.0123, bar=0.01)
+        if one.rule.role == "induction"
+        else replace(one, looks=False, acts=False)
+        for one in role.evidence
+    )
+    for name, acts in (("induction", True), (UNLABELLED, False)):
+        made = replace(role, role=name, near="induction", evidence=evidence)
+        roles = [list(row) for row in decoder.heads.roles]
+        roles[1][2] = made
+        heads = replace(decoder.heads, roles=tuple(tuple(row) for row in roles))
+        text = text_of(pages_of(replace(decoder, heads=heads))[head_address("llama", 1, 2)])
+        assert f"{name} " in text
+        assert "Induction 0.876, at least 0.333 needed" in text or "Induction 0.877" in text
+        assert "by 0.123 ± 0.01 (mean ± standard error) on the second copy" in text
+        assert ("but its effect does not agree" in text) is not acts
+
+
+def test_every_head_stands_in_one_role_or_none(decoder):
+    counts = {row.role: row.count for row in role_rows(decoder)}
+    roles = [role.role for row in decoder.heads.roles for role in row]
+    assert list(counts) == [rule.role for rule in RULES]
+    assert {name: roles.count(name) for name in counts} == counts
+    assert sum(counts.values()) + roles.count(UNLABELLED) == LAYERS * HEADS
+
+
+def test_stability_names_the_best_heads_and_how_often_they_lead(decoder):
+    row = stable_rows(decoder)[0]
+    mean = decoder.heads.stability.induction.mean(0)
+    layer, head = np.unravel_index(mean.argmax(), mean.shape)
+    link, score, among = row.heads[0]
+    assert (link.text, row.runs) == (f"L{layer}H{head}", 3)
+    assert score == pytest.approx(float(mean.max()))
+    assert 1 <= among <= 3
+
+
+def test_without_silencing_no_head_has_a_role_and_the_pages_say_why(tmp_path):
+    found = measured("llama", tmp_path, ablate=0, runs=1)
+    assert {role.role for row in found.heads.roles for role in row} == {UNLABELLED}
+    assert "ablation_delta_loss" not in {statistic.name for statistic in found.statistics}
+    assert not {"ablation.csv", "stability.csv"} & set(head_table_names(found))
+    pages = pages_of(found)
+    for address in (head_address("llama", 0, 0), "models/llama/index.html"):
+        assert "No head was silenced: the exhibit asks for none" in text_of(pages[address])
+
+
+# The atlas
+
+
+def test_the_atlas_holds_every_head_with_its_values(decoder, pages):
+    html = pages["models/llama/atlas/index.html"]
+    data = json.loads(re.search(r'<script type="application/json">(.*?)</script>', html)[1])
+    assert [name for name, _ in data["columns"]] == [s.name for s in decoder.statistics]
+    expected = np.stack([s.mean.ravel() for s in decoder.statistics], axis=1)
+    assert np.allclose(data["values"], expected, rtol=1e-4)
+    links = re.findall(r'<th scope="row"><a href="\.\./layers/(\d)/heads/(\d)/index.html">', html)
+    assert links == [(str(i), str(j)) for i in range(LAYERS) for j in range(HEADS)]
+    # Two heads share a group of keys and values: they stand together, with a line before each pair.
+    groups = re.findall(r'<td class="c-number">(\d\.\d)</td>', html)
+    assert groups == [f"{i}.{j // 2}" for i in range(LAYERS) for j in range(HEADS)]
+    assert html.count('<tr class="c-first">') == LAYERS * 2
+
+
+SHELL = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>x</title>
+<meta name="viewport" content="width=device-width,initial-scale=1">
+<link rel="icon" href="data:,"><link rel="stylesheet" href="{up}stylesheets/cutaway.css"></head>
+<body data-md-color-scheme="default"><main class="md-typeset">{body}</main></body></html>"""
+
+
+@pytest.fixture(scope="module")
+def atlas(pages, tmp_path_factory):
+    """The atlas alone in a folder, as it opens from disk."""
+    root = tmp_path_factory.mktemp("atlas")
+    for folder in ("stylesheets", "javascripts"):
+        (root / folder).symlink_to(CHECKOUT / "site_src" / folder)
+    page = root / "models/llama/atlas/index.html"
+    page.parent.mkdir(parents=True)
+    page.write_text(SHELL.format(up="../../../", body=pages["models/llama/atlas/index.html"]))
+    return f"file://{page}"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_playwright() as playwright:
+        found = launch(playwright)
+        yield found
+        found.close()
+
+
+def test_the_atlas_sorts_filters_and_opens_heads(browser, atlas, decoder):
+    page = browser.new_page(viewport={"width": 360, "height": 740})
+    problems = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.goto(f"{atlas}#x=entropy_nats&y=copying")
+    dots = page.locator(".c-atlas__plot a")
+    expect(dots).to_have_count(LAYERS * HEADS)
+    expect(page.locator(".c-atlas__still")).to_be_hidden()
+    assert page.get_by_label("To the right").first.input_value() == "entropy_nats"
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+    best = np.argsort(-decoder.statistic("induction").mean, axis=None, kind="stable")
+    page.get_by_role("button", name="Induction").click()
+    names = page.locator(".c-atlas__table tbody th").all_text_contents()
+    assert names == [f"L{i // HEADS}H{i % HEADS}" for i in best]
+    assert "sort=" in page.url
+
+    page.get_by_label("Find").fill("L2h")
+    expect(page.locator(".c-atlas__table tbody tr:visible")).to_have_count(HEADS)
+    expect(page.locator(".c-dot--out")).to_have_count((LAYERS - 1) * HEADS)
+    first = page.locator('.c-atlas__plot a[tabindex="0"]')
+    expect(first).to_have_count(1)
+    first.focus()
+    expect(page.locator(".c-atlas__says")).to_contain_text("L2H0, ")
+    expect(page.locator(".c-atlas__says")).to_contain_text("shares keys and values with L2H1")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator(".c-atlas__says")).to_contain_text("L2H1, ")
+    assert page.evaluate("document.activeElement.href.baseVal") == "../layers/2/heads/1/index.html"
+
+    page.evaluate("location.hash = 'x=nothing&sort=99.up&role=none'")
+    expect(page.locator(".c-atlas__table tbody tr:visible")).to_have_count(0)
+    assert problems == []
+    page.close()
+
+
+def test_without_a_script_the_atlas_is_a_picture_and_a_table(browser, atlas):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(atlas)
+    expect(page.locator(".c-atlas__still")).to_be_visible()
+    expect(page.locator(".c-atlas")).to_be_hidden()
+    expect(page.locator(".c-atlas__table tbody tr:visible")).to_have_count(LAYERS * HEADS)
+    context.close()
+
+
+# Decoding
+
+
+def test_the_parts_on_the_page_and_in_the_table_sum_to_the_logit(decoder, pages):
+    html = text_of(pages["models/llama/decoding/index.html"])
+    rows = rows_of(decoder, "logit_shares.csv")
+    for _, one in decoder.decoded:
+        assert f"the parts sum to {number(one.shares.total, 5)}" in html
+        assert f"the model's logit is {number(one.logit, 5)}" in html
+        shares = [float(row["share"]) for row in rows if row["text"] == one.text]
+        assert sum(shares) == pytest.approx(one.logit, abs=1e-4)
+        above = [float(row["share_above_mean"]) for row in rows if row["text"] == one.text]
+        assert sum(above) == pytest.approx(one.logit - one.mean_logit, abs=1e-4)
+
+
+def test_the_surest_texts_are_decoded_and_their_last_row_is_the_answer(decoder):
+    scores = [decoder.predictions[lens.text].guesses[0].score for lens, _ in decoder.decoded]
+    assert scores == sorted(scores, reverse=True)
+    for lens, one in decoder.decoded:
+        answer = decoder.predictions[lens.text].guesses[0]
+        assert readable(lens.tokens[-1][-1][0]) == readable(answer.label) == readable(one.token)
+        assert lens.probabilities[-1, -1, 0] == pytest.approx(answer.score, abs=1e-5)
+
+
+def test_an_encoder_has_no_page_of_guesses(encoder):
+    assert encoder.decoded == ()
+    assert "models/bert/decoding/index.html" not in pages_of(encoder)
+    assert not {"lens.csv", "logit_shares.csv"} & set(head_table_names(encoder))
+
+
+def test_wicked_tokens_stay_text_on_the_pages_of_guesses_and_circuits(decoder):
+    lens, one = decoder.decoded[0]
+    tokens = tuple(tuple((WICKED, *place[1:]) for place in row) for row in lens.tokens)
+    decoded = ((replace(lens, tokens=tokens), replace(one, token=WICKED)),)
+    circuits = decoder.heads.circuits
+    names = dict.fromkeys(circuits.names, WICKED)
+    words = (WICKED,) * len(circuits.words)
+    heads = replace(decoder.heads, circuits=replace(circuits, names=names, words=words))
+    found = replace(decoder, decoded=decoded, heads=heads)
+    pages = pages_of(found)
+    for address in ("models/llama/decoding/index.html", head_address("llama", 0, 0)):
+        assert "<svg" not in pages[address]
+        assert WICKED in text_of(pages[address])
+
+
+# Tables and figures
+
+
+def test_tables_hold_what_was_measured(decoder):
+    roles = rows_of(decoder, "roles.csv")
+    assert len(roles) == LAYERS * HEADS * len(RULES)
+    for row in roles[:: len(RULES)]:
+        role = decoder.heads.roles[int(row["layer"])][int(row["head"])]
+        assert row["role"] == role.role
+        assert float(row["value"]) == pytest.approx(role.evidence[0].value, rel=1e-6)
+    deltas = rows_of(decoder, "ablation.csv")
+    mean = np.mean(
+        [
+            float(r["delta"])
+            for r in deltas
+            if (r["probe"], r["layer"], r["head"]) == ("text", "1", "2")
+        ]
+    )
+    stated = decoder.statistic("ablation_delta_loss").mean[1, 2]
+    assert mean == pytest.approx(float(stated), abs=1e-6)
+    for name in head_table_names(decoder):
+        assert rows_of(decoder, name), name
+
+
+def test_circuits_on_the_page_are_those_of_the_head(decoder, pages, encoder):
+    circuits = decoder.heads.circuits
+    text = text_of(pages[head_address("llama", 1, 2)])
+    for word, name in enumerate(circuits.words):
+        written = [circuits.names[int(i)] for i in circuits.written[1, 2, word]]
+        own = circuits.own_rank[1, 2, word]
+        row = readable(name) + "".join(f"{readable(one)} " for one in written) + str(own)
+        assert row in text
+    (query, key), score = circuits.pairs[1, 2, 0], circuits.match[1, 2, 0]
+    pair = "".join(readable(circuits.words[place]) for place in (query, key))
+    assert f"{pair}{number(float(score))}" in text
+    assert "the texts hold no words" in text_of(pages_of(encoder)[head_address("bert", 0, 0)])
+
+
+def test_readings_are_scaled_as_they_say(decoder):
+    found = readings(decoder)
+    assert list(found) == ["weights", "value-weighted", "norm-weighted", "without sinks"]
+    raw, moved = found["weights"], found["norm-weighted"]
+    assert np.allclose(moved.max((-1, -2)), 1)
+    ratio = raw[..., -1, :] * decoder.norms.output
+    assert np.allclose(
+        moved[..., -1, :] / moved[..., -1, :].max(-1, keepdims=True),
+        ratio / ratio.max(-1, keepdims=True),
+        atol=1e-5,
+    )
+    assert not found["without sinks"][..., 0].any()
+
+
+def test_every_drawing_of_heads_can_be_drawn(decoder):
+    makers = {
+        "head_scatter": head_scatter,
+        "logit_shares": logit_shares,
+        "lens_course": lens_course,
+        "head_readings": head_readings,
+        "rollout_maps": rollout_maps,
+    }
+    drawings = [one for one in text_drawings(decoder) if one.kind in makers]
+    assert {one.kind for one in drawings} == set(makers)
+    for kind in makers:
+        arguments = next(one.arguments for one in drawings if one.kind == kind)
+        first, again = (makers[kind](**arguments) for _ in range(2))
+        assert [(p.name, p.data) for p in first] == [(p.name, p.data) for p in again]
+        assert min(first[0].width, first[0].height) > 30
