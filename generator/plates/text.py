@@ -11,7 +11,6 @@ from generator.plates.activity import activity
 from generator.probes.norms import rollout, sink_masked, weighted
 from generator.probes.roles import RULES
 
-
 # A drawn map of every head on every text would weigh more than the rest of a site. The other texts stand
 # on the layer pages, all heads side by side, and in the components.
 DRAWN = 2
