@@ -88,6 +88,10 @@ def build(
     jobs: Annotated[
         int, typer.Option(min=0, help="Processes that draw figures; one a core if 0.")
     ] = 0,
+    features: Annotated[
+        int,
+        typer.Option(min=0, help="Units of --model to visualise; none, and no classes, if 0."),
+    ] = 12,
     full: Annotated[
         bool,
         typer.Option(
@@ -110,7 +114,7 @@ def build(
             raise UsageError("Give an exhibit or --model, not both.")
         from generator.single import exhibit_of_one
 
-        shown = exhibit_of_one(model, texts, images, pool, architecture, weights)
+        shown = exhibit_of_one(model, texts, images, pool, architecture, weights, features)
     # torch takes seconds to import: a mistake in the exhibit is answered before.
     from generator.build import Options
     from generator.build import build as run

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from generator.errors import UsageError
-from generator.exhibit import Exhibit, ModelSpec, load_exhibit
+from generator.exhibit import Choices, Exhibit, ModelSpec, load_exhibit
 from generator.inputs.datasets import names_dataset
 from generator.paths import data_root
 
@@ -38,12 +38,14 @@ def exhibit_of_one(
     pool: Path | None,
     architecture: str | None,
     weights: str,
+    features: int,
 ) -> Exhibit:
     """One model on the given texts or pictures, or on the curated ones where none are given."""
     for path in (texts, images, pool):
         if path is not None and not names_dataset(str(path)) and not path.exists():
             raise UsageError(f"{path}: there is no such file or folder.")
-    spec = spec_of_one(source, architecture, weights)
+    make = Choices(features=features, classes=min(features, Choices().classes))
+    spec = spec_of_one(source, architecture, weights).model_copy(update={"make": make})
     curated = load_exhibit(data_root())
     return Exhibit(
         title=spec.name,

@@ -78,7 +78,7 @@ def test_all_pictures_are_drawn_and_nothing_complains(visit: Visitors, origin: s
     visitor = visit(origin)
     for kind, address in KINDS.items():
         found = visitor.open(address).evaluate(DRAW_ALL_PICTURES)
-        assert found["count"] > 0, kind
+        assert found["count"] > 0 or kind == "context", kind  # whose vectors are stripes of its own
         assert not found["broken"], kind
         assert not found["nameless"], kind
     assert visitor.problems == []
@@ -324,7 +324,8 @@ def test_tabs_work_without_a_script(visit: Visitors, address: str) -> None:
             labels.nth(current).click()
         shown = [panels.nth(i).is_visible() for i in range(panels.count())]
         assert shown == [i == current for i in range(labels.count())]
-        expect(panels.nth(current).locator("img").first).to_be_visible()
+        # Heads are drawn on two texts; on the others their numbers and the way to the layer's page stand.
+        expect(panels.nth(current).locator("img, noscript p a").first).to_be_visible()
 
 
 @pytest.mark.parametrize(
@@ -509,7 +510,8 @@ def test_hostile_text_stays_text(visit: Visitors, origin: str) -> None:
     start = HOSTILE.partition(" {{")[0]
     for address in (HEAD, LAYER, DECODER, KINDS["encoder"], KINDS["encoder layer"]):
         page = visitor.open(f"{address}#text=hostile")
-        assert page.locator("[onerror], img[src=x], .cutaway script, .cutaway i").count() == 0
+        scripts = ".cutaway script:not([src]):not([type='application/json'])"
+        assert page.locator(f"[onerror], img[src=x], {scripts}, .cutaway i").count() == 0
         assert start in page.locator(".cutaway").inner_text(), address
         assert page.evaluate("window.broken") is None
     assert [url for url in visitor.requests if url.endswith("/x")] == []

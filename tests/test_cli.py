@@ -52,6 +52,7 @@ def test_one_vision_model_needs_no_exhibit(tmp_path):
     where = tmp_path / "run"
     where.mkdir()
     words = ("--model", "timm:resnet18", "--weights", "random", "--images", folder / "images")
+    words = (*words, "--features", "0")
     run = cutaway("build", *words, "--out", tmp_path / "out" / "site", cwd=where)
     assert run.code == 0, run.out + run.err
     site = tmp_path / "out" / "site"

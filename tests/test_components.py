@@ -9,7 +9,6 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-import tiny_transformers
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -226,29 +225,6 @@ def test_all_curated_texts_of_a_head_fit_its_page(minilm_model, smollm2_model, e
 FAMILIES = ("gpt2", "opt", "qwen2", "gemma", "neox", "bert", "distilbert", "roberta", "qwen3")
 IDS = (1, 7, 5, 8, 5, 9, 13, 6, 10, 9, 7, 9)
 TEXT = Encoding(IDS, tuple(f"w{i}" for i in IDS))
-tiny_transformers.FAMILIES.setdefault(
-    "bloom",
-    (
-        "BloomForCausalLM",
-        "BloomConfig",
-        {"vocab_size": 64, "hidden_size": 32, "n_layer": 3, "n_head": 4, "pad_token_id": 0},
-    ),
-)
-tiny_transformers.FAMILIES.setdefault(
-    "gptj",
-    (
-        "GPTJForCausalLM",
-        "GPTJConfig",
-        {
-            "vocab_size": 64,
-            "n_embd": 32,
-            "n_layer": 3,
-            "n_head": 4,
-            "n_positions": 80,
-            "rotary_dim": 4,
-        },
-    ),
-)
 
 
 def weights_of(queries) -> np.ndarray:

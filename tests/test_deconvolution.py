@@ -368,5 +368,6 @@ def test_the_plate_and_the_strip_put_patches_beside_what_came_of_them():
         "b", 3, *(np.full_like(patches[0], v) for v in (9, 90, 150, 220))
     )
     shown = pixels_of(strip)
-    middles = [(sprites.MARGIN + row * 100 + 48) * sprites.DENSITY for row in range(4)]
+    assert shown.shape[:2] == (strip.height, strip.width)
+    middles = [sprites.MARGIN + row * 100 + 48 for row in range(4)]
     assert np.abs(shown[middles, -60, 0] - [9, 90, 150, 220]).max() <= 3

@@ -55,6 +55,27 @@ FAMILIES = {
     "qwen3": ("Qwen3ForCausalLM", "Qwen3Config", _GROUPED | {"head_dim": 8}),
 }
 
+# These compute their attention outside of the table of functions that transformers keeps.
+APART = {
+    "bloom": (
+        "BloomForCausalLM",
+        "BloomConfig",
+        {"vocab_size": 64, "hidden_size": 32, "n_layer": 3, "n_head": 4, "pad_token_id": 0},
+    ),
+    "gptj": (
+        "GPTJForCausalLM",
+        "GPTJConfig",
+        {
+            "vocab_size": 64,
+            "n_embd": 32,
+            "n_layer": 3,
+            "n_head": 4,
+            "n_positions": 80,
+            "rotary_dim": 4,
+        },
+    ),
+}
+
 
 @cache
 def tiny(family: str, seed: int = 0) -> LanguageModel:
@@ -62,7 +83,7 @@ def tiny(family: str, seed: int = 0) -> LanguageModel:
     repair_torchvision()
     import transformers
 
-    kind, config, settings = FAMILIES[family]
+    kind, config, settings = (FAMILIES | APART)[family]
     torch.manual_seed(seed)
     made = getattr(transformers, kind)(getattr(transformers, config)(**settings))
     with torch.no_grad():

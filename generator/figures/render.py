@@ -6,7 +6,6 @@ import hashlib
 import json
 import multiprocessing
 import signal
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -138,16 +137,17 @@ def _digest(data: bytes) -> str:
 def _ignoring_interrupts() -> Iterator[None]:
     """Ctrl-C reaches the whole process group: what is started here leaves it to the parent.
 
-    A worker that ignored it only once it runs would be hit while it still imports.
+    Processes inherit what their parent blocks, so that none is hit while it still imports. The parent
+    itself gets an interrupt of this time as soon as it is over.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may say how signals are taken
+    if not hasattr(signal, "pthread_sigmask"):
+        yield  # this system has no such groups
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _draw_in_workers(
@@ -157,9 +157,9 @@ def _draw_in_workers(
     # numpy and matplotlib only.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, context) as pool:
-        with _ignoring_interrupts():
-            waiting: set[Future[None]] = {pool.submit(_draw, *each) for each in missing}
         try:
+            with _ignoring_interrupts():
+                waiting: set[Future[None]] = {pool.submit(_draw, *each) for each in missing}
             for done in as_completed(waiting):
                 done.result()
                 step()
