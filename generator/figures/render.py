@@ -6,6 +6,7 @@ import hashlib
 import json
 import multiprocessing
 import signal
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -138,16 +139,22 @@ def _ignoring_interrupts() -> Iterator[None]:
     """Ctrl-C reaches the whole process group: what is started here leaves it to the parent.
 
     Processes inherit what their parent blocks, so that none is hit while it still imports. The parent
-    itself gets an interrupt of this time as soon as it is over.
+    gets an interrupt of this time as soon as it is over; another of its threads may have taken it.
     """
-    if not hasattr(signal, "pthread_sigmask"):
-        yield  # this system has no such groups
+    main = threading.current_thread() is threading.main_thread()
+    if not main or not hasattr(signal, "pthread_sigmask"):
+        yield  # only the main thread may say how signals are taken
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    waiting: list[int] = []
+    handler = signal.signal(signal.SIGINT, lambda number, _frame: waiting.append(number))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.signal(signal.SIGINT, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    if waiting:
+        raise KeyboardInterrupt
 
 
 def _draw_in_workers(
