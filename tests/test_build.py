@@ -329,7 +329,7 @@ def test_units_make_one_chain_and_show_what_the_tables_hold(pages, small_site):
             assert pages[before].neighbour("next") == after
             assert pages[after].neighbour("prev") == before
         for unit in (0, units - 1):
-            others = ("The first in full", "Its patch", "Feature visualisation")
+            others = ("The first in full", "Its patch", "By guided", "Feature visualisation")
             captions = pages[chain[unit]].all("figcaption")
             shown = [each for each in captions if not each.text.strip().startswith(others)]
             stated = [

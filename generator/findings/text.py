@@ -28,8 +28,8 @@ from generator.store import Store
 Step = Callable[[str], None]
 
 
-# Vectors weigh ten times as much as weights: they are published for the first texts alone.
-WITH_VECTORS = 2
+# Vectors weigh ten times as much as weights: they are published for the first text alone.
+WITH_VECTORS = 1
 # A table of all positions is read on a screen: only short texts are decoded, those whose end is surest.
 DECODED, LONGEST_DECODED = 2, 40
 
