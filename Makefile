@@ -34,7 +34,7 @@ benchmarks: $(VENV)/.tested
 
 # torch comes first: with it in place, what depends on it takes the build that is there.
 $(VENV)/.installed: pyproject.toml constraints.txt
-	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Cutaway needs Python 3.11 or newer: make PYTHON=python3.12')"
+	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11, 5) and 'Cutaway needs Python 3.11.5 or newer: make PYTHON=python3.12')"
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) install --quiet torch
 	$(PIP) install --quiet --editable .
