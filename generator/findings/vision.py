@@ -33,6 +33,9 @@ from generator.store import Store
 
 Step = Callable[[str], None]
 
+# How many units are shown in every detail where none is visualised.
+FEATURED = 24
+
 
 @dataclass(frozen=True, eq=False)
 class PoolFindings:
@@ -136,7 +139,7 @@ def measure_vision(
         class_maps=class_maps,
         grad_cams=grad_cams,
         filters=_filters(model),
-        searched=about_pool.search(exemplars, wants, signal, pixels, checkpoints, full=full)
+        searched=about_pool.search(exemplars, choices, signal, pixels, checkpoints, full=full)
         if exemplars
         else None,
         features=features,
@@ -186,6 +189,17 @@ def _wants(
         steps=choices.steps,
     )
     return default_wants(model, exemplars, seed, classes=sorted(chosen), effort=effort)
+
+
+def _featured(
+    model: VisionModel, exemplars: Exemplars, choices: Choices, seed: int
+) -> dict[str, list[int]]:
+    """Units by chance, those that are visualised among them: they are shown in every detail."""
+    effort = Effort(units=choices.features or FEATURED, classes=0, sets=False)
+    found: dict[str, list[int]] = {}
+    for want in default_wants(model, exemplars, seed, effort=effort):
+        found.setdefault(want.layer, []).append(want.unit)
+    return found
 
 
 def _dreams(
@@ -263,7 +277,7 @@ class _Pool:
     def search(
         self,
         exemplars: Exemplars,
-        wants: Sequence[Want],
+        choices: Choices,
         signal: Signal,
         pixels: Mapping[str, np.ndarray],
         checkpoints: Sequence[tuple[str, VisionModel]],
@@ -273,10 +287,7 @@ class _Pool:
         model, images = self.model, self.images
         groups = [one.group for one in self.pictures]
         subjects = [one.subject for one in self.pictures]
-        featured: dict[str, list[int]] = {}
-        for want in wants if not full else ():
-            if want.kind == "channel":
-                featured.setdefault(want.layer, []).append(want.unit)
+        featured = _featured(model, exemplars, choices, self.seed)
         return PoolFindings(
             pictures=self.pictures,
             exemplars=exemplars,

@@ -13,6 +13,7 @@ from generator.models.layer import Layer
 from generator.pages.context import Place, around, home, layer_link, model_link
 from generator.pages.environment import Figure, Pages, number
 from generator.pages.page import Link, Page, unit_address
+from generator.pages.parts import EVOLUTION, parts
 from generator.pages.unit_views import back, effects, made
 from generator.probes.exemplars import BINS, LayerExemplars, field_box, unit_layers
 from generator.probes.wires import Wires, feeds, listens, strongest
@@ -108,6 +109,7 @@ def _layer_units(
 ) -> Iterator[Page]:
     model = findings.model
     before, after = listens(model, layer), feeds(model, layer)
+    evolved = EVOLUTION in parts(findings)
     links = [
         Link(unit_address(model.id, layer.name, unit), f"unit {unit}")
         for unit in range(layer.units)
@@ -134,6 +136,7 @@ def _layer_units(
             back=back(findings, layer, exemplars, unit, pages),
             made=made(findings, layer, exemplars, unit, pages),
             effects=effects(findings, layer, unit),
+            evolved=evolved,
             channel=wholes(findings, exemplars, unit),
             pictures=exemplars.pictures,
             excited=int(exemplars.excited[unit]),
