@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from small_site import CHECKOUT, Site, built_once
+from small_site import CHECKOUT, Site, build, built_once, cutaway
 
 from generator.pages.environment import number, percent
 
@@ -45,6 +45,39 @@ def lay_out(folder: Path) -> Path:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     return built_once(tmp_path_factory, "digits", partial(lay_out))
+
+
+@pytest.mark.parametrize("make", [{"dream": "nothing"}, {"blocks": ["nothing"]}])
+def test_a_picture_that_make_does_not_know_is_refused_by_name(make, tmp_path):
+    folder = lay_out(tmp_path / "e")
+    data = yaml.safe_load((folder / "exhibit.yml").read_text())
+    data["models"][0]["make"] = make
+    (folder / "exhibit.yml").write_text(yaml.safe_dump(data))
+    run = cutaway("build", folder)
+    assert run.code == 2
+    assert f"make.{next(iter(make))} names no picture 'nothing'" in run.err
+
+
+def test_full_shows_every_exemplar_of_every_unit_and_links_lead_somewhere(site, tmp_path):
+    folder = tmp_path / "e"
+    shutil.copytree(site.exhibit, folder, ignore=shutil.ignore_patterns("site"))
+    data = yaml.safe_load((folder / "exhibit.yml").read_text())
+    data["models"][0]["make"] |= {"features": 0, "classes": 0}
+    (folder / "exhibit.yml").write_text(yaml.safe_dump(data))
+    plain = build(folder)
+    assert 'href="../../../../evolution/index.html"' in page(plain, f"layers/{UNITS[0]}/units/3")
+    page(plain, "evolution")
+    data["models"][0]["make"]["features"] = 3
+    (folder / "exhibit.yml").write_text(yaml.safe_dump(data))
+    full = build(folder, "--full")
+    page(full, "evolution")
+    rows = [row for row in table(full, "features.csv") if row["kind"] == "channel"]
+    assert len(rows) == UNITS[1]
+    for unit in range(UNITS[1]):
+        source = page(full, f"layers/{UNITS[0]}/units/{unit}")
+        assert f"{unit}-rules.webp" in source or "guided-8.webp" in source
+    drawn = {path.name for path in (full.site / f"models/{MODEL}/layers/{UNITS[0]}").iterdir()}
+    assert {"guided.webp", "guided-1.webp", "guided-8.webp", "deconvolutions-8.webp"} <= drawn
 
 
 def page(site: Site, address: str) -> str:

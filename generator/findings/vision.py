@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from generator.errors import UsageError, did_you_mean
 from generator.exhibit import Choices
 from generator.inputs.images import CuratedImage, as_pixels, as_seen, open_rgb
 from generator.inputs.pool import PoolPicture
@@ -113,6 +114,7 @@ def measure_vision(
 
     `full` visualises and sends back to pixels every unit, which is work for a GPU.
     """
+    _check(model, choices, images)
     seen, pixels = _as_seen(model, images)
     predictions, maps, class_maps, grad_cams = {}, [], {}, {}
     for name, each in pixels.items():
@@ -125,7 +127,7 @@ def measure_vision(
     step(f"{model.id}: signal")
     about_pool = _Pool(model, tuple(pool), seed, store, step)
     exemplars = about_pool.exemplars() if pool else None
-    wants = _wants(model, exemplars, predictions, choices, seed, full)
+    wants = _wants(model, exemplars, grad_cams, choices, seed, full)
     features = visualise_features(model, wants, seed=seed, store=store, step=step)
     dreamt = _picture(choices.dream, images)
     blocks = _blocks(model, pixels, choices, store, step)
@@ -167,20 +169,30 @@ def _filters(model: VisionModel) -> dict[str, Filters]:
 
 def _picture(chosen: str, images: Sequence[CuratedImage]) -> str:
     """The picture that the exhibit names, or the first one of this model's."""
-    return chosen if any(image.id == chosen for image in images) else images[0].id
+    return chosen or images[0].id
+
+
+def _check(model: VisionModel, choices: Choices, images: Sequence[CuratedImage]) -> None:
+    """Raises UsageError where `make` names a picture that the model is not shown."""
+    known = [image.id for image in images]
+    named = [("dream", choices.dream), *(("blocks", name) for name in choices.blocks)]
+    for key, name in named:
+        if name and name not in known:
+            hint = did_you_mean(name, known)
+            raise UsageError(f"{model.id}: make.{key} names no picture '{name}'. {hint}")
 
 
 def _wants(
     model: VisionModel,
     exemplars: Exemplars | None,
-    predictions: Mapping[str, Prediction],
+    shown: Mapping[str, GradCams],
     choices: Choices,
     seed: int,
     full: bool,
 ) -> tuple[Want, ...]:
     """Units by chance; classes that the curated pictures show, as the network names them."""
-    names = dict.fromkeys(found.guesses[0].label for found in predictions.values())
-    classes = sorted(model.labels.index(name) for name in names if name in model.labels)
+    # By number: labels of ImageNet are not unique.
+    classes = sorted({found.depths[-1].index for found in shown.values() if found.depths})
     chosen = np.random.default_rng(seed).permutation(classes)[: choices.classes].tolist()
     effort = Effort(
         units=None if full else choices.features,
@@ -219,7 +231,7 @@ def _blocks(
     store: Store,
     step: Step,
 ) -> dict[str, BuildingBlocks]:
-    chosen = [name for name in choices.blocks if name in pixels] or list(pixels)[:3]
+    chosen = choices.blocks or tuple(pixels)[:3]
     layer, found = blocks_layer(model), {}
     for name in chosen:
         found[name] = measure_building_blocks(model, name, pixels[name], layer, store)

@@ -27,11 +27,12 @@ class Tile:
 class Back:
     """A unit's best exemplar sent back to pixels, and where the response depends on the picture.
 
+    `tiles` holds, for each rule, those of the exemplars that were sent back: the first, or all.
     `effective` is left, top, width and height in pixels of what the network saw. `strip` shows all
     exemplars under every rule, for a featured unit.
     """
 
-    tiles: tuple[tuple[str, Tile], ...]
+    tiles: tuple[tuple[str, tuple[Tile, ...]], ...]
     responds: bool
     effective: tuple[int, int, int, int]
     strip: Figure | None
@@ -67,13 +68,22 @@ def back(
     strip = f"{folder}/units/{unit}-rules.webp"
     return Back(
         tiles=(
-            ("deconvolution", _tile(f"{folder}/deconvolutions.webp", layer, unit, pages)),
-            ("guided backpropagation", _tile(f"{folder}/guided.webp", layer, unit, pages)),
+            ("deconvolution", _tiles(f"{folder}/deconvolutions", found.tiles, layer, unit, pages)),
+            (
+                "guided backpropagation",
+                _tiles(f"{folder}/guided", found.guided, layer, unit, pages),
+            ),
         ),
         responds=float(exemplars.neuron_value[unit, 0]) > 0,
         effective=(left, top, width, height),
         strip=pages.figure(strip, _strip_text(unit)) if pages.has(strip) else None,
     )
+
+
+def _tiles(name: str, drawn: np.ndarray, layer: Layer, unit: int, pages: Pages) -> tuple[Tile, ...]:
+    """One tile from the sprite of each rank; `drawn` is (units, ranks, ...)."""
+    paths = [f"{name}-{rank}.webp" if rank else f"{name}.webp" for rank in range(drawn.shape[1])]
+    return tuple(_tile(path, layer, unit, pages) for path in paths)
 
 
 def _tile(path: str, layer: Layer, unit: int, pages: Pages) -> Tile:

@@ -44,9 +44,11 @@ def _layer(
     yield Drawing("contact_sheet", folder, {"layer": layer.name, "tiles": best})
     backs = searched.deconvolutions.of(layer.name)
     if backs is not None:
-        for name, tiles in (("deconvolutions", backs.tiles), ("guided", backs.guided)):
-            shown = {"layer": layer.name, "tiles": tiles[:, 0], "side": TILE, "name": name}
-            yield Drawing("deconvolution_sheet", folder, shown)
+        for rule, tiles in (("deconvolutions", backs.tiles), ("guided", backs.guided)):
+            for rank in range(tiles.shape[1]):
+                name = f"{rule}-{rank}" if rank else rule
+                shown = {"layer": layer.name, "tiles": tiles[:, rank], "side": TILE, "name": name}
+                yield Drawing("deconvolution_sheet", folder, shown)
     featured = [one for one in searched.deconvolutions.featured if one.layer == layer.name]
     if featured:
         yield from _featured(folder, layer, exemplars, featured, seen)
