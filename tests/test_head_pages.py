@@ -29,7 +29,7 @@ from generator.pages.language import language_pages
 from generator.pages.roles import role_rows, stable_rows
 from generator.plates.text import readings, text_drawings
 from generator.probes.circuits import measure_circuits
-from generator.probes.control import RandomControl
+from generator.probes.head_control import RandomControl
 from generator.probes.roles import RULES, UNLABELLED
 from generator.store import Store
 

@@ -14,7 +14,7 @@ from generator.models.twin import random_twin
 from generator.probes.ablation import Ablation
 from generator.probes.attention import Attention, attention_weights
 from generator.probes.circuits import measure_copying
-from generator.probes.control import random_control
+from generator.probes.head_control import random_control
 from generator.probes.heads import (
     ORDER,
     Statistic,

@@ -19,8 +19,8 @@ from generator.probes.circuits import (
     measure_circuits,
     measure_copying,
 )
-from generator.probes.control import TEXTS as CONTROL_TEXTS
-from generator.probes.control import RandomControl, random_control
+from generator.probes.head_control import TEXTS as CONTROL_TEXTS
+from generator.probes.head_control import RandomControl, random_control
 from generator.probes.heads import Statistic
 from generator.probes.likeness import Likeness, alike_heads
 from generator.probes.roles import HeadRole, extra_statistics, head_roles
