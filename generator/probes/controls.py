@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from scipy.stats import spearmanr
 from torch import Tensor
 
 from generator.models.layer import Layer
 from generator.models.model import VisionModel
 from generator.models.randomise import randomised
-from generator.models.tap import tail
 from generator.probes.exemplars import (
     BATCH,
     Exemplars,
@@ -28,6 +28,7 @@ from generator.probes.exemplars import (
     find_exemplars,
     unit_layers,
 )
+from generator.probes.grad_cam import weighted_maps
 from generator.store import Store, digest_of_value
 
 VERSION = 1
@@ -137,17 +138,11 @@ def chance(groups: Sequence[str]) -> float:
 
 
 def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
-    """Spearman's rank correlation of two maps of one shape, ties at their mean rank."""
-    first, second = (_ranks(np.round(values.ravel(), 6)) for values in (one, other))
+    """Spearman's rank correlation of two maps of one shape; nan if one is flat."""
+    first, second = (np.round(values.ravel(), 6) for values in (one, other))
     if np.ptp(first) == 0 or np.ptp(second) == 0:
         return float("nan")
-    return float(np.corrcoef(first, second)[0, 1])
-
-
-def _ranks(values: np.ndarray) -> np.ndarray:
-    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ends = np.cumsum(counts)
-    return (ends - (counts - 1) / 2)[places]
+    return float(spearmanr(first, second).statistic)
 
 
 def evidence_map(model: VisionModel, layer: Layer, pixels: np.ndarray, index: int) -> np.ndarray:
@@ -156,11 +151,8 @@ def evidence_map(model: VisionModel, layer: Layer, pixels: np.ndarray, index: in
     Behind a global average and a linear map that is the class activation map itself; in any other
     network it is Grad-CAM before its rectifier, up to a factor.
     """
-    response, logits = tail(model, torch.from_numpy(pixels).unsqueeze(0).to(model.device), layer)
-    (gradient,) = torch.autograd.grad(logits[0, index], response)
-    weights = gradient[0].sum(dim=(1, 2), keepdim=True)
-    evidence: Tensor = (weights * response.detach()[0]).sum(0)
-    return evidence.cpu().numpy()
+    _, ((_, values),) = weighted_maps(model, pixels, layer, (index,))
+    return (values * values.numel()).cpu().numpy()
 
 
 def _maps(

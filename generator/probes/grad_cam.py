@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from generator.models.layer import Layer
 from generator.models.model import VisionModel
@@ -135,28 +136,38 @@ def _parts(model: VisionModel, picture: str, pixels: np.ndarray) -> dict[str, ob
     return {"model": model.key, "picture": picture, "pixels": pixels_digest, "labels": labels}
 
 
-def _maps(
+def weighted_maps(
     model: VisionModel, pixels: np.ndarray, layer: Layer, classes: Sequence[int]
-) -> list[GradCam]:
-    """The maps of some classes at one layer, from one pass forward and one back for each."""
+) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+    """The logits (classes,) of a picture, and for each class asked for a_k^c (units,) and its weighted sum.
+
+    The sums (height, width) are not clipped. One pass forward, and one back for each class.
+    """
     batch = torch.from_numpy(pixels).unsqueeze(0).to(model.device)
     response, logits = tail(model, batch, layer)
-    stated = logits.detach()[0].float()
-    probabilities = stated.softmax(-1)
     found = []
     for c in classes:
         (gradient,) = torch.autograd.grad(logits[0, c], response, retain_graph=True)
         weights = gradient[0].mean((1, 2))
-        values = torch.einsum("k,kyx->yx", weights, response.detach()[0]).clamp(min=0)
-        found.append(
-            GradCam(
-                layer=layer.name,
-                index=c,
-                label=model.labels[c],
-                logit=float(stated[c]),
-                probability=float(probabilities[c]),
-                weights=weights.cpu().numpy(),
-                values=values.cpu().numpy(),
-            )
+        found.append((weights, torch.einsum("k,kyx->yx", weights, response.detach()[0])))
+    return logits.detach()[0].float(), found
+
+
+def _maps(
+    model: VisionModel, pixels: np.ndarray, layer: Layer, classes: Sequence[int]
+) -> list[GradCam]:
+    """The maps of some classes at one layer."""
+    stated, found = weighted_maps(model, pixels, layer, classes)
+    probabilities = stated.softmax(-1)
+    return [
+        GradCam(
+            layer=layer.name,
+            index=c,
+            label=model.labels[c],
+            logit=float(stated[c]),
+            probability=float(probabilities[c]),
+            weights=weights.cpu().numpy(),
+            values=values.clamp(min=0).cpu().numpy(),
         )
-    return found
+        for c, (weights, values) in zip(classes, found, strict=True)
+    ]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import spearmanr
 
 from generator.models.model import LanguageModel
 from generator.probes.attention import attention_weights
@@ -80,17 +80,8 @@ def leaders(scores: np.ndarray, count: int) -> tuple[tuple[tuple[int, int], int]
 
 def agreement(scores: np.ndarray) -> float:
     """Mean Spearman correlation of the rankings of all heads, over all pairs of runs."""
-    ranks = [_ranks(run) for run in scores.reshape(len(scores), -1)]
+    runs = scores.reshape(len(scores), -1)
     pairs = [
-        np.corrcoef(one, other)[0, 1] for at, one in enumerate(ranks) for other in ranks[at + 1 :]
+        spearmanr(one, other).statistic for at, one in enumerate(runs) for other in runs[at + 1 :]
     ]
     return float(np.mean(pairs)) if pairs else float("nan")
-
-
-def _ranks(values: Sequence[float] | np.ndarray) -> np.ndarray:
-    """Ranks from 0, equal values sharing the mean of theirs."""
-    known = np.asarray(values)
-    below = (known[None, :] < known[:, None]).sum(-1)
-    equal = (known[None, :] == known[:, None]).sum(-1) - 1
-    ranks: np.ndarray = below + equal / 2
-    return ranks
