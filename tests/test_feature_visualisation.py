@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from generator.exhibit import ModelSpec
-from generator.figures.features import dream_strip, feature_pictures, feature_sheet
+from generator.figures.features import dream_strip, feature_pictures
 from generator.inputs.images import as_pixels, curated_images, open_rgb
 from generator.models.load import load_model
 from generator.probes.deep_dream import dream, dream_layers, even_gradient
@@ -28,13 +28,11 @@ from generator.probes.feature_visualisation import (
 )
 from generator.probes.optvis import objectives as terms
 from generator.probes.optvis.wants import (
-    FULL,
     Effort,
     Want,
     default_wants,
     drawable_layers,
     reason_against,
-    stages,
     want_direction,
     want_unit,
 )
@@ -104,7 +102,6 @@ def test_a_choice_of_living_units_at_every_depth(lite0):
     assert all(want.unit % 2 for want in units)
     assert len({want.name for want in wants}) == len(wants)
     assert units[0].size == 128 < units[30].size < units[-1].size <= 224
-    assert [len(stage) for stage in stages(lite0)] == [2, 2, 2, 6, 6]
     assert default_wants(lite0, exemplars_of(lite0, dead), 20) == wants
     assert default_wants(lite0, exemplars_of(lite0, dead), 21) != wants
 
@@ -125,7 +122,7 @@ def test_classes_and_sets_are_chosen_to_be_compared(lite0):
     assert len([w for w in default_wants(lite0, None, 20) if w.kind == "logit"]) == 6
     few = default_wants(lite0, None, 20, effort=Effort(units=4, classes=1, sets=False, steps=0.1))
     assert len(few) == 6 and max(want.steps for want in few) < 50
-    full = default_wants(lite0, None, 20, effort=FULL)
+    full = default_wants(lite0, None, 20, effort=Effort(units=None))
     assert sum(want.kind == "channel" for want in full) == 3120
 
 
@@ -285,8 +282,6 @@ def test_figures_are_files_of_their_pictures_size(made, dreamt):
     assert (first.name, first.width, first.height) == ("features/a-1.webp", 96, 96)
     shown = np.asarray(Image.open(io.BytesIO(second.data)).convert("RGB")).astype(float)
     assert np.corrcoef(shown.ravel(), pictures[1].ravel())[0, 1] > 0.95
-    (sheet,) = feature_sheet("stage-1", pictures * 5, columns=4)
-    assert (sheet.width, sheet.height) == (4 * 132 - 4, 3 * 132 - 4)
     (strip,) = dream_strip("dream", dreamt[1].frames, columns=2, width=64)
     assert (strip.width, strip.height) == (2 * 68 - 4, 2 * 60 - 4)
     clear = np.asarray(Image.open(io.BytesIO(strip.data)).convert("RGBA"))

@@ -1,4 +1,4 @@
-"""Feature visualisations: a picture for each, a sheet for each stage, and the strip of a dream."""
+"""Feature visualisations: a picture for each, and the strip of a dream."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from PIL import Image
 from generator.figures.style import Picture
 
 QUALITY = 82
-TILE = 128
 GAP = 4
 
 
@@ -21,15 +20,6 @@ def feature_pictures(names: Sequence[str], pictures: Sequence[np.ndarray]) -> li
         _encoded(f"features/{name}.webp", Image.fromarray(picture))
         for name, picture in zip(names, pictures, strict=True)
     ]
-
-
-def feature_sheet(name: str, pictures: Sequence[np.ndarray], columns: int = 8) -> list[Picture]:
-    """Pictures of a stage at TILE pixels, `columns` in a row, on a transparent ground."""
-    tiles = [
-        Image.fromarray(picture).resize((TILE, TILE), Image.Resampling.LANCZOS)
-        for picture in pictures
-    ]
-    return [_encoded(f"features/{name}.webp", _tiled(tiles, columns))]
 
 
 def dream_strip(name: str, frames: np.ndarray, columns: int = 6, width: int = 320) -> list[Picture]:

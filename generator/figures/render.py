@@ -46,7 +46,6 @@ KINDS: Mapping[str, tuple[int, Callable[..., Sequence[Picture]]]] = {
     "depth_overlays": (1, overlay.depth_overlays),
     "signed_overlays": (1, overlay.signed_overlays),
     "feature_pictures": (1, features.feature_pictures),
-    "feature_sheet": (1, features.feature_sheet),
     "dream_strip": (1, features.dream_strip),
     "deconvolution_sheet": (1, sprites.deconvolution_sheet),
     "evolution_plate": (2, sprites.evolution_plate),

@@ -167,12 +167,6 @@ def met_activations(model: VisionModel) -> Rules:
     return rules
 
 
-def deconvolution_steps(model: VisionModel, featured: Mapping[str, Sequence[int]]) -> int:
-    """How often `measure_deconvolution` calls `step`."""
-    layers = unit_layers(model)
-    return len(layers) + sum(bool(featured.get(layer.name)) for layer in layers)
-
-
 def measure_deconvolution(
     model: VisionModel,
     pool: Sequence[PoolImage],

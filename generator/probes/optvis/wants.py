@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 
 import numpy as np
 import torch
@@ -57,8 +56,6 @@ class Effort:
     steps: float = 1.0
 
 
-FULL = Effort(units=None)
-
 # Side, steps, decay and cut by depth. What a unit sees, and with it what it takes to draw it, grows. The
 # first layers look for fine stripes; later ones would be drawn through dots that no photograph has.
 _Look = tuple[int, int, float, float]
@@ -81,12 +78,6 @@ def reason_against(model: VisionModel) -> str:
 def drawable_layers(model: VisionModel) -> tuple[Layer, ...]:
     """The layers with units that have a gradient: those of a module."""
     return tuple(layer for layer in unit_layers(model) if layer.module)
-
-
-def stages(model: VisionModel) -> tuple[tuple[Layer, ...], ...]:
-    """The drawable layers in runs of equal resolution, lower to higher."""
-    runs = groupby(drawable_layers(model), key=lambda layer: layer.shape[-2:])
-    return tuple(tuple(run) for _, run in runs)
 
 
 def default_wants(
