@@ -189,7 +189,7 @@ TEXT_TABLES = {
 }
 VISION_TABLES = {
     "units.csv", "exemplars.csv", "wires.csv", "pool.csv", "class_maps.csv", "grad_cams.csv",
-    "features.csv", "controls.csv",
+    "features.csv", "controls.csv", "class_channels.csv", "building_blocks.csv", "building_groups.csv",
 }  # fmt: skip
 
 
@@ -209,6 +209,7 @@ def test_every_address_of_the_contract_is_there_and_no_other_page(pages, small_s
     data = {"layers.csv", "predictions.csv"}
     for model in MODELS:
         more = {"heads.csv", "heads_by_text.csv", "links.csv", "statistics.csv", "roles.csv"}
+        more |= {"three_words.csv", "context.csv", "context_keys.csv"}
         more |= {"alike.csv", "written.csv", "pairs.csv", *TEXT_TABLES.get(model, ())}
         more = more if model in BLOCKS else VISION_TABLES
         folder = small_site.site / "models" / model / "data"

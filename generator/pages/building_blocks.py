@@ -215,3 +215,34 @@ def _unit(model: VisionModel, layer: str, channel: int, channels: Channels) -> L
     """A unit by name, and its page's address where it has one."""
     target = unit_address(model.id, layer, channel) if channels.linked else ""
     return Link(target, f"unit {channel}")
+
+
+def block_rows(found: Mapping[str, BuildingBlocks]) -> list[Sequence[Any]]:
+    """Each picture's classes: their logits with and without the layer, and the attributions' sums."""
+    rows: list[Sequence[Any]] = []
+    for picture, blocks in found.items():
+        linear = blocks.of_channels(blocks.gradient).sum(1) if blocks.labels else ()
+        path = blocks.of_channels(blocks.path).sum(1) if blocks.labels else ()
+        numbers = (blocks.probabilities, blocks.logits, blocks.silent, linear, path)
+        rows += [
+            (picture, blocks.layer, label, *values)
+            for label, *values in zip(blocks.labels, *numbers, strict=True)
+        ]
+    return rows
+
+
+def group_rows(found: Mapping[str, BuildingBlocks]) -> list[Sequence[Any]]:
+    """What each group of channels does to each class; the last group of a picture is all the rest."""
+    rows: list[Sequence[Any]] = []
+    for picture, blocks in found.items():
+        groups = blocks.groups
+        if groups is None:
+            continue
+        count = len(groups.maps)
+        for g, c in np.ndindex(groups.measured.shape):
+            name, share = (g + 1, groups.share[g]) if g < count else ("rest", "")
+            effects = (groups.linear, groups.path, groups.measured, groups.shuffled)
+            rows.append(
+                (picture, blocks.layer, name, share, blocks.labels[c], *(e[g, c] for e in effects))
+            )
+    return rows

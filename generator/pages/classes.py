@@ -41,9 +41,9 @@ def classes_page(findings: VisionFindings, pages: Pages) -> Page:
         if learned and learned.learned
         else None,
         tables=[
-            *(["class_maps.csv"] if first.classes else []),
+            *(["class_maps.csv", "class_channels.csv"] if first.classes else []),
             *(["grad_cams.csv"] if grad.depths else []),
-            *(["learned_classes.csv"] if learned and learned.learned else []),
+            *(["learned_classes.csv", "learned_scores.csv"] if learned and learned.learned else []),
         ],
     )
 
@@ -186,4 +186,31 @@ def learned_rows(findings: VisionFindings) -> list[Sequence[Any]]:
             *found.probabilities[n],
         )
         for n, picture in enumerate(learned.pictures)
+    ]
+
+
+def channel_rows(findings: VisionFindings) -> list[Sequence[Any]]:
+    """What each listed channel adds to the logit of a picture's first class, and what all of them do."""
+    rows: list[Sequence[Any]] = []
+    for picture, maps in findings.class_maps.items():
+        worked = maps.worked
+        if worked is None:
+            continue
+        where = (picture, maps.layer, worked.label)
+        rows += [(*where, one.unit, one.mean, one.weight, one.product) for one in worked.top]
+        rows.append((*where, "raising", "", "", worked.raising))
+        rows.append((*where, "lowering", "", "", worked.lowering))
+    return rows
+
+
+def score_rows(findings: VisionFindings) -> list[Sequence[Any]]:
+    """How well the learned classes are told apart on held-out pictures, and what chance reaches."""
+    found = findings.searched.learned if findings.searched else None
+    if found is None or found.learned is None:
+        return []
+    return [
+        ("accuracy", found.accuracy, found.standard_error),
+        ("most frequent class", found.majority, ""),
+        ("shuffled labels", found.shuffled, ""),
+        ("shuffled labels, most frequent", found.learned.shuffled_majority.mean(), ""),
     ]

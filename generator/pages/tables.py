@@ -22,6 +22,7 @@ from generator.pages.heads import order_heads, strong_links
 from generator.pages.language import language_files
 from generator.pages.page import data_address
 from generator.pages.vision_tables import vision_tables
+from generator.pages.worked import context_tables
 from generator.probes import heads as head_probe
 from generator.probes.signal import LayerSignal
 
@@ -48,6 +49,9 @@ def tables(found: Findings) -> Iterator[tuple[str, str]]:
         yield data_address(name, "links.csv"), _links(found)
         for table, text in head_tables(found):
             yield data_address(name, table), text
+        if found.worked is not None:
+            for table, text in context_tables(found.worked.steps):
+                yield data_address(name, table), text
         yield from language_files(found)
     else:
         for table, text in vision_tables(found):

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from generator.findings import VisionFindings
-from generator.pages.classes import class_rows, grad_rows, learned_rows
+from generator.pages.building_blocks import block_rows, group_rows
+from generator.pages.classes import channel_rows, class_rows, grad_rows, learned_rows, score_rows
 from generator.pages.csv_text import as_csv
 from generator.pages.features import feature_rows
 from generator.pages.unit_tables import exemplars_table, pool_table, units_table, wires_table
@@ -27,13 +28,22 @@ def vision_tables(found: VisionFindings) -> Iterator[tuple[str, str]]:
 def _others(found: VisionFindings) -> Iterator[tuple[str, Sequence[str], list[Sequence[Any]]]]:
     sums = ("picture", "layer", "class", "probability", "logit", "mean_of_map", "bias")
     yield "class_maps.csv", sums, class_rows(found)
+    channels = ("picture", "layer", "class", "channel", "mean", "weight", "product")
+    yield "class_channels.csv", channels, channel_rows(found)
     cams = ("picture", "layer", "class", "logit", "probability", "maximum")
     yield "grad_cams.csv", cams, grad_rows(found)
     classes = found.searched.learned.classes if found.searched else ()
     held_out = ("picture", "part", "class", "taken_for", *(f"p_{name}" for name in classes))
     yield "learned_classes.csv", held_out, learned_rows(found)
+    scores = ("score", "value", "standard_error")
+    yield "learned_scores.csv", scores, score_rows(found)
     made = ("name", "kind", "layer", "unit", "class", "side", "steps", "peak", "mean", "pool_peak")
     yield "features.csv", (*made, "logit", "probability"), feature_rows(found)
+    parts = ("picture", "layer", "class", "probability", "logit", "silent", "linear", "path")
+    yield "building_blocks.csv", parts, block_rows(found.blocks)
+    effects = ("linear", "path", "measured", "shuffled")
+    groups = ("picture", "layer", "group", "share", "class", *effects)
+    yield "building_groups.csv", groups, group_rows(found.blocks)
     control = ("what", "picture", "class", "trained", "random", "chance")
     yield "controls.csv", control, _controls(found)
     series = ("state", "accuracy", "judged", "layer", "unit", "picture", "response", "likeness")

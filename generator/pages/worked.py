@@ -12,6 +12,7 @@ from generator.inputs.texts import CuratedText, readable
 from generator.models.model import LanguageModel
 from generator.pages.components import as_json
 from generator.pages.context import Place, home, layer_strip, model_link
+from generator.pages.csv_text import as_csv
 from generator.pages.environment import Pages
 from generator.pages.page import Link, Page, head_address
 from generator.probes.queries import Worked
@@ -198,3 +199,43 @@ def context_page(
         scale=worked.scale if np.isfinite(worked.scale) else None,
         widths={key: vectors.shape[1] for key, vectors in _vectors(worked).items()},
     )
+
+
+def context_tables(worked: Worked) -> Iterator[tuple[str, str]]:
+    """Every number of the page: the three words, the tokens, and each token with each key it sees."""
+    words = [
+        (
+            step.word,
+            share.word,
+            *share.vector,
+            share.similarity,
+            share.weight,
+            *step.moved,
+            step.cosine,
+        )
+        for step in three_words()
+        for share in step.shares
+    ]
+    own = ("x", "y", "similarity", "weight", "new_x", "new_y", "cosine")
+    yield "three_words.csv", as_csv(("word", "other", *own), words)
+    steps, where = token_steps(worked), (worked.text, worked.layer, worked.head)
+    lengths = [
+        (
+            *where, s.place, s.token, s.length, s.written, s.moved, s.cosine, s.turned, s.together,
+            s.cosine_together, s.turned_together,
+        )
+        for s in steps
+    ]  # fmt: skip
+    told = (
+        "text", "layer", "head", "position", "token", "length", "written", "new_length", "cosine",
+        "turned_degrees", "layer_length", "layer_cosine", "layer_turned_degrees",
+    )  # fmt: skip
+    yield "context.csv", as_csv(told, lengths)
+    keys = [
+        (*where, s.place, s.token, r.place, r.token, r.product, r.score, r.weight, r.share)
+        for s in steps
+        for r in s.rows
+    ]
+    met = ("product", "score", "weight", "weighted_value_length")
+    places = ("position", "token", "key_position", "key_token")
+    yield "context_keys.csv", as_csv(("text", "layer", "head", *places, *met), keys)
