@@ -7,6 +7,7 @@ import csv
 import gzip
 import hashlib
 import json
+import math
 import os
 import random
 import re
@@ -484,6 +485,40 @@ def test_the_statistics_of_heads_are_within_their_bounds(small_site):
                 assert -1e-6 <= float(row[column]) <= 1 + 1e-6
             if model == "smollm2-135m":  # it cannot see the next token
                 assert float(row["next_token"]) == 0
+
+
+def test_the_channels_and_the_groups_of_a_layer_sum_to_what_the_tables_say(small_site):
+    site, model = small_site.site, "efficientnet-lite0"
+    channels = read_table(site, model, "class_channels.csv")
+    maps = {(r["picture"], r["class"]): r for r in read_table(site, model, "class_maps.csv")}
+    totals = [row for row in channels if row["channel"] in ("raising", "lowering")]
+    for key in {(row["picture"], row["class"]) for row in totals}:
+        both = [float(r["product"]) for r in totals if (r["picture"], r["class"]) == key]
+        assert math.isclose(sum(both), float(maps[key]["mean_of_map"]), abs_tol=1e-4)
+    for row in channels:
+        if row["mean"]:
+            product = float(row["mean"]) * float(row["weight"])
+            assert math.isclose(product, float(row["product"]), abs_tol=1e-5)
+    groups = read_table(site, model, "building_groups.csv")
+    for row in read_table(site, model, "building_blocks.csv"):
+        parts = [g for g in groups if (g["picture"], g["class"]) == (row["picture"], row["class"])]
+        for name in ("linear", "path"):
+            assert math.isclose(sum(float(g[name]) for g in parts), float(row[name]), abs_tol=1e-3)
+
+
+@pytest.mark.parametrize("model", BLOCKS)
+def test_the_worked_example_stands_in_tables(small_site, model):
+    weights: dict[str, float] = {}
+    for row in read_table(small_site.site, model, "context_keys.csv"):
+        weights[row["position"]] = weights.get(row["position"], 0) + float(row["weight"])
+    tokens = read_table(small_site.site, model, "context.csv")
+    assert set(weights) == {row["position"] for row in tokens} and len(tokens) > 2
+    assert all(math.isclose(total, 1, abs_tol=1e-5) for total in weights.values())
+    words = read_table(small_site.site, model, "three_words.csv")
+    for word in ("Turn", "left", "here"):
+        rows = [row for row in words if row["word"] == word]
+        moved = sum(float(row["weight"]) * float(row["x"]) for row in rows)
+        assert len(rows) == 3 and math.isclose(moved, float(rows[0]["new_x"]), abs_tol=1e-5)
 
 
 @pytest.mark.parametrize("model", MODELS)

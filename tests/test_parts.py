@@ -140,6 +140,10 @@ def test_checkpoints_end_in_the_network_itself(site):
     for row in rows:
         if row["state"] == "epoch 64":
             assert float(row["likeness"]) == pytest.approx(1, abs=1e-5)
+    course = table(site, "training.csv")
+    ends = [row for row in course if row["state"] == "epoch 64"]
+    assert len(course) == 3 * len(ends)
+    assert all(float(row["mean_likeness"]) == pytest.approx(1, abs=1e-5) for row in ends)
     said = words(page(site, "training"))
     assert (
         f"accuracy from {percent(accuracy['epoch 1'])} to {percent(accuracy['epoch 64'])}" in said

@@ -48,6 +48,8 @@ def _others(found: VisionFindings) -> Iterator[tuple[str, Sequence[str], list[Se
     yield "controls.csv", control, _controls(found)
     series = ("state", "accuracy", "judged", "layer", "unit", "picture", "response", "likeness")
     yield "checkpoints.csv", series, _checkpoints(found)
+    course = ("state", "accuracy", "standard_error", "layer", "mean_likeness")
+    yield "training.csv", course, _course(found)
 
 
 def _controls(found: VisionFindings) -> list[Sequence[Any]]:
@@ -77,4 +79,16 @@ def _checkpoints(found: VisionFindings) -> list[Sequence[Any]]:
         for label, state in zip(series.labels, series.states, strict=True)
         for layer in state.layers
         for row, unit in enumerate(layer.units)
+    ]
+
+
+def _course(found: VisionFindings) -> list[Sequence[Any]]:
+    """How near each layer is to its final self at each state, over all of its units."""
+    series = found.searched.checkpoints if found.searched else None
+    if series is None:
+        return []
+    return [
+        (label, state.accuracy, state.accuracy_error, layer.layer, layer.mean_likeness)
+        for label, state in zip(series.labels, series.states, strict=True)
+        for layer in state.layers
     ]
