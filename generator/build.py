@@ -3,34 +3,32 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from generator.errors import UsageError
-from generator.exhibit import Choices, Exhibit
+from generator.articles.check import check_links
+from generator.articles.draft import Article
+from generator.articles.pages import article_pages, sections
+from generator.articles.read import read_article
+from generator.articles.shown import Shown
+from generator.articles.source import Writing, read_writing
+from generator.exhibit import Exhibit
 from generator.figures.render import Drawing, Drawn, render
-from generator.findings import Findings, TextFindings, measure_text, measure_vision
-from generator.inputs.datasets import on_disk
-from generator.inputs.images import CuratedImage, curated_images
-from generator.inputs.pool import PoolPicture, image_pool
-from generator.inputs.texts import CuratedText, curated_texts
-from generator.models.checkpoints import Checkpoints, load_checkpoints
-from generator.models.load import AnyModel, load_model
-from generator.models.model import VisionModel
+from generator.findings import Findings, TextFindings
 from generator.pages.environment import Pages
 from generator.pages.gallery import gallery
-from generator.pages.language import language_pages
+from generator.pages.language import language_files, language_pages
 from generator.pages.page import Page
 from generator.pages.tables import manifest, tables
 from generator.pages.units import unit_pages
 from generator.pages.vision import vision_pages
-from generator.paths import cache_root, data_root
+from generator.paths import data_root
 from generator.plates import drawings
-from generator.progress import Reporter, Step
+from generator.progress import Reporter
 from generator.site import Tree, check_target, lay_out_statics, run_builder
 from generator.store import Store
+from generator.subjects import Subject, load_subjects, measure, read_inputs
 
 
 @dataclass(frozen=True)
@@ -53,25 +51,6 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Inputs:
-    """What a model is run on."""
-
-    images: tuple[CuratedImage, ...]
-    texts: tuple[CuratedText, ...]
-    pool: tuple[PoolPicture, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Subject:
-    """A loaded model, the states of its training that the exhibit names, and what it is run on."""
-
-    model: AnyModel
-    checkpoints: Checkpoints
-    inputs: Inputs
-    choices: Choices
-
-
-@dataclass(frozen=True)
 class Summary:
     """What a build made."""
 
@@ -84,49 +63,25 @@ class Summary:
 def build(exhibit: Exhibit, options: Options, reporter: Reporter) -> Summary:
     """Make the site of an exhibit. The site that was there stays until the new one is complete."""
     check_target(options.site, options.work, exhibit.base)
-    inputs = _inputs(exhibit)
+    writing = read_writing(exhibit.base, exhibit.writing)
+    inputs = read_inputs(exhibit)
     store = Store(options.work / "store")
     store.sweep()
-    subjects = _load(exhibit, inputs, options, reporter)
+    with reporter.stage("Models", len(exhibit.models)) as step:
+        subjects = load_subjects(exhibit, inputs, options.device, step)
     findings = _measure(subjects, exhibit.seed, options, store, reporter)
-    pictures = _draw(findings, options, reporter)
-    pages = _write(exhibit, findings, pictures, options, reporter)
+    articles = _read(writing, subjects, findings, exhibit.seed, store, reporter)
+    pictures = _draw(findings, articles, options, reporter)
+    pages = _write(exhibit, findings, writing, articles, pictures, options, reporter)
     with reporter.stage("Site", 1) as step:
         config = exhibit.base / "mkdocs.yml"
         chosen = config if config.is_file() else data_root() / "mkdocs.yml"
-        run_builder(chosen, options.work, options.site, exhibit.site_url)
+        menu = sections(articles)
+        run_builder(chosen, options.work, options.site, exhibit.site_url, menu)
         size = sum(file.stat().st_size for file in options.site.rglob("*") if file.is_file())
         reporter.note(f"{size / 1e6:.1f} MB")
         step("")
     return Summary(options.site, pages, len(pictures), size)
-
-
-def _inputs(exhibit: Exhibit) -> list[Inputs]:
-    """What each model is run on; pictures that several are shown are read once."""
-    texts = curated_texts(exhibit)
-    read: dict[Any, Inputs] = {}
-    found = []
-    for spec in exhibit.models:
-        shown = on_disk(exhibit.shown_to(spec), cache_root())
-        key = (shown.images, shown.pool)
-        if key not in read:
-            read[key] = Inputs(curated_images(shown), texts, image_pool(shown))
-        found.append(read[key])
-    return found
-
-
-def _load(
-    exhibit: Exhibit, inputs: Sequence[Inputs], options: Options, reporter: Reporter
-) -> list[Subject]:
-    base, cache, seed = exhibit.base, cache_root(), exhibit.seed
-    with reporter.stage("Models", len(exhibit.models)) as step:
-        subjects = []
-        for spec, shown in zip(exhibit.models, inputs, strict=True):
-            model = load_model(spec, base, cache, seed=seed, device=options.device)
-            checkpoints = load_checkpoints(spec, model, base, cache, seed=seed)
-            subjects.append(Subject(model, checkpoints, shown, spec.make))
-            step(spec.id)
-        return subjects
 
 
 def _measure(
@@ -137,34 +92,41 @@ def _measure(
     reporter: Reporter,
 ) -> list[Findings]:
     with reporter.stage("Probes", None) as step:
-        found = [_probe(subject, seed, options.full, store, step) for subject in subjects]
+        full = options.full
+        found = [measure(subject, seed, store, step, full=full) for subject in subjects]
         reporter.note(f"{store.reused} of {store.reused + store.made} results from the store")
     return found
 
 
-def _probe(subject: Subject, seed: int, full: bool, store: Store, step: Step) -> Findings:
-    model, inputs = subject.model, subject.inputs
-    if not isinstance(model, VisionModel):
-        if not inputs.texts:
-            raise UsageError(f"{model.id} takes texts, and the exhibit names none ('texts').")
-        return measure_text(model, inputs.texts, subject.choices, seed, store, step)
-    if not inputs.images:
-        raise UsageError(f"{model.id} takes pictures, and the exhibit names none ('images').")
-    return measure_vision(
-        model,
-        inputs.images,
-        inputs.pool,
-        subject.checkpoints,
-        subject.choices,
-        seed=seed,
-        full=full,
-        store=store,
-        step=step,
-    )
+def _read(
+    writing: Writing,
+    subjects: Sequence[Subject],
+    findings: Sequence[Findings],
+    seed: int,
+    store: Store,
+    reporter: Reporter,
+) -> list[Article]:
+    """The articles up to their pictures; what they ask for beyond the findings is measured here."""
+    if not writing.sources:
+        return []
+    measured = {found.model.id: found for found in findings}
+    shown = Shown({one.model.id: one for one in subjects}, measured.__getitem__, store, seed)
+    with reporter.stage("Articles", len(writing.sources)) as step:
+        articles = []
+        for source in writing.sources:
+            articles.append(read_article(source, shown, writing.bibliography))
+            step(source.address)
+    return articles
 
 
-def _draw(findings: Sequence[Findings], options: Options, reporter: Reporter) -> dict[str, Drawn]:
+def _draw(
+    findings: Sequence[Findings],
+    articles: Sequence[Article],
+    options: Options,
+    reporter: Reporter,
+) -> dict[str, Drawn]:
     wanted: list[Drawing] = [drawing for found in findings for drawing in drawings(found)]
+    wanted += [drawing for article in articles for drawing in article.drawings]
     with reporter.stage("Figures", len(wanted)) as step:
         place = options.work / "store" / "figures"
         pictures, reused = render(wanted, place, options.workers, lambda: step(""))
@@ -175,31 +137,40 @@ def _draw(findings: Sequence[Findings], options: Options, reporter: Reporter) ->
 def _write(
     exhibit: Exhibit,
     findings: Sequence[Findings],
-    pictures: dict[str, Drawn],
+    writing: Writing,
+    articles: Sequence[Article],
+    pictures: Mapping[str, Drawn],
     options: Options,
     reporter: Reporter,
 ) -> int:
     tree, data = Tree(options.work / "docs"), data_root()
     pages = Pages(data / "templates", pictures)
     with reporter.stage("Pages", None) as step:
-        count = 0
-        for page in _pages(exhibit, findings, pages):
+        made = _pages(exhibit, findings, articles, pages)
+        for page in made:
             tree.page(page)
             step(page.address)
-            count += 1
         for found in findings:
             for address, text in tables(found):
                 tree.put(address, text.encode())
+            for address, text in language_files(found) if isinstance(found, TextFindings) else ():
+                tree.put(address, text.encode())
+        for address, file in writing.files.items():
+            tree.put(address, file.read_bytes())
         tree.put("manifest.json", manifest(exhibit, findings).encode())
         tree.pictures(pictures)
         lay_out_statics(tree, options.work / "theme", data)
+        check_links(articles, made, tree.addresses)
         tree.prune()
-        reporter.note(f"{count} pages")
-    return count
+        reporter.note(f"{len(made)} pages")
+    return len(made)
 
 
-def _pages(exhibit: Exhibit, findings: Sequence[Findings], pages: Pages) -> list[Page]:
-    made = [gallery(exhibit, findings, pages)]
+def _pages(
+    exhibit: Exhibit, findings: Sequence[Findings], articles: Sequence[Article], pages: Pages
+) -> list[Page]:
+    made = [gallery(exhibit, findings, sections(articles), pages)]
+    made += article_pages(articles, exhibit, pages)
     for found in findings:
         if isinstance(found, TextFindings):
             made += language_pages(found, pages)

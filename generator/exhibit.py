@@ -132,6 +132,9 @@ class Exhibit(_Strict):
         "",
         description="pictures that exemplars are searched in: a folder, or sklearn:, hf-dataset:",
     )
+    writing: str = Field(
+        "", description="folder with articles/, lectures/, guide/ (Markdown) and references.bib"
+    )
     base: Path = Field(default=Path(), exclude=True)
 
     @model_validator(mode="after")

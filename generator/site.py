@@ -11,7 +11,7 @@ import ctypes
 import logging
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +19,7 @@ import yaml
 
 from generator.errors import CutawayError, UsageError
 from generator.figures.render import Drawn
-from generator.pages.page import Page
+from generator.pages.page import Link, Page
 from generator.store import write_atomically
 
 # What people write for the site; inputs are read by the generator and not published as they are.
@@ -43,6 +43,11 @@ class Tree:
     def page(self, page: Page) -> None:
         """Write a page for the builder."""
         self.put(page.source, page.as_markdown().encode())
+
+    @property
+    def addresses(self) -> set[str]:
+        """What was written, by address from the site's root."""
+        return {path.relative_to(self.root).as_posix() for path in self.written}
 
     def pictures(self, pictures: Mapping[str, Drawn]) -> None:
         """Copy drawn pictures to their place."""
@@ -73,8 +78,13 @@ def lay_out_statics(tree: Tree, theme: Path, data: Path) -> None:
     overrides.prune()
 
 
-def run_builder(config: Path, build: Path, target: Path, site_url: str) -> None:
+def run_builder(
+    config: Path, build: Path, target: Path, site_url: str, menu: Sequence[Link] = ()
+) -> None:
     """Build `build/docs` with MkDocs and put the result at `target` in one step.
+
+    The links of `menu` are added to the site's navigation, before what the configuration has behind its
+    first entry.
 
     Raises CutawayError, naming the page, for anything that the builder warns of.
     """
@@ -89,7 +99,7 @@ def run_builder(config: Path, build: Path, target: Path, site_url: str) -> None:
     partial.mkdir(parents=True)
     try:
         with _quiet_builder() as warnings:
-            loaded = load_config(str(_configure(config, build, partial, site_url)))
+            loaded = load_config(str(_configure(config, build, partial, site_url, menu)))
             loaded.plugins.on_startup(command="build", dirty=False)
             mkdocs_build(loaded)
         if warnings:
@@ -101,7 +111,9 @@ def run_builder(config: Path, build: Path, target: Path, site_url: str) -> None:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _configure(config: Path, build: Path, target: Path, site_url: str) -> Path:
+def _configure(
+    config: Path, build: Path, target: Path, site_url: str, menu: Sequence[Link]
+) -> Path:
     """A configuration that inherits the user's and says where this build's files are."""
     stated: dict[str, object] = {
         "INHERIT": str(config.resolve()),
@@ -109,11 +121,25 @@ def _configure(config: Path, build: Path, target: Path, site_url: str) -> Path:
         "site_dir": str(target),
         "theme": {"custom_dir": str(build / "theme")},
     }
+    if menu:
+        stated["nav"] = _navigation(config, menu)
     if site_url:
         stated["site_url"] = site_url
     path = build / "mkdocs.yml"
     write_atomically(path, yaml.safe_dump(stated).encode())
     return path
+
+
+def _navigation(config: Path, menu: Sequence[Link]) -> list[object]:
+    """The navigation of the user's configuration with the links of `menu` behind its first entry."""
+    from mkdocs.utils.yaml import get_yaml_loader, yaml_load
+
+    with config.open("rb") as stream:
+        stated = yaml_load(stream, get_yaml_loader()).get("nav") or [{"Gallery": "index.md"}]
+    named = str(stated)
+    added = [{one.text: one.target.replace(".html", ".md")} for one in menu]
+    new = [entry for entry in added if next(iter(entry.values())) not in named]
+    return [*stated[:1], *new, *stated[1:]]
 
 
 def check_target(target: Path, work: Path, base: Path) -> None:

@@ -133,6 +133,7 @@ def make_exhibit(
         shutil.copyfile(inputs / "pool" / name, folder / "pool" / name)
     shutil.copyfile(inputs / "pool.csv", folder / "pool.csv")
     shipped["pool"] = "pool"
+    shipped.pop("writing", None)
     write_exhibit(folder, shipped)
     return folder
 
@@ -167,13 +168,21 @@ def built_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path]
     return Site(folder, folder / "site", folder / "build", **json.loads(notes.read_text()))
 
 
+def with_writing(folder: Path) -> Path:
+    """The reduced exhibit with the articles of the tests."""
+    make_exhibit(folder)
+    shutil.copytree(CHECKOUT / "tests" / "writing", folder / "writing")
+    write_exhibit(folder, read_exhibit(folder) | {"writing": "writing"})
+    return folder
+
+
 @pytest.fixture(scope="session")
 def small_site(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    """Three real models on two pictures and three texts, built once.
+    """Three real models on two pictures and three texts, and what was written of them, built once.
 
     Read only: a test that changes something takes a copy.
     """
-    return built_once(tmp_path_factory, "small", make_exhibit)
+    return built_once(tmp_path_factory, "small", with_writing)
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from local_hub import Repo, serving
 from PIL import Image
 
-from generator import build
+from generator import subjects
 from generator.errors import CutawayError, UsageError
 from generator.exhibit import Exhibit, ModelSpec
 from generator.inputs.datasets import local_folder, on_disk, parse_hub_dataset
@@ -125,7 +125,7 @@ def test_each_model_is_shown_its_own_pictures_and_shared_ones_are_read_once(tmp_
     models.append(ModelSpec(id="digits", source="train:digits", **own))
     exhibit = Exhibit(models=tuple(models), images="photographs", pool="photographs")
     monkeypatch.setenv("CUTAWAY_CACHE", str(tmp_path / "cache"))
-    one, two, of_digits = build._inputs(exhibit.model_copy(update={"base": tmp_path}))
+    one, two, of_digits = subjects.read_inputs(exhibit.model_copy(update={"base": tmp_path}))
     assert one is two
     assert [image.label for image in one.images] == ["a"]
     assert len(one.pool) == 1

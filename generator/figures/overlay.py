@@ -26,7 +26,10 @@ def class_overlays(names: Sequence[str], picture: np.ndarray, maps: np.ndarray) 
     Only evidence for a class is drawn, on one scale for all classes of the picture.
     """
     peak = float(maps.max())
-    return [_heated(name, picture, values, peak) for name, values in zip(names, maps, strict=True)]
+    return [
+        _encoded(name, heated(picture, values, peak))
+        for name, values in zip(names, maps, strict=True)
+    ]
 
 
 def depth_overlays(
@@ -34,7 +37,7 @@ def depth_overlays(
 ) -> list[Picture]:
     """Maps (y, x) of several layers over the picture, each on its own scale: up to its own maximum."""
     return [
-        _heated(name, picture, values, float(values.max()))
+        _encoded(name, heated(picture, values, float(values.max())))
         for name, values in zip(names, maps, strict=True)
     ]
 
@@ -45,21 +48,30 @@ def signed_overlays(names: Sequence[str], picture: np.ndarray, maps: np.ndarray)
     One scale for all classes of the picture, the same both ways.
     """
     peak = float(np.abs(maps).max())
-    return [_signed(name, picture, values, peak) for name, values in zip(names, maps, strict=True)]
+    return [
+        _encoded(name, signed(picture, values, peak))
+        for name, values in zip(names, maps, strict=True)
+    ]
 
 
-def _heated(name: str, picture: np.ndarray, values: np.ndarray, peak: float) -> Picture:
+def heated(picture: np.ndarray, values: np.ndarray, peak: float) -> np.ndarray:
+    """Evidence (y, x) up to `peak` over a grey picture (h, w, 3) uint8, as pixels of the same kind."""
     grey = _grey(picture)
     share = np.clip(_enlarged(values, grey.shape, peak), 0, 1)
-    colours = HEAT(0.25 + 0.75 * share)[..., :3] * 255
-    return _blended(name, grey, COVER * share, colours)
+    return _blended(grey, COVER * share, heat(share))
 
 
-def _signed(name: str, picture: np.ndarray, values: np.ndarray, peak: float) -> Picture:
+def heat(share: np.ndarray) -> np.ndarray:
+    """The colours of shares from 0 to 1, (..., 3) from 0 to 255."""
+    return np.asarray(HEAT(0.25 + 0.75 * share)[..., :3] * 255)
+
+
+def signed(picture: np.ndarray, values: np.ndarray, peak: float) -> np.ndarray:
+    """Evidence for (orange) and against (blue), both up to `peak`, over a grey picture, as pixels."""
     grey = _grey(picture)
     share = _enlarged(values, grey.shape, peak)[..., None]
     colours = np.where(share > 0, FOR, AGAINST)
-    return _blended(name, grey, SIGNED_COVER * np.clip(np.abs(share[..., 0]), 0, 1), colours)
+    return _blended(grey, SIGNED_COVER * np.clip(np.abs(share[..., 0]), 0, 1), colours)
 
 
 def _grey(picture: np.ndarray) -> np.ndarray:
@@ -78,9 +90,13 @@ def _enlarged(values: np.ndarray, shape: tuple[int, ...], peak: float) -> np.nda
     return large / peak if peak > 0 else np.zeros_like(large)
 
 
-def _blended(name: str, grey: np.ndarray, cover: np.ndarray, colours: np.ndarray) -> Picture:
+def _blended(grey: np.ndarray, cover: np.ndarray, colours: np.ndarray) -> np.ndarray:
     blended = (1 - cover[..., None]) * grey[..., None] + cover[..., None] * colours
-    shown = Image.fromarray(blended.round().clip(0, 255).astype(np.uint8))
+    return np.asarray(blended.round().clip(0, 255).astype(np.uint8))
+
+
+def _encoded(name: str, pixels: np.ndarray) -> Picture:
+    shown = Image.fromarray(pixels)
     buffer = io.BytesIO()
     shown.save(buffer, format="WEBP", quality=85, method=4)
     return Picture(name, buffer.getvalue(), shown.width, shown.height)

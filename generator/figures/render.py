@@ -27,6 +27,7 @@ from generator.figures import (
     readings,
     sprites,
 )
+from generator.figures.publication import designs
 from generator.figures.style import Picture
 from generator.store import digest_of_value, write_atomically
 
@@ -63,6 +64,7 @@ KINDS: Mapping[str, tuple[int, Callable[..., Sequence[Picture]]]] = {
     "lens_course": (1, heads.lens_course),
     "head_card": (2, cards.head_card),
     "filter_card": (2, cards.filter_card),
+    **designs.KINDS,
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from generator.figures.render import Drawn
 from generator.pages.page import Page, naming, relative
@@ -59,6 +61,11 @@ class Pages:
         """Whether a picture was drawn."""
         return path in self._pictures
 
+    def macro(self, template: str, name: str, *arguments: object) -> Markup:
+        """What a macro of a template makes."""
+        made = getattr(self._jinja.get_template(template).module, name)(*arguments)
+        return Markup(made.strip())
+
     def page(
         self,
         template: str,
@@ -68,18 +75,26 @@ class Pages:
         *,
         searchable: bool = True,
         lean: bool = False,
+        front: Mapping[str, Any] | None = None,
         **context: Any,
     ) -> Page:
-        """Fill a template. Links in it are written with `to(address)`."""
+        """Fill a template. Links in it are written with `to(address)`. `front` is more front matter."""
         with naming(address):
             body = self._jinja.get_template(template).render(
                 to=partial(relative, address), address=address, title=title, **context
             )
         # A blank line would end a block of HTML in Markdown, and indentation would make it code.
-        lines = (line.strip() for line in body.splitlines())
-        return Page(
-            address, title, description, "\n".join(line for line in lines if line), searchable, lean
-        )
+        lines = (line.strip() for line in _PRE.sub(_on_one_line, body).splitlines())
+        kept = "\n".join(line for line in lines if line)
+        return Page(address, title, description, kept, searchable, lean, front or {})
+
+
+# Preformatted text keeps its lines all the same.
+_PRE = re.compile(r"<pre\b.*?</pre>", re.DOTALL)
+
+
+def _on_one_line(match: re.Match[str]) -> str:
+    return match[0].replace("\n", "&#10;")
 
 
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")

@@ -11,14 +11,17 @@ from generator.pages.environment import Figure, Pages
 from generator.pages.page import GALLERY, Link, Page, model_address
 
 
-def gallery(exhibit: Exhibit, findings: Sequence[Findings], pages: Pages) -> Page:
-    """The front page of the site."""
+def gallery(
+    exhibit: Exhibit, findings: Sequence[Findings], sections: Sequence[Link], pages: Pages
+) -> Page:
+    """The front page of the site, with links to the `sections` of what was written."""
     return pages.page(
         "gallery.html",
         GALLERY,
         exhibit.title,
         exhibit.description,
         exhibit=exhibit,
+        sections=sections,
         cards=[_card(found, pages) for found in findings],
         place=Place((), (), None, model_link(findings[0].model)),
     )

@@ -91,6 +91,11 @@ def language_files(findings: TextFindings) -> Iterator[tuple[str, str]]:
         yield from context_files(name, findings.worked.steps)
 
 
+def ways(findings: TextFindings) -> list[Link]:
+    """The pages of a model beside its layers."""
+    return [link for link, _ in _ways(findings)]
+
+
 def _ways(findings: TextFindings) -> list[tuple[Link, str]]:
     name = findings.model.id
     heads = Link(attention_address(name), "All heads")

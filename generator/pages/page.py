@@ -5,10 +5,11 @@ from __future__ import annotations
 import html
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+from typing import Any
 
 import yaml
 
@@ -28,7 +29,8 @@ class Page:
     """One page: its address, what search engines read, and its body as finished HTML.
 
     A page that is not `searchable` stays out of the builder's search index, which every page loads. One
-    that is `lean` has a header of its own without search: there are thousands of them.
+    that is `lean` has a header of its own without search: there are thousands of them. `meta` is more for the
+    front matter, where the theme finds it.
     """
 
     address: str
@@ -37,6 +39,7 @@ class Page:
     body: str = field(repr=False)
     searchable: bool = True
     lean: bool = False
+    meta: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def source(self) -> str:
@@ -54,6 +57,7 @@ class Page:
             "title": _clean(html.escape(self.title)),
             "description": _clean(html.escape(self.description)),
             "hide": ["navigation", "toc"],
+            **self.meta,
         }
         body = _clean(self.body)
         if self.searchable:

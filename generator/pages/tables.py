@@ -19,7 +19,6 @@ from generator.pages.csv_text import as_csv
 from generator.pages.definitions import BY_COLUMN
 from generator.pages.head_tables import head_tables
 from generator.pages.heads import order_heads, strong_links
-from generator.pages.language import language_files
 from generator.pages.page import data_address
 from generator.pages.vision_tables import vision_tables
 from generator.pages.worked import context_tables
@@ -38,7 +37,7 @@ LIBRARIES = (
 
 
 def tables(found: Findings) -> Iterator[tuple[str, str]]:
-    """The numbers of one model, as tables and for its components: address in the site, and text."""
+    """The numbers of one model as tables: address in the site, and text."""
     name = found.model.id
     yield data_address(name, "layers.csv"), _layers(found)
     yield data_address(name, "predictions.csv"), _predictions(found)
@@ -52,7 +51,6 @@ def tables(found: Findings) -> Iterator[tuple[str, str]]:
         if found.worked is not None:
             for table, text in context_tables(found.worked.steps):
                 yield data_address(name, table), text
-        yield from language_files(found)
     else:
         for table, text in vision_tables(found):
             yield data_address(name, table), text

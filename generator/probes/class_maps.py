@@ -14,6 +14,7 @@ lies, as coarse as the last feature maps are; it does not say what the network w
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -124,24 +125,32 @@ def pooled_head(model: VisionModel) -> tuple[Layer, nn.Linear] | None:
 
 
 def measure_class_maps(
-    model: VisionModel, picture: str, pixels: np.ndarray, store: Store
+    model: VisionModel,
+    picture: str,
+    pixels: np.ndarray,
+    store: Store,
+    classes: Sequence[int] = (),
 ) -> ClassMaps:
-    """Maps of the most probable classes of one picture (3, H, W), normalised.
+    """Maps of some classes, or the most probable ones, of one picture (3, H, W), normalised.
 
     No map is returned unless mean and bias give back every logit: the network may do more between its
     feature maps and its classes than the method allows.
     """
-    parts = {"model": model.key, "pixels": digest_of_value(pixels), "labels": list(model.labels)}
+    labels = list(model.labels)
+    parts = {"model": model.key, "pixels": digest_of_value(pixels), "labels": labels}
+    asked = {"classes": list(classes)} if classes else {}
     return store.result(
         "class_maps",
         VERSION,
-        {**parts, "picture": picture},
+        {**parts, "picture": picture, **asked},
         ClassMaps,
-        lambda: _measure(model, picture, pixels),
+        lambda: _measure(model, picture, pixels, classes),
     )
 
 
-def _measure(model: VisionModel, picture: str, pixels: np.ndarray) -> ClassMaps:
+def _measure(
+    model: VisionModel, picture: str, pixels: np.ndarray, classes: Sequence[int]
+) -> ClassMaps:
     head = pooled_head(model)
     if head is None:
         return ClassMaps(picture, "", (), None, _NO_HEAD)
@@ -155,7 +164,8 @@ def _measure(model: VisionModel, picture: str, pixels: np.ndarray) -> ClassMaps:
     if not off <= TOLERANCE * float(logits.abs().max() + 1):
         return ClassMaps(picture, "", (), None, _NO_SUM)
     probabilities = logits.softmax(-1)
-    best = probabilities.argsort(descending=True, stable=True)[:CLASSES].tolist()
+    ranked = probabilities.argsort(descending=True, stable=True)[:CLASSES].tolist()
+    best = list(classes) or ranked
     found = tuple(
         ClassMap(
             index=c,

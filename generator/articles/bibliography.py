@@ -1,0 +1,133 @@
+"""The papers that articles cite, from a BibTeX file, and how an article is cited itself (pybtex)."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from markupsafe import Markup
+from pybtex.backends.html import Backend
+from pybtex.database import BibliographyData, Entry, Person, parse_bytes
+from pybtex.exceptions import PybtexError
+from pybtex.style.formatting.unsrt import Style
+from pybtex.style.template import field as of
+from pybtex.style.template import href, join, optional, sentence
+
+from generator.errors import UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from generator.articles.source import Meta
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One cited work: its place in the list, as HTML, as BibTeX, and where it can be read."""
+
+    key: str
+    number: int
+    html: Markup
+    bibtex: str
+    url: str
+
+
+@dataclass(frozen=True)
+class Bibliography:
+    """The entries of a BibTeX file by their keys."""
+
+    path: Path = Path("references.bib")
+    entries: Mapping[str, Entry] = field(default_factory=dict)
+
+    def check(self, key: str) -> None:
+        """Raises UsageError, with the nearest key, for a key that is not there."""
+        if key not in self.entries:
+            near = did_you_mean(key, self.entries) or "The file has no entries."
+            raise UsageError(f"no entry '{key}' in {self.path.name}. {near}")
+
+    def reference(self, key: str, number: int) -> Reference:
+        """An entry as it is listed in an article."""
+        self.check(key)
+        entry = self.entries[key]
+        (formatted,) = _Titles().format_entries([entry])
+        html = formatted.text.render(Backend()).replace("\n", " ")
+        stated = entry.fields
+        url = f"https://doi.org/{stated['doi']}" if "doi" in stated else stated.get("url", "")
+        return Reference(key, number, Markup(html), as_bibtex(key, entry), url)
+
+
+class _Titles(Style):  # type: ignore[misc]
+    """References in order of citation, titles as their authors wrote them, one link each."""
+
+    def format_title(self, e: Entry, which_field: str, as_sentence: bool = True) -> object:
+        title = of(which_field)
+        return sentence[title] if as_sentence else title
+
+    def format_web_refs(self, e: Entry) -> object:
+        if "doi" in e.fields:
+            return sentence[self.format_doi(e)]
+        return sentence[optional[self.format_url(e)], optional[self.format_eprint(e)]]
+
+    def format_url(self, e: Entry) -> object:
+        bare = re.sub(r"^https?://", "", e.fields.get("url", ""))
+        return href[of("url", raw=True), join[bare]] if bare else of("url")
+
+
+def read_bibliography(path: Path) -> Bibliography:
+    """The entries of a file. Raises UsageError, with the line, for what is no BibTeX."""
+    try:
+        data = parse_bytes(path.read_bytes(), "bibtex", encoding="utf-8")
+    except PybtexError as error:
+        line = getattr(error, "lineno", None)
+        where = f"{path}, line {line}" if line else str(path)
+        raise UsageError(f"{where}: not BibTeX: {_reason(error)}.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read as UTF-8 text: {error}.") from error
+    return Bibliography(path, dict(data.entries.items()))
+
+
+def _reason(error: PybtexError) -> str:
+    text = str(error).strip().removesuffix(".")
+    return re.sub(r"^syntax error in line \d+: ", "", text)
+
+
+def as_bibtex(key: str, entry: Entry) -> str:
+    """An entry as BibTeX."""
+    return str(BibliographyData({key: entry}).to_string("bibtex")).strip()
+
+
+def own_entry(meta: Meta, stem: str, site: str, permalink: str) -> tuple[str, Entry]:
+    """How an article is cited itself: key and entry."""
+    year = str(meta.date.year) if meta.date else ""
+    first = meta.authors[0].name.split()[-1] if meta.authors else site
+    key = _plain(f"{first}{year}{re.split('[-_.]', stem)[0]}")
+    stated = {
+        "title": f"{{{meta.title}}}",
+        "howpublished": site,
+        "year": year,
+        "doi": meta.doi,
+        "url": permalink,
+    }
+    people = [Person(author.name) for author in meta.authors]
+    entry = Entry(
+        "misc", {name: value for name, value in stated.items() if value}, {"author": people}
+    )
+    return key, entry
+
+
+def plain_citation(meta: Meta, site: str, permalink: str) -> str:
+    """How an article is cited in a sentence."""
+    names = [author.name for author in meta.authors]
+    who = f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else "".join(names)
+    when = f" ({meta.date.year})" if meta.date else ""
+    link = f"https://doi.org/{meta.doi}" if meta.doi else permalink
+    parts = [f"{who}{when}" if who else when.strip(), f"“{meta.title}”", site, link]
+    return ". ".join(part for part in parts if part) + ("" if link else ".")
+
+
+def _plain(text: str) -> str:
+    """Letters and digits that a BibTeX key may have."""
+    ascii_only = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]", "", ascii_only.lower()) or "article"

@@ -1,0 +1,165 @@
+"""The directives of articles: figures, citations, references, and blocks of the page's grid."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any
+
+from markupsafe import Markup, escape
+
+from generator.articles.draft import WIDTHS, Draft, Filling, Wanted, publication
+from generator.articles.errors import named, template_line
+from generator.articles.kinds import plan
+from generator.articles.links import Links
+from generator.articles.numbers import Numbers
+from generator.articles.shown import Shown, one_of
+from generator.articles.widgets import Widgets
+from generator.errors import UsageError
+
+Directive = Callable[..., Any]
+
+
+def directives(draft: Draft, shown: Shown) -> dict[str, Directive]:
+    """Everything that the text of an article can call, by name. Errors name file, line and directive."""
+    text, links = Blocks(draft, shown), Links(draft, shown)
+    numbers, widgets = Numbers(draft, shown), Widgets(draft, shown)
+    found: dict[str, Directive] = {
+        "figure": text.figure,
+        "cite": text.cite,
+        "ref": text.ref,
+        "aside": text.aside,
+        "area": text.area,
+        "exercise": text.exercise,
+        "answer": text.answer,
+        "equation": text.equation,
+        "head": links.head,
+        "unit": links.unit,
+        "layer": links.layer,
+        "model": links.model,
+        "page": links.page,
+        "stat": numbers.stat,
+        "best": numbers.best,
+        "widget": widgets.widget,
+    }
+    return {name: _named(name, function, draft) for name, function in found.items()}
+
+
+def _named(name: str, function: Directive, draft: Draft) -> Directive:
+    @wraps(function)
+    def call(*arguments: Any, **keywords: Any) -> Any:
+        with named(draft.source.path, template_line(), name):
+            try:
+                return function(*arguments, **keywords)
+            except TypeError as error:
+                # Jinja calls with whatever the author wrote; Python's own words say what is missing.
+                if error.__traceback__ and error.__traceback__.tb_next is None:
+                    raise UsageError(f"{str(error).split('.')[-1]}.") from error
+                raise
+
+    return call
+
+
+@dataclass(frozen=True, eq=False)
+class Blocks:
+    """Figures, citations, references, asides, areas, exercises and equations."""
+
+    draft: Draft
+    shown: Shown
+
+    def figure(
+        self,
+        kind: str,
+        *,
+        id: str = "",
+        caption: str = "",
+        alt: str | None = None,
+        layout: str = "text",
+        **parameters: Any,
+    ) -> Markup:
+        """A numbered figure of what a model does. `alt` and `caption` have measured defaults."""
+        if alt is not None and not alt.strip():
+            raise UsageError("a figure needs alt text; leave 'alt' out for a measured one.")
+        made = plan(self.shown, kind, parameters)
+        width = WIDTHS[one_of("layout", layout, WIDTHS)]
+        number, line = self.draft.count("Figure"), template_line()
+        name = id or f"fig-{number}"
+        self.draft.anchor(line, name, f"Figure {number}")
+        source = self.draft.source
+        folder = f"{source.section}/{source.stem}/{name}"
+        drawing = publication(kind.replace("_", "-"), folder, made, width)
+        words = caption or str(escape(made.caption))
+        wanted = Wanted(name, number, made, drawing, alt or made.alt, words, layout)
+        self.draft.figures.append(wanted)
+
+        def filled(filling: Filling) -> Markup:
+            figures, text = wanted.figures(filling.pages), filling.line(wanted.caption)
+            return filling.macro("figure", wanted, figures, text, filling.to)
+
+        return self.draft.block(line, "figure", filled)
+
+    def cite(self, *keys: str) -> Markup:
+        """Links to references, numbered in the order of first citation."""
+        if not keys:
+            raise UsageError("names no key of the bibliography.")
+        numbers = [(key, self.draft.cite(key)) for key in keys]
+        return self.draft.gap(template_line(), "cite", lambda f: f.macro("cite", numbers))
+
+    def ref(self, id: str, text: str = "") -> Markup:
+        """A link to a figure, an equation, an exercise or a section of this article."""
+
+        def filled(filling: Filling) -> Markup:
+            called, target = filling.refer(id)
+            return filling.macro("ref", target, text or called)
+
+        return self.draft.gap(template_line(), "ref", filled)
+
+    def aside(self, caller: Callable[[], str]) -> Markup:
+        """A note in the gutter."""
+        return self._block("aside", '<aside class="c-aside">', caller, "</aside>")
+
+    def area(self, layout: str, caller: Callable[[], str]) -> Markup:
+        """A part of the text that is as wide as the layout says."""
+        one_of("layout", layout, WIDTHS)
+        opening = f'<div class="c-area c-layout-{layout}" data-layout="{layout}">'
+        return self._block("area", opening, caller, "</div>")
+
+    def exercise(self, caller: Callable[[], str], id: str = "") -> Markup:
+        """A numbered exercise."""
+        number, line = self.draft.count("Exercise"), template_line()
+        name = id or f"exercise-{number}"
+        self.draft.anchor(line, name, f"Exercise {number}")
+        opening = (
+            f'<section class="c-exercise" id="{escape(name)}">'
+            f'<h3 class="c-exercise__title">Exercise {number}</h3>'
+        )
+        return self._block("exercise", opening, caller, "</section>")
+
+    def answer(self, caller: Callable[[], str]) -> Markup:
+        """The answer to an exercise, which folds out."""
+        opening = '<details class="c-answer"><summary>Answer</summary><div class="c-answer__text">'
+        return self._block("answer", opening, caller, "</div></details>")
+
+    def equation(self, caller: Callable[[], str], id: str = "") -> Markup:
+        """A numbered equation in LaTeX."""
+        number, line = self.draft.count("Equation"), template_line()
+        name = id or f"eq-{number}"
+        self.draft.anchor(line, name, f"Equation {number}")
+        latex = str(caller()).strip()
+
+        def filled(filling: Filling) -> Markup:
+            return filling.macro("equation", name, number, filling.html(str(escape(latex))))
+
+        return self.draft.block(line, "equation", filled)
+
+    def _block(
+        self, directive: str, opening: str, caller: Callable[[], str], closing: str
+    ) -> Markup:
+        """Markdown between two tags that it does not see."""
+        line = template_line()
+        inside = textwrap.dedent(str(caller())).strip()
+        first = self.draft.block(line, directive, lambda _: Markup(opening))
+        last = self.draft.block(line, directive, lambda _: Markup(closing))
+        return Markup("{}{}{}").format(first, Markup(inside), last)

@@ -1,0 +1,202 @@
+"""An article between its text and its page: HTML with gaps, figures, numbers, citations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from markupsafe import Markup
+
+from generator.articles.addresses import links_in
+from generator.articles.bibliography import Bibliography, Reference
+from generator.articles.errors import WritingError, named
+from generator.articles.markdown import Heading, as_text, convert_line, fill, gap
+from generator.articles.plan import Plan
+from generator.articles.source import Source
+from generator.errors import UsageError, did_you_mean
+from generator.figures.publication.designs import DESIGNS
+from generator.figures.render import Drawing
+from generator.pages.environment import Figure, Pages
+from generator.pages.page import relative
+
+# How wide figures are drawn, in CSS pixels, by the part of the page's grid that they stand in.
+WIDTHS = {"gutter": 260, "text": 680, "middle": 860, "page": 1080, "screen": 1320}
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """What can be referred to: "Figure 3", and the line it is on."""
+
+    text: str
+    line: int
+
+
+@dataclass(frozen=True, eq=False)
+class Wanted:
+    """A figure of an article: its drawing and what is said of it."""
+
+    id: str
+    number: int
+    plan: Plan
+    drawing: Drawing
+    alt: str
+    caption: str
+    layout: str
+
+    @property
+    def path(self) -> str:
+        """The picture, for light grounds where there are two."""
+        ending = "webp" if DESIGNS[self.plan.design].photographs else "svg"
+        return f"{self.drawing.folder}/{self.drawing.arguments['name']}.{ending}"
+
+    def figures(self, pages: Pages) -> tuple[Figure, ...]:
+        """The picture; for photographs one for a light ground and one for a dark."""
+        if not DESIGNS[self.plan.design].photographs:
+            return (pages.figure(self.path, self.alt, ink=True),)
+        dark = self.path.replace(".webp", "-dark.webp")
+        return pages.figure(self.path, self.alt), pages.figure(dark, self.alt)
+
+
+@dataclass(frozen=True, eq=False)
+class Gap:
+    """What a directive makes, on which line it stands, and the markup once everything is drawn."""
+
+    line: int
+    directive: str
+    fill: Callable[[Filling], Markup]
+
+
+@dataclass(eq=False)
+class Draft:
+    """What is known of one article while its text is read; `links` has the line of each link."""
+
+    source: Source
+    bibliography: Bibliography
+    gaps: list[Gap] = field(default_factory=list)
+    figures: list[Wanted] = field(default_factory=list)
+    drawings: list[Drawing] = field(default_factory=list)
+    anchors: dict[str, Anchor] = field(default_factory=dict)
+    cited: dict[str, int] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    links: dict[str, int] = field(default_factory=dict)
+
+    def gap(self, line: int, directive: str, filler: Callable[[Filling], Markup]) -> Markup:
+        """A word in the place of what will stand there."""
+        self.gaps.append(Gap(line, directive, filler))
+        return Markup(gap(len(self.gaps) - 1))
+
+    def block(self, line: int, directive: str, filler: Callable[[Filling], Markup]) -> Markup:
+        """The same in a paragraph of its own."""
+        return Markup("\n\n{}\n\n").format(self.gap(line, directive, filler))
+
+    def count(self, what: str) -> int:
+        """The next number of a kind of thing that is numbered."""
+        self.counts[what] = self.counts.get(what, 0) + 1
+        return self.counts[what]
+
+    def anchor(self, line: int, name: str, text: str) -> None:
+        """Something that can be referred to. Raises UsageError for an id that is taken."""
+        if name in self.anchors:
+            before = self.anchors[name].line
+            raise UsageError(f"the id '{name}' is used more than once, on line {before} too.")
+        self.anchors[name] = Anchor(text, line)
+
+    def cite(self, key: str) -> int:
+        """The number of a cited work, in order of first citation."""
+        self.bibliography.check(key)
+        return self.cited.setdefault(key, len(self.cited) + 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Article:
+    """A read article: HTML with gaps, and everything that is needed to fill them."""
+
+    draft: Draft
+    html: str
+    headings: tuple[Heading, ...]
+    abstract: str
+    appendix: Mapping[str, str]
+
+    @property
+    def source(self) -> Source:
+        """The text it was read from."""
+        return self.draft.source
+
+    @property
+    def drawings(self) -> list[Drawing]:
+        """All pictures that it wants drawn."""
+        return [*(wanted.drawing for wanted in self.draft.figures), *self.draft.drawings]
+
+    def references(self) -> tuple[Reference, ...]:
+        """What it cites, in the order of the text."""
+        book = self.draft.bibliography
+        return tuple(book.reference(key, number) for key, number in self.draft.cited.items())
+
+
+@dataclass(frozen=True, eq=False)
+class Filling:
+    """Fills the gaps of one article, when all pictures are drawn."""
+
+    article: Article
+    pages: Pages
+
+    def to(self, target: str) -> str:
+        """The link from the article's page to an address."""
+        return relative(self.article.source.address, target)
+
+    def html(self, text: str) -> Markup:
+        """HTML without gaps."""
+        return fill(text, self._fill)
+
+    def line(self, markdown: str) -> Markup:
+        """A caption or the like."""
+        return self.html(convert_line(markdown))
+
+    def macro(self, name: str, *arguments: object) -> Markup:
+        """One of the parts that articles are made of, from the templates."""
+        return self.pages.macro("partials/article.html", name, *arguments)
+
+    def _fill(self, number: int) -> Markup:
+        one = self.article.draft.gaps[number]
+        with named(self.article.source.path, one.line, one.directive):
+            made = one.fill(self)
+        for link in links_in(made):
+            self.article.draft.links.setdefault(link, one.line)
+        return made
+
+    def refer(self, name: str) -> tuple[str, str]:
+        """What an id in this article is called, and its id. Raises UsageError, with the nearest."""
+        known = {key: one.text for key, one in self.article.draft.anchors.items()}
+        known |= {one.id: as_text(self.html(one.text)) for one in flat(self.article.headings)}
+        if name not in known:
+            near = did_you_mean(name, known) or "Nothing in this article has an id."
+            raise UsageError(f"nothing in this article has the id '{name}'. {near}")
+        return known[name], name
+
+    def headings(self, found: tuple[Heading, ...]) -> tuple[Heading, ...]:
+        """Headings without gaps."""
+        return tuple(
+            Heading(one.id, as_text(self.html(one.text)), one.level, self.headings(one.children))
+            for one in found
+        )
+
+
+def flat(headings: tuple[Heading, ...]) -> list[Heading]:
+    """All headings in the order of the text."""
+    return [one for heading in headings for one in (heading, *flat(heading.children))]
+
+
+def check_ids(article: Article) -> None:
+    """Raises WritingError where a heading has the id of something else."""
+    anchors, source = article.draft.anchors, article.source
+    for heading in flat(article.headings):
+        if heading.id in anchors:
+            line = anchors[heading.id].line
+            reason = f"the id '{heading.id}' is that of a heading too."
+            raise WritingError(source.path, line, reason)
+
+
+def publication(name: str, folder: str, plan: Plan, width: float) -> Drawing:
+    """The drawing of a plan."""
+    arguments = {"name": name, "width": float(width), **plan.arguments}
+    return Drawing(f"publication-{plan.design}", folder, arguments)

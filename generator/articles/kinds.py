@@ -1,0 +1,53 @@
+"""The kinds of figure that an article can ask for, by name: names and findings become a plan to draw."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic import ConfigDict, ValidationError, validate_call
+
+from generator.articles import kinds_classes, kinds_heads
+from generator.articles.plan import Plan
+from generator.articles.shown import Shown, one_of
+from generator.errors import UsageError, did_you_mean
+
+KINDS: Mapping[str, Callable[..., Plan]] = {
+    "image": kinds_classes.image,
+    "picture": kinds_classes.image,
+    "cam": kinds_classes.cam,
+    "grad_cam": kinds_classes.grad_cam,
+    "learned_cam": kinds_classes.learned_cam,
+    "control": kinds_classes.control,
+    "attention_map": kinds_heads.attention_map,
+    "attention_heads": kinds_heads.attention_heads,
+    "head_scatter": kinds_heads.head_scatter,
+    "head_grid": kinds_heads.head_grid,
+}
+
+
+def plan(shown: Shown, kind: str, parameters: Mapping[str, Any]) -> Plan:
+    """What a figure of some kind shows. Raises UsageError, with the nearest name, for a wrong one."""
+    function = KINDS[one_of("kind of figure", kind, KINDS)]
+    known = parameters_of(kind)
+    for name in parameters:
+        if name not in known:
+            near = did_you_mean(name, known)
+            raise UsageError(f"'{kind}' takes no parameter '{name}'. {near}")
+    for name, parameter in known.items():
+        if parameter.default is inspect.Parameter.empty and name not in parameters:
+            raise UsageError(f"'{kind}' needs the parameter '{name}'.")
+    checked = validate_call(config=ConfigDict(arbitrary_types_allowed=True))(function)
+    try:
+        return checked(shown, **parameters)
+    except ValidationError as error:
+        detail = error.errors()[0]
+        name = ".".join(str(part) for part in detail["loc"])
+        raise UsageError(f"'{kind}': {name}: {detail['msg']}.") from error
+
+
+def parameters_of(kind: str) -> dict[str, inspect.Parameter]:
+    """The parameters of a kind by name, without what it is shown."""
+    signature = inspect.signature(KINDS[kind], eval_str=True)
+    return {name: each for name, each in signature.parameters.items() if name != "shown"}

@@ -1,0 +1,137 @@
+"""Links from articles into the models, with a picture and a measured note for the reader who hesitates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from generator.articles.draft import Draft, Filling
+from generator.articles.errors import template_line
+from generator.articles.shown import Shown, head_of, layer_of, one_of, unit_of
+from generator.errors import UsageError
+from generator.findings import TextFindings, VisionFindings
+from generator.models.layer import Layer
+from generator.pages.context import layer_title, paged_layers, size_text
+from generator.pages.environment import number, percent
+from generator.pages.heads import head_name
+from generator.pages.language import ways
+from generator.pages.page import (
+    Link,
+    head_address,
+    layer_address,
+    model_address,
+    part_address,
+    unit_address,
+)
+from generator.pages.parts import part_links
+from generator.probes.exemplars import unit_layers
+
+
+@dataclass(frozen=True, eq=False)
+class Links:
+    """A link for each kind of page. What a link says is a name, unless `text` says otherwise."""
+
+    draft: Draft
+    shown: Shown
+
+    def head(self, model: str, layer: int, head: int, text: str = "") -> Markup:
+        """An attention head, written L18H6."""
+        findings = self.shown.about_texts(model)
+        row, column = layer_of(findings.model, layer), head_of(findings.model, head)
+        name = head_name(row.index, column)
+        link = Link(head_address(model, row.name, column), text or name)
+        first = f"models/{model}/layers/{row.name}/heads/{column}/{findings.texts[0].id}.webp"
+        return self._link(
+            link,
+            [first],
+            f"{name} of {findings.model.title}: {_of_head(findings, row, column)}",
+            "head",
+        )
+
+    def unit(self, model: str, layer: str, unit: int, text: str = "") -> Markup:
+        """A unit of a layer."""
+        findings = self.shown.about_pictures(model)
+        found = layer_of(findings.model, layer)
+        number_of = unit_of(found, unit)
+        with_pages = [one.name for one in unit_layers(findings.model)] if findings.exemplars else []
+        if found.name not in with_pages:
+            near = f"Units have pages in {', '.join(with_pages)}." if with_pages else "None have."
+            raise UsageError(f"the units of {found.name} have no pages. {near}")
+        link = Link(
+            unit_address(model, found.name, number_of), text or f"{found.name} unit {number_of}"
+        )
+        strip = f"models/{model}/layers/{found.name}/units/{number_of}-rules.webp"
+        made = findings.feature(found.name, number_of)
+        drawn = [f"models/{model}/features/{made.want.name}.webp"] if made else []
+        return self._link(link, [*drawn, strip], _of_unit(findings, found, number_of), "unit")
+
+    def layer(self, model: str, layer: str | int, text: str = "") -> Markup:
+        """A layer."""
+        network = self.shown.subject(model).model
+        found = layer_of(network, layer)
+        one_of(
+            "layer",
+            found.name,
+            [one.name for one in paged_layers(network)],
+            "no page is made of the",
+        )
+        folder = f"models/{model}/layers/{found.name}"
+        texts = [text.id for text in self.shown.subject(model).inputs.texts[:1]]
+        pictures = (
+            [f"{folder}/heads-{one}.webp" for one in texts]
+            if found.heads
+            else [f"{folder}/units.webp"]
+        )
+        shape = " × ".join(str(side) for side in found.shape)
+        note = f"{found.heads} heads" if found.heads else f"{found.kind}, {shape}"
+        link = Link(layer_address(model, found.name), text or layer_title(network, found))
+        return self._link(link, pictures, f"{link.text} of {network.title}: {note}", "layer")
+
+    def model(self, model: str, text: str = "") -> Markup:
+        """A model."""
+        network = self.shown.subject(model).model
+        note = f"{network.title}: {len(network.layers)} layers, {size_text(network.parameters)} parameters"
+        link = Link(model_address(model), text or network.title)
+        return self._link(link, [f"models/{model}/card.webp"], note, "model")
+
+    def page(self, model: str, part: str, text: str = "") -> Markup:
+        """One of a model's own pages, such as its building blocks."""
+        self.shown.subject(model)
+        findings = self.shown.measured(model)
+        made = ways(findings) if isinstance(findings, TextFindings) else part_links(findings)
+        known = {link.target.split("/")[2]: link for link in made}
+        found = known[one_of("page", part, known, f"{model} has no")]
+        link = Link(part_address(model, part), text or found.text)
+        return self._link(link, [], f"{found.text}: {findings.model.title}", "page")
+
+    def _link(self, link: Link, pictures: list[str], note: str, directive: str) -> Markup:
+        def filled(filling: Filling) -> Markup:
+            drawn = next((path for path in pictures if filling.pages.has(path)), "")
+            return filling.macro("inside", link, drawn, note, filling.to)
+
+        return self.draft.gap(template_line(), directive, filled)
+
+
+def _of_head(findings: TextFindings, layer: Layer, head: int) -> str:
+    role = findings.heads.roles[layer.index][head].role
+    names = [name for name in ("previous_token", "induction", "sink_mass") if _has(findings, name)]
+    values = [
+        f"{name.replace('_', ' ')} {number(float(findings.statistic(name).mean[layer.index, head]), 2)}"
+        for name in names
+    ]
+    return ", ".join([*([role] if role else []), *values])
+
+
+def _has(findings: TextFindings, name: str) -> bool:
+    return any(one.name == name for one in findings.statistics)
+
+
+def _of_unit(findings: VisionFindings, layer: Layer, unit: int) -> str:
+    exemplars = findings.exemplars.of(layer.name) if findings.exemplars else None
+    share = float(findings.signal.of(layer.name).active[unit])
+    said = f"Unit {unit} of {layer.name}: above zero at {percent(share)} of positions"
+    if exemplars is None or int(exemplars.neuron[unit, 0]) < 0:
+        return said
+    best = findings.pool[int(exemplars.neuron[unit, 0])].label
+    return f"{said}, strongest on {best} ({number(float(exemplars.neuron_value[unit, 0]), 2)})"

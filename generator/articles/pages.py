@@ -1,0 +1,155 @@
+"""Articles as pages, and the page of each section."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from generator.articles.bibliography import as_bibtex, own_entry, plain_citation
+from generator.articles.draft import Article, Filling
+from generator.articles.markdown import as_text
+from generator.articles.source import SECTIONS, Meta
+from generator.exhibit import Exhibit
+from generator.pages.context import Place, around, home
+from generator.pages.environment import Pages
+from generator.pages.page import Link, Page
+
+WORDS_A_MINUTE = 230
+_NO_WORDS = re.compile(r"<(script|style|pre|figure)\b.*?</\1>", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """An article in the list of its section."""
+
+    link: Link
+    meta: Meta
+    minutes: int
+
+
+def article_pages(articles: Sequence[Article], exhibit: Exhibit, pages: Pages) -> list[Page]:
+    """The page of every section that has articles, each followed by theirs."""
+    found: list[Page] = []
+    for section in SECTIONS:
+        inside = [article for article in articles if article.source.section == section]
+        links = [article_link(article) for article in inside]
+        written = [
+            _page(article, around(links, place), exhibit, pages)
+            for place, article in enumerate(inside)
+        ]
+        if inside:
+            found.append(_section(section, inside, exhibit, pages))
+        found += written
+    return found
+
+
+def sections(articles: Sequence[Article]) -> tuple[Link, ...]:
+    """The sections that there are."""
+    there = {article.source.section for article in articles}
+    return tuple(section_link(section) for section in SECTIONS if section in there)
+
+
+def section_link(section: str) -> Link:
+    """The page of a section."""
+    return Link(f"{section}/index.html", SECTIONS[section])
+
+
+def article_link(article: Article) -> Link:
+    """The page of an article."""
+    return Link(article.source.address, article.source.meta.title)
+
+
+def _section(section: str, inside: Sequence[Article], exhibit: Exhibit, pages: Pages) -> Page:
+    title = SECTIONS[section]
+    items = [
+        Listed(article_link(one), one.source.meta, _minutes(_words(one.html))) for one in inside
+    ]
+    names = ", ".join(one.source.meta.title for one in inside)
+    return pages.page(
+        "section.html",
+        f"{section}/index.html",
+        title,
+        f"{title} of {exhibit.title}: {names}."[:400],
+        items=items,
+        place=Place((home(),), (), None, items[0].link),
+    )
+
+
+def _page(
+    article: Article, beside: tuple[Link | None, Link | None], exhibit: Exhibit, pages: Pages
+) -> Page:
+    source, filling = article.source, Filling(article, pages)
+    meta, permalink = source.meta, _permalink(exhibit, source.address)
+    body = filling.html(article.html)
+    words = _words(body)
+    key, entry = own_entry(meta, source.stem, exhibit.title, permalink)
+    previous, following = beside
+    references = article.references()
+    shown: dict[str, Any] = {
+        "meta": meta,
+        "section": source.section,
+        "body": body,
+        "abstract": filling.html(article.abstract),
+        "contents": filling.headings(article.headings),
+        "references": references,
+        "words": words,
+        "minutes": _minutes(words),
+        "bibtex": as_bibtex(key, entry),
+        "plain_citation": plain_citation(meta, exhibit.title, permalink),
+        "permalink": permalink,
+        "preview": None,
+        "slides": None,
+        "appendix": {
+            **{name: filling.html(text) for name, text in article.appendix.items()},
+            "licence_text": _licence(meta.licence),
+        },
+        "previous": previous,
+        "following": following,
+        "place": Place((home(), section_link(source.section)), (), previous, following),
+    }
+    front = {"head": _head(meta, exhibit, permalink)}
+    return pages.page(
+        "article.html", source.address, meta.title, meta.description, front=front, **shown
+    )
+
+
+def _permalink(exhibit: Exhibit, address: str) -> str:
+    return (
+        f"{exhibit.site_url.rstrip('/')}/{address.removesuffix('index.html')}"
+        if exhibit.site_url
+        else ""
+    )
+
+
+def _words(html: str) -> int:
+    return len(as_text(_NO_WORDS.sub(" ", html)).split())
+
+
+def _minutes(words: int) -> int:
+    return max(1, math.ceil(words / WORDS_A_MINUTE))
+
+
+def _licence(licence: str) -> str:
+    return (
+        f"Text and figures are licensed under {licence}, unless something else is said beside them."
+    )
+
+
+def _head(meta: Meta, exhibit: Exhibit, permalink: str) -> dict[str, Any]:
+    """What the head of the page says of the article to machines, as plain values."""
+    stated = {
+        "kind": "article",
+        "title": meta.title,
+        "subtitle": meta.subtitle,
+        "description": meta.description,
+        "authors": [author.model_dump() for author in meta.authors],
+        "date": meta.date.isoformat() if meta.date else "",
+        "doi": meta.doi,
+        "licence": meta.licence,
+        "site": exhibit.title,
+        "permalink": permalink,
+    }
+    return {key: value for key, value in stated.items() if value}

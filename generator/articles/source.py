@@ -1,0 +1,199 @@
+"""Reads what people write: front matter and body of each article, with errors that name file and line."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from generator.articles.bibliography import Bibliography, read_bibliography
+from generator.articles.errors import WritingError
+from generator.errors import UsageError, did_you_mean
+
+# The sections of a site that are written, by folder, with the name that readers see.
+SECTIONS = {"lectures": "Lectures", "articles": "Articles", "guide": "Guide"}
+_STEM = re.compile(r"[a-z0-9]+([-_.][a-z0-9]+)*")
+_FENCE = re.compile(r"---[ \t]*\n")
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Line = Annotated[str, Field(min_length=1, max_length=400)]
+
+
+class Author(_Strict):
+    """Who wrote an article."""
+
+    name: Line
+    affiliation: str = Field("", max_length=400)
+    orcid: str = Field("", pattern=r"^(\d{4}-\d{4}-\d{4}-\d{3}[\dX])?$")
+    url: str = Field("", pattern=r"^(https?://.+)?$")
+
+
+class Meta(_Strict):
+    """The front matter of an article."""
+
+    title: Line
+    subtitle: str = Field("", max_length=400)
+    description: Line = Field(description="a sentence for search engines and previews")
+    authors: tuple[Author, ...] = ()
+    date: datetime.date | None = None
+    doi: str = Field("", pattern=r"^(10\.\d{4,9}/\S+)?$", description="without https://doi.org/")
+    abstract: str = Field("", description="Markdown")
+    licence: str = Field(
+        "CC-BY-4.0", max_length=80, description="SPDX identifier of the text's licence"
+    )
+    acknowledgements: str = Field("", description="Markdown")
+    contributions: str = Field("", description="who did what, in Markdown")
+    corrections: str = Field("", description="what was changed since, in Markdown")
+    slides: bool = Field(False, description="whether there is a slide view too")
+    order: int = Field(0, description="place in its section; equal ones are sorted by title")
+    draft: bool = Field(False, description="not built")
+
+
+@dataclass(frozen=True)
+class Source:
+    """One written page. `body` has an empty line for each line of the front matter."""
+
+    path: Path
+    section: str
+    stem: str
+    meta: Meta
+    body: str
+    lines: Mapping[str, int]
+
+    @property
+    def address(self) -> str:
+        """Its page."""
+        return f"{self.section}/{self.stem}/index.html"
+
+    def line_of(self, text: str) -> int:
+        """The first line that holds a text; 1 if none does."""
+        place = self.body.find(text)
+        return 1 + self.body.count("\n", 0, max(0, place))
+
+
+@dataclass(frozen=True)
+class Writing:
+    """All written pages of an exhibit in the order of their sections, what they cite, and their files.
+
+    `files` are pictures and the like that lie beside the articles, by address in the site.
+    """
+
+    sources: tuple[Source, ...] = ()
+    bibliography: Bibliography = field(default_factory=Bibliography)
+    files: Mapping[str, Path] = field(default_factory=dict)
+
+    def of(self, section: str) -> list[Source]:
+        """The pages of one section."""
+        return [source for source in self.sources if source.section == section]
+
+
+def read_writing(base: Path, folder: str) -> Writing:
+    """Everything below the folder that an exhibit names as `writing`; nothing if it names none.
+
+    Raises UsageError for what cannot be read, with file and line.
+    """
+    if not folder:
+        return Writing()
+    root = base / folder
+    if not root.is_dir():
+        raise UsageError(f"{root}: there is no such folder ('writing').")
+    found: list[Source] = []
+    files: dict[str, Path] = {}
+    for section in SECTIONS:
+        read = [read_source(path, section) for path in sorted((root / section).glob("*.md"))]
+        found += sorted(
+            (source for source in read if not source.meta.draft),
+            key=lambda source: (source.meta.order, source.meta.title),
+        )
+        for path in sorted((root / section).rglob("*")):
+            if path.is_file() and path.suffix != ".md":
+                files[path.relative_to(root).as_posix()] = path
+    table = root / "references.bib"
+    bibliography = read_bibliography(table) if table.is_file() else Bibliography()
+    return Writing(tuple(found), bibliography, files)
+
+
+def read_source(path: Path, section: str) -> Source:
+    """One article. Raises WritingError for front matter that the schema does not allow."""
+    if not _STEM.fullmatch(path.stem):
+        reason = "a file's name becomes its address: use a-z, 0-9 and hyphens."
+        raise WritingError(path, 1, reason)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read as UTF-8 text: {error}.") from error
+    start = _FENCE.match(text)
+    end = re.compile(r"^---[ \t]*$", re.MULTILINE).search(text, start.end()) if start else None
+    if start is None or end is None:
+        reason = "an article starts with front matter between two lines of '---'."
+        raise WritingError(path, 1, reason, "At least: title, description.")
+    front = text[start.end() : end.start()]
+    lines = _lines(front, path)
+    meta = _meta(front, path, lines)
+    body = "\n" * text.count("\n", 0, end.end()) + text[end.end() :]
+    return Source(path, section, path.stem, meta, body, lines)
+
+
+def _lines(front: str, path: Path) -> dict[str, int]:
+    """The line of each key, with a dot between keys and the items of lists."""
+    found: dict[str, int] = {}
+
+    def walk(node: yaml.Node | None, place: str) -> None:
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                name = f"{place}{key.value}"
+                found[name] = key.start_mark.line + 2
+                walk(value, f"{name}.")
+        elif isinstance(node, yaml.SequenceNode):
+            for index, item in enumerate(node.value):
+                found[f"{place}{index}"] = item.start_mark.line + 2
+                walk(item, f"{place}{index}.")
+
+    try:
+        walk(yaml.compose(front, Loader=yaml.SafeLoader), "")
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        reason = getattr(error, "problem", None) or "cannot be read"
+        line = mark.line + 2 if mark else 1
+        raise WritingError(path, line, f"front matter: not YAML: {reason}.") from error
+    return found
+
+
+def _meta(front: str, path: Path, lines: Mapping[str, int]) -> Meta:
+    try:
+        data: Any = yaml.safe_load(front)
+    except (yaml.YAMLError, ValueError, TypeError, OverflowError, RecursionError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise WritingError(path, 1, f"front matter: {reason}.") from error
+    if not isinstance(data, dict):
+        raise WritingError(path, 1, "front matter is a list of keys such as 'title: ...'.")
+    try:
+        return Meta.model_validate(data)
+    except ValidationError as error:
+        raise _explained(error, path, lines) from error
+
+
+def _explained(error: ValidationError, path: Path, lines: Mapping[str, int]) -> WritingError:
+    detail = error.errors()[0]
+    place = [str(part) for part in detail["loc"]]
+    name = ".".join(place)
+    line = next(
+        (lines[k] for n in range(len(place), 0, -1) if (k := ".".join(place[:n])) in lines), 1
+    )
+    if detail["type"] == "extra_forbidden":
+        schema = Author if place[0] == "authors" else Meta
+        near = did_you_mean(place[-1], schema.model_fields)
+        return WritingError(path, line, f"front matter: unknown key '{name}'. {near}")
+    if detail["type"] == "missing":
+        return WritingError(path, line, f"front matter: the key '{name}' is missing.")
+    return WritingError(path, line, f"front matter: {name}: {detail['msg']}.")

@@ -1,0 +1,123 @@
+"""What the figures of articles share: sizes of type, fitted text, places in CSS pixels, encoding."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont
+from PIL import Image, ImageFont
+
+from generator.figures.style import INK, QUIET, Picture, drawable
+
+# Points. A figure is drawn as wide as it is shown, so that its type is as large as written here.
+TITLE, LABEL, SMALL = 9.5, 9.0, 8.0
+LIGHT_INK, LIGHT_QUIET = "#e6e9ee", "#a9b2bd"
+DENSITY = 2  # pixels of a raster for a CSS pixel
+PIXEL = 72 / 96  # points
+
+
+def inks(*, dark: bool) -> tuple[str, str]:
+    """The ink of text and of what matters less, for a light or a dark ground."""
+    return (LIGHT_INK, LIGHT_QUIET) if dark else (INK, QUIET)
+
+
+def canvas(width: float, height: float) -> Figure:
+    """A figure of so many CSS pixels whose parts are placed one by one."""
+    return Figure(figsize=(width / 96, height / 96), dpi=96)
+
+
+def axes_at(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
+    """Axes at a place in CSS pixels from the upper left corner."""
+    wide, high = figure.get_size_inches() * 96
+    return figure.add_axes((left / wide, 1 - (top + height) / high, width / wide, height / high))
+
+
+def write(
+    figure: Figure, left: float, top: float, text: str, colour: str, size: float = LABEL,
+    *, align: str = "left", bold: bool = False, turned: bool = False,
+) -> None:  # fmt: skip
+    """Text whose upper left (or right, or middle) is at a place in CSS pixels."""
+    wide, high = figure.get_size_inches() * 96
+    figure.text(
+        left / wide, 1 - top / high, text, color=colour, fontsize=size, ha=align,
+        va="center" if turned else "top", rotation=90 if turned else 0,
+        fontweight="bold" if bold else "normal", linespacing=1.15,
+    )  # fmt: skip
+
+
+def show_pixels(axes: Axes, pixels: np.ndarray, *, pixelated: bool = False) -> None:
+    """A raster (h, w, 3 or 4) uint8 that fills its axes, without a frame."""
+    axes.imshow(pixels, interpolation="nearest" if pixelated else "antialiased", aspect="auto")
+    axes.set_axis_off()
+
+
+@cache
+def _font(size: float, bold: bool) -> ImageFont.FreeTypeFont:
+    weight = "bold" if bold else "normal"
+    path = findfont(FontProperties(family="DejaVu Sans", weight=weight))
+    return ImageFont.truetype(path, round(size / PIXEL * 8))
+
+
+def length(text: str, size: float = LABEL, *, bold: bool = False) -> float:
+    """The width of a line of text in CSS pixels."""
+    return _font(size, bold).getlength(text) / 8
+
+
+def fitted(text: str, room: float, size: float = LABEL, *, bold: bool = False) -> str:
+    """A line that is no wider than `room`, its end cut off if it must be, in drawable characters."""
+    cut = drawable(text)
+    while len(cut) > 2 and length(cut.replace(r"\$", "$"), size, bold=bold) > room:
+        cut = cut.removesuffix("…").rstrip()[:-1].rstrip("\\") + "…"
+    return cut
+
+
+def wrapped(
+    text: str, room: float, size: float = LABEL, lines: int = 2, *, bold: bool = False
+) -> list[str]:
+    """Text in at most so many lines, broken between words, the last line cut off if it must be."""
+    words, found = text.split(), [""]
+    for number, word in enumerate(words):
+        longer = f"{found[-1]} {word}".strip()
+        if not found[-1] or length(longer, size, bold=bold) <= room:
+            found[-1] = longer
+        elif len(found) < lines:
+            found.append(word)
+        else:
+            found[-1] = " ".join([found[-1], *words[number:]])
+            break
+    return [fitted(line, room, size, bold=bold) for line in found]
+
+
+def as_raster(name: str, figure: Figure) -> Picture:
+    """A figure with photographs, its ground transparent, at twice its size in CSS pixels."""
+    figure.set_dpi(96 * DENSITY)
+    agg = FigureCanvasAgg(figure)
+    agg.draw()
+    image = Image.fromarray(np.asarray(agg.buffer_rgba()).copy())
+    buffer = io.BytesIO()
+    image.save(buffer, format="WEBP", quality=84, method=4, alpha_quality=90)
+    width, height = figure.get_size_inches() * 96
+    return Picture(name, buffer.getvalue(), round(width), round(height))
+
+
+def heights(count: int, size: float) -> float:
+    """The height of so many lines of text in CSS pixels."""
+    return count * size / PIXEL * 1.22
+
+
+def columns_for(count: int, width: float, least: float, most: int) -> int:
+    """How many panels stand in a row: rows as full as possible, none narrower than `least`."""
+    room = max(1, min(most, int(width // least), count))
+    rows = -(-count // room)
+    return -(-count // rows)
+
+
+def ordered(values: Sequence[float]) -> tuple[float, float]:
+    """The smallest and the largest of some values."""
+    return min(values), max(values)

@@ -1,0 +1,51 @@
+"""The designs that figures of articles are drawn in, and how a drawn one becomes a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from generator.figures.publication import attention, charts
+from generator.figures.publication.base import as_raster
+from generator.figures.publication.panels import panels
+from generator.figures.style import Picture, as_svg, styled
+
+
+@dataclass(frozen=True)
+class Design:
+    """A function that draws, with its version; `photographs` are never turned over."""
+
+    draw: Callable[..., Figure]
+    version: int = 1
+    photographs: bool = False
+
+
+DESIGNS: Mapping[str, Design] = {
+    "panels": Design(panels, photographs=True),
+    "attention_map": Design(attention.attention_map),
+    "attention_grid": Design(attention.attention_grid),
+    "head_scatter": Design(charts.head_scatter),
+    "head_grid": Design(charts.head_grid),
+}
+
+
+def published(design: str, name: str, **arguments: Any) -> list[Picture]:
+    """The pictures of a figure on a page: a chart as SVG, photographs for a light and a dark ground."""
+    chosen = DESIGNS[design]
+    with styled():
+        if not chosen.photographs:
+            return [as_svg(f"{name}.svg", chosen.draw(**arguments))]
+        return [
+            as_raster(f"{name}.webp", chosen.draw(**arguments)),
+            as_raster(f"{name}-dark.webp", chosen.draw(**arguments, dark=True)),
+        ]
+
+
+KINDS = {
+    f"publication-{name}": (design.version, partial(published, name))
+    for name, design in DESIGNS.items()
+}

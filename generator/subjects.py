@@ -1,0 +1,90 @@
+"""What a build is about: each model of an exhibit, loaded, with what it is run on and how much is made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from generator.errors import UsageError
+from generator.exhibit import Choices, Exhibit
+from generator.findings import Findings, measure_text, measure_vision
+from generator.inputs.datasets import on_disk
+from generator.inputs.images import CuratedImage, curated_images
+from generator.inputs.pool import PoolPicture, image_pool
+from generator.inputs.texts import CuratedText, curated_texts
+from generator.models.checkpoints import Checkpoints, load_checkpoints
+from generator.models.load import AnyModel, load_model
+from generator.models.model import VisionModel
+from generator.paths import cache_root
+from generator.progress import Step
+from generator.store import Store
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a model is run on."""
+
+    images: tuple[CuratedImage, ...]
+    texts: tuple[CuratedText, ...]
+    pool: tuple[PoolPicture, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A loaded model, the states of its training that the exhibit names, and what it is run on."""
+
+    model: AnyModel
+    checkpoints: Checkpoints
+    inputs: Inputs
+    choices: Choices
+
+
+def read_inputs(exhibit: Exhibit) -> list[Inputs]:
+    """What each model is run on; pictures that several are shown are read once."""
+    texts = curated_texts(exhibit)
+    read: dict[Any, Inputs] = {}
+    found = []
+    for spec in exhibit.models:
+        shown = on_disk(exhibit.shown_to(spec), cache_root())
+        key = (shown.images, shown.pool)
+        if key not in read:
+            read[key] = Inputs(curated_images(shown), texts, image_pool(shown))
+        found.append(read[key])
+    return found
+
+
+def load_subjects(
+    exhibit: Exhibit, inputs: Sequence[Inputs], device: str, step: Step
+) -> list[Subject]:
+    """Load every model. `step` is told the name of each that is loaded."""
+    base, cache, seed = exhibit.base, cache_root(), exhibit.seed
+    subjects = []
+    for spec, shown in zip(exhibit.models, inputs, strict=True):
+        model = load_model(spec, base, cache, seed=seed, device=device)
+        checkpoints = load_checkpoints(spec, model, base, cache, seed=seed)
+        subjects.append(Subject(model, checkpoints, shown, spec.make))
+        step(spec.id)
+    return subjects
+
+
+def measure(subject: Subject, seed: int, store: Store, step: Step, *, full: bool) -> Findings:
+    """Run all probes on one model, through the store. Raises UsageError where it is shown nothing."""
+    model, inputs = subject.model, subject.inputs
+    if not isinstance(model, VisionModel):
+        if not inputs.texts:
+            raise UsageError(f"{model.id} takes texts, and the exhibit names none ('texts').")
+        return measure_text(model, inputs.texts, subject.choices, seed, store, step)
+    if not inputs.images:
+        raise UsageError(f"{model.id} takes pictures, and the exhibit names none ('images').")
+    return measure_vision(
+        model,
+        inputs.images,
+        inputs.pool,
+        subject.checkpoints,
+        subject.choices,
+        seed=seed,
+        full=full,
+        store=store,
+        step=step,
+    )

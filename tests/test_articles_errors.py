@@ -1,0 +1,229 @@
+"""Every mistake in an article is answered with file, line and the nearest valid name."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from small_site import Site
+
+from generator.articles.bibliography import Bibliography, read_bibliography
+from generator.articles.check import check_links
+from generator.articles.draft import Article, Filling
+from generator.articles.errors import WritingError
+from generator.articles.pages import article_pages
+from generator.articles.read import read_article
+from generator.articles.shown import Shown
+from generator.articles.source import read_source, read_writing
+from generator.errors import UsageError
+from generator.exhibit import load_exhibit
+from generator.pages.environment import Pages
+from generator.paths import data_root
+from generator.store import Store
+from generator.subjects import load_subjects, measure, read_inputs
+
+FRONT = "---\ntitle: T\ndescription: D\n---\n"  # four lines
+CNN = 'model="efficientnet-lite0"'
+BERT = 'model="minilm-l6"'
+
+
+@pytest.fixture(scope="module")
+def shown(tiny_site: Site) -> Shown:
+    """What articles on the tiny exhibit can name, out of its store."""
+    exhibit = load_exhibit(tiny_site.exhibit)
+    store = Store(tiny_site.work / "store")
+    subjects = load_subjects(exhibit, read_inputs(exhibit), "cpu", lambda _: None)
+    by_name = {one.model.id: one for one in subjects}
+
+    @functools.cache
+    def measured(name: str) -> object:
+        return measure(by_name[name], exhibit.seed, store, lambda _: None, full=False)
+
+    return Shown(by_name, measured, store, exhibit.seed)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Bibliography:
+    path = tmp_path / "references.bib"
+    path.write_text("@misc{zhou2016learning, title = {T}, year = 2016}", encoding="utf-8")
+    return read_bibliography(path)
+
+
+Read = Callable[[str], Article]
+
+
+@pytest.fixture
+def read(tmp_path: Path, shown: Shown, book: Bibliography) -> Read:
+    def reader(text: str) -> Article:
+        path = tmp_path / "one.md"
+        path.write_text(FRONT + text, encoding="utf-8")
+        return read_article(read_source(path, "articles"), shown, book)
+
+    return reader
+
+
+def filled(article: Article) -> str:
+    return str(Filling(article, Pages(data_root() / "templates", {})).html(article.html))
+
+
+WRONG = {
+    '{{ figur("cam") }}': ("line 5", "'figur' is undefined", "Did you mean 'figure'?"),
+    '\n\n{{ figure("came") }}': ("line 7: figure:", "no kind of figure 'came'", "'cam'"),
+    f'{{{{ figure("cam", {CNN}) }}}}': ("line 5: figure:", "needs the parameter 'image'"),
+    f'{{{{ figure("cam", {CNN}, imag="cat") }}}}': ("no parameter 'imag'", "mean 'image'?"),
+    '{{ figure("cam", model="efficientnet", image="cat") }}': (
+        "shows no model 'efficientnet'",
+        "mean 'efficientnet-lite0'?",
+    ),
+    f'{{{{ figure("cam", {CNN}, image="cta") }}}}': ("picture 'cta'", "mean 'cat'?"),
+    f'{{{{ figure("cam", {CNN}, image="cat", classes="tabyb") }}}}': ("class 'tabyb'", "'tabby'"),
+    f'{{{{ figure("cam", {CNN}, image="cat", classes=1000) }}}}': ("0 to 999, not 1000",),
+    f'{{{{ figure("cam", {BERT}, image="cat") }}}}': ("'minilm-l6' takes texts",),
+    f'{{{{ figure("grad_cam", {CNN}, image="cat", layer="blocks.9") }}}}': ("no layer 'blocks.9'",),
+    f'{{{{ figure("attention_map", {BERT}, layer=6, head=0, text="coreference") }}}}': (
+        "no layer '6'",
+    ),
+    f'{{{{ figure("attention_map", {BERT}, layer=0, head=12, text="coreference") }}}}': (
+        "the heads 0 to 11, not 12",
+    ),
+    f'{{{{ figure("attention_map", {BERT}, layer=0, head="x", text="coreference") }}}}': (
+        "head: Input should be a valid integer",
+    ),
+    f'{{{{ figure("attention_map", {BERT}, layer=0, head=0, text="corefer") }}}}': (
+        "text 'corefer'",
+        "'coreference'",
+    ),
+    f'{{{{ figure("head_grid", {BERT}, statistic="inductio") }}}}': ("'inductio'", "'induction'"),
+    f'{{{{ figure("head_scatter", {BERT}, heads="six") }}}}': ("'six' names no head", "L5H1"),
+    f'{{{{ figure("image", {CNN}, image="cat", alt=" ") }}}}': ("needs alt text",),
+    f'{{{{ figure("image", {CNN}, image="cat", layout="wide") }}}}': ("no layout 'wide'", "middle"),
+    '{{ unit("efficientnet-lite0", "conv_stem", 32) }}': ("units 0 to 31, not 32",),
+    '{{ unit("efficientnet-lite0", "classifier", 1) }}': ("have no pages", "conv_stem"),
+    '{{ layer("efficientnet-lite0", "conv_head") }}': ("no page is made", "conv_stem"),
+    '{{ page("efficientnet-lite0", "building-block") }}': ("'building-block'", "building-blocks"),
+    f'{{{{ stat("head", "induction", {BERT}) }}}}': ("table 'head'", "'heads'"),
+    f'{{{{ stat("heads", "inductio", {BERT}) }}}}': ("column 'inductio'", "'induction'"),
+    f'{{{{ stat("heads", "induction", {BERT}, layer=0) }}}}': (
+        "12 rows",
+        "layer=0",
+        "one is needed",
+    ),
+    f'{{{{ stat("heads", "induction", {BERT}, layr=0) }}}}': ("column 'layr'", "'layer'"),
+    f'{{{{ stat("heads", "role", {BERT}, layer=0, head=0) }}}}': ("no number", ""),
+    f'{{{{ stat("heads", "induction", {BERT}, of="maximum") }}}}': ("'maximum'", "'max'"),
+    '{{ cite("zhou2016lerning") }}': ("line 5: cite:", "mean 'zhou2016learning'?"),
+    "{{ cite() }}": ("line 5: cite:", "names no key"),
+    f'{{{{ widget("head_vew", {BERT}, text="coreference") }}}}': ("'head_vew'", "'head_view'"),
+    f'{{{{ widget("head_view", {BERT}, text="coreference", layer=1) }}}}': (
+        "needs the parameter 'head'",
+    ),
+    '{% call equation(id="eq-a") %}x{% endcall %}\n\n{% call equation(id="eq-a") %}y{% endcall %}': (
+        "line 7: equation:",
+        "'eq-a' is used more than once, on line 5",
+    ),
+    '## A {#eq-a}\n\n{% call equation(id="eq-a") %}x{% endcall %}': ("line 7", "that of a heading"),
+    "{{ 1 / 0 }}": ("line 5", "division by zero"),
+    "\n{{ unclosed": ("line 6", "unexpected"),
+    "{{ 1|nums }}": ("line 5", "No filter named 'nums'", "mean 'num'?"),
+    "{{ ref() }}": ("line 5: ref:", "id"),
+}
+
+
+@pytest.mark.parametrize("text", WRONG, ids=range(len(WRONG)))
+def test_a_mistake_names_file_line_and_the_nearest_name(text: str, read: Read) -> None:
+    with pytest.raises(WritingError) as caught:
+        read(text)
+    said = f"{caught.value} {caught.value.hint}"
+    assert "one.md, line " in said
+    for word in WRONG[text]:
+        assert word in said
+
+
+def test_a_reference_without_a_target_names_the_nearest(read: Read) -> None:
+    article = read('## A section\n\n{{ ref("a-sectoin") }}')
+    with pytest.raises(WritingError, match=r"one.md, line 7: ref: .*'a-sectoin'.*'a-section'"):
+        filled(article)
+
+
+def test_a_missing_model_comes_with_a_hint(read: Read) -> None:
+    with pytest.raises(WritingError) as caught:
+        read('{{ model("resnet") }}')
+    assert "'models' in exhibit.yml" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[x](/models/minilm-l6/layer/0/)", ("line 5", "models/minilm-l6/layer/0/index.html")),
+        ("\n[x](#no-where)\n\n## Now here", ("line 6", "no '#no-where'", "now-here")),
+        ("![](picture.png)", ("line 5", "articles/picture.png")),
+        ('<a id="here"></a>\n\n## X {#here}', ("line 5", "'here' is used twice")),
+        ("\n<img src='/index.html'>", ("line 6", "no alt text")),
+        ("[x](two.md#gone)", ("line 5", "no '#gone'")),
+    ],
+)
+def test_dead_links_are_found(
+    text: str, words: tuple[str, ...], read: Read, tiny_site: Site
+) -> None:
+    article = read(text)
+    pages = Pages(data_root() / "templates", {})
+    exhibit = load_exhibit(tiny_site.exhibit)
+    made = article_pages([article], exhibit, pages)
+    index = made[0]
+    two = type(index)("articles/two/index.html", "", "", '<p id="here">')
+    front = type(index)("index.html", "", "", "")
+    with pytest.raises(WritingError) as caught:
+        check_links([article], [*made, two, front], {"manifest.json"})
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_a_dead_link_on_a_page_that_is_linked_to_is_found(read: Read, tiny_site: Site) -> None:
+    article = read("\n[x](/models/minilm-l6/)")
+    pages = Pages(data_root() / "templates", {})
+    made = article_pages([article], load_exhibit(tiny_site.exhibit), pages)
+    page = type(made[0])
+    model = page("models/minilm-l6/index.html", "", "", '<a href="layers/77/index.html">x</a>')
+    with pytest.raises(
+        WritingError, match=r"line 6: it links to models/minilm-l6/index.html, whose"
+    ):
+        check_links([article], [*made, model, page("index.html", "", "", "")], ())
+
+
+@pytest.mark.parametrize(
+    ("front", "words"),
+    [
+        ("title: T\ndescription: D\nauthor: [x]", ("line 4", "'author'", "'authors'")),
+        ("title: T", ("line 1", "'description' is missing")),
+        (
+            "title: T\ndescription: D\nauthors:\n- name: A\n  orcid: 1-2",
+            ("line 6", "authors.0.orcid"),
+        ),
+        ("title: T\ndescription: D\nauthors:\n- nam: A\n  name: B", ("line 5", "mean 'name'?")),
+        ("title: T\ndescription: D\ndate: yesterday", ("line 4", "date")),
+        ("title: T\ndescription: [", ("line ", "not YAML")),
+        ("- a\n- b", ("line 1", "list of keys")),
+    ],
+)
+def test_front_matter_is_checked(front: str, words: tuple[str, ...], tmp_path: Path) -> None:
+    path = tmp_path / "one.md"
+    path.write_text(f"---\n{front}\n---\ntext\n", encoding="utf-8")
+    with pytest.raises(WritingError) as caught:
+        read_source(path, "articles")
+    for word in ("one.md", *words):
+        assert word in str(caught.value)
+
+
+def test_what_is_no_article_is_refused(tmp_path: Path) -> None:
+    bare, spaced = tmp_path / "bare.md", tmp_path / "My Article.md"
+    for path in (bare, spaced):
+        path.write_text("# Hello\n", encoding="utf-8")
+    with pytest.raises(WritingError, match="starts with front matter"):
+        read_source(bare, "articles")
+    with pytest.raises(WritingError, match="becomes its address"):
+        read_source(spaced, "articles")
+    with pytest.raises(UsageError, match="'writing'"):
+        read_writing(tmp_path, "nowhere")
+    assert read_writing(tmp_path, "").sources == ()

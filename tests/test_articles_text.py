@@ -1,0 +1,84 @@
+"""What comes from models stays text in an article, whatever is in it, and blocks hold Markdown."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+from pathlib import Path
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from markupsafe import Markup, escape
+
+from generator.articles.bibliography import Bibliography
+from generator.articles.draft import Draft
+from generator.articles.markdown import as_text, convert, convert_line, fill
+from generator.articles.numbers import Cell
+from generator.articles.source import Meta, Source
+
+SOURCE = Source(Path("one.md"), "articles", "one", Meta(title="T", description="D"), "", {})
+
+
+class Seen(HTMLParser):
+    """The text of some HTML, and its tags."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.text, self.tags = "", list[str]()
+        self.feed(str(html))
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+# Printable, so that the parser of the test does not change line ends itself.
+tokens = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), max_size=40)
+
+
+@settings(max_examples=60, deadline=None)
+@given(tokens)
+@example("<script>alert(1)</script>")
+@example("**bold** _x_ `code` [a](b) ![c](d) # h\\ &lt; {{ 7 * 7 }} $x$ cwgap0pagwc")
+def test_a_cell_stays_text_whatever_is_in_it(hostile: str) -> None:
+    draft = Draft(SOURCE, Bibliography())
+    cell = escape(Cell(hostile, None, draft))
+    html = convert(f"A **b** {cell} and `{cell}`.\n\n| a |\n|---|\n| {cell} |\n\n- {cell}\n").html
+    made = fill(html, lambda number: draft.gaps[number].fill(None))  # type: ignore[arg-type]
+    plain = Seen(made)
+    assert plain.text.count(hostile) >= 4
+    assert f"A b {hostile} and {hostile}." in plain.text
+    assert set(plain.tags) <= {
+        "p",
+        "strong",
+        "code",
+        "table",
+        "thead",
+        "tbody",
+        "tr",
+        "th",
+        "td",
+        "ul",
+        "li",
+    }
+
+
+def test_a_block_holds_markdown_and_stands_alone() -> None:
+    draft = Draft(SOURCE, Bibliography())
+    first = draft.block(1, "aside", lambda _: Markup("<aside>"))
+    last = draft.block(1, "aside", lambda _: Markup("</aside>"))
+    html = convert(f"Before.{first}- *one*\n- two{last}After.").html
+    made = fill(html, lambda number: draft.gaps[number].fill(None))  # type: ignore[arg-type]
+    assert made.replace("\n", "") == (
+        "<p>Before.</p><aside><ul><li><em>one</em></li><li>two</li></ul></aside><p>After.</p>"
+    )
+
+
+def test_lines_and_headings() -> None:
+    assert convert_line("A *b*.") == "A <em>b</em>."
+    assert convert_line("A.\n\nB.") == "<p>A.</p>\n<p>B.</p>"
+    (heading,) = convert("## A &amp; *b*\n\n### Below\n").headings
+    assert (heading.id, heading.level, as_text(heading.text)) == ("a-b", 2, "A & b")
+    assert [child.id for child in heading.children] == ["below"]
