@@ -17,7 +17,9 @@ from generator.exhibit import Exhibit
 from generator.figures.render import Drawing, Drawn, render
 from generator.findings import Findings, TextFindings
 from generator.pages.environment import Pages
+from generator.pages.figures import figures_page
 from generator.pages.gallery import gallery
+from generator.pages.jump import INDEX, jump_index
 from generator.pages.language import language_files, language_pages
 from generator.pages.page import Page
 from generator.pages.tables import manifest, tables
@@ -147,6 +149,9 @@ def _write(
     pages = Pages(data / "templates", pictures)
     with reporter.stage("Pages", None) as step:
         made = _pages(exhibit, findings, articles, pages)
+        thumbs = options.work / "store" / "figures" / "thumbs"
+        shown, small = figures_page(findings, made, pictures, thumbs, pages)
+        made.append(shown)
         for page in made:
             tree.page(page)
             step(page.address)
@@ -158,7 +163,8 @@ def _write(
         for address, file in writing.files.items():
             tree.put(address, file.read_bytes())
         tree.put("manifest.json", manifest(exhibit, findings).encode())
-        tree.pictures(pictures)
+        tree.put(INDEX, jump_index(findings, made).encode())
+        tree.pictures({**pictures, **small})
         lay_out_statics(tree, options.work / "theme", data)
         check_links(articles, made, tree.addresses)
         tree.prune()

@@ -19,6 +19,7 @@ UNIT = f"{_CNN}/blocks.1.0/units/5/index.html"
 # One page of each kind.
 KINDS = {
     "gallery": "index.html",
+    "figures": "figures/index.html",
     "vision model": "models/efficientnet-lite0/index.html",
     "encoder": "models/minilm-l6/index.html",
     "decoder": DECODER,

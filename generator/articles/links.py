@@ -15,7 +15,7 @@ from generator.models.layer import Layer
 from generator.pages.context import layer_title, paged_layers, size_text
 from generator.pages.environment import number, percent
 from generator.pages.heads import head_name
-from generator.pages.language import ways
+from generator.pages.language import ways_in
 from generator.pages.page import (
     Link,
     head_address,
@@ -99,7 +99,11 @@ class Links:
         """One of a model's own pages, such as its building blocks."""
         self.shown.subject(model)
         findings = self.shown.measured(model)
-        made = ways(findings) if isinstance(findings, TextFindings) else part_links(findings)
+        made = (
+            [link for link, _ in ways_in(findings)]
+            if isinstance(findings, TextFindings)
+            else part_links(findings)
+        )
         known = {link.target.split("/")[2]: link for link in made}
         found = known[one_of("page", part, known, f"{model} has no")]
         link = Link(part_address(model, part), text or found.text)

@@ -34,6 +34,7 @@ class Pages:
     """Renders templates into pages; knows which pictures there are."""
 
     def __init__(self, templates: Path, pictures: Mapping[str, Drawn]) -> None:
+        self._templates = templates
         self._pictures = pictures
         self._jinja = Environment(
             loader=FileSystemLoader(templates),
@@ -56,6 +57,10 @@ class Pages:
         """A drawn picture with what a page says of it."""
         drawn = self._pictures[path]
         return Figure(path, drawn.width, drawn.height, alt, caption, ink, pixelated)
+
+    def with_pictures(self, more: Mapping[str, Drawn]) -> Pages:
+        """The same templates with more pictures."""
+        return Pages(self._templates, {**self._pictures, **more})
 
     def has(self, path: str) -> bool:
         """Whether a picture was drawn."""

@@ -91,12 +91,8 @@ def language_files(findings: TextFindings) -> Iterator[tuple[str, str]]:
         yield from context_files(name, findings.worked.steps)
 
 
-def ways(findings: TextFindings) -> list[Link]:
-    """The pages of a model beside its layers."""
-    return [link for link, _ in _ways(findings)]
-
-
-def _ways(findings: TextFindings) -> list[tuple[Link, str]]:
+def ways_in(findings: TextFindings) -> list[tuple[Link, str]]:
+    """The pages of a transformer beside its layers, each with what a reader sees there."""
     name = findings.model.id
     heads = Link(attention_address(name), "All heads")
     found = [(heads, "every attention map side by side; open one, follow a token, see q and k")]
@@ -126,7 +122,7 @@ def _overview(findings: TextFindings, pages: Pages) -> Page:
             (home(),), (layer_strip(model, None),), None, layer_link(model, model.layers[0])
         ),
         size=size_text(model.parameters),
-        ways=_ways(findings),
+        ways=ways_in(findings),
         signal=_signal_figure(findings, pages),
         heads=_head_grids(findings, pages),
         leaders=[_leader(findings, statistic) for statistic in findings.statistics],

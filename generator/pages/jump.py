@@ -1,0 +1,232 @@
+"""The index of the jump box: every page of the site in a script small enough to load in one go.
+
+Layers, heads and units are counted, not listed: the script in the browser makes their addresses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from generator.findings import Findings, TextFindings, VisionFindings
+from generator.pages.components import as_json
+from generator.pages.context import paged_layers
+from generator.pages.definitions import BY_COLUMN
+from generator.pages.environment import number, percent
+from generator.pages.language import ways_in
+from generator.pages.page import Page, model_address
+from generator.pages.parts import BLOCKS, CLASSES, FEATURES, parts
+from generator.pages.roles import role_rows
+from generator.probes.exemplars import unit_layers
+from generator.probes.heads import Statistic
+from generator.probes.wires import feeds
+
+INDEX = "javascripts/jump-index.js"
+LEADERS = 4
+# What readers also call the pages of a model.
+_ALSO = {
+    "classes": "CAM Grad-CAM class activation map logit",
+    "evolution": "deconvolution guided backpropagation exemplars",
+    "features": "Deep Dream DeepDream activation maximisation",
+    "building-blocks": "NMF semantic dictionary groups of channels",
+    "training": "checkpoints epochs",
+    "controls": "random weights sanity check",
+    "attention": "BertViz model view attention maps",
+    "context": "query key value softmax",
+    "atlas": "scatter of heads",
+    "decoding": "logit lens attribution",
+}
+
+# Kind, text, note, address below the model's folder without "index.html", and other words for it.
+Row = tuple[str, str, str, str] | tuple[str, str, str, str, str]
+
+
+def jump_index(findings: Sequence[Findings], pages: Iterable[Page]) -> str:
+    """The script that hands the index to the jump box. Of `pages` those beside the models' are listed."""
+    written = [page for page in pages if not page.address.startswith("models/")]
+    models = [_model(found) for found in findings]
+    rows = [
+        (_section(page), page.title, page.description, _folder(page.address)) for page in written
+    ]
+    data = {"models": models, "written": rows, "hints": _hints(findings)}
+    return f"globalThis.cutawayJump={as_json(data)};\n"
+
+
+def _section(page: Page) -> str:
+    return page.address.partition("/")[0].removesuffix("s") if "/" in page.address else "page"
+
+
+def _folder(address: str) -> str:
+    return address.removesuffix("index.html")
+
+
+def _model(found: Findings) -> dict[str, Any]:
+    model = found.model
+    row = ("model", model.title, model.kind, "", model.id)
+    if isinstance(found, TextFindings):
+        return {
+            "id": model.id,
+            "title": model.title,
+            "layers": len(found.model.layers),
+            "heads": found.model.heads,
+            "rows": [row, *_text_rows(found)],
+        }
+    with_units = {layer.name for layer in unit_layers(found.model)} if found.searched else set()
+    return {
+        "id": model.id,
+        "title": model.title,
+        "layers": [
+            (layer.name, layer.units if layer.name in with_units else 0)
+            for layer in paged_layers(model)
+        ],
+        "rows": [row, *_vision_rows(found)],
+        "named": _named(found),
+    }
+
+
+def _below(findings: Findings, address: str) -> str:
+    """An address as seen from the model's folder."""
+    return _folder(address).removeprefix(_folder(model_address(findings.model.id)))
+
+
+def _text_rows(found: TextFindings) -> Iterator[Row]:
+    for link, about in ways_in(found):
+        path = _below(found, link.target)
+        yield "page", link.text, about, path, _ALSO.get(path.strip("/"), "")
+    for text in found.texts:
+        yield "text", text.phenomenon or text.id, text.text[:60], f"attention/#text={text.id}"
+    for statistic in found.statistics:
+        name, leaders = BY_COLUMN[statistic.name].name, _leaders(statistic)
+        best = f", highest in {leaders[0][1]}" if leaders else ""
+        yield (
+            "statistic",
+            name,
+            f"its definition and the heads that lead{best}",
+            "#heads",
+            statistic.name,
+        )
+        yield from leaders
+    for role in (role for role in role_rows(found) if role.count):
+        yield "role", role.role.capitalize(), f"{role.count} heads have this role", "#roles"
+
+
+def _leaders(statistic: Statistic) -> list[Row]:
+    """The heads that are highest in a statistic; none where it is zero for all."""
+    name, mean = BY_COLUMN[statistic.name].name, statistic.mean
+    order = np.argsort(-np.round(mean, 6), axis=None, kind="stable")[:LEADERS]
+    found: list[Row] = []
+    for rank, flat in enumerate(order, start=1):
+        layer, head = (int(i) for i in np.unravel_index(flat, mean.shape))
+        if mean[layer, head] > 0:
+            note = f"{name} {number(float(mean[layer, head]))}, rank {rank} of {mean.size}"
+            found.append(("head", f"L{layer}H{head}", note, f"layers/{layer}/heads/{head}/"))
+    return found
+
+
+def _vision_rows(found: VisionFindings) -> Iterator[Row]:
+    for part in parts(found):
+        yield "page", part.title, part.about, f"{part.key}/", _ALSO[part.key]
+    for image in found.images:
+        guess = found.predictions[image.id].guesses[0]
+        said = f"taken for {guess.label}, {percent(guess.score)}"
+        # The page of evidence has a tab for each picture that it could say something of.
+        shown = found.class_maps[image.id].classes
+        path = f"{CLASSES.key}/#picture={image.id}" if shown else "#inputs"
+        yield "picture", image.label, said, path, image.id
+        if image.id in found.blocks and not found.blocks[image.id].reason:
+            note = "the picture taken apart into building blocks"
+            yield "picture", image.label, note, f"{BLOCKS.key}/#picture={image.id}", image.id
+    for one in found.features:
+        if one.want.kind == "logit":
+            label = found.model.labels[one.want.unit]
+            yield "class", label, "a picture made to raise it", f"{FEATURES.key}/#classes"
+    for image in found.images:
+        for each in found.class_maps[image.id].classes:
+            note = f"its evidence in the picture of {image.label}"
+            yield "class", each.label, note, f"{CLASSES.key}/#picture={image.id}"
+
+
+def _named(found: VisionFindings) -> list[dict[str, Any]]:
+    """Units by what they are about: lists of names, each with pairs of layer (as listed) and unit."""
+    if found.searched is None:
+        return []
+    place = {layer.name: i for i, layer in enumerate(paged_layers(found.model))}
+    return [
+        {
+            "kind": "class",
+            "note": "the unit that weighs most for it",
+            "items": _heaviest(found, place),
+        },
+        {
+            "kind": "class",
+            "note": "of all units, this one raises it most in its own best picture",
+            "items": _raised(found, place),
+        },
+        {
+            "kind": "picture",
+            "note": "the picture that excites this unit most",
+            "items": _excited(found, place),
+        },
+    ]
+
+
+Items = list[tuple[str | int, ...]]
+
+
+def _heaviest(found: VisionFindings, place: dict[str, int]) -> Items:
+    """For each class the unit that the classes are read off with the largest weight."""
+    model = found.model
+    for layer in unit_layers(model)[::-1]:
+        wires = feeds(model, layer)
+        if wires is not None and wires.weights.shape[1] == len(model.labels):
+            best = wires.weights.argmax(axis=0)
+            return [
+                (label, place[layer.name], int(unit))
+                for label, unit in zip(model.labels, best, strict=True)
+            ]
+    return []
+
+
+def _raised(found: VisionFindings, place: dict[str, int]) -> Items:
+    """For each class the unit, of all layers, that raises its logit most."""
+    assert found.searched is not None
+    best: dict[int, tuple[float, int, int]] = {}
+    for effects in found.searched.effects:
+        for unit, (classes, values) in enumerate(zip(effects.up, effects.up_value, strict=True)):
+            for index, value in zip(classes, values, strict=True):
+                if index >= 0 and value > best.get(int(index), (0.0, 0, 0))[0]:
+                    best[int(index)] = (float(value), place[effects.layer], unit)
+    labels = found.model.labels
+    return [(labels[index], layer, unit) for index, (_, layer, unit) in sorted(best.items())]
+
+
+def _excited(found: VisionFindings, place: dict[str, int]) -> Items:
+    """For each picture of the pool up to two units of late layers whose best exemplar it is."""
+    assert found.exemplars is not None
+    by_picture: dict[int, list[int]] = {}
+    for exemplars in found.exemplars.layers[::-1]:
+        for unit, picture in enumerate(exemplars.neuron[:, 0]):
+            chosen = by_picture.setdefault(int(picture), [])
+            if picture >= 0 and len(chosen) < 4:
+                chosen += [place[exemplars.layer], unit]
+    pool = found.pool
+    return [(pool[i].label, *by_picture[i]) for i in sorted(by_picture) if i >= 0]
+
+
+def _hints(findings: Sequence[Findings]) -> list[str]:
+    """What can be typed on this very site, as examples."""
+    found: list[str] = []
+    for one in findings:
+        if isinstance(one, TextFindings):
+            layer, head = np.unravel_index(
+                one.statistic(one.telling_axes[1]).mean.argmax(),
+                one.statistic(one.telling_axes[1]).mean.shape,
+            )
+            found += [f"L{layer}H{head}", BY_COLUMN[one.telling_axes[1]].name.lower()]
+        else:
+            layers = unit_layers(one.model) if one.searched else ()
+            found += [f"{layers[-1].name} unit {layers[-1].units // 2}"] if layers else []
+            found.append(one.images[0].id)
+    return list(dict.fromkeys(found))[:6]

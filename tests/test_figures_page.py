@@ -1,0 +1,142 @@
+"""The gallery of figures: what it shows stands where it says, and it can be filtered."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from browser import launch
+from pages_under_test import Visitors
+from PIL import Image
+from playwright.sync_api import Browser, expect, sync_playwright
+from small_site import Site
+
+from generator.figures.thumbs import HEIGHT, WIDTH
+from generator.serve import make_server
+
+expect.set_options(timeout=20_000)
+GALLERY = "figures/index.html"
+
+
+class Gallery(HTMLParser):
+    """The figures of the gallery: technique, model, target and thumbnail."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.figures: list[dict[str, str]] = []
+        self._technique = self._model = self._target = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        named = {name: value or "" for name, value in attrs}
+        if tag == "section":
+            self._technique = named["id"]
+        elif tag == "li":
+            self._model = named.get("data-model", "")
+        elif tag == "a":
+            self._target = named.get("href", "")
+        elif tag == "img" and self._model:
+            place = {"technique": self._technique, "model": self._model, "target": self._target}
+            self.figures.append({**named, **place})
+
+
+@pytest.fixture(scope="module")
+def figures(small_site: Site) -> list[dict[str, str]]:
+    return Gallery((small_site.site / GALLERY).read_text(encoding="utf-8")).figures
+
+
+def test_each_figure_stands_on_the_page_and_in_the_section_that_it_leads_to(small_site, figures):
+    folder = small_site.site / "figures"
+    for figure in figures:
+        path, _, section = figure["target"].partition("#")
+        page = (folder / path).resolve().read_text(encoding="utf-8")
+        shown = page.partition(f'id="{section}"')[2] if section else page
+        # A thumbnail is called after its picture; a chart is the picture itself.
+        name = Path(figure["src"]).stem.removeprefix(f"{figure['model']}-")
+        stood = {path.rsplit(".", 1)[0] for path in re.findall(r'<img src="([^"]+)"', shown)}
+        assert any(each.replace("../", "").replace("/", "-").endswith(name.rsplit("-", 1)[-1])
+                   for each in stood), figure  # fmt: skip
+
+
+def test_every_technique_that_this_site_uses_is_there(figures):
+    shown = {figure["technique"] for figure in figures}
+    vision = {"class-maps", "grad-cam", "filters", "maps", "evolution", "deconvolution", "features",
+              "classes", "variations", "dream", "blocks", "controls"}  # fmt: skip
+    language = {"attention", "layers", "readings", "rollout", "heads", "decoding"}
+    assert shown == vision | language | {"signal"}
+    for technique in shown:
+        for model in ("efficientnet-lite0", "minilm-l6", "smollm2-135m"):
+            count = sum((f["technique"], f["model"]) == (technique, model) for f in figures)
+            assert count <= 16, (technique, model)
+
+
+def test_thumbnails_are_small_lazy_and_sized(small_site, figures):
+    for figure in figures:
+        assert figure["loading"] == "lazy"
+        assert int(figure["width"]) > 0
+        assert int(figure["height"]) > 0
+        path = (small_site.site / "figures" / figure["src"]).resolve()
+        if path.suffix == ".webp":
+            assert path.stat().st_size < 40_000, path
+            with Image.open(path) as image:
+                assert image.size == (2 * WIDTH, 2 * HEIGHT)
+    assert (small_site.site / GALLERY).stat().st_size < 150_000
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = launch(playwright)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser: Browser, small_site: Site) -> Iterator[Visitors]:
+    with make_server(small_site.site, "127.0.0.1", 0) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        roots = {"server": f"http://127.0.0.1:{server.server_port}/"}
+        roots["file"] = f"{small_site.site.as_uri()}/"
+        visitors = Visitors(browser, roots)
+        yield visitors
+        problems = visitors.close()
+        server.shutdown()
+        thread.join()
+    assert problems == []
+
+
+@pytest.mark.parametrize("origin", ["server", "file"])
+def test_the_gallery_is_filtered_and_the_choice_is_an_address(visit: Visitors, origin: str) -> None:
+    visitor = visit(origin)
+    page = visitor.open(GALLERY)
+    items = page.locator(".c-shown li:visible")
+    every = items.count()
+    page.get_by_label("Model").select_option("smollm2-135m")
+    of_model = items.count()
+    assert 0 < of_model < every
+    assert set(items.evaluate_all("all => all.map((i) => i.dataset.model)")) == {"smollm2-135m"}
+    assert page.locator(".c-shown h2:visible").count() < page.locator(".c-shown h2").count()
+    page.get_by_label("Technique").select_option("attention")
+    assert 0 < items.count() < of_model
+    assert visitor.place == f"{GALLERY}#technique=attention&model=smollm2-135m"
+    expect(page.get_by_role("status")).to_have_text(f"{items.count()} figures")
+    page.reload()
+    assert page.get_by_label("Technique").input_value() == "attention"
+    page.get_by_label("Technique").select_option("dream")
+    expect(page.get_by_role("status")).to_have_text("0 figures")
+    visitor.open("index.html")
+    page = visitor.open(f"{GALLERY}#technique=nonsense")
+    assert page.locator(".c-shown li:visible").count() == every
+    page.locator(".c-shown li a").first.click()
+    expect(page.locator("h1")).not_to_have_text("Figures")
+
+
+def test_the_gallery_is_whole_without_a_script(visit: Visitors) -> None:
+    page = visit(java_script_enabled=False).open(GALLERY)
+    expect(page.locator(".c-filter")).to_be_hidden()
+    assert page.locator(".c-shown li:visible").count() == page.locator(".c-shown li").count() > 40
