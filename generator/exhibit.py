@@ -26,20 +26,26 @@ class Preprocessing(_Strict):
 
     size: int = Field(224, ge=8, le=2048, description="side of the square input, in pixels")
     crop: float = Field(0.875, ge=0.1, le=1, description="share of the resized short side kept")
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
-    interpolation: Literal["bicubic", "bilinear", "nearest"] = "bicubic"
+    mean: tuple[float, float, float] = Field(
+        (0.485, 0.456, 0.406), description="of red, green and blue from 0 to 1, taken away"
+    )
+    std: tuple[float, float, float] = Field(
+        (0.229, 0.224, 0.225), description="of red, green and blue, divided by"
+    )
+    interpolation: Literal["bicubic", "bilinear", "nearest"] = Field(
+        "bicubic", description="how the picture is resized"
+    )
 
 
 class ImageSpec(_Strict):
     """One curated picture."""
 
-    file: Line
-    label: Line
-    alt: str = Field("", max_length=600)
-    licence: Line = "not stated"
-    origin: Line = "not stated"
-    id: Slug | None = None
+    file: Line = Field(description="path, from the folder of the table or of the exhibit")
+    label: Line = Field(description="what it shows, in a word or two")
+    alt: str = Field("", max_length=600, description="what one sees, for those who cannot see it")
+    licence: Line = Field("not stated", description="of the picture")
+    origin: Line = Field("not stated", description="who made it, and where it comes from")
+    id: Slug | None = Field(None, description="its name in addresses; the file's if left out")
 
 
 class CheckpointSpec(_Strict):
@@ -86,7 +92,9 @@ class ModelSpec(_Strict):
         "pretrained",
         description="'pretrained', 'random', or a weights file, for timm: and torchvision:",
     )
-    preprocessing: Preprocessing | None = None
+    preprocessing: Preprocessing | None = Field(
+        None, description="where a source does not say how pictures were prepared"
+    )
     layers: tuple[str, ...] = Field(
         ("*",), description="patterns of the layers of a vision model that get a page"
     )
@@ -101,7 +109,7 @@ class ModelSpec(_Strict):
     checkpoints: tuple[CheckpointSpec, ...] = Field(
         (), description="states of this network in training, in order, each a source"
     )
-    make: Choices = Choices()
+    make: Choices = Field(Choices(), description="how much is made beyond what is measured")
 
     @property
     def name(self) -> str:
@@ -112,22 +120,31 @@ class ModelSpec(_Strict):
 class TextSpec(_Strict):
     """One curated text."""
 
-    id: Slug
-    text: Annotated[str, Field(min_length=1, max_length=20_000)]
-    phenomenon: str = Field("", max_length=120)
-    look_for: str = Field("", max_length=600)
+    id: Slug = Field(description="its name in addresses")
+    text: str = Field(min_length=1, max_length=20_000, description="what the models read")
+    phenomenon: str = Field("", max_length=120, description="what it is an example of")
+    look_for: str = Field("", max_length=600, description="what a reader might look for in it")
 
 
 class Exhibit(_Strict):
-    """Everything that decides what a site shows. `base` is the folder that paths start from."""
+    """Everything that decides what a site shows. Paths start from the exhibit's own folder."""
 
-    title: Line = "What is inside"
-    description: Line = "The layers, units and attention heads of trained networks, measured."
-    seed: int = Field(0, ge=0, lt=2**31)
-    site_url: str = ""
-    models: tuple[ModelSpec, ...] = Field(min_length=1)
-    images: str | tuple[ImageSpec, ...] = ()
-    texts: str | tuple[TextSpec, ...] = ()
+    title: Line = Field("What is inside", description="heading of the front page")
+    description: Line = Field(
+        "The layers, units and attention heads of trained networks, measured.",
+        description="the sentence below it, and what search engines show",
+    )
+    seed: int = Field(0, ge=0, lt=2**31, description="what everything random starts from")
+    site_url: str = Field(
+        "", description="address of the published site, for canonical links and a sitemap"
+    )
+    models: tuple[ModelSpec, ...] = Field(min_length=1, description="what is opened")
+    images: str | tuple[ImageSpec, ...] = Field(
+        (), description="curated pictures: a folder, a table of them, a dataset, or a list"
+    )
+    texts: str | tuple[TextSpec, ...] = Field(
+        (), description="curated texts: a table, a plain file with one text a line, or a list"
+    )
     pool: str = Field(
         "",
         description="pictures that exemplars are searched in: a folder, or sklearn:, hf-dataset:",
@@ -135,7 +152,7 @@ class Exhibit(_Strict):
     writing: str = Field(
         "", description="folder with articles/, lectures/, guide/ (Markdown) and references.bib"
     )
-    base: Path = Field(default=Path(), exclude=True)
+    base: Path = Field(default=Path(), exclude=True, description="the folder that paths start from")
 
     @model_validator(mode="after")
     def _unique(self) -> Exhibit:

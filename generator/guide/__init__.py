@@ -1,0 +1,1 @@
+"""The parts of the guide that are made from the code, so that they cannot differ from it."""
