@@ -18,6 +18,7 @@
 
   show(chosen() ?? (dark.matches ? "slate" : "default"));
   addEventListener("DOMContentLoaded", () => {
+    if (!button()) return; // slides
     button().hidden = false;
     button().addEventListener("click", () => {
       const scheme = document.body.dataset.mdColorScheme === "slate" ? "default" : "slate";
