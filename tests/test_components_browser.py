@@ -52,6 +52,8 @@ SHELL = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title><link rel="icon" href="data:,">
 <meta name="viewport" content="width=device-width,initial-scale=1">
 <link rel="stylesheet" href="{root}stylesheets/lean.css">
+<link rel="stylesheet" href="{root}stylesheets/palette.css">
+<link rel="stylesheet" href="{root}stylesheets/masthead.css">
 <link rel="stylesheet" href="{root}stylesheets/cutaway.css">
 <script>__md_scope=new URL("{root}",location)</script></head>
 <body data-md-color-scheme="default"><script src="{root}javascripts/palette.js"></script>
