@@ -197,7 +197,8 @@ def test_the_atlas_holds_every_head_with_its_values(decoder, pages):
 
 SHELL = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>x</title>
 <meta name="viewport" content="width=device-width,initial-scale=1">
-<link rel="icon" href="data:,"><link rel="stylesheet" href="{up}stylesheets/palette.css"><link rel="stylesheet" href="{up}stylesheets/cutaway.css"></head>
+<link rel="icon" href="data:,"><link rel="stylesheet" href="{up}stylesheets/palette.css">
+<link rel="stylesheet" href="{up}stylesheets/cutaway.css"></head>
 <body data-md-color-scheme="default"><main class="md-typeset">{body}</main></body></html>"""
 
 

@@ -77,7 +77,9 @@ def _mark(draw: ImageDraw.ImageDraw, left: int, top: int) -> None:
         return [(left + x * 44 / 24, top + y * 44 / 24) for x, y in points]
 
     draw.polygon(at((12, 12.4), (3, 7.4), (3, 17.3), (12, 22.3)), fill=INK)
-    draw.line(at((12, 2), (3, 7), (12, 12), (21, 7), (12, 2), (3, 7)), fill=INK, width=3, joint="curve")
+    draw.line(
+        at((12, 2), (3, 7), (12, 12), (21, 7), (12, 2), (3, 7)), fill=INK, width=3, joint="curve"
+    )
     for step in (0.0, 3.3, 6.6):
         draw.line(at((12.8, 14.9 + step), (21, 10.3 + step)), fill=MARK, width=3)
 
@@ -99,7 +101,11 @@ def _wrapped(text: str, face: ImageFont.FreeTypeFont, width: int) -> list[str]:
             rows[-1] = longer
             continue
         while face.getlength(word) > width and len(word) > 1:
-            fits = next(n for n in range(len(word) - 1, 0, -1) if n == 1 or face.getlength(word[:n]) <= width)
+            fits = next(
+                n
+                for n in range(len(word) - 1, 0, -1)
+                if n == 1 or face.getlength(word[:n]) <= width
+            )
             rows.append(word[:fits])
             word = word[fits:]
         rows.append(word)
