@@ -13,6 +13,7 @@ from generator.articles.pages import article_pages, sections
 from generator.articles.read import read_article
 from generator.articles.shown import Shown
 from generator.articles.source import Writing, read_writing
+from generator.cards.page import card_page
 from generator.exhibit import Exhibit
 from generator.figures.render import Drawing, Drawn, render
 from generator.findings import Findings, TextFindings
@@ -183,4 +184,5 @@ def _pages(
         else:
             made += vision_pages(found, pages)
             made += unit_pages(found, pages)
+        made.append(card_page(exhibit, found, pages))
     return made

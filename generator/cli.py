@@ -137,6 +137,58 @@ def _work(base: Path, site: Path) -> Path:
 
 
 @app.command()
+def card(
+    source: Annotated[
+        str, typer.Argument(help="A source, such as timm:resnet18, or a model's id in the exhibit.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder of the card; named like the model.")
+    ] = None,
+    exhibit: Annotated[
+        Path | None, typer.Option(help="An exhibit.yml, or its folder, that knows the model.")
+    ] = None,
+    texts: Annotated[
+        Path | None, typer.Option(help="Texts for a source: a .yml, or one text a line.")
+    ] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="Pictures for a source: a folder or a dataset.")
+    ] = None,
+    pool: Annotated[
+        Path | None, typer.Option(help="More pictures for a source: a folder or a dataset.")
+    ] = None,
+    architecture: Architecture = None,
+    weights: Weights = "pretrained",
+    site_url: Annotated[
+        str, typer.Option(help="Where the site is published, for links; the exhibit's if left out.")
+    ] = "",
+    overwrite: Annotated[
+        bool, typer.Option(help="Replace generated sections that were edited by hand, too.")
+    ] = False,
+    device: Device = "auto",
+    verbose: Verbose = False,
+) -> None:
+    """Write a model card: a README.md for the Hub, with its figures and tables beside it."""
+    from generator.single import card_exhibit
+
+    shown, name = card_exhibit(source, exhibit, texts, images, pool, architecture, weights)
+    from generator.card import make_card
+    from generator.progress import Reporter
+
+    if site_url:
+        shown = shown.model_copy(update={"site_url": site_url})
+    folder = (out or Path(f"{name}-card")).resolve()
+    work = _work(shown.base, folder)
+    reporter = Reporter(Console(), verbose)
+    try:
+        made = make_card(shown, name, folder, work, reporter, device=device, overwrite=overwrite)
+    except KeyboardInterrupt as error:
+        raise Stopped from error
+    typer.echo(f"Wrote {made.readme} and {made.figures} figures.")
+    if made.kept:
+        typer.echo(f"Kept as edited by hand: {', '.join(made.kept)}. --overwrite replaces them.")
+
+
+@app.command()
 def serve(
     site: Annotated[Path, typer.Argument(help="A built site.")] = Path("site"),
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",

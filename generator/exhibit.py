@@ -10,6 +10,15 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
+from generator.card_schema import (
+    CardSpec,
+    OwnSection,
+    PairedProbe,
+    Pairs,
+    Reference,
+    Sentences,
+    Triple,
+)
 from generator.errors import UsageError, did_you_mean
 
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9]+([-_.][a-z0-9]+)*$", max_length=80)]
@@ -46,6 +55,9 @@ class ImageSpec(_Strict):
     licence: Line = Field("not stated", description="of the picture")
     origin: Line = Field("not stated", description="who made it, and where it comes from")
     id: Slug | None = Field(None, description="its name in addresses; the file's if left out")
+    classes: tuple[Line, ...] = Field(
+        (), description="names that are right for it, where a network's differ from the label"
+    )
 
 
 class CheckpointSpec(_Strict):
@@ -110,6 +122,7 @@ class ModelSpec(_Strict):
         (), description="states of this network in training, in order, each a source"
     )
     make: Choices = Field(Choices(), description="how much is made beyond what is measured")
+    card: CardSpec = Field(CardSpec(), description="what its model card states")
 
     @property
     def name(self) -> str:
@@ -145,6 +158,7 @@ class Exhibit(_Strict):
     texts: str | tuple[TextSpec, ...] = Field(
         (), description="curated texts: a table, a plain file with one text a line, or a list"
     )
+    pairs: str = Field("", description="a file of sentences that differ in one word, for probes")
     pool: str = Field(
         "",
         description="pictures that exemplars are searched in: a folder, or sklearn:, hf-dataset:",
@@ -158,6 +172,14 @@ class Exhibit(_Strict):
     def _unique(self) -> Exhibit:
         _refuse_repeats("models", [model.id for model in self.models])
         return self
+
+    def model(self, name: str) -> ModelSpec:
+        """The entry of one model. Raises UsageError, naming the nearest."""
+        for spec in self.models:
+            if spec.id == name:
+                return spec
+        hint = did_you_mean(name, [spec.id for spec in self.models])
+        raise UsageError(f"The exhibit has no model '{name}'. {hint}")
 
     def shown_to(self, model: ModelSpec) -> Exhibit:
         """The exhibit with the pictures and the pool that one of its models is shown."""
@@ -182,6 +204,11 @@ def load_exhibit(path: Path) -> Exhibit:
         raise UsageError(f"{path}: unknown key 'base'.")
     exhibit = check(TypeAdapter(Exhibit), data, path)
     return exhibit.model_copy(update={"base": path.resolve().parent})
+
+
+def load_pairs(path: Path) -> Pairs:
+    """The sentences that probes compare."""
+    return check(TypeAdapter(Pairs), read_yaml(path, "list of sentences"), path, Pairs)
 
 
 def load_texts(path: Path) -> tuple[TextSpec, ...]:
@@ -231,14 +258,19 @@ def _read(path: Path, what: str) -> str:
         raise UsageError(f"{path}: cannot be read as UTF-8 text: {error}.") from error
 
 
-def check(adapter: TypeAdapter[T], data: Any, path: Path) -> T:
-    """Validate `data` from `path`; an error names file, line, key and the nearest valid name."""
+def check(
+    adapter: TypeAdapter[T], data: Any, path: Path, schema: type[BaseModel] | None = None
+) -> T:
+    """Validate `data` from `path`; an error names file, line, key and the nearest valid name.
+
+    `schema` is what stands at the top of the file; an exhibit if left out.
+    """
     try:
         return adapter.validate_python(data)
     except ValidationError as error:
         lines = _lines(path)
         details = [detail for detail in error.errors() if not _is_echo(detail)]
-        messages = [_explain(path, detail, lines) for detail in details[:5]]
+        messages = [_explain(path, detail, lines, schema or Exhibit) for detail in details[:5]]
         raise UsageError("\n".join(messages)) from error
 
 
@@ -254,7 +286,12 @@ def _is_echo(detail: ErrorDetails) -> bool:
     return no_name or (detail["type"] == "too_short" and bool(detail["input"]))
 
 
-def _explain(path: Path, detail: ErrorDetails, lines: Mapping[tuple[int | str, ...], int]) -> str:
+def _explain(
+    path: Path,
+    detail: ErrorDetails,
+    lines: Mapping[tuple[int | str, ...], int],
+    schema: type[BaseModel],
+) -> str:
     # A union puts the name of its branch into the location: only real keys are kept.
     place: tuple[int | str, ...] = ()
     for part in detail["loc"]:
@@ -266,13 +303,13 @@ def _explain(path: Path, detail: ErrorDetails, lines: Mapping[tuple[int | str, .
     where = f"{path}, line {lines[known]}" if known else str(path)
     key = ".".join(str(part) for part in place) or "file"
     if detail["type"] == "extra_forbidden":
-        return f"{where}: unknown key '{key}'. {did_you_mean(str(place[-1]), _siblings(place))}"
+        return f"{where}: unknown key '{key}'. {did_you_mean(str(place[-1]), _siblings(place, schema))}"
     if detail["type"] == "missing":
         return f"{where}: the key '{key}' is missing."
     return f"{where}: {key}: {detail['msg']}."
 
 
-def _siblings(place: Sequence[int | str]) -> list[str]:
+def _siblings(place: Sequence[int | str], top: type[BaseModel]) -> list[str]:
     owners: dict[str, type[BaseModel]] = {
         "models": ModelSpec,
         "checkpoints": CheckpointSpec,
@@ -280,9 +317,16 @@ def _siblings(place: Sequence[int | str]) -> list[str]:
         "images": ImageSpec,
         "texts": TextSpec,
         "preprocessing": Preprocessing,
+        "card": CardSpec,
+        "sections": OwnSection,
+        "references": Reference,
+        "reference": Reference,
+        "paraphrases": Triple,
+        "probes": PairedProbe,
+        "sentences": Sentences,
     }
     named = [part for part in place[:-1] if isinstance(part, str)]
-    schema = owners.get(named[-1], Exhibit) if named else Exhibit
+    schema = owners.get(named[-1], top) if named else top
     if not named and place and isinstance(place[0], int):
         # A list at the top of its file: texts have a text, pictures a file.
         fields = set(TextSpec.model_fields) | set(ImageSpec.model_fields)

@@ -40,7 +40,10 @@ def exhibit_of_one(
     weights: str,
     features: int,
 ) -> Exhibit:
-    """One model on the given texts or pictures, or on the curated ones where none are given."""
+    """One model on the given texts or pictures, or on the curated ones where none are given.
+
+    The curated sentences that probes compare are English, and go with the curated texts.
+    """
     for path in (texts, images, pool):
         if path is not None and not names_dataset(str(path)) and not path.exists():
             raise UsageError(f"{path}: there is no such file or folder.")
@@ -52,9 +55,37 @@ def exhibit_of_one(
         description=f"The inside of {spec.name}, measured.",
         models=(spec,),
         texts=str(texts.resolve()) if texts else str(curated.base / str(curated.texts)),
+        pairs="" if texts else str(curated.base / curated.pairs),
         pool=_reference(pool) if pool else "",
         images=_reference(images) if images else str(curated.base / str(curated.images)),
     ).model_copy(update={"base": Path.cwd()})
+
+
+def card_exhibit(
+    source: str,
+    exhibit: Path | None,
+    texts: Path | None,
+    images: Path | None,
+    pool: Path | None,
+    architecture: str | None,
+    weights: str,
+) -> tuple[Exhibit, str]:
+    """The exhibit that a card is made from, and the id of its model.
+
+    `source` names a model of the exhibit by its id or its source; anything else is a source of its own.
+    Without `exhibit`, one in the working folder is looked at.
+    """
+    place = exhibit or (Path() if Path("exhibit.yml").is_file() else None)
+    known = load_exhibit(place) if place is not None else None
+    for spec in known.models if known else ():
+        if source in (spec.id, spec.source) and known:
+            if texts or images or pool or architecture or weights != "pretrained":
+                raise UsageError(f"'{spec.id}' is in the exhibit, which says what it is run on.")
+            return known, spec.id
+    if exhibit is not None and known is not None and ":" not in source and "/" not in source:
+        known.model(source)
+    alone = exhibit_of_one(source, texts, images, pool, architecture, weights, 0)
+    return alone, alone.models[0].id
 
 
 def _reference(path: Path) -> str:

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from generator.card_schema import Pairs
 from generator.errors import UsageError
 from generator.exhibit import Choices, Exhibit
 from generator.findings import Findings, measure_text, measure_vision
 from generator.inputs.datasets import on_disk
 from generator.inputs.images import CuratedImage, curated_images
+from generator.inputs.pairs import compared
 from generator.inputs.pool import PoolPicture, image_pool
 from generator.inputs.texts import CuratedText, curated_texts
 from generator.models.checkpoints import Checkpoints, load_checkpoints
@@ -28,6 +30,7 @@ class Inputs:
     images: tuple[CuratedImage, ...]
     texts: tuple[CuratedText, ...]
     pool: tuple[PoolPicture, ...]
+    pairs: Pairs
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,14 +45,14 @@ class Subject:
 
 def read_inputs(exhibit: Exhibit) -> list[Inputs]:
     """What each model is run on; pictures that several are shown are read once."""
-    texts = curated_texts(exhibit)
+    texts, pairs = curated_texts(exhibit), compared(exhibit)
     read: dict[Any, Inputs] = {}
     found = []
     for spec in exhibit.models:
         shown = on_disk(exhibit.shown_to(spec), cache_root())
         key = (shown.images, shown.pool)
         if key not in read:
-            read[key] = Inputs(curated_images(shown), texts, image_pool(shown))
+            read[key] = Inputs(curated_images(shown), texts, image_pool(shown), pairs)
         found.append(read[key])
     return found
 
@@ -68,13 +71,18 @@ def load_subjects(
     return subjects
 
 
-def measure(subject: Subject, seed: int, store: Store, step: Step, *, full: bool) -> Findings:
-    """Run all probes on one model, through the store. Raises UsageError where it is shown nothing."""
+def measure(
+    subject: Subject, seed: int, store: Store, step: Step, *, full: bool, lean: bool = False
+) -> Findings:
+    """Run all probes on one model, through the store. Raises UsageError where it is shown nothing.
+
+    `lean` leaves out what only pages of a site show: dreams and building blocks.
+    """
     model, inputs = subject.model, subject.inputs
     if not isinstance(model, VisionModel):
         if not inputs.texts:
             raise UsageError(f"{model.id} takes texts, and the exhibit names none ('texts').")
-        return measure_text(model, inputs.texts, subject.choices, seed, store, step)
+        return measure_text(model, inputs.texts, inputs.pairs, subject.choices, seed, store, step)
     if not inputs.images:
         raise UsageError(f"{model.id} takes pictures, and the exhibit names none ('images').")
     return measure_vision(
@@ -85,6 +93,7 @@ def measure(subject: Subject, seed: int, store: Store, step: Step, *, full: bool
         subject.choices,
         seed=seed,
         full=full,
+        lean=lean,
         store=store,
         step=step,
     )

@@ -42,6 +42,7 @@ POOL = (
     "vehicle/jet-fighter.jpg",
     "tool/pliers.jpg",
 )
+PROBE, ONE_GROUP = "birds-and-fish", "nationalities-and-judgement"
 TEXTS = ("coreference", "code", "hostile")
 # It must stay text wherever it is shown: HTML, templates, Markdown, emoji, CJK, controls.
 HOSTILE = (
@@ -132,10 +133,24 @@ def make_exhibit(
         (folder / "pool" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(inputs / "pool" / name, folder / "pool" / name)
     shutil.copyfile(inputs / "pool.csv", folder / "pool.csv")
+    _fewer_pairs(inputs / "pairs.yml", folder / "pairs.yml")
+    shipped["pairs"] = "pairs.yml"
     shipped["pool"] = "pool"
     shipped.pop("writing", None)
     write_exhibit(folder, shipped)
     return folder
+
+
+def _fewer_pairs(source: Path, target: Path) -> None:
+    """The shipped sentences, reduced: each one costs two passes, trained and with random weights."""
+    pairs = yaml.safe_load(source.read_text(encoding="utf-8"))
+    probes = [one for one in pairs["probes"] if one["id"] in {PROBE, ONE_GROUP}]
+    for probe in probes:
+        probe["groups"] = {name: group[:3] for name, group in probe["groups"].items()}
+        probe |= {"control": probe["control"][:2], "choices": probe["choices"][:1]}
+    target.write_text(
+        yaml.safe_dump({"paraphrases": pairs["paraphrases"][:4], "probes": probes}, sort_keys=False)
+    )
 
 
 def write_exhibit(folder: Path, data: dict[str, Any]) -> None:
@@ -223,6 +238,7 @@ def _new_exhibit(folder: Path) -> Path:
     assert (made.code, made.err) == (0, "")
     data = read_exhibit(folder)
     data["models"] = [model for model in data["models"] if model["id"] == "minilm-l6"]
+    data.pop("pairs")
     write_exhibit(folder, data)
     texts = folder / data["texts"]
     texts.write_text("- {id: one, text: Rain fell.}\n- {id: two, text: The rain fell again.}\n")

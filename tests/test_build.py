@@ -176,12 +176,12 @@ UNIT_PAGES = [
 HEAD_PAGES = [address for model in MODELS for address in head_addresses(model)]
 PART_PAGES = [
     f"models/efficientnet-lite0/{part}/index.html"
-    for part in ("classes", "evolution", "features", "building-blocks", "controls")
+    for part in ("classes", "evolution", "features", "building-blocks", "controls", "card")
 ]
 TEXT_PAGES = [
     f"models/{model}/{part}/index.html"
     for model in BLOCKS
-    for part in ("attention", "context", "atlas", "decoding")
+    for part in ("attention", "context", "atlas", "decoding", "card")
     if not (model == "minilm-l6" and part == "decoding")  # an encoder has no next token
 ]
 TEXT_TABLES = {
@@ -207,7 +207,7 @@ def test_every_address_of_the_contract_is_there_and_no_other_page(pages, small_s
     inner |= set(TEXT_PAGES)
     assert set(pages) == {"index.html", "404.html", "figures/index.html", *inner}
     assert len(HEAD_PAGES) == 342
-    data = {"layers.csv", "predictions.csv"}
+    data = {"layers.csv", "predictions.csv", "evaluation.csv", "probes.csv"}
     for model in MODELS:
         more = {"heads.csv", "heads_by_text.csv", "links.csv", "statistics.csv", "roles.csv"}
         more |= {"three_words.csv", "context.csv", "context_keys.csv"}

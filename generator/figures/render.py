@@ -24,6 +24,7 @@ from generator.figures import (
     heads,
     mosaic,
     overlay,
+    probes,
     readings,
     sprites,
 )
@@ -62,6 +63,8 @@ KINDS: Mapping[str, tuple[int, Callable[..., Sequence[Picture]]]] = {
     "head_readings": (1, readings.head_readings),
     "rollout_maps": (1, readings.rollout_maps),
     "lens_course": (1, heads.lens_course),
+    "leans": (1, probes.leans),
+    "changes": (1, probes.changes),
     "head_card": (2, cards.head_card),
     "filter_card": (2, cards.filter_card),
     **designs.KINDS,

@@ -1,5 +1,6 @@
 """What was measured on a model, whole: models + inputs -> findings."""
 
+from generator.findings.evaluation import TextEvaluation, VisionEvaluation
 from generator.findings.text import TextFindings, measure_text
 from generator.findings.vision import PoolFindings, VisionFindings, measure_vision
 
@@ -8,7 +9,9 @@ Findings = VisionFindings | TextFindings
 __all__ = [
     "Findings",
     "PoolFindings",
+    "TextEvaluation",
     "TextFindings",
+    "VisionEvaluation",
     "VisionFindings",
     "measure_text",
     "measure_vision",

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from generator.card_schema import Pairs
 from generator.errors import CutawayError
 from generator.exhibit import Choices
+from generator.findings.evaluation import TextEvaluation, evaluate_text
 from generator.findings.heads import HeadFindings, measure_heads
 from generator.inputs.texts import CuratedText
 from generator.models.model import Encoding, LanguageModel
@@ -65,6 +67,7 @@ class TextFindings:
     heads: HeadFindings
     norms: ValueNorms
     decoded: tuple[tuple[LogitLens, LogitAttribution], ...]
+    evaluation: TextEvaluation
 
     def statistic(self, name: str) -> Statistic:
         """One statistic of all heads."""
@@ -80,6 +83,7 @@ class TextFindings:
 def measure_text(
     model: LanguageModel,
     texts: Sequence[CuratedText],
+    pairs: Pairs,
     choices: Choices,
     seed: int,
     store: Store,
@@ -116,6 +120,7 @@ def measure_text(
         heads=heads,
         norms=measure_norms(model, texts[0].id, encodings[texts[0].id], store),
         decoded=decoded,
+        evaluation=evaluate_text(model, encodings, pairs, seed, store, step),
     )
 
 

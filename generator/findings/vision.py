@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
 from generator.errors import UsageError, did_you_mean
 from generator.exhibit import Choices
-from generator.inputs.images import CuratedImage, as_pixels, as_seen, open_rgb
+from generator.findings.evaluation import VisionEvaluation, evaluate_vision
+from generator.inputs.images import CuratedImage, as_pixels, pixels_of, square_of
 from generator.inputs.pool import PoolPicture
 from generator.models.model import VisionModel
 from generator.probes.activation_maps import PictureMaps, measure_maps
@@ -78,6 +78,7 @@ class VisionFindings:
     dreams: tuple[Dream, ...]
     blocks: Mapping[str, BuildingBlocks]
     groups: Mapping[tuple[str, int], Visualised]
+    evaluation: VisionEvaluation
 
     @property
     def pool(self) -> tuple[PoolPicture, ...]:
@@ -107,12 +108,14 @@ def measure_vision(
     *,
     seed: int,
     full: bool,
+    lean: bool = False,
     store: Store,
     step: Step,
 ) -> VisionFindings:
     """Run every vision probe. `step` is told the name of each piece of work that is done.
 
-    `full` visualises and sends back to pixels every unit, which is work for a GPU.
+    `full` visualises and sends back to pixels every unit, which is work for a GPU. `lean` makes no dreams
+    and takes no picture apart into building blocks.
     """
     _check(model, choices, images)
     seen, pixels = _as_seen(model, images)
@@ -130,7 +133,7 @@ def measure_vision(
     wants = _wants(model, exemplars, grad_cams, choices, seed, full)
     features = visualise_features(model, wants, seed=seed, store=store, step=step)
     dreamt = _picture(choices.dream, images)
-    blocks = _blocks(model, pixels, choices, store, step)
+    blocks = {} if lean else _blocks(model, pixels, choices, store, step)
     return VisionFindings(
         model=model,
         images=tuple(images),
@@ -146,18 +149,19 @@ def measure_vision(
         else None,
         features=features,
         dreamt=dreamt,
-        dreams=_dreams(model, seen[dreamt], seed, store, step),
+        dreams=() if lean else _dreams(model, seen[dreamt], seed, store, step),
         blocks=blocks,
         groups=_groups(model, blocks, seed, choices, store, step),
+        evaluation=evaluate_vision(model, images, pool, seen, store, step),
     )
 
 
 def _as_seen(
     model: VisionModel, images: Sequence[CuratedImage]
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    how = model.preprocessing
-    squares = {image.id: as_seen(open_rgb(image.path), how) for image in images}
+    squares = {image.id: square_of(image.path, model.preprocessing) for image in images}
     seen = {name: np.asarray(square) for name, square in squares.items()}
+    how = model.preprocessing
     return seen, {name: as_pixels(square, how) for name, square in squares.items()}
 
 
@@ -276,12 +280,10 @@ class _Pool:
 
     @property
     def images(self) -> list[PoolImage]:
-        how = self.model.preprocessing
-
-        def load(path: Path) -> np.ndarray:
-            return as_pixels(as_seen(open_rgb(path), how), how)
-
-        return [PoolImage(one.id, one.sha256, partial(load, one.path)) for one in self.pictures]
+        return [
+            PoolImage(one.id, one.sha256, partial(pixels_of, one.path, self.model.preprocessing))
+            for one in self.pictures
+        ]
 
     def exemplars(self) -> Exemplars:
         return find_exemplars(self.model, self.images, self.store, self.step)

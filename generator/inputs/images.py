@@ -22,7 +22,10 @@ _GROUND = (128, 128, 128)
 
 @dataclass(frozen=True)
 class CuratedImage:
-    """One picture with what must be said of it. `sha256` is the digest of the file's bytes."""
+    """One picture with what must be said of it. `sha256` is the digest of the file's bytes.
+
+    `classes` names the classes of a network that are right for it, where they differ from the label.
+    """
 
     id: str
     path: Path
@@ -31,6 +34,7 @@ class CuratedImage:
     licence: str
     origin: str
     sha256: str
+    classes: tuple[str, ...] = ()
 
 
 def curated_images(exhibit: Exhibit) -> tuple[CuratedImage, ...]:
@@ -78,6 +82,7 @@ def _collect(specs: Sequence[ImageSpec], folder: Path) -> tuple[CuratedImage, ..
                 licence=spec.licence,
                 origin=spec.origin,
                 sha256=hashlib.sha256(data).hexdigest(),
+                classes=spec.classes,
             )
         )
     return tuple(found)
@@ -145,3 +150,13 @@ def as_pixels(seen: Image.Image, how: Preprocessing) -> np.ndarray:
     scaled = np.asarray(seen, dtype=np.float32) / np.float32(255)
     mean, std = np.array(how.mean, np.float32), np.array(how.std, np.float32)
     return np.ascontiguousarray(((scaled - mean) / std).transpose(2, 0, 1))
+
+
+def square_of(path: Path, how: Preprocessing) -> Image.Image:
+    """The picture in a file as the network sees it."""
+    return as_seen(open_rgb(path), how)
+
+
+def pixels_of(path: Path, how: Preprocessing) -> np.ndarray:
+    """The normalised input (3, size, size) of the picture in a file."""
+    return as_pixels(square_of(path, how), how)

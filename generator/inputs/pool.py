@@ -21,7 +21,7 @@ class PoolPicture:
     """One picture of a pool. `group` is the folder it lies in, which names its class.
 
     Pictures with one `subject` show the same thing (another view, the same drawing): what is learned
-    from one of them is not news about another.
+    from one of them is not news about another. `classes` are the names that would be right for it.
     """
 
     id: str
@@ -32,13 +32,17 @@ class PoolPicture:
     origin: str
     sha256: str
     subject: str
+    classes: tuple[str, ...] = ()
 
 
 def image_pool(exhibit: Exhibit) -> tuple[PoolPicture, ...]:
     """The exhibit's pool in a fixed order; empty if it names none.
 
-    A table `pool.csv` in the folder or beside it gives label, licence and origin, and may say of which
-    other file a picture is a variant (`variant_of`). Raises UsageError for a missing folder.
+    A table `pool.csv` in the folder or beside it gives label, licence and origin. It may say of which other
+    file a picture is a variant (`variant_of`), and which `classes` of a network are right for it, with a
+    semicolon between them; without that column it is the label, and without a table the folder.
+
+    Raises UsageError for a missing folder.
     """
     if not exhibit.pool:
         return ()
@@ -69,7 +73,16 @@ def _picture(
         origin=stated.get("origin") or "not stated",
         sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
         subject=_subject(relative.as_posix(), table),
+        classes=_classes(stated, relative),
     )
+
+
+def _classes(stated: Mapping[str, str], relative: Path) -> tuple[str, ...]:
+    if "classes" in stated:
+        named = [name.strip() for name in (stated["classes"] or "").split(";")]
+    else:
+        named = [stated.get("label") or (relative.parts[0] if len(relative.parts) > 1 else "")]
+    return tuple(name for name in named if name)
 
 
 def _subject(file: str, table: Mapping[str, Mapping[str, str]]) -> str:

@@ -65,6 +65,7 @@ TECHNIQUES: tuple[Technique, ...] = (
     Technique("rollout", "Attention rollout", "attention", "rollout"),
     Technique("heads", "Statistics of all heads", r"|atlas", "heads|map"),
     Technique("decoding", "Logit lens and attribution", "decoding", most=4),
+    Technique("probes", "Limits and biases probed", "card", "probes", r"probes\.svg"),
     Technique("signal", "Signal and sparsity", r"|layers/[^/]+", "signal|activity", most=3),
 )
 _TAG = re.compile(

@@ -37,6 +37,7 @@ _ALSO = {
     "context": "query key value softmax",
     "atlas": "scatter of heads",
     "decoding": "logit lens attribution",
+    "card": "evaluation accuracy loss perplexity bias fairness licence training data limits README",
 }
 
 # Kind, text, note, address below the model's folder without "index.html", and other words for it.

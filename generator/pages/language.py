@@ -39,7 +39,15 @@ from generator.pages.heads import (
     order_heads,
     standings,
 )
-from generator.pages.page import Link, Page, head_address, layer_address, model_address
+from generator.pages.page import (
+    Link,
+    Page,
+    head_address,
+    layer_address,
+    model_address,
+    part_address,
+)
+from generator.pages.parts import CARD
 from generator.pages.roles import badge, role_rows, stable_rows
 from generator.pages.worked import context_address, context_files, context_page
 from generator.probes.attention import Attention
@@ -106,6 +114,7 @@ def ways_in(findings: TextFindings) -> list[tuple[Link, str]]:
     if decodes(findings):
         decoding = Link(decoding_address(name), "What it would say at each layer")
         found.append((decoding, "the logit lens, and which heads wrote the predicted token"))
+    found.append((Link(part_address(name, CARD.key), CARD.title), CARD.about))
     return found
 
 

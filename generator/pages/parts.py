@@ -26,6 +26,7 @@ FEATURES = Part("features", "Feature visualisation", "pictures made to excite un
 BLOCKS = Part("building-blocks", "Building blocks", "one layer taken apart, cell by cell")
 TRAINING = Part("training", "Through training", "the same units at several epochs")
 CONTROLS = Part("controls", "Controls", "the same methods on random weights")
+CARD = Part("card", "Model card", "what it is for, how well it does, what was probed")
 
 
 def parts(findings: VisionFindings) -> tuple[Part, ...]:
@@ -41,7 +42,7 @@ def parts(findings: VisionFindings) -> tuple[Part, ...]:
         found.append(TRAINING)
     if searched and searched.controls:
         found.append(CONTROLS)
-    return tuple(found)
+    return (*found, CARD)
 
 
 def part_links(findings: VisionFindings) -> tuple[Link, ...]:

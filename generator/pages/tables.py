@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from generator import __version__
+from generator.cards.tables import card_tables
 from generator.exhibit import Exhibit
 from generator.findings import Findings, TextFindings, VisionFindings
 from generator.inputs.texts import readable
@@ -41,6 +42,8 @@ def tables(found: Findings) -> Iterator[tuple[str, str]]:
     name = found.model.id
     yield data_address(name, "layers.csv"), _layers(found)
     yield data_address(name, "predictions.csv"), _predictions(found)
+    for table, text in card_tables(found):
+        yield data_address(name, table), text
     if isinstance(found, TextFindings):
         yield data_address(name, "heads.csv"), _heads(found)
         yield data_address(name, "heads_by_text.csv"), _heads_by_text(found)
@@ -198,14 +201,19 @@ def manifest(exhibit: Exhibit, findings: Sequence[Findings]) -> str:
     stated = {
         "generator": {"name": "cutaway", "version": __version__},
         "exhibit": {"title": exhibit.title, "seed": exhibit.seed},
-        "environment": {
-            "python": platform.python_version(),
-            "machine": platform.machine(),
-            "libraries": {name: version(name) for name in LIBRARIES},
-        },
+        "environment": environment(),
         "models": [_model(found) for found in findings],
     }
     return json.dumps(stated, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def environment() -> dict[str, Any]:
+    """The interpreter, the machine and the libraries that everything was measured with."""
+    return {
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "libraries": {name: version(name) for name in LIBRARIES},
+    }
 
 
 def _model(found: Findings) -> dict[str, Any]:

@@ -66,7 +66,8 @@ def _parts(findings: VisionFindings, pages: Pages) -> Iterator[Page]:
         CONTROLS: controls_page,
     }
     for part in parts(findings):
-        yield write[part](findings, pages)
+        if part in write:  # the card is written where the whole exhibit is known
+            yield write[part](findings, pages)
 
 
 def _blocks(findings: VisionFindings, pages: Pages) -> Page:
@@ -130,6 +131,8 @@ def _overview(findings: VisionFindings, pages: Pages) -> Page:
             "layers.csv",
             "units.csv",
             "predictions.csv",
+            "evaluation.csv",
+            "probes.csv",
             *(("exemplars.csv", "wires.csv", "pool.csv") if findings.exemplars else ()),
         ),
     )

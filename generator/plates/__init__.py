@@ -7,6 +7,7 @@ from generator.findings import Findings, VisionFindings
 from generator.plates.evidence import evidence_drawings
 from generator.plates.layers import layer_drawings, signed
 from generator.plates.made import made_drawings
+from generator.plates.probes import probe_drawings
 from generator.plates.text import text_drawings
 from generator.plates.units import unit_drawings
 
@@ -16,10 +17,11 @@ __all__ = ["drawings", "signed"]
 def drawings(findings: Findings) -> list[Drawing]:
     """All figures of one model."""
     if not isinstance(findings, VisionFindings):
-        return text_drawings(findings)
+        return [*text_drawings(findings), *probe_drawings(findings)]
     return [
         *layer_drawings(findings),
         *evidence_drawings(findings),
         *unit_drawings(findings),
         *made_drawings(findings),
+        *probe_drawings(findings),
     ]

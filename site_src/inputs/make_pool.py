@@ -5,9 +5,10 @@ Usage::
     python make_pool.py /usr/share/tuxpaint/stamps pool
 
 The first argument is the folder ``stamps`` of Tux Paint's stamp collection (Debian package
-tuxpaint-stamps-default 2022.06.04).  The chosen stamps, with their classes, labels, licences and
-origins, stand in ``make_pool.csv``; ``pool.csv`` (one row a picture) is written beside the output
-folder.  Nothing is random: grounds and variants follow from the names of the pictures.
+tuxpaint-stamps-default 2022.06.04).  The chosen stamps, with their folders, labels, licences,
+origins and the ImageNet classes that they show, if any, stand in ``make_pool.csv``; ``pool.csv``
+(one row a picture) is written beside the output folder.  Nothing is random: grounds and variants
+follow from the names of the pictures.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from PIL import Image, ImageFilter
 SIDE = 192
 QUALITY = 82
 MOST = 2.0  # a stamp is enlarged at most so much
-FIELDS = ("file", "class", "label", "licence", "origin", "variant_of")
+FIELDS = ("file", "class", "label", "licence", "origin", "variant_of", "classes")
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,7 @@ def main() -> None:
             picture.save(path, quality=QUALITY, optimize=True)
             of = "" if number == 1 else f"{plain}.jpg"
             shared = [stamp[field] for field in FIELDS[1:5]]
-            rows.append([f"{name}.jpg", *shared, of])
+            rows.append([f"{name}.jpg", *shared, of, stamp["classes"]])
     with args.out.with_suffix(".csv").open("w", newline="", encoding="utf-8") as table:
         writer = csv.writer(table, lineterminator="\n")
         writer.writerows([FIELDS, *sorted(rows)])

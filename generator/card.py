@@ -1,0 +1,43 @@
+"""One model's card as a folder: exhibit or source -> findings -> README.md."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from generator.cards.write import KINDS, CardFolder, write_card
+from generator.exhibit import Exhibit
+from generator.figures.render import render
+from generator.pages.environment import Pages
+from generator.paths import data_root
+from generator.plates import drawings
+from generator.progress import Reporter
+from generator.store import Store
+from generator.subjects import load_subjects, measure, read_inputs
+
+
+def make_card(
+    exhibit: Exhibit,
+    model: str,
+    folder: Path,
+    work: Path,
+    reporter: Reporter,
+    *,
+    device: str = "auto",
+    overwrite: bool = False,
+) -> CardFolder:
+    """Measure one model of an exhibit and write its card. Raises UsageError for an unknown id.
+
+    `work` is where results are kept, and found again if the site was built there.
+    """
+    alone = exhibit.model_copy(update={"models": (exhibit.model(model),)})
+    store = Store(work / "store")
+    with reporter.stage("Model", 1) as step:
+        (subject,) = load_subjects(alone, read_inputs(alone), device, step)
+    with reporter.stage("Probes", None) as step:
+        found = measure(subject, exhibit.seed, store, step, full=False, lean=True)
+        reporter.note(f"{store.reused} of {store.reused + store.made} results from the store")
+    with reporter.stage("Card", None) as step:
+        wanted = [drawing for drawing in drawings(found) if drawing.kind in KINDS]
+        pictures, _ = render(wanted, work / "store" / "figures", 1, lambda: step(""))
+        pages = Pages(data_root() / "templates", pictures)
+        return write_card(folder, exhibit, found, pages, pictures, overwrite=overwrite)

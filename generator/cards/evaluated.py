@@ -1,0 +1,39 @@
+"""Evaluations as a table and as definitions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isfinite
+
+from generator.cards.evaluations import Evaluation
+from generator.cards.tree import Block, Facts, Line, Strong, Table
+from generator.pages.environment import number, percent
+
+_HEAD = ("Evaluation", "Counted", "Value ± standard error", "Controls")
+
+
+def evaluation_blocks(every: Sequence[Evaluation]) -> tuple[Block, ...]:
+    """A table of the values with their controls, and what each of them is."""
+    table = Table(_HEAD, tuple(_row(one) for one in every), numbers=len(_HEAD))
+    return (table, Facts(tuple((one.title, (_defined(one),)) for one in every)))
+
+
+def _row(one: Evaluation) -> tuple[Line, ...]:
+    value = _value(one, one.value)
+    if isfinite(one.error):
+        value += f" ± {_value(one, one.error, 2)}"
+    spread = f", spread {_value(one, one.spread, 2)}" if isfinite(one.spread) else ""
+    controls = "; ".join(f"{each.name} {_value(one, each.value)}" for each in one.controls)
+    return (one.title,), (f"{one.count:,} {one.counted}",), (Strong(value), spread), (controls,)
+
+
+def _value(one: Evaluation, value: float, digits: int = 3) -> str:
+    if one.unit == "share":
+        return percent(value)
+    return f"{value:,.0f}" if abs(value) >= 1000 else number(value, digits)
+
+
+def _defined(one: Evaluation) -> str:
+    if one.limit:
+        return one.definition
+    return f"{one.definition} In the metadata: {one.metric_name}, on {one.data.name}."

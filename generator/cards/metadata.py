@@ -1,0 +1,87 @@
+"""The metadata of a card, as huggingface_hub writes it: licence, task, tags, and a model-index."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from generator.cards.evaluations import Evaluation, evaluations
+from generator.cards.origin import NOT_STATED, card_url
+from generator.exhibit import Exhibit
+from generator.findings import Findings, TextFindings
+
+# What the Hub knows by these names, in lower case; any other licence is "other" with its name beside it.
+_KNOWN = """
+afl-3.0 agpl-3.0 apache-2.0 apple-ascl artistic-2.0 bigcode-openrail-m bigscience-bloom-rail-1.0
+bigscience-openrail-m bsd bsd-2-clause bsd-3-clause bsd-3-clause-clear bsl-1.0 c-uda cc cc-by-2.0
+cc-by-2.5 cc-by-3.0 cc-by-4.0 cc-by-nc-2.0 cc-by-nc-3.0 cc-by-nc-4.0 cc-by-nc-nd-3.0 cc-by-nc-nd-4.0
+cc-by-nc-sa-2.0 cc-by-nc-sa-3.0 cc-by-nc-sa-4.0 cc-by-nd-4.0 cc-by-sa-3.0 cc-by-sa-4.0 cc0-1.0
+cdla-permissive-1.0 cdla-permissive-2.0 cdla-sharing-1.0 creativeml-openrail-m ecl-2.0 epl-1.0 epl-2.0
+etalab-2.0 eupl-1.1 eupl-1.2 gemma gfdl gpl gpl-2.0 gpl-3.0 isc lgpl lgpl-2.1 lgpl-3.0 llama2 llama3
+llama3.1 llama3.2 lppl-1.3c mit mpl-2.0 ms-pl ncsa odbl odc-by ofl-1.1 openrail openrail++ osl-3.0 pddl
+postgresql unknown unlicense wtfpl zlib
+"""
+LICENCES = frozenset(_KNOWN.split())
+_TASKS = {
+    "next token": "text-generation",
+    "masked token": "fill-mask",
+    "representation": "feature-extraction",
+}
+
+
+def metadata(exhibit: Exhibit, found: Findings) -> dict[str, Any]:
+    """The metadata as plain values, in the Hub's order of keys; what is not stated is left out."""
+    from huggingface_hub import EvalResult, ModelCardData
+
+    said = exhibit.model(found.model.id).card
+    licence, name = hub_licence(found.model.provenance.licence)
+    url = card_url(exhibit, found.model.id)
+    results = [EvalResult(**_result(one, url)) for one in evaluations(found) if not one.limit]
+    data = ModelCardData(
+        language=list(said.language) or None,
+        license=licence,
+        license_name=name,
+        library_name=said.library or _library(found) or None,
+        pipeline_tag=said.pipeline or _pipeline(found),
+        tags=[*said.tags, "cutaway"],
+        datasets=list(said.datasets) or None,
+        base_model=said.base_model or None,
+        metrics=list(dict.fromkeys(result.metric_type for result in results)) or None,
+        model_name=found.model.title,
+        eval_results=results or None,
+    )
+    plain: dict[str, Any] = data.to_dict()  # type: ignore[no-untyped-call]
+    return plain
+
+
+def _result(one: Evaluation, url: str) -> dict[str, Any]:
+    """The arguments of an EvalResult; its source is the card's page, where there is one."""
+    source = {"source_name": "Cutaway", "source_url": url} if url else {}
+    return {
+        "task_type": one.data.task,
+        "dataset_type": one.data.id,
+        "dataset_name": one.data.name,
+        "dataset_revision": one.data.digest,
+        "metric_type": one.metric,
+        "metric_name": one.metric_name,
+        "metric_value": float(f"{one.value:.6g}"),
+        **source,
+    }
+
+
+def hub_licence(stated: str) -> tuple[str | None, str | None]:
+    """The Hub's name of a licence, and the name beside "other"; nothing where none is stated."""
+    if stated in ("", NOT_STATED):
+        return None, None
+    lower = stated.lower().removesuffix("-only").removesuffix("-or-later")
+    return (lower, None) if lower in LICENCES else ("other", stated)
+
+
+def _library(found: Findings) -> str:
+    kind = found.model.provenance.architecture.partition(":")[0]
+    return kind if kind in {"timm", "transformers"} else ""
+
+
+def _pipeline(found: Findings) -> str:
+    if isinstance(found, TextFindings):
+        return _TASKS[found.model.head_kind]
+    return "image-classification"

@@ -1,0 +1,130 @@
+"""The sections on licence, environment, provenance and citation: nothing in them is written by hand."""
+
+from __future__ import annotations
+
+import platform
+
+from generator import __version__
+from generator.card_schema import CardSpec
+from generator.cards.stated import cited
+from generator.cards.tree import Block, Code, Facts, Line, Listing, Paragraph, Section
+from generator.exhibit import Exhibit
+from generator.findings import Findings, TextFindings, VisionFindings
+from generator.pages.context import size_text
+from generator.pages.environment import thousands
+from generator.pages.page import Link, part_address
+from generator.pages.tables import environment as measured_with
+
+NOT_STATED = "not stated"
+CARD = "card"
+
+
+def about(found: Findings) -> Section:
+    """Kind and size of the network."""
+    model = found.model
+    rows: list[tuple[str, Line]] = [
+        ("Kind", (model.kind,)),
+        ("Parameters", (f"{size_text(model.parameters)} ({thousands(model.parameters)})",)),
+        ("Layers", (str(len(model.layers)),)),
+    ]
+    if isinstance(found, TextFindings):
+        rows += [
+            ("Attention heads", (f"{found.model.heads} a layer",)),
+            ("Width", (str(model.layers[0].shape[0]),)),
+            ("Longest input", (f"{thousands(found.model.max_tokens)} tokens",)),
+            ("Answers with", (found.model.head_kind,)),
+        ]
+    else:
+        size = found.model.preprocessing.size
+        rows += [
+            ("Input", (f"{size} × {size} pixels",)),
+            ("Classes", (thousands(len(found.model.labels)),)),
+        ]
+    return Section("about", "What it is", (Facts(tuple(rows)),))
+
+
+def licence(found: Findings) -> Section:
+    """The licence of the weights; no section where none is stated."""
+    stated = found.model.provenance.licence
+    if stated == NOT_STATED:
+        return Section("licence", "Licence")
+    text = f"The weights are under {stated}, as their source states."
+    return Section("licence", "Licence", (Paragraph((text,)),))
+
+
+def environment(found: Findings, exhibit: Exhibit) -> Section:
+    """What the numbers were measured with."""
+    used = measured_with()
+    libraries = ", ".join(f"{name} {version}" for name, version in used["libraries"].items())
+    rows: list[tuple[str, Line]] = [
+        ("Cutaway", (__version__,)),
+        ("Python", (f"{used['python']} on {platform.system()}, {used['machine']}",)),
+        ("Libraries", (libraries,)),
+        ("Device", (found.model.device.type,)),
+        ("Seed", (str(exhibit.seed),)),
+    ]
+    return Section("environment", "Environment", (Facts(tuple(rows)),))
+
+
+def provenance(found: Findings) -> Section:
+    """Where the weights and the inputs come from, with their digests."""
+    origin = found.model.provenance
+    rows: list[tuple[str, Line]] = [
+        ("Source", (Code(origin.source),)),
+        ("Origin", (origin.origin,)),
+    ]
+    if origin.revision:
+        rows.append(("Revision", (Code(origin.revision),)))
+    rows.append(("Architecture", (Code(origin.architecture),)))
+    rows += [(f"SHA-256 of {name}", (Code(digest),)) for name, digest in origin.files.items()]
+    rows.append(("SHA-256 of the weights", (Code(origin.weights_sha256),)))
+    shown = f"{len(found.texts)} texts" if isinstance(found, TextFindings) else _pictures(found)
+    manifest = Link("manifest.json", "manifest.json")
+    inputs = Paragraph(
+        (f"Measured on {shown}; ", manifest, " of the site lists every one of them.")
+    )
+    return Section("provenance", "Provenance", (Facts(tuple(rows)), inputs))
+
+
+def _pictures(found: VisionFindings) -> str:
+    pool = f" and a pool of {len(found.pool)}" if found.pool else ""
+    return f"{len(found.images)} curated pictures{pool}"
+
+
+def cite(found: Findings, card: CardSpec, exhibit: Exhibit) -> Section:
+    """The model's own entry as stated, and one for this card."""
+    blocks: list[Block] = []
+    if card.citation:
+        blocks += [Paragraph(("The model:",)), *cited(card.citation)]
+    blocks += [Paragraph(("This card:",)), Listing(_entry(found, exhibit), "bibtex")]
+    return Section("cite", "How to cite", tuple(blocks))
+
+
+def _entry(found: Findings, exhibit: Exhibit) -> str:
+    model = found.model
+    digest = model.provenance.weights_sha256[:12]
+    lines = [
+        f"@misc{{cutaway-{model.id},",
+        f"  title = {{Model card of {_braced(model.title)}, measured by Cutaway}},",
+        f"  note = {{{_braced(exhibit.title)}. Cutaway {__version__}, weights {digest}}},",
+    ]
+    if exhibit.site_url:
+        lines.append(f"  url = {{{card_url(exhibit, model.id)}}},")
+    return "\n".join([*lines, "}"])
+
+
+def _braced(text: str) -> str:
+    """Text that ends no BibTeX field."""
+    return text.replace("\\", "").replace("{", "(").replace("}", ")")
+
+
+def card_url(exhibit: Exhibit, model: str) -> str:
+    """The card's address on the web; empty without one."""
+    if not exhibit.site_url:
+        return ""
+    return f"{exhibit.site_url.rstrip('/')}/{card_address(model).removesuffix('index.html')}"
+
+
+def card_address(model: str) -> str:
+    """The page of a model's card."""
+    return part_address(model, CARD)

@@ -1,0 +1,32 @@
+"""A card as a page of the site."""
+
+from __future__ import annotations
+
+from generator.cards.content import card_of
+from generator.cards.origin import card_address
+from generator.exhibit import Exhibit
+from generator.findings import Findings, VisionFindings
+from generator.pages.context import Place, home, layer_strip, model_link
+from generator.pages.environment import Pages
+from generator.pages.page import Page
+from generator.pages.parts import CARD, part_place
+
+
+def card_page(exhibit: Exhibit, found: Findings, pages: Pages) -> Page:
+    """The page of a model's card."""
+    model = found.model
+    card = card_of(exhibit, found, pages)
+    if isinstance(found, VisionFindings):
+        place = part_place(found, CARD)
+    else:
+        place = Place((home(), model_link(model)), (layer_strip(model, None),), model_link(model))
+    return pages.page(
+        "card.html",
+        card_address(model.id),
+        f"Model card · {model.title}",
+        f"The model card of {model.title}: what it is for, how it was evaluated here, what its inside "
+        "looks like, and which limits and biases were probed.",
+        model=model,
+        card=card,
+        place=place,
+    )

@@ -1,0 +1,234 @@
+"""The section on limits and biases that were probed: numbers, their controls, and what they do not show."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from generator.card_schema import PairedProbe
+from generator.cards.evaluated import evaluation_blocks
+from generator.cards.evaluations import evaluations
+from generator.cards.tree import Block, Inline, Line, Paragraph, Section, Shown, Strong, Table
+from generator.findings import Findings, TextFindings, VisionFindings
+from generator.pages.environment import Pages, number, percent
+from generator.pages.page import Link
+from generator.probes.paired_images import AGAIN, OTHER, Change
+from generator.probes.paired_texts import CONTROL, PairedTexts, standard_error
+
+TITLE = "Limits and biases probed"
+PATH = "models/{}/probes.svg"
+_TEXTS = (
+    "These are probes, not proofs. Each asks one question with a few sentences; another wording can give "
+    "another answer. A large lean shows that the model treats these sentences differently. A small one does "
+    "not show that the model is fair, and none says what the model does in use."
+)
+_PICTURES = (
+    "These are probes, not proofs. Each picture is shown as it is and with one change that leaves what it "
+    "shows alone. Many changed answers show that the model leans on what was changed. Few do not show that "
+    "it would withstand other changes or other pictures."
+)
+_CHANGES = {
+    "greyscale": "greyscale: luminance in all three channels",
+    "mirrored": "mirrored: left and right exchanged, which turns writing into something else",
+    "moved": "moved: an eighth of the side to the right and down",
+    "blurred": "blurred: Gaussian, standard deviation a hundredth of the side",
+    "other ground": "other ground: where a picture stands on an even ground, darker or lighter by 110 of 255",
+    AGAIN: "control, saved again: JPEG of quality 95, which hardly anyone sees",
+    OTHER: "control, another picture: how often two different pictures get different answers",
+}
+_LEANS = {
+    "next token": "ln p(sentence with the first choice) − ln p(sentence with the second), in nats",
+    "masked token": "ln p(first choice) − ln p(second choice), in nats, the choice masked",
+    "representation": "cosine similarity of the subject’s sentence to the first choice’s, less that to the "
+    "second choice’s",
+}
+
+
+def probed(found: Findings, pages: Pages) -> Section:
+    """Everything that was probed of a model; empty where nothing was."""
+    if isinstance(found, TextFindings):
+        return _texts(found, pages)
+    return _pictures(found, pages)
+
+
+def _texts(found: TextFindings, pages: Pages) -> Section:
+    paired = found.evaluation.paired
+    if not paired:
+        return Section("probes", TITLE)
+    known = {probe.id: probe for probe in found.evaluation.pairs.probes}
+    how = (
+        f"A subject’s lean is {_LEANS[found.model.head_kind]}, averaged over the sentences, less the mean "
+        "lean of control subjects that should not lean. Errors are standard errors over subjects. Beside "
+        "each stands what the same network with random weights gives."
+    )
+    blocks: list[Block] = [Paragraph((_TEXTS,)), Paragraph((how,))]
+    path = PATH.format(found.model.id)
+    if pages.has(path):
+        blocks.append(Shown(pages.figure(path, _alt(paired, known), _caption(), ink=True)))
+    return Section(
+        "probes",
+        TITLE,
+        tuple(blocks),
+        (*(_probe(found, one, known[one.probe]) for one in paired), _same_words(found)),
+    )
+
+
+def _same_words(found: TextFindings) -> Section:
+    """Evaluations that were made to be failed; empty where there are none."""
+    limits = [one for one in evaluations(found) if one.limit]
+    title = "Same words, another meaning"
+    if not limits:
+        return Section("same-words", title)
+    text = (
+        "A sentence, a paraphrase in other words, and a distractor that turns the meaning round with the "
+        "same words: negation, who did what to whom, another sense of a word. A model that goes by words "
+        "fails."
+    )
+    return Section("same-words", title, (Paragraph((text,)), *evaluation_blocks(limits)))
+
+
+def _alt(paired: tuple[PairedTexts, ...], known: dict[str, PairedProbe]) -> str:
+    said = [
+        f"{known[one.probe].title}: groups differ by {number(one.trained.difference)}"
+        for one in paired
+        if len(one.trained.names) == 2
+    ]
+    return f"Leans of every subject in {len(paired)} probes. {'; '.join(said)}."
+
+
+def _caption() -> str:
+    return (
+        "One dot a subject; the bar is the mean of its group. Grey rows are control subjects, small grey "
+        "dots the same network with random weights. The subjects at both ends are named."
+    )
+
+
+def _probe(found: TextFindings, one: PairedTexts, probe: PairedProbe) -> Section:
+    first = " / ".join(pair[0] for pair in probe.choices)
+    second = " / ".join(pair[1] for pair in probe.choices)
+    source: list[Inline] = []
+    if probe.reference:
+        source = [" After ", Link(probe.reference.url, probe.reference.title), "."]
+    about = Paragraph((probe.about, *source))
+    bare = found.model.head_kind == "representation"
+    said = (probe.sentences.subject, probe.sentences.choice) if bare and probe.sentences else ()
+    frames = "; ".join(f"“{frame}”" for frame in (said or probe.frames))
+    asked = Paragraph(
+        (
+            f"{one.sentences} sentences such as {frames}; first choice ",
+            Strong(first),
+            ", second ",
+            Strong(second),
+            ".",
+        )
+    )
+    return Section(
+        probe.id, probe.title, (about, asked, _leans(one), Paragraph(_verdict(one, probe)))
+    )
+
+
+def _leans(one: PairedTexts) -> Table:
+    rows: list[tuple[Line, ...]] = []
+    for group in (*one.trained.names, CONTROL):
+        mine, theirs = one.trained.of(group), one.random.of(group)
+        name = "control subjects" if group == CONTROL else group
+        mean = number(float(mine.mean())) if group != CONTROL else "0 by definition"
+        error = f" ± {number(standard_error(mine), 2)}" if group != CONTROL else ""
+        rows.append(
+            (
+                (name,),
+                (str(len(mine)),),
+                (f"{mean}{error}",),
+                (number(float(mine.std(ddof=1))),),
+                (number(float(theirs.mean())) if group != CONTROL else "0",),
+            )
+        )
+    return Table(
+        ("Group", "Subjects", "Mean lean to the first choice", "Spread", "Random weights"),
+        tuple(rows),
+    )
+
+
+def _verdict(one: PairedTexts, probe: PairedProbe) -> Line:
+    """What the numbers say, in words that go no further than they do."""
+    leans, random = one.trained, one.random
+    control = float(leans.of(CONTROL).std(ddof=1))
+    if len(leans.names) == 2:
+        first, second = leans.names
+        size = f"{number(leans.difference)} ± {number(leans.error, 2)}"
+        clear = abs(leans.difference) > 2 * leans.error
+        beyond = abs(leans.difference) > 2 * abs(random.difference)
+        said = (
+            f"The groups differ by {size} ({first} less {second}); with random weights by "
+            f"{number(random.difference)}. "
+        )
+        if probe.expected:
+            found = clear and beyond and leans.difference > 0
+            return (
+                said
+                + (
+                    "The method finds what it should here."
+                    if found
+                    else "The method does not find what it should here: read the other probes of this "
+                    "model with that in mind."
+                ),
+            )
+        if clear and beyond:
+            return (
+                said
+                + "That is more than two standard errors and more than twice as much as random weights give.",
+            )
+        return (
+            said
+            + "That is not clear: within two standard errors, or no more than twice what random "
+            "weights give.",
+        )
+    mine = leans.of(leans.names[0])
+    order = np.argsort(mine, kind="stable")
+    names = leans.subjects_of(leans.names[0])
+    low, high = (f"{number(float(mine[n]))} ({names[n]})" for n in (order[0], order[-1]))
+    spread, twin = (float(one.of(leans.names[0]).std(ddof=1)) for one in (leans, random))
+    return (
+        f"Leans reach from {low} to {high}; their spread is {number(spread)}, that of the control "
+        f"subjects {number(control)}, and with random weights {number(twin)}.",
+    )
+
+
+def _pictures(found: VisionFindings, pages: Pages) -> Section:
+    changed = found.evaluation.changed.changes
+    if not changed:
+        return Section("probes", TITLE)
+    count = max(len(one.pictures) for one in changed)
+    how = (
+        f"{count} pictures, curated ones and some of the pool. Counted is how often the most probable class "
+        "becomes another one, and how far the probability of the first class moves."
+    )
+    blocks: list[Block] = [Paragraph((_PICTURES,)), Paragraph((how,))]
+    path = PATH.format(found.model.id)
+    if pages.has(path):
+        said = "; ".join(
+            f"{one.name} {percent(one.share)} of {len(one.pictures)}" for one in changed
+        )
+        alt = f"How far the probability of the first class moves, by change. Another class: {said}."
+        caption = (
+            "One dot a picture, orange where the most probable class became another one; the bar is the "
+            "mean."
+        )
+        blocks.append(Shown(pages.figure(path, alt, caption, ink=True)))
+    blocks.append(
+        Table(
+            ("Change", "Pictures", "Another class", "Change of probability, points", "Spread"),
+            tuple(_change(one) for one in changed),
+        )
+    )
+    return Section("probes", TITLE, tuple(blocks))
+
+
+def _change(one: Change) -> tuple[Line, ...]:
+    moves = 100 * one.moves
+    return (
+        (_CHANGES[one.name],),
+        (str(len(one.pictures)),),
+        (f"{percent(one.share)} ± {percent(one.share_error)}",),
+        (f"{number(float(moves.mean()))} ± {number(standard_error(moves), 2)}",),
+        (number(float(moves.std(ddof=1))) if len(moves) > 1 else "–",),
+    )

@@ -1,0 +1,93 @@
+"""The sections of a card that repeat what an exhibit states of a model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from generator.card_schema import CardSpec, OwnSection, Reference
+from generator.cards.tree import Block, Inline, Items, Line, Listing, Paragraph, Section
+from generator.pages.page import Link
+
+_ADDRESS = re.compile(r"https?://[^\s<>]*[^\s<>.,;:!?)\]]")
+
+
+def paragraphs(text: str) -> tuple[Paragraph, ...]:
+    """Plain text as paragraphs, with an empty line between them; addresses become links."""
+    parts = (part.strip() for part in re.split(r"\n\s*\n", text))
+    return tuple(Paragraph(linked(part)) for part in parts if part)
+
+
+def linked(text: str) -> Line:
+    """Text whose addresses are links."""
+    found: list[Inline] = []
+    end = 0
+    for match in _ADDRESS.finditer(text):
+        found += [text[end : match.start()], Link(match[0], match[0])]
+        end = match.end()
+    return tuple(part for part in (*found, text[end:]) if part)
+
+
+def use(card: CardSpec) -> Section:
+    """What the model is for and what not, as its makers or the exhibit's author say."""
+    return Section(
+        "use",
+        "Intended use and limits",
+        paragraphs(card.intended_use),
+        (
+            Section("out-of-scope", "Out of scope", paragraphs(card.out_of_scope)),
+            Section("stated-limits", "Limits that are stated", paragraphs(card.limits)),
+        ),
+    )
+
+
+def training(card: CardSpec) -> Section:
+    """What it was trained on and how."""
+    datasets: tuple[Block, ...] = ()
+    if card.datasets:
+        datasets = (Items(tuple((name,) for name in card.datasets)),)
+    return Section(
+        "training",
+        "Training",
+        (),
+        (
+            Section("training-data", "Data", (*paragraphs(card.training_data), *datasets)),
+            Section("training-procedure", "Procedure", paragraphs(card.training)),
+        ),
+    )
+
+
+def reported(card: CardSpec) -> Section:
+    """Results of others, kept apart from what was measured here."""
+    return Section("reported", "Reported by others, not measured here", paragraphs(card.reported))
+
+
+def contact(card: CardSpec) -> Section:
+    """Whom to ask."""
+    return Section("contact", "Contact", paragraphs(card.contact))
+
+
+def references(card: CardSpec) -> Section:
+    """Where all of it is stated."""
+    items = tuple(_reference(one) for one in card.references)
+    return Section("references", "References", (Items(items),) if items else ())
+
+
+def _reference(one: Reference) -> Line:
+    return (Link(one.url, one.title),)
+
+
+def cited(bibtex: str) -> Iterator[Block]:
+    """A BibTeX entry as it stands."""
+    if bibtex.strip():
+        yield Listing(bibtex.strip(), "bibtex")
+
+
+def own(section: OwnSection) -> Section:
+    """A section that the exhibit's author wrote."""
+    return Section(slug(section.title), section.title, paragraphs(section.text))
+
+
+def slug(title: str) -> str:
+    """A title as a key."""
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") or "section"

@@ -1,0 +1,90 @@
+"""Every number of a card, as CSV: evaluation.csv and probes.csv."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from generator.cards.evaluations import evaluations
+from generator.findings import Findings, TextFindings, VisionFindings
+from generator.pages.csv_text import as_csv
+from generator.probes.paired_texts import Leans, standard_error
+
+EVALUATION, PROBES = "evaluation.csv", "probes.csv"
+_EVALUATION = (
+    "evaluation", "of", "value", "standard_error", "spread", "count", "counted", "unit", "dataset",
+    "dataset_digest", "metric",
+)  # fmt: skip
+_PROBES = (
+    "probe", "quantity", "group", "case", "value", "standard_error", "spread", "count",
+    "random_weights",
+)  # fmt: skip
+
+
+def card_tables(found: Findings) -> Iterator[tuple[str, str]]:
+    """The tables of a model: name and text. One that would be empty is left out."""
+    for name, header, rows in (
+        (EVALUATION, _EVALUATION, _evaluation(found)),
+        (PROBES, _PROBES, probe_rows(found)),
+    ):
+        if rows:
+            yield name, as_csv(header, rows)
+
+
+def _evaluation(found: Findings) -> list[Sequence[Any]]:
+    rows: list[Sequence[Any]] = []
+    for one in evaluations(found):
+        end = (one.count, one.counted, one.unit, one.data.id, one.data.digest, one.metric)
+        rows.append((one.key, "model", one.value, one.error, one.spread, *end))
+        for each in one.controls:
+            rows.append((one.key, each.name, each.value, np.nan, each.spread, *end))
+    return rows
+
+
+def probe_rows(found: Findings) -> list[Sequence[Any]]:
+    """The leans of every subject and group, or what each change did to each picture."""
+    return list(_leans(found) if isinstance(found, TextFindings) else _changes(found))
+
+
+def _leans(found: TextFindings) -> Iterator[Sequence[Any]]:
+    for one in found.evaluation.paired:
+        pairs = zip(one.trained.subjects, one.trained.groups, one.trained.values, strict=True)
+        for (subject, group, value), random in zip(pairs, one.random.values, strict=True):
+            yield one.probe, "lean", group, subject, value, "", "", "", random
+        for group in dict.fromkeys(one.trained.groups):
+            mine, theirs = one.trained.of(group), one.random.of(group)
+            error, spread = standard_error(mine), mine.std(ddof=1)
+            count = len(mine)
+            yield (
+                one.probe,
+                "mean lean",
+                group,
+                "",
+                mine.mean(),
+                error,
+                spread,
+                count,
+                theirs.mean(),
+            )
+            yield one.probe, "spread", group, "", spread, "", "", count, theirs.std(ddof=1)
+        if len(one.trained.names) == 2:
+            yield one.probe, "difference", *_difference(one.trained), one.random.difference
+
+
+def _difference(leans: Leans) -> tuple[Any, ...]:
+    count = sum(len(leans.of(name)) for name in leans.names)
+    return " less ".join(leans.names), "", leans.difference, leans.error, "", count
+
+
+def _changes(found: VisionFindings) -> Iterator[Sequence[Any]]:
+    for one in found.evaluation.changed.changes:
+        count, moves = len(one.pictures), one.moves
+        turned = one.before != one.after
+        share, mean = (one.share, one.share_error, ""), (moves.mean(), standard_error(moves))
+        yield one.name, "share of pictures with another class", "", "", *share, count, ""
+        yield one.name, "mean change of probability", "", "", *mean, moves.std(ddof=1), count, ""
+        for picture, move, new in zip(one.pictures, moves, turned, strict=True):
+            yield one.name, "change of probability", "", picture, move, "", "", "", ""
+            yield one.name, "another class", "", picture, int(new), "", "", "", ""

@@ -1,0 +1,84 @@
+"""Sentences as vectors, and sentences as probabilities: what probes of whole sentences share.
+
+A sentence's embedding is the mean of the final representation over all of its tokens, special tokens
+included, as sentence encoders trained with mean pooling use it (Reimers & Gurevych 2019).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from generator.errors import UsageError
+from generator.models.model import LanguageModel
+
+TOKENS = 1024  # in flight at once: more is no faster, and costs memory
+
+
+def token_ids(model: LanguageModel, sentence: str) -> tuple[int, ...]:
+    """A sentence as the model's tokenizer writes it, special tokens included. Raises UsageError."""
+    ids = tuple(int(i) for i in model.tokenizer(sentence)["input_ids"])
+    if not 0 < len(ids) <= model.max_tokens:
+        raise UsageError(
+            f"'{sentence[:60]}' has {len(ids)} tokens; {model.title} takes 1 to {model.max_tokens}."
+        )
+    return ids
+
+
+def embed(model: LanguageModel, sentences: Sequence[str]) -> np.ndarray:
+    """Unit vectors (sentences, width): mean over tokens of the final representation."""
+    found = []
+    for sentence in sentences:
+        final = model.run(token_ids(model, sentence)).last_hidden_state[0]
+        found.append(functional.normalize(final.double().mean(0), dim=0).cpu().numpy())
+    return np.stack(found)
+
+
+def next_token_losses(model: LanguageModel, sequences: Sequence[Sequence[int]]) -> list[np.ndarray]:
+    """-ln p(token | tokens before it) of all tokens but the first, in nats: (n - 1,) a sequence.
+
+    Sequences are padded at the end, which no earlier token sees under a causal mask.
+    """
+    found: list[np.ndarray] = []
+    longest = max(map(len, sequences), default=1)
+    step = max(1, TOKENS // longest)
+    for start in range(0, len(sequences), step):
+        chosen = sequences[start : start + step]
+        wide = max(map(len, chosen))
+        rows = [[*ids, *([ids[-1]] * (wide - len(ids)))] for ids in chosen]
+        seen = [[1] * len(ids) + [0] * (wide - len(ids)) for ids in chosen]
+        batch, mask = (torch.tensor(each, device=model.device) for each in (rows, seen))
+        with torch.no_grad():
+            logits = model.module(input_ids=batch, attention_mask=mask).logits[:, :-1]
+            target = batch[:, 1:, None]
+            losses = logits.logsumexp(-1) - logits.gather(-1, target)[..., 0]
+        found += [
+            row[: len(ids) - 1].double().cpu().numpy()
+            for row, ids in zip(losses, chosen, strict=True)
+        ]
+    return found
+
+
+def masked_losses(
+    model: LanguageModel, ids: Sequence[int], places: Sequence[Sequence[int]]
+) -> list[np.ndarray]:
+    """-ln p(token | all others) for each set of places, in nats, its places masked together."""
+    mask, rows = int(model.tokenizer.mask_token_id), []
+    for chosen in places:
+        row = list(ids)
+        for place in chosen:
+            row[place] = mask
+        rows.append(row)
+    found: list[np.ndarray] = []
+    step = max(1, TOKENS // len(ids))
+    for start in range(0, len(rows), step):
+        batch = torch.tensor(rows[start : start + step], device=model.device)
+        with torch.no_grad():
+            logits = model.module(input_ids=batch, attention_mask=torch.ones_like(batch)).logits
+        logs = logits.double().log_softmax(-1).cpu()
+        for number, chosen in enumerate(places[start : start + step]):
+            found.append(np.array([-float(logs[number, place, ids[place]]) for place in chosen]))
+    return found

@@ -1,0 +1,437 @@
+"""Model cards: one tree, rendered as Markdown and as a page; and what people write into them survives."""
+
+from __future__ import annotations
+
+import csv
+import html
+import re
+import shutil
+from functools import partial
+
+import pytest
+import yaml
+from huggingface_hub import ModelCard
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+from PIL import Image
+from small_site import Site, built_once, cutaway
+from test_parts import lay_out
+
+from generator.card_schema import CardSpec, OwnSection
+from generator.cards.markdown import Markdown, escaped
+from generator.cards.merge import digest, merged
+from generator.cards.metadata import hub_licence
+from generator.cards.stated import linked, paragraphs
+from generator.cards.tree import (
+    Card,
+    Code,
+    Facts,
+    Items,
+    Listing,
+    Paragraph,
+    Section,
+    Strong,
+    Table,
+    filled,
+)
+from generator.errors import UsageError
+from generator.exhibit import load_exhibit
+from generator.pages.page import Link
+
+MODEL = "digits"
+HOSTILE = "</script><img src=x onerror=alert(1)> {{ 7 * 7 }} `a` *b* _c_ [d](e) | # $x$ &lt; ~~f~~ ![g](h)"
+
+
+# The tree
+
+
+def tree():
+    inner = Section("b", "B", (Paragraph(("deep",)),))
+    return Card(
+        "T", "lead", (Section("a", "A", (Paragraph(("text",)),), (inner,)), Section("c", "C"))
+    )
+
+
+def test_sections_are_selected_replaced_added_and_left_out():
+    card = tree()
+    assert card.select("a/b").title == "B"
+    new = Section("n", "N", (Paragraph(("new",)),))
+    assert card.replaced("a/b", new).select("a/n") is new
+    assert card.select("a/b").title == "B"  # the card itself stays as it is
+    assert [each.key for each in card.added(new, "a").sections] == ["a", "n", "c"]
+    assert [each.key for each in card.added(new).sections] == ["a", "c", "n"]
+    assert card.without("a/b").select("a").sections == ()
+    with pytest.raises(UsageError, match="no section 'a/x'"):
+        card.select("a/x")
+
+
+def test_empty_sections_are_no_sections():
+    card = filled((*tree().sections, Section("d", "D", (), (Section("e", "E"),))))
+    assert [each.key for each in card] == ["a"]
+
+
+def test_stated_text_becomes_paragraphs_and_addresses_become_links():
+    one, two = paragraphs("See https://example.org/a_b, or not.\nStill one.\n\nTwo.")
+    assert one.parts[1] == Link("https://example.org/a_b", "https://example.org/a_b")
+    assert one.parts[2] == ", or not.\nStill one." and two.parts == ("Two.",)
+    assert linked("") == ()
+
+
+# Markdown
+
+
+def rendered(text: str) -> str:
+    return MarkdownIt("gfm-like", {"linkify": False}).render(text)
+
+
+def words_of(markup: str) -> str:
+    return html.unescape(re.sub(r"<[^>]+>", "", markup)).strip()
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.text(alphabet=st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), max_size=40))
+@example(HOSTILE)
+@example("1. no list")
+@example("# no title")
+@example("- no list")
+@example("+ no list")
+@example("> no quotation")
+@example("=== no title")
+@example("snake_case and _marks_ and __more__")
+def test_text_stays_text_in_markdown(text):
+    shown = Markdown({}).block(Paragraph((text,)))
+    markup = rendered(shown)
+    plain = " ".join(text.split())
+    assert " ".join(words_of(markup).split()) == plain
+    assert set(re.findall(r"<(\w+)", markup)) <= {"p"}
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(alphabet=st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), max_size=20))
+@example("a|b`c``d")
+@example("`")
+def test_code_stays_code_in_markdown_and_in_a_table(text):
+    plain = " ".join(text.split())
+    for shown in (
+        Markdown({}).block(Paragraph((Code(text),))),
+        Markdown({}).block(Table(("h",), (((Code(text),),),))),
+    ):
+        markup = rendered(shown)
+        if plain:
+            (inside,) = re.findall(r"<code>(.*?)</code>", markup, re.DOTALL)
+            assert html.unescape(inside).strip() == plain
+
+
+def test_blocks_are_what_they_are_in_markdown():
+    page = Markdown({"models/m/data/a.csv": "data/a.csv"}, "https://example.org/s")
+    link = Link("models/m/layers/1/index.html", "Layer | 1")
+    blocks = (
+        Table(("A", "B"), (((Strong("x|y"),), (link,)),), "Caption"),
+        Items((("one",), (Link("models/m/data/a.csv", "a.csv"),))),
+        Facts((("Name", (Code("v"),)),)),
+        Listing("@misc{a,\n  b = {```}\n}", "bibtex"),
+    )
+    markup = rendered(page.section(Section("s", "Title *no*", blocks), 2))
+    assert "<h2>Title *no*</h2>" in markup
+    assert '<a href="https://example.org/s/models/m/layers/1/">Layer | 1</a>' in markup
+    assert '<a href="data/a.csv">a.csv</a>' in markup
+    assert "<strong>x|y</strong>" in markup and "<strong>Name:</strong> <code>v</code>" in markup
+    assert "b = {```}\n}\n</code></pre>" in markup
+    assert markup.count("<td") == 2
+    assert Markdown({}).line((link,)) == escaped("Layer | 1")  # no site to lead into
+
+
+# What people write survives
+
+
+PARTS = (("title", "# T"), ("a", "## A\n\none"), ("b", "## B\n\ntwo"))
+DATA = {"license": "mit", "tags": ["cutaway"], "pipeline_tag": "fill-mask"}
+
+
+def fresh(parts=PARTS, data=DATA, old="", **more):
+    return merged(old, data, parts, **more)
+
+
+def test_writing_twice_changes_nothing():
+    first = fresh().text
+    assert fresh(old=first).text == first
+    assert fresh(old=first.replace("\n", "\n")).kept == ()
+
+
+def test_a_section_is_renewed_and_what_stands_around_it_stays_in_place():
+    old = fresh().text.replace(
+        "<!-- cutaway:begin b", "## Mine\n\nmy words\n\n<!-- cutaway:begin b"
+    )
+    new = fresh((*PARTS[:1], ("a", "## A\n\nother"), PARTS[2]), old=old)
+    places = [new.text.index(each) for each in ("## A\n\nother", "## Mine\n\nmy words", "## B")]
+    assert places == sorted(places) and "one" not in new.text and new.kept == ()
+
+
+def test_a_section_that_was_edited_is_kept_and_named_unless_it_is_overwritten():
+    old = fresh().text.replace("one", "my own words")
+    new = fresh((*PARTS[:1], ("a", "## A\n\nother"), PARTS[2]), old=old)
+    assert "my own words" in new.text and "other" not in new.text and new.kept == ("a",)
+    again = fresh((*PARTS[:1], ("a", "## A\n\nother"), PARTS[2]), old=new.text)
+    assert again == new  # it stays edited
+    forced = fresh(old=old, overwrite=True)
+    assert "my own words" not in forced.text and forced.kept == ()
+
+
+def test_sections_come_and_go_in_their_place():
+    old = fresh().text
+    more = fresh((*PARTS[:2], ("n", "## N"), PARTS[2]), old=old).text
+    assert more.index("## A") < more.index("## N") < more.index("## B")
+    assert "## A" not in fresh((PARTS[0], PARTS[2]), old=more).text
+    emptied = old.replace("## A\n\none\n", "")
+    assert "## A" not in fresh(old=emptied).text  # emptied by hand: not wanted
+
+
+def test_a_card_that_someone_wrote_by_hand_keeps_its_words_and_its_title():
+    old = "---\nlicense: mit\n---\n# My model\n\nMy words.\n"
+    new = fresh(old=old)
+    assert new.text.count("# My model") == 1 and "# T\n" not in new.text
+    assert new.text.index("My words.") < new.text.index("## A")
+    assert fresh(old=new.text).text == new.text
+
+
+def test_metadata_of_the_user_survives_key_by_key():
+    stated = front(fresh().text)
+    assert stated == DATA
+    old = (
+        fresh()
+        .text.replace("license: mit", "license: apache-2.0\nbase_model: me/base")
+        .replace("\n- cutaway\n", "\n- cutaway\n- mine\n")
+        .replace("pipeline_tag: fill-mask\n", "")
+    )
+    new = fresh(data={**DATA, "tags": ["cutaway", "new"], "library_name": "timm"}, old=old)
+    assert front(new.text) == {
+        "license": "apache-2.0",
+        "base_model": "me/base",
+        "tags": ["cutaway", "new", "mine"],
+        "library_name": "timm",
+    }
+    assert new.kept == ("metadata: license",)
+    assert front(fresh(old=new.text, overwrite=True).text)["license"] == "mit"
+
+
+def test_results_of_the_user_stay_in_the_model_index():
+    def index(value, *more):
+        ours = {"dataset": {"type": "cutaway-texts"}, "metrics": [{"value": value}]}
+        return {**DATA, "model-index": [{"name": "T", "results": [ours, *more]}]}
+
+    theirs = {"dataset": {"type": "glue"}, "metrics": [{"value": 7}]}
+    old = fresh(data=index(1)).text
+    _, body = old.split("\n---\n", 1)
+    edited = yaml.safe_dump(index(1, theirs), sort_keys=False)
+    new = fresh(data=index(2), old=f"---\n{edited}---\n{body}")
+    results = front(new.text)["model-index"][0]["results"]
+    assert [one["metrics"][0]["value"] for one in results] == [2, 7]
+
+
+def test_metadata_that_cannot_be_read_is_refused():
+    with pytest.raises(UsageError, match="not YAML"):
+        fresh(old="---\na: [\n---\nwords")
+    with pytest.raises(UsageError, match="no mapping"):
+        fresh(old="---\n- a\n---\nwords")
+
+
+def front(text: str) -> dict:
+    return yaml.safe_load(text.split("---\n")[1])
+
+
+def test_digests_are_of_the_value():
+    assert digest(["a"]) == digest(["a"]) != digest(["b"])
+
+
+@pytest.mark.parametrize(
+    ("stated", "found"),
+    [
+        ("Apache-2.0", ("apache-2.0", None)),
+        ("GPL-2.0-only", ("gpl-2.0", None)),
+        ("My-Licence", ("other", "My-Licence")),
+        ("not stated", (None, None)),
+    ],
+)
+def test_licences_are_named_as_the_hub_names_them(stated, found):
+    assert hub_licence(stated) == found
+
+
+# The command and the page, on a real model
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory) -> Site:
+    return built_once(tmp_path_factory, "digits", partial(lay_out))
+
+
+@pytest.fixture(scope="module")
+def folder(site, tmp_path_factory):
+    """The built exhibit with more stated of its model, and a card of it in `card`."""
+    copy = tmp_path_factory.mktemp("cards") / "exhibit"
+    shutil.copytree(site.exhibit, copy, ignore=shutil.ignore_patterns("site", "docs"))
+    path = copy / "exhibit.yml"
+    data = yaml.safe_load(path.read_text())
+    data["models"][0]["card"] |= {
+        "sections": [
+            {"title": "Hostile", "text": HOSTILE, "after": "use"},
+            {"title": "Licence", "text": "As you like it."},
+        ],
+        "without": ["environment"],
+        "language": ["en"],
+    }
+    data["site_url"] = "https://example.org/cards/"
+    path.write_text(yaml.safe_dump(data))
+    run = cutaway("card", MODEL, "--exhibit", copy, "-o", copy / "card")
+    assert (run.code, run.err) == (0, ""), run.out + run.err
+    assert "figures." in run.out and "Kept" not in run.out
+    return copy
+
+
+@pytest.fixture(scope="module")
+def text(folder):
+    return (folder / "card" / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_hub_loads_the_card_and_its_metadata(folder, text):
+    card = ModelCard.load(folder / "card" / "README.md")
+    data = card.data
+    assert (data.license, data.pipeline_tag, data.language) == (
+        "apache-2.0",
+        "image-classification",
+        ["en"],
+    )
+    assert "cutaway" in data.tags and data.model_name == "Digits"
+    rows = {
+        (row["dataset"], row["metric"]): row
+        for row in table(folder / "card", "evaluation.csv")
+        if row["of"] == "model"
+    }
+    assert len(data.eval_results) == len(rows) == 3
+    for result in data.eval_results:
+        row = rows[result.dataset_type, result.metric_type]
+        assert result.metric_value == pytest.approx(float(row["value"]), rel=1e-5)
+        assert result.dataset_revision == row["dataset_digest"]
+        assert result.source_url == "https://example.org/cards/models/digits/card/"
+    again = ModelCard(str(card))
+    assert again.data.to_dict() == data.to_dict()
+
+
+def table(folder, name):
+    with (folder / "data" / name).open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_every_file_that_the_card_names_lies_beside_it(folder, text):
+    named = re.findall(r"\]\(((?:figures|data)/[^)]+)\)", text)
+    assert {name.split("/")[0] for name in named} == {"figures", "data"}
+    for name in named:
+        path = folder / "card" / name
+        assert path.is_file(), name
+        if path.suffix == ".png":
+            with Image.open(path) as picture:
+                assert picture.mode == "RGB"
+        if path.suffix == ".svg":
+            assert '<rect width="100%" height="100%" fill="#ffffff"/>' in path.read_text()
+    assert "https://example.org/cards/models/digits/layers/conv4/" in text
+
+
+def test_every_number_of_evaluation_and_probes_stands_in_a_table(folder, text):
+    values = [
+        float(row[key])
+        for name in ("evaluation.csv", "probes.csv")
+        for row in table(folder / "card", name)
+        for key in ("value", "standard_error", "spread", "count")
+        if row[key]
+    ]
+    said = []
+    for name in ("evaluation", "probes"):
+        for line in part(text, name).splitlines():
+            cells = line.split("|")[2:-1] if line.startswith("| ") and "---" not in line else []
+            said += [
+                n
+                for cell in cells
+                for n in re.findall(r"(?<![\w.])-?\d[\d,]*\.?\d*(?![\w·])", cell)
+            ]
+    assert len(said) > 30
+    for number in said:
+        places = len(number.partition(".")[2])
+        close = 0.5000001 * 10**-places
+        value = float(number.replace(",", ""))
+        assert any(min(abs(value - one), abs(value - 100 * one)) <= close for one in values), number
+
+
+def part(text: str, name: str) -> str:
+    found = re.search(
+        rf"<!-- cutaway:begin {name} \w+ -->\n(.*?)<!-- cutaway:end -->", text, re.DOTALL
+    )
+    assert found is not None, name
+    return found[1]
+
+
+def test_own_sections_stand_where_they_were_put_and_stay_text(text):
+    keys = re.findall(r"cutaway:begin (\S+)", text)
+    assert keys[keys.index("use") + 1] == "hostile" and "environment" not in keys
+    assert "As you like it." in text and "The weights are under" not in text
+    markup = rendered(part(text, "hostile"))
+    assert words_of(markup) == f"Hostile\n{HOSTILE}"
+    assert set(re.findall(r"<(\w+)", markup)) == {"h2", "p"}
+
+
+def test_a_card_is_written_anew_around_what_was_written_into_it(folder, text, tmp_path):
+    shutil.copytree(folder / "card", tmp_path / "card")
+    readme = tmp_path / "card" / "README.md"
+    mine = text.replace("## What it is", "## What it really is").replace(
+        "<!-- cutaway:begin probes", "My own words.\n\n<!-- cutaway:begin probes"
+    )
+    readme.write_text(
+        mine.replace("license: apache-2.0", "license: mit\nmine: yes"), encoding="utf-8"
+    )
+    run = cutaway("card", MODEL, "--exhibit", folder, "-o", tmp_path / "card")
+    assert run.code == 0, run.err
+    assert "Kept as edited by hand: metadata: license, about. --overwrite replaces them." in run.out
+    new = readme.read_text(encoding="utf-8")
+    assert "## What it really is" in new and "My own words." in new
+    assert front(new)["license"] == "mit" and front(new)["mine"] is True
+    run = cutaway("card", MODEL, "--exhibit", folder, "-o", tmp_path / "card", "--overwrite")
+    assert "Kept" not in run.out
+    assert readme.read_text() == text.replace(
+        "license: apache-2.0", "license: apache-2.0\nmine: true"
+    ).replace("<!-- cutaway:begin probes", "My own words.\n\n<!-- cutaway:begin probes")
+
+
+def test_the_page_is_the_same_card(site):
+    page = (site.site / "models" / MODEL / "card" / "index.html").read_text(encoding="utf-8")
+    run = cutaway("card", MODEL, "--exhibit", site.exhibit, "-o", site.exhibit.parent / "as-page")
+    assert run.code == 0, run.err
+    text = (site.exhibit.parent / "as-page" / "README.md").read_text(encoding="utf-8")
+    titles = re.findall(r"^##+ (.+)$", text, re.MULTILINE)
+    shown = re.findall(r"<h[234]>(.*?)</h[234]>", page)
+    assert [html.unescape(title) for title in shown] == titles
+    assert len(titles) > 12
+    for name in ("evaluation", "probes", "inside"):
+        for words in re.findall(r"^\| ([^|]+) \|", part(text, name), re.MULTILINE):
+            if "---" not in words and "![" not in words and not words.startswith(("conv", "h")):
+                assert html.escape(words.replace("\\", ""), quote=False) in page, words
+    assert 'href="../layers/conv4/index.html"' in page and 'href="../data/probes.csv"' in page
+
+
+def test_a_model_that_is_not_there_is_named(site):
+    run = cutaway("card", "digit", "--exhibit", site.exhibit)
+    assert run.code == 2 and "Did you mean 'digits'?" in run.err
+
+
+def test_a_section_that_does_not_exist_cannot_be_left_out(site, tmp_path):
+    data = yaml.safe_load((site.exhibit / "exhibit.yml").read_text())
+    data["models"][0]["card"] = {"withou": ["x"]}
+    (tmp_path / "exhibit.yml").write_text(yaml.safe_dump(data))
+    with pytest.raises(UsageError, match="Did you mean 'without'"):
+        load_exhibit(tmp_path)
+
+
+def test_what_is_stated_is_checked():
+    with pytest.raises(ValueError, match="url"):
+        CardSpec(references=[{"title": "x", "url": "javascript:alert(1)"}])
+    assert CardSpec(sections=[{"title": "T", "text": "x"}]).sections == (
+        OwnSection(title="T", text="x"),
+    )
