@@ -24,6 +24,7 @@ from generator.figures import (
     heads,
     mosaic,
     overlay,
+    patches,
     probes,
     readings,
     sprites,
@@ -66,6 +67,7 @@ KINDS: Mapping[str, tuple[int, Callable[..., Sequence[Picture]]]] = {
     "leans": (1, probes.leans),
     "changes": (1, probes.changes),
     "head_card": (2, cards.head_card),
+    "patch_sprite": (1, patches.patch_sprite),
     "filter_card": (2, cards.filter_card),
     **designs.KINDS,
 }

@@ -1,6 +1,7 @@
 """What was measured on a model, whole: models + inputs -> findings."""
 
 from generator.findings.evaluation import TextEvaluation, VisionEvaluation
+from generator.findings.patches import PatchFindings
 from generator.findings.text import TextFindings, measure_text
 from generator.findings.vision import PoolFindings, VisionFindings, measure_vision
 
@@ -8,6 +9,7 @@ Findings = VisionFindings | TextFindings
 
 __all__ = [
     "Findings",
+    "PatchFindings",
     "PoolFindings",
     "TextEvaluation",
     "TextFindings",

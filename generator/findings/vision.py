@@ -11,6 +11,7 @@ import numpy as np
 from generator.errors import UsageError, did_you_mean
 from generator.exhibit import Choices
 from generator.findings.evaluation import VisionEvaluation, evaluate_vision
+from generator.findings.patches import PatchFindings, measure_patches
 from generator.inputs.images import CuratedImage, as_pixels, pixels_of, square_of
 from generator.inputs.pool import PoolPicture
 from generator.models.model import VisionModel
@@ -61,6 +62,7 @@ class VisionFindings:
 
     `searched` is None where the exhibit names no pool. `dreams` start from the picture `dreamt`. `groups`
     are the pictures of the groups of channels that the building blocks found, by picture and group.
+    `patches` is the attention of a vision transformer.
     """
 
     model: VisionModel
@@ -79,6 +81,7 @@ class VisionFindings:
     blocks: Mapping[str, BuildingBlocks]
     groups: Mapping[tuple[str, int], Visualised]
     evaluation: VisionEvaluation
+    patches: PatchFindings | None
 
     @property
     def pool(self) -> tuple[PoolPicture, ...]:
@@ -128,6 +131,7 @@ def measure_vision(
         step(f"{model.id}: {name}")
     signal = measure_vision_signal(model, pixels, store)
     step(f"{model.id}: signal")
+    patches = measure_patches(model, pixels, seed, store, step)
     about_pool = _Pool(model, tuple(pool), seed, store, step)
     exemplars = about_pool.exemplars() if pool else None
     wants = _wants(model, exemplars, grad_cams, choices, seed, full)
@@ -153,6 +157,7 @@ def measure_vision(
         blocks=blocks,
         groups=_groups(model, blocks, seed, choices, store, step),
         evaluation=evaluate_vision(model, images, pool, seen, store, step),
+        patches=patches,
     )
 
 

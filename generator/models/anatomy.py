@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
-from generator.models.layer import Layer
+from generator.models.layer import TRANSFORMER_BLOCK, Layer
+from generator.models.patches import VisionAttention
 from generator.models.receptive_field import receptive_fields
 from generator.models.trace import Operation, Trace
 from generator.models.wiring import wire
@@ -50,10 +51,13 @@ class Anatomy:
     filters: Mapping[str, Tensor]
 
 
-def read_anatomy(module: nn.Module, trace: Trace) -> Anatomy:
+def read_anatomy(
+    module: nn.Module, trace: Trace, attention: VisionAttention | None = None
+) -> Anatomy:
     """List every convolution, linear map and block of `module` with its response.
 
-    A layer's response is what leaves the normalisation and activation that follow it directly.
+    A layer's response is what leaves the normalisation and activation that follow it directly. The
+    blocks of a transformer are listed where its `attention` is known.
     """
     consumers = trace.consumers()
     fields = receptive_fields(trace)
@@ -82,6 +86,8 @@ def read_anatomy(module: nn.Module, trace: Trace) -> Anatomy:
         (place + 0.5, replace(block, receptive_field=fields.get(value)))
         for place, block, value in _blocks(module, trace)
     ]
+    if attention is not None:
+        found += _transformer_blocks(module, trace, attention)
     ordered = [layer for _, layer in sorted(found, key=lambda item: item[0])]
     layers = tuple(replace(layer, index=index) for index, layer in enumerate(ordered))
     return Anatomy(layers=wire(layers, trace), filters=filters)
@@ -213,6 +219,29 @@ def _blocks(module: nn.Module, trace: Trace) -> list[tuple[int, Layer, int]]:
         if made.name.rstrip("_") in _ACTIVATIONS:
             block = replace(block, activation=_activation(made, made.name.rstrip("_")))
         found.append((made.index, block, made.output))
+    return found
+
+
+def _transformer_blocks(
+    module: nn.Module, trace: Trace, attention: VisionAttention
+) -> list[tuple[float, Layer]]:
+    """The blocks that a vision transformer's heads belong to: each returns a vector for each token."""
+    producers = trace.producers()
+    found = []
+    for name in attention.blocks:
+        made = producers[trace.module_values[name][0]]
+        block = Layer(
+            index=0,
+            name=name,
+            kind=TRANSFORMER_BLOCK,
+            shape=(made.shape[-1],),
+            parameters=sum(p.numel() for p in _part(module, name).parameters()),
+            heads=attention.heads,
+            kv_groups=attention.heads,
+            start=made.index,
+            operation=made.index,
+        )
+        found.append((made.index + 0.5, block))
     return found
 
 

@@ -16,7 +16,7 @@ from generator.errors import CutawayError
 from generator.exhibit import ModelSpec
 from generator.models.compat import repair_torchvision
 from generator.models.digest import state_digest
-from generator.models.layer import Layer
+from generator.models.layer import TRANSFORMER_BLOCK, Layer
 from generator.models.model import LanguageModel, Provenance
 
 _PROBE_LENGTH = 8
@@ -75,7 +75,7 @@ def _layer(index: int, block: nn.Module, width: int, heads: int, groups: int) ->
     return Layer(
         index=index,
         name=str(index),
-        kind="transformer block",
+        kind=TRANSFORMER_BLOCK,
         shape=(width,),
         parameters=sum(parameter.numel() for parameter in block.parameters()),
         heads=heads,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+TRANSFORMER_BLOCK = "transformer block"
+
 
 @dataclass(frozen=True)
 class ReceptiveField:

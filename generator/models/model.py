@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from generator.errors import UsageError
 from generator.exhibit import Preprocessing
 from generator.inputs.texts import CuratedText
-from generator.models.layer import Layer
+from generator.models.layer import TRANSFORMER_BLOCK, Layer
+from generator.models.patches import VisionAttention, read_weights
 from generator.models.tokens import token_text
 from generator.models.trace import listen
 
@@ -57,13 +58,18 @@ class Model:
 
 @dataclass(frozen=True, eq=False)
 class VisionModel(Model):
-    """A network that takes a picture. `filters` holds each weighted layer's weight tensor."""
+    """A network that takes a picture. `filters` holds each weighted layer's weight tensor.
+
+    `attention` is that of a vision transformer; where it cannot be shown, `no_attention` says why.
+    """
 
     preprocessing: Preprocessing
     labels: tuple[str, ...]
     filters: Mapping[str, Tensor] = field(repr=False)
     paged: frozenset[str]
     with_units: frozenset[str]
+    attention: VisionAttention | None = None
+    no_attention: str = ""
 
     @property
     def key(self) -> dict[str, Any]:
@@ -87,6 +93,16 @@ class VisionModel(Model):
         with listen(points, hand):
             output = self.module(batch)
         return logits_of(output)[0].float().cpu()
+
+    def attend(self, pixels: np.ndarray, take: Callable[[int, Tensor], None]) -> None:
+        """Run one picture (3, H, W) through a vision transformer.
+
+        `take` is handed each block's number and its weights (heads, tokens, tokens), which are live.
+        """
+        if self.attention is None:
+            raise UsageError(f"{self.id} has no attention over patches.")
+        batch = torch.from_numpy(pixels).unsqueeze(0).to(self.device)
+        read_weights(self.module, self.attention, batch, take)
 
     def run_batch(
         self, batch: Tensor, layers: Sequence[Layer], take: Callable[[Layer, Tensor], None]
@@ -115,7 +131,7 @@ def _batch_units_first(layer: Layer, response: Tensor) -> Tensor:
 
 
 def _units_first(layer: Layer, response: Tensor) -> Tensor:
-    if layer.kind != "linear":
+    if layer.kind not in {"linear", TRANSFORMER_BLOCK}:
         return response[0]
     if len(layer.shape) == 3:
         return response[0].movedim(-1, 0)

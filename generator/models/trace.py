@@ -135,7 +135,13 @@ def _flat(args: tuple[Any, ...] | list[Any]) -> Iterator[Any]:
 
 
 def trace(module: nn.Module, pixels: Tensor) -> Trace:
-    """Run `module` once on `pixels` (1, C, H, W) and list what it computed."""
+    """List what `module` computes for `pixels` (1, C, H, W).
+
+    Some networks keep part of what they compute in their first pass, and skip it in every later one: the
+    second pass is listed.
+    """
+    with torch.no_grad():
+        module(pixels)
     recorder = _Recorder()
     returned: dict[str, list[int]] = {}
     received: dict[str, list[int]] = {}

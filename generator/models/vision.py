@@ -17,7 +17,9 @@ from generator.exhibit import ModelSpec, Preprocessing
 from generator.models.anatomy import read_anatomy
 from generator.models.compat import repair_torchvision
 from generator.models.digest import state_digest
+from generator.models.layer import Layer
 from generator.models.model import Provenance, VisionModel
+from generator.models.patches import VisionAttention, attends, find_attention
 from generator.models.trace import trace
 
 
@@ -158,7 +160,9 @@ def finish(
     how = spec.preprocessing or network.preprocessing
     random = spec.weights == "random"
     try:
-        anatomy = read_anatomy(module, trace(module, torch.zeros(1, 3, how.size, how.size)))
+        traced = trace(module, torch.zeros(1, 3, how.size, how.size))
+        attention, no_attention = _attention(module, how.size) if attends(traced) else (None, "")
+        anatomy = read_anatomy(module, traced, attention)
     except Exception as error:  # whatever a network's own code raises, assertions included
         raise CutawayError(
             f"{spec.id}: the network does not run on a {how.size} px picture: {error}"
@@ -175,7 +179,7 @@ def finish(
         id=spec.id,
         title=spec.name,
         about=spec.about,
-        kind="convolutional network" if _convolutional(anatomy.layers) else "vision network",
+        kind="vision transformer" if attention else _kind(anatomy.layers),
         module=module,
         provenance=provenance,
         layers=anatomy.layers,
@@ -186,11 +190,22 @@ def finish(
         filters=filters,
         paged=_chosen(spec, spec.layers, [layer.name for layer in anatomy.layers]),
         with_units=_chosen(spec, spec.units, [layer.name for layer in anatomy.layers]),
+        attention=attention,
+        no_attention=no_attention,
     )
 
 
-def _convolutional(layers: tuple[Any, ...]) -> bool:
-    return sum("convolution" in layer.kind for layer in layers) > 1
+def _attention(module: nn.Module, size: int) -> tuple[VisionAttention | None, str]:
+    """The attention of a vision transformer, or why it cannot be shown; neither, if there is none."""
+    try:
+        return find_attention(module, size), ""
+    except CutawayError as error:
+        return None, str(error)
+
+
+def _kind(layers: tuple[Layer, ...]) -> str:
+    several = sum("convolution" in layer.kind for layer in layers) > 1
+    return "convolutional network" if several else "vision network"
 
 
 def _chosen(spec: ModelSpec, patterns: Sequence[str], names: list[str]) -> frozenset[str]:

@@ -18,6 +18,7 @@ from generator.pages.environment import number, percent
 from generator.pages.language import ways_in
 from generator.pages.page import Page, model_address
 from generator.pages.parts import BLOCKS, CLASSES, FEATURES, parts
+from generator.pages.patch_views import head_links
 from generator.pages.roles import role_rows
 from generator.probes.exemplars import unit_layers
 from generator.probes.heads import Statistic
@@ -147,6 +148,9 @@ def _vision_rows(found: VisionFindings) -> Iterator[Row]:
         for each in found.class_maps[image.id].classes:
             note = f"its evidence in the picture of {image.label}"
             yield "class", each.label, note, f"{CLASSES.key}/#picture={image.id}"
+    for block, head, link in head_links(found) if found.patches else ():
+        note = f"head {head} of block {block}"
+        yield "head", link.text, note, _below(found, link.target)
 
 
 def _named(found: VisionFindings) -> list[dict[str, Any]]:

@@ -18,6 +18,11 @@ class Part:
     about: str
 
 
+ATTENTION = Part(
+    "attention",
+    "Attention over patches",
+    "where every head looks in a picture, and the answer followed back through the blocks",
+)
 CLASSES = Part("classes", "What made the class", "where the evidence for each class lies")
 EVOLUTION = Part(
     "evolution", "Features, layer by layer", "patches and what is left of them in pixels"
@@ -32,7 +37,8 @@ CARD = Part("card", "Model card", "what it is for, how well it does, what was pr
 def parts(findings: VisionFindings) -> tuple[Part, ...]:
     """The pages that this model has."""
     searched = findings.searched
-    found = [CLASSES]
+    found = [ATTENTION] if findings.patches else []
+    found.append(CLASSES)
     if searched and searched.deconvolutions.featured:
         found.append(EVOLUTION)
     if findings.features or findings.dreams:

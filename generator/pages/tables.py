@@ -21,6 +21,7 @@ from generator.pages.definitions import BY_COLUMN
 from generator.pages.head_tables import head_tables
 from generator.pages.heads import order_heads, strong_links
 from generator.pages.page import data_address
+from generator.pages.patch_data import patch_files
 from generator.pages.vision_tables import vision_tables
 from generator.pages.worked import context_tables
 from generator.probes import heads as head_probe
@@ -57,6 +58,7 @@ def tables(found: Findings) -> Iterator[tuple[str, str]]:
     else:
         for table, text in vision_tables(found):
             yield data_address(name, table), text
+        yield from patch_files(found)
 
 
 _LAYER_COLUMNS = (
@@ -235,6 +237,7 @@ def _model(found: Findings) -> dict[str, Any]:
     }
     if isinstance(found, VisionFindings):
         stated["pool"] = {one.id: one.sha256 for one in found.pool}
+        stated |= _patches(found)
         stated["preprocessing"] = found.model.preprocessing.model_dump(mode="json")
         stated["inputs"] = [
             {
@@ -258,3 +261,18 @@ def _model(found: Findings) -> dict[str, Any]:
         }
         stated["random_twin_seed"] = found.heads.control.seed
     return stated
+
+
+def _patches(found: VisionFindings) -> dict[str, Any]:
+    """How a vision transformer cuts its pictures, and the seed of its random twin."""
+    if found.patches is None:
+        return {"no_attention": found.model.no_attention} if found.model.no_attention else {}
+    grid = found.patches.attention.grid
+    return {
+        "patches": {
+            "grid": [grid.rows, grid.columns],
+            "pixels": [grid.height, grid.width],
+            "other_tokens": list(grid.special),
+        },
+        "random_twin_seed": found.patches.control.control.seed,
+    }

@@ -28,6 +28,7 @@ from generator.pages.evolution import evolution_page
 from generator.pages.features import features_page
 from generator.pages.page import Page, layer_address, model_address
 from generator.pages.parts import (
+    ATTENTION,
     BLOCKS,
     CLASSES,
     CONTROLS,
@@ -38,6 +39,9 @@ from generator.pages.parts import (
     part_place,
     parts,
 )
+from generator.pages.patch_attention import patch_attention_page
+from generator.pages.patch_heads import heads_of_layer, patch_head_pages
+from generator.pages.patch_tables import TABLES as PATCH_TABLES
 from generator.pages.training import training_page
 from generator.pages.units import contact
 from generator.plates import signed
@@ -53,11 +57,14 @@ def vision_pages(findings: VisionFindings, pages: Pages) -> Iterator[Page]:
     yield from _parts(findings, pages)
     for layer in paged_layers(findings.model):
         yield _layer(findings, layer, pages)
+        if layer.heads:
+            yield from patch_head_pages(findings, layer, pages)
 
 
 def _parts(findings: VisionFindings, pages: Pages) -> Iterator[Page]:
     """The pages beside the layers that this model has."""
     write = {
+        ATTENTION: patch_attention_page,
         CLASSES: classes_page,
         EVOLUTION: evolution_page,
         FEATURES: features_page,
@@ -134,6 +141,7 @@ def _overview(findings: VisionFindings, pages: Pages) -> Page:
             "evaluation.csv",
             "probes.csv",
             *(("exemplars.csv", "wires.csv", "pool.csv") if findings.exemplars else ()),
+            *(PATCH_TABLES if findings.patches else ()),
         ),
     )
 
@@ -174,6 +182,7 @@ def _layer(findings: VisionFindings, layer: Layer, pages: Pages) -> Page:
     before, after = around(links, current)
     signal = findings.signal.of(layer.name)
     order = np.argsort(-signal.active, kind="stable")
+    layer_heads = heads_of_layer(findings, layer, pages)
     names = model.labels if layer is model.layers[-1] and layer.units == len(model.labels) else ()
     return pages.page(
         "layer_vision.html",
@@ -185,10 +194,11 @@ def _layer(findings: VisionFindings, layer: Layer, pages: Pages) -> Page:
         layer=layer,
         place=Place(
             (home(), model_link(model)),
-            (layer_strip(model, layer),),
+            (layer_strip(model, layer), *layer_heads.strips),
             before or model_link(model),
             after,
         ),
+        heads=layer_heads.shown,
         signal=signal,
         dead=[int(unit) for unit in np.flatnonzero(signal.maximum <= 0)]
         if layer.rectified
@@ -228,6 +238,8 @@ def _unit(signal: LayerSignal, unit: int, names: Sequence[str]) -> dict[str, obj
 
 def _field(layer: Layer, size: int) -> str:
     """The receptive field in a sentence."""
+    if layer.heads:
+        return "Every token sees the whole picture: in each block attention can reach all patches."
     if layer.receptive_field is None:
         return "Not computed: an operation on the way to this layer is not understood."
     vertical, horizontal = layer.receptive_field

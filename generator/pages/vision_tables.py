@@ -10,6 +10,7 @@ from generator.pages.building_blocks import block_rows, group_rows
 from generator.pages.classes import channel_rows, class_rows, grad_rows, learned_rows, score_rows
 from generator.pages.csv_text import as_csv
 from generator.pages.features import feature_rows
+from generator.pages.patch_tables import patch_tables
 from generator.pages.unit_tables import exemplars_table, pool_table, units_table, wires_table
 
 
@@ -20,6 +21,7 @@ def vision_tables(found: VisionFindings) -> Iterator[tuple[str, str]]:
         yield "exemplars.csv", exemplars_table(found)
         yield "wires.csv", wires_table(found)
         yield "pool.csv", pool_table(found)
+    yield from patch_tables(found)
     for name, header, rows in _others(found):
         if rows:
             yield name, as_csv(header, rows)

@@ -7,6 +7,7 @@ from generator.findings import Findings, VisionFindings
 from generator.plates.evidence import evidence_drawings
 from generator.plates.layers import layer_drawings, signed
 from generator.plates.made import made_drawings
+from generator.plates.patches import patch_drawings
 from generator.plates.probes import probe_drawings
 from generator.plates.text import text_drawings
 from generator.plates.units import unit_drawings
@@ -24,4 +25,5 @@ def drawings(findings: Findings) -> list[Drawing]:
         *unit_drawings(findings),
         *made_drawings(findings),
         *probe_drawings(findings),
+        *patch_drawings(findings),
     ]

@@ -21,7 +21,7 @@ from generator.probes.optvis.lean import Folded, Lean, foldable
 from generator.probes.optvis.objectives import values, whole_layer
 from generator.probes.optvis.parametrisation import COLOURS
 from generator.probes.optvis.render import see
-from generator.probes.optvis.wants import drawable_layers
+from generator.probes.optvis.wants import drawable_layers, runnable
 from generator.store import Store, digest_of_value
 
 VERSION = 1
@@ -64,10 +64,13 @@ def dream(
 ) -> Dream:
     """Change a picture (height, width, 3) uint8 until a layer answers more, octave by octave.
 
-    A picture too small for so many octaves gets fewer.
+    A picture too small for so many octaves gets fewer, one for a network that takes no other size.
     """
     room = 1 + int(np.log(max(1.0, min(picture.shape[:2]) / SMALLEST)) / np.log(OCTAVE))
     count = min(octaves, room)
+    smallest = round(min(picture.shape[:2]) / OCTAVE ** (count - 1))
+    if runnable(model, smallest) != smallest:
+        count = 1
 
     def make() -> Dream:
         return _dream(model, picture, layer, _Course(count, steps, seed))

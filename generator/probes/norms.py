@@ -95,9 +95,14 @@ def rollout(weights: np.ndarray) -> np.ndarray:
     From weights (layers, heads, tokens, tokens) to (layers, tokens, tokens): the share of each input
     token in each position behind each block, if blocks did nothing but mix what they are given.
     """
-    identity = np.eye(weights.shape[-1])
-    found, mixed = [], identity
-    for layer in weights.mean(1, dtype=np.float64):
-        mixed = (layer / 2 + identity / 2) @ mixed
+    found, mixed = [], np.eye(weights.shape[-1])
+    for layer in weights:
+        mixed = rolled(layer, mixed)
         found.append(mixed)
     return np.stack(found)
+
+
+def rolled(weights: np.ndarray, before: np.ndarray) -> np.ndarray:
+    """What is behind a block of `weights` (heads, tokens, tokens), from `before` it (tokens, tokens)."""
+    mean = weights.mean(0, dtype=np.float64)
+    return (mean / 2 + np.eye(len(mean)) / 2) @ before

@@ -98,7 +98,7 @@ def default_wants(
     wants = [*_of_units(model, exemplars, seed, effort), *_of_classes(model, seed, classes, effort)]
     if effort.sets:
         wants += _of_sets(model, exemplars, seed)
-    side = {size: _runnable(model, size) for size in {want.size for want in wants}}
+    side = {size: runnable(model, size) for size in {want.size for want in wants}}
     return tuple(
         replace(want, size=side[want.size], steps=max(1, round(want.steps * effort.steps)))
         for want in wants
@@ -120,7 +120,7 @@ def want_direction(model: VisionModel, layer: Layer, vector: np.ndarray, name: s
     """A mixture of a layer's units, each as much as `vector` (units,) says."""
     one = want_unit(model, layer, -1)
     mixture = tuple(vector.round(6).tolist())
-    size = _runnable(model, one.size)
+    size = runnable(model, one.size)
     return replace(one, name=name, kind="direction", size=size, vector=mixture)
 
 
@@ -183,7 +183,7 @@ def _of_sets(model: VisionModel, exemplars: Exemplars | None, seed: int) -> list
     return wants
 
 
-def _runnable(model: VisionModel, size: int) -> int:
+def runnable(model: VisionModel, size: int) -> int:
     """The side, or the network's own where it is smaller or the network takes no other."""
     own = model.preprocessing.size
     if size >= own:

@@ -1,0 +1,72 @@
+"""What was measured of a vision transformer's attention: model + pictures -> findings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from generator.models.model import VisionModel
+from generator.models.patches import VisionAttention
+from generator.probes.heads import Statistic
+from generator.probes.patch_attention import (
+    SIDE,
+    PatchControl,
+    PatchMaps,
+    PatchWeights,
+    measure_patch_control,
+    measure_patch_maps,
+    measure_patch_weights,
+    patch_statistics,
+)
+from generator.store import Store
+
+# All weights of all heads are published for the first pictures, as far as they weigh no more than this.
+PLAYED, BYTES = 3, 24_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class PatchFindings:
+    """Attention over patches: a map of every head on each picture, all weights on the first few.
+
+    `statistics` are those of all heads (blocks, heads).
+    """
+
+    attention: VisionAttention
+    maps: Mapping[str, PatchMaps]
+    weights: Mapping[str, PatchWeights]
+    statistics: tuple[Statistic, ...]
+    control: PatchControl
+
+    def statistic(self, name: str) -> Statistic:
+        """One statistic of all heads."""
+        return next(one for one in self.statistics if one.name == name)
+
+
+def measure_patches(
+    model: VisionModel,
+    pixels: Mapping[str, np.ndarray],
+    seed: int,
+    store: Store,
+    step: Callable[[str], None],
+) -> PatchFindings | None:
+    """Run the probes of attention over patches; None where the network's attention is not known."""
+    attention = model.attention
+    if attention is None:
+        return None
+    maps = {name: measure_patch_maps(model, name, each, store) for name, each in pixels.items()}
+    step(f"{model.id}: attention over patches")
+    played = list(pixels)[: _played(attention)]
+    weights = {name: measure_patch_weights(model, name, pixels[name], store) for name in played}
+    control = measure_patch_control(model, pixels, seed, store)
+    step(f"{model.id}: attention with random weights")
+    statistics = patch_statistics(list(maps.values()), attention.grid)
+    return PatchFindings(attention, maps, weights, statistics, control)
+
+
+def _played(attention: VisionAttention) -> int:
+    grid = attention.grid
+    tokens = min(grid.tokens, SIDE * SIDE + len(grid.special))
+    weight = len(attention.blocks) * attention.heads * tokens**2 * 4 / 3
+    return int(np.clip(BYTES // weight, 1, PLAYED))

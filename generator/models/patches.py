@@ -1,0 +1,271 @@
+"""Where a vision transformer's attention can be read, and which token stands for which patch.
+
+A library may compute attention in one fused step that shows no weights. PyTorch's plain kernel computes
+the same product, softmax and sum one by one, so that each softmax stands in the trace, whatever library
+built the network. Nothing about its layout is taken on trust: each corner patch is changed, and the
+token whose scores move has to be the one that stands there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from generator.errors import CutawayError
+from generator.models.trace import Operation, Trace, listen, trace
+
+_SOFTMAX = {"_softmax", "_safe_softmax"}
+# What libraries call the tokens that stand before the patches, in the order in which they put them.
+_SPECIAL = (
+    ("class", ("cls_token", "class_token", "class_embedding")),
+    ("distillation", ("dist_token", "distillation_token")),
+    ("register", ("reg_token", "register_tokens", "storage_tokens")),
+)
+
+
+@dataclass(frozen=True)
+class PatchGrid:
+    """The picture in patches, row by row behind the tokens that stand for none.
+
+    `height` and `width` are those of a patch in pixels. `special` names the tokens before the first
+    patch: "class", "distillation", "register 0", ...
+    """
+
+    rows: int
+    columns: int
+    height: int
+    width: int
+    special: tuple[str, ...]
+
+    @property
+    def patches(self) -> int:
+        """How many patches there are."""
+        return self.rows * self.columns
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens there are, special ones included."""
+        return len(self.special) + self.patches
+
+    @property
+    def readers(self) -> tuple[str, ...]:
+        """The tokens that an answer is usually read from; without any, the mean of all patches."""
+        named = tuple(name for name in self.special if not name.startswith("register"))
+        return named or (AVERAGE,)
+
+
+AVERAGE = "average patch"
+
+
+@dataclass(frozen=True)
+class VisionAttention:
+    """The attention of a vision transformer: a softmax in each of its blocks, in order.
+
+    `blocks` are the names of the modules; `operations` the places of the softmaxes, (1, heads, tokens,
+    tokens), in a trace made with `unfused` attention.
+    """
+
+    blocks: tuple[str, ...]
+    operations: tuple[int, ...]
+    heads: int
+    grid: PatchGrid
+
+
+@contextmanager
+def unfused() -> Iterator[None]:
+    """Within the block, attention is computed step by step, in every library that builds on PyTorch."""
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
+
+
+def read_weights(
+    module: nn.Module,
+    attention: VisionAttention,
+    batch: Tensor,
+    take: Callable[[int, Tensor], None],
+) -> None:
+    """Run one picture (1, 3, H, W); hand `take` each block's number and weights (heads, tokens, tokens).
+
+    Row i holds what token i looks at, and sums to 1. The tensor is live: copy or reduce it at once.
+    """
+    points = {str(block): place for block, place in enumerate(attention.operations)}
+    with unfused(), listen(points, lambda name, weights: take(int(name), weights[0])):
+        module(batch)
+
+
+def attends(traced: Trace) -> bool:
+    """Whether a network computes any attention, fused or not."""
+    return any(word in op.name for op in traced.operations for word in ("softmax", "attention"))
+
+
+def find_attention(module: nn.Module, size: int) -> VisionAttention | None:
+    """The attention of a network that takes pictures of `size` x `size` pixels; None if it has none.
+
+    Raises CutawayError with the reason where its attention cannot be laid over a picture.
+    """
+    with unfused():
+        traced = trace(module, torch.zeros(1, 3, size, size))
+    found = [operation for operation in traced.operations if _weighs(operation)]
+    if not found:
+        return None
+    square = _over_the_picture(found)
+    tokens, heads = square[0].shape[-1], square[0].shape[1]
+    blocks = _blocks(module, traced, square)
+    grid = _grid(module, traced, square[0], size, tokens)
+    _check_places(module, traced, square[0], grid, size)
+    return VisionAttention(blocks, tuple(each.index for each in square), heads, grid)
+
+
+def _weighs(operation: Operation) -> bool:
+    """Whether an operation is a softmax over keys."""
+    if operation.name not in _SOFTMAX or len(operation.shape) < 3 or operation.shape[-1] < 2:
+        return False
+    return operation.arguments[1] in (-1, len(operation.shape) - 1)
+
+
+def _over_the_picture(found: Sequence[Operation]) -> list[Operation]:
+    """The softmaxes between all tokens, the same ones in every block; one that pools them may follow."""
+    for each in found:
+        if len(each.shape) != 4 or each.shape[0] != 1:
+            raise CutawayError(
+                f"its attention runs inside {each.shape[0]} windows of {each.shape[-1]} tokens "
+                f"({each.module}): no map of a head covers the picture"
+            )
+    square = [each for each in found if each.shape[-1] == each.shape[-2]]
+    others = [each for each in found if each.shape[-1] != each.shape[-2]]
+    if not square or any(each.index < square[-1].index for each in others):
+        queries, keys = others[0].shape[-2:]
+        raise CutawayError(
+            f"its {queries} queries look at {keys} keys ({others[0].module}): tokens and keys do not "
+            "stand for the same parts of the picture"
+        )
+    if len({each.shape for each in square}) > 1:
+        counts = ", ".join(str(each.shape[-1]) for each in (square[0], square[-1]))
+        heads = ", ".join(str(each.shape[1]) for each in (square[0], square[-1]))
+        raise CutawayError(
+            f"its tokens or heads change from block to block (from the first to the last: {counts} "
+            f"tokens, {heads} heads)"
+        )
+    return square
+
+
+def _blocks(module: nn.Module, traced: Trace, square: Sequence[Operation]) -> tuple[str, ...]:
+    """The member of a list of modules that each softmax stands in, and no other does."""
+    places = [each.module for each in square]
+    shapes = {operation.output: operation.shape for operation in traced.operations}
+    names = []
+    for place in places:
+        parts = place.split(".")
+        above = [".".join(parts[:end]) for end in range(1, len(parts) + 1)]
+        alone = [
+            name
+            for name in above
+            if _listed(module, name) and sum(_within(other, name) for other in places) == 1
+        ]
+        if not alone:
+            raise CutawayError(f"its blocks cannot be told apart ({place} computes several)")
+        returned = traced.module_values.get(alone[0], ())
+        if len(returned) != 1 or shapes.get(returned[0], ())[1:2] != square[0].shape[-1:]:
+            raise CutawayError(f"{alone[0]} does not return one vector for each token")
+        names.append(alone[0])
+    return tuple(names)
+
+
+def _listed(module: nn.Module, name: str) -> bool:
+    parent = module.get_submodule(name.rpartition(".")[0])
+    return isinstance(parent, nn.ModuleList | nn.Sequential)
+
+
+def _within(name: str, block: str) -> bool:
+    return name == block or name.startswith(f"{block}.")
+
+
+def _grid(module: nn.Module, traced: Trace, first: Operation, size: int, tokens: int) -> PatchGrid:
+    """The grid that the one convolution before the first attention cuts the picture into."""
+    before = [
+        operation
+        for operation in traced.operations[: first.index]
+        if operation.name == "convolution" and len(operation.shape) == 4
+    ]
+    if len(before) != 1 or before[0].input_shapes[0][-2:] != (size, size):
+        raise CutawayError(
+            f"its tokens come out of {len(before)} convolutions, not of one that cuts patches"
+        )
+    rows, columns = before[0].shape[-2:]
+    height, width = (int(step) for step in before[0].arguments[3])
+    return PatchGrid(rows, columns, height, width, _special(module, tokens - rows * columns))
+
+
+def _special(module: nn.Module, count: int) -> tuple[str, ...]:
+    """The names of the `count` tokens that stand for no patch."""
+    found: list[str] = []
+    parameters = list(module.named_parameters())
+    for kind, names in _SPECIAL:
+        for name, values in parameters:
+            if name.rpartition(".")[2] in names:
+                several = values.numel() // values.shape[-1]
+                plain = kind != "register"
+                found += [kind if plain else f"{kind} {i}" for i in range(several)]
+    if len(found) != count:
+        known = ", ".join(found) or "none"
+        raise CutawayError(
+            f"beside the patches its blocks hold {count} tokens, and those known by name are: {known}"
+        )
+    return tuple(found)
+
+
+class _Enough(Exception):
+    """What was waited for has been computed."""
+
+
+def _check_places(
+    module: nn.Module, traced: Trace, first: Operation, grid: PatchGrid, size: int
+) -> None:
+    """Change one patch at a time: the scores of its token, and of no other, must move."""
+    place = traced.producers()[first.inputs[0]].index
+    random = torch.Generator().manual_seed(0)
+    picture, other = (torch.randn(1, 3, size, size, generator=random) for _ in range(2))
+    before = _scores(module, picture, place)
+    corners = {(row, column) for row in (0, grid.rows - 1) for column in (0, grid.columns - 1)}
+    for row, column in sorted(corners | {(0, grid.columns // 2), (grid.rows // 2, 0)}):
+        down = slice(row * grid.height, (row + 1) * grid.height)
+        across = slice(column * grid.width, (column + 1) * grid.width)
+        changed = picture.clone()
+        changed[..., down, across] = other[..., down, across]
+        difference = (_scores(module, changed, place) - before).abs().amax(0)
+        moved = difference > 1e-3 * difference.max()
+        # As a query a changed token moves its own row of scores, as a key its own column.
+        token = len(grid.special) + row * grid.columns + column
+        anywhere = bool(moved.any())
+        moved[token], moved[:, token] = False, False
+        if not anywhere or bool(moved.any()):
+            raise CutawayError(
+                f"the patch in row {row}, column {column} does not reach one token alone: its tokens "
+                "stand for no patches in rows"
+            )
+
+
+def _scores(module: nn.Module, picture: Tensor, place: int) -> Tensor:
+    """What one softmax is given, (heads, tokens, tokens); the pass ends there."""
+    found: list[Tensor] = []
+
+    def take(_name: str, scores: Tensor) -> None:
+        found.append(scores[0].clone())
+        raise _Enough
+
+    try:
+        with unfused(), listen({"scores": place}, take):
+            module(picture)
+    except _Enough:
+        pass
+    return found[0]

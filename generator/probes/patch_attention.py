@@ -1,0 +1,232 @@
+"""Where the heads of a vision transformer look in a picture, and what each head is, in numbers.
+
+Weights A[query, key] over all tokens, rows summing to 1. Entropy after Clark et al. 2019, mean distance
+in two dimensions after Dosovitskiy et al. 2021, rollout after Abnar & Zuidema 2020, the weight on
+registers after Darcet et al. 2024. A head has no position to look back to, so that what is said of the
+heads of texts (previous token, induction) is not defined here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from generator.models.model import VisionModel
+from generator.models.patches import AVERAGE, PatchGrid, VisionAttention
+from generator.models.randomise import randomised
+from generator.probes.head_control import RandomControl
+from generator.probes.heads import Statistic, entropy, relative_entropy, uniform_attention
+from generator.probes.norms import rolled
+from generator.store import Store, digest_of_value
+
+VERSION = 1
+UNIT = 10_000  # weights are kept as whole ten-thousandths
+SIDE = 16  # a grid with longer sides is kept in blocks of patches
+
+
+@dataclass(frozen=True)
+class PatchMaps:
+    """Attention of every head on one picture, as seen from the tokens that the answer is read from.
+
+    `looks` is (blocks, heads, readers, tokens), `rollout` (blocks, readers, tokens), both float32 with
+    rows that sum to 1, the readers in the order of `PatchGrid.readers`. `values` holds each statistic of
+    all heads, (blocks, heads).
+    """
+
+    picture: str
+    looks: np.ndarray
+    rollout: np.ndarray
+    values: Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class PatchWeights:
+    """All weights of all heads on one picture: ten-thousandths, uint16 (blocks, heads, queries, keys).
+
+    The special tokens come first, then squares of `block` x `block` patches, row by row: the mean over a
+    square's queries of the sum over a square's keys.
+    """
+
+    picture: str
+    block: int
+    units: np.ndarray
+
+
+@dataclass(frozen=True)
+class PatchControl:
+    """The same network with random weights: its statistics, and its rollout behind the last block.
+
+    `rollout` is (pictures, readers, tokens).
+    """
+
+    control: RandomControl
+    rollout: np.ndarray
+
+
+def measure_patch_maps(
+    model: VisionModel, picture: str, pixels: np.ndarray, store: Store
+) -> PatchMaps:
+    """Run one picture (3, H, W) through a vision transformer whose attention is known."""
+    parts = {**_parts(model, pixels), "picture": picture}
+    return store.result(
+        "patch_maps", VERSION, parts, PatchMaps, lambda: _maps(model, picture, pixels)
+    )
+
+
+def measure_patch_weights(
+    model: VisionModel, picture: str, pixels: np.ndarray, store: Store
+) -> PatchWeights:
+    """All weights on one picture (3, H, W), in blocks of patches where there are very many."""
+
+    def make() -> PatchWeights:
+        grid = _attention(model).grid
+        block = -(-max(grid.rows, grid.columns) // SIDE)
+        found: list[np.ndarray] = []
+
+        def take(_block: int, weights: Tensor) -> None:
+            small = in_blocks(weights.float().cpu().numpy(), grid, block)
+            found.append(np.rint(small * UNIT).astype(np.uint16))
+
+        model.attend(pixels, take)
+        return PatchWeights(picture, block, np.stack(found))
+
+    parts = {**_parts(model, pixels), "picture": picture, "side": SIDE}
+    return store.result("patch_weights", VERSION, parts, PatchWeights, make)
+
+
+def measure_patch_control(
+    model: VisionModel, pixels: Mapping[str, np.ndarray], seed: int, store: Store
+) -> PatchControl:
+    """The same maps of a twin with random weights, means over all pictures."""
+
+    def make() -> PatchControl:
+        batches = [torch.from_numpy(np.stack(list(pixels.values())))]
+        twin = randomised(model, batches, seed)
+        maps = [_maps(twin, name, each) for name, each in pixels.items()]
+        names = maps[0].values
+        values = {name: np.mean([one.values[name] for one in maps], axis=0) for name in names}
+        return PatchControl(RandomControl(seed, values), np.stack([m.rollout[-1] for m in maps]))
+
+    parts = {
+        "model": model.key,
+        "pixels": {name: digest_of_value(each) for name, each in pixels.items()},
+        "seed": seed,
+    }
+    return store.result("patch_control", VERSION, parts, PatchControl, make)
+
+
+def patch_statistics(maps: Sequence[PatchMaps], grid: PatchGrid) -> tuple[Statistic, ...]:
+    """Each statistic of all heads over the pictures, with that of an even spread as its control."""
+    even = head_values(uniform_attention(grid.tokens, causal=False), grid)
+    return tuple(
+        Statistic(
+            name,
+            np.stack([one.values[name] for one in maps]),
+            np.full(len(maps), float(even[name])),
+        )
+        for name in maps[0].values
+    )
+
+
+def _attention(model: VisionModel) -> VisionAttention:
+    assert model.attention is not None
+    return model.attention
+
+
+def _parts(model: VisionModel, pixels: np.ndarray) -> dict[str, object]:
+    return {"model": model.key, "pixels": digest_of_value(pixels)}
+
+
+def _maps(model: VisionModel, picture: str, pixels: np.ndarray) -> PatchMaps:
+    grid = _attention(model).grid
+    looks, rollouts, values = [], [], []
+    mixed = np.eye(grid.tokens)
+
+    def take(_block: int, live: Tensor) -> None:
+        nonlocal mixed
+        weights = live.float().cpu().numpy()
+        mixed = rolled(weights, mixed)
+        looks.append(of_readers(weights, grid))
+        rollouts.append(of_readers(mixed, grid).astype(np.float32))
+        values.append(head_values(weights, grid))
+
+    model.attend(pixels, take)
+    found = {name: np.stack([one[name] for one in values]) for name in values[0]}
+    return PatchMaps(picture, np.stack(looks), np.stack(rollouts), found)
+
+
+def of_readers(weights: np.ndarray, grid: PatchGrid) -> np.ndarray:
+    """The rows of the tokens that the answer is read from: (..., readers, tokens)."""
+    rows = [
+        weights[..., len(grid.special) :, :].mean(-2)
+        if name == AVERAGE
+        else weights[..., grid.special.index(name), :]
+        for name in grid.readers
+    ]
+    return np.stack(rows, axis=-2)
+
+
+def head_values(weights: np.ndarray, grid: PatchGrid) -> dict[str, np.ndarray]:
+    """Every statistic that is defined for these tokens, of weights (..., tokens, tokens)."""
+    known: dict[str, Callable[[], np.ndarray]] = {
+        "entropy_nats": lambda: entropy(weights),
+        "relative_entropy": lambda: relative_entropy(weights, causal=False),
+        "mean_distance": lambda: patch_distance(weights, grid),
+    }
+    for kind in ("class", "distillation", "register"):
+        chosen = [i for i, name in enumerate(grid.special) if name.split()[0] == kind]
+        if chosen:
+            known[f"{kind}_mass"] = lambda at=chosen: mass_from_patches(weights, grid, at)  # type: ignore[misc]
+    for place, name in enumerate(grid.special):
+        if name in grid.readers:
+            known[f"{name}_on_itself"] = lambda at=place: weights[..., at, at].copy()  # type: ignore[misc]
+    return {name: np.asarray(measure()) for name, measure in known.items()}
+
+
+def patch_distance(weights: np.ndarray, grid: PatchGrid) -> np.ndarray:
+    """Mean over patches of the expected distance to the patches they look at, in patches.
+
+    Rows and columns count one each. The weight on other tokens is left out; a patch that leaves no weight
+    to patches counts as 0.
+    """
+    first = len(grid.special)
+    row, column = np.divmod(np.arange(grid.patches), grid.columns)
+    distance = np.hypot(row[:, None] - row[None, :], column[:, None] - column[None, :])
+    among = weights[..., first:, first:].astype(np.float64)
+    total = among.sum(-1)
+    moved = (among * distance).sum(-1)
+    return np.asarray(np.divide(moved, total, out=np.zeros(total.shape), where=total > 0).mean(-1))
+
+
+def mass_from_patches(weights: np.ndarray, grid: PatchGrid, keys: Sequence[int]) -> np.ndarray:
+    """Mean over patches of the weight that they put on some tokens."""
+    return weights[..., len(grid.special) :, list(keys)].sum(-1).mean(-1)
+
+
+def in_blocks(weights: np.ndarray, grid: PatchGrid, block: int) -> np.ndarray:
+    """Weights (..., tokens, tokens) between special tokens and squares of patches; rows sum to 1 still."""
+    if block == 1:
+        return weights
+    keys = _squares(grid, block)
+    queries = keys / keys.sum(0)
+    return np.asarray(queries.T @ weights @ keys)
+
+
+def block_shape(grid: PatchGrid, block: int) -> tuple[int, int]:
+    """How many squares of `block` x `block` patches there are, down and across."""
+    return -(-grid.rows // block), -(-grid.columns // block)
+
+
+def _squares(grid: PatchGrid, block: int) -> np.ndarray:
+    """Which square a token belongs to, float64 (tokens, special tokens + squares) of zeros and ones."""
+    first = len(grid.special)
+    row, column = np.divmod(np.arange(grid.patches), grid.columns)
+    rows, columns = block_shape(grid, block)
+    found = np.zeros((grid.tokens, first + rows * columns))
+    found[np.arange(first), np.arange(first)] = 1
+    found[first + np.arange(grid.patches), first + row // block * columns + column // block] = 1
+    return found

@@ -1,0 +1,279 @@
+"""The pages on attention over patches, built by the command and used in a browser as a reader would."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+import re
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from browser import launch
+from pages_under_test import Visitors
+from PIL import Image
+from playwright.sync_api import expect, sync_playwright
+from small_site import CHECKOUT, Site, built_once, write_exhibit
+from tiny_vision import BLOCKS, COLUMNS, HEADS, HIGH, SIDE, WIDE, save, save_seeker
+
+from generator.serve import make_server
+
+expect.set_options(timeout=20_000)
+# The bright patch of the picture "corner": at the top, on the right.
+ROW, COLUMN = 0, COLUMNS - 1
+SEEKER = "models/seeker/layers/vit.layers.0/heads/1/index.html"
+DEIT = "models/deit/layers/deit.layers.1/heads/2/index.html"
+
+
+def exhibit(folder: Path) -> Path:
+    """Three random networks on two pictures, one of them with a single bright patch."""
+    folder.mkdir()
+    save_seeker(folder / "seeker")
+    for family in ("deit", "swin"):
+        save(family, folder / family)
+    bright = np.zeros((SIDE, SIDE, 3), dtype=np.uint8)
+    bright[ROW * HIGH : (ROW + 1) * HIGH, COLUMN * WIDE : (COLUMN + 1) * WIDE] = 255
+    Image.fromarray(bright).save(folder / "corner.png")
+    cat = str(CHECKOUT / "site_src/inputs/images/cat.jpg")
+    make = {"features": 0, "classes": 0}
+    models = [
+        {"id": "seeker", "source": "./seeker", "make": make},
+        {
+            "id": "deit",
+            "source": "./deit",
+            "make": make,
+            "layers": ["*projection", "deit.layers.[01]"],
+        },
+        {"id": "swin", "source": "./swin", "make": make, "layers": ["*projection"]},
+    ]
+    images = [
+        {"file": "corner.png", "label": "a </script><b>corner", "id": "corner"},
+        {"file": cat, "label": "cat"},
+    ]
+    write_exhibit(
+        folder, {"title": "Patches", "seed": 2, "models": models, "images": images, "texts": []}
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory) -> Site:
+    return built_once(tmp_path_factory, "patches", exhibit)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_playwright() as playwright:
+        yield launch(playwright)
+
+
+@pytest.fixture
+def visit(site, browser):
+    server = make_server(site.site, "127.0.0.1", 0)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    roots = {
+        "server": f"http://127.0.0.1:{server.server_address[1]}/",
+        "file": site.site.as_uri() + "/",
+    }
+    visitors = Visitors(browser, roots)
+    yield visitors
+    assert visitors.close() == []
+    server.shutdown()
+
+
+def rows_of(site, model, name):
+    path = site.site / "models" / model / "data" / name
+    with path.open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+def text_of(site, address):
+    return (site.site / address).read_text(encoding="utf-8")
+
+
+def test_every_head_of_a_block_with_a_page_has_one_and_its_numbers(site):
+    deit = site.site / "models/deit"
+    found = {path.parent.name for path in (deit / "layers").glob("*/heads/*/index.html")}
+    assert found == {str(head) for head in range(HEADS)}
+    assert len(list((deit / "layers").glob("*/heads/*/index.html"))) == 2 * HEADS
+    rows = rows_of(site, "deit", "heads.csv")
+    assert len(rows) == BLOCKS * HEADS and rows[HEADS]["layer"] == "deit.layers.1"
+    assert {"entropy_nats", "mean_distance_percentile", "distillation_mass"} <= set(rows[0])
+    assert "induction" not in rows[0]
+    for name in ("heads_by_picture.csv", "looks.csv"):
+        assert len(rows_of(site, "deit", name)) == 2 * BLOCKS * HEADS * (1 + (name == "looks.csv"))
+    rolled = rows_of(site, "deit", "rollout.csv")
+    assert {row["weights"] for row in rolled} == {"trained", "random"}
+    assert {row["token"] for row in rolled} == {"class", "distillation"}
+    manifest = json.loads(text_of(site, "manifest.json"))
+    stated = {model["id"]: model for model in manifest["models"]}
+    assert stated["seeker"]["patches"]["grid"] == [SIDE // HIGH, COLUMNS]
+    assert stated["deit"]["patches"]["other_tokens"] == ["class", "distillation"]
+
+
+def test_pages_link_the_model_its_blocks_and_its_heads(site):
+    assert 'href="attention/index.html"' in text_of(site, "models/deit/index.html")
+    layer = text_of(site, "models/deit/layers/deit.layers.1/index.html")
+    assert all(f'href="heads/{head}/index.html"' in layer for head in range(HEADS))
+    head = text_of(site, DEIT)
+    assert 'href="../../index.html"' in head and "L1H2" in head
+    part = text_of(site, "models/deit/attention/index.html")
+    assert "layers/deit.layers.0/heads/3/index.html#picture=cat" in part
+    assert "deit.layers.2/heads" not in part and "L2H3" in part  # that block has no page
+    assert "random weights" in part
+
+
+def test_a_page_states_what_the_table_says(site):
+    row = next(
+        row
+        for row in rows_of(site, "seeker", "looks.csv")
+        if (row["block"], row["head"], row["picture"]) == ("0", "1", "corner")
+    )
+    assert (int(row["strongest_row"]), int(row["strongest_column"])) == (ROW, COLUMN)
+    assert f"row {ROW}, column {COLUMN} ({float(row['strongest']):.3f})" in text_of(site, SEEKER)
+    assert (site.site / SEEKER).stat().st_size < 60_000
+
+
+def test_windows_are_refused_on_the_page_and_the_rest_is_built(site):
+    swin = text_of(site, "models/swin/index.html")
+    assert "not laid over the pictures: its attention runs inside 16 windows" in swin
+    assert not (site.site / "models/swin/attention").exists()
+    assert (site.site / "models/swin/classes/index.html").is_file()
+    assert not (site.site / "models/swin/data/heads.csv").exists()
+
+
+def spoken(page):
+    return page.locator(".c-tabs__panel:visible .c-patches-play__says")
+
+
+def canvas(page):
+    found = page.locator(".c-tabs__panel:visible canvas")
+    found.scroll_into_view_if_needed()
+    return found
+
+
+def over(page, row, column, rows, columns):
+    """Point at the middle of a patch."""
+    box = canvas(page).bounding_box()
+    page.mouse.move(
+        box["x"] + box["width"] * (column + 0.5) / columns,
+        box["y"] + box["height"] * (row + 0.5) / rows,
+    )
+
+
+def weight_of(site, model, picture, block, head, query, key):
+    """A weight out of the published script: tokens count the special ones first."""
+    name = f"patches-{picture}--{block}-{head}"
+    text = text_of(site, f"models/{model}/attention/{name}.js")
+    packed = base64.b64decode(re.search(r'="([^"]+)";', text)[1])
+    values, at = [], 0
+    while at < len(packed):
+        first = packed[at]
+        values.append(first if first < 128 else (first & 127) << 8 | packed[at + 1])
+        at += 1 if first < 128 else 2
+    count = round(len(values) ** 0.5)
+    return values[query * count + key] / 10_000
+
+
+@pytest.mark.parametrize("origin", ["server", "file"])
+def test_pointing_at_a_patch_shows_where_it_looks(site, visit, origin):
+    page = visit(origin).open(DEIT)
+    expect(spoken(page)).to_contain_text("The class token looks most at row")
+    over(page, 2, 1, 4, 4)
+    expect(spoken(page)).to_contain_text("The patch in row 2, column 1 looks most at")
+    said = spoken(page).inner_text()
+    best = re.search(r"most at row (\d), column (\d) (0\.\d{4});", said)
+    key = 2 + 4 * int(best[1]) + int(best[2])
+    assert float(best[3]) == weight_of(site, "deit", "corner", 1, 2, 2 + 4 * 2 + 1, key)
+    beside = weight_of(site, "deit", "corner", 1, 2, 2 + 4 * 2 + 1, 1)
+    assert f"distillation token {beside:.4f}" in said
+
+    page.mouse.down()
+    page.mouse.up()
+    assert "query=2.1" in page.url
+    over(page, 0, 3, 4, 4)
+    exact = weight_of(site, "deit", "corner", 1, 2, 2 + 4 * 2 + 1, 2 + 3)
+    expect(spoken(page)).to_contain_text(
+        f"row 2, column 1 looks at row 0, column 3 with {exact:.4f}"
+    )
+    page.get_by_role("button", name="distillation token").first.click()
+    assert "query=1" in page.url
+    expect(spoken(page)).to_contain_text("The distillation token looks")
+    page.go_back()
+    page.mouse.move(0, 0)
+    expect(spoken(page)).to_contain_text("The patch in row 2, column 1 looks most at")
+
+
+def test_the_keyboard_moves_keeps_and_lets_go(visit):
+    page = visit().open(DEIT)
+    canvas(page).focus()
+    page.keyboard.press("ArrowRight")
+    expect(spoken(page)).to_contain_text("The patch in row 2, column 2 looks most at")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("ArrowLeft")
+    expect(spoken(page)).to_contain_text("The patch in row 1, column 1 looks most at")
+    page.keyboard.press("Enter")
+    assert "query=1.1" in page.url
+    page.keyboard.press("ArrowDown")
+    expect(spoken(page)).to_contain_text("row 1, column 1 looks at row 2, column 1 with")
+    page.keyboard.press("Escape")
+    assert "query" not in page.url
+
+
+def test_a_link_opens_the_moment_it_names(visit):
+    page = visit().open(DEIT + "#picture=cat&query=3.0")
+    expect(spoken(page)).to_contain_text("The patch in row 3, column 0 looks most at")
+    for wrong in ("query=9.9", "query=7", "query=%3Cb%3E", "query=1.1.1"):
+        page = visit().open(f"{DEIT}#{wrong}")
+        expect(spoken(page)).to_contain_text("The class token looks most at")
+
+
+def test_the_bright_corner_is_lit_where_it_is_seen(visit):
+    """Colours on the canvas, after all layers between the picture and the screen."""
+    page = visit().open(SEEKER)
+    expect(spoken(page)).to_contain_text(f"most at row {ROW}, column {COLUMN} 0.9")
+    shot = np.asarray(Image.open(io.BytesIO(canvas(page).screenshot())).convert("RGB")).astype(int)
+    high, wide = shot.shape[0] // 8, shot.shape[1] // COLUMNS
+    cells = shot[: high * 8, : wide * COLUMNS].reshape(8, high, COLUMNS, wide, 3).mean((1, 3))
+    warmth = cells[..., 0] - cells[..., 2]
+    assert np.unravel_index(warmth.argmax(), warmth.shape) == (ROW, COLUMN)
+    assert warmth[ROW, COLUMN] > 60 > 3 * np.delete(warmth.ravel(), ROW * COLUMNS + COLUMN).max()
+
+
+def test_without_a_script_the_map_stands_there(visit):
+    page = visit(java_script_enabled=False).open(SEEKER)
+    assert page.locator("canvas").count() == 0
+    shown = page.locator(".c-tabs__panel:visible .c-over")
+    expect(shown).to_have_count(1)
+    label = shown.get_attribute("aria-label")
+    assert f"row {ROW}, column {COLUMN}" in label and "</script><b>" in label
+    page.wait_for_timeout(300)
+    shot = np.asarray(Image.open(io.BytesIO(shown.screenshot())).convert("RGB")).astype(int)
+    warmth = shot[..., 0] - shot[..., 2]
+    brightest = np.unravel_index(warmth.argmax(), warmth.shape)
+    assert brightest[0] < shot.shape[0] / 8 and brightest[1] >= shot.shape[1] * 3 / 4
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_fit_a_phone_and_can_be_used_by_all(visit, scheme):
+    for address in (
+        DEIT,
+        "models/deit/attention/index.html",
+        "models/deit/layers/deit.layers.0/index.html",
+    ):
+        visitor = visit(viewport={"width": 360, "height": 740}, color_scheme=scheme, has_touch=True)
+        page = visitor.open(address)
+        if address == DEIT:
+            expect(spoken(page)).to_contain_text("looks most at")
+            box = canvas(page).bounding_box()
+            page.touchscreen.tap(box["x"] + box["width"] * 0.9, box["y"] + box["height"] * 0.4)
+            expect(spoken(page)).to_contain_text("The patch in row 1, column 3 looks most at")
+            assert "query=1.3" in page.url
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        found = Axe().run(page).response["violations"]
+        serious = [one["id"] for one in found if one["impact"] in {"serious", "critical"}]
+        assert serious == [], (address, scheme)
