@@ -16,13 +16,14 @@ from generator.articles.source import Writing, read_writing
 from generator.cards.page import card_page
 from generator.exhibit import Exhibit
 from generator.figures.render import Drawing, Drawn, render
-from generator.findings import Findings, TextFindings
+from generator.findings import Findings, Seq2SeqFindings, TextFindings
 from generator.pages.environment import Pages
 from generator.pages.figures import figures_page
 from generator.pages.gallery import gallery
 from generator.pages.jump import INDEX, jump_index
 from generator.pages.language import language_files, language_pages
 from generator.pages.page import Page
+from generator.pages.seq2seq import seq2seq_pages
 from generator.pages.tables import manifest, tables
 from generator.pages.units import unit_pages
 from generator.pages.vision import vision_pages
@@ -181,6 +182,8 @@ def _pages(
     for found in findings:
         if isinstance(found, TextFindings):
             made += language_pages(found, pages)
+        elif isinstance(found, Seq2SeqFindings):
+            made += seq2seq_pages(found, pages)
         else:
             made += vision_pages(found, pages)
             made += unit_pages(found, pages)

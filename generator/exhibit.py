@@ -137,6 +137,11 @@ class TextSpec(_Strict):
     text: str = Field(min_length=1, max_length=20_000, description="what the models read")
     phenomenon: str = Field("", max_length=120, description="what it is an example of")
     look_for: str = Field("", max_length=600, description="what a reader might look for in it")
+    target: str = Field(
+        "",
+        max_length=20_000,
+        description="what an encoder-decoder is to write; its own answer if left out",
+    )
 
 
 class Exhibit(_Strict):

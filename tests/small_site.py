@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import yaml
 from filelock import FileLock
+from tiny_transformers import save_tiny
 
 CHECKOUT = Path(__file__).parent.parent
 COMMAND = Path(sys.executable).with_name("cutaway")
@@ -224,6 +225,33 @@ def tiny(tiny_site: Site, tmp_path: Path) -> Path:
     """A copy of the built tiny exhibit, to change and to break."""
     folder = tmp_path / "exhibit"
     shutil.copytree(tiny_site.exhibit, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def families_site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """Tiny random transformers of families that no code names, built as a user's folders are."""
+    return built_once(tmp_path_factory, "families", _families_exhibit)
+
+
+BUILT = ("t5", "bart")
+
+
+def _families_exhibit(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    for family in BUILT:
+        save_tiny(family, folder / family)
+    shipped = yaml.safe_load((CHECKOUT / "exhibit.yml").read_text(encoding="utf-8"))
+    kept = {
+        key: shipped[key] for key in shipped if key not in {"models", "texts", "images", "pool"}
+    }
+    texts = [
+        {"id": "words", "phenomenon": "Own answer", "text": "w1 w2 w3 w4 w1 w2 w5"},
+        {"id": "hostile", "phenomenon": "<i>Hostile</i>", "text": HOSTILE, "target": HOSTILE},
+        {"id": "given", "text": "w7 w8 w7 w9", "target": "w9 w8 w7"},
+    ]
+    models = [{"id": one, "source": f"./{one}", "about": "Tiny and random."} for one in BUILT]
+    write_exhibit(folder, {**kept, "models": models, "texts": texts})
     return folder
 
 

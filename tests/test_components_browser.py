@@ -25,6 +25,8 @@ from generator.figures.render import Drawn
 from generator.inputs.texts import CuratedText, readable
 from generator.models.model import LanguageModel
 from generator.pages.components import (
+    AllHeads,
+    attention_address,
     attention_files,
     attention_page,
     head_component,
@@ -32,6 +34,7 @@ from generator.pages.components import (
     model_component,
     vector_files,
 )
+from generator.pages.context import Place, home, model_link
 from generator.pages.environment import Pages
 from generator.pages.worked import context_files, context_page
 from generator.probes.attention import Attention, attention_weights, measure_attention
@@ -161,7 +164,15 @@ def lay_out(
             ):
                 write(root, address, text)
         pages = Pages(templates, _sheets(root, model, shown))
-        page = attention_page(model, texts, shown, pages, neurons=[text.id for text in texts])
+        page = attention_page(
+            model,
+            AllHeads(attention_address(model.id), "All heads", model.layers, model.heads),
+            texts,
+            shown,
+            Place((home(), model_link(model)), (), model_link(model)),
+            pages,
+            neurons=[text.id for text in texts],
+        )
         _put(root, page.address, page.title, page.body)
         heads = [head_component(model.id, a, LAYER, HEAD, neurons=True) for a in shown]
         _harness(root, pages, f"models/{model.id}/layers/{LAYER}/heads/{HEAD}/index.html", heads)
@@ -226,7 +237,9 @@ def _put(root: Path, address: str, title: str, body: str) -> None:
 def _sheets(root: Path, model: LanguageModel, shown: list[Attention]) -> dict[str, Drawn]:
     found = {}
     for attention in shown:
-        for picture in layer_heads(attention.text, attention.weights[:2], attention.causal):
+        for picture in layer_heads(
+            attention.text, ("0", "1"), attention.weights[:2], attention.causal
+        ):
             address = f"models/{model.id}/{picture.name}"
             (root / address).parent.mkdir(parents=True, exist_ok=True)
             (root / address).write_bytes(picture.data)

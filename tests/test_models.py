@@ -446,12 +446,21 @@ def test_a_model_that_is_too_small_for_the_repeated_sequences_is_told_so_in_word
     assert np.isfinite(repeated.induction).all()
 
 
-def test_an_encoder_decoder_is_refused_with_the_reason(tmp_path, tokenizer):
+def test_an_encoder_decoder_without_a_head_is_refused_with_the_reason(tmp_path, tokenizer):
+    import transformers as t
+
+    config = t.T5Config(vocab_size=WORDS, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2)
+    saved(tmp_path / "t5", t.T5Model(config), tokenizer)
+    with pytest.raises(CutawayError, match="m: T5Model has no head that writes a text"):
+        load("./t5", tmp_path)
+
+
+def test_an_encoder_decoder_whose_start_is_not_stated_is_refused(tmp_path, tokenizer):
     import transformers as t
 
     config = t.T5Config(vocab_size=WORDS, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2)
     saved(tmp_path / "t5", t.T5ForConditionalGeneration(config), tokenizer)
-    with pytest.raises(CutawayError, match="m: encoder-decoder models are not supported yet"):
+    with pytest.raises(CutawayError, match="m: no token is stated that its decoder starts from"):
         load("./t5", tmp_path)
 
 

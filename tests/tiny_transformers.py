@@ -12,6 +12,7 @@ from generator.exhibit import ModelSpec
 from generator.models.compat import repair_torchvision
 from generator.models.load import load_model
 from generator.models.model import LanguageModel
+from generator.models.seq2seq import Seq2SeqModel
 
 WORDS = 60
 LAYERS, HEADS, WIDTH = 3, 4, 32
@@ -76,14 +77,37 @@ APART = {
     ),
 }
 
+# These read one text and write another.
+_ENDS = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
+PAIRS = {
+    "t5": (
+        "T5ForConditionalGeneration",
+        "T5Config",
+        _ENDS
+        | {"vocab_size": WORDS + 4, "d_model": WIDTH, "d_kv": 6, "d_ff": 48, "num_heads": HEADS}
+        | {"num_layers": 2, "num_decoder_layers": LAYERS, "decoder_start_token_id": 0},
+    ),
+    "bart": (
+        "BartForConditionalGeneration",
+        "BartConfig",
+        _ENDS
+        | {"vocab_size": WORDS + 4, "d_model": WIDTH, "max_position_embeddings": 80}
+        | {"encoder_layers": LAYERS, "decoder_layers": 2, "decoder_start_token_id": 2}
+        | {"encoder_attention_heads": HEADS, "decoder_attention_heads": 2}
+        | {"encoder_ffn_dim": 48, "decoder_ffn_dim": 48, "forced_eos_token_id": None},
+    ),
+}
 
-@cache
-def tiny(family: str, seed: int = 0) -> LanguageModel:
-    """A tiny random model of one family. Weights are large enough for heads to differ."""
+
+def save_tiny(family: str, folder: Path, seed: int = 0) -> None:
+    """A tiny random model of one family, as transformers saves it, with a tokenizer.
+
+    Weights are large enough for heads to differ.
+    """
     repair_torchvision()
     import transformers
 
-    kind, config, settings = (FAMILIES | APART)[family]
+    kind, config, settings = (FAMILIES | APART | PAIRS)[family]
     torch.manual_seed(seed)
     made = getattr(transformers, kind)(getattr(transformers, config)(**settings))
     with torch.no_grad():
@@ -92,21 +116,42 @@ def tiny(family: str, seed: int = 0) -> LanguageModel:
                 parameter.add_(torch.randn_like(parameter) * 0.2)
             else:
                 parameter.copy_(torch.randn_like(parameter) * (0.3 if parameter.dim() > 1 else 0.1))
-    with TemporaryDirectory() as folder:
-        made.save_pretrained(folder)
-        _tokenizer().save_pretrained(folder)
-        model = load_model(ModelSpec(id=family, source=folder), Path(folder), Path(folder))
+    made.save_pretrained(folder)
+    _tokenizer(ends=family in PAIRS).save_pretrained(folder)
+
+
+@cache
+def tiny(family: str, seed: int = 0) -> LanguageModel:
+    """A tiny random model of one family, loaded."""
+    model = _load(family, seed)
     assert isinstance(model, LanguageModel)
     return model
 
 
-def _tokenizer():
-    from tokenizers import Tokenizer, models, pre_tokenizers
+@cache
+def tiny_pair(family: str, seed: int = 0) -> Seq2SeqModel:
+    """A tiny random encoder-decoder, loaded."""
+    model = _load(family, seed)
+    assert isinstance(model, Seq2SeqModel)
+    return model
+
+
+def _load(family: str, seed: int):
+    with TemporaryDirectory() as folder:
+        save_tiny(family, Path(folder), seed)
+        return load_model(ModelSpec(id=family, source=folder), Path(folder), Path(folder))
+
+
+def _tokenizer(*, ends: bool):
+    """Words and four special tokens; with `ends` each text is closed by [EOS], as T5's is."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
     words = ["[PAD]", "[BOS]", "[EOS]", "[UNK]", *(f"w{i}" for i in range(WORDS))]
     plain = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, "[UNK]"))
     plain.pre_tokenizer = pre_tokenizers.Whitespace()
+    if ends:
+        plain.post_processor = processors.TemplateProcessing("$A [EOS]", None, [("[EOS]", 2)])
     return PreTrainedTokenizerFast(
         tokenizer_object=plain,
         pad_token="[PAD]",

@@ -37,48 +37,55 @@ LONGEST = 14
 
 
 def attention_maps(
-    text: str, tokens: Sequence[str], weights: np.ndarray, causal: bool
+    text: str,
+    layers: Sequence[str],
+    tokens: Sequence[str],
+    keys: Sequence[str],
+    weights: np.ndarray,
+    causal: bool,
 ) -> list[Picture]:
     """A labelled map for every head; `weights` is (layers, heads, queries, keys).
 
-    Rows are queries (the token that looks), columns keys. The colour is the square root of the
+    Rows are queries (`tokens`, those that look), columns `keys`. The colour is the square root of the
     weight, on one scale for all heads.
     """
-    frame = _frame(tokens)
+    frame = _frame(tokens, keys)
     levels = weight_levels(weights, causal)
     square = np.ones((frame.cell, frame.cell), dtype=np.uint8)
-    side = frame.cell * len(tokens)
+    high, wide = frame.cell * len(tokens), frame.cell * len(keys)
     pictures = []
     for layer, head in np.ndindex(*weights.shape[:2]):
         canvas = frame.background.copy()
-        cells = canvas[frame.top : frame.top + side, frame.left : frame.left + side]
+        cells = canvas[frame.top : frame.top + high, frame.left : frame.left + wide]
         cells[:] = np.kron(levels[layer, head], square)
         image = indexed(canvas, frame.palette)
         image.info["transparency"] = LEVELS + 1
-        pictures.append(as_webp(f"layers/{layer}/heads/{head}/{text}.webp", image))
+        pictures.append(as_webp(f"layers/{layers[layer]}/heads/{head}/{text}.webp", image))
     return pictures
 
 
-def layer_heads(text: str, weights: np.ndarray, causal: bool) -> list[Picture]:
+def layer_heads(
+    text: str, layers: Sequence[str], weights: np.ndarray, causal: bool
+) -> list[Picture]:
     """All heads of each layer in one row-by-row sheet, for `sheet_columns` heads a row."""
     levels = weight_levels(weights, causal)
     palette = cell_palette()
-    length, heads = weights.shape[-1], weights.shape[1]
+    heads, high, wide = weights.shape[1:]
     columns = sheet_columns(heads)
-    zoom = max(1, 120 // length)
-    tile, gap = length * zoom, 8
+    zoom, gap = max(1, 120 // max(high, wide)), 8
+    high, wide = high * zoom, wide * zoom
     rows = -(-heads // columns)
     pictures = []
-    for layer in range(len(weights)):
-        shape = (rows * (tile + gap) - gap, columns * (tile + gap) - gap)
+    for layer, name in enumerate(layers):
+        shape = (rows * (high + gap) - gap, columns * (wide + gap) - gap)
         canvas = np.full(shape, LEVELS + 1, dtype=np.uint8)
         for head in range(heads):
             y, x = divmod(head, columns)
             cells = np.kron(levels[layer, head], np.ones((zoom, zoom), dtype=np.uint8))
-            canvas[y * (tile + gap) :, x * (tile + gap) :][:tile, :tile] = cells
+            canvas[y * (high + gap) :, x * (wide + gap) :][:high, :wide] = cells
         image = indexed(canvas, palette)
         image.info["transparency"] = LEVELS + 1
-        pictures.append(as_webp(f"layers/{layer}/heads-{text}.webp", image))
+        pictures.append(as_webp(f"layers/{name}/heads-{text}.webp", image))
     return pictures
 
 
@@ -114,40 +121,43 @@ class _Frame:
     cell: int
 
 
-def _frame(tokens: Sequence[str]) -> _Frame:
-    count = len(tokens)
-    cell = int(np.clip(560 // count, 12, 34)) if count <= 48 else max(1, 640 // count)
-    labels = [short(token) for token in tokens]
+def _frame(tokens: Sequence[str], keys: Sequence[str]) -> _Frame:
+    high, wide = len(tokens), len(keys)
+    most = max(high, wide)
+    cell = int(np.clip(560 // most, 12, 34)) if most <= 48 else max(1, 640 // most)
+    rows, columns = ([short(token) for token in side] for side in (tokens, keys))
     size = float(np.clip(cell * 0.52, 6.5, 9.0))
-    reach = round(max(len(label) for label in labels) * size * 0.84) + 14
+    beside, above = (
+        round(max(len(label) for label in labels) * size * 0.84) + 14 for labels in (rows, columns)
+    )
     # A line above the tokens says which axis is which.
-    left, top, right, bottom = max(reach, 46), reach + 16, 74, 26
-    width, height = left + count * cell + right, top + count * cell + bottom
+    left, top, right, bottom = max(beside, 46), max(above, 46) + 16, 74, 26
+    width, height = left + wide * cell + right, top + high * cell + bottom
     with styled():
         figure = Figure(figsize=(width / 96, height / 96), dpi=96)
-        box = (left / width, bottom / height, count * cell / width, count * cell / height)
+        box = (left / width, bottom / height, wide * cell / width, high * cell / height)
         axes = figure.add_axes(box)
-        axes.set(xlim=(0, count), ylim=(count, 0), aspect="equal")
+        axes.set(xlim=(0, wide), ylim=(high, 0), aspect="equal")
         step = 1 if cell >= 9 else -(-12 // cell)
-        places = np.arange(0, count, step)
         font: Any = {"fontsize": size, "color": INK}
         font["family"] = ["DejaVu Sans Mono", "DejaVu Sans"]
         axes.xaxis.tick_top()
-        axes.set_xticks(places + 0.5, [labels[i] for i in places], rotation=90, **font)
-        axes.set_yticks(places + 0.5, [labels[i] for i in places], **font)
+        across, down = np.arange(0, wide, step), np.arange(0, high, step)
+        axes.set_xticks(across + 0.5, [columns[i] for i in across], rotation=90, **font)
+        axes.set_yticks(down + 0.5, [rows[i] for i in down], **font)
         axes.tick_params(length=0, pad=4)
         axes.grid(False)
         axes.spines[:].set_visible(False)
         figure.text(4 / width, 1 - 14 / height, "query ↓  key →", fontsize=7.5, color=INK)
-        beside, high = left + count * cell + 14, min(count * cell, 220)
-        _colour_bar(figure, (beside / width, bottom / height, 12 / width, high / height))
+        bar, tall = left + wide * cell + 14, min(high * cell, 220)
+        _colour_bar(figure, (bar / width, bottom / height, 12 / width, tall / height))
         canvas = FigureCanvasAgg(figure)
         canvas.draw()
         drawn = Image.fromarray(np.asarray(canvas.buffer_rgba()).copy())
     palette, background = _split(drawn)
     # The bar is filled like the cells: the few colours left for the frame would draw it in bands.
-    ramp = np.linspace(LEVELS - 1, 0, high).round().astype(np.uint8)
-    background[height - bottom - high : height - bottom, beside : beside + 12] = ramp[:, None]
+    ramp = np.linspace(LEVELS - 1, 0, tall).round().astype(np.uint8)
+    background[height - bottom - tall : height - bottom, bar : bar + 12] = ramp[:, None]
     return _Frame(background, palette, left, top, cell)
 
 

@@ -12,20 +12,20 @@ WIDTH, HEIGHT, GAP = 520, 300, 4
 
 
 def head_card(weights: np.ndarray) -> list[Picture]:
-    """Every head of a model on one text, (layers, heads, n, n), first layer first, row by row."""
+    """Every head of a model on one text, (layers, heads, queries, keys), first layer first, row by row."""
     levels = np.minimum(weight_levels(weights, causal=False), LEVELS - 1)
     tiles = levels.reshape(-1, *levels.shape[2:])
-    count, length = len(tiles), tiles.shape[-1]
+    count = len(tiles)
     columns = max(range(1, count + 1), key=lambda c: (_zoom(count, c, 1, 1), -c))
     side = max(2, _zoom(count, columns, 1, 1))
     rows, pitch = -(-count // columns), side + GAP
-    pick = np.linspace(0, length - 1, side).round().astype(int)
+    down, across = (np.linspace(0, n - 1, side).round().astype(int) for n in tiles.shape[1:])
     canvas = np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
     top, left = (HEIGHT - rows * pitch + GAP) // 2, (WIDTH - columns * pitch + GAP) // 2
     for number, tile in enumerate(tiles):
         y, x = divmod(number, columns)
         place = canvas[max(0, top + y * pitch) :, max(0, left + x * pitch) :][:side, :side]
-        place[:] = tile[np.ix_(pick, pick)][: place.shape[0], : place.shape[1]]
+        place[:] = tile[np.ix_(down, across)][: place.shape[0], : place.shape[1]]
     return [as_webp("card.webp", indexed(canvas, palette_of(WEIGHTS, LEVELS)))]
 
 

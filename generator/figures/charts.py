@@ -54,7 +54,7 @@ def vision_signal(
         return [as_svg("signal.svg", figure)]
 
 
-def text_signal(near: np.ndarray, stream: np.ndarray) -> list[Picture]:
+def text_signal(name: str, near: np.ndarray, stream: np.ndarray) -> list[Picture]:
     """Near-zero MLP activations and the size of block outputs, each (layers, inputs)."""
     with styled():
         figure = new_figure(1100, 340)
@@ -68,7 +68,7 @@ def text_signal(near: np.ndarray, stream: np.ndarray) -> list[Picture]:
         right.set_ylim(0, None)
         for axes in (left, right):
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=12))
-        return [as_svg("signal.svg", figure)]
+        return [as_svg(f"{name}.svg", figure)]
 
 
 def _band(
@@ -128,7 +128,9 @@ def _density(axes: Axes, active: np.ndarray, dead: int) -> None:
         )  # fmt: skip
 
 
-def head_grids(titles: Sequence[str], values: np.ndarray, most: Sequence[float]) -> list[Picture]:
+def head_grids(
+    name: str, titles: Sequence[str], values: np.ndarray, most: Sequence[float]
+) -> list[Picture]:
     """One small heatmap (layers x heads) for each statistic; `values` is (statistics, layers, heads).
 
     Each map has its own scale, from 0 to `most`, written above it.
@@ -158,4 +160,4 @@ def head_grids(titles: Sequence[str], values: np.ndarray, most: Sequence[float])
                 axes.set_ylabel("layer", fontsize=8)
             if number // columns == rows - 1 or number + columns >= count:
                 axes.set_xlabel("head", fontsize=8)
-        return [as_svg("heads.svg", figure)]
+        return [as_svg(f"{name}.svg", figure)]

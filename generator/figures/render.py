@@ -35,8 +35,8 @@ from generator.store import digest_of_value, write_atomically
 
 # Every kind of figure with its version: raise it when the same arrays draw another picture.
 KINDS: Mapping[str, tuple[int, Callable[..., Sequence[Picture]]]] = {
-    "attention_maps": (3, attention.attention_maps),
-    "layer_heads": (2, attention.layer_heads),
+    "attention_maps": (4, attention.attention_maps),
+    "layer_heads": (3, attention.layer_heads),
     "activation_sheets": (3, mosaic.activation_sheets),
     "kernel_sheet": (3, mosaic.kernel_sheet),
     "rgb_filters": (1, mosaic.rgb_filters),
@@ -56,9 +56,9 @@ KINDS: Mapping[str, tuple[int, Callable[..., Sequence[Picture]]]] = {
     "checkpoint_plate": (1, checkpoints.checkpoint_plate),
     "checkpoint_course": (1, checkpoints.checkpoint_course),
     "vision_signal": (1, charts.vision_signal),
-    "text_signal": (1, charts.text_signal),
+    "text_signal": (2, charts.text_signal),
     "activity": (1, charts.activity),
-    "head_grids": (1, charts.head_grids),
+    "head_grids": (2, charts.head_grids),
     "head_scatter": (1, heads.head_scatter),
     "logit_shares": (2, heads.logit_shares),
     "head_readings": (1, readings.head_readings),
@@ -66,7 +66,7 @@ KINDS: Mapping[str, tuple[int, Callable[..., Sequence[Picture]]]] = {
     "lens_course": (1, heads.lens_course),
     "leans": (1, probes.leans),
     "changes": (1, probes.changes),
-    "head_card": (2, cards.head_card),
+    "head_card": (3, cards.head_card),
     "patch_sprite": (1, patches.patch_sprite),
     "filter_card": (2, cards.filter_card),
     **designs.KINDS,

@@ -2,19 +2,22 @@
 
 from generator.findings.evaluation import TextEvaluation, VisionEvaluation
 from generator.findings.patches import PatchFindings
+from generator.findings.seq2seq import Seq2SeqFindings, measure_seq2seq
 from generator.findings.text import TextFindings, measure_text
 from generator.findings.vision import PoolFindings, VisionFindings, measure_vision
 
-Findings = VisionFindings | TextFindings
+Findings = VisionFindings | TextFindings | Seq2SeqFindings
 
 __all__ = [
     "Findings",
     "PatchFindings",
     "PoolFindings",
+    "Seq2SeqFindings",
     "TextEvaluation",
     "TextFindings",
     "VisionEvaluation",
     "VisionFindings",
+    "measure_seq2seq",
     "measure_text",
     "measure_vision",
 ]

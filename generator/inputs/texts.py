@@ -11,12 +11,16 @@ from generator.exhibit import Exhibit, load_texts
 
 @dataclass(frozen=True)
 class CuratedText:
-    """One text and the phenomenon that it is there for."""
+    """One text and the phenomenon that it is there for.
+
+    `target` is what the decoder of an encoder-decoder is given; where it is empty, its own answer.
+    """
 
     id: str
     text: str
     phenomenon: str
     look_for: str
+    target: str = ""
 
 
 def curated_texts(exhibit: Exhibit) -> tuple[CuratedText, ...]:
@@ -34,6 +38,7 @@ def curated_texts(exhibit: Exhibit) -> tuple[CuratedText, ...]:
             text=spec.text.rstrip("\n"),
             phenomenon=spec.phenomenon or spec.id,
             look_for=spec.look_for,
+            target=spec.target.rstrip("\n"),
         )
         for spec in specs
     )

@@ -17,6 +17,7 @@ from generator.models.digest import file_sha256
 from generator.models.fetch import Files, fetch
 from generator.models.language import load_language
 from generator.models.model import LanguageModel, VisionModel
+from generator.models.seq2seq import Seq2SeqModel
 from generator.models.source import Source, parse_source
 from generator.models.training import build_trained, trained
 from generator.models.vision import (
@@ -28,7 +29,7 @@ from generator.models.vision import (
     fit_weights,
 )
 
-AnyModel = VisionModel | LanguageModel
+AnyModel = VisionModel | LanguageModel | Seq2SeqModel
 
 _BARE = ("*.safetensors", "*.pth", "*.pt", "*.bin", "*.ckpt")
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
+from torch import nn
 
 from generator.models.digest import state_digest
 from generator.models.model import LanguageModel
+from generator.models.seq2seq import Seq2SeqModel
+
+T = TypeVar("T", LanguageModel, Seq2SeqModel)
 
 
-def random_twin(model: LanguageModel, seed: int) -> LanguageModel:
+def random_twin(model: T, seed: int) -> T:
     """The same architecture with weights as its library initialises them, from a seed.
 
     What a statistic is worth on the twin is no trace of training: it comes from the architecture,
@@ -24,13 +28,20 @@ def random_twin(model: LanguageModel, seed: int) -> LanguageModel:
     made = made.float().eval().requires_grad_(False)
     digest = state_digest(made.state_dict())
     names = {part: name for name, part in original.named_modules()}
+
+    def twins(parts: tuple[nn.Module, ...]) -> tuple[nn.Module, ...]:
+        return tuple(made.get_submodule(names[part]) for part in parts)
+
+    more: dict[str, Any] = {}
+    if isinstance(model, Seq2SeqModel):
+        more["projections"] = {name: twins(parts) for name, parts in model.projections.items()}
     return replace(
         model,
         id=f"{model.id}-random",
         title=f"{model.title} with random weights",
         module=made.to(model.device),
-        blocks=tuple(made.get_submodule(names[block]) for block in model.blocks),
-        mlp_outputs=tuple(made.get_submodule(names[part]) for part in model.mlp_outputs),
+        blocks=twins(model.blocks),
+        mlp_outputs=twins(model.mlp_outputs),
         provenance=replace(
             model.provenance,
             origin=f"random weights, seed {seed}, as transformers initialises them",
@@ -38,4 +49,5 @@ def random_twin(model: LanguageModel, seed: int) -> LanguageModel:
             files={},
             weights_sha256=digest,
         ),
+        **more,
     )

@@ -11,9 +11,9 @@ from generator.findings import TextFindings
 from generator.pages.components import inline
 from generator.pages.context import Place, home, layer_strip, model_link
 from generator.pages.environment import Figure, Pages, number
-from generator.pages.heads import Order, Standing, standings
 from generator.pages.page import Link, Page, part_address
 from generator.pages.roles import head_link
+from generator.pages.standings import Order, Standing, standings
 from generator.probes.roles import RULES
 
 DIGITS = 5
@@ -65,7 +65,9 @@ def _rows(findings: TextFindings, order: Order) -> list[AtlasRow]:
             group=head * model.kv_groups // model.heads,
             first=share > 1 and head % share == 0,
             role=findings.heads.roles[layer][head].role,
-            standings=tuple(standings(findings, order, layer, head)),
+            standings=tuple(
+                standings(findings.statistics, findings.heads.control.values, order, layer, head)
+            ),
         )
         for layer in range(len(model.layers))
         for head in range(model.heads)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,8 +21,10 @@ import numpy as np
 from markupsafe import Markup
 
 from generator.inputs.texts import CuratedText, readable
-from generator.models.model import LanguageModel
-from generator.pages.context import Place, home, layer_link, layer_strip, model_link
+from generator.models.layer import Layer
+from generator.models.model import Model
+from generator.models.stacks import STACKS
+from generator.pages.context import Place, layer_link
 from generator.pages.environment import Figure, Pages
 from generator.pages.page import Page, head_address
 from generator.probes.attention import Attention
@@ -96,9 +98,11 @@ def _component(
     data: Markup,
     neurons: bool,
 ) -> Component:
-    layers = weights_address(model, attention.text, "{layer}")
-    whole = weights_address(model, attention.text)
+    name = _name(attention)
+    layers = weights_address(model, name, "{layer}")
+    whole = weights_address(model, name)
     alone = _long(attention) and layer is not None
+    named = STACKS[attention.stack].layer("{layer}")
     return Component(
         kind=kind,
         text=attention.text,
@@ -107,36 +111,40 @@ def _component(
         data=data,
         source=layers.replace("{layer}", str(layer)) if alone else whole,
         layers=layers if _long(attention) else "",
-        neurons=vectors_address(model, attention.text, "{layer}") if neurons else "",
-        heads=head_address(model, "{layer}", 0).replace("/heads/0/", "/heads/{head}/"),
+        neurons=vectors_address(model, name, "{layer}") if neurons else "",
+        heads=head_address(model, named, 0).replace("/heads/0/", "/heads/{head}/"),
     )
 
 
-def weights_address(model: str, text: str, layer: str = "") -> str:
+def _name(found: Attention | Queries) -> str:
+    """What the scripts of a text are named after: the text, behind the stack where there are several."""
+    return f"{found.stack}-{found.text}" if found.stack else found.text
+
+
+def weights_address(model: str, name: str, layer: str = "") -> str:
     """The script with the weights of a text, or of one layer on it."""
-    return f"models/{model}/attention/attention-{text}{layer and '--'}{layer}.js"
+    return f"models/{model}/attention/attention-{name}{layer and '--'}{layer}.js"
 
 
-def vectors_address(model: str, text: str, layer: str) -> str:
+def vectors_address(model: str, name: str, layer: str) -> str:
     """The script with the queries and keys of a layer on a text."""
-    return f"models/{model}/attention/neurons-{text}--{layer}.js"
+    return f"models/{model}/attention/neurons-{name}--{layer}.js"
 
 
 def attention_files(model: str, attention: Attention) -> Iterator[tuple[str, str]]:
     """The scripts of one text with their addresses: one, or for a long text an overview and the layers."""
+    name = _name(attention)
     if not _long(attention):
-        data = _weights(attention, attention.weights, 0, 0)
-        yield _script(weights_address(model, attention.text), data)
+        yield _script(weights_address(model, name), _weights(attention, attention.weights, 0, 0))
         return
-    block = -(-len(attention.tokens) // SIDE)
+    block = -(-max(len(attention.tokens), len(attention.keys)) // SIDE)
     overview = block_maximum(attention.weights, block)
     yield _script(
-        weights_address(model, attention.text),
-        {**_weights(attention, overview, 0, 0), "block": block},
+        weights_address(model, name), {**_weights(attention, overview, 0, 0), "block": block}
     )
     for layer in range(len(attention.weights)):
         data = _weights(attention, attention.weights[layer : layer + 1], layer, 0)
-        yield _script(weights_address(model, attention.text, str(layer)), data)
+        yield _script(weights_address(model, name, str(layer)), data)
 
 
 def vector_files(model: str, queries: Queries) -> Iterator[tuple[str, str]]:
@@ -158,7 +166,7 @@ def vector_files(model: str, queries: Queries) -> Iterator[tuple[str, str]]:
         if not np.isfinite(scale):  # a bias or a cap: the sum and a factor do not make the score
             seen = np.where(queries.visible, queries.scores[layer], 0)
             data["scores"], data["scoreSteps"] = packed_vectors(seen)
-        yield _script(vectors_address(model, queries.text, str(layer)), data)
+        yield _script(vectors_address(model, _name(queries), str(layer)), data)
 
 
 def packed_weights(weights: np.ndarray, causal: bool) -> str:
@@ -190,10 +198,10 @@ def packed_vectors(values: np.ndarray) -> tuple[str, list[float]]:
 
 def block_maximum(weights: np.ndarray, block: int) -> np.ndarray:
     """The largest weight of each block x block cells of (layers, heads, queries, keys)."""
-    side = -(-weights.shape[-1] // block)
-    rest = side * block - weights.shape[-1]
-    padded = np.pad(weights, ((0, 0), (0, 0), (0, rest), (0, rest)))
-    blocks = padded.reshape(*weights.shape[:2], side, block, side, block)
+    down, across = (-(-count // block) for count in weights.shape[2:])
+    rest = ((0, down * block - weights.shape[2]), (0, across * block - weights.shape[3]))
+    padded = np.pad(weights, ((0, 0), (0, 0), *rest))
+    blocks = padded.reshape(*weights.shape[:2], down, block, across, block)
     return np.asarray(blocks.max(axis=(3, 5)))
 
 
@@ -211,12 +219,17 @@ def inline(data: Any) -> Markup:
 
 
 def _long(attention: Attention) -> bool:
-    return len(attention.tokens) > LONG
+    return max(len(attention.tokens), len(attention.keys)) > LONG
 
 
 def _weights(attention: Attention, weights: np.ndarray, layer: int, head: int) -> dict[str, Any]:
+    other: dict[str, Any] = {}
+    if attention.source is not None:
+        other["keys"] = [readable(token) for token in attention.source]
     return {
         "tokens": [readable(token) for token in attention.tokens],
+        **other,
+        "letter": STACKS[attention.stack].letter,
         "causal": attention.causal,
         "layer": layer,
         "head": head,
@@ -237,41 +250,67 @@ def attention_address(model: str) -> str:
     return f"models/{model}/attention/index.html"
 
 
+@dataclass(frozen=True)
+class AllHeads:
+    """What the page of all heads is about: some layers of a model, and what to call their heads.
+
+    `note` says what is particular about them; empty if nothing.
+    """
+
+    address: str
+    title: str
+    layers: Sequence[Layer]
+    heads: int
+    note: str = ""
+
+
 def attention_page(
-    model: LanguageModel,
+    model: Model,
+    shown: AllHeads,
     texts: Sequence[CuratedText],
     attentions: Sequence[Attention],
+    place: Place,
     pages: Pages,
     *,
     neurons: Collection[str] = (),
     rollout: Figure | None = None,
+    targets: Mapping[str, Mapping[str, object]] | None = None,
 ) -> Page:
-    """The model view: all heads of a model on each text. `neurons` names the texts with vector files."""
-    count = len(model.layers) * model.heads
+    """The model view: all heads on each text. `neurons` names the texts with vector files.
+
+    `targets` has what is said of the second text of an encoder-decoder, by text.
+    """
+    count = len(shown.layers) * shown.heads
     return pages.page(
         "attention_view.html",
-        attention_address(model.id),
-        f"All heads · {model.title}",
-        f"The attention maps of all {count} heads of {model.title} side by side, on {len(texts)} texts.",
+        shown.address,
+        f"{shown.title} · {model.title}",
+        f"The attention maps of {count} heads of {model.title} side by side, on {len(texts)} texts.",
         searchable=False,
         model=model,
+        shown=shown,
+        causal=attentions[0].causal,
+        count=count,
         rollout=rollout,
-        place=Place((home(), model_link(model)), (layer_strip(model, None),), model_link(model)),
+        place=place,
         views=[
             {
                 "text": text,
+                "target": targets[text.id] if targets else None,
                 "component": model_component(model.id, attention, neurons=text.id in neurons),
-                "sheets": _sheets(model, text, pages),
+                "sheets": _sheets(model, shown.layers, text, pages),
             }
             for text, attention in zip(texts, attentions, strict=True)
         ],
     )
 
 
-def _sheets(model: LanguageModel, text: CuratedText, pages: Pages) -> list[dict[str, object]]:
+def _sheets(
+    model: Model, layers: Sequence[Layer], text: CuratedText, pages: Pages
+) -> list[dict[str, object]]:
     """The drawn sheet of each layer, for readers without a script."""
     found: list[dict[str, object]] = []
-    for layer in model.layers:
+    for layer in layers:
         path = f"models/{model.id}/layers/{layer.name}/heads-{text.id}.webp"
         if pages.has(path):
             alt = f"Attention maps of the heads of layer {layer.name} on this text"

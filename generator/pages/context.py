@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from generator.models.layer import Layer
-from generator.models.model import LanguageModel, Model, VisionModel
+from generator.models.model import Model, VisionModel
 from generator.pages.page import GALLERY, Link, layer_address, model_address
 
 
@@ -42,7 +42,7 @@ def paged_layers(model: Model) -> tuple[Layer, ...]:
 
 def layer_title(model: Model, layer: Layer) -> str:
     """What a layer is called on pages."""
-    return f"Layer {layer.name}" if isinstance(model, LanguageModel) else layer.name
+    return layer.name if isinstance(model, VisionModel) else f"Layer {layer.name}"
 
 
 def layer_link(model: Model, layer: Layer) -> Link:

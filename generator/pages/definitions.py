@@ -91,6 +91,36 @@ DEFINITIONS: tuple[Definition, ...] = (
         "Cutaway",
     ),
     Definition(
+        "peak",
+        "Peak",
+        "mean over queries i of the largest A[i, j]; 1 if each looks at one source token alone",
+        _TEXTS,
+        "Cutaway",
+    ),
+    Definition(
+        "off_diagonal",
+        "Off the diagonal",
+        "mean over queries i of Σⱼ A[i, j] · |i ÷ (m − 1) − j ÷ (n − 1)|, both texts scaled to length 1",
+        _TEXTS,
+        "Cutaway",
+    ),
+    Definition(
+        "reads_same",
+        "Read token",
+        "mean weight on the source tokens equal to the token just read, over queries where there is one; "
+        "special tokens left out",
+        _TEXTS,
+        "Cutaway",
+    ),
+    Definition(
+        "writes_same",
+        "Written token",
+        "mean weight on the source tokens equal to the token to be written next, over queries where there "
+        "is one; special tokens left out",
+        _TEXTS,
+        "Cutaway",
+    ),
+    Definition(
         "copying",
         "Copying",
         "Σλ ÷ Σ|λ| over the eigenvalues λ of the OV circuit W_E W_V W_O W_U, from −1 to 1",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from generator.exhibit import Exhibit
-from generator.findings import Findings, TextFindings
+from generator.findings import Findings, Seq2SeqFindings, TextFindings
 from generator.pages.context import Place, model_link, size_text
 from generator.pages.environment import Figure, Pages
 from generator.pages.page import GALLERY, Link, Page, model_address
@@ -32,6 +32,10 @@ def _card(found: Findings, pages: Pages) -> dict[str, object]:
     if isinstance(found, TextFindings):
         inside = f"{len(model.layers)} layers × {found.model.heads} heads"
         seen = f"{len(found.texts)} texts"
+    elif isinstance(found, Seq2SeqFindings):
+        counts = [f"{len(one.layers)} × {one.heads}" for one in found.stacks]
+        inside = f"{' + '.join(counts)} heads in encoder, decoder and across"
+        seen = f"{len(found.texts)} texts"
     else:
         inside = f"{len(model.layers)} layers, {sum(layer.units for layer in model.layers):,} units"
         seen = f"{len(found.images)} pictures"
@@ -49,6 +53,9 @@ def _picture(found: Findings, pages: Pages) -> Figure | None:
     path = f"models/{found.model.id}/card.webp"
     if not pages.has(path):
         return None
+    if isinstance(found, Seq2SeqFindings):
+        alt = f"All cross-attention heads of {found.model.title} on one text, as small blue maps."
+        return pages.figure(path, alt, ink=True)
     if isinstance(found, TextFindings):
         alt = f"All attention heads of {found.model.title} on one text, as small blue maps."
         return pages.figure(path, alt, ink=True)

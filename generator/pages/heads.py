@@ -2,129 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from generator.findings import TextFindings
-from generator.inputs.texts import readable
 from generator.models.layer import Layer
 from generator.pages.circuit_views import circuit_view
 from generator.pages.components import head_component
 from generator.pages.context import Place, Strip, around, home, layer_link, layer_strip, model_link
-from generator.pages.definitions import BY_COLUMN, Definition
 from generator.pages.environment import Pages, number
 from generator.pages.head_tables import head_table_names
 from generator.pages.page import Link, Page, head_address
 from generator.pages.roles import badge, head_link
+from generator.pages.standings import Order, standings, strong_links
 from generator.probes.attention import Attention
-from generator.probes.heads import rank
-from generator.probes.likeness import percentile
 
-LINKS = 5
 TABLES = ("heads.csv", "heads_by_text.csv", "statistics.csv", "links.csv")
 MORE_TABLES = {"roles.csv", "alike.csv", "ablation.csv", "written.csv", "pairs.csv"}
-
-
-@dataclass(frozen=True)
-class Standing:
-    """One statistic of one head, and where it stands among all heads of the model.
-
-    `percentile` is the percentage of the other heads below it. `twin` and `twin_highest` are mean and
-    largest value among the heads of the same network with random weights.
-    """
-
-    definition: Definition
-    value: float
-    spread: float
-    uniform: float
-    percentile: float
-    twin: float
-    twin_highest: float
-    probes: int
-    rank: int
-    heads: int
-    lowest: float
-    highest: float
-
-    @property
-    def place(self) -> float:
-        """Position between the lowest (0) and the highest (1) head."""
-        reach = self.highest - self.lowest
-        return (self.value - self.lowest) / reach if reach > 0 else 0.0
-
-
-@dataclass(frozen=True)
-class StrongLink:
-    """A large attention weight, between two readable tokens."""
-
-    query: str
-    query_place: int
-    key: str
-    key_place: int
-    weight: float
 
 
 def head_name(layer: int, head: int) -> str:
     """A head as the field writes it."""
     return f"L{layer}H{head}"
-
-
-@dataclass(frozen=True)
-class Order:
-    """Where every head stands: ranks and percentiles (layers, heads) of each statistic, by name."""
-
-    ranks: dict[str, np.ndarray]
-    percentiles: dict[str, np.ndarray]
-
-
-def order_heads(findings: TextFindings) -> Order:
-    """Ranks and percentiles of all heads in all statistics."""
-    known = {statistic.name: statistic.mean for statistic in findings.statistics}
-    return Order(
-        {name: rank(mean) for name, mean in known.items()},
-        {name: percentile(mean) for name, mean in known.items()},
-    )
-
-
-def standings(findings: TextFindings, order: Order, layer: int, head: int) -> list[Standing]:
-    """All statistics of one head."""
-    found = []
-    ranks, percentiles = order.ranks, order.percentiles
-    for statistic in findings.statistics:
-        mean, spread = statistic.mean, statistic.spread
-        found.append(
-            Standing(
-                definition=BY_COLUMN[statistic.name],
-                value=float(mean[layer, head]),
-                spread=float(spread[layer, head]),
-                uniform=statistic.uniform,
-                percentile=float(percentiles[statistic.name][layer, head]),
-                twin=findings.heads.control.mean(statistic.name),
-                twin_highest=findings.heads.control.highest(statistic.name),
-                probes=statistic.probes,
-                rank=int(ranks[statistic.name][layer, head]),
-                heads=mean.size,
-                lowest=float(mean.min()),
-                highest=float(mean.max()),
-            )
-        )
-    return found
-
-
-def strong_links(attention: Attention, layer: int, head: int) -> list[StrongLink]:
-    """The largest weights of a head on a text, those on the first token left out."""
-    weights = attention.weights[layer, head].copy()
-    weights[:, 0] = -1
-    flat = np.argsort(-weights, axis=None, kind="stable")[:LINKS]
-    tokens = [readable(token) for token in attention.tokens]
-    found = []
-    for place in flat:
-        query, key = (int(i) for i in np.unravel_index(place, weights.shape))
-        if weights[query, key] > 0:
-            weight = float(weights[query, key])
-            found.append(StrongLink(tokens[query], query, tokens[key], key, weight))
-    return found
 
 
 def head_strip(findings: TextFindings, layer: Layer, current: int) -> Strip:
@@ -173,7 +71,9 @@ def head_page(findings: TextFindings, layer: Layer, head: int, order: Order, pag
             before,
             after,
         ),
-        standings=standings(findings, order, layer.index, head),
+        standings=standings(
+            findings.statistics, findings.heads.control.values, order, layer.index, head
+        ),
         badge=badge(findings, layer.index, head),
         alike=_alike(findings, layer.index, head),
         circuits=circuit_view(findings, layer.index, head),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from generator.inputs.texts import CuratedText, readable
 from generator.models.layer import Layer
 from generator.pages.atlas import atlas_address, atlas_page
 from generator.pages.components import (
+    AllHeads,
     attention_address,
     attention_files,
     attention_page,
@@ -28,16 +30,12 @@ from generator.pages.context import (
     size_text,
 )
 from generator.pages.decoding import decodes, decoding_address, decoding_page
-from generator.pages.definitions import BY_COLUMN
 from generator.pages.environment import Figure, Pages, number, percent
 from generator.pages.head_tables import head_table_names
 from generator.pages.heads import (
-    Order,
     head_name,
     head_page,
     head_strip,
-    order_heads,
-    standings,
 )
 from generator.pages.page import (
     Link,
@@ -48,10 +46,10 @@ from generator.pages.page import (
     part_address,
 )
 from generator.pages.parts import CARD
-from generator.pages.roles import badge, role_rows, stable_rows
+from generator.pages.roles import badge, head_link, role_rows, stable_rows
+from generator.pages.standings import Order, leader, order_heads, standings
 from generator.pages.worked import context_address, context_files, context_page
 from generator.probes.attention import Attention
-from generator.probes.heads import Statistic
 
 TABLES = (
     "layers.csv",
@@ -65,13 +63,16 @@ TABLES = (
 
 def language_pages(findings: TextFindings, pages: Pages) -> Iterator[Page]:
     """The model's page, then each layer's, each followed by its heads'."""
-    order = order_heads(findings)
+    order = order_heads(findings.statistics)
     yield _overview(findings, pages)
     neurons = [found.text for found in findings.queries]
+    model = findings.model
     yield attention_page(
-        findings.model,
+        model,
+        AllHeads(attention_address(model.id), "All heads", model.layers, model.heads),
         findings.texts,
         findings.attentions,
+        Place((home(), model_link(model)), (layer_strip(model, None),), model_link(model)),
         pages,
         neurons=neurons,
         rollout=_rollout_figure(findings, pages),
@@ -134,7 +135,10 @@ def _overview(findings: TextFindings, pages: Pages) -> Page:
         ways=ways_in(findings),
         signal=_signal_figure(findings, pages),
         heads=_head_grids(findings, pages),
-        leaders=[_leader(findings, statistic) for statistic in findings.statistics],
+        leaders=[
+            leader(one, findings.heads.control.values, partial(head_link, findings))
+            for one in findings.statistics
+        ],
         roles=role_rows(findings),
         stable=stable_rows(findings),
         found=findings.heads,
@@ -196,25 +200,6 @@ def _head_grids(findings: TextFindings, pages: Pages) -> Figure:
     )
 
 
-def _leader(findings: TextFindings, statistic: Statistic) -> dict[str, object]:
-    """The three heads that lead in a statistic, beside what an even spread would give."""
-    mean = statistic.mean
-    order = np.argsort(-mean, axis=None, kind="stable")[:3]
-    heads = []
-    for place in order:
-        layer, head = (int(i) for i in np.unravel_index(place, mean.shape))
-        target = head_address(findings.model.id, str(layer), head)
-        heads.append((Link(target, head_name(layer, head)), float(mean[layer, head])))
-    return {
-        "definition": BY_COLUMN[statistic.name],
-        "heads": heads if float(mean.max()) > 0 else [],
-        "uniform": statistic.uniform,
-        "probes": statistic.probes,
-        "twin": findings.heads.control.mean(statistic.name),
-        "twin_highest": findings.heads.control.highest(statistic.name),
-    }
-
-
 def _layer(findings: TextFindings, layer: Layer, order: Order, pages: Pages) -> Page:
     model = findings.model
     links = [layer_link(model, each) for each in model.layers]
@@ -248,7 +233,9 @@ def _layer(findings: TextFindings, layer: Layer, order: Order, pages: Pages) -> 
             {
                 "link": Link(head_address(model.id, layer.name, h), head_name(layer.index, h)),
                 "group": h * model.kv_groups // model.heads,
-                "standings": standings(findings, order, layer.index, h),
+                "standings": standings(
+                    findings.statistics, findings.heads.control.values, order, layer.index, h
+                ),
                 "badge": badge(findings, layer.index, h),
             }
             for h in range(model.heads)

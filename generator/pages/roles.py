@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from generator.findings import TextFindings
 from generator.pages.definitions import BY_COLUMN
 from generator.pages.environment import number
 from generator.pages.page import Link, head_address
-from generator.probes.roles import RULES, UNLABELLED, Evidence, HeadRole
+from generator.probes.roles import RULES, UNLABELLED, Evidence, HeadRole, Rule
 from generator.probes.stability import agreement, leaders
 
 LEADERS = 6
@@ -46,12 +47,18 @@ def head_link(findings: TextFindings, layer: int, head: int) -> Link:
 
 def badge(findings: TextFindings, layer: int, head: int) -> Badge:
     """The role of one head with both numbers."""
-    found = findings.heads.roles[layer][head]
+    decoder = findings.model.causal
+    measure = "the loss in nats a token" if decoder else "its final states (1 − cosine)"
+    return badge_of(findings.heads.roles[layer][head], measure)
+
+
+def badge_of(found: HeadRole, measure: str) -> Badge:
+    """A role with both numbers; `measure` says what silencing the head changes."""
     evidence = found.deciding
     labelled = found.role != UNLABELLED
     if evidence is None:
         return Badge(found.role, labelled, "", "", "")
-    return Badge(found.role, labelled, found.near, _looks(evidence), _acts(findings, evidence))
+    return Badge(found.role, labelled, found.near, _looks(evidence), _acts(measure, evidence))
 
 
 def _looks(evidence: Evidence) -> str:
@@ -59,12 +66,12 @@ def _looks(evidence: Evidence) -> str:
     return f"{name} {number(evidence.value)}, at least {number(evidence.rule.threshold)} needed"
 
 
-def _acts(findings: TextFindings, evidence: Evidence) -> str:
+def _acts(measure: str, evidence: Evidence) -> str:
     if not np.isfinite(evidence.effect):
         return "the effect of silencing it was not measured"
     where = _PROBES[evidence.probe]
     effect = f"{number(evidence.effect)} ± {number(evidence.error, 2)}"
-    what = f"silencing it changes {_measure(findings)} by {effect} (mean ± standard error) {where}"
+    what = f"silencing it changes {measure} by {effect} (mean ± standard error) {where}"
     if evidence.probe == "rest":
         wanted = f"no more than the median head’s {number(evidence.bar)} is asked of a sink"
     else:
@@ -72,11 +79,6 @@ def _acts(findings: TextFindings, evidence: Evidence) -> str:
         if evidence.probe == "second":
             wanted += ", and more than on the first copy"
     return f"{what}; {wanted}"
-
-
-def _measure(findings: TextFindings) -> str:
-    decoder = findings.model.causal
-    return "the loss in nats a token" if decoder else "its final states (1 − cosine)"
 
 
 @dataclass(frozen=True)
@@ -102,9 +104,21 @@ _EFFECTS = {
 
 def role_rows(findings: TextFindings) -> list[RoleRow]:
     """A row for each role, in the order in which roles are tried."""
-    flat = [role for row in findings.heads.roles for role in row]
+    link = partial(head_link, findings)
+    return rows_of(findings.heads.roles, RULES, link, predicts=findings.model.causal)
+
+
+def rows_of(
+    roles: Sequence[Sequence[HeadRole]],
+    rules: Sequence[Rule],
+    link: Callable[[int, int], Link],
+    *,
+    predicts: bool,
+) -> list[RoleRow]:
+    """The same for any heads; `predicts` says that silencing was measured as a loss."""
+    flat = [role for row in roles for role in row]
     found = []
-    for place, rule in enumerate(RULES):
+    for place, rule in enumerate(rules):
         having = [role for role in flat if role.role == rule.role]
         best = sorted(having, key=lambda role: -round(role.evidence[place].value, 6))[:LEADERS]
         found.append(
@@ -112,23 +126,22 @@ def role_rows(findings: TextFindings) -> list[RoleRow]:
                 role=rule.role,
                 statistic=BY_COLUMN[rule.statistic].name,
                 threshold=rule.threshold,
-                effect=_effect(findings, rule.effects),
+                effect=_EFFECTS[rule.effects]
+                if predicts
+                else _EFFECTS[rule.effects].replace("loss", "distance"),
                 count=len(having),
                 near=sum(role.role == UNLABELLED and role.near == rule.role for role in flat),
-                leaders=tuple(_leader(findings, role, place) for role in best),
+                leaders=tuple(_leader(link, role, place) for role in best),
             )
         )
     return found
 
 
-def _effect(findings: TextFindings, effects: tuple[str, ...]) -> str:
-    said = _EFFECTS[effects]
-    return said if findings.model.causal else said.replace("loss", "distance")
-
-
-def _leader(findings: TextFindings, role: HeadRole, place: int) -> tuple[Link, float, float]:
+def _leader(
+    link: Callable[[int, int], Link], role: HeadRole, place: int
+) -> tuple[Link, float, float]:
     evidence = role.evidence[place]
-    return head_link(findings, role.layer, role.head), evidence.value, evidence.effect
+    return link(role.layer, role.head), evidence.value, evidence.effect
 
 
 @dataclass(frozen=True)

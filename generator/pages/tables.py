@@ -13,15 +13,16 @@ import numpy as np
 from generator import __version__
 from generator.cards.tables import card_tables
 from generator.exhibit import Exhibit
-from generator.findings import Findings, TextFindings, VisionFindings
+from generator.findings import Findings, Seq2SeqFindings, TextFindings, VisionFindings
 from generator.inputs.texts import readable
 from generator.models.layer import Layer
 from generator.pages.csv_text import as_csv
 from generator.pages.definitions import BY_COLUMN
 from generator.pages.head_tables import head_tables
-from generator.pages.heads import order_heads, strong_links
 from generator.pages.page import data_address
 from generator.pages.patch_data import patch_files
+from generator.pages.seq2seq_tables import seq2seq_inputs, seq2seq_tables
+from generator.pages.standings import order_heads, strong_links
 from generator.pages.vision_tables import vision_tables
 from generator.pages.worked import context_tables
 from generator.probes import heads as head_probe
@@ -42,6 +43,9 @@ def tables(found: Findings) -> Iterator[tuple[str, str]]:
     """The numbers of one model as tables: address in the site, and text."""
     name = found.model.id
     yield data_address(name, "layers.csv"), _layers(found)
+    if isinstance(found, Seq2SeqFindings):
+        yield from seq2seq_tables(found)
+        return
     yield data_address(name, "predictions.csv"), _predictions(found)
     for table, text in card_tables(found):
         yield data_address(name, table), text
@@ -75,18 +79,31 @@ def _layers(found: Findings) -> str:
         else ("heads", "kv_groups", "stream_rms")
     )
     rows = []
+    places = {layer.layer: place for place, layer in enumerate(found.signal.layers)}
     for layer in found.model.layers:
-        signal = found.signal.of(layer.name)
-        common = _layer_row(layer, signal)
-        more = _vision_row(layer, signal) if vision else _text_row(found, layer)
-        rows.append((*common, *more))
+        place = places.get(layer.name)  # cross attention has no activations of its own
+        signal = None if place is None else found.signal.layers[place]
+        size = "" if vision or place is None else found.signal.stream[place].mean()
+        more = (
+            _vision_row(layer, signal)
+            if vision and signal
+            else (layer.heads, layer.kv_groups, size)
+        )
+        rows.append((*_layer_row(layer, signal), *more))
     return as_csv((*_LAYER_COLUMNS, *extra), rows)
 
 
-def _layer_row(layer: Layer, signal: LayerSignal) -> tuple[Any, ...]:
+def _layer_row(layer: Layer, signal: LayerSignal | None) -> tuple[Any, ...]:
+    what = (
+        layer.name,
+        layer.kind,
+        "x".join(str(side) for side in layer.shape),
+        layer.parameters,
+    )
+    if signal is None:
+        return (*what, "", "", "", "", "", "")
     return (
-        layer.name, layer.kind, "x".join(str(side) for side in layer.shape), layer.parameters,
-        signal.zero.mean(), signal.zero.std(), signal.near_zero.mean(), signal.near_zero.std(),
+        *what, signal.zero.mean(), signal.zero.std(), signal.near_zero.mean(), signal.near_zero.std(),
         len(signal.active), layer.activation or "",
     )  # fmt: skip
 
@@ -101,16 +118,12 @@ def _vision_row(layer: Layer, signal: LayerSignal) -> tuple[Any, ...]:
     return (dead, vertical.size, horizontal.size, vertical.stride, vertical.start)
 
 
-def _text_row(found: Findings, layer: Layer) -> tuple[Any, ...]:
-    return (layer.heads, layer.kv_groups, found.signal.stream[layer.index].mean())
-
-
 def _heads(found: TextFindings) -> str:
     model, statistics = found.model, found.statistics
     header = ["layer", "head", "kv_group", "role", "near_role"]
     for statistic in statistics:
         header += [f"{statistic.name}{end}" for end in ("", "_sd", "_rank", "_percentile")]
-    order = order_heads(found)
+    order = order_heads(found.statistics)
     rows = []
     for layer, head in np.ndindex(len(model.layers), model.heads):
         role = found.heads.roles[layer][head]
@@ -182,7 +195,7 @@ def _links(found: TextFindings) -> str:
     return as_csv(header, rows)
 
 
-def _predictions(found: Findings) -> str:
+def _predictions(found: VisionFindings | TextFindings) -> str:
     rows = [
         (
             prediction.input,
@@ -249,6 +262,8 @@ def _model(found: Findings) -> dict[str, Any]:
             }
             for i in found.images
         ]
+    elif isinstance(found, Seq2SeqFindings):
+        stated |= seq2seq_inputs(found)
     else:
         stated["inputs"] = [
             {"id": text.id, "text": text.text, "tokens": len(found.encodings[text.id].ids)}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from generator.figures.render import Drawing
-from generator.findings import Findings, VisionFindings
+from generator.findings import Findings, Seq2SeqFindings, TextFindings
 from generator.plates.evidence import evidence_drawings
 from generator.plates.layers import layer_drawings, signed
 from generator.plates.made import made_drawings
 from generator.plates.patches import patch_drawings
 from generator.plates.probes import probe_drawings
+from generator.plates.seq2seq import seq2seq_drawings
 from generator.plates.text import text_drawings
 from generator.plates.units import unit_drawings
 
@@ -17,8 +18,10 @@ __all__ = ["drawings", "signed"]
 
 def drawings(findings: Findings) -> list[Drawing]:
     """All figures of one model."""
-    if not isinstance(findings, VisionFindings):
+    if isinstance(findings, TextFindings):
         return [*text_drawings(findings), *probe_drawings(findings)]
+    if isinstance(findings, Seq2SeqFindings):
+        return seq2seq_drawings(findings)
     return [
         *layer_drawings(findings),
         *evidence_drawings(findings),

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from generator.figures.render import Drawing
 from generator.findings import TextFindings
 from generator.inputs.texts import readable
+from generator.models.layer import Layer
 from generator.plates.activity import activity
+from generator.probes.attention import Attention
 from generator.probes.norms import rollout, sink_masked, weighted
 from generator.probes.roles import RULES
 
@@ -28,6 +33,7 @@ def text_drawings(findings: TextFindings) -> list[Drawing]:
             "text_signal",
             folder,
             {
+                "name": "signal",
                 "near": np.stack([layer.near_zero for layer in signal.layers]),
                 "stream": signal.stream,
             },
@@ -36,6 +42,7 @@ def text_drawings(findings: TextFindings) -> list[Drawing]:
             "head_grids",
             folder,
             {
+                "name": "heads",
                 "titles": tuple(s.name.replace("_", " ") for s in varied),
                 "values": means,
                 "most": tuple(float(mean.max()) for mean in means),
@@ -44,19 +51,31 @@ def text_drawings(findings: TextFindings) -> list[Drawing]:
     ]
     found += [activity(folder, layer, dead=False) for layer in signal.layers]
     for number, attention in enumerate(findings.attentions):
-        tokens = tuple(readable(token) for token in attention.tokens)
-        arguments = {
-            "text": attention.text,
-            "weights": attention.weights,
-            "causal": attention.causal,
-        }
-        if number < DRAWN:
-            found.append(Drawing("attention_maps", folder, {**arguments, "tokens": tokens}))
-        found.append(Drawing("layer_heads", folder, arguments))
+        found += attention_drawings(findings.model.layers, attention, folder, maps=number < DRAWN)
     found += _heads(findings, folder)
     found += _readings(findings, folder)
     longest = max(findings.attentions, key=lambda attention: len(attention.tokens))
     found.append(Drawing("head_card", folder, {"weights": longest.weights}))
+    return found
+
+
+def attention_drawings(
+    layers: Sequence[Layer], attention: Attention, folder: str, *, maps: bool
+) -> list[Drawing]:
+    """The sheet of each layer's heads on one text, and with `maps` a labelled map of each head."""
+    arguments: dict[str, Any] = {
+        "text": attention.text,
+        "layers": tuple(layer.name for layer in layers),
+        "weights": attention.weights,
+        "causal": attention.causal,
+    }
+    found = [Drawing("layer_heads", folder, arguments)]
+    if maps:
+        names = {
+            "tokens": tuple(readable(token) for token in attention.tokens),
+            "keys": tuple(readable(token) for token in attention.keys),
+        }
+        found.append(Drawing("attention_maps", folder, {**arguments, **names}))
     return found
 
 

@@ -222,7 +222,7 @@ def silenced_states(
             heads = len(means[layer])
             grow = _grow(heads)
             hooks.enter_context(_hook(model.blocks[layer], grow, named=True))
-            hooks.enter_context(_hook(places[layer].projection, _silence(means[layer])))
+            hooks.enter_context(_hook(places[layer].projection, silence_heads(means[layer])))
         try:
             return ends.states(torch.tensor([ids], device=model.device))
         except RuntimeError as error:
@@ -243,8 +243,11 @@ def _grow(heads: int) -> Any:
     return grow
 
 
-def _silence(means: Tensor) -> Any:
-    """Replace the output of head h in the h-th of the last rows by its mean."""
+def silence_heads(means: Tensor) -> Any:
+    """A hook for W_O that replaces the output of head h, in the h-th of the last rows, by its mean.
+
+    `means` is (heads, d_head), or (heads, tokens, d_head) for another output at each position.
+    """
     heads = len(means)
     positioned = means if means.dim() == 3 else means[:, None]  # (heads, 1 or tokens, d_head)
 

@@ -15,12 +15,23 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class Attention:
-    """Weights of shape (layers, heads, queries, keys); rows sum to 1. `tokens` are readable."""
+    """Weights of shape (layers, heads, queries, keys); rows sum to 1.
+
+    `tokens` are those that look, as readable text. They look at themselves, or in cross attention at
+    `source`. `stack` names the part of an encoder-decoder; empty for any other transformer.
+    """
 
     text: str
     tokens: tuple[str, ...]
     weights: np.ndarray
     causal: bool
+    source: tuple[str, ...] | None = None
+    stack: str = ""
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The tokens that are looked at."""
+        return self.tokens if self.source is None else self.source
 
 
 def measure_attention(model: LanguageModel, text: CuratedText, store: Store) -> Attention:

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
+from operator import itemgetter
 
 import numpy as np
 
 from generator.errors import CutawayError
 from generator.models.model import LanguageModel
+from generator.models.seq2seq import Seq2SeqModel
 from generator.probes.attention import Attention, attention_weights, visible_keys
 from generator.store import Store
 
@@ -58,7 +61,7 @@ def next_token(weights: np.ndarray) -> np.ndarray:
 
 def sink_mass(weights: np.ndarray) -> np.ndarray:
     """Mean weight on the first token, over all later queries."""
-    if weights.shape[-1] < 2:
+    if weights.shape[-2] < 2:
         return np.full(weights.shape[:-2], np.nan)
     return weights[..., 1:, 0].mean(-1)
 
@@ -148,7 +151,7 @@ class RepeatedSequence:
 
 
 def random_sequences(
-    model: LanguageModel, seed: int, count: int = SEQUENCES
+    model: LanguageModel | Seq2SeqModel, seed: int, count: int = SEQUENCES
 ) -> tuple[RepeatedSequence, ...]:
     """Seeded sequences of random tokens, the same for equal seeds, of varied length and gap.
 
@@ -167,21 +170,28 @@ def repeated_sequences(model: LanguageModel, seed: int, store: Store) -> Repeate
     made = random_sequences(model, seed)
 
     def make() -> RepeatedSequences:
-        scores: list[list[np.ndarray]] = [[], [], [], []]
-        for sequence in made:
-            weights = attention_weights(model, sequence.ids)
-            even = uniform_attention(len(sequence.ids), model.causal)
-            scores[0].append(duplicate_token(weights, sequence.ids))
-            scores[1].append(induction(weights, sequence.second, sequence.period))
-            scores[2].append(duplicate_token(even, sequence.ids))
-            scores[3].append(induction(even, sequence.second, sequence.period))
-        return RepeatedSequences(*(np.stack(score) for score in scores))
+        weights = [attention_weights(model, sequence.ids) for sequence in made]
+        return score_repeats(made, weights, model.causal)
 
     parts = {"model": model.key, "seed": seed, "sequences": SEQUENCES}
     return store.result("repeated_sequences", VERSION, parts, RepeatedSequences, make)
 
 
-def _refuse_small(model: LanguageModel) -> None:
+def score_repeats(
+    sequences: Sequence[RepeatedSequence], weights: Sequence[np.ndarray], causal: bool
+) -> RepeatedSequences:
+    """Scores of weights (layers, heads, tokens, tokens), one for each sequence, and of even ones."""
+    scores: list[list[np.ndarray]] = [[], [], [], []]
+    for sequence, found in zip(sequences, weights, strict=True):
+        even = uniform_attention(len(sequence.ids), causal)
+        scores[0].append(duplicate_token(found, sequence.ids))
+        scores[1].append(induction(found, sequence.second, sequence.period))
+        scores[2].append(duplicate_token(even, sequence.ids))
+        scores[3].append(induction(even, sequence.second, sequence.period))
+    return RepeatedSequences(*(np.stack(score) for score in scores))
+
+
+def _refuse_small(model: LanguageModel | Seq2SeqModel) -> None:
     before, after = _frame(model)
     longest = 2 * LONGEST_COPY + LONGEST_GAP + len(before) + len(after)
     words = len(_ordinary_tokens(model))
@@ -192,7 +202,9 @@ def _refuse_small(model: LanguageModel) -> None:
         )
 
 
-def _random_sequence(model: LanguageModel, seed: int, number: int) -> RepeatedSequence:
+def _random_sequence(
+    model: LanguageModel | Seq2SeqModel, seed: int, number: int
+) -> RepeatedSequence:
     random = np.random.default_rng([seed, number])
     length = int(random.integers(8, LONGEST_COPY + 1))
     gap = int(random.integers(0, LONGEST_GAP + 1))
@@ -205,7 +217,7 @@ def _random_sequence(model: LanguageModel, seed: int, number: int) -> RepeatedSe
     return RepeatedSequence(tuple(ids), length + gap, slice(start, start + length))
 
 
-def _ordinary_tokens(model: LanguageModel) -> np.ndarray:
+def _ordinary_tokens(model: LanguageModel | Seq2SeqModel) -> np.ndarray:
     """Ids that stand for text: neither [CLS] and its like nor markers such as <repo_name>."""
     tokenizer = model.tokenizer
     added = tokenizer.added_tokens_decoder.items()
@@ -213,13 +225,14 @@ def _ordinary_tokens(model: LanguageModel) -> np.ndarray:
     return np.array([i for i in range(len(tokenizer)) if i not in special])
 
 
-def _frame(model: LanguageModel) -> tuple[list[int], list[int]]:
+def _frame(model: LanguageModel | Seq2SeqModel) -> tuple[list[int], list[int]]:
     """The special tokens that the tokenizer puts around a text, or BOS where it puts none."""
-    empty = list(model.tokenizer("")["input_ids"])
-    if len(empty) >= 2:
-        return empty[:1], empty[1:]
-    if empty:
-        return empty, []
+    made = model.tokenizer("a", return_special_tokens_mask=True)
+    pairs = list(zip(made["input_ids"], made["special_tokens_mask"], strict=True))
+    before = [int(i) for i, _ in takewhile(itemgetter(1), pairs)]
+    after = [int(i) for i, _ in takewhile(itemgetter(1), reversed(pairs))][::-1]
+    if before or after:  # T5 puts one behind alone
+        return before, after
     start = model.tokenizer.bos_token_id
     return ([] if start is None else [int(start)]), []
 

@@ -46,8 +46,8 @@ def _visible(attentions: Sequence[Attention]) -> np.ndarray:
     """All weights that a mask leaves, as rows (layers * heads, weights), in double precision."""
     parts = []
     for one in attentions:
-        length = len(one.tokens)
-        seen = np.tri(length, dtype=bool) if one.causal else np.ones((length, length), dtype=bool)
+        shape = (len(one.tokens), len(one.keys))
+        seen = np.tri(*shape, dtype=bool) if one.causal else np.ones(shape, dtype=bool)
         parts.append(one.weights[..., seen].reshape(-1, int(seen.sum())))
     return np.concatenate(parts, axis=1).astype(np.float64)
 

@@ -2,31 +2,26 @@
 
 A head's weights are softmax(q . k * scale + mask). What q and k are differs from model to model: a bias
 here, a rotary position there (RoPE, Su et al. 2021), keys shared by groups of heads (GQA, Ainslie et
-al. 2023). All are read where they meet: the batched matrix product whose result enters the softmax
-holds exactly the q and k that were multiplied, and the one after the softmax the values.
+al. 2023). All are read where they meet.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from generator.errors import CutawayError
 from generator.inputs.texts import CuratedText
 from generator.models.heads_access import find_heads
+from generator.models.meetings import Meeting, Meetings
 from generator.models.model import Encoding, LanguageModel
-from generator.models.trace import first_tensor
 from generator.probes.attention import Attention
 from generator.store import Store
 
 VERSION = 1
-_PRODUCTS = {"bmm": (0, 1), "baddbmm": (1, 2)}
-_SOFTMAX = {"_softmax", "_safe_softmax"}
 AGREE = 1e-4  # of a weight: products of the same numbers in another order
 
 
@@ -37,7 +32,8 @@ class Queries:
     `query` is (layers, heads, tokens, width), `key` and `value` are (layers, KV groups, tokens,
     width), `scores` (layers, heads, queries, keys) what enters the softmax. `scale` (layers,) is the
     factor from q . k to the score of every visible key, NaN where something else is added (a position
-    bias, a cap). All are empty where `reason` says in words why nothing was found.
+    bias, a cap). All are empty where `reason` says in words why nothing was found. `source` and `stack`
+    are those of `Attention`.
     """
 
     text: str
@@ -49,12 +45,14 @@ class Queries:
     scale: np.ndarray
     causal: bool
     reason: str = ""
+    source: tuple[str, ...] | None = None
+    stack: str = ""
 
     @property
     def visible(self) -> np.ndarray:
         """Which keys each query can see, (queries, keys)."""
-        length = len(self.tokens)
-        return np.tri(length, dtype=bool) if self.causal else np.ones((length, length), dtype=bool)
+        shape = (len(self.tokens), len(self.tokens if self.source is None else self.source))
+        return np.tri(*shape, dtype=bool) if self.causal else np.ones(shape, dtype=bool)
 
 
 def measure_queries(model: LanguageModel, text: CuratedText, store: Store) -> Queries:
@@ -71,59 +69,9 @@ def measure_queries(model: LanguageModel, text: CuratedText, store: Store) -> Qu
     return store.result("queries", VERSION, parts, Queries, make)
 
 
-@dataclass
-class _Meeting:
-    """One attention: its factors as (heads, tokens, width), its scores (heads, queries, keys)."""
-
-    query: Tensor
-    key: Tensor
-    scores: Tensor | None = None
-    value: Tensor | None = None
-
-
-class _Watch(TorchDispatchMode):
-    """Follows each product of matrices into a softmax, and from there into the next product."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.found: list[_Meeting] = []
-        # The tensors that came of a product or a softmax, kept alive so that ids stay theirs.
-        self._kin: dict[int, tuple[Tensor, _Meeting]] = {}
-
-    def __torch_dispatch__(
-        self, func: Any, kinds: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        result = func(*args, **(kwargs or {}))
-        made = first_tensor(result)
-        if made is not None:
-            self._see(func.overloadpacket.__name__, args, made)
-        return result
-
-    def _see(self, name: str, args: tuple[Any, ...], made: Tensor) -> None:
-        if name in _PRODUCTS:
-            left, right = (args[i] for i in _PRODUCTS[name])
-            known = self._kin.get(id(left))
-            if known is not None and known[1].scores is not None:
-                known[1].value = right.detach().float().cpu()
-                self.found.append(known[1])
-                self._kin.clear()
-                return
-            if made.dim() == 3 and made.shape[1] == made.shape[2]:
-                query, key = left.detach(), right.detach().transpose(1, 2)
-                self._kin[id(made)] = (made, _Meeting(query.float().cpu(), key.float().cpu()))
-            return
-        known = next((self._kin[id(a)] for a in args if id(a) in self._kin), None)
-        if known is None or made.numel() != known[0].numel():
-            return
-        if name in _SOFTMAX and known[1].scores is None:
-            entering: Tensor = args[0].detach()
-            known[1].scores = entering.float().reshape(-1, *entering.shape[-2:]).cpu()
-        self._kin[id(made)] = (made, known[1])
-
-
 def read_queries(model: LanguageModel, text: str, encoding: Encoding) -> Queries:
     """Queries, keys and values of one sequence; empty, with a reason, where they do not show."""
-    with _Watch() as watch:
+    with Meetings() as watch:
         output = model.run(encoding.ids, attentions=True)
     stated = torch.stack([weights[0].float().cpu() for weights in output.attentions])
     reason = _mismatch(model, watch.found, stated)
@@ -133,7 +81,7 @@ def read_queries(model: LanguageModel, text: str, encoding: Encoding) -> Queries
         return Queries(text, encoding.tokens, *nothing, model.causal, reason)
     kept = slice(None, None, model.heads // model.kv_groups)
     query, key, value, scores = (
-        torch.stack([getattr(meeting, name) for meeting in watch.found]).numpy()
+        torch.stack([getattr(meeting, name) for meeting in watch.found]).cpu().numpy()
         for name in ("query", "key", "value", "scores")
     )
     found = Queries(
@@ -146,20 +94,20 @@ def read_queries(model: LanguageModel, text: str, encoding: Encoding) -> Queries
         np.zeros(0),
         model.causal,
     )
-    return Queries(**{**vars(found), "scale": _scales(query, key, scores, found.visible)})
+    return Queries(**{**vars(found), "scale": scales(query, key, scores, found.visible)})
 
 
-def _mismatch(model: LanguageModel, found: list[_Meeting], stated: Tensor) -> str:
+def _mismatch(model: LanguageModel, found: list[Meeting], stated: Tensor) -> str:
     """Why what was read is not the attention that the model reports; "" if it is."""
     layers, heads, length = stated.shape[:3]
     if len(found) != layers or any(
-        meeting.query.shape[:2] != (heads, length) or meeting.scores is None for meeting in found
+        meeting.scores.shape != (heads, length, length) for meeting in found
     ):
         return (
             f"The attention of {model.title} is not one product of queries and keys a layer, so there are "
             "no vectors to show."
         )
-    weights = torch.stack([m.scores.softmax(-1) for m in found if m.scores is not None])
+    weights = torch.stack([meeting.weights.cpu() for meeting in found])
     if (weights - stated).abs().max() > AGREE:
         return (
             f"The weights of {model.title} are not the softmax of its scores alone, so there are no "
@@ -168,10 +116,10 @@ def _mismatch(model: LanguageModel, found: list[_Meeting], stated: Tensor) -> st
     return ""
 
 
-def _scales(
+def scales(
     query: np.ndarray, key: np.ndarray, scores: np.ndarray, visible: np.ndarray
 ) -> np.ndarray:
-    """The factor between q . k and the score of each layer; NaN where there is no such factor."""
+    """The factor from q . k to the visible scores of each layer; NaN where there is no such factor."""
     found = []
     for q, k, score in zip(query, key, scores, strict=True):
         products = np.einsum("hqd,hkd->hqk", q, k, dtype=np.float64)[:, visible]

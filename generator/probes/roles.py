@@ -81,7 +81,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class HeadRole:
-    """The role of one head, and the evidence of every rule, in the order of RULES.
+    """The role of one head, and the evidence of every rule, in the order in which rules are tried.
 
     `role` is UNLABELLED unless statistic and ablation agree. `near` names the first role whose
     attention statistic is met, agreed or not; empty if there is none.
@@ -100,19 +100,38 @@ class HeadRole:
         return next((found for found in self.evidence if found.rule.role == name), None)
 
 
+# Cross attention looks at another text: no distance, no copies of its own. That a token to be written
+# is found in the source is a matter of the texts, so that the bar is the same as for other tokens.
+CROSS_RULES = (
+    Rule("written token", "writes_same", MOST, ("text",)),
+    Rule("read token", "reads_same", MOST, ("text",)),
+    Rule("delimiter", "delimiter_mass", MOST, ("text",)),
+    Rule("attention sink", "sink_mass", MOST, ("rest",)),
+    Rule("broad", "relative_entropy", EVEN, ("text",)),
+)
+
+
 def head_roles(
-    statistics: Mapping[str, Statistic], texts: Ablation, repeats: Ablation
+    statistics: Mapping[str, Statistic],
+    texts: Ablation,
+    repeats: Ablation,
+    rules: Sequence[Rule] = RULES,
 ) -> tuple[tuple[HeadRole, ...], ...]:
     """The role of each head, by layer. `statistics` are by name, extra_statistics included.
 
-    Where the ablation could not be measured, no head has a role.
+    A statistic that is missing meets no rule. Where the ablation could not be measured, no head has a
+    role.
     """
     effects = _effects(texts, repeats)
-    means = {rule.statistic: statistics[rule.statistic].mean for rule in RULES}
-    layers, heads = next(iter(means.values())).shape
+    shape = next(iter(statistics.values())).mean.shape
+    nothing = np.full(shape, np.nan)
+    means = {
+        rule.statistic: statistics[rule.statistic].mean if rule.statistic in statistics else nothing
+        for rule in rules
+    }
     return tuple(
-        tuple(_role(layer, head, means, effects) for head in range(heads))
-        for layer in range(layers)
+        tuple(_role(layer, head, rules, means, effects) for head in range(shape[1]))
+        for layer in range(shape[0])
     )
 
 
@@ -155,11 +174,15 @@ def _effect(delta: np.ndarray) -> _Effect:
 
 
 def _role(
-    layer: int, head: int, means: Mapping[str, np.ndarray], effects: Mapping[str, _Effect]
+    layer: int,
+    head: int,
+    rules: Sequence[Rule],
+    means: Mapping[str, np.ndarray],
+    effects: Mapping[str, _Effect],
 ) -> HeadRole:
     evidence = [
         _evidence(rule, float(means[rule.statistic][layer, head]), effects, (layer, head))
-        for rule in RULES
+        for rule in rules
     ]
     agreed = [found.rule.role for found in evidence if found.looks and found.acts]
     near = [found.rule.role for found in evidence if found.looks]
@@ -224,10 +247,10 @@ def _is_punctuation(token: str) -> bool:
 
 def delimiter_mass(weights: np.ndarray, mask: np.ndarray, causal: bool) -> np.ndarray:
     """Mean weight on delimiters, (...) of (..., queries, keys), over queries that can see one."""
-    seeing = np.logical_or.accumulate(mask) if causal else np.full(len(mask), mask.any())
-    if not seeing.any():
+    if not mask.any():
         return np.full(weights.shape[:-2], np.nan)
-    return weights[..., seeing, :][..., mask].sum(-1).mean(-1)
+    seen = weights[..., np.logical_or.accumulate(mask), :] if causal else weights
+    return seen[..., mask].sum(-1).mean(-1)
 
 
 def positional(weights: Sequence[np.ndarray], causal: bool) -> np.ndarray:

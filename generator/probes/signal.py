@@ -10,12 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from generator.models.model import Encoding, LanguageModel, VisionModel
+from generator.models.seq2seq import Seq2SeqModel
+from generator.models.stacks import DECODER, ENCODER
+from generator.probes.pairs import Pair
 from generator.store import Store, digest_of_value
 
 VERSION = 2
@@ -138,36 +142,67 @@ def measure_text_signal(
     """
 
     def make() -> Signal:
-        tallies = {layer.name: _Tally() for layer in model.layers}
-        stream = np.zeros((len(model.layers), len(encodings)))
-        for number, encoding in enumerate(encodings.values()):
-            with _watch(model, lambda name, hidden: tallies[name].add(hidden)) as outputs:
-                model.run(encoding.ids)
-            stream[:, number] = [_stream_size(output) for output in outputs]
-        edges = {name: tally.edges() for name, tally in tallies.items()}
-        for encoding in encodings.values():
-            with _watch(model, lambda name, hidden: tallies[name].count(hidden, edges[name])):
-                model.run(encoding.ids)
-        found = tuple(tally.finish(name) for name, tally in tallies.items())
-        return Signal(tuple(encodings), found, stream)
+        names = [layer.name for layer in model.layers]
+        runs = {name: partial(model.run, one.ids) for name, one in encodings.items()}
+        return _signal(names, model, runs)
 
     inputs = {name: list(encoding.ids) for name, encoding in encodings.items()}
     return store.result("signal", VERSION, {"model": model.key, "inputs": inputs}, Signal, make)
 
 
+def measure_pair_signal(model: Seq2SeqModel, pairs: Sequence[Pair], store: Store) -> Signal:
+    """The same for the blocks of an encoder-decoder, the encoder's first.
+
+    A block of the decoder has the name of its self-attention.
+    """
+
+    def make() -> Signal:
+        names = [layer.name for stack in (ENCODER, DECODER) for layer in model.stack(stack)]
+        runs = {one.text: partial(model.run, one.source.ids, one.read.ids) for one in pairs}
+        return _signal(names, model, runs)
+
+    inputs = {one.text: [list(one.source.ids), list(one.read.ids)] for one in pairs}
+    parts = {"model": model.key, "inputs": inputs}
+    return store.result("pair_signal", VERSION, parts, Signal, make)
+
+
+def _signal(
+    names: Sequence[str],
+    model: LanguageModel | Seq2SeqModel,
+    runs: Mapping[str, Callable[[], object]],
+) -> Signal:
+    """The signal of all blocks, by the name of each, over runs of the model."""
+    tallies = {name: _Tally() for name in names}
+    stream = np.zeros((len(names), len(runs)))
+    for number, run in enumerate(runs.values()):
+        with _watch(names, model, lambda name, hidden: tallies[name].add(hidden)) as outputs:
+            run()
+        stream[:, number] = [_stream_size(output) for output in outputs]
+    edges = {name: tally.edges() for name, tally in tallies.items()}
+    for run in runs.values():
+        with _watch(names, model, lambda name, hidden: tallies[name].count(hidden, edges[name])):
+            run()
+    found = tuple(tally.finish(name) for name, tally in tallies.items())
+    return Signal(tuple(runs), found, stream)
+
+
 class _watch:  # noqa: N801 - used as a with-statement verb
     """Hooks that hand over each MLP's activations (units, tokens) and gather block outputs."""
 
-    def __init__(self, model: LanguageModel, take: Callable[[str, Tensor], None]) -> None:
-        self._model = model
+    def __init__(
+        self,
+        names: Sequence[str],
+        model: LanguageModel | Seq2SeqModel,
+        take: Callable[[str, Tensor], None],
+    ) -> None:
+        self._names, self._model = names, model
         self._take = take
         self._handles: list[torch.utils.hooks.RemovableHandle] = []
         self.outputs: list[Tensor] = []
 
     def __enter__(self) -> list[Tensor]:
-        pairs = zip(self._model.layers, self._model.mlp_outputs, strict=True)
-        for layer, part in pairs:
-            self._handles.append(part.register_forward_pre_hook(self._hidden(layer.name)))
+        for name, part in zip(self._names, self._model.mlp_outputs, strict=True):
+            self._handles.append(part.register_forward_pre_hook(self._hidden(name)))
         for block in self._model.blocks:
             self._handles.append(block.register_forward_hook(self._output))
         return self.outputs

@@ -1,7 +1,7 @@
 // One attention component: its tool bar, its views, what is chosen in it and what that says in words.
 (() => {
   const api = globalThis.cutawayAttention;
-  const { make, weight, quoted, headName } = api;
+  const { make, weight, quoted } = api;
   const NAMED = 3; // how many keys the summary names
 
   api.Component = class {
@@ -51,7 +51,7 @@
     asked() {
       const { dataset } = this.root;
       const state = api.readState();
-      const length = this.weights.length;
+      const { length, width } = this.weights;
       let layer = Number(dataset.layer);
       let heads = [Number(dataset.head)];
       if (this.kind === "layer") {
@@ -62,10 +62,10 @@
         layer = inside ? state.layer : null;
         heads = inside && layer !== null && state.head !== null ? [state.head] : [];
       }
-      const pinned = state.token !== null && state.token < length
+      const pinned = state.token !== null && state.token < (state.side === "key" ? width : length)
         ? { side: state.side, token: state.token } : null;
       const known = ["lines", "map", ...(dataset.neurons ? ["neurons"] : [])];
-      let view = known.includes(state.view) ? state.view : length > api.views.lines.most ? "map" : "lines";
+      let view = known.includes(state.view) ? state.view : Math.max(length, width) > api.views.lines.most ? "map" : "lines";
       if (heads.length !== 1) view = "lines";
       return { ...state, layer, heads, pinned, view };
     }
@@ -93,7 +93,8 @@
       this.updateBar();
       const { view, layer, heads, sink, from, element } = state;
       // A window of a long text follows the chosen token unless the address names its place.
-      const centre = this.data.length > api.views.lines.most ? state.pinned?.token : null;
+      const long = Math.max(this.data.length, this.data.width) > api.views.lines.most;
+      const centre = long ? state.pinned?.token : null;
       const drawn = JSON.stringify([view, layer, heads, sink, from, centre]);
       if (anew || drawn !== this.drawn) {
         this.drawn = drawn;
@@ -153,7 +154,7 @@
         api.writeState({ heads: all ? null : chosen.join(".") }, true);
       };
       for (let head = 0; head < heads; head += 1) {
-        const chip = this.button(headName(this.root.dataset.layer, head), { chip: head }, () => {
+        const chip = this.button(this.weights.name(this.root.dataset.layer, head), { chip: head }, () => {
           const now = this.state.heads;
           put(now.includes(head) ? now.filter((one) => one !== head) : [...now, head].sort((a, b) => a - b));
         });
@@ -196,7 +197,7 @@
       }
       if (!this.title) return;
       const [head] = state.heads;
-      this.title.textContent = headName(state.layer, head);
+      this.title.textContent = this.weights.name(state.layer, head);
       this.title.href = this.root.dataset.heads.replace("{layer}", state.layer).replace("{head}", head);
       this.title.hash = `text=${this.root.dataset.text}`;
     }
@@ -230,8 +231,8 @@
       if (this.summary.textContent !== text) this.summary.textContent = text;
     }
 
-    name(place) {
-      return `${quoted(this.data.tokens[place])} (${place})`;
+    name(side, place) {
+      return `${quoted(this.data.tokensOf(side)[place])} (${place})`;
     }
 
     words(selection) {
@@ -244,10 +245,10 @@
         const values = asks ? this.data.row(layer, head, selection.token)
           : this.data.column(layer, head, selection.token);
         const best = api.strongest(values, heads.length > 1 ? 1 : NAMED, asks && !this.state.sink ? 0 : -1);
-        const named = best.map((place) => `${this.name(place)} ${weight(values[place])}`).join(", ");
-        return heads.length > 1 ? `${headName(layer, head)}: ${named || "none"}` : named || "none";
+        const named = best.map((place) => `${this.name(asks ? "key" : "query", place)} ${weight(values[place])}`).join(", ");
+        return heads.length > 1 ? `${this.data.name(layer, head)}: ${named || "none"}` : named || "none";
       });
-      return `${this.name(selection.token)} ${verb} ${parts.join("; ")}.`;
+      return `${this.name(selection.side, selection.token)} ${verb} ${parts.join("; ")}.`;
     }
   };
 })();

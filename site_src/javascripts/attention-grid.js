@@ -1,7 +1,7 @@
 // The model view: every head as a thumbnail, layers downwards, heads to the right.
 (() => {
   const api = globalThis.cutawayAttention;
-  const { make, headName, weight } = api;
+  const { make, weight } = api;
   const GUTTER = 30; // px for the numbers of the layers
   const TOP = 20;
   const GAP = 3;
@@ -122,7 +122,8 @@
     // The strongest link of a head that does not end at the first token.
     describe(layer, head) {
       const { weights } = this.component;
-      if (weights.block > 1) return `${headName(layer, head)}. Enter or click opens it.`;
+      const name = weights.name(layer, head);
+      if (weights.block > 1) return `${name}. Enter or click opens it.`;
       let [best, from, to] = [0, 0, 0];
       for (let query = 0; query < weights.length; query += 1) {
         const row = weights.row(layer, head, query);
@@ -130,9 +131,9 @@
           if (row[key] > best) [best, from, to] = [row[key], query, key];
         }
       }
-      const pair = `${api.quoted(weights.tokens[from])} → ${api.quoted(weights.tokens[to])} ${weight(best)}`;
-      return best ? `${headName(layer, head)}: strongest link past the first token ${pair}.`
-        : `${headName(layer, head)}: all weight lies on the first token.`;
+      const pair = `${api.quoted(weights.tokens[from])} → ${api.quoted(weights.keys[to])} ${weight(best)}`;
+      return best ? `${name}: strongest link past the first token ${pair}.`
+        : `${name}: all weight lies on the first token.`;
     }
 
     open(at, byKey) {
@@ -173,27 +174,29 @@
   // Little-endian RGBA, as all that browsers run on have it.
   const packed = ([r, g, b]) => ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0;
 
+  // Where each of `dots` begins among `count` cells, and where the last one ends: at least one cell each.
+  function cuts(count, dots) {
+    const per = count / dots;
+    return (dot) => (per <= 1 ? [Math.floor(dot * per), Math.floor(dot * per) + 1]
+      : [Math.ceil(dot * per), Math.ceil((dot + 1) * per)]);
+  }
+
   // The largest weight on each of dots x dots; -1 where nothing can be seen.
   function tile(weights, layer, head, dots, put) {
-    const { side } = weights;
-    const most = new Int32Array(dots * dots).fill(-1);
-    const per = side / dots;
-    if (per <= 1) { // a cell covers several dots
-      for (let y = 0; y < dots; y += 1) {
-        const row = weights.row(layer, head, Math.floor(y * per));
-        for (let x = 0; x < dots; x += 1) most[y * dots + x] = row[Math.floor(x * per)] ?? -1;
-      }
-    } else {
-      for (let query = 0; query < side; query += 1) {
+    const [down, across] = [cuts(weights.side, dots), cuts(weights.across, dots)];
+    const columns = Array.from({ length: dots }, (_, x) => across(x));
+    for (let y = 0; y < dots; y += 1) {
+      const [first, last] = down(y);
+      const most = new Int32Array(dots).fill(-1);
+      for (let query = first; query < last; query += 1) {
         const row = weights.row(layer, head, query);
-        const line = Math.floor(query / per) * dots;
-        for (let key = 0; key < row.length; key += 1) {
-          const at = line + Math.floor(key / per);
-          if (row[key] > most[at]) most[at] = row[key];
+        for (let x = 0; x < dots; x += 1) {
+          const end = Math.min(columns[x][1], row.length);
+          for (let key = columns[x][0]; key < end; key += 1) if (row[key] > most[x]) most[x] = row[key];
         }
       }
+      for (let x = 0; x < dots; x += 1) put(y * dots + x, most[x]);
     }
-    for (let i = 0; i < most.length; i += 1) put(i, most[i]);
   }
 
   api.grid = (component, host) => new Grid(component, host);

@@ -6,7 +6,7 @@
   const FAINT = 0.01 * UNIT; // lines below are left out until a token is chosen
   const BLOCK = 7; // width of a head's mark beside a key
 
-  function list(component, side, from, to) {
+  function list(component, side, [from, to]) {
     const column = make("ol", `c-lines__tokens c-lines__tokens--${side}`);
     column.setAttribute("aria-label", side === "query" ? "Tokens that look" : "Tokens that are looked at");
     for (let place = from; place < to; place += 1) {
@@ -16,7 +16,7 @@
       button.tabIndex = -1;
       const number = make("span", "c-token__place", String(place));
       const value = make("span", "c-token__weight");
-      const parts = [number, api.token(component.data.tokens[place]), value];
+      const parts = [number, api.token(component.data.tokensOf(side)[place]), value];
       button.append(...(side === "query" ? parts : parts.reverse()));
       column.append(make("li"));
       column.lastChild.append(button);
@@ -24,17 +24,23 @@
     return column;
   }
 
-  function windowOf(component) {
-    const { length } = component.data;
+  // The tokens of one side that are shown. The address names the place of the longer side, which the
+  // other follows in proportion: where a text looks at itself, both show the same.
+  function windowOf(component, side) {
+    const { data, state } = component;
+    const length = data.tokensOf(side).length;
     if (length <= api.views.lines.most) return [0, length];
-    const { from, pinned } = component.state;
-    const wanted = from ?? (pinned ? pinned.token - WINDOW / 2 : 0);
+    const { from, pinned } = state;
+    const share = length / data.tokensOf(pinned && from === null ? pinned.side : longer(data)).length;
+    const wanted = Math.round((from ?? (pinned ? pinned.token - WINDOW / 2 : 0)) * share);
     const first = Math.max(0, Math.min(wanted, length - WINDOW));
     return [first, Math.min(first + WINDOW, length)];
   }
 
-  function pager(component, [from, to]) {
-    const { length } = component.data;
+  const longer = (data) => (data.width > data.length ? "key" : "query");
+
+  function pager(component, [from, to], side) {
+    const { length } = component.data.tokensOf(side);
     const bar = make("div", "c-attention__group c-lines__pager");
     const step = (label, by) => {
       const next = Math.max(0, Math.min(from + by, length - WINDOW));
@@ -48,17 +54,19 @@
   }
 
   function build(component, host) {
-    const [from, to] = windowOf(component);
-    if (to - from < component.data.length) host.append(pager(component, [from, to]));
+    const shown = { query: windowOf(component, "query"), key: windowOf(component, "key") };
+    const side = longer(component.data);
+    const [from, to] = shown[side];
+    if (to - from < component.data.tokensOf(side).length) host.append(pager(component, shown[side], side));
     const grid = make("div", "c-lines");
-    const columns = { query: list(component, "query", from, to), key: list(component, "key", from, to) };
+    const columns = { query: list(component, "query", shown.query), key: list(component, "key", shown.key) };
     const picture = make("canvas", "c-lines__canvas");
     picture.setAttribute("aria-hidden", "true");
     const middle = make("div", "c-lines__middle");
     middle.append(picture);
     grid.append(columns.query, middle, columns.key);
     host.append(grid);
-    const view = new Lines(component, { grid, columns, picture, middle, from, to });
+    const view = new Lines(component, { grid, columns, picture, middle, shown });
     view.listen();
     return view;
   }
@@ -97,19 +105,19 @@
 
     move(event, at) {
       if (!at) return;
-      const last = this.to - 1;
       const to = {
         ArrowUp: [at.side, at.token - 1],
         ArrowDown: [at.side, at.token + 1],
         ArrowLeft: ["query", at.token],
         ArrowRight: ["key", at.token],
-        Home: [at.side, this.from],
-        End: [at.side, last],
+        Home: [at.side, 0],
+        End: [at.side, Infinity],
       }[event.key];
       if (!to) return;
       event.preventDefault();
-      const place = Math.max(this.from, Math.min(to[1], last));
-      const next = this.columns[to[0]].children[place - this.from].firstChild;
+      const [first, end] = this.shown[to[0]];
+      const place = Math.max(first, Math.min(to[1], end - 1));
+      const next = this.columns[to[0]].children[place - first].firstChild;
       for (const button of [...this.buttons("query"), ...this.buttons("key")]) button.tabIndex = -1;
       next.tabIndex = 0;
       next.focus();
@@ -121,7 +129,7 @@
         const chosen = selection?.side === side ? selection.token : -1;
         const values = selection && selection.side !== side ? this.weightsOf(selection) : null;
         this.buttons(side).forEach((button, i) => {
-          const place = this.from + i;
+          const place = this.shown[side][0] + i;
           const pinned = component.state.pinned;
           button.classList.toggle("c-token--chosen", place === chosen);
           button.setAttribute("aria-pressed", String(pinned?.side === side && pinned.token === place));
@@ -140,7 +148,7 @@
       const { heads } = this.component.state;
       if (heads.length !== 1 || selection?.side !== "query") return "";
       const [{ values }] = this.weightsOf(selection);
-      const shown = values.subarray(this.from, this.to).reduce((sum, value) => sum + value, 0);
+      const shown = values.subarray(...this.shown.key).reduce((sum, value) => sum + value, 0);
       const all = values.reduce((sum, value) => sum + value, 0);
       return `${api.weight(all - shown)} of its weight goes to tokens not shown here`;
     }
@@ -161,7 +169,7 @@
       const value = best?.values[place];
       label.textContent = value === undefined ? "" : api.weight(value);
       if (value !== undefined && all.length > 1) {
-        label.append(make("small", "", ` ${api.headName(this.component.state.layer, best.head)}`));
+        label.append(make("small", "", ` ${this.component.data.name(this.component.state.layer, best.head)}`));
       }
       const hidden = value === undefined || (!this.component.state.sink && place === 0 && button.dataset.place.startsWith("key"));
       const share = hidden ? 0 : Math.sqrt(value / UNIT);
@@ -171,15 +179,16 @@
     draw(selection) {
       const { columns, picture, middle } = this;
       const width = middle.clientWidth;
-      const height = columns.query.offsetHeight;
+      const height = Math.max(columns.query.offsetHeight, columns.key.offsetHeight);
       const pen = api.canvas(picture, width, height);
-      const step = height / (this.to - this.from);
+      const step = columns.query.firstChild.getBoundingClientRect().height;
+      const { query: rows, key: keys } = this.shown;
       const lines = this.lines(selection);
       const { heads } = this.component.state;
       const block = Math.min(BLOCK, Math.floor(width / 2 / heads.length));
       const marks = heads.length > 1 && selection ? heads.length * block : 0;
       for (const line of lines) {
-        const [left, right] = [line.query, line.key].map((place) => (place - this.from + 0.5) * step);
+        const [left, right] = [line.query - rows[0], line.key - keys[0]].map((place) => (place + 0.5) * step);
         const start = selection?.side === "key" ? marks : 0;
         const reach = width - marks;
         pen.globalAlpha = (selection ? 0.2 : 0.06) + 0.8 * (line.value / UNIT) ** (selection ? 0.5 : 0.6);
@@ -200,10 +209,11 @@
       const found = [];
       for (const head of state.heads) {
         const colour = api.headColour(head, this.component.kind === "layer" ? this.component.weights.heads : 1);
-        for (let query = this.from; query < this.to; query += 1) {
+        for (let query = this.shown.query[0]; query < this.shown.query[1]; query += 1) {
           if (selection?.side === "query" && selection.token !== query) continue;
           const row = data.row(state.layer, head, query);
-          for (let key = Math.max(this.from, state.sink ? 0 : 1); key < Math.min(this.to, row.length); key += 1) {
+          const [first, end] = this.shown.key;
+          for (let key = Math.max(first, state.sink ? 0 : 1); key < Math.min(end, row.length); key += 1) {
             if (selection?.side === "key" && selection.token !== key) continue;
             const value = row[key];
             if (value > (selection ? 0 : FAINT)) found.push({ query, key, value, colour });
@@ -217,11 +227,12 @@
     blocks(pen, selection, width, step, block) {
       const { heads } = this.component.state;
       const left = selection.side === "query" ? width - heads.length * block : 0;
+      const [first, end] = this.shown[selection.side === "query" ? "key" : "query"];
       this.weightsOf(selection).forEach(({ head, values }, i) => {
         pen.fillStyle = api.headColour(head, this.component.weights.heads);
-        for (let place = this.from; place < Math.min(this.to, values.length); place += 1) {
+        for (let place = first; place < Math.min(end, values.length); place += 1) {
           pen.globalAlpha = Math.sqrt(values[place] / UNIT);
-          pen.fillRect(left + i * block, (place - this.from) * step + 1, block - 1, step - 2);
+          pen.fillRect(left + i * block, (place - first) * step + 1, block - 1, step - 2);
         }
       });
     }

@@ -5,13 +5,14 @@
   const { make, quoted, weight } = api;
   const LABELLED = 13; // px a cell needs to carry a label
   const LARGEST = 26;
+  const TALLEST = 1400; // px of a labelled map; a taller one is drawn as an overview
   const AROUND = 17; // tokens on a side of the detail
   const LABEL = 96; // px for the labels beside a map
 
-  // Paint cells `at(row, column)` (a weight, null: unseen) as squares of `cell` px.
-  function paint(pen, left, top, side, cell, at) {
-    for (let row = 0; row < side; row += 1) {
-      for (let column = 0; column < side; column += 1) {
+  // Paint rows x columns of cells `at(row, column)` (a weight, null: unseen) as squares of `cell` px.
+  function paint(pen, left, top, [rows, columns], cell, at) {
+    for (let row = 0; row < rows; row += 1) {
+      for (let column = 0; column < columns; column += 1) {
         const value = at(row, column);
         pen.fillStyle = api.css(value === null ? api.unseen() : api.colours()[api.LEVEL[value]]);
         pen.fillRect(left + column * cell, top + row * cell, cell, cell);
@@ -19,14 +20,14 @@
     }
   }
 
-  function labels(pen, left, top, cell, tokens) {
+  function labels(pen, left, top, cell, rows, columns) {
     pen.fillStyle = api.ink("--c-ink");
     pen.font = `${Math.min(12, cell - 2)}px ${getComputedStyle(document.body).fontFamily}`;
     pen.textBaseline = "middle";
     const cut = (text) => (Array.from(text).length > 11 ? `${Array.from(text).slice(0, 10).join("")}…` : text);
-    tokens.forEach((text, i) => {
-      pen.textAlign = "right";
-      pen.fillText(cut(text), left - 6, top + (i + 0.5) * cell, LABEL - 10);
+    pen.textAlign = "right";
+    rows.forEach((text, i) => pen.fillText(cut(text), left - 6, top + (i + 0.5) * cell, LABEL - 10));
+    columns.forEach((text, i) => {
       pen.save();
       pen.translate(left + (i + 0.5) * cell, top - 6);
       pen.rotate(-Math.PI / 2);
@@ -43,15 +44,15 @@
   }
 
   function build(component, host) {
-    const { length } = component.data;
+    const { length, width } = component.data;
     const room = host.clientWidth;
-    const cell = Math.min(LARGEST, Math.floor((room - LABEL) / length));
+    const cell = Math.min(LARGEST, Math.floor((room - LABEL) / width), Math.floor(TALLEST / length));
     const view = cell >= LABELLED ? new Labelled(component, cell) : new Overview(component, room);
     view.picture = make("canvas", "c-map__canvas");
     view.picture.tabIndex = 0;
     view.picture.dataset.place = "map";
     view.picture.setAttribute("role", "application");
-    view.picture.setAttribute("aria-label", `Attention map of ${length} tokens; arrow keys move from cell to cell`);
+    view.picture.setAttribute("aria-label", `Attention map of ${length} ${width === length ? "" : `by ${width} `}tokens; arrow keys move from cell to cell`);
     const row = make("div", "c-map");
     row.append(view.picture);
     host.append(row);
@@ -65,6 +66,11 @@
       this.component = component;
       [this.head] = component.state.heads;
       this.cell_ = null;
+    }
+
+    inside([query, key]) {
+      const { length, width } = this.component.data;
+      return query >= 0 && query < length && key >= 0 && key < width;
     }
 
     value(query, key) {
@@ -85,9 +91,10 @@
       picture.addEventListener("keydown", (event) => {
         const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
         const [query, key] = this.cell_ ?? [component.state.pinned?.token ?? 0, 0];
-        const clip = (place) => Math.max(0, Math.min(place, component.data.length - 1));
+        const clip = (place, count) => Math.max(0, Math.min(place, count - 1));
+        const { length, width } = component.data;
         if (event.key === "Enter") component.pin({ side: "query", token: query });
-        else if (step) this.point(this.cell_ ? [clip(query + step[0]), clip(key + step[1])] : [query, key]);
+        else if (step) this.point(this.cell_ ? [clip(query + step[0], length), clip(key + step[1], width)] : [query, key]);
         else return;
         event.preventDefault();
       });
@@ -102,9 +109,9 @@
     words(selection) {
       if (!this.cell_) return selection ? undefined : "Point at a cell, or move with the arrow keys, to read its exact weight. Enter keeps its row in the address.";
       const [query, key] = this.cell_;
-      const { tokens } = this.component.data;
+      const { tokens, keys } = this.component.data;
       const value = this.value(query, key);
-      const pair = `${quoted(tokens[query])} (${query}) → ${quoted(tokens[key])} (${key})`;
+      const pair = `${quoted(tokens[query])} (${query}) → ${quoted(keys[key])} (${key})`;
       if (value !== null) return `${pair}: ${weight(value)}.`;
       return `${pair}: ${key > query ? "lies in the future, which this model cannot see" : "left out"}.`;
     }
@@ -114,7 +121,8 @@
     constructor(component, cell) {
       super(component);
       this.cell = cell;
-      this.side = cell * component.data.length;
+      this.high = cell * component.data.length;
+      this.wide = cell * component.data.width;
     }
 
     attach() {}
@@ -122,19 +130,19 @@
     under(event) {
       const place = (offset) => Math.floor((offset - LABEL) / this.cell);
       const at = [place(event.offsetY), place(event.offsetX)];
-      return at.every((i) => i >= 0 && i < this.component.data.length) ? at : null;
+      return this.inside(at) ? at : null;
     }
 
     show(selection) {
-      const { cell, side, component } = this;
-      const total = LABEL + side + 2;
-      const pen = api.canvas(this.picture, total, total);
-      paint(pen, LABEL, LABEL, component.data.length, cell, (row, column) => this.value(row, column));
-      labels(pen, LABEL, LABEL, cell, component.data.tokens);
+      const { cell, high, wide } = this;
+      const { length, width, tokens, keys } = this.component.data;
+      const pen = api.canvas(this.picture, LABEL + wide + 2, LABEL + high + 2);
+      paint(pen, LABEL, LABEL, [length, width], cell, (row, column) => this.value(row, column));
+      labels(pen, LABEL, LABEL, cell, tokens, keys);
       if (selection) {
         const at = LABEL + selection.token * cell;
-        if (selection.side === "query") frame(pen, LABEL, at, side, cell);
-        else frame(pen, at, LABEL, cell, side);
+        if (selection.side === "query") frame(pen, LABEL, at, wide, cell);
+        else frame(pen, at, LABEL, cell, high);
       }
       if (this.cell_) frame(pen, LABEL + this.cell_[1] * cell, LABEL + this.cell_[0] * cell, cell, cell);
     }
@@ -143,10 +151,11 @@
   class Overview extends MapView {
     constructor(component, room) {
       super(component);
-      const { length } = component.data;
-      this.block = Math.max(1, Math.ceil(length / Math.min(room, 560)));
-      this.dots = Math.ceil(length / this.block);
-      this.dot = Math.max(1, Math.floor(Math.min(room, 560) / this.dots));
+      const { length, width } = component.data;
+      const most = Math.max(length, width);
+      this.block = Math.max(1, Math.ceil(most / Math.min(room, 560)));
+      [this.rows, this.columns] = [length, width].map((count) => Math.ceil(count / this.block));
+      this.dot = Math.max(1, Math.floor(Math.min(room, 560) / Math.ceil(most / this.block)));
     }
 
     attach(row) {
@@ -162,19 +171,19 @@
     // The largest weight of each block, drawn once into a picture of its own.
     overview() {
       const { data, state } = this.component;
-      const most = new Int32Array(this.dots ** 2).fill(-1);
+      const most = new Int32Array(this.rows * this.columns).fill(-1);
       for (let query = 0; query < data.length; query += 1) {
         const row = data.row(state.layer, this.head, query);
-        const line = Math.floor(query / this.block) * this.dots;
+        const line = Math.floor(query / this.block) * this.columns;
         for (let key = state.sink ? 0 : 1; key < row.length; key += 1) {
           const at = line + Math.floor(key / this.block);
           if (row[key] > most[at]) most[at] = row[key];
         }
       }
       const picture = make("canvas");
-      picture.width = picture.height = this.dots;
+      [picture.width, picture.height] = [this.columns, this.rows];
       const pen = picture.getContext("2d");
-      const image = pen.createImageData(this.dots, this.dots);
+      const image = pen.createImageData(this.columns, this.rows);
       const ramp = api.colours();
       most.forEach((value, i) => image.data.set([...(value < 0 ? api.unseen() : ramp[api.LEVEL[value]]), 255], i * 4));
       pen.putImageData(image, 0, 0);
@@ -184,44 +193,43 @@
     under(event) {
       const place = (offset) => Math.floor((offset / this.dot) * this.block);
       const at = [place(event.offsetY), place(event.offsetX)];
-      return at.every((i) => i >= 0 && i < this.component.data.length) ? at : null;
+      return this.inside(at) ? at : null;
     }
 
     show(selection) {
-      const side = this.dots * this.dot;
-      const pen = api.canvas(this.picture, side, side);
+      const size = [this.columns * this.dot, this.rows * this.dot];
+      const pen = api.canvas(this.picture, ...size);
       pen.imageSmoothingEnabled = false;
-      pen.drawImage(this.ground, 0, 0, side, side);
-      const { length, tokens } = this.component.data;
-      const reach = Math.min(AROUND, length);
-      const query = selection?.token ?? 0;
+      pen.drawImage(this.ground, 0, 0, ...size);
+      const { length, width, tokens, keys } = this.component.data;
+      const reach = [length, width].map((count) => Math.min(AROUND, count));
+      const query = Math.min(selection?.token ?? 0, length - 1);
       // Beside a pinned row without a cell: the place that it looks at most.
       const [row, column] = this.cell_ ?? [query, this.favourite(query)];
-      const start = (place) => Math.max(0, Math.min(place - (reach >> 1), length - reach));
-      const [top, left] = [start(row), start(column)];
+      const start = (place, side, count) => Math.max(0, Math.min(place - (side >> 1), count - side));
+      const [top, left] = [start(row, reach[0], length), start(column, reach[1], width)];
       const px = this.dot / this.block;
-      frame(pen, left * px, top * px, reach * px, reach * px);
+      frame(pen, left * px, top * px, reach[1] * px, reach[0] * px);
       const room = Math.min(this.picture.parentElement.clientWidth, 460);
-      const cell = Math.max(8, Math.min(20, Math.floor((room - LABEL - 2) / reach)));
-      const total = LABEL + reach * cell + 2;
-      const near = api.canvas(this.detail, total, total);
+      const cell = Math.max(8, Math.min(20, Math.floor((room - LABEL - 2) / reach[1])));
+      const near = api.canvas(this.detail, LABEL + reach[1] * cell + 2, LABEL + reach[0] * cell + 2);
       paint(near, LABEL, LABEL, reach, cell, (y, x) => this.value(top + y, left + x));
-      this.edge(near, reach, cell, tokens.slice(top, top + reach), tokens.slice(left, left + reach));
+      this.edge(near, reach, cell, tokens.slice(top, top + reach[0]), keys.slice(left, left + reach[1]));
       if (this.cell_) frame(near, LABEL + (column - left) * cell, LABEL + (row - top) * cell, cell, cell);
     }
 
     edge(pen, reach, cell, rows, columns) {
       pen.save();
       pen.beginPath();
-      pen.rect(0, LABEL, LABEL, reach * cell);
+      pen.rect(0, LABEL, LABEL, reach[0] * cell);
       pen.clip();
-      labels(pen, LABEL, LABEL, cell, rows);
+      labels(pen, LABEL, LABEL, cell, rows, []);
       pen.restore();
       pen.save();
       pen.beginPath();
-      pen.rect(LABEL, 0, reach * cell, LABEL);
+      pen.rect(LABEL, 0, reach[1] * cell, LABEL);
       pen.clip();
-      labels(pen, LABEL, LABEL, cell, columns);
+      labels(pen, LABEL, LABEL, cell, [], columns);
       pen.restore();
     }
 

@@ -49,8 +49,8 @@
       [this.head] = state.heads;
       this.group = Math.floor((this.head * neurons.groups) / neurons.heads);
       this.queryOf = vectors(neurons.query, neurons.querySteps, data.length, neurons.width);
-      this.keyOf = vectors(neurons.key, neurons.keySteps, data.length, neurons.width);
-      this.scoreOf = neurons.scores ? vectors(neurons.scores, neurons.scoreSteps, data.length, data.length) : null;
+      this.keyOf = vectors(neurons.key, neurons.keySteps, data.width, neurons.width);
+      this.scoreOf = neurons.scores ? vectors(neurons.scores, neurons.scoreSteps, data.length, data.width) : null;
     }
 
     build() {
@@ -153,7 +153,7 @@
 
     fill() {
       const body = this.table.tBodies[0];
-      const { tokens } = this.component.data;
+      const { tokens, keys } = this.component.data;
       const query = make("tr", "c-neurons__query");
       query.append(this.name(tokens[this.token], "query of "), this.cell("c-neurons__key"), this.cell("c-neurons__own"), make("td", "c-neurons__sum"), make("td"), make("td"));
       body.replaceChildren(query, ...this.rows.map((row) => {
@@ -161,7 +161,7 @@
         const weight = make("td", "c-number c-neurons__weight", api.weight(row.weight));
         weight.style.setProperty("--share", (row.weight / api.UNIT).toFixed(4));
         line.append(
-          this.name(tokens[row.place], ""), this.cell("c-neurons__key"), this.cell(""),
+          this.name(keys[row.place], ""), this.cell("c-neurons__key"), this.cell(""),
           make("td", "c-number c-neurons__sum", number(row.sum)), make("td", "c-number", number(row.score)), weight,
         );
         return line;
@@ -198,10 +198,10 @@
     }
 
     words() {
-      const { tokens } = this.component.data;
+      const { tokens, keys } = this.component.data;
       const element = this.hovered ?? this.element_;
       const best = this.rows.reduce((found, row) => (row.weight > found.weight ? row : found));
-      const names = `${quoted(tokens[this.token])} (${this.token}) and ${quoted(tokens[best.place])} (${best.place})`;
+      const names = `${quoted(tokens[this.token])} (${this.token}) and ${quoted(keys[best.place])} (${best.place})`;
       if (element !== null) {
         const value = (name) => number(best[name][element]);
         return `Element ${element} of ${names}, the key it looks at most: ${value("query")} × ${value("key")} = ${value("product")} of the sum ${number(best.sum)}.`;

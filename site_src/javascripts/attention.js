@@ -45,21 +45,33 @@ globalThis.cutawayAttention = (() => {
   }
 
   // The weights of some heads on one text: whole ten-thousandths, `row` without the keys that a
-  // causal model cannot see.
+  // causal model cannot see. `tokens` look, at themselves or at the `keys` of another text; there are
+  // `length` of them and `width` keys, in `side` by `across` blocks.
   class Weights {
     constructor(data) {
-      Object.assign(this, { tokens: data.tokens, causal: data.causal, block: data.block ?? 1 });
+      Object.assign(this, { tokens: data.tokens, keys: data.keys ?? data.tokens, causal: data.causal });
       Object.assign(this, { layer: data.layer, head: data.head, layers: data.layers, heads: data.heads });
-      this.length = data.tokens.length;
+      Object.assign(this, { block: data.block ?? 1, letter: data.letter });
+      this.length = this.tokens.length;
+      this.width = this.keys.length;
       this.side = Math.ceil(this.length / this.block);
-      this.each = data.causal ? (this.side * (this.side + 1)) / 2 : this.side * this.side;
+      this.across = Math.ceil(this.width / this.block);
+      this.each = data.causal ? (this.side * (this.side + 1)) / 2 : this.side * this.across;
       this.values = unpack(data.weights, this.each * this.layers * this.heads);
+    }
+
+    name(layer, head) {
+      return `${this.letter}${layer}H${head}`;
+    }
+
+    tokensOf(side) {
+      return side === "query" ? this.tokens : this.keys;
     }
 
     row(layer, head, query) {
       const start = this.each * ((layer - this.layer) * this.heads + head - this.head);
-      const before = this.causal ? (query * (query + 1)) / 2 : query * this.side;
-      return this.values.subarray(start + before, start + before + (this.causal ? query + 1 : this.side));
+      const before = this.causal ? (query * (query + 1)) / 2 : query * this.across;
+      return this.values.subarray(start + before, start + before + (this.causal ? query + 1 : this.across));
     }
 
     column(layer, head, key) {
@@ -139,7 +151,6 @@ globalThis.cutawayAttention = (() => {
 
   const weight = (value) => (value / UNIT).toFixed(4);
   const quoted = (text) => `“\u2068${text}\u2069”`;
-  const headName = (layer, head) => `L${layer}H${head}`;
 
   // `length` keys from strongest to weakest, equal ones in order.
   function strongest(values, length, leaveOut = -1) {
@@ -221,7 +232,7 @@ globalThis.cutawayAttention = (() => {
 
   const api = {
     UNIT, LEVEL, Weights, views: {}, load, bytes, unpack, readState, writeState, make, token, weight, quoted,
-    headName, strongest, canvas, colours, unseen, css, headColour, ink, isDark,
+    strongest, canvas, colours, unseen, css, headColour, ink, isDark,
   };
   addEventListener("DOMContentLoaded", start); // the other files have run by then
   return api;

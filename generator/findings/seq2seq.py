@@ -1,0 +1,157 @@
+"""Everything that was measured on one encoder-decoder: model + texts -> findings, through the store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from generator.exhibit import Choices
+from generator.inputs.texts import CuratedText
+from generator.models.layer import Layer
+from generator.models.seq2seq import Seq2SeqModel
+from generator.models.stacks import CROSS, PAIR, Stack
+from generator.probes.ablation import Ablation
+from generator.probes.attention import Attention
+from generator.probes.heads import Statistic
+from generator.probes.likeness import Likeness, alike_heads
+from generator.probes.pair_ablation import ablate_pairs, not_ablated
+from generator.probes.pair_heads import measure_pair_repeats, pair_control, stack_statistics
+from generator.probes.pairs import (
+    Pair,
+    measure_pair,
+    measure_pair_attention,
+    measure_pair_queries,
+)
+from generator.probes.queries import Queries
+from generator.probes.roles import CROSS_RULES, RULES, HeadRole, Rule, head_roles
+from generator.probes.signal import Signal, measure_pair_signal
+from generator.store import Store
+
+Step = Callable[[str], None]
+
+# As for other transformers: vectors of the first text alone, ablation on texts of modest length.
+WITH_VECTORS = 1
+LONGEST_SILENCED = 64
+
+
+@dataclass(frozen=True, eq=False)
+class StackFindings:
+    """The heads of one stack on all texts.
+
+    `control` holds each statistic of the random twin's heads, (layers, heads), by name. `queries` are
+    the vectors of the first texts, where the model shows them.
+    """
+
+    stack: Stack
+    layers: tuple[Layer, ...]
+    heads: int
+    attentions: tuple[Attention, ...]
+    statistics: tuple[Statistic, ...]
+    control: Mapping[str, np.ndarray]
+    queries: tuple[Queries, ...]
+    ablation: Ablation
+    roles: tuple[tuple[HeadRole, ...], ...]
+    likeness: Likeness
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The roles that its heads were tried for."""
+        return CROSS_RULES if self.stack is CROSS else RULES
+
+    def head(self, layer: int, head: int) -> str:
+        """The name of a head."""
+        return self.stack.head(layer, head)
+
+
+@dataclass(frozen=True, eq=False)
+class Seq2SeqFindings:
+    """An encoder-decoder on the curated texts; `stacks` are its encoder, decoder and cross attention."""
+
+    model: Seq2SeqModel
+    texts: tuple[CuratedText, ...]
+    pairs: Mapping[str, Pair]
+    stacks: tuple[StackFindings, ...]
+    signal: Signal
+    twin_seed: int
+
+    def of(self, stack: Stack) -> StackFindings:
+        """One stack."""
+        return next(found for found in self.stacks if found.stack is stack)
+
+
+def measure_seq2seq(
+    model: Seq2SeqModel,
+    texts: Sequence[CuratedText],
+    choices: Choices,
+    seed: int,
+    store: Store,
+    step: Step,
+) -> Seq2SeqFindings:
+    """Run every probe that applies; `step` is told what was done. Finished ones come from the store."""
+    pairs, attentions = [], []
+    for text in texts:
+        pairs.append(measure_pair(model, text, store))
+        attentions.append(measure_pair_attention(model, pairs[-1], store))
+        step(f"{model.id}: {text.id}")
+    repeats = measure_pair_repeats(model, seed, store).by_stack
+    step(f"{model.id}: repeated sequences")
+    queries = [measure_pair_queries(model, pair, store).stacks for pair in pairs[:WITH_VECTORS]]
+    step(f"{model.id}: queries and keys")
+    ablations = _ablations(model, pairs, choices, store)
+    step(f"{model.id}: heads silenced")
+    control = pair_control(model, pairs, seed, store)
+    step(f"{model.id}: random weights")
+    stacks = []
+    for place, (stack, ablation) in enumerate(zip(PAIR, ablations, strict=True)):
+        shown = tuple(one.of(stack) for one in attentions)
+        vectors = tuple(found[place] for found in queries if found)
+        statistics = stack_statistics(model, stack, pairs, shown, repeats)
+        found = _stack(model, stack, shown, statistics, vectors, control.values, ablation)
+        stacks.append(found)
+    signal = measure_pair_signal(model, pairs, store)
+    step(f"{model.id}: signal")
+    by_text = {pair.text: pair for pair in pairs}
+    return Seq2SeqFindings(model, tuple(texts), by_text, tuple(stacks), signal, seed)
+
+
+def _stack(
+    model: Seq2SeqModel,
+    stack: Stack,
+    attentions: tuple[Attention, ...],
+    statistics: tuple[Statistic, ...],
+    queries: tuple[Queries, ...],
+    control: Mapping[str, Mapping[str, np.ndarray]],
+    ablation: Ablation,
+) -> StackFindings:
+    more = () if ablation.reason else (ablation.statistic("text"),)
+    # The second copy of random tokens tells of one stack that predicts what it reads; here none does.
+    none = Ablation("none", (), (), np.zeros((0, 0)), np.zeros((0, 0, 0, 0)), "not measured")
+    known = {one.name: one for one in statistics}
+    rules = CROSS_RULES if stack is CROSS else RULES
+    return StackFindings(
+        stack=stack,
+        layers=model.stack(stack),
+        heads=model.heads[stack.name],
+        attentions=attentions,
+        statistics=(*statistics, *more),
+        control=control[stack.name],
+        queries=queries,
+        ablation=ablation,
+        roles=head_roles(known, ablation, none, rules),
+        likeness=alike_heads(attentions),
+    )
+
+
+def _ablations(
+    model: Seq2SeqModel, pairs: Sequence[Pair], choices: Choices, store: Store
+) -> tuple[Ablation, ...]:
+    if not choices.ablate:
+        reason = "No head was silenced: the exhibit asks for none (make.ablate)."
+        return not_ablated(reason).stacks
+    short = [one for one in pairs if len(one.source.ids) <= LONGEST_SILENCED]
+    if not short:
+        reason = f"No head was silenced: every text has more than {LONGEST_SILENCED} tokens."
+        return not_ablated(reason).stacks
+    return ablate_pairs(model, short[: choices.ablate], store).stacks

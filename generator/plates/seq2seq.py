@@ -1,0 +1,52 @@
+"""Which figures an encoder-decoder's findings are drawn as."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from generator.figures.render import Drawing
+from generator.findings.seq2seq import Seq2SeqFindings, StackFindings
+from generator.models.stacks import CROSS, DECODER, ENCODER
+from generator.plates.activity import activity
+from generator.plates.text import DRAWN, attention_drawings
+from generator.probes.signal import Signal
+
+
+def seq2seq_drawings(findings: Seq2SeqFindings) -> list[Drawing]:
+    """The signal of encoder and decoder, each layer's activity, and of each stack grids and maps."""
+    folder = f"models/{findings.model.id}"
+    found = [_signal(findings.signal, one, folder) for one in findings.stacks if _reads(one)]
+    found += [activity(folder, layer, dead=False) for layer in findings.signal.layers]
+    for stack in findings.stacks:
+        found.append(_grids(stack, folder))
+        for number, attention in enumerate(stack.attentions):
+            found += attention_drawings(stack.layers, attention, folder, maps=number < DRAWN)
+    longest = max(findings.of(CROSS).attentions, key=lambda one: one.weights[0, 0].size)
+    return [*found, Drawing("head_card", folder, {"weights": longest.weights})]
+
+
+def _reads(stack: StackFindings) -> bool:
+    return stack.stack in (ENCODER, DECODER)
+
+
+def _signal(signal: Signal, stack: StackFindings, folder: str) -> Drawing:
+    names = {layer.name for layer in stack.layers}
+    places = [place for place, layer in enumerate(signal.layers) if layer.layer in names]
+    arguments = {
+        "name": f"signal-{stack.stack.name}",
+        "near": np.stack([signal.layers[place].near_zero for place in places]),
+        "stream": signal.stream[places],
+    }
+    return Drawing("text_signal", folder, arguments)
+
+
+def _grids(stack: StackFindings, folder: str) -> Drawing:
+    varied = [statistic for statistic in stack.statistics if statistic.mean.max() > 0]
+    means = np.stack([statistic.mean for statistic in varied])
+    arguments = {
+        "name": f"heads-{stack.stack.name}",
+        "titles": tuple(statistic.name.replace("_", " ") for statistic in varied),
+        "values": means,
+        "most": tuple(float(mean.max()) for mean in means),
+    }
+    return Drawing("head_grids", folder, arguments)

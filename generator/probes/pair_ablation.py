@@ -1,0 +1,119 @@
+"""What an encoder-decoder loses when one head falls silent, for every head of its three stacks.
+
+As for a decoder alone (`probes.ablation`): a head's output is set to its mean over all positions of all
+probe texts, and what counts is the loss on the target, in nats a token, with the target given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from generator.models.seq2seq import Seq2SeqModel
+from generator.models.stacks import ENCODER, PAIR
+from generator.probes.ablation import Ablation, silence_heads
+from generator.probes.pairs import Pair
+from generator.store import Store
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class PairAblation:
+    """The ablation of each stack, in the order of PAIR, each with the span "text"."""
+
+    stacks: tuple[Ablation, ...]
+
+
+def not_ablated(reason: str) -> PairAblation:
+    """Nothing was measured, and why."""
+    nothing = (np.zeros((0, 0)), np.zeros((0, 0, 0, 0)))
+    return PairAblation(tuple(Ablation("none", (), (), *nothing, reason) for _ in PAIR))
+
+
+def ablate_pairs(model: Seq2SeqModel, pairs: Sequence[Pair], store: Store) -> PairAblation:
+    """Silence each head in turn on all pairs; its mean is taken over these."""
+
+    def make() -> PairAblation:
+        means = _mean_outputs(model, pairs)
+        base = np.array([_losses(model, pair).mean(-1)[0] for pair in pairs])
+        delta = {name: np.zeros((len(pairs), *one.shape[:2])) for name, one in means.items()}
+        for number, pair in enumerate(pairs):
+            encoded = model.encoded(pair.source.ids)
+            for stack in PAIR:
+                for layer, mean in enumerate(means[stack.name]):
+                    projection = model.projections[stack.name][layer]
+                    # What the encoder hands over stays the same while heads behind it are silenced.
+                    known = None if stack is ENCODER else encoded
+                    found = _losses(model, pair, projection, mean, known).mean(-1)
+                    delta[stack.name][number, layer] = found - base[number]
+        names = tuple(pair.text for pair in pairs)
+        return PairAblation(
+            tuple(
+                Ablation("loss", ("text",), names, base[None], delta[stack.name][None])
+                for stack in PAIR
+            )
+        )
+
+    inputs = {pair.text: [list(pair.source.ids), list(pair.written.ids)] for pair in pairs}
+    parts = {"model": model.key, "inputs": inputs}
+    return store.result("pair_ablation", VERSION, parts, PairAblation, make)
+
+
+def _mean_outputs(model: Seq2SeqModel, pairs: Sequence[Pair]) -> Mapping[str, Tensor]:
+    """Each head's output, mean over all positions of all pairs: (layers, heads, width) a stack."""
+    sums: dict[tuple[str, int], list[Tensor]] = {}
+    with ExitStack() as hooks:
+        for name, projections in model.projections.items():
+            for layer, projection in enumerate(projections):
+                kept = sums.setdefault((name, layer), [])
+
+                def keep(_: nn.Module, args: Any, kept: list[Tensor] = kept) -> None:
+                    kept.append(args[0].flatten(0, -2))
+
+                handle = projection.register_forward_pre_hook(keep)
+                hooks.callback(handle.remove)
+        for pair in pairs:
+            model.run(pair.source.ids, pair.read.ids)
+    return {
+        name: torch.stack(
+            [
+                torch.cat(sums[name, layer]).mean(0).view(model.heads[name], -1)
+                for layer in range(len(projections))
+            ]
+        )
+        for name, projections in model.projections.items()
+    }
+
+
+def _losses(
+    model: Seq2SeqModel,
+    pair: Pair,
+    projection: nn.Module | None = None,
+    means: Tensor | None = None,
+    encoded: Any = None,
+) -> np.ndarray:
+    """-ln p of each token of the target: (heads, tokens), the h-th row with head h set to its mean.
+
+    Without `projection` one row, untouched. One pass serves all heads of a layer.
+    """
+    copies = 1 if means is None else len(means)
+    if encoded is not None:
+        state = encoded.last_hidden_state.expand(copies, -1, -1)
+        encoded = type(encoded)(last_hidden_state=state)
+    with ExitStack() as hooks:
+        if projection is not None and means is not None:
+            handle = projection.register_forward_pre_hook(silence_heads(means))
+            hooks.callback(handle.remove)
+        output = model.run(pair.source.ids, pair.read.ids, encoded=encoded, copies=copies)
+    logits: Tensor = output.logits.double()
+    target = torch.tensor([pair.written.ids] * copies, device=logits.device)
+    losses = functional.cross_entropy(logits.transpose(1, 2), target, reduction="none")
+    return losses.cpu().numpy()
