@@ -234,7 +234,7 @@ def families_site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     return built_once(tmp_path_factory, "families", _families_exhibit)
 
 
-BUILT = ("t5", "bart")
+BUILT = ("t5", "bart", "albert", "qwen2")
 
 
 def _families_exhibit(folder: Path) -> Path:

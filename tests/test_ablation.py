@@ -9,6 +9,7 @@ from independent import bridge_of
 from tiny_transformers import FAMILIES, tiny, tokens
 from torch.nn import functional
 
+from generator.errors import CutawayError
 from generator.models.heads_access import find_heads
 from generator.models.model import Encoding
 from generator.models.stream import find_ends
@@ -26,8 +27,7 @@ from generator.probes.ablation import (
 from generator.probes.heads import random_sequences
 from generator.store import Store
 
-OPEN = [family for family in FAMILIES if family != "albert"]
-ENCODERS = ("bert", "distilbert", "roberta")
+ENCODERS = ("bert", "distilbert", "roberta", "albert")
 # The matrix W_O by its name, and how the heads' results lie in its input: side by side.
 OUTPUT = {
     "gpt2": "transformer.h.{}.attn.c_proj",
@@ -36,6 +36,8 @@ OUTPUT = {
     "neox": "gpt_neox.layers.{}.attention.dense",
     "bert": "encoder.layer.{}.attention.output.dense",
     "distilbert": "transformer.layer.{}.attention.out_lin",
+    "gptj": "transformer.h.{}.attn.out_proj",
+    "albert": "encoder.albert_layer_groups.0.copies.{}.albert_layers.0.attention.dense",
 }
 
 
@@ -111,10 +113,14 @@ def _loss(output, ids):
     return functional.cross_entropy(output.logits[0, :-1], torch.tensor(ids[1:]))
 
 
-@pytest.mark.parametrize("family", OPEN)
+@pytest.mark.parametrize("family", list(FAMILIES))
 def test_a_head_replaced_by_its_own_output_changes_nothing(family):
     model, ids = tiny(family), tokens(tiny(family))
     places, ends = find_heads(model), find_ends(model)
+    if family == "bloom":  # a bias by position of the whole batch is handed from block to block
+        with pytest.raises(CutawayError, match="heads cannot be silenced in one batch"):
+            silenced_states(model, places, ends, ids, torch.zeros(3, 4, 8), range(3))
+        return
     own = torch.stack(head_outputs(model, places, ends, ids))
     states = silenced_states(model, places, ends, ids, own, range(3))
     assert states.shape == (1 + 3 * 4, len(ids), 32)

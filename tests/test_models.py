@@ -19,6 +19,7 @@ from generator.inputs.texts import CuratedText
 from generator.models.compat import repair_torchvision
 from generator.models.load import load_model, pick_device
 from generator.models.model import LanguageModel, VisionModel
+from generator.models.twin import random_twin
 from generator.probes.attention import attention_weights
 from generator.probes.heads import repeated_sequences
 from generator.probes.signal import measure_text_signal
@@ -492,7 +493,43 @@ def test_damaged_weights_of_a_transformer_are_an_error_in_words(tmp_path, tokeni
         load("./folder", tmp_path)
 
 
-def test_blocks_that_share_weights_are_refused_with_the_reason(tmp_path, tokenizer):
+@pytest.mark.parametrize("groups", [1, 2])
+def test_blocks_that_share_weights_are_taken_apart_turn_by_turn(tmp_path, tokenizer, groups):
+    """The network computes what it did and has no more parameters, and each turn is a block."""
+    import transformers as t
+
+    torch.manual_seed(0)
+    config = t.AlbertConfig(
+        vocab_size=WORDS,
+        embedding_size=8,
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=4,
+        num_hidden_groups=groups,
+        num_attention_heads=2,
+        max_position_embeddings=50,
+    )
+    plain = t.AlbertModel(config).eval()
+    saved(tmp_path / "albert", plain, tokenizer)
+    found = load("./albert", tmp_path)
+    assert found.parameters == sum(parameter.numel() for parameter in plain.parameters())
+    assert [layer.kind for layer in found.layers] == ["transformer block, weights shared"] * 4
+    assert len(set(found.blocks)) == 4
+    first = [next(block.parameters()) for block in found.blocks]
+    assert len({id(one) for one in first}) == groups
+    ids = (3, 7, 5, 9)
+    with torch.no_grad():
+        plain.set_attn_implementation("eager")
+        stated = plain(torch.tensor([ids]), output_attentions=True)
+    for _ in range(2):  # the turns begin anew with each pass
+        made = found.run(ids, attentions=True)
+        assert torch.equal(made.last_hidden_state, stated.last_hidden_state)
+        assert all(map(torch.equal, made.attentions, stated.attentions))
+    twin = random_twin(found, 1)
+    assert len(set(twin.blocks)) == 4 and len(twin.run(ids, attentions=True).attentions) == 4
+
+
+def test_a_pass_that_was_given_up_half_way_does_not_shift_the_turns(tmp_path, tokenizer):
     import transformers as t
 
     config = t.AlbertConfig(
@@ -505,8 +542,17 @@ def test_blocks_that_share_weights_are_refused_with_the_reason(tmp_path, tokeniz
         max_position_embeddings=50,
     )
     saved(tmp_path / "albert", t.AlbertModel(config), tokenizer)
-    with pytest.raises(CutawayError, match="share weights"):
-        load("./albert", tmp_path)
+    found = load("./albert", tmp_path)
+    whole = found.run((3, 7, 5)).last_hidden_state
+
+    def stop(*_):
+        raise RuntimeError("enough")
+
+    handle = found.blocks[1].register_forward_pre_hook(stop)
+    with pytest.raises(RuntimeError, match="enough"):
+        found.run((3, 7, 5))
+    handle.remove()
+    assert torch.equal(found.run((3, 7, 5)).last_hidden_state, whole)
 
 
 @pytest.fixture

@@ -54,26 +54,16 @@ FAMILIES = {
         _GROUPED | {"head_dim": 8, "final_logit_softcapping": None},
     ),
     "qwen3": ("Qwen3ForCausalLM", "Qwen3Config", _GROUPED | {"head_dim": 8}),
-}
-
-# These compute their attention outside of the table of functions that transformers keeps.
-APART = {
     "bloom": (
         "BloomForCausalLM",
         "BloomConfig",
-        {"vocab_size": 64, "hidden_size": 32, "n_layer": 3, "n_head": 4, "pad_token_id": 0},
+        _SHAPE | {"n_layer": LAYERS, "n_head": HEADS},
     ),
     "gptj": (
         "GPTJForCausalLM",
         "GPTJConfig",
-        {
-            "vocab_size": 64,
-            "n_embd": 32,
-            "n_layer": 3,
-            "n_head": 4,
-            "n_positions": 80,
-            "rotary_dim": 4,
-        },
+        _SHAPE
+        | {"n_embd": WIDTH, "n_layer": LAYERS, "n_head": HEADS, "n_positions": 80, "rotary_dim": 4},
     ),
 }
 
@@ -107,7 +97,7 @@ def save_tiny(family: str, folder: Path, seed: int = 0) -> None:
     repair_torchvision()
     import transformers
 
-    kind, config, settings = (FAMILIES | APART | PAIRS)[family]
+    kind, config, settings = (FAMILIES | PAIRS)[family]
     torch.manual_seed(seed)
     made = getattr(transformers, kind)(getattr(transformers, config)(**settings))
     with torch.no_grad():
@@ -117,7 +107,9 @@ def save_tiny(family: str, folder: Path, seed: int = 0) -> None:
             else:
                 parameter.copy_(torch.randn_like(parameter) * (0.3 if parameter.dim() > 1 else 0.1))
     made.save_pretrained(folder)
-    _tokenizer(ends=family in PAIRS).save_pretrained(folder)
+    # transformers opens any Qwen2 folder with its own byte-level tokenizer, whatever stands in it.
+    plain = _pieces() if family == "qwen2" else _words(ends=family in PAIRS)
+    _tokenizer(plain).save_pretrained(folder)
 
 
 @cache
@@ -142,16 +134,39 @@ def _load(family: str, seed: int):
         return load_model(ModelSpec(id=family, source=folder), Path(folder), Path(folder))
 
 
-def _tokenizer(*, ends: bool):
+_SPECIAL = ["[PAD]", "[BOS]", "[EOS]", "[UNK]"]
+_REAL = "rain fell on the old town at night"
+
+
+def _words(*, ends: bool):
     """Words and four special tokens; with `ends` each text is closed by [EOS], as T5's is."""
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
-    from transformers import PreTrainedTokenizerFast
 
-    words = ["[PAD]", "[BOS]", "[EOS]", "[UNK]", *(f"w{i}" for i in range(WORDS))]
+    real = _REAL.split()
+    words = [*_SPECIAL, *(f"w{i}" for i in range(WORDS - len(real))), *real]
     plain = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, "[UNK]"))
     plain.pre_tokenizer = pre_tokenizers.Whitespace()
     if ends:
         plain.post_processor = processors.TemplateProcessing("$A [EOS]", None, [("[EOS]", 2)])
+    return plain
+
+
+def _pieces():
+    """Byte-level pieces of a few words."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+    plain = Tokenizer(models.BPE())
+    plain.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=WORDS + 4, special_tokens=_SPECIAL, show_progress=False
+    )
+    plain.train_from_iterator([f"{_REAL} w1 w2 w3 w4 w5"] * 9, trainer)
+    return plain
+
+
+def _tokenizer(plain):
+    from transformers import PreTrainedTokenizerFast
+
     return PreTrainedTokenizerFast(
         tokenizer_object=plain,
         pad_token="[PAD]",

@@ -1,16 +1,14 @@
 """Each attention head's queries, keys, values and weights, in any transformer of transformers.
 
-The library's attention functions are called through one table, so that q, k, v and the result can be
-read there, rotary positions, shared key-value groups and scaling included. The matrices behind them
-are found by value: W_V is the matrix whose output holds the values, W_O the one that is given the
-heads' results. A layout that does not fit is refused with a reason, not guessed.
+Queries, keys and values are read where they meet, rotary positions, shared key-value groups and
+scaling included. The matrices behind them are found by value: W_V is the matrix whose output holds the
+values, W_O the one that is given the heads' results. A layout that does not fit is refused with a
+reason, not guessed.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -19,85 +17,41 @@ import torch
 from torch import Tensor, nn
 
 from generator.errors import CutawayError
+from generator.models.meetings import Meeting, Meetings
 from generator.models.model import LanguageModel
 from generator.models.stream import Norm, Watched, norm_of, probe_ids, watch
 
 _CLOSE = 1e-4  # relative: two float32 paths to one number
 
 
-@dataclass(frozen=True, eq=False)
-class Call:
-    """What one block's attention computed for one sequence, on the model's device.
+def attention_meetings(model: LanguageModel, ids: tuple[int, ...]) -> tuple[Meeting, ...]:
+    """The attention of each block on one sequence.
 
-    `query` and `mixed` (what each head hands on, A v) are (heads, tokens, d_head); `key` and `value`
-    are (kv groups, tokens, d_head); `weights` A is (heads, tokens, tokens). Query and key are as they
-    meet: after rotary positions. A = softmax(query key^T * scaling + mask).
+    Raises CutawayError where it does not show, or does not make the weights that the model reports.
     """
-
-    module: nn.Module = field(repr=False)
-    query: Tensor
-    key: Tensor
-    value: Tensor
-    weights: Tensor
-    mixed: Tensor
-    scaling: float
-
-    @property
-    def values(self) -> Tensor:
-        """The values that each head reads, (heads, tokens, d_head): groups repeated."""
-        return self.value.repeat_interleave(len(self.query) // len(self.value), dim=0)
-
-    @property
-    def keys(self) -> Tensor:
-        """The keys that each head reads, (heads, tokens, d_head): groups repeated."""
-        return self.key.repeat_interleave(len(self.query) // len(self.key), dim=0)
-
-
-def attention_calls(model: LanguageModel, ids: tuple[int, ...]) -> tuple[Call, ...]:
-    """The attention of each block on one sequence. Raises CutawayError where it cannot be read."""
-    with _recorded(model) as calls:
-        model.run(ids)
-    owners = {part: index for index, block in enumerate(model.blocks) for part in block.modules()}
-    found = [owners.get(call.module, -1) for call in calls]
-    if found != list(range(len(model.blocks))):
+    with Meetings() as seen:
+        output = model.run(ids, attentions=True)
+    stated = [weights[0].float() for weights in output.attentions]
+    kind = type(model.module).__name__
+    if [one.scores.shape for one in seen.found] != [weights.shape for weights in stated]:
         raise CutawayError(
-            f"{model.id}: {type(model.module).__name__} computes its attention in a way that "
-            "shows no queries, keys and values (one self-attention in each block is needed)."
+            f"{model.id}: {kind} computes its attention in a way that shows no queries, keys and values "
+            "(one product of queries and keys in each block is needed)."
         )
-    return tuple(calls)
-
-
-@contextmanager
-def _recorded(model: LanguageModel) -> Iterator[list[Call]]:
-    """Within the block, each attention that the model computes is added to a list."""
-    from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
-
-    calls: list[Call] = []
-
-    def watched(
-        module: nn.Module, query: Tensor, key: Tensor, value: Tensor, *rest: Any, **named: Any
-    ) -> Any:
-        plain = sys.modules[type(module).__module__].eager_attention_forward
-        mixed, weights = plain(module, query, key, value, *rest, **named)
-        scaling = float(named.get("scaling") or query.shape[-1] ** -0.5)
-        read = (query, key, value, weights, mixed.transpose(1, 2))
-        first = [part.detach()[0] for part in read]
-        calls.append(Call(module, first[0], first[1], first[2], first[3], first[4], scaling))
-        return mixed, weights
-
-    ALL_ATTENTION_FUNCTIONS["eager"] = watched
-    try:
-        yield calls
-    finally:
-        del ALL_ATTENTION_FUNCTIONS["eager"]
+    pairs = zip(seen.found, stated, strict=True)
+    if any((one.weights - weights).abs().max() > _CLOSE for one, weights in pairs):
+        raise CutawayError(
+            f"{model.id}: the attention weights of {kind} are not the softmax of its scores alone."
+        )
+    return tuple(seen.found)
 
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """How heads or groups read the stream: x -> x weight + bias, times `factor`.
+    """How heads read the stream: x -> x weight + bias. Heads of one group read alike.
 
-    `weight` is (heads or groups, width, d_head), `bias` (heads or groups, d_head). `rotated` says
-    that a rotation by position follows.
+    `weight` is (heads, width, d_head), `bias` (heads, d_head). `rotated` says that a rotation by
+    position follows.
     """
 
     weight: Tensor
@@ -107,12 +61,6 @@ class Reading:
     def __call__(self, x: Tensor) -> Tensor:
         """What each head reads of normed stream vectors (tokens, width): (heads, tokens, d_head)."""
         return x @ self.weight + self.bias[:, None]
-
-    def repeated(self, heads: int) -> Reading:
-        """One for each head: a key-value group serves several."""
-        times = heads // len(self.weight)
-        weight, bias = (part.repeat_interleave(times, dim=0) for part in (self.weight, self.bias))
-        return Reading(weight, bias, self.rotated)
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,34 +95,34 @@ def find_heads(model: LanguageModel) -> tuple[HeadPlace, ...]:
     """Where the heads of each block read and write. Raises CutawayError with the reason if unknown."""
     if model not in _FOUND:
         ids = probe_ids(model)
-        calls, seen = attention_calls(model, ids), watch(model, ids)
-        pairs = zip(model.blocks, calls, strict=True)
-        _FOUND[model] = tuple(_place(model, block, call, seen) for block, call in pairs)
+        meetings, seen = attention_meetings(model, ids), watch(model, ids)
+        pairs = zip(model.blocks, meetings, strict=True)
+        _FOUND[model] = tuple(_place(model, block, meeting, seen) for block, meeting in pairs)
     return _FOUND[model]
 
 
-def _place(model: LanguageModel, block: nn.Module, call: Call, seen: Watched) -> HeadPlace:
+def _place(model: LanguageModel, block: nn.Module, found: Meeting, seen: Watched) -> HeadPlace:
     matrices = [part for part in block.modules() if _is_matrix(part) and part in seen.outputs]
-    heads, mixed = len(call.query), call.mixed.transpose(0, 1).flatten(1)
+    heads, mixed = len(found.query), found.mixed.transpose(0, 1).flatten(1)
     projection = next((m for m in matrices if _same(_rows(seen.inputs[m]), mixed)), None)
-    values = _reading(matrices, seen, call.value, _same)
+    values = _reading(matrices, seen, found.value, _same)
     if projection is None or values is None:
         what = "W_O" if projection is None else "W_V"
         raise CutawayError(
             f"{model.id}: no matrix of {type(block).__name__} was found to be {what}."
         )
     read, value = values
-    query, key = (_turned(matrices, seen, part) for part in (call.query, call.key))
+    query, key = (_turned(matrices, seen, part) for part in (found.query, found.key))
     weight, bias = _affine(projection)
     return HeadPlace(
         norm=_norm_before(model, block, read, seen),
         projection=projection,
         output=weight.reshape(heads, -1, weight.shape[-1]),
         output_bias=bias,
-        value=value.repeated(heads),
+        value=value,
         query=query,
-        key=None if key is None else key.repeated(heads),
-        scaling=call.scaling,
+        key=key,
+        scaling=found.scaling,
         why="" if query and key else "queries or keys are not one matrix times what is read",
     )
 

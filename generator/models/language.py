@@ -21,6 +21,7 @@ from generator.models.transformer import (
     open_transformer,
     stated_licence,
 )
+from generator.models.unrolled import unroll_repeated
 
 _PROBE_LENGTH = 8
 
@@ -46,7 +47,7 @@ def load_language(
         return finish_seq2seq(module, tokenizer, spec, provenance, device)
     attentions = _probe(module, spec)
     count, heads = len(attentions), attentions[0].shape[1]
-    blocks = _blocks(module, count, spec)
+    blocks, shared = _blocks(module, count, spec)
     groups = int(getattr(config, "num_key_value_heads", None) or heads)
     width = int(config.hidden_size)
     limits = [getattr(tokenizer, "model_max_length", 0), _positions(module, config)]
@@ -59,7 +60,7 @@ def load_language(
         module=module.to(device),
         provenance=provenance,
         layers=tuple(
-            _layer(index, block, width, heads, groups) for index, block in enumerate(blocks)
+            _layer(index, block, width, heads, groups, shared) for index, block in enumerate(blocks)
         ),
         parameters=sum(parameter.numel() for parameter in module.parameters()),
         device=device,
@@ -75,11 +76,13 @@ def load_language(
     )
 
 
-def _layer(index: int, block: nn.Module, width: int, heads: int, groups: int) -> Layer:
+def _layer(
+    index: int, block: nn.Module, width: int, heads: int, groups: int, shared: bool
+) -> Layer:
     return Layer(
         index=index,
         name=str(index),
-        kind=TRANSFORMER_BLOCK,
+        kind=f"{TRANSFORMER_BLOCK}, weights shared" if shared else TRANSFORMER_BLOCK,
         shape=(width,),
         parameters=sum(parameter.numel() for parameter in block.parameters()),
         heads=heads,
@@ -98,13 +101,16 @@ def _probe(module: nn.Module, spec: ModelSpec) -> tuple[torch.Tensor, ...]:
     return attentions
 
 
-def _blocks(module: nn.Module, count: int, spec: ModelSpec) -> tuple[nn.Module, ...]:
+def _blocks(module: nn.Module, count: int, spec: ModelSpec) -> tuple[tuple[nn.Module, ...], bool]:
+    """The blocks in order, and whether they share their weights."""
     for part in module.modules():
         if isinstance(part, nn.ModuleList) and len(part) == count:
-            return tuple(part)
+            return tuple(part), False
+    turns = unroll_repeated(module, lambda: _probe(module, spec))
+    if len(turns) == count:
+        return turns, True
     raise CutawayError(
-        f"{spec.id}: {type(module).__name__} keeps its {count} blocks in a way that is not "
-        "understood (layers that share weights, for one)."
+        f"{spec.id}: {type(module).__name__} keeps its {count} blocks in a way that is not understood."
     )
 
 

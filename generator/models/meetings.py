@@ -18,6 +18,8 @@ from generator.models.trace import first_tensor
 
 _PRODUCTS = {"bmm": (0, 1), "baddbmm": (1, 2)}
 _SOFTMAX = {"_softmax", "_safe_softmax"}
+_FACTORS = {"mul", "mul_", "div", "div_"}
+_SHAPES = {"view", "_unsafe_view", "reshape", "transpose", "permute", "clone", "detach", "_to_copy"}
 
 
 @dataclass(eq=False)
@@ -26,7 +28,8 @@ class Meeting:
 
     `query` and `key` are (heads, queries or keys, width), `scores` (heads, queries, keys) what enters
     the softmax, bias and mask included; `value` is (heads, keys, width), `mixed` (heads, queries,
-    width) the weighted sums of values.
+    width) the weighted sums of values. `scaling` is the factor that the products are taken times
+    before anything is added to them.
     """
 
     query: Tensor
@@ -34,11 +37,27 @@ class Meeting:
     scores: Tensor
     value: Tensor
     mixed: Tensor
+    scaling: float = 1.0
 
     @property
     def weights(self) -> Tensor:
         """The attention weights (heads, queries, keys)."""
         return self.scores.softmax(-1)
+
+
+@dataclass(frozen=True)
+class _Kin:
+    """What came of a product: kept alive, so that its id stays its own, with all that is known of it.
+
+    `scaling` is None until something other than a change of shape happens to the product, `scores` is
+    None until it passes a softmax.
+    """
+
+    tensor: Tensor
+    left: Tensor
+    right: Tensor
+    scaling: float | None = None
+    scores: Tensor | None = None
 
 
 class Meetings(TorchDispatchMode):
@@ -50,9 +69,7 @@ class Meetings(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.found: list[Meeting] = []
-        # What came of a product: the tensor, kept alive so that its id stays its own, the two factors,
-        # and the scores once it passed a softmax.
-        self._kin: dict[int, tuple[Tensor, Tensor, Tensor, Tensor | None]] = {}
+        self._kin: dict[int, _Kin] = {}
 
     def __torch_dispatch__(
         self, func: Any, kinds: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -60,25 +77,45 @@ class Meetings(TorchDispatchMode):
         result = func(*args, **(kwargs or {}))
         made = first_tensor(result)
         if made is not None:
-            self._see(func.overloadpacket.__name__, args, made)
+            self._see(func.overloadpacket.__name__, args, kwargs or {}, made)
         return result
 
-    def _see(self, name: str, args: tuple[Any, ...], made: Tensor) -> None:
+    def _see(self, name: str, args: tuple[Any, ...], named: dict[str, Any], made: Tensor) -> None:
         if name in _PRODUCTS:
             left, right = (args[i] for i in _PRODUCTS[name])
             known = self._kin.get(id(left))
-            if known is not None and known[3] is not None:
-                parts = (known[1], known[2].transpose(1, 2), known[3], right, made)
-                self.found.append(Meeting(*(part.detach().float() for part in parts)))
+            if known is not None and known.scores is not None:
+                self.found.append(_meeting(known, known.scores, right, made))
                 self._kin.clear()
-            else:
-                self._kin[id(made)] = (made, left.detach(), right.detach(), None)
+                return
+            alpha = named.get("alpha") if name == "baddbmm" else None
+            self._kin[id(made)] = _Kin(made, left.detach(), right.detach(), alpha)
             return
         known = next((self._kin[id(a)] for a in args if id(a) in self._kin), None)
-        if known is None or made.numel() != known[0].numel():
+        if known is None or made.numel() != known.tensor.numel():
             return
-        scores = known[3]
+        scores, scaling = known.scores, known.scaling
         if name in _SOFTMAX and scores is None:
             entering: Tensor = args[0].detach()
             scores = entering.float().reshape(-1, *entering.shape[-2:])
-        self._kin[id(made)] = (made, known[1], known[2], scores)
+        if scaling is None and name not in _SHAPES:
+            scaling = _factor(name, args)
+        self._kin[id(made)] = _Kin(made, known.left, known.right, scaling, scores)
+
+
+def _meeting(known: _Kin, scores: Tensor, value: Tensor, mixed: Tensor) -> Meeting:
+    query, key, value, mixed = (
+        part.detach().float() for part in (known.left, known.right.transpose(1, 2), value, mixed)
+    )
+    scaling = 1.0 if known.scaling is None else float(known.scaling)
+    return Meeting(query, key, scores, value, mixed, scaling)
+
+
+def _factor(name: str, args: tuple[Any, ...]) -> float:
+    """What an operation multiplies by; 1 if it does something else."""
+    if name not in _FACTORS:
+        return 1.0
+    other = args[1]
+    if isinstance(other, Tensor) and other.numel() != 1:
+        return 1.0
+    return float(other) if name.startswith("mul") else 1 / float(other)

@@ -81,12 +81,12 @@ class Ends:
     `body` is the transformer without its head. `embedding_norm` stands between the embeddings and
     block 0 (BERT), `final_norm` behind the last block; None where there is none. `unembedding`
     (vocabulary, width) and `unembedding_bias` make logits of the final state; None for a model
-    without a matrix that does.
+    without a matrix that does. `embedding` is None where tokens are embedded in another width (ALBERT).
     """
 
     body: nn.Module = field(repr=False)
     causal: bool
-    embedding: nn.Module = field(repr=False)
+    embedding: nn.Module | None = field(repr=False)
     embedding_norm: Norm | None
     final_norm: Norm | None
     unembedding: Tensor | None = field(repr=False)
@@ -94,8 +94,18 @@ class Ends:
 
     def embed(self, ids: Tensor) -> Tensor:
         """Token embeddings (tokens, width) without positions, with the norm where one follows."""
-        made: Tensor = self.embedding(ids)
+        made = self.words(ids)
         return made if self.embedding_norm is None else self.embedding_norm(made)
+
+    def words(self, ids: Tensor) -> Tensor:
+        """Token embeddings as they stand in their table, (tokens, width).
+
+        Raises CutawayError where they have another width than the stream.
+        """
+        if self.embedding is None:
+            raise CutawayError("token embeddings have another width than the residual stream.")
+        made: Tensor = self.embedding(ids)
+        return made
 
     def finish(self, stream: Tensor) -> Tensor:
         """The final state that a stream (..., width) would make."""
@@ -134,10 +144,6 @@ def _find_ends(model: LanguageModel) -> Ends:
     embedding: nn.Module = model.module.get_input_embeddings()  # type: ignore[operator]
     width = seen.inputs[model.blocks[0]].shape[-1]
     made = seen.outputs.get(embedding)
-    if made is None or made.shape[-1] != width:
-        raise CutawayError(
-            f"{model.id}: token embeddings have another width than the residual stream."
-        )
     last, final = seen.outputs[model.blocks[-1]], seen.final
     final_norm = None if _equal(last, final) else _norm_between(model, seen, last, final)
     if final_norm is None and not _equal(last, final):
@@ -146,7 +152,7 @@ def _find_ends(model: LanguageModel) -> Ends:
     return Ends(
         body=seen.body,
         causal=model.causal,
-        embedding=embedding,
+        embedding=embedding if made is not None and made.shape[-1] == width else None,
         embedding_norm=_norm_between(model, seen, None, seen.inputs[model.blocks[0]]),
         final_norm=final_norm,
         unembedding=weight,

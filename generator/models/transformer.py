@@ -29,8 +29,12 @@ def open_transformer(folder: Path, spec: ModelSpec) -> tuple[nn.Module, Any, str
     transformers.logging.set_verbosity_error()
     try:
         config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, KeyError) as error:
         raise _not_loaded(folder, spec, error) from error
+    # Where a folder holds no tokenizer, transformers makes one that knows special tokens only.
+    if len(tokenizer) <= len(tokenizer.all_special_ids):
+        raise CutawayError(f"{spec.id}: {folder.name} holds no tokenizer.")
     stated = (config.architectures or [""])[0]
     if getattr(config, "is_encoder_decoder", False):
         if not stated.endswith(
@@ -43,7 +47,7 @@ def open_transformer(folder: Path, spec: ModelSpec) -> tuple[nn.Module, Any, str
         factory, head_kind = transformers.AutoModelForSeq2SeqLM, "sequence"
     elif stated.endswith(("ForCausalLM", "LMHeadModel")):
         factory, head_kind = transformers.AutoModelForCausalLM, "next token"
-    elif stated.endswith("ForMaskedLM"):
+    elif stated.endswith("ForMaskedLM") and tokenizer.mask_token_id is not None:
         factory, head_kind = transformers.AutoModelForMaskedLM, "masked token"
     else:
         factory, head_kind = transformers.AutoModel, "representation"
@@ -52,12 +56,8 @@ def open_transformer(folder: Path, spec: ModelSpec) -> tuple[nn.Module, Any, str
         module = factory.from_pretrained(
             folder, attn_implementation="eager", local_files_only=True, dtype=torch.float32
         )
-        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise _not_loaded(folder, spec, error) from error
-    # Where a folder holds no tokenizer, transformers makes one that knows special tokens only.
-    if len(tokenizer) <= len(tokenizer.all_special_ids):
-        raise CutawayError(f"{spec.id}: {folder.name} holds no tokenizer.")
     return module, tokenizer, head_kind
 
 

@@ -11,6 +11,7 @@ from torch import nn
 from generator.models.digest import state_digest
 from generator.models.model import LanguageModel
 from generator.models.seq2seq import Seq2SeqModel
+from generator.models.unrolled import unroll_like
 
 T = TypeVar("T", LanguageModel, Seq2SeqModel)
 
@@ -27,6 +28,7 @@ def random_twin(model: T, seed: int) -> T:
         made = type(original)(original.config)
     made = made.float().eval().requires_grad_(False)
     digest = state_digest(made.state_dict())
+    unroll_like(made, original)
     names = {part: name for name, part in original.named_modules()}
 
     def twins(parts: tuple[nn.Module, ...]) -> tuple[nn.Module, ...]:

@@ -19,6 +19,7 @@ from generator.pages.seq2seq_tables import seq2seq_table_names
 from generator.pages.standings import Order, order_heads, standings, strong_links
 from generator.probes.attention import Attention
 from generator.probes.pairs import LONGEST, Pair
+from generator.probes.signal import LayerSignal
 
 MEASURE = "the loss on the target in nats a token"
 
@@ -99,7 +100,7 @@ def _layer(
         ),
         heads=stack.heads,
         head_width=model.head_width,
-        signal=next((one for one in findings.signal.layers if one.layer == layer.name), None),
+        signal=_signal(findings, layer),
         sheets=[_sheet(findings, stack, one, place, pages) for one in stack.attentions],
         columns=sheet_columns(stack.heads),
         rows=[
@@ -116,11 +117,16 @@ def _layer(
     )
 
 
+def _signal(findings: Seq2SeqFindings, layer: Layer) -> LayerSignal | None:
+    """The activity of a block's MLP; cross attention has none."""
+    return next((one for one in findings.signal.layers if one.layer == layer.name), None)
+
+
 def _activity(findings: Seq2SeqFindings, layer: Layer, pages: Pages) -> Figure | None:
-    path = f"models/{findings.model.id}/layers/{layer.name}/activity.svg"
-    if not pages.has(path):
+    signal = _signal(findings, layer)
+    if signal is None:
         return None
-    signal = findings.signal.of(layer.name)
+    path = f"models/{findings.model.id}/layers/{layer.name}/activity.svg"
     text = (
         f"Left: activations of the MLP that are not exactly zero, from {number(float(signal.edges[0]))} to "
         f"{number(float(signal.edges[-1]))}; {percent(float(signal.zero.mean()))} are exactly zero. Right: "

@@ -64,6 +64,10 @@ def measure_copying(model: LanguageModel, store: Store) -> Copying:
 
 def _ends(model: LanguageModel) -> Ends:
     ends = find_ends(model)
+    if ends.embedding is None:
+        raise CutawayError(
+            f"{model.id}: token embeddings have another width than the residual stream."
+        )
     # An encoder has no words to say; a decoder has, and another matrix would not be what it says.
     if model.causal and ends.unembedding is None:
         raise CutawayError(f"{model.id}: its logits are not one matrix times the final state.")
@@ -87,7 +91,7 @@ def _cross(model: LanguageModel, ends: Ends) -> Tensor:
     """W_U W_E, (width, width), in double precision, with the norms at both ends folded in."""
     total: Tensor | float = 0.0
     for ids in _vocabulary(model, ends):
-        read = ends.embedding(ids).double()
+        read = ends.words(ids).double()
         read = read if ends.embedding_norm is None else ends.embedding_norm.fold(read)
         total = total + written_words(ends, ids).t() @ read
     assert isinstance(total, Tensor)
@@ -100,7 +104,7 @@ def written_words(ends: Ends, ids: Tensor) -> Tensor:
     A row of W_U with the final norm folded in; without an unembedding, the word's own embedding.
     """
     if ends.unembedding is None:
-        read: Tensor = ends.embedding(ids).double()
+        read = ends.words(ids).double()
         return read if ends.embedding_norm is None else ends.embedding_norm.fold(read)
     row = ends.unembedding[ids].double()
     if ends.final_norm is None:
@@ -111,7 +115,7 @@ def written_words(ends: Ends, ids: Tensor) -> Tensor:
 
 def _vocabulary(model: LanguageModel, ends: Ends) -> Iterator[Tensor]:
     """All ids that can be read and written, in slabs."""
-    rows = len(ends.embedding.weight)  # type: ignore[arg-type]
+    rows = int(model.module.get_input_embeddings().weight.shape[0])  # type: ignore[operator]
     if ends.unembedding is not None:
         rows = min(rows, len(ends.unembedding))
     yield from torch.arange(rows, device=model.device).split(_SLAB)

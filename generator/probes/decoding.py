@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from generator.errors import CutawayError
-from generator.models.heads_access import HeadPlace, attention_calls, find_heads
+from generator.models.heads_access import HeadPlace, attention_meetings, find_heads
 from generator.models.model import Encoding, LanguageModel
 from generator.models.stream import Ends, Watched, find_ends, watch
 from generator.models.tokens import token_text
@@ -203,10 +203,10 @@ class _Written:
 
 
 def _written(model: LanguageModel, places: Sequence[HeadPlace], ids: tuple[int, ...]) -> _Written:
-    seen, calls = watch(model, ids), attention_calls(model, ids)
+    seen, meetings = watch(model, ids), attention_meetings(model, ids)
     heads = [
-        torch.einsum("hd,hdw->hw", call.mixed[:, -1], place.output)
-        for call, place in zip(calls, places, strict=True)
+        torch.einsum("hd,hdw->hw", meeting.mixed[:, -1], place.output)
+        for meeting, place in zip(meetings, places, strict=True)
     ]
     for block, place, mlp in zip(model.blocks, places, model.mlp_outputs, strict=True):
         _refuse_other_writers(model, seen, block, place, mlp)

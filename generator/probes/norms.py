@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from generator.errors import CutawayError
-from generator.models.heads_access import attention_calls, find_heads
+from generator.models.heads_access import attention_meetings, find_heads
 from generator.models.model import Encoding, LanguageModel
 from generator.store import Store
 
@@ -61,11 +61,11 @@ def _sinks(model: LanguageModel, ids: Sequence[int]) -> tuple[int, ...]:
 
 
 def _lengths(model: LanguageModel, ids: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    places, calls = find_heads(model), attention_calls(model, ids)
+    places, meetings = find_heads(model), attention_meetings(model, ids)
     value, output = [], []
-    for place, call in zip(places, calls, strict=True):
-        value.append(call.values.norm(dim=-1))
-        output.append((call.values @ place.output).norm(dim=-1))
+    for place, meeting in zip(places, meetings, strict=True):
+        value.append(meeting.value.norm(dim=-1))
+        output.append((meeting.value @ place.output).norm(dim=-1))
     return torch.stack(value).cpu().numpy(), torch.stack(output).cpu().numpy()
 
 

@@ -11,12 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from generator.errors import CutawayError
 from generator.inputs.texts import CuratedText
-from generator.models.heads_access import find_heads
-from generator.models.meetings import Meeting, Meetings
+from generator.models.heads_access import attention_meetings, find_heads
 from generator.models.model import Encoding, LanguageModel
 from generator.probes.attention import Attention
 from generator.store import Store
@@ -71,17 +69,15 @@ def measure_queries(model: LanguageModel, text: CuratedText, store: Store) -> Qu
 
 def read_queries(model: LanguageModel, text: str, encoding: Encoding) -> Queries:
     """Queries, keys and values of one sequence; empty, with a reason, where they do not show."""
-    with Meetings() as watch:
-        output = model.run(encoding.ids, attentions=True)
-    stated = torch.stack([weights[0].float().cpu() for weights in output.attentions])
-    reason = _mismatch(model, watch.found, stated)
-    if reason:
+    try:
+        meetings = attention_meetings(model, encoding.ids)
+    except CutawayError as error:
         empty = np.zeros((0, 0, 0, 0), dtype=np.float32)
         nothing = (empty, empty, empty, empty, np.zeros(0))
-        return Queries(text, encoding.tokens, *nothing, model.causal, reason)
+        return Queries(text, encoding.tokens, *nothing, model.causal, str(error))
     kept = slice(None, None, model.heads // model.kv_groups)
     query, key, value, scores = (
-        torch.stack([getattr(meeting, name) for meeting in watch.found]).cpu().numpy()
+        torch.stack([getattr(meeting, name) for meeting in meetings]).cpu().numpy()
         for name in ("query", "key", "value", "scores")
     )
     found = Queries(
@@ -95,25 +91,6 @@ def read_queries(model: LanguageModel, text: str, encoding: Encoding) -> Queries
         model.causal,
     )
     return Queries(**{**vars(found), "scale": scales(query, key, scores, found.visible)})
-
-
-def _mismatch(model: LanguageModel, found: list[Meeting], stated: Tensor) -> str:
-    """Why what was read is not the attention that the model reports; "" if it is."""
-    layers, heads, length = stated.shape[:3]
-    if len(found) != layers or any(
-        meeting.scores.shape != (heads, length, length) for meeting in found
-    ):
-        return (
-            f"The attention of {model.title} is not one product of queries and keys a layer, so there are "
-            "no vectors to show."
-        )
-    weights = torch.stack([meeting.weights.cpu() for meeting in found])
-    if (weights - stated).abs().max() > AGREE:
-        return (
-            f"The weights of {model.title} are not the softmax of its scores alone, so there are no "
-            "vectors to show."
-        )
-    return ""
 
 
 def scales(
@@ -167,7 +144,7 @@ def work_through(
     encoding = model.encode(text)
     queries = measure_queries(model, text, store)
     if queries.reason:
-        raise CutawayError(f"{model.id}: {queries.reason}")
+        raise CutawayError(queries.reason)
 
     def make() -> Worked:
         stream = model.run(encoding.ids).hidden_states[layer][0].float().cpu().numpy()

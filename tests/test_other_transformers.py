@@ -1,0 +1,122 @@
+"""Transformers that no code here names go through every probe and onto every page, or hear why not."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_site import HOSTILE
+from tiny_transformers import HEADS, LAYERS, PAIRS, tiny, tiny_pair
+
+from generator.exhibit import Choices
+from generator.figures.render import Drawn
+from generator.findings import measure_seq2seq, measure_text
+from generator.inputs.texts import CuratedText
+from generator.pages.environment import Pages
+from generator.pages.language import language_pages
+from generator.pages.page import Page
+from generator.pages.seq2seq import seq2seq_pages
+from generator.pages.tables import tables
+from generator.paths import data_root
+from generator.store import Store
+
+TEXTS = (
+    CuratedText("words", "rain fell on the old town w1 w2 rain fell", "Words", ""),
+    CuratedText("hostile", HOSTILE, "<i>Hostile</i>", "", HOSTILE),
+)
+CHOICES = Choices(ablate=2, runs=1, words=3)
+# Llama, BERT and GPT-NeoX are like one of these, or stand in other tests.
+UNNAMED = (
+    "gpt2", "opt", "qwen2", "gemma", "distilbert", "roberta", "albert", "gemma2", "qwen3", "bloom", "gptj",
+)  # fmt: skip
+# Why a part cannot be had, where it cannot.
+REASONS = {
+    "gemma2": "its logits are not one matrix times the final state.",
+    "albert": "token embeddings have another width than the residual stream.",
+    "bloom": "heads cannot be silenced in one batch",
+    "qwen3": "queries or keys are not one matrix times what is read",
+}
+
+
+class AnyPicture(Pages):
+    """Pages that take every picture for drawn: what is drawn is tested elsewhere."""
+
+    def __init__(self) -> None:
+        super().__init__(data_root() / "templates", {})
+        self._pictures = _Drawn()
+
+
+class _Drawn(dict):
+    def __missing__(self, path: str) -> Drawn:
+        return Drawn(Path(path), 100, 80)
+
+    def __contains__(self, _: object) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("family", UNNAMED)
+def test_every_family_is_measured_and_gets_its_pages(family, tmp_path):
+    model = tiny(family)
+    found = measure_text(model, TEXTS, CHOICES, 0, Store(tmp_path), lambda _: None)
+    pages = list(language_pages(found, AnyPicture()))
+    heads = LAYERS * HEADS
+    addresses = check(pages, model.id, heads)
+    assert f"models/{family}/atlas/index.html" in addresses
+    rows = rows_of(found, f"models/{family}/data/heads.csv")
+    assert len(rows) == heads and all(row["induction"] for row in rows)
+    assert len(found.queries) == 1  # q and k show in all of them
+    body = "\n".join(page.body for page in pages)
+    if family in REASONS:
+        assert REASONS[family] in body
+    else:
+        assert found.heads.circuits.reason == found.heads.texts.reason == found.norms.reason == ""
+
+
+@pytest.mark.parametrize("family", list(PAIRS))
+def test_every_encoder_decoder_is_measured_and_gets_its_pages(family, tmp_path):
+    model = tiny_pair(family)
+    found = measure_seq2seq(model, TEXTS, CHOICES, 0, Store(tmp_path), lambda _: None)
+    heads = sum(len(model.projections[name]) * count for name, count in model.heads.items())
+    check(list(seq2seq_pages(found, AnyPicture())), model.id, heads)
+    assert len(rows_of(found, f"models/{family}/data/heads.csv")) == heads
+
+
+def check(pages: list[Page], model: str, heads: int) -> set[str]:
+    """All pages there, once each, with nothing undefined and no markup from a text."""
+    addresses = {page.address for page in pages}
+    assert len(addresses) == len(pages)
+    assert sum("/heads/" in address for address in addresses) == heads
+    assert f"models/{model}/index.html" in addresses
+    for page in pages:
+        assert "<img src=x" not in page.body and "<i>Hostile" not in page.body, page.address
+        assert ">nan<" not in page.body and "None" not in page.body, page.address
+    return addresses
+
+
+def rows_of(found, address: str) -> list[dict[str, str]]:
+    made = dict(tables(found))
+    return list(csv.DictReader(made[address].splitlines()))
+
+
+def test_layers_that_share_weights_look_where_their_network_looks(families_site):
+    """ALBERT through the real build: a page for each turn, each with its own numbers."""
+    folder = families_site.site / "models/albert"
+    with (folder / "data/heads.csv").open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == LAYERS * HEADS
+    entropies = np.array([float(row["entropy_nats"]) for row in rows]).reshape(LAYERS, HEADS)
+    assert (np.ptp(entropies, axis=0) > 1e-3).all()
+    said = (folder / "index.html").read_text(encoding="utf-8")
+    assert "weights shared" in said
+    head = (folder / "layers/2/heads/3/index.html").read_text(encoding="utf-8")
+    assert REASONS["albert"] in head
+
+
+def test_a_decoder_with_shared_keys_is_built_whole(families_site):
+    folder = families_site.site / "models/qwen2"
+    for part in ("atlas", "attention", "decoding"):
+        assert (folder / part / "index.html").is_file(), part
+    assert len(list((folder / "layers").glob("*/heads/*/index.html"))) == LAYERS * HEADS
+    assert "KV group" in (folder / "layers/0/heads/1/index.html").read_text(encoding="utf-8")
