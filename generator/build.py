@@ -187,5 +187,6 @@ def _pages(
         else:
             made += vision_pages(found, pages)
             made += unit_pages(found, pages)
-        made.append(card_page(exhibit, found, pages))
+        if not isinstance(found, Seq2SeqFindings):
+            made.append(card_page(exhibit, found, pages))
     return made

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from generator.cards.write import KINDS, CardFolder, write_card
+from generator.errors import UsageError
 from generator.exhibit import Exhibit
 from generator.figures.render import render
+from generator.findings import Seq2SeqFindings
 from generator.pages.environment import Pages
 from generator.paths import data_root
 from generator.plates import drawings
@@ -25,7 +27,8 @@ def make_card(
     device: str = "auto",
     overwrite: bool = False,
 ) -> CardFolder:
-    """Measure one model of an exhibit and write its card. Raises UsageError for an unknown id.
+    """Measure one model of an exhibit and write its card. Raises UsageError for an unknown id,
+    and for an encoder-decoder.
 
     `work` is where results are kept, and found again if the site was built there.
     """
@@ -35,6 +38,8 @@ def make_card(
         (subject,) = load_subjects(alone, read_inputs(alone), device, step)
     with reporter.stage("Probes", None) as step:
         found = measure(subject, exhibit.seed, store, step, full=False, lean=True)
+        if isinstance(found, Seq2SeqFindings):
+            raise UsageError(f"{model}: a card is not written for an encoder-decoder.")
         reporter.note(f"{store.reused} of {store.reused + store.made} results from the store")
     with reporter.stage("Card", None) as step:
         wanted = [drawing for drawing in drawings(found) if drawing.kind in KINDS]

@@ -9,7 +9,7 @@ from typing import Any
 from generator.card_schema import Pairs
 from generator.errors import UsageError
 from generator.exhibit import Choices, Exhibit
-from generator.findings import Findings, measure_text, measure_vision
+from generator.findings import Findings, measure_seq2seq, measure_text, measure_vision
 from generator.inputs.datasets import on_disk
 from generator.inputs.images import CuratedImage, curated_images
 from generator.inputs.pairs import compared
@@ -18,6 +18,7 @@ from generator.inputs.texts import CuratedText, curated_texts
 from generator.models.checkpoints import Checkpoints, load_checkpoints
 from generator.models.load import AnyModel, load_model
 from generator.models.model import VisionModel
+from generator.models.seq2seq import Seq2SeqModel
 from generator.paths import cache_root
 from generator.progress import Step
 from generator.store import Store
@@ -82,6 +83,8 @@ def measure(
     if not isinstance(model, VisionModel):
         if not inputs.texts:
             raise UsageError(f"{model.id} takes texts, and the exhibit names none ('texts').")
+        if isinstance(model, Seq2SeqModel):
+            return measure_seq2seq(model, inputs.texts, subject.choices, seed, store, step)
         return measure_text(model, inputs.texts, inputs.pairs, subject.choices, seed, store, step)
     if not inputs.images:
         raise UsageError(f"{model.id} takes pictures, and the exhibit names none ('images').")

@@ -26,20 +26,20 @@ from generator.inputs.texts import CuratedText
 from generator.models.stacks import CROSS, DECODER, ENCODER, PAIR
 from generator.models.twin import random_twin
 from generator.pages.components import block_maximum
-from generator.probes.pair_ablation import ablate_pairs
-from generator.probes.pair_heads import (
-    cross_relative_entropy,
-    measure_pair_repeats,
-    off_diagonal,
-    peak,
-    same_token,
-)
-from generator.probes.pairs import (
+from generator.probes.seq2seq import (
     LONGEST,
     measure_pair,
     measure_pair_attention,
     measure_pair_queries,
     pair_weights,
+)
+from generator.probes.seq2seq_ablation import ablate_pairs
+from generator.probes.seq2seq_heads import (
+    cross_relative_entropy,
+    measure_pair_repeats,
+    off_diagonal,
+    peak,
+    same_token,
 )
 from generator.serve import make_server
 from generator.store import Store
@@ -49,6 +49,7 @@ TEXTS = (
     CuratedText("given", "w7 w8 w7 w9", "", "", "w9 w8 w7"),
     CuratedText("short", "w8", "", "", "w8 w3"),
 )
+expect.set_options(timeout=20_000)  # a busy machine is no fault of the pages
 FAMILIES = pytest.mark.parametrize("family", list(PAIRS))
 
 
@@ -240,7 +241,7 @@ def test_each_stack_has_the_statistics_that_are_defined_for_it(family, store):
 @FAMILIES
 def test_the_induction_key_is_found_behind_the_start_token(family, store, monkeypatch):
     """With weights made to lie on the induction key alone, both self-attentions score 1."""
-    import generator.probes.pair_heads as module
+    import generator.probes.seq2seq_heads as module
 
     def made(model, source, target):
         found = {}
@@ -397,6 +398,7 @@ def test_every_page_opens_quietly_and_fits_a_narrow_screen(visit, origin):
     for kind, address in KINDS.items():
         page = visitor.open(address)
         if kind != "model":
+            page.locator(".c-attention[data-open]:visible").scroll_into_view_if_needed()
             expect(page.locator(".c-attention[data-ready]:visible")).to_have_count(1)
         assert page.evaluate("document.documentElement.scrollWidth") <= 360, kind
 

@@ -11,7 +11,8 @@ from generator.findings import TextFindings
 from generator.inputs.texts import readable
 from generator.pages.definitions import BY_COLUMN
 from generator.pages.environment import number, percent
-from generator.pages.heads import head_name, strong_links
+from generator.pages.heads import head_name
+from generator.pages.standings import strong_links
 from generator.probes.heads import Statistic
 from generator.probes.roles import RULES
 

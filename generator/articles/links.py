@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -10,7 +11,7 @@ from generator.articles.draft import Draft, Filling
 from generator.articles.errors import template_line
 from generator.articles.shown import Shown, head_of, layer_of, one_of, unit_of
 from generator.errors import UsageError
-from generator.findings import TextFindings, VisionFindings
+from generator.findings import Seq2SeqFindings, TextFindings, VisionFindings
 from generator.models.layer import Layer
 from generator.pages.context import layer_title, paged_layers, size_text
 from generator.pages.environment import number, percent
@@ -99,11 +100,13 @@ class Links:
         """One of a model's own pages, such as its building blocks."""
         self.shown.subject(model)
         findings = self.shown.measured(model)
-        made = (
-            [link for link, _ in ways_in(findings)]
-            if isinstance(findings, TextFindings)
-            else part_links(findings)
-        )
+        made: Sequence[Link]
+        if isinstance(findings, TextFindings):
+            made = [link for link, _ in ways_in(findings)]
+        elif isinstance(findings, Seq2SeqFindings):
+            made = ()
+        else:
+            made = part_links(findings)
         known = {link.target.split("/")[2]: link for link in made}
         found = known[one_of("page", part, known, f"{model} has no")]
         link = Link(part_address(model, part), text or found.text)

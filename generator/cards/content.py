@@ -9,14 +9,14 @@ from generator.cards.tables import EVALUATION, PROBES
 from generator.cards.tree import Card, Paragraph, Section, filled
 from generator.errors import UsageError, did_you_mean
 from generator.exhibit import Exhibit
-from generator.findings import Findings
+from generator.findings import Carded
 from generator.pages.environment import Pages
 from generator.pages.page import Link, data_address
 
 EVALUATED = "Evaluation run here"
 
 
-def card_of(exhibit: Exhibit, found: Findings, pages: Pages) -> Card:
+def card_of(exhibit: Exhibit, found: Carded, pages: Pages) -> Card:
     """The card of a model: sections that are empty are left out, the author's own are put in."""
     said = exhibit.model(found.model.id).card
     sections = (
@@ -50,7 +50,7 @@ def card_of(exhibit: Exhibit, found: Findings, pages: Pages) -> Card:
     return card
 
 
-def _evaluation(found: Findings) -> Section:
+def _evaluation(found: Carded) -> Section:
     every = [one for one in evaluations(found) if not one.limit]
     if not every:
         return Section("evaluation", EVALUATED)
@@ -61,7 +61,7 @@ def _evaluation(found: Findings) -> Section:
     return Section("evaluation", EVALUATED, (Paragraph((intro,)), *evaluation_blocks(every)))
 
 
-def _data(found: Findings) -> Section:
+def _data(found: Carded) -> Section:
     name = found.model.id
     tables = (EVALUATION, PROBES)
     links = [Link(data_address(name, each), each) for each in tables]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from generator.findings import Findings, TextFindings, VisionFindings
+from generator.findings import Carded, TextFindings, VisionFindings
 from generator.probes.language_loss import LanguageLoss
 from generator.probes.learned_classes import LearnedClasses
 from generator.probes.paraphrases import Paraphrases
@@ -62,7 +62,7 @@ class Evaluation:
     limit: bool = False
 
 
-def evaluations(found: Findings) -> tuple[Evaluation, ...]:
+def evaluations(found: Carded) -> tuple[Evaluation, ...]:
     """Every evaluation of a model, in the order in which a card lists them."""
     if isinstance(found, TextFindings):
         return tuple(_of_texts(found))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from generator.cards.tree import Block, Gallery, Inline, Line, Paragraph, Section, Shown, Table
-from generator.findings import Findings, TextFindings, VisionFindings
+from generator.findings import Carded, TextFindings, VisionFindings
 from generator.models.layer import Layer
 from generator.pages.context import layer_link, paged_layers
 from generator.pages.definitions import BY_COLUMN
@@ -19,7 +19,7 @@ LEADING = 3
 UNITS = 6
 
 
-def inside(found: Findings, pages: Pages) -> Section:
+def inside(found: Carded, pages: Pages) -> Section:
     """What was measured of layers, units and heads, in short."""
     model = found.model
     whole = Link(model_address(model.id), "the page of the model")
@@ -33,12 +33,12 @@ def inside(found: Findings, pages: Pages) -> Section:
     return Section("inside", "What the inside looks like", (intro,), parts)
 
 
-def _figure(found: Findings, pages: Pages, name: str, alt: str, caption: str) -> tuple[Block, ...]:
+def _figure(found: Carded, pages: Pages, name: str, alt: str, caption: str) -> tuple[Block, ...]:
     path = f"models/{found.model.id}/{name}"
     return (Shown(pages.figure(path, alt, caption, ink=True)),) if pages.has(path) else ()
 
 
-def _layer(found: Findings, layer: Layer) -> Inline:
+def _layer(found: Carded, layer: Layer) -> Inline:
     if layer in paged_layers(found.model):
         return layer_link(found.model, layer)
     return layer.name

@@ -7,7 +7,7 @@ from typing import Any
 from generator.cards.evaluations import Evaluation, evaluations
 from generator.cards.origin import NOT_STATED, card_url
 from generator.exhibit import Exhibit
-from generator.findings import Findings, TextFindings
+from generator.findings import Carded, TextFindings
 
 # What the Hub knows by these names, in lower case; any other licence is "other" with its name beside it.
 _KNOWN = """
@@ -28,7 +28,7 @@ _TASKS = {
 }
 
 
-def metadata(exhibit: Exhibit, found: Findings) -> dict[str, Any]:
+def metadata(exhibit: Exhibit, found: Carded) -> dict[str, Any]:
     """The metadata as plain values, in the Hub's order of keys; what is not stated is left out."""
     from huggingface_hub import EvalResult, ModelCardData
 
@@ -76,12 +76,12 @@ def hub_licence(stated: str) -> tuple[str | None, str | None]:
     return (lower, None) if lower in LICENCES else ("other", stated)
 
 
-def _library(found: Findings) -> str:
+def _library(found: Carded) -> str:
     kind = found.model.provenance.architecture.partition(":")[0]
     return kind if kind in {"timm", "transformers"} else ""
 
 
-def _pipeline(found: Findings) -> str:
+def _pipeline(found: Carded) -> str:
     if isinstance(found, TextFindings):
         return _TASKS[found.model.head_kind]
     return "image-classification"

@@ -9,7 +9,7 @@ from generator.card_schema import CardSpec
 from generator.cards.stated import cited
 from generator.cards.tree import Block, Code, Facts, Line, Listing, Paragraph, Section
 from generator.exhibit import Exhibit
-from generator.findings import Findings, TextFindings, VisionFindings
+from generator.findings import Carded, TextFindings, VisionFindings
 from generator.pages.context import size_text
 from generator.pages.environment import thousands
 from generator.pages.page import Link, part_address
@@ -19,7 +19,7 @@ NOT_STATED = "not stated"
 CARD = "card"
 
 
-def about(found: Findings) -> Section:
+def about(found: Carded) -> Section:
     """Kind and size of the network."""
     model = found.model
     rows: list[tuple[str, Line]] = [
@@ -43,7 +43,7 @@ def about(found: Findings) -> Section:
     return Section("about", "What it is", (Facts(tuple(rows)),))
 
 
-def licence(found: Findings) -> Section:
+def licence(found: Carded) -> Section:
     """The licence of the weights; no section where none is stated."""
     stated = found.model.provenance.licence
     if stated == NOT_STATED:
@@ -52,7 +52,7 @@ def licence(found: Findings) -> Section:
     return Section("licence", "Licence", (Paragraph((text,)),))
 
 
-def environment(found: Findings, exhibit: Exhibit) -> Section:
+def environment(found: Carded, exhibit: Exhibit) -> Section:
     """What the numbers were measured with."""
     used = measured_with()
     libraries = ", ".join(f"{name} {version}" for name, version in used["libraries"].items())
@@ -66,7 +66,7 @@ def environment(found: Findings, exhibit: Exhibit) -> Section:
     return Section("environment", "Environment", (Facts(tuple(rows)),))
 
 
-def provenance(found: Findings) -> Section:
+def provenance(found: Carded) -> Section:
     """Where the weights and the inputs come from, with their digests."""
     origin = found.model.provenance
     rows: list[tuple[str, Line]] = [
@@ -91,7 +91,7 @@ def _pictures(found: VisionFindings) -> str:
     return f"{len(found.images)} curated pictures{pool}"
 
 
-def cite(found: Findings, card: CardSpec, exhibit: Exhibit) -> Section:
+def cite(found: Carded, card: CardSpec, exhibit: Exhibit) -> Section:
     """The model's own entry as stated, and one for this card."""
     blocks: list[Block] = []
     if card.citation:
@@ -100,7 +100,7 @@ def cite(found: Findings, card: CardSpec, exhibit: Exhibit) -> Section:
     return Section("cite", "How to cite", tuple(blocks))
 
 
-def _entry(found: Findings, exhibit: Exhibit) -> str:
+def _entry(found: Carded, exhibit: Exhibit) -> str:
     model = found.model
     digest = model.provenance.weights_sha256[:12]
     lines = [

@@ -5,14 +5,14 @@ from __future__ import annotations
 from generator.cards.content import card_of
 from generator.cards.origin import card_address
 from generator.exhibit import Exhibit
-from generator.findings import Findings, VisionFindings
+from generator.findings import Carded, VisionFindings
 from generator.pages.context import Place, home, layer_strip, model_link
 from generator.pages.environment import Pages
 from generator.pages.page import Page
 from generator.pages.parts import CARD, part_place
 
 
-def card_page(exhibit: Exhibit, found: Findings, pages: Pages) -> Page:
+def card_page(exhibit: Exhibit, found: Carded, pages: Pages) -> Page:
     """The page of a model's card."""
     model = found.model
     card = card_of(exhibit, found, pages)

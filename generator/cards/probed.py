@@ -8,7 +8,7 @@ from generator.card_schema import PairedProbe
 from generator.cards.evaluated import evaluation_blocks
 from generator.cards.evaluations import evaluations
 from generator.cards.tree import Block, Inline, Line, Paragraph, Section, Shown, Strong, Table
-from generator.findings import Findings, TextFindings, VisionFindings
+from generator.findings import Carded, TextFindings, VisionFindings
 from generator.pages.environment import Pages, number, percent
 from generator.pages.page import Link
 from generator.probes.paired_images import AGAIN, OTHER, Change
@@ -43,7 +43,7 @@ _LEANS = {
 }
 
 
-def probed(found: Findings, pages: Pages) -> Section:
+def probed(found: Carded, pages: Pages) -> Section:
     """Everything that was probed of a model; empty where nothing was."""
     if isinstance(found, TextFindings):
         return _texts(found, pages)

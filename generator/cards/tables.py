@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from generator.cards.evaluations import evaluations
-from generator.findings import Findings, TextFindings, VisionFindings
+from generator.findings import Carded, TextFindings, VisionFindings
 from generator.pages.csv_text import as_csv
 from generator.probes.paired_texts import Leans, standard_error
 
@@ -23,7 +23,7 @@ _PROBES = (
 )  # fmt: skip
 
 
-def card_tables(found: Findings) -> Iterator[tuple[str, str]]:
+def card_tables(found: Carded) -> Iterator[tuple[str, str]]:
     """The tables of a model: name and text. One that would be empty is left out."""
     for name, header, rows in (
         (EVALUATION, _EVALUATION, _evaluation(found)),
@@ -33,7 +33,7 @@ def card_tables(found: Findings) -> Iterator[tuple[str, str]]:
             yield name, as_csv(header, rows)
 
 
-def _evaluation(found: Findings) -> list[Sequence[Any]]:
+def _evaluation(found: Carded) -> list[Sequence[Any]]:
     rows: list[Sequence[Any]] = []
     for one in evaluations(found):
         end = (one.count, one.counted, one.unit, one.data.id, one.data.digest, one.metric)
@@ -43,7 +43,7 @@ def _evaluation(found: Findings) -> list[Sequence[Any]]:
     return rows
 
 
-def probe_rows(found: Findings) -> list[Sequence[Any]]:
+def probe_rows(found: Carded) -> list[Sequence[Any]]:
     """The leans of every subject and group, or what each change did to each picture."""
     return list(_leans(found) if isinstance(found, TextFindings) else _changes(found))
 

@@ -16,7 +16,7 @@ from generator.cards.metadata import metadata
 from generator.cards.tables import card_tables
 from generator.exhibit import Exhibit
 from generator.figures.render import Drawn
-from generator.findings import Findings
+from generator.findings import Carded
 from generator.pages.environment import Figure, Pages
 from generator.pages.page import data_address
 from generator.store import write_atomically
@@ -40,7 +40,7 @@ class CardFolder:
 def write_card(
     folder: Path,
     exhibit: Exhibit,
-    found: Findings,
+    found: Carded,
     pages: Pages,
     pictures: Mapping[str, Drawn],
     *,

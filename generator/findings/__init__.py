@@ -7,8 +7,11 @@ from generator.findings.text import TextFindings, measure_text
 from generator.findings.vision import PoolFindings, VisionFindings, measure_vision
 
 Findings = VisionFindings | TextFindings | Seq2SeqFindings
+# Those that a model card is written for.
+Carded = VisionFindings | TextFindings
 
 __all__ = [
+    "Carded",
     "Findings",
     "PatchFindings",
     "PoolFindings",

@@ -16,16 +16,16 @@ from generator.probes.ablation import Ablation
 from generator.probes.attention import Attention
 from generator.probes.heads import Statistic
 from generator.probes.likeness import Likeness, alike_heads
-from generator.probes.pair_ablation import ablate_pairs, not_ablated
-from generator.probes.pair_heads import measure_pair_repeats, pair_control, stack_statistics
-from generator.probes.pairs import (
+from generator.probes.queries import Queries
+from generator.probes.roles import CROSS_RULES, RULES, HeadRole, Rule, head_roles
+from generator.probes.seq2seq import (
     Pair,
     measure_pair,
     measure_pair_attention,
     measure_pair_queries,
 )
-from generator.probes.queries import Queries
-from generator.probes.roles import CROSS_RULES, RULES, HeadRole, Rule, head_roles
+from generator.probes.seq2seq_ablation import ablate_pairs, not_ablated
+from generator.probes.seq2seq_heads import measure_pair_repeats, pair_control, stack_statistics
 from generator.probes.signal import Signal, measure_pair_signal
 from generator.store import Store
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from generator.findings import Findings, TextFindings, VisionFindings
+from generator.findings import Findings, Seq2SeqFindings, TextFindings, VisionFindings
+from generator.models.stacks import ONLY, Stack
 from generator.pages.components import as_json
 from generator.pages.context import paged_layers
 from generator.pages.definitions import BY_COLUMN
@@ -20,6 +21,7 @@ from generator.pages.page import Page, model_address
 from generator.pages.parts import BLOCKS, CLASSES, FEATURES, parts
 from generator.pages.patch_views import head_links
 from generator.pages.roles import role_rows
+from generator.pages.seq2seq import seq2seq_ways
 from generator.probes.exemplars import unit_layers
 from generator.probes.heads import Statistic
 from generator.probes.wires import feeds
@@ -75,6 +77,14 @@ def _model(found: Findings) -> dict[str, Any]:
             "heads": found.model.heads,
             "rows": [row, *_text_rows(found)],
         }
+    if isinstance(found, Seq2SeqFindings):
+        return {
+            "id": model.id,
+            "title": model.title,
+            "layers": [(layer.name, 0) for layer in model.layers],
+            "rows": [row, *_seq2seq_rows(found)],
+            "named": [],
+        }
     with_units = {layer.name for layer in unit_layers(found.model)} if found.searched else set()
     return {
         "id": model.id,
@@ -114,7 +124,18 @@ def _text_rows(found: TextFindings) -> Iterator[Row]:
         yield "role", role.role.capitalize(), f"{role.count} heads have this role", "#roles"
 
 
-def _leaders(statistic: Statistic) -> list[Row]:
+def _seq2seq_rows(found: Seq2SeqFindings) -> Iterator[Row]:
+    for link, about in seq2seq_ways(found):
+        yield "page", link.text, about, _below(found, link.target), "attention maps"
+    for text in found.texts:
+        path = f"attention/{found.stacks[-1].stack.name}/#text={text.id}"
+        yield "text", text.phenomenon or text.id, text.text[:60], path
+    for stack in found.stacks:
+        for statistic in stack.statistics:
+            yield from _leaders(statistic, stack.stack)
+
+
+def _leaders(statistic: Statistic, stack: Stack = ONLY) -> list[Row]:
     """The heads that are highest in a statistic; none where it is zero for all."""
     name, mean = BY_COLUMN[statistic.name].name, statistic.mean
     order = np.argsort(-np.round(mean, 6), axis=None, kind="stable")[:LEADERS]
@@ -123,7 +144,8 @@ def _leaders(statistic: Statistic) -> list[Row]:
         layer, head = (int(i) for i in np.unravel_index(flat, mean.shape))
         if mean[layer, head] > 0:
             note = f"{name} {number(float(mean[layer, head]))}, rank {rank} of {mean.size}"
-            found.append(("head", f"L{layer}H{head}", note, f"layers/{layer}/heads/{head}/"))
+            path = f"layers/{stack.layer(layer)}/heads/{head}/"
+            found.append(("head", stack.head(layer, head), note, path))
     return found
 
 
@@ -230,6 +252,8 @@ def _hints(findings: Sequence[Findings]) -> list[str]:
                 one.statistic(one.telling_axes[1]).mean.shape,
             )
             found += [f"L{layer}H{head}", BY_COLUMN[one.telling_axes[1]].name.lower()]
+        elif isinstance(one, Seq2SeqFindings):
+            found.append(one.model.layers[-1].name)
         else:
             layers = unit_layers(one.model) if one.searched else ()
             found += [f"{layers[-1].name} unit {layers[-1].units // 2}"] if layers else []

@@ -10,7 +10,7 @@ from generator.findings import VisionFindings
 from generator.models.layer import Layer
 from generator.pages.context import Place, Strip, around, home, layer_link, layer_strip, model_link
 from generator.pages.environment import Pages
-from generator.pages.heads import Order, head_name
+from generator.pages.heads import head_name
 from generator.pages.page import Link, Page, head_address
 from generator.pages.patch_data import head_data
 from generator.pages.patch_tables import TABLES
@@ -28,6 +28,7 @@ from generator.pages.patch_views import (
     standings,
     token_name,
 )
+from generator.pages.standings import Order
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ from generator.models.patches import PatchGrid
 from generator.pages.context import Strip
 from generator.pages.definitions import Definition
 from generator.pages.environment import Figure, Pages, number, percent
-from generator.pages.heads import Order, Standing, head_name
+from generator.pages.heads import head_name
 from generator.pages.page import Link, head_address
+from generator.pages.standings import Order, Standing
 from generator.plates.patches import over_patches, sprite_name
 from generator.probes.heads import rank
 from generator.probes.likeness import percentile

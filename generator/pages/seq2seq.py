@@ -64,6 +64,15 @@ def seq2seq_pages(findings: Seq2SeqFindings, pages: Pages) -> Iterator[Page]:
         yield from layer_pages(findings, stack, pages)
 
 
+def seq2seq_ways(findings: Seq2SeqFindings) -> list[tuple[Link, str]]:
+    """The pages of a model beside its layers and heads, each with what stands there."""
+    found = []
+    for one in findings.stacks:
+        address = all_heads_address(findings.model.id, one.stack.name)
+        found.append((Link(address, f"All {_adjective(one)} heads"), _ABOUT[one.stack.name]))
+    return found
+
+
 def _adjective(stack: StackFindings) -> str:
     return {CROSS.name: "cross-attention"}.get(stack.stack.name, stack.stack.name)
 
@@ -84,13 +93,7 @@ def _overview(findings: Seq2SeqFindings, pages: Pages) -> Page:
         size=size_text(model.parameters),
         heads=heads,
         context=f"{model.max_tokens:,} tokens" if model.max_tokens < 10**6 else "not limited",
-        ways=[
-            (
-                Link(all_heads_address(model.id, one.stack.name), f"All {_adjective(one)} heads"),
-                _ABOUT[one.stack.name],
-            )
-            for one in findings.stacks
-        ],
+        ways=seq2seq_ways(findings),
         signals=[
             _signal(findings, one, pages) for one in findings.stacks if one.stack is not CROSS
         ],

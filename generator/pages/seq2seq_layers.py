@@ -18,7 +18,7 @@ from generator.pages.roles import badge_of
 from generator.pages.seq2seq_tables import seq2seq_table_names
 from generator.pages.standings import Order, order_heads, standings, strong_links
 from generator.probes.attention import Attention
-from generator.probes.pairs import LONGEST, Pair
+from generator.probes.seq2seq import LONGEST, Pair
 from generator.probes.signal import LayerSignal
 
 MEASURE = "the loss on the target in nats a token"

@@ -15,7 +15,7 @@ from generator.pages.definitions import BY_COLUMN, DEFINITIONS
 from generator.pages.page import data_address
 from generator.pages.standings import order_heads, strong_links
 from generator.probes import heads as head_probe
-from generator.probes.pairs import LONGEST
+from generator.probes.seq2seq import LONGEST
 
 TABLES = ("layers.csv", "heads.csv", "heads_by_text.csv", "statistics.csv", "links.csv")
 MORE_TABLES = ("roles.csv", "alike.csv", "answers.csv")

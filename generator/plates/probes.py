@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from generator.figures.render import Drawing
-from generator.findings import Findings, TextFindings, VisionFindings
+from generator.findings import Carded, TextFindings, VisionFindings
 from generator.probes.paired_texts import CONTROL
 
 
-def probe_drawings(findings: Findings) -> Iterator[Drawing]:
+def probe_drawings(findings: Carded) -> Iterator[Drawing]:
     """One figure of all probes of a model; none where nothing was probed."""
     if isinstance(findings, VisionFindings):
         yield from _changes(findings)

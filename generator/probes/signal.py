@@ -19,7 +19,7 @@ from torch import Tensor
 from generator.models.model import Encoding, LanguageModel, VisionModel
 from generator.models.seq2seq import Seq2SeqModel
 from generator.models.stacks import DECODER, ENCODER
-from generator.probes.pairs import Pair
+from generator.probes.seq2seq import Pair
 from generator.store import Store, digest_of_value
 
 VERSION = 2

@@ -19,7 +19,7 @@ from torch.nn import functional
 from generator.models.seq2seq import Seq2SeqModel
 from generator.models.stacks import ENCODER, PAIR
 from generator.probes.ablation import Ablation, silence_heads
-from generator.probes.pairs import Pair
+from generator.probes.seq2seq import Pair
 from generator.store import Store
 
 VERSION = 1

@@ -28,8 +28,8 @@ from generator.probes.heads import (
     score_repeats,
     sink_mass,
 )
-from generator.probes.pairs import Pair, measure_pair_attention, pair_weights
 from generator.probes.roles import delimiter_mass, delimiters, extra_statistics
+from generator.probes.seq2seq import Pair, measure_pair_attention, pair_weights
 from generator.store import Store
 
 VERSION = 1
