@@ -17,6 +17,7 @@ from playwright.sync_api import expect, sync_playwright
 from small_site import CHECKOUT
 from tiny_transformers import HEADS, LAYERS, tiny
 
+from generator.card_schema import Pairs
 from generator.exhibit import Choices
 from generator.figures.heads import head_scatter, lens_course, logit_shares
 from generator.figures.readings import head_readings, rollout_maps
@@ -53,7 +54,7 @@ class Everything(dict):
 
 def measured(family, folder, **choices):
     made = Choices(**({"ablate": 2, "runs": 3, "words": 5} | choices))
-    return measure_text(tiny(family), TEXTS, made, SEED, Store(folder), lambda _: None)
+    return measure_text(tiny(family), TEXTS, Pairs(), made, SEED, Store(folder), lambda _: None)
 
 
 def pages_of(found):

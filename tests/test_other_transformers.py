@@ -10,6 +10,7 @@ import pytest
 from small_site import HOSTILE
 from tiny_transformers import HEADS, LAYERS, PAIRS, tiny, tiny_pair
 
+from generator.card_schema import Pairs
 from generator.exhibit import Choices
 from generator.figures.render import Drawn
 from generator.findings import measure_seq2seq, measure_text
@@ -59,7 +60,7 @@ class _Drawn(dict):
 @pytest.mark.parametrize("family", UNNAMED)
 def test_every_family_is_measured_and_gets_its_pages(family, tmp_path):
     model = tiny(family)
-    found = measure_text(model, TEXTS, CHOICES, 0, Store(tmp_path), lambda _: None)
+    found = measure_text(model, TEXTS, Pairs(), CHOICES, 0, Store(tmp_path), lambda _: None)
     pages = list(language_pages(found, AnyPicture()))
     heads = LAYERS * HEADS
     addresses = check(pages, model.id, heads)
