@@ -201,12 +201,17 @@ def serve(
 
 
 @app.command()
-def new(folder: Annotated[Path, typer.Argument(help="A folder to make.")]) -> None:
-    """Make a folder with an exhibit, pictures and texts of your own to start from."""
+def new(
+    folder: Annotated[Path, typer.Argument(help="A folder to make.")],
+    shape: Annotated[
+        str, typer.Option(help="What to start from: explainer, course or model-card.")
+    ] = "explainer",
+) -> None:
+    """Make a small folder that builds, to start from: an exhibit, its inputs and a first text."""
     from generator.starter import make_starter
 
-    made = make_starter(folder)
-    typer.echo(f"Made {made}. Next: edit {made / 'exhibit.yml'}, then run: cutaway build {made}")
+    made = make_starter(folder, shape)
+    typer.echo(f"Made {made}. Next: cutaway build {made}\nHow to go on: {made / 'README.md'}")
 
 
 @app.command()

@@ -15,6 +15,7 @@ from generator.articles.errors import named, template_line
 from generator.articles.kinds import plan
 from generator.articles.links import Links
 from generator.articles.numbers import Numbers
+from generator.articles.reference import reference
 from generator.articles.shown import Shown, one_of
 from generator.articles.widgets import Widgets
 from generator.errors import UsageError
@@ -43,6 +44,7 @@ def directives(draft: Draft, shown: Shown) -> dict[str, Directive]:
         "stat": numbers.stat,
         "best": numbers.best,
         "widget": widgets.widget,
+        "reference": reference,
     }
     return {name: _named(name, function, draft) for name, function in found.items()}
 

@@ -1,0 +1,81 @@
+"""The parts of the guide that are made from the code, so that they cannot differ from it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from markupsafe import Markup
+
+from generator.articles.kinds import KINDS, parameters_of
+from generator.articles.schema import schema_reference
+from generator.articles.shown import one_of
+from generator.articles.source import Meta
+from generator.exhibit import Exhibit
+
+
+def reference(what: str) -> Markup:
+    """Markdown with headings and tables. Raises UsageError for a name that is none of REFERENCES."""
+    return Markup("\n\n{}\n\n").format(Markup(REFERENCES[one_of("reference", what, REFERENCES)]()))
+
+
+def _exhibit() -> str:
+    return schema_reference(Exhibit)
+
+
+def _front_matter() -> str:
+    return schema_reference(Meta, level=3)
+
+
+def _figures() -> str:
+    """Every kind of figure: what it needs, what it may be told, and what it shows."""
+    rows = ["| Kind | Needs | May be told | Shows |", "|---|---|---|---|"]
+    for names, function in _by_function().items():
+        parameters = parameters_of(names[0]).values()
+        needed = [one.name for one in parameters if one.default is inspect.Parameter.empty]
+        others = [one.name for one in parameters if one.name not in needed]
+        kinds = " or ".join(f"`{name}`" for name in names)
+        about = " ".join(inspect.cleandoc(function.__doc__ or "").split("\n\n")[0].split())
+        rows.append(f"| {kinds} | {_coded(needed)} | {_coded(others)} | {about} |")
+    return "\n".join(rows)
+
+
+def _by_function() -> dict[tuple[str, ...], Callable[..., object]]:
+    """Kinds in the order of the registry; several names of one function stand together."""
+    names: dict[Callable[..., object], list[str]] = {}
+    for name, function in KINDS.items():
+        names.setdefault(function, []).append(name)
+    return {tuple(known): function for function, known in names.items()}
+
+
+def _coded(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _commands() -> str:
+    return "\n\n".join(_command_parts())
+
+
+def _command_parts() -> Iterator[str]:
+    """Every command with its arguments and options, as the command line itself describes them."""
+    import typer.main
+
+    from generator.cli import app
+
+    group = typer.main.get_command(app)
+    for name, command in getattr(group, "commands", {}).items():
+        yield f"### cutaway {name} {{ #command-{name} }}\n\n{command.help}"
+        rows = ["| Argument | What it says |", "|---|---|"]
+        for one in command.params:
+            words = ", ".join(one.opts) if one.param_type_name == "option" else one.name.upper()
+            rows.append(f"| `{words}` | {getattr(one, 'help', None) or ''} |")
+        if len(rows) > 2:
+            yield "\n".join(rows)
+
+
+REFERENCES: Mapping[str, Callable[[], str]] = {
+    "exhibit": _exhibit,
+    "front-matter": _front_matter,
+    "figures": _figures,
+    "commands": _commands,
+}
