@@ -257,19 +257,13 @@ def _families_exhibit(folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def new_site(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    """A folder made by `cutaway new`, with one model and two texts of its own, built."""
+    """A folder made by `cutaway new`, built as it is."""
     return built_once(tmp_path_factory, "new", _new_exhibit)
 
 
 def _new_exhibit(folder: Path) -> Path:
     made = cutaway("new", folder)
     assert (made.code, made.err) == (0, "")
-    data = read_exhibit(folder)
-    data["models"] = [model for model in data["models"] if model["id"] == "minilm-l6"]
-    data.pop("pairs")
-    write_exhibit(folder, data)
-    texts = folder / data["texts"]
-    texts.write_text("- {id: one, text: Rain fell.}\n- {id: two, text: The rain fell again.}\n")
     return folder
 
 

@@ -79,25 +79,6 @@ def test_one_local_language_model_needs_no_exhibit(minilm, tmp_path):
     assert "The roof held" in (tmp_path / "site/models/model/index.html").read_text()
 
 
-def test_new_makes_a_folder_that_builds(new_site):
-    folder = new_site.exhibit
-    inputs = folder / "inputs"
-    assert {"exhibit.yml", "mkdocs.yml", ".gitignore"} <= {path.name for path in folder.iterdir()}
-    assert not list(folder.rglob("*.py"))
-    assert len(list(inputs.rglob("*.jpg"))) >= 10
-    assert "The rain fell again." in (new_site.site / "models/minilm-l6/index.html").read_text()
-    # What it came with names its own files: every picture of the table is in the folder.
-    table = (inputs / "images.yml").read_text()
-    assert all((inputs / name).is_file() for name in re.findall(r"- file: (\S+)", table))
-
-
-def test_new_touches_no_folder_that_holds_something(tmp_path):
-    (tmp_path / "notes.txt").write_text("mine")
-    refused(cutaway("new", tmp_path), 2, "not an empty folder")
-    refused(cutaway("new", tmp_path / "notes.txt"), 2, "notes.txt")
-    assert files_of(tmp_path) == {"notes.txt": b"mine"}
-
-
 @pytest.mark.parametrize(
     ("words", "first", "lines", "last"),
     [

@@ -9,7 +9,13 @@ from typing import Any
 from pydantic import BaseModel
 
 # Patterns in words; any other is shown as it is.
-_PATTERNS = {r"^[a-z0-9]+([-_.][a-z0-9]+)*$": "a-z, 0-9, and - _ . between them"}
+_PATTERNS = {
+    r"^[a-z0-9]+([-_.][a-z0-9]+)*$": "a-z, 0-9, and - _ . between them",
+    r"^(\d{4}-\d{4}-\d{4}-\d{3}[\dX])?$": "an ORCID",
+    r"^(https?://.+)?$": "an address that starts with https://",
+    r"^https?://\S+$": "an address that starts with https://",
+    r"^(10\.\d{4,9}/\S+)?$": "a DOI that starts with 10.",
+}
 _NAMES = {
     "string": "text",
     "integer": "whole number",

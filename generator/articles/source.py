@@ -32,26 +32,28 @@ Line = Annotated[str, Field(min_length=1, max_length=400)]
 class Author(_Strict):
     """Who wrote an article."""
 
-    name: Line
-    affiliation: str = Field("", max_length=400)
-    orcid: str = Field("", pattern=r"^(\d{4}-\d{4}-\d{4}-\d{3}[\dX])?$")
-    url: str = Field("", pattern=r"^(https?://.+)?$")
+    name: Line = Field(description="as it is to be cited")
+    affiliation: str = Field("", max_length=400, description="institute or company")
+    orcid: str = Field(
+        "", pattern=r"^(\d{4}-\d{4}-\d{4}-\d{3}[\dX])?$", description="such as 0000-0002-1825-0097"
+    )
+    url: str = Field("", pattern=r"^(https?://.+)?$", description="the author's own page")
 
 
 class Meta(_Strict):
     """The front matter of an article."""
 
-    title: Line
-    subtitle: str = Field("", max_length=400)
+    title: Line = Field(description="heading of the page")
+    subtitle: str = Field("", max_length=400, description="the line below it")
     description: Line = Field(description="a sentence for search engines and previews")
-    authors: tuple[Author, ...] = ()
-    date: datetime.date | None = None
+    authors: tuple[Author, ...] = Field((), description="in the order of the title block")
+    date: datetime.date | None = Field(None, description="when it was published")
     doi: str = Field("", pattern=r"^(10\.\d{4,9}/\S+)?$", description="without https://doi.org/")
-    abstract: str = Field("", description="Markdown")
+    abstract: str = Field("", description="what it is about, in Markdown")
     licence: str = Field(
         "CC-BY-4.0", max_length=80, description="SPDX identifier of the text's licence"
     )
-    acknowledgements: str = Field("", description="Markdown")
+    acknowledgements: str = Field("", description="thanks, in Markdown")
     contributions: str = Field("", description="who did what, in Markdown")
     corrections: str = Field("", description="what was changed since, in Markdown")
     slides: bool = Field(False, description="whether there is a slide view too")
