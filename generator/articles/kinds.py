@@ -8,7 +8,14 @@ from typing import Any
 
 from pydantic import ConfigDict, ValidationError, validate_call
 
-from generator.articles import kinds_classes, kinds_heads
+from generator.articles import (
+    kinds_classes,
+    kinds_heads,
+    kinds_layers,
+    kinds_made,
+    kinds_reading,
+    kinds_units,
+)
 from generator.articles.plan import Plan
 from generator.articles.shown import Shown, one_of
 from generator.errors import UsageError, did_you_mean
@@ -20,10 +27,31 @@ KINDS: Mapping[str, Callable[..., Plan]] = {
     "grad_cam": kinds_classes.grad_cam,
     "learned_cam": kinds_classes.learned_cam,
     "control": kinds_classes.control,
+    "exemplars": kinds_units.exemplars,
+    "deconvolution": kinds_units.deconvolution,
+    "evolution": kinds_units.evolution,
+    "unit_responses": kinds_units.unit_responses,
+    "feature": kinds_made.feature,
+    "feature_set": kinds_made.feature_set,
+    "dream": kinds_made.dream,
+    "building_blocks": kinds_made.building_blocks,
+    "nmf": kinds_made.nmf,
+    "filters": kinds_layers.filters,
+    "activation_maps": kinds_layers.activation_maps,
+    "sparsity": kinds_layers.sparsity,
+    "training": kinds_layers.training,
+    "training_course": kinds_layers.training_course,
     "attention_map": kinds_heads.attention_map,
     "attention_heads": kinds_heads.attention_heads,
     "head_scatter": kinds_heads.head_scatter,
     "head_grid": kinds_heads.head_grid,
+    "readings": kinds_reading.readings,
+    "rollout": kinds_reading.rollout,
+    "context_steps": kinds_reading.context_steps,
+    "logit_lens": kinds_reading.logit_lens_of,
+    "logit_attribution": kinds_reading.logit_attribution,
+    "ablation": kinds_reading.ablation,
+    "circuits": kinds_reading.circuits,
 }
 
 

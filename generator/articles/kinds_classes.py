@@ -56,7 +56,8 @@ def cam(shown: Shown, model: str, image: str, classes: Classes = ()) -> Plan:
         f"The picture of {label} and, over it, where the evidence for each class lies. "
         + "; ".join(where)
         + ".",
-        f"Class activation maps of {network.title} on the picture of {label}, with the probability of each "
+        f"Class activation maps of {network.title} on the picture of {label}, with the "
+        "probability of each "
         "class. One scale for all: the share of the logit that each place adds, above zero only.",
     )
 
@@ -104,7 +105,8 @@ def grad_cam(
         "panels",
         {"rows": tuple(rows)},
         f"The picture of {label} and Grad-CAM over it. {'; '.join(said)}.",
-        f"Grad-CAM on the picture of {label}, first layers first, each map up to its own maximum: values of "
+        f"Grad-CAM on the picture of {label}, first layers first, each map up to its own "
+        "maximum: values of "
         "different layers cannot be compared.",
     )
 
@@ -131,9 +133,11 @@ def learned_cam(shown: Shown, model: str, image: str = "") -> Plan:
     return Plan(
         "panels",
         {"rows": rows, "scale": _for_and_against(peak)},
-        f"The picture of {chosen.label} and the evidence for each of {len(learned.classes)} learned classes "
+        f"The picture of {chosen.label} and the evidence for each of {len(learned.classes)} "
+        "learned classes "
         f"over it; it is taken for {taken}, most for that {place_of(found.values[found.predicted])}.",
-        f"Evidence for (orange) and against (blue) the classes that logistic regression learned on the pool, "
+        "Evidence for (orange) and against (blue) the classes that logistic regression learned "
+        "on the pool, "
         f"on a picture that was held out. It is taken for {taken}.",
     )
 
@@ -176,6 +180,7 @@ def control(shown: Shown, model: str, image: Names = ()) -> Plan:
         "Evidence maps for one class with trained and with random weights. "
         + "; ".join(said)
         + ".",
-        "The same method on trained and on random weights (Adebayo et al. 2018), each map up to its own "
+        "The same method on trained and on random weights (Adebayo et al. 2018), each map up to "
+        "its own "
         "maximum. What looks the same on both says nothing of what was learned.",
     )

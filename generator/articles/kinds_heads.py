@@ -37,7 +37,8 @@ def attention_map(shown: Shown, model: str, layer: int, head: int, text: str) ->
         "attention_map",
         {"tokens": tokens, "weights": weights, "causal": attention.causal},
         f"Attention map of {name} on {len(tokens)} tokens. {strongest}",
-        f"Where {name} of {network.title} looks: rows look, columns are looked at, a row’s weights sum to 1. "
+        f"Where {name} of {network.title} looks: rows look, columns are looked at, a row’s "
+        "weights sum to 1. "
         f"{strongest}",
     )
 
@@ -54,9 +55,11 @@ def attention_heads(shown: Shown, model: str, layer: int, text: str, heads: Numb
     return Plan(
         "attention_grid",
         {"titles": tuple(names), "weights": weights, "causal": attention.causal},
-        f"Attention maps of {len(chosen)} heads of layer {row} on {weights.shape[-1]} tokens; on average "
+        f"Attention maps of {len(chosen)} heads of layer {row} on {weights.shape[-1]} tokens; on "
+        "average "
         f"{percent(sink)} of the weight lies on the first token.",
-        f"Heads of layer {row} of {network.title} on one text of {weights.shape[-1]} tokens. Rows look, "
+        f"Heads of layer {row} of {network.title} on one text of {weights.shape[-1]} tokens. "
+        "Rows look, "
         f"columns are looked at. Mean weight on the first token: {percent(sink)}.",
     )
 
@@ -81,9 +84,11 @@ def head_scatter(shown: Shown, model: str, x: str = "", y: str = "", heads: Name
             "order": tuple(rule.role for rule in RULES),
             "named": tuple(named),
         },
-        f"Scatter plot of {up.mean.size} heads: {labels[0]} to the right, {labels[1]} upwards. {said} in "
+        f"Scatter plot of {up.mean.size} heads: {labels[0]} to the right, {labels[1]} upwards. "
+        f"{said} in "
         f"{labels[1]}.",
-        f"Each mark is one of the {up.mean.size} heads of {findings.model.title}: {labels[0]} to the right, "
+        f"Each mark is one of the {up.mean.size} heads of {findings.model.title}: {labels[0]} to "
+        "the right, "
         f"{labels[1]} upwards. A colour marks a role that the effect of silencing the head confirms.",
     )
 
@@ -100,7 +105,8 @@ def head_grid(shown: Shown, model: str, statistic: str, heads: Names = ()) -> Pl
         {"label": name, "values": found.mean, "named": tuple(named or [best])},
         f"Heatmap of {name} over {found.mean.shape[0]} layers and {found.mean.shape[1]} heads; {said}.",
         f"{BY_COLUMN[statistic].name} of all {found.mean.size} heads of {findings.model.title}: "
-        f"{BY_COLUMN[statistic].formula} ({BY_COLUMN[statistic].source}). {said[:1].upper()}{said[1:]}.",
+        f"{BY_COLUMN[statistic].formula} ({BY_COLUMN[statistic].source}). "
+        f"{said[:1].upper()}{said[1:]}.",
     )
 
 

@@ -32,20 +32,15 @@ def building_blocks(
     """
     found = []
     if len(tiles):
-        found.append(
-            _cells(f"blocks/{name}-cells.webp", picture, peak / (full or 1.0), strongest, tiles)
-        )
+        drawn = cells(picture, peak / (full or 1.0), strongest, tiles)
+        found.append(_photograph(f"blocks/{name}-cells.webp", drawn))
     names = [f"blocks/{name}-class-{number}.webp" for number in range(len(support))]
     found += signed_overlays(names, picture, support)
-    picture = _readable(picture)
     if len(groups):
-        found.append(_all_groups(f"blocks/{name}-groups.webp", picture, groups))
-    most = float(groups.max(initial=0))
-    for number, values in enumerate(groups):
-        colour = _rgb(GROUP_COLOURS[number % len(GROUP_COLOURS)])
-        share = _resized(values, picture) / (most or 1.0)
-        shown = _blend(_grey(picture), colour, np.sqrt(share))
-        found.append(_photograph(f"blocks/{name}-group-{number}.webp", shown))
+        found.append(_photograph(f"blocks/{name}-groups.webp", all_groups(picture, groups)))
+    for number in range(len(groups)):
+        drawn = one_group(picture, groups, number)
+        found.append(_photograph(f"blocks/{name}-group-{number}.webp", drawn))
     return found
 
 
@@ -59,10 +54,10 @@ def channel_tiles(tiles: np.ndarray) -> list[Picture]:
     return [_photograph("blocks/channels.webp", canvas)]
 
 
-def _cells(
-    name: str, picture: np.ndarray, share: np.ndarray, strongest: np.ndarray, tiles: np.ndarray
-) -> Picture:
-    """Each cell as its strongest channel, whose tile takes a `share` of the cell's area."""
+def cells(
+    picture: np.ndarray, share: np.ndarray, strongest: np.ndarray, tiles: np.ndarray
+) -> np.ndarray:
+    """Each cell as its strongest channel, whose tile takes a `share` of the cell's area, uint8 pixels."""
     rows, columns = strongest.shape
     side = max(16, round(SIDE / max(rows, columns)))
     ground = Image.fromarray((DIM * _grey(picture)).round().astype(np.uint8))
@@ -74,20 +69,29 @@ def _cells(
         tile = Image.fromarray(tiles[channel]).resize((size, size), Image.Resampling.LANCZOS)
         edge = (side - size) // 2
         canvas.paste(tile, (column * side + edge, row * side + edge))
-    return _photograph(name, np.asarray(canvas, dtype=np.float32))
+    return np.asarray(canvas)
 
 
-def _all_groups(name: str, picture: np.ndarray, groups: np.ndarray) -> Picture:
+def one_group(picture: np.ndarray, groups: np.ndarray, number: int) -> np.ndarray:
+    """One of the `groups` (groups, rows, columns) over a grey picture; one scale for all groups."""
+    picture = _readable(picture)
+    colour = _rgb(GROUP_COLOURS[number % len(GROUP_COLOURS)])
+    share = _resized(groups[number], picture) / (float(groups.max(initial=0)) or 1.0)
+    return _pixels(_blend(_grey(picture), colour, np.sqrt(share)))
+
+
+def all_groups(picture: np.ndarray, groups: np.ndarray) -> np.ndarray:
     """Every cell in the colour of the group that is strongest in it, as strongly as it is.
 
     Each group is scaled by its own peak, and the square root of that lets weak values be seen.
     """
+    picture = _readable(picture)
     most = groups.max(axis=(1, 2), keepdims=True)
     scaled = groups / np.where(most > 0, most, 1)
     shares = np.stack([_resized(values, picture) for values in scaled])
     colours = np.stack([_rgb(GROUP_COLOURS[n % len(GROUP_COLOURS)]) for n in range(len(groups))])
     winner = shares.argmax(0)
-    return _photograph(name, _blend(_grey(picture), colours[winner], np.sqrt(shares.max(0))))
+    return _pixels(_blend(_grey(picture), colours[winner], np.sqrt(shares.max(0))))
 
 
 def _blend(ground: np.ndarray, colour: np.ndarray, share: np.ndarray) -> np.ndarray:
@@ -117,8 +121,12 @@ def _rgb(colour: str) -> np.ndarray:
     return np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)], dtype=np.float32)
 
 
+def _pixels(values: np.ndarray) -> np.ndarray:
+    return np.asarray(np.clip(values, 0, 255).round().astype(np.uint8))
+
+
 def _photograph(name: str, pixels: np.ndarray) -> Picture:
-    image = Image.fromarray(np.clip(pixels, 0, 255).round().astype(np.uint8))
+    image = Image.fromarray(_pixels(pixels))
     buffer = io.BytesIO()
     image.save(buffer, format="WEBP", quality=85, method=4)
     return Picture(name, buffer.getvalue(), image.width, image.height)

@@ -35,7 +35,7 @@ def vision_signal(
         axes = figure.subplots()
         place = np.arange(len(layers))
         if rectified.any():
-            _band(
+            band(
                 axes,
                 place[rectified],
                 zero[rectified],
@@ -44,12 +44,10 @@ def vision_signal(
                 "o",
             )
         if (~rectified).any():
-            _band(
-                axes, place[~rectified], near[~rectified], ORANGE, "linear output: near zero", "D"
-            )
+            band(axes, place[~rectified], near[~rectified], ORANGE, "linear output: near zero", "D")
         axes.set(ylim=(0, 1), xlim=(-0.8, len(layers) - 0.2), ylabel="fraction of activations")
         axes.yaxis.set_major_formatter(_PERCENT)
-        _name_layers(axes, layers)
+        name_layers(axes, layers)
         axes.legend(loc="upper left", fontsize=8.5)
         return [as_svg("signal.svg", figure)]
 
@@ -60,10 +58,10 @@ def text_signal(name: str, near: np.ndarray, stream: np.ndarray) -> list[Picture
         figure = new_figure(1100, 340)
         left, right = figure.subplots(1, 2)
         place = np.arange(len(near))
-        _band(left, place, near, BLUE, "", "o")
+        band(left, place, near, BLUE, "", "o")
         left.set(ylim=(0, None), title="MLP activations near zero", xlabel="layer")
         left.yaxis.set_major_formatter(_PERCENT)
-        _band(right, place, stream, ORANGE, "", "D")
+        band(right, place, stream, ORANGE, "", "D")
         right.set(title="size of what each layer hands on (RMS)", xlabel="layer")
         right.set_ylim(0, None)
         for axes in (left, right):
@@ -71,7 +69,7 @@ def text_signal(name: str, near: np.ndarray, stream: np.ndarray) -> list[Picture
         return [as_svg(f"{name}.svg", figure)]
 
 
-def _band(
+def band(
     axes: Axes, place: np.ndarray, values: np.ndarray, colour: str, label: str, marker: str
 ) -> None:
     """Mean over inputs as a line, smallest to largest as bars, the single inputs as dots."""
@@ -83,8 +81,9 @@ def _band(
     )  # fmt: skip
 
 
-def _name_layers(axes: Axes, layers: Sequence[str]) -> None:
-    step = -(-len(layers) // 40)
+def name_layers(axes: Axes, layers: Sequence[str], most: int = 40) -> None:
+    """The names of layers below a chart, at most so many of them."""
+    step = -(-len(layers) // most)
     shown = range(0, len(layers), step)
     names = [drawable(layers[i]) for i in shown]
     axes.set_xticks(

@@ -15,7 +15,7 @@ _PERCENT = FuncFormatter(lambda value, _: f"{100 * value:g} %")
 _MARKS = "osD^vPX*"  # roles differ in shape too: colour alone tells some readers nothing
 _COLOURS = (BLUE, ORANGE, "#2a7f4f", "#8a3ea8", "#a8323e", "#7a6a14", "#0f7d8c", "#5a4bd0")
 # White in the middle: on the dark palette it turns to the ground as well.
-_SIGNED: Colormap = LinearSegmentedColormap.from_list(
+SHARES: Colormap = LinearSegmentedColormap.from_list(
     "shares", ["#7a3400", ORANGE, "#f6d9bd", "#ffffff", "#c4dcf3", BLUE, "#0a3a70"]
 )
 _TEXTS = 9  # heads named in the scatter
@@ -80,7 +80,7 @@ def logit_shares(text: str, heads: np.ndarray, mlps: np.ndarray) -> list[Picture
         most = float(np.abs(heads).max()) or 1.0
         # Blue for, orange against, as in the bars.
         drawn = left.imshow(
-            heads, cmap=_SIGNED, vmin=-most, vmax=most, aspect="auto", interpolation="nearest"
+            heads, cmap=SHARES, vmin=-most, vmax=most, aspect="auto", interpolation="nearest"
         )
         left.grid(False)
         left.set(xlabel="head", ylabel="layer", title="heads")

@@ -273,6 +273,12 @@ def _groups(
     return dict(zip(wants, made, strict=True))
 
 
+def pool_images(model: VisionModel, pictures: Sequence[PoolPicture]) -> list[PoolImage]:
+    """The pictures of a pool as probes take them: opened when they are needed."""
+    how = model.preprocessing
+    return [PoolImage(one.id, one.sha256, partial(pixels_of, one.path, how)) for one in pictures]
+
+
 @dataclass(frozen=True)
 class _Pool:
     """The probes that run over the pool."""
@@ -285,10 +291,7 @@ class _Pool:
 
     @property
     def images(self) -> list[PoolImage]:
-        return [
-            PoolImage(one.id, one.sha256, partial(pixels_of, one.path, self.model.preprocessing))
-            for one in self.pictures
-        ]
+        return pool_images(self.model, self.pictures)
 
     def exemplars(self) -> Exemplars:
         return find_exemplars(self.model, self.images, self.store, self.step)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from PIL import Image
@@ -91,7 +91,7 @@ def patch(
     exemplars: LayerExemplars,
     unit: int,
     rank: int,
-    seen: Sequence[Image.Image],
+    seen: Sequence[Image.Image] | Mapping[int, Image.Image],
     side: int,
 ) -> np.ndarray:
     """What a unit's neuron sees of its picture of some rank, (side, side, 3); grey without one."""

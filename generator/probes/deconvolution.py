@@ -208,6 +208,21 @@ def measure_deconvolution(
     )
 
 
+def send_back(
+    model: VisionModel,
+    layer: Layer,
+    units: Sequence[int],
+    pool: Sequence[PoolImage],
+    exemplars: LayerExemplars,
+    store: Store,
+) -> tuple[UnitBacks, ...]:
+    """Some units of a layer on all their pictures under every rule.
+
+    `layer` must be returned by a module, and the network must have activations with a rule.
+    """
+    return _Work(model, layer, pool, exemplars, store).featured(tuple(units))
+
+
 @dataclass(frozen=True)
 class _Work:
     """One layer with all that is needed to send signals back from its units' exemplars."""

@@ -26,6 +26,7 @@ from generator.figures.publication.base import (
 from generator.figures.style import INK, MASKED, QUIET, RULE, WEIGHTS
 
 _LONGEST = 60  # tokens that get a name
+_FEW, _TINY = 24, 6.5  # tokens beside small maps, and their size
 _BAR = 10.0
 
 
@@ -67,15 +68,19 @@ def attention_grid(
     causal: bool,
     rows: Sequence[str] = (),
     columns: int = 0,
+    tokens: Sequence[str] = (),
     width: float,
     dark: bool = False,
 ) -> Figure:
     """Maps (count, queries, keys) side by side, each with its title.
 
-    With `rows` there are `columns` in a row, and each row has a name and shows the same titles.
+    With `rows` there are `columns` in a row, and each row has a name and shows the same titles. `tokens`
+    are written beside the first map, where there is room for them.
     """
     count = len(weights)
     left = max((length(row, SMALL) for row in rows), default=0) + 8 if rows else 0
+    names = [short(token) for token in tokens] if len(tokens) <= _FEW else []
+    left = max(left, *(length(name, _TINY) + 6 for name in names)) if names else left
     across = columns or columns_for(count, width - 70, 84, 12)
     gap, head = 10.0, heights(1, TITLE)
     side = min((width - left - 66 - (across - 1) * gap) / across, 190.0)
@@ -95,6 +100,9 @@ def attention_grid(
         _cells(axes, weights[place], causal)
         axes.spines[:].set_color(RULE)
         axes.spines[:].set_visible(True)
+        if names and place == 0:
+            axes.set_yticks(range(len(names)), names, fontsize=_TINY, color=INK)
+            axes.tick_params(length=0, pad=3)
     _bar(
         figure,
         left + across * (side + gap) - gap + 14,

@@ -9,7 +9,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from generator.figures.publication import attention, charts
+from generator.figures.publication import attention, charts, tokens
 from generator.figures.publication.base import as_raster
 from generator.figures.publication.panels import panels
 from generator.figures.style import Picture, as_svg, styled
@@ -30,6 +30,14 @@ DESIGNS: Mapping[str, Design] = {
     "attention_grid": Design(attention.attention_grid),
     "head_scatter": Design(charts.head_scatter),
     "head_grid": Design(charts.head_grid),
+    "sparsity": Design(charts.sparsity),
+    "histogram": Design(charts.histogram),
+    "course": Design(charts.course),
+    "shares": Design(charts.shares),
+    "context": Design(tokens.context),
+    "arrows": Design(tokens.arrows),
+    "lens": Design(tokens.lens),
+    "words": Design(tokens.words),
 }
 
 

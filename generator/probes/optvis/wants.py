@@ -116,6 +116,11 @@ def want_unit(model: VisionModel, layer: Layer, unit: int) -> Want:
     return Want(f"{layer.name}-{unit}", "channel", layer.name, int(unit), *_look(model, layer))
 
 
+def want_class(model: VisionModel, index: int, kind: str) -> Want:
+    """One class by its "logit" or its "probability"."""
+    return Want(f"class-{index}-{kind}", kind, "", index, *_CLASS)
+
+
 def want_direction(model: VisionModel, layer: Layer, vector: np.ndarray, name: str) -> Want:
     """A mixture of a layer's units, each as much as `vector` (units,) says."""
     one = want_unit(model, layer, -1)
@@ -158,7 +163,7 @@ def _of_classes(
     drawn = np.sort(random.permutation(len(model.labels))[:count]).tolist()
     for unit in list(classes)[:count] or drawn:
         for kind in ("logit", "probability"):
-            yield Want(f"class-{unit}-{kind}", kind, "", int(unit), *_CLASS)
+            yield want_class(model, int(unit), kind)
 
 
 def _of_sets(model: VisionModel, exemplars: Exemplars | None, seed: int) -> list[Want]:

@@ -1,0 +1,221 @@
+"""Figures of layers: filters, activation maps, how much of the signal is zero, the way through training."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from generator.articles.plan import Numbers, Plan
+from generator.articles.shown import Shown, layer_of, one_of, unit_of
+from generator.errors import UsageError
+from generator.figures.publication.panels import Panel
+from generator.figures.style import POSITIVE, SIGNED
+from generator.findings import VisionFindings
+from generator.pages.environment import number, percent
+from generator.plates import signed
+from generator.probes.checkpoints import CheckpointSeries
+from generator.probes.filters import read_filters
+
+_FILTERS, _MAPS, _UNITS = 96, 12, 5
+_GREY = 128
+
+
+def filters(shown: Shown, model: str, layer: str = "", count: int = _FILTERS) -> Plan:
+    """The filters of a layer, each with its own scale: in colour over pixels, else zero in the middle."""
+    network = shown.vision(model)
+    place = layer_of(network, layer or network.layers[0].name)
+    found = read_filters(network, place)
+    if found is None or found.kind == "matrix":
+        raise UsageError(f"{place.name} of {model} has no filters over positions to draw.")
+    values = found.values[:count].astype(np.float64)
+    peak = np.abs(values).max(axis=tuple(range(1, values.ndim)), keepdims=True)
+    scaled = values / np.where(peak > 0, peak, 1)
+    tiles = (scaled + 1) / 2 if found.kind == "rgb" else SIGNED((scaled + 1) / 2)[..., :3]
+    sheet = _mosaic((tiles * 255).round().astype(np.uint8))
+    side = f"{values.shape[1]} × {values.shape[2]}"
+    some = "" if len(values) == len(found.values) else f"The first {len(values)} of "
+    all_of = f"{len(found.values)} filters of {place.name}"
+    how = "grey where a weight is zero" if found.kind == "rgb" else "dark where a weight is zero"
+    return Plan(
+        "panels",
+        {"rows": ((Panel(sheet, pixelated=True),),), "widest": 620.0},
+        f"{some}{'' if some else 'All '}{all_of}, {side} weights each, as small squares.",
+        f"{some}{'' if some else 'All '}{all_of}, {side} weights each, every one on its own "
+        f"scale, {how}.",
+    )
+
+
+def _mosaic(tiles: np.ndarray) -> np.ndarray:
+    """Tiles (count, h, w, 3) in rows on a transparent ground, each pixel drawn large."""
+    count, height, width, _ = tiles.shape
+    zoom = max(1, 48 // width)
+    columns = min(count, max(1, round((count * 2.2) ** 0.5)))
+    step_y, step_x = height * zoom + 6, width * zoom + 6
+    canvas = np.zeros((-(-count // columns) * step_y - 6, columns * step_x - 6, 4), dtype=np.uint8)
+    for place, tile in enumerate(tiles):
+        y, x = divmod(place, columns)
+        cells = np.kron(tile, np.ones((zoom, zoom, 1), dtype=np.uint8))
+        part = canvas[y * step_y :, x * step_x :][: height * zoom, : width * zoom]
+        part[..., :3], part[..., 3] = cells, 255
+    return canvas
+
+
+def activation_maps(
+    shown: Shown, model: str, layer: str, image: str, units: Numbers = (), count: int = _MAPS
+) -> Plan:
+    """The maps of channels of a layer on a picture: those named, or the ones that answer most."""
+    findings = shown.about_pictures(model)
+    place, label = layer_of(findings.model, layer), shown.image(model, image).label
+    maps = _maps(findings, place.name, image)
+    strongest = np.argsort(-np.abs(maps).max(axis=(1, 2)), kind="stable")[:count]
+    chosen = [unit_of(place, unit) for unit in units] or [int(unit) for unit in np.sort(strongest)]
+    below = signed(findings, place.name)
+    row = [Panel(shown.seen(model, image), label)]
+    for unit in chosen:
+        values = maps[unit]
+        peak = float(np.abs(values).max()) or 1.0
+        share = (values / peak + 1) / 2 if below else values / peak
+        colours = (SIGNED if below else POSITIVE)(share)[..., :3]
+        pixels = (colours * 255).round().astype(np.uint8)
+        row.append(Panel(pixels, f"channel {unit}", f"up to {number(peak, 2)}", pixelated=True))
+    across = len(row) if len(row) <= 5 else -(-len(row) // -(-len(row) // 7))
+    rows = tuple(tuple(row[start : start + across]) for start in range(0, len(row), across))
+    zero = "zero in the middle of the colours" if below else "dark is zero"
+    which = "" if units else f", the {len(chosen)} of {len(maps)} that answer most"
+    return Plan(
+        "panels",
+        {"rows": rows, "widest": 200.0, "gap": 8.0},
+        f"The picture of {label} and the maps of {len(chosen)} channels of {place.name} on it{which}.",
+        f"Channels of {place.name} on the picture of {label}{which}; each on its own scale, {zero}.",
+    )
+
+
+def _maps(findings: VisionFindings, layer: str, picture: str) -> np.ndarray:
+    """The maps (channels, height, width) of a layer on a picture."""
+    there = {
+        maps.layer: maps.maps
+        for one in findings.maps
+        if one.picture == picture
+        for maps in one.layers
+    }
+    return there[one_of("layer", layer, there, f"{findings.model.id} has no maps of the")]
+
+
+def sparsity(shown: Shown, model: str) -> Plan:
+    """The share of activations that are zero (after a rectifier) or near zero, layer by layer."""
+    shown.subject(model)
+    findings = shown.measured(model)
+    network, signal = findings.model, findings.signal
+    rectified = np.array([layer.rectified for layer in network.layers])
+    zero = np.stack([layer.zero for layer in signal.layers])
+    near = np.stack([layer.near_zero for layer in signal.layers])
+    if rectified.any():
+        shares = zero[rectified].mean(1)
+        names = [layer.name for layer in network.layers if layer.rectified]
+        what = "exactly zero"
+    else:
+        shares, names, what = near.mean(1), [layer.name for layer in network.layers], "near zero"
+    low, high = int(shares.argmin()), int(shares.argmax())
+    least, most = percent(float(shares[low])), percent(float(shares[high]))
+    said = f"from {least} ({names[low]}) to {most} ({names[high]})"
+    return Plan(
+        "sparsity",
+        {
+            "layers": tuple(layer.name for layer in network.layers),
+            "rectified": rectified,
+            "zero": zero,
+            "near": near,
+        },
+        f"Chart over {len(network.layers)} layers of {network.title}: the share of activations "
+        f"that are {what}, "
+        f"{said}.",
+        f"The share of activations of {network.title} that are {what}, {said}. Points are means over "
+        f"{zero.shape[1]} inputs, bars reach from the lowest to the highest.",
+    )
+
+
+def training(
+    shown: Shown, model: str, layer: str, units: Numbers = (), count: int = _UNITS
+) -> Plan:
+    """Units of a layer at several states of training: the patch that excites each most, sent back."""
+    series = _series(shown, model)
+    name = one_of("layer", layer, series.layers, f"no states of training are known of {model}'s")
+    number_of = series.layers.index(name)
+    states = [state.layers[number_of] for state in series.states]
+    known = [str(unit) for unit in states[0].units]
+    followed = [one_of("unit", str(unit), known, "not followed is the") for unit in units]
+    chosen = [known.index(unit) for unit in followed or known[:count]]
+    rows: list[tuple[Panel, ...]] = []
+    for row in chosen:
+        panels = []
+        for label, state in zip(series.labels, states, strict=True):
+            title = label if not rows else ""
+            value = float(state.value[row])
+            note = number(value, 2) if value > 0 else "not excited"
+            panels.append(Panel(_pair(state.patch[row], state.projection[row], value), title, note))
+        rows.append(tuple(panels))
+    names = tuple(f"unit {known[row]}" for row in chosen)
+    return Plan(
+        "panels",
+        {"rows": tuple(rows), "names": names, "widest": 140.0, "gap": 8.0},
+        f"{len(rows)} units of {name} at {len(states)} states of training, each by the patch "
+        "that excites it most "
+        "and its deconvolution.",
+        f"Units of {name} at {len(states)} states of training, from {series.labels[0]} to "
+        f"{series.labels[-1]}: "
+        "the patch that excites each most, beside it the signal sent back to pixels, above it "
+        "the response.",
+    )
+
+
+def _pair(patch: np.ndarray, projection: np.ndarray, value: float) -> np.ndarray:
+    """A patch (h, w, 4) beside its projection (h, w, 3), both enlarged; transparent if not excited."""
+    inside = np.abs(projection[patch[..., 3] > 0])
+    bound = float(np.quantile(inside, 0.99)) if inside.size else 0.0
+    tones = _GREY + 127 * np.clip(projection / (bound or 1.0), -1, 1)
+    other = np.concatenate([np.rint(tones).astype(np.uint8), patch[..., 3:]], axis=-1)
+    zoom = max(1, 64 // max(patch.shape[:2]))
+    sides = [_enlarged(one, zoom) for one in (patch, other)]
+    gap = np.zeros((sides[0].shape[0], 3, 4), dtype=np.uint8)
+    whole = np.concatenate([sides[0], gap, sides[1]], axis=1)
+    return whole if value > 0 else np.zeros_like(whole)
+
+
+def _enlarged(pixels: np.ndarray, zoom: int) -> np.ndarray:
+    size = pixels.shape[1] * zoom, pixels.shape[0] * zoom
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.NEAREST))
+
+
+def training_course(shown: Shown, model: str) -> Plan:
+    """Accuracy through training, and how like their final selves the units of each layer are."""
+    series = _series(shown, model)
+    likeness = np.array(
+        [[layer.mean_likeness for layer in state.layers] for state in series.states]
+    ).T
+    accuracy = np.array([state.accuracy for state in series.states])
+    first, last = percent(float(accuracy[0])), percent(float(accuracy[-1]))
+    return Plan(
+        "course",
+        {
+            "labels": series.labels,
+            "accuracy": accuracy,
+            "error": np.array([state.accuracy_error for state in series.states]),
+            "layers": series.layers,
+            "likeness": likeness,
+        },
+        f"Two charts over {len(series.labels)} states of training. Accuracy goes from {first} to "
+        f"{last}; the mean "
+        f"correlation of each of {len(series.layers)} layers with its final units rises.",
+        f"Left: pictures named rightly, from {first} at {series.labels[0]} to {last}. Right: "
+        "mean correlation of "
+        "the units of each layer with what they are in the end.",
+    )
+
+
+def _series(shown: Shown, model: str) -> CheckpointSeries:
+    findings = shown.about_pictures(model)
+    series = findings.searched.checkpoints if findings.searched else None
+    if series is None or not series.states:
+        why = series.reason if series else "the exhibit names no checkpoints, or no pool."
+        raise UsageError(f"no states of training are known of {model}: {why}")
+    return series

@@ -1,0 +1,172 @@
+"""Figures of units: what excites them, what is left of it in pixels, how often they respond."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from generator.articles.plan import Names, Numbers, Plan, listed
+from generator.articles.shown import Shown, layer_of, one_of, unit_of
+from generator.errors import UsageError
+from generator.figures.publication.panels import Panel
+from generator.findings import VisionFindings
+from generator.findings.vision import pool_images
+from generator.inputs.images import as_seen, open_rgb
+from generator.models.layer import Layer
+from generator.pages.environment import number
+from generator.plates.units import patch
+from generator.probes.backward import RULES
+from generator.probes.deconvolution import send_back
+from generator.probes.exemplars import BINS, LayerExemplars, unit_layers
+
+_SIDE = 224  # pixels of a patch
+_FEW, _ALL = 5, 9
+
+
+def exemplars(shown: Shown, model: str, layer: str, unit: Numbers, count: int = _ALL) -> Plan:
+    """The patches of the pool that excite one unit or several most, strongest first."""
+    findings = shown.about_pictures(model)
+    place, found = searched(findings, layer)
+    units = [unit_of(place, one) for one in unit]
+    rows, said = [], []
+    for one in units:
+        labels = exemplar_labels(findings, found, one)[:count]
+        values = found.neuron_value[one, : len(labels)]
+        pixels = _patches(findings, place, found, one, len(labels))
+        panels = [
+            Panel(tile, number(float(value), 2)) for tile, value in zip(pixels, values, strict=True)
+        ]
+        # One unit may have two rows; of several each has its own.
+        across = len(panels) if len(units) > 1 or len(panels) <= _FEW else -(-len(panels) // 2)
+        rows += [tuple(panels[start : start + across]) for start in range(0, len(panels), across)]
+        said.append(f"unit {one}: {listed(labels)}")
+    names = tuple(f"unit {one}" for one in units) if len(units) > 1 else ()
+    which = listed([str(one) for one in units])
+    return Plan(
+        "panels",
+        {"rows": tuple(rows), "names": names, "widest": 150.0, "gap": 8.0},
+        f"The patches that excite unit {which} of {place.name} most, out of {found.pictures} pictures. "
+        f"{'; '.join(said)}.",
+        f"The strongest of {found.pictures} pictures for unit {which} of {place.name}, cut to "
+        "what the neuron "
+        "can see, with its response above each.",
+    )
+
+
+def deconvolution(shown: Shown, model: str, layer: str, unit: int, count: int = _FEW) -> Plan:
+    """A unit's patches, and below each what the three backward rules leave of it."""
+    findings = shown.about_pictures(model)
+    place, found = searched(findings, layer)
+    one = unit_of(place, unit)
+    deconvolutions = findings.searched.deconvolutions if findings.searched else None
+    if deconvolutions is None or deconvolutions.of(place.name) is None:
+        why = (
+            deconvolutions.reason or deconvolutions.skipped.get(place.name, "")
+            if deconvolutions
+            else ""
+        )
+        raise UsageError(f"no signal can be sent back from {place.name} of {model}: {why}")
+    made = deconvolutions.unit(place.name, one)
+    if made is None:
+        pool = pool_images(findings.model, findings.pool)
+        made = send_back(findings.model, place, (one,), pool, found, shown.store)[0]
+    labels = exemplar_labels(findings, found, one)[:count]
+    patches = _patches(findings, place, found, one, len(labels))
+    rows = [tuple(Panel(tile) for tile in patches)]
+    for rule in range(len(RULES)):
+        rows.append(tuple(Panel(made.tiles[rank, rule]) for rank in range(len(labels))))
+    names = ("patch", "deconvolution", "guided", "gradient")
+    return Plan(
+        "panels",
+        {"rows": tuple(rows), "names": names, "widest": 150.0, "gap": 8.0},
+        f"Patches of unit {one} of {place.name} ({listed(labels)}), and below each its "
+        "deconvolution, guided "
+        "backpropagation and gradient around mid grey.",
+        f"The strongest patches of unit {one} of {place.name} and its signal sent back to pixels "
+        "by three "
+        "rules. Each tile has its own contrast.",
+    )
+
+
+def evolution(shown: Shown, model: str, layers: Names = (), units: int = 3) -> Plan:
+    """Units of some layers, lower to higher: the best patch of each, its deconvolution and guided signal."""
+    findings = shown.about_pictures(model)
+    every = [one.name for one in unit_layers(findings.model)]
+    spread = np.unique(np.linspace(0, len(every) - 1, min(5, len(every))).round().astype(int))
+    rows, said = [], []
+    for name in layers or [every[place] for place in spread]:
+        place, found = searched(findings, name)
+        deconvolutions = findings.searched.deconvolutions if findings.searched else None
+        backs = deconvolutions.of(place.name) if deconvolutions else None
+        if deconvolutions is None or backs is None:
+            raise UsageError(f"no signal can be sent back from {place.name} of {model}.")
+        chosen = [one.unit for one in deconvolutions.featured if one.layer == place.name][:units]
+        row: list[Panel] = []
+        for one in chosen:
+            tile = _patches(findings, place, found, one, 1)[0]
+            row.append(Panel(tile, f"unit {one}", exemplar_labels(findings, found, one)[0]))
+            row += [
+                Panel(backs.tiles[one, 0], "", "deconvolution"),
+                Panel(backs.guided[one, 0], "", "guided"),
+            ]
+        if row:
+            rows.append(tuple(row))
+            said.append(f"{place.name}: units {listed([str(one) for one in chosen])}")
+    if not rows:
+        raise UsageError(f"{model} has no units that are shown in every detail.")
+    names = tuple(text.split(":")[0] for text in said)
+    return Plan(
+        "panels",
+        {"rows": tuple(rows), "names": names, "widest": 130.0, "gap": 6.0},
+        f"Units of {len(rows)} layers, lower to higher, each with its best patch, its "
+        "deconvolution and guided "
+        f"backpropagation. {'; '.join(said)}.",
+        "Units drawn by lot, first layers first: the patch that excites each most, its "
+        "deconvolution and "
+        "guided backpropagation.",
+    )
+
+
+def unit_responses(shown: Shown, model: str, layer: str, unit: int) -> Plan:
+    """How strongly a unit responds to each picture of the pool."""
+    findings = shown.about_pictures(model)
+    place, found = searched(findings, layer)
+    one = unit_of(place, unit)
+    counts, width = found.counts[one], float(found.width[one])
+    filled = np.flatnonzero(counts)
+    first, last = int(filled[0]), int(filled[-1]) + 1
+    edges = (np.arange(first, last + 1) - BINS // 2) * width
+    best = exemplar_labels(findings, found, one)[0]
+    peak = number(float(found.neuron_value[one, 0]), 3)
+    excited = int(found.excited[one])
+    said = f"It is above zero on {excited} of {found.pictures}; the largest, {peak}, is on {best}."
+    return Plan(
+        "histogram",
+        {"counts": counts[first:last], "edges": edges, "labels": ("largest response", "pictures")},
+        f"Histogram of the largest response of unit {one} of {place.name} to each picture. {said}",
+        f"The largest response of unit {one} of {place.name} to each of {found.pictures} "
+        f"pictures. {said}",
+    )
+
+
+def searched(findings: VisionFindings, layer: str) -> tuple[Layer, LayerExemplars]:
+    """A layer whose units' exemplars were searched. Raises UsageError for any other."""
+    place = layer_of(findings.model, layer)
+    known = {one.layer: one for one in findings.exemplars.layers} if findings.exemplars else {}
+    if not known:
+        raise UsageError(f"{findings.model.id} has no exemplars: the exhibit names no pool for it.")
+    return place, known[one_of("layer", place.name, known, "no exemplars were searched in the")]
+
+
+def exemplar_labels(findings: VisionFindings, found: LayerExemplars, unit: int) -> list[str]:
+    """What a unit's exemplars show, strongest first."""
+    return [findings.pool[int(one)].label for one in found.neuron[unit] if one >= 0]
+
+
+def _patches(
+    findings: VisionFindings, layer: Layer, found: LayerExemplars, unit: int, count: int
+) -> list[np.ndarray]:
+    """The best patches of a unit, each (side, side, 3)."""
+    how = findings.model.preprocessing
+    numbers = {int(one) for one in found.neuron[unit, :count] if one >= 0}
+    seen = {one: as_seen(open_rgb(findings.pool[one].path), how) for one in numbers}
+    return [patch(layer, found, unit, rank, seen, _SIDE) for rank in range(count)]
