@@ -10,6 +10,7 @@ from pathlib import Path
 from generator.articles.check import check_links
 from generator.articles.draft import Article
 from generator.articles.pages import article_pages, sections
+from generator.articles.previews import previews
 from generator.articles.read import read_article
 from generator.articles.shown import Shown
 from generator.articles.source import Writing, read_writing
@@ -75,7 +76,7 @@ def build(exhibit: Exhibit, options: Options, reporter: Reporter) -> Summary:
         subjects = load_subjects(exhibit, inputs, options.device, step)
     findings = _measure(subjects, exhibit.seed, options, store, reporter)
     articles = _read(writing, subjects, findings, exhibit.seed, store, reporter)
-    pictures = _draw(findings, articles, options, reporter)
+    pictures = _draw(exhibit, findings, articles, options, reporter)
     pages = _write(exhibit, findings, writing, articles, pictures, options, reporter)
     with reporter.stage("Site", 1) as step:
         config = exhibit.base / "mkdocs.yml"
@@ -124,6 +125,7 @@ def _read(
 
 
 def _draw(
+    exhibit: Exhibit,
     findings: Sequence[Findings],
     articles: Sequence[Article],
     options: Options,
@@ -134,8 +136,9 @@ def _draw(
     with reporter.stage("Figures", len(wanted)) as step:
         place = options.work / "store" / "figures"
         pictures, reused = render(wanted, place, options.workers, lambda: step(""))
+        shared, _ = render(previews(articles, exhibit, pictures), place, 1, lambda: None)
         reporter.note(f"{reused} of {len(wanted)} drawings from the store")
-    return pictures
+    return pictures | shared
 
 
 def _write(

@@ -245,6 +245,32 @@ def inspect(
     console.print(table)
 
 
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    epilog="Parameters of the kind follow as options, such as --image cat --classes tabby,lynx.",
+)
+def figure(
+    context: typer.Context,
+    kind: Annotated[str, typer.Argument(help="What to draw, such as cam or attention_map.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="A file: .pdf, .svg or .png.")],
+    model: Annotated[str, typer.Option(help="A model's id in the exhibit, or a source.")] = "",
+    exhibit: Annotated[
+        Path | None, typer.Option(help="An exhibit.yml, or its folder; this folder if left out.")
+    ] = None,
+    width: Annotated[str, typer.Option(help="Such as 160mm, 6in or 680px.")] = "160mm",
+    dpi: Annotated[int, typer.Option(min=36, max=1200, help="Of rasters.")] = 300,
+    device: Device = "cpu",
+    verbose: Verbose = False,
+) -> None:
+    """Draw one figure of an article alone, for slides and papers."""
+    from generator.figure_alone import Paper, draw_alone, parameters, pixels_of_width
+
+    chosen = parameters(kind, context.args)
+    paper = Paper(out, pixels_of_width(width), dpi)
+    made = draw_alone(kind, model, exhibit, chosen, paper, device)
+    typer.echo(f"{out}: {made.caption}")
+
+
 @app.command()
 def doctor() -> None:
     """Say which versions, devices and caches there are, and what works."""

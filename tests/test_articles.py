@@ -144,14 +144,6 @@ def test_links_between_articles_become_links_between_pages(small_site: Site) -> 
     assert 'id="pixels"' in (small_site.site / TOUR).read_text(encoding="utf-8")
 
 
-def test_the_head_of_the_page_is_given_plain_values(small_site: Site) -> None:
-    source = (small_site.work / "docs/articles/tour/index.md").read_text(encoding="utf-8")
-    front = yaml.safe_load(source.split("---\n")[1])
-    assert front["head"]["title"] == "A tour of <em>three</em> networks"
-    assert front["head"]["authors"][0]["orcid"] == "0000-0002-1825-0097"
-    assert front["head"]["date"] == "2026-05-01"
-
-
 def test_every_link_of_the_built_article_leads_to_a_file(tour: str, small_site: Site) -> None:
     folder = (small_site.site / TOUR).parent
     for link in links_of(tour).links:

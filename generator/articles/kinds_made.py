@@ -206,8 +206,9 @@ def nmf(shown: Shown, model: str, image: str) -> Plan:
         raise UsageError(f"no response of {found.layer} of {model} to '{image}' is above zero.")
     row = [Panel(picture, label), Panel(all_groups(picture, groups.maps), "all groups")]
     for place in range(len(groups.maps)):
-        fall = number(float(groups.measured[place, 0]), 2)
-        note = f"{percent(float(groups.share[place]), 0)} of the response; logit falls by {fall}"
+        change = -float(groups.measured[place, 0])
+        without = f"{'+' if change > 0 else '−'}{number(abs(change), 2)}"
+        note = f"{percent(float(groups.share[place]), 0)}; logit {without} without"
         row.append(Panel(one_group(picture, groups.maps, place), f"group {place + 1}", note))
     first = found.labels[0]
     return Plan(
@@ -218,9 +219,8 @@ def nmf(shown: Shown, model: str, image: str) -> Plan:
         "responds.",
         f"{len(groups.maps)} groups of channels of {found.layer} that respond together on the "
         f"picture of {label}. "
-        f"Above each: its share of all that is above zero, and how far the logit of {first} "
-        "really falls without "
-        "it.",
+        f"Above each: its share of all that is above zero, and how the logit of {first} "
+        "really changes without it.",
     )
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from generator.articles.bibliography import as_bibtex, own_entry, plain_citation
 from generator.articles.draft import Article, Filling
+from generator.articles.head import head_of
 from generator.articles.markdown import as_text
+from generator.articles.previews import preview_path
+from generator.articles.slides import slides_link, stacks
 from generator.articles.source import SECTIONS, Meta
 from generator.exhibit import Exhibit
 from generator.pages.context import Place, around, home
@@ -31,14 +34,15 @@ class Listed:
 
 
 def article_pages(articles: Sequence[Article], exhibit: Exhibit, pages: Pages) -> list[Page]:
-    """The page of every section that has articles, each followed by theirs."""
+    """The page of every section that has articles, each followed by theirs and their slides."""
     found: list[Page] = []
     for section in SECTIONS:
         inside = [article for article in articles if article.source.section == section]
         links = [article_link(article) for article in inside]
         written = [
-            _page(article, around(links, place), exhibit, pages)
+            page
             for place, article in enumerate(inside)
+            for page in _pages(article, around(links, place), exhibit, pages)
         ]
         if inside:
             found.append(_section(section, inside, exhibit, pages))
@@ -78,16 +82,20 @@ def _section(section: str, inside: Sequence[Article], exhibit: Exhibit, pages: P
     )
 
 
-def _page(
+def _pages(
     article: Article, beside: tuple[Link | None, Link | None], exhibit: Exhibit, pages: Pages
-) -> Page:
+) -> Iterator[Page]:
+    """The article, and its slides where it has them."""
     source, filling = article.source, Filling(article, pages)
     meta, permalink = source.meta, _permalink(exhibit, source.address)
     body = filling.html(article.html)
-    words = _words(body)
+    words, references = _words(body), article.references()
     key, entry = own_entry(meta, source.stem, exhibit.title, permalink)
     previous, following = beside
-    references = article.references()
+    slides = slides_link(source.section, source.stem) if meta.slides else None
+    citation = plain_citation(meta, exhibit.title, permalink)
+    drawn = preview_path(article)
+    preview = pages.figure(drawn, f"The title, “{meta.title}”") if pages.has(drawn) else None
     shown: dict[str, Any] = {
         "meta": meta,
         "section": source.section,
@@ -98,10 +106,10 @@ def _page(
         "words": words,
         "minutes": _minutes(words),
         "bibtex": as_bibtex(key, entry),
-        "plain_citation": plain_citation(meta, exhibit.title, permalink),
+        "plain_citation": citation,
         "permalink": permalink,
-        "preview": None,
-        "slides": None,
+        "preview": preview,
+        "slides": slides,
         "appendix": {
             **{name: filling.html(text) for name, text in article.appendix.items()},
             "licence_text": _licence(meta.licence),
@@ -110,10 +118,24 @@ def _page(
         "following": following,
         "place": Place((home(), section_link(source.section)), (), previous, following),
     }
-    front = {"head": _head(meta, exhibit, permalink)}
-    return pages.page(
+    front = {"head": head_of(meta, exhibit.title, permalink, preview, references, words)}
+    yield pages.page(
         "article.html", source.address, meta.title, meta.description, front=front, **shown
     )
+    if slides:
+        yield pages.page(
+            "slides.html",
+            slides.target,
+            f"{meta.title}, as slides",
+            meta.description,
+            searchable=False,
+            front={"template": "slides.html"},
+            meta=meta,
+            article=article_link(article),
+            stacks=stacks(meta.title, body),
+            equations="arithmatex" in body,
+            plain_citation=citation,
+        )
 
 
 def _permalink(exhibit: Exhibit, address: str) -> str:
@@ -136,20 +158,3 @@ def _licence(licence: str) -> str:
     return (
         f"Text and figures are licensed under {licence}, unless something else is said beside them."
     )
-
-
-def _head(meta: Meta, exhibit: Exhibit, permalink: str) -> dict[str, Any]:
-    """What the head of the page says of the article to machines, as plain values."""
-    stated = {
-        "kind": "article",
-        "title": meta.title,
-        "subtitle": meta.subtitle,
-        "description": meta.description,
-        "authors": [author.model_dump() for author in meta.authors],
-        "date": meta.date.isoformat() if meta.date else "",
-        "doi": meta.doi,
-        "licence": meta.licence,
-        "site": exhibit.title,
-        "permalink": permalink,
-    }
-    return {key: value for key, value in stated.items() if value}

@@ -25,6 +25,7 @@ from generator.figures import (
     mosaic,
     overlay,
     patches,
+    preview,
     probes,
     readings,
     sprites,
@@ -69,6 +70,7 @@ KINDS: Mapping[str, tuple[int, Callable[..., Sequence[Picture]]]] = {
     "head_card": (3, cards.head_card),
     "patch_sprite": (1, patches.patch_sprite),
     "filter_card": (2, cards.filter_card),
+    "preview": (1, preview.preview),
     **designs.KINDS,
 }
 

@@ -72,9 +72,10 @@ def panels(
         if names:
             label = "\n".join(wrapped(names[number], left - 10, LABEL, 3))
             write(figure, 0, top + head + high / 2 - 8, label, ink)
+        notes = _most_lines(row, side)[1]
         for column, panel in enumerate(row):
             place = left + column * (side + gap)
-            _words(figure, panel, place, top + head, side, (ink, quiet))
+            _words(figure, panel, (place, top + head), side, notes, (ink, quiet))
             axes = axes_at(figure, place, top + head, side, high)
             show_pixels(axes, panel.pixels, pixelated=panel.pixelated)
     if scale:
@@ -97,9 +98,14 @@ def _height(row: Sequence[Panel], side: float) -> float:
 
 def _head(row: Sequence[Panel], side: float) -> float:
     """The height of the words above a row."""
+    titles, notes = _most_lines(row, side)
+    most = heights(titles, TITLE) + heights(notes, SMALL)
+    return most + ABOVE + 3 if most else 0.0  # ascenders reach a little higher
+
+
+def _most_lines(row: Sequence[Panel], side: float) -> tuple[int, int]:
     words = [_lines(panel, side) for panel in row]
-    most = max(heights(len(title), TITLE) + heights(len(note), SMALL) for title, note in words)
-    return most + ABOVE if most else 0.0
+    return max(len(title) for title, _ in words), max(len(note) for _, note in words)
 
 
 def _lines(panel: Panel, side: float) -> tuple[list[str], list[str]]:
@@ -108,20 +114,27 @@ def _lines(panel: Panel, side: float) -> tuple[list[str], list[str]]:
 
 
 def _words(
-    figure: Figure, panel: Panel, left: float, bottom: float, side: float, colours: tuple[str, str]
+    figure: Figure,
+    panel: Panel,
+    place: tuple[float, float],
+    side: float,
+    notes: int,
+    colours: tuple[str, str],
 ) -> None:
-    """Title and note, standing on the panel's upper edge."""
+    """Title and note above a panel at a place; titles of a row stand on one line, notes below it."""
+    left, bottom = place
     title, note = _lines(panel, side)
-    top = bottom - ABOVE - heights(len(title), TITLE) - heights(len(note), SMALL)
+    middle = bottom - ABOVE - heights(notes, SMALL)
     if title:
+        top = middle - heights(len(title), TITLE)
         write(figure, left, top, "\n".join(title), colours[0], TITLE, bold=True)
     if note:
-        write(figure, left, top + heights(len(title), TITLE), "\n".join(note), colours[1], SMALL)
+        write(figure, left, middle, "\n".join(note), colours[1], SMALL)
 
 
 def _scale_width(scale: Scale) -> float:
     text = max(length(each, SMALL) for each in (scale.low, scale.high))
-    return 10 + BAR + 6 + text + 6 + SMALL * 1.6
+    return 10 + BAR + 6 + text + 10 + SMALL * 1.8
 
 
 def _draw_scale(

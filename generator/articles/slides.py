@@ -1,0 +1,194 @@
+"""The slide view of an article: what can be looked at fills slides, what is read goes to the notes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from html import escape, unescape
+from html.parser import HTMLParser
+from urllib.parse import urlsplit
+
+from markupsafe import Markup
+
+from generator.articles.markdown import as_text
+from generator.pages.page import Link
+
+WORDS = 110  # on a slide of text
+_VOID = frozenset(
+    [
+        "area",
+        "base",
+        "br",
+        "col",
+        "embed",
+        "hr",
+        "img",
+        "input",
+        "link",
+        "meta",
+        "source",
+        "track",
+        "wbr",
+    ]
+)
+_LINK = re.compile(
+    r'(\s(?:href|src|data-picture|data-source|data-layers|data-heads|data-neurons)=)"([^"]*)"'
+)
+
+
+@dataclass(frozen=True)
+class Slide:
+    """One slide; `continued` says that the heading stood on the slide before too."""
+
+    heading: str
+    content: Markup
+    notes: Markup
+    continued: bool
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The slides of one section."""
+
+    slides: tuple[Slide, ...]
+
+
+def slides_link(section: str, stem: str) -> Link:
+    """The slide view of an article."""
+    return Link(f"{section}/{stem}/slides/index.html", "Slides")
+
+
+def stacks(title: str, body: str) -> tuple[Stack, ...]:
+    """The finished HTML of an article as slides, a stack for each section.
+
+    Links are those of a page in a folder of its own below the article's.
+    """
+    found: list[Stack] = []
+    for heading, elements in _sections(_one_deeper(body)):
+        made = tuple(_slides(heading or title, elements))
+        if heading and heading.startswith("\t") and found:
+            found[-1] = Stack(found[-1].slides + made)
+        else:
+            found.append(Stack(made))
+    return tuple(stack for stack in found if stack.slides)
+
+
+def _sections(body: str) -> Iterator[tuple[str, list[_Element]]]:
+    """Headings with the elements below each; a lower heading starts with a tab."""
+    heading, below = "", list[_Element]()
+    for element in elements_of(body):
+        if element.tag in {"h2", "h3"}:
+            yield heading, below
+            heading = ("\t" if element.tag == "h3" else "") + as_text(element.html)
+            below = []
+        elif "footnote" not in element.classes:
+            below.append(element)
+    yield heading, below
+
+
+def _slides(heading: str, elements: list[_Element]) -> Iterator[Slide]:
+    heading, continued = heading.strip(), False
+    text: list[_Element] = []
+    for element in elements:
+        if element.looked_at:
+            yield Slide(heading, Markup(element.html), _joined(text), continued)
+            text, continued = [], True
+        else:
+            text.append(element)
+    for part in _parts(text):
+        yield Slide(heading, _joined(part), Markup(""), continued)
+        continued = True
+
+
+def _parts(text: list[_Element]) -> Iterator[list[_Element]]:
+    """Elements together until a slide is full; notes from the gutter belong to what is said, not shown."""
+    part: list[_Element] = []
+    words = 0
+    for element in text:
+        if element.tag == "aside":
+            continue
+        count = len(as_text(element.html).split())
+        if part and words + count > WORDS:
+            yield part
+            part, words = [], 0
+        part.append(element)
+        words += count
+    if part:
+        yield part
+
+
+def _joined(elements: list[_Element]) -> Markup:
+    return Markup("\n".join(element.html for element in elements))
+
+
+def _one_deeper(body: str) -> str:
+    """HTML whose links start one folder further down; those within the page lead to the article."""
+
+    def moved(match: re.Match[str]) -> str:
+        link = unescape(match[2])
+        parts = urlsplit(link)
+        if parts.scheme or parts.netloc:
+            return match[0]
+        target = f"../index.html{link}" if link.startswith("#") else f"../{link}"
+        return f'{match[1]}"{escape(target)}"'
+
+    return _LINK.sub(moved, body)
+
+
+@dataclass(frozen=True)
+class _Element:
+    """One element at the top of a page."""
+
+    tag: str
+    classes: frozenset[str]
+    html: str
+
+    @property
+    def looked_at(self) -> bool:
+        """Whether it is shown rather than told."""
+        return self.tag not in {"p", "aside", "hr"}
+
+
+def elements_of(body: str) -> list[_Element]:
+    """The elements at the top of some HTML, each whole."""
+    reader = _Tops(body)
+    reader.feed(body)
+    reader.close()
+    return reader.found
+
+
+@dataclass(eq=False)
+class _Tops(HTMLParser):
+    body: str
+    found: list[_Element] = field(default_factory=list)
+    depth: int = 0
+    start: int = 0
+    tag: str = ""
+    classes: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        super().__init__()
+        ends = re.finditer("\n", self.body)
+        self.lines = [0, *(match.end() for match in ends)]
+
+    def _place(self) -> int:
+        line, column = self.getpos()
+        return self.lines[line - 1] + column
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Called for every tag that opens."""
+        if self.depth == 0:
+            self.start, self.tag = self._place(), tag
+            self.classes = frozenset((dict(attrs).get("class") or "").split())
+        if tag not in _VOID:
+            self.depth += 1
+
+    def handle_endtag(self, tag: str) -> None:
+        """Called for every tag that closes."""
+        if tag in _VOID or self.depth == 0:
+            return
+        self.depth -= 1
+        if self.depth == 0:
+            end = self.body.index(">", self._place()) + 1
+            self.found.append(_Element(self.tag, self.classes, self.body[self.start : end]))
