@@ -45,7 +45,7 @@ def attention_map(
     cell = float(np.clip((width - 190) / count, 4, 30))
     size = float(np.clip(cell * 0.62, 5.5, LABEL))
     named = count <= _LONGEST
-    reach = (max(length(name, size) for name in names) * 1.05 + 8) if named else 4.0
+    reach = (max(length(name, size) for name in names) * 1.16 + 8) if named else 4.0
     left, top, side = max(reach, 48.0), reach + 16, count * cell
     figure = canvas(left + side + 66, top + side + 4)
     axes = axes_at(figure, left, top, side, side)
@@ -83,7 +83,7 @@ def attention_grid(
     left = max(left, *(length(name, _TINY) + 6 for name in names)) if names else left
     across = columns or columns_for(count, width - 70, 84, 12)
     gap, head = 10.0, heights(1, TITLE)
-    side = min((width - left - 66 - (across - 1) * gap) / across, 190.0)
+    side = min((width - left - 66 - (across - 1) * gap) / across, 240.0)
     down = -(-count // across)
     step = side + gap + (0 if rows else head)
     first = head if rows else 0.0
@@ -100,7 +100,7 @@ def attention_grid(
         _cells(axes, weights[place], causal)
         axes.spines[:].set_color(RULE)
         axes.spines[:].set_visible(True)
-        if names and place == 0:
+        if names and place == 0 and side >= 8.5 * len(names):
             axes.set_yticks(range(len(names)), names, fontsize=_TINY, color=INK)
             axes.tick_params(length=0, pad=3)
     _bar(
@@ -130,5 +130,7 @@ def _bar(figure: Figure, left: float, top: float, high: float, label: str) -> No
     marks = TICKS if high >= 110 else (0.05, 0.25, 1.0)
     for tick in marks:
         at = top + high * (1 - tick**0.5)
-        write(figure, left + _BAR + 5, at - SMALL * 0.75, f"{tick:g}", QUIET, SMALL)
-    write(figure, left - 4, top - heights(1, SMALL) - 1, label, QUIET, SMALL)
+        # The highest mark stands a little lower, so that it is clear of the label.
+        above = at - SMALL * 0.6 if tick < 1 else at - 2
+        write(figure, left + _BAR + 5, above, f"{tick:g}", QUIET, SMALL)
+    write(figure, left - 4, top - heights(1, SMALL) - 2, label, QUIET, SMALL)

@@ -93,9 +93,11 @@ def head_grid(
     axes.spines[:].set_visible(True)
     plain(axes)
     for layer, head in named:
+        right = head < heads / 2
         axes.annotate(
-            f"L{layer}H{head}", (head, layer), (9, 0), textcoords="offset points", fontsize=SMALL,
-            va="center", bbox={"boxstyle": "round,pad=0.15", "fc": "#ffffff", "ec": RULE, "lw": 0.5},
+            f"L{layer}H{head}", (head, layer), (9 if right else -9, 0), textcoords="offset points",
+            fontsize=SMALL, ha="left" if right else "right", va="center",
+            bbox={"boxstyle": "round,pad=0.15", "fc": "#ffffff", "ec": RULE, "lw": 0.5},
         )  # fmt: skip
     bar = figure.colorbar(drawn, ax=axes, fraction=0.06, pad=0.03)
     bar.outline.set_edgecolor(RULE)
