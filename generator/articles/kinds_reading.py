@@ -126,7 +126,7 @@ def _three_words() -> Plan:
             "names": tuple(word.word for word in words),
             "vectors": np.array([word.vector for word in words]),
             "moved": np.array(one.moved),
-            "name": f"{one.word}′",
+            "called": f"{one.word}′",
         },
         f"Three arrows for the words {', '.join(word.word for word in words)}, and a fourth for "
         f"{one.word} after "

@@ -68,7 +68,7 @@ def arrows(
     names: Sequence[str],
     vectors: np.ndarray,
     moved: np.ndarray,
-    name: str,
+    called: str,
     *,
     width: float,
     dark: bool = False,
@@ -78,7 +78,7 @@ def arrows(
     figure = canvas(side, side * 0.78)
     axes = axes_at(figure, 30, 8, side - 40, side * 0.78 - 34)
     every = [*vectors, moved]
-    for place, (word, vector) in enumerate(zip([*names, name], every, strict=True)):
+    for place, (word, vector) in enumerate(zip([*names, called], every, strict=True)):
         new = place == len(names)
         axes.annotate(
             "", vector, (0, 0),
