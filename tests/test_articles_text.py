@@ -9,11 +9,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markupsafe import Markup, escape
 
+from generator.articles import kinds
 from generator.articles.bibliography import Bibliography
-from generator.articles.draft import Draft
+from generator.articles.draft import Draft, publication
 from generator.articles.markdown import as_text, convert, convert_line, fill
 from generator.articles.numbers import Cell
+from generator.articles.shown import Shown
 from generator.articles.source import Meta, Source
+from generator.figures.publication.designs import DESIGNS, published
+from generator.store import Store
 
 SOURCE = Source(Path("one.md"), "articles", "one", Meta(title="T", description="D"), "", {})
 
@@ -82,3 +86,12 @@ def test_lines_and_headings() -> None:
     (heading,) = convert("## A &amp; *b*\n\n### Below\n").headings
     assert (heading.id, heading.level, as_text(heading.text)) == ("a-b", 2, "A & b")
     assert [child.id for child in heading.children] == ["below"]
+
+
+def test_three_words_are_drawn_without_a_model(tmp_path):
+    shown = Shown({}, {}.__getitem__, Store(tmp_path), 0)
+    plan = kinds.plan(shown, "context_steps", {})
+    drawing = publication("words", "articles/one", plan, 260)
+    (picture,) = published(plan.design, **drawing.arguments)
+    assert picture.name == "words.svg" and picture.data.startswith(b"<?xml")
+    assert not DESIGNS[plan.design].photographs and "left" in plan.alt
