@@ -82,7 +82,11 @@ class Choices(_Strict):
     features: int = Field(60, ge=0, le=2000, description="units drawn by feature visualisation")
     classes: int = Field(6, ge=0, le=100, description="classes drawn by feature visualisation")
     steps: float = Field(1.0, gt=0, le=10, description="times the usual number of steps for each")
-    dream: str = Field("", description="id of the picture that Deep Dream starts from")
+    dream: str | None = Field(
+        None,
+        description="id of the picture that Deep Dream starts from, '' for no dream; left out, the first "
+        "picture, or no dream where `features` is 0",
+    )
     blocks: tuple[str, ...] = Field((), description="ids of the pictures taken apart into blocks")
     ablate: int = Field(4, ge=0, le=100, description="texts on which each head is silenced in turn")
     runs: int = Field(5, ge=1, le=20, description="draws of random tokens to rank heads on")

@@ -66,6 +66,9 @@ def test_full_shows_every_exemplar_of_every_unit_and_links_lead_somewhere(site, 
     (folder / "exhibit.yml").write_text(yaml.safe_dump(data))
     plain = build(folder)
     assert 'href="../../../../evolution/index.html"' in page(plain, f"layers/{UNITS[0]}/units/3")
+    # Nothing was made, so no page is there to show it and no link leads to one.
+    assert not (plain.site / "models" / MODEL / "features" / "index.html").exists()
+    assert "features/index.html" not in page(plain, "")
     page(plain, "evolution")
     data["models"][0]["make"]["features"] = 3
     (folder / "exhibit.yml").write_text(yaml.safe_dump(data))

@@ -60,7 +60,8 @@ class PoolFindings:
 class VisionFindings:
     """A vision model on the curated pictures; `seen` holds each picture as the network saw it.
 
-    `searched` is None where the exhibit names no pool. `dreams` start from the picture `dreamt`. `groups`
+    `searched` is None where the exhibit names no pool. `dreams` start from the picture `dreamt`, which is
+    empty where none was asked for. `groups`
     are the pictures of the groups of channels that the building blocks found, by picture and group.
     `patches` is the attention of a vision transformer.
     """
@@ -136,7 +137,7 @@ def measure_vision(
     exemplars = about_pool.exemplars() if pool else None
     wants = _wants(model, exemplars, grad_cams, choices, seed, full)
     features = visualise_features(model, wants, seed=seed, store=store, step=step)
-    dreamt = _picture(choices.dream, images)
+    dreamt = "" if lean else _dreamt(choices, images)
     blocks = {} if lean else _blocks(model, pixels, choices, store, step)
     return VisionFindings(
         model=model,
@@ -153,7 +154,7 @@ def measure_vision(
         else None,
         features=features,
         dreamt=dreamt,
-        dreams=() if lean else _dreams(model, seen[dreamt], seed, store, step),
+        dreams=_dreams(model, seen[dreamt], seed, store, step) if dreamt else (),
         blocks=blocks,
         groups=_groups(model, blocks, seed, choices, store, step),
         evaluation=evaluate_vision(model, images, pool, seen, store, step),
@@ -176,9 +177,11 @@ def _filters(model: VisionModel) -> dict[str, Filters]:
     return {name: found for name, found in drawn.items() if found is not None}
 
 
-def _picture(chosen: str, images: Sequence[CuratedImage]) -> str:
-    """The picture that the exhibit names, or the first one of this model's."""
-    return chosen or images[0].id
+def _dreamt(choices: Choices, images: Sequence[CuratedImage]) -> str:
+    """The picture to dream from: a named one, or the first where pictures of units are made; or none."""
+    if choices.dream is None:
+        return images[0].id if choices.features else ""
+    return choices.dream
 
 
 def _check(model: VisionModel, choices: Choices, images: Sequence[CuratedImage]) -> None:

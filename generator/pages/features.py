@@ -34,7 +34,7 @@ def features_page(findings: VisionFindings, pages: Pages) -> Page:
         diversity=_set(findings, "diversity", pages),
         interpolation=_set(findings, "interpolation", pages),
         dreams=_dreams(findings, pages),
-        dreamt=next(image for image in findings.images if image.id == findings.dreamt),
+        dreamt=next((image for image in findings.images if image.id == findings.dreamt), None),
         table=["features.csv"] if findings.features else [],
     )
 
@@ -74,6 +74,7 @@ def _stages(findings: VisionFindings, pages: Pages) -> list[dict[str, Any]]:
                     "link": Link(address if layer.name in linked else "", f"unit {one.want.unit}"),
                     "peak": one.peak,
                     "times": pair[0] / pair[1] if pair and pair[1] > 0 else None,
+                    "level": bool(pair and pair[0] == pair[1]),
                 }
             )
         link = layer_link(model, layer) if layer.name in model.paged else None
