@@ -18,6 +18,7 @@ from generator.cards.page import card_page
 from generator.exhibit import Exhibit
 from generator.figures.render import Drawing, Drawn, render
 from generator.findings import Findings, Seq2SeqFindings, TextFindings
+from generator.memory import keep_freed
 from generator.pages.environment import Pages
 from generator.pages.figures import figures_page
 from generator.pages.gallery import gallery
@@ -68,6 +69,7 @@ class Summary:
 def build(exhibit: Exhibit, options: Options, reporter: Reporter) -> Summary:
     """Make the site of an exhibit. The site that was there stays until the new one is complete."""
     check_target(options.site, options.work, exhibit.base)
+    keep_freed()
     writing = read_writing(exhibit.base, exhibit.writing)
     inputs = read_inputs(exhibit)
     store = Store(options.work / "store")

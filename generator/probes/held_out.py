@@ -15,6 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 FOLDS = 5
 INNER = 3
@@ -53,6 +54,14 @@ def cross_validate(
 
     `features` (n, units), `truth` (n,) classes from 0, `subjects` (n,) numbers.
     """
+    # The matrices are small: more threads than one spend their time waiting for each other.
+    with threadpool_limits(limits=1):
+        return _cross_validate(features, truth, subjects, seed)
+
+
+def _cross_validate(
+    features: np.ndarray, truth: np.ndarray, subjects: np.ndarray, seed: int
+) -> Learned:
     folds = _folds(truth, subjects, seed, FOLDS)
     classes = int(truth.max()) + 1
     fold = np.zeros(len(truth), dtype=np.int64)
