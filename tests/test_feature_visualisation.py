@@ -18,6 +18,7 @@ from generator.probes.deep_dream import dream, dream_layers, even_gradient
 from generator.probes.exemplars import Exemplars, LayerExemplars
 from generator.probes.feature_visualisation import (
     BATCH,
+    LEAD,
     SPREAD,
     PoolComparison,
     against_pool,
@@ -27,6 +28,8 @@ from generator.probes.feature_visualisation import (
     visualise_features,
 )
 from generator.probes.optvis import objectives as terms
+from generator.probes.optvis.render import Recipe, optimise
+from generator.probes.optvis.transforms import Shake
 from generator.probes.optvis.wants import (
     Effort,
     Want,
@@ -204,6 +207,17 @@ def test_results_are_kept_and_depend_on_the_batch(lite0, made):
     visualise_features(lite0, short[:1], seed=1, store=store, step=lambda _: None)
     visualise_features(lite0, short, seed=2, store=store, step=lambda _: None)
     assert store.made == before + 3
+
+
+def test_a_unit_that_asks_for_light_gets_it_everywhere(lite0):
+    """Unit 2 of the first layer sums up brightness. With a slow mean, dark spots pay for the rest."""
+
+    def dark(lead):
+        recipe = Recipe(48, 96, decay=1.2, lead=lead, shake=Shake(jitter=6, late_jitter=3))
+        picture = optimise(lite0, [terms.channel("conv_stem", 2)], recipe, [1]).pictures[0]
+        return (picture.max(axis=-1) < 100).mean()
+
+    assert dark(LEAD) < 0.005 < 0.015 < dark(1.0)
 
 
 def test_classes_rise_by_logit_and_by_probability(lite0, tmp_path):

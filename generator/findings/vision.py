@@ -268,8 +268,9 @@ def _groups(
         for picture, found in blocks.items()
         for g, weights in enumerate(found.groups.weights if found.groups else ())
     }
+    # They are shown small.
     wants = {
-        key: replace(want, steps=max(1, round(want.steps * choices.steps)))
+        key: replace(want, size=min(128, want.size), steps=max(1, round(160 * choices.steps)))
         for key, want in wants.items()
     }
     made = visualise_features(model, list(wants.values()), seed=seed, store=store, step=step)

@@ -8,6 +8,7 @@ about ordinary ones. So each picture comes with what it reaches, on the scale of
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
@@ -33,6 +34,7 @@ from generator.store import Store
 VERSION = 2
 BATCH = 16
 SPREAD = 15.0  # weight of the diversity term
+LEAD = 4.0  # how much further than other frequencies the mean of an early picture is stepped
 _GROUND = 127.5  # what transparent pictures are measured on
 
 
@@ -172,6 +174,8 @@ def _recipe(want: Want) -> Recipe:
         steps=want.steps,
         decay=want.decay,
         cut=want.cut,
+        # Early layers, which are drawn without a cut, ask for light or colour as often as for a form.
+        lead=LEAD if math.isinf(want.cut) else 1.0,
         shake=shake,
         alpha=want.alpha,
     )

@@ -28,14 +28,22 @@ def frequencies(size: int) -> Tensor:
     return (rows.square() + columns.square()).sqrt()
 
 
-def spectrum_scale(size: int, decay: float = 1.0, cut: float = math.inf) -> Tensor:
+def spectrum_scale(
+    size: int, decay: float = 1.0, cut: float = math.inf, lead: float = 1.0
+) -> Tensor:
     """The factor of each frequency f: size / f ** decay * exp(-(f / cut) ** 2).
 
-    That of the mean is that of one cycle a picture. A `cut`, in cycles a pixel, keeps down the dots and
-    stripes of two or three pixels that strided convolutions answer to and no photograph has.
+    That of the mean is `lead` times that of one cycle a picture. Adam steps all frequencies alike, and where
+    a unit wants one brightness or colour everywhere, a mean no faster than they are is helped by them:
+    together they raise the whole picture at the cost of one spot, which gets the contrary.
+
+    A `cut`, in cycles a pixel, keeps down the dots and stripes of two or three pixels that strided
+    convolutions answer to and no photograph has.
     """
     found = frequencies(size).clamp_min(1 / size)
-    return size / found**decay * torch.exp(-((found / cut) ** 2))
+    scale = size / found**decay * torch.exp(-((found / cut) ** 2))
+    scale[0, 0] *= lead
+    return scale
 
 
 def random_spectra(
@@ -74,11 +82,12 @@ class Pictures:
         device: torch.device,
         decay: float = 1.0,
         cut: float = math.inf,
+        lead: float = 1.0,
         alpha: bool = False,
     ) -> None:
         drawn = random_spectra(seeds, 4 if alpha else 3, size)
         self.spectra = drawn.to(device).requires_grad_()
-        self._scale = spectrum_scale(size, decay, cut).to(device)
+        self._scale = spectrum_scale(size, decay, cut, lead).to(device)
 
     def __call__(self, samples: Sequence[int] | None = None) -> Tensor:
         """The pixels of some or all samples, with their gradient."""

@@ -26,7 +26,7 @@ class Recipe:
     """How pictures are made: side in pixels, steps of Adam, its first rate, and what views do.
 
     The spectrum falls as 1 / f ** `decay`: a larger one brings broad shapes and strong colours. Above
-    `cut`, in cycles a pixel, it is held down.
+    `cut`, in cycles a pixel, it is held down. The mean is stepped `lead` times as far.
 
     With `alpha` pictures are transparent where the objective does not care (Lucid): they are seen over
     random grounds, and the objective is scaled by 1 - mean(alpha), so that less is drawn.
@@ -37,6 +37,7 @@ class Recipe:
     rate: float = 0.05
     decay: float = 1.0
     cut: float = math.inf
+    lead: float = 1.0
     shake: Shake = field(default_factory=Shake)
     alpha: bool = False
 
@@ -124,6 +125,7 @@ class _Loop:
             device=model.device,
             decay=recipe.decay,
             cut=recipe.cut,
+            lead=recipe.lead,
             alpha=recipe.alpha,
         )
         self._model, self._objectives, self._recipe = model, objectives, recipe

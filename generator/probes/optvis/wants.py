@@ -57,9 +57,12 @@ class Effort:
 
 
 # Side, steps, decay and cut by depth. What a unit sees, and with it what it takes to draw it, grows. The
-# first layers look for fine stripes; later ones would be drawn through dots that no photograph has.
+# first layers look for fine stripes; later ones would be drawn through dots that no photograph has. The
+# very first weigh a few pixels, and answer most where these are as bright or as dark as can be: a spectrum
+# gets there in more steps, which cost little there, and with more weight on broad areas of one colour.
 _Look = tuple[int, int, float, float]
-_EARLY: _Look = (128, 256, 1.0, math.inf)
+_FIRST: _Look = (128, 640, 1.2, math.inf)
+_EARLY: _Look = (128, 256, 1.2, math.inf)
 _MIDDLE: _Look = (160, 208, 1.2, 0.3)
 _LATE: _Look = (176, 208, 1.2, 0.3)
 _CLASS: _Look = (128, 256, 1.2, 0.3)
@@ -131,6 +134,8 @@ def want_direction(model: VisionModel, layer: Layer, vector: np.ndarray, name: s
 
 def _look(model: VisionModel, layer: Layer) -> _Look:
     depth = layer.index / max(1, model.layers[-1].index)
+    if depth < 1 / 10:
+        return _FIRST
     if depth < 1 / 3:
         return _EARLY
     return _MIDDLE if depth < 2 / 3 else _LATE
