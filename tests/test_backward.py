@@ -160,7 +160,8 @@ def test_functions_and_in_place_variants_are_treated_as_the_module(kind, rule):
     for variant in SAME[kind][1:]:
         found, rules = sent_back(lambda v, f=variant: f(v @ first), x, lambda y: y * up, rule)
         assert len(rules.met) == 1
-        assert torch.equal(found, expected)
+        # Vectors of another alignment may differ in the last bit.
+        torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", list(SAME))
