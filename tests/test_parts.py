@@ -158,12 +158,22 @@ def test_checkpoints_end_in_the_network_itself(site):
 def test_the_share_of_visualisations_that_beat_the_pool_is_counted(site):
     rows = [row for row in table(site, "features.csv") if row["kind"] == "channel"]
     assert len(rows) == 3
-    better = sum(float(row["peak"]) > float(row["pool_peak"]) for row in rows)
+    best = {
+        (row["layer"], row["unit"], row["variant"]): float(row["response"])
+        for row in table(site, "exemplars.csv")
+        if row["place"] == "1"
+    }
     said = words(page(site, "features"))
-    assert (
-        f"{better} of {len(rows)} pictures ({percent(better / len(rows))}) excite their unit more"
-        in said
-    )
+    for measure, variant, where in (
+        ("mean", "channel", "{} of {} pictures ({}) excite their channel more"),
+        ("peak", "neuron", "made to raise, it is {} of {} ({})"),
+    ):
+        better = 0
+        for row in rows:
+            pool = float(row[f"pool_{measure}"])
+            assert pool == pytest.approx(best[row["layer"], row["unit"], variant])
+            better += float(row[measure]) > pool
+        assert where.format(better, len(rows), percent(better / len(rows))) in said
     for row in rows:
         shown = words(page(site, f"layers/{row['layer']}/units/{row['unit']}"))
         assert f"It reaches {number(float(row['peak']))}" in shown

@@ -43,12 +43,13 @@ def _units(findings: VisionFindings) -> Iterable[Visualised]:
     return (found for found in findings.features if found.want.kind == "channel")
 
 
-def beside_pool(findings: VisionFindings, found: Visualised) -> tuple[float, float] | None:
-    """The peak that a picture reaches and that of the pool's best picture, where both are known."""
+def best_of_pool(findings: VisionFindings, found: Visualised) -> tuple[float, float] | None:
+    """The largest peak and the largest mean of the unit over the pool's pictures, where they are known."""
     exemplars = findings.exemplars.of(found.want.layer) if findings.exemplars else None
     if exemplars is None or found.want.kind != "channel":
         return None
-    return found.peak, float(exemplars.neuron_value[found.want.unit, 0])
+    unit = found.want.unit
+    return float(exemplars.neuron_value[unit, 0]), float(exemplars.channel_value[unit, 0])
 
 
 def _figure(findings: VisionFindings, found: Visualised, alt: str, pages: Pages) -> Figure:
@@ -67,14 +68,14 @@ def _stages(findings: VisionFindings, pages: Pages) -> list[dict[str, Any]]:
         for one in found[:LISTED]:
             alt = f"Feature visualisation of unit {one.want.unit} of {layer.name}."
             address = unit_address(model.id, layer.name, one.want.unit)
-            pair = beside_pool(findings, one)
+            peak = (best_of_pool(findings, one) or (0.0,))[0]
             items.append(
                 {
                     "figure": _figure(findings, one, alt, pages),
                     "link": Link(address if layer.name in linked else "", f"unit {one.want.unit}"),
                     "peak": one.peak,
-                    "times": pair[0] / pair[1] if pair and pair[1] > 0 else None,
-                    "level": bool(pair and pair[0] == pair[1]),
+                    "times": one.peak / peak if peak > 0 else None,
+                    "level": one.peak == peak,
                 }
             )
         link = layer_link(model, layer) if layer.name in model.paged else None
@@ -133,10 +134,10 @@ def feature_rows(findings: VisionFindings) -> list[Sequence[Any]]:
     """Every picture that was made and what it reaches."""
     rows: list[Sequence[Any]] = []
     for one in findings.features:
-        want, pair = one.want, beside_pool(findings, one)
+        want, best = one.want, best_of_pool(findings, one) or ("", "")
         label = "" if want.layer else findings.model.labels[want.unit]
         rows.append(
             (want.name, want.kind, want.layer, want.unit, label, want.size, want.steps, one.peak,
-             one.mean, pair[1] if pair else "", one.logit, one.probability)
+             one.mean, *best, one.logit, one.probability)
         )  # fmt: skip
     return rows

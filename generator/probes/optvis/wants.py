@@ -61,7 +61,7 @@ class Effort:
 # very first weigh a few pixels, and answer most where these are as bright or as dark as can be: a spectrum
 # gets there in more steps, which cost little there, and with more weight on broad areas of one colour.
 _Look = tuple[int, int, float, float]
-_FIRST: _Look = (128, 640, 1.2, math.inf)
+_FIRST: _Look = (128, 512, 1.2, math.inf)
 _EARLY: _Look = (128, 256, 1.2, math.inf)
 _MIDDLE: _Look = (160, 208, 1.2, 0.3)
 _LATE: _Look = (176, 208, 1.2, 0.3)
