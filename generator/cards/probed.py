@@ -132,7 +132,7 @@ def _leans(one: PairedTexts) -> Table:
         mine, theirs = one.trained.of(group), one.random.of(group)
         name = "control subjects" if group == CONTROL else group
         mean = number(float(mine.mean())) if group != CONTROL else "0 by definition"
-        error = f" ± {number(standard_error(mine), 2)}" if group != CONTROL else ""
+        error = f" ± {number(standard_error(mine))}" if group != CONTROL else ""
         rows.append(
             (
                 (name,),
@@ -154,7 +154,7 @@ def _verdict(one: PairedTexts, probe: PairedProbe) -> Line:
     control = float(leans.of(CONTROL).std(ddof=1))
     if len(leans.names) == 2:
         first, second = leans.names
-        size = f"{number(leans.difference)} ± {number(leans.error, 2)}"
+        size = f"{number(leans.difference)} ± {number(leans.error)}"
         clear = abs(leans.difference) > 2 * leans.error
         beyond = abs(leans.difference) > 2 * abs(random.difference)
         said = (
@@ -229,6 +229,6 @@ def _change(one: Change) -> tuple[Line, ...]:
         (_CHANGES[one.name],),
         (str(len(one.pictures)),),
         (f"{percent(one.share)} ± {percent(one.share_error)}",),
-        (f"{number(float(moves.mean()))} ± {number(standard_error(moves), 2)}",),
-        (number(float(moves.std(ddof=1))) if len(moves) > 1 else "–",),
+        (f"{moves.mean():.1f} ± {standard_error(moves):.1f}",),
+        (f"{moves.std(ddof=1):.1f}" if len(moves) > 1 else "–",),
     )

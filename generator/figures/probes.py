@@ -87,6 +87,7 @@ def changes(
     """
     with styled():
         figure = new_figure(820, _ROW * len(names) + _FRAME)
+        every = np.concatenate(moves)
         axes = figure.subplots()
         for y, (move, turned) in enumerate(zip(moves, changed, strict=True)):
             for chosen, colour, mark, lower in (
@@ -99,9 +100,8 @@ def changes(
         axes.plot([], [], "o", color=BLUE, markersize=4, label="same class")
         axes.plot([], [], "D", color=ORANGE, markersize=4, label="another class")
         _frame(axes, names, "")
-        axes.set(
-            xlim=(-1.05, 1.05), xlabel="change of the probability of the first class, in points"
-        )
+        axes.set_xlim(min(every.min(), -0.05) - 0.03, max(every.max(), 0.05) + 0.03)
+        axes.set_xlabel("change of the probability of the first class, in points")
         axes.xaxis.set_major_formatter(_POINTS)
-        axes.legend(loc="lower right", fontsize=8)
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8)
         return [as_svg("probes.svg", figure)]

@@ -66,7 +66,7 @@ KINDS: Mapping[str, tuple[int, Callable[..., Sequence[Picture]]]] = {
     "rollout_maps": (1, readings.rollout_maps),
     "lens_course": (1, heads.lens_course),
     "leans": (1, probes.leans),
-    "changes": (1, probes.changes),
+    "changes": (2, probes.changes),
     "head_card": (3, cards.head_card),
     "patch_sprite": (1, patches.patch_sprite),
     "filter_card": (2, cards.filter_card),

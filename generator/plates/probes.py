@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from generator.card_schema import PairedProbe
 from generator.figures.render import Drawing
 from generator.findings import Carded, TextFindings, VisionFindings
 from generator.probes.paired_texts import CONTROL
@@ -31,7 +32,7 @@ def _leans(findings: TextFindings) -> Iterator[Drawing]:
     paired = findings.evaluation.paired
     if not paired:
         return
-    titles = {probe.id: probe.title for probe in findings.evaluation.pairs.probes}
+    titles = {probe.id: _title(probe) for probe in findings.evaluation.pairs.probes}
     rows = [(n, group) for n, one in enumerate(paired) for group in (*one.trained.names, CONTROL)]
     nats = paired[0].measure == "log-probability"
     arguments = {
@@ -43,3 +44,9 @@ def _leans(findings: TextFindings) -> Iterator[Drawing]:
         "unit": f"lean to the first choice, {'nats' if nats else 'difference of cosines'}",
     }
     yield Drawing("leans", f"models/{findings.model.id}", arguments)
+
+
+def _title(probe: PairedProbe) -> str:
+    """What is asked, and which side of zero is which choice."""
+    first, second = ("/".join(pair[n] for pair in probe.choices) for n in (0, 1))
+    return f"{probe.title}   ← {second} · {first} →"
