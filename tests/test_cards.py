@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import html
+import io
 import re
 import shutil
 from functools import partial
@@ -15,14 +16,19 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from PIL import Image
-from small_site import Site, built_once, cutaway
+from small_site import CHECKOUT, Site, built_once, cutaway
+from test_head_pages import TEXTS
 from test_parts import lay_out
+from tiny_transformers import tiny
 
-from generator.card_schema import CardSpec, OwnSection
+from generator.card_schema import CardSpec, OwnSection, Pairs
+from generator.cards.content import card_of
 from generator.cards.markdown import Markdown, escaped
 from generator.cards.merge import digest, merged
-from generator.cards.metadata import hub_licence
+from generator.cards.metadata import hub_licence, metadata
+from generator.cards.page import card_page
 from generator.cards.stated import linked, paragraphs
+from generator.cards.tables import card_tables
 from generator.cards.tree import (
     Card,
     Code,
@@ -36,8 +42,13 @@ from generator.cards.tree import (
     filled,
 )
 from generator.errors import UsageError
-from generator.exhibit import load_exhibit
+from generator.exhibit import Choices, Exhibit, ModelSpec, load_exhibit
+from generator.figures.render import KINDS
+from generator.findings import measure_text
+from generator.pages.environment import Pages as PageMaker
 from generator.pages.page import Link
+from generator.plates.probes import probe_drawings
+from generator.store import Store
 
 MODEL = "digits"
 HOSTILE = "</script><img src=x onerror=alert(1)> {{ 7 * 7 }} `a` *b* _c_ [d](e) | # $x$ &lt; ~~f~~ ![g](h)"
@@ -337,28 +348,38 @@ def test_every_file_that_the_card_names_lies_beside_it(folder, text):
 
 
 def test_every_number_of_evaluation_and_probes_stands_in_a_table(folder, text):
-    values = [
-        float(row[key])
-        for name in ("evaluation.csv", "probes.csv")
-        for row in table(folder / "card", name)
-        for key in ("value", "standard_error", "spread", "count")
-        if row[key]
-    ]
-    said = []
-    for name in ("evaluation", "probes"):
-        for line in part(text, name).splitlines():
-            cells = line.split("|")[2:-1] if line.startswith("| ") and "---" not in line else []
-            said += [
-                n
-                for cell in cells
-                for n in re.findall(r"(?<![\w.])-?\d[\d,]*\.?\d*(?![\w·])", cell)
-            ]
+    tables = [table(folder / "card", name) for name in ("evaluation.csv", "probes.csv")]
+    said = numbers_said([part(text, "evaluation"), part(text, "probes")])
     assert len(said) > 30
-    for number in said:
-        places = len(number.partition(".")[2])
-        close = 0.5000001 * 10**-places
-        value = float(number.replace(",", ""))
-        assert any(min(abs(value - one), abs(value - 100 * one)) <= close for one in values), number
+    assert not [each for each in said if not stands_in(each, values_of(tables))]
+
+
+def numbers_said(parts: list[str]) -> list[str]:
+    """The numbers in the cells of a card's tables, behind each row's name."""
+    rows = [line for each in parts for line in each.splitlines() if re.match(r"\| [^-]", line)]
+    cells = [cell for row in rows for cell in row.split("|")[2:-1]]
+    cells = [re.sub(r"top-\d|all [\d,]+ tokens", "", cell.lower()) for cell in cells]
+    number = r"(?<![\w.·])-?\d[\d,]*(?:\.\d+)?(?:·10[⁻⁰¹²³⁴-⁹]+)?"
+    return [found for cell in cells for found in re.findall(number, cell)]
+
+
+def values_of(tables: list[list[dict[str, str]]]) -> list[float]:
+    keys = ("value", "standard_error", "spread", "count", "random_weights")
+    rows = [row for each in tables for row in each]
+    return [float(row[key]) for row in rows for key in keys if row.get(key)]
+
+
+def stands_in(said: str, values: list[float]) -> bool:
+    """Whether a number, as it is or as a percentage, is one of the values rounded as it is."""
+    plain = said.replace(",", "")
+    mantissa, _, power = plain.partition("·10")
+    scale = 10.0 ** int(power.translate(LOWERED)) if power else 1.0
+    close = 0.5000001 * 10 ** -len(mantissa.partition(".")[2]) * scale
+    value = float(mantissa) * scale
+    return value == 0 or any(min(abs(value - v), abs(value - 100 * v)) <= close for v in values)
+
+
+LOWERED = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
 
 
 def part(text: str, name: str) -> str:
@@ -435,3 +456,80 @@ def test_what_is_stated_is_checked():
     assert CardSpec(sections=[{"title": "T", "text": "x"}]).sections == (
         OwnSection(title="T", text="x"),
     )
+
+
+# Transformers of every kind, tiny and random
+
+
+PAIRS = Pairs(
+    paraphrases=[
+        {"id": "a", "text": "w1 w2 w3", "same": "w4 w5", "other": "w1 w2 w9"},
+        {"id": "b", "text": "w7 w8", "same": "w7 w8 w6", "other": "w20"},
+    ],
+    probes=[
+        {
+            "id": "two",
+            "title": "Two <b>groups</b>",
+            "frames": ["w0 {subject} w5 {choice} w6"],
+            "choices": [["w7", "w8"]],
+            "groups": {"one": ["w20", "w21", "w25"], "other": ["w22", "w23"]},
+            "control": ["w30", "w31"],
+            "sentences": {"subject": "w2 {subject}", "choice": "{choice} w3"},
+        },
+        {
+            "id": "known",
+            "title": "One group",
+            "frames": ["w0 {subject} {choice}"],
+            "choices": [["w7", "w8"], ["w1", "w2"]],
+            "groups": {"all": ["w20", "w21", "w25"]},
+            "control": ["w30", "w31"],
+        },
+    ],
+)
+
+
+@pytest.mark.parametrize(
+    ("family", "task", "evaluated", "probed"),
+    [
+        ("llama", "text-generation", ["loss", "perplexity"], ["two", "known"]),
+        ("roberta", "fill-mask", ["loss", "perplexity"], ["two", "known"]),
+        ("bert", "feature-extraction", ["accuracy", "roc_auc", "cosine_similarity"], ["two"]),
+    ],
+)
+def test_the_card_of_a_transformer(family, task, evaluated, probed, tmp_path):
+    model = tiny(family)
+    if family == "roberta":
+        model.tokenizer.mask_token = "[UNK]"
+    store, made = Store(tmp_path), Choices(ablate=1, runs=1, words=2)
+    found = measure_text(model, TEXTS, PAIRS, made, 3, store, lambda _: None)
+    exhibit = Exhibit(title="T", seed=3, models=(ModelSpec(id=family, source="./x"),))
+    card = card_of(exhibit, found, PageMaker(CHECKOUT / "templates", {}))
+    assert [each.key for each in card.select("probes").sections][: len(probed)] == probed
+    stated = metadata(exhibit, found)
+    assert (stated["pipeline_tag"], stated["metrics"]) == (task, evaluated)
+    assert "license" not in stated  # none is stated
+    tables = dict(card_tables(found))
+    rows = [list(csv.DictReader(io.StringIO(text))) for text in tables.values()]
+    writer = Markdown({})
+    said = numbers_said([writer.section(card.select(key), 2) for key in ("evaluation", "probes")])
+    assert len(said) > 15
+    assert not [each for each in said if not stands_in(each, values_of(rows))]
+    page = card_page(exhibit, found, PageMaker(CHECKOUT / "templates", {}))
+    assert "Two &lt;b&gt;groups&lt;/b&gt;" in page.body and "<b>groups" not in page.body
+    assert not draws_nothing(found)
+
+
+def draws_nothing(found) -> bool:
+    """Whether the figure of the probes cannot be drawn."""
+    (drawing,) = probe_drawings(found)
+    (picture,) = KINDS[drawing.kind][1](**drawing.arguments)
+    return b"</svg>" not in picture.data
+
+
+def test_without_sentences_nothing_is_probed(tmp_path):
+    made = Choices(ablate=0, runs=1, words=2)
+    found = measure_text(tiny("llama"), TEXTS, Pairs(), made, 3, Store(tmp_path), lambda _: None)
+    exhibit = Exhibit(models=(ModelSpec(id="llama", source="./x"),))
+    card = card_of(exhibit, found, PageMaker(CHECKOUT / "templates", {}))
+    assert "probes" not in [each.key for each in card.sections]
+    assert list(dict(card_tables(found))) == ["evaluation.csv"]
