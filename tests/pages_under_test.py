@@ -41,6 +41,8 @@ KINDS = {
     "features": f"{_VISION}/features/index.html",
     "building blocks": f"{_VISION}/building-blocks/index.html",
     "controls": f"{_VISION}/controls/index.html",
+    "card of a CNN": f"{_VISION}/card/index.html",
+    "card of an encoder": "models/minilm-l6/card/index.html",
 }
 
 

@@ -20,7 +20,7 @@ from generator.figures.style import (
 )
 
 _POINTS = FuncFormatter(lambda value, _: f"{100 * value:g}")
-_ROW, _FRAME = 30, 64  # CSS pixels: one row of dots, and what stands around a panel
+_ROW, _FRAME = 30, 72  # CSS pixels: one row of dots, and what stands around a panel
 
 
 def leans(
