@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy import ndimage
 from sklearn.metrics import roc_auc_score
-from tiny_transformers import WORDS, tiny
+from tiny_transformers import WORDS, tiny, tiny_masked
 
 from generator.card_schema import PairedProbe, Triple
 from generator.errors import UsageError
@@ -62,7 +62,7 @@ def test_losses_are_those_of_the_library_alone_and_in_a_padded_batch(family):
 
 
 def test_a_masked_model_predicts_each_token_from_all_others(store):
-    model = masked()
+    model = tiny_masked()
     found = measure_language_loss(model, encodings(model), SEED, store)
     for name, losses in zip(found.trained.texts, found.trained.losses, strict=True):
         ids = encodings(model)[name].ids
@@ -75,12 +75,6 @@ def test_a_masked_model_predicts_each_token_from_all_others(store):
             expected.append(own_loss(model, shown, labels))
         assert losses == pytest.approx(expected, abs=2e-5)
     assert found.kind == "masked token"
-
-
-def masked():
-    model = tiny("roberta")
-    model.tokenizer.mask_token = "[UNK]"
-    return model
 
 
 def test_the_control_is_the_twin_and_an_encoder_without_words_has_no_loss(store):
@@ -162,7 +156,7 @@ def test_a_decoder_leans_by_the_difference_of_two_losses(store):
 
 
 def test_a_masked_model_leans_by_the_words_that_differ(store):
-    model = masked()
+    model = tiny_masked()
     asked = probe(frames=["w0 {subject} {choice} w6"], choices=[["w7 w7", "w8"]])
     (found,) = measure_paired_texts(model, [asked], SEED, store)
     pair = [token_ids(model, f"w0 w20 {choice} w6") for choice in ("w7 w7", "w8")]

@@ -19,7 +19,7 @@ from PIL import Image
 from small_site import CHECKOUT, Site, built_once, cutaway
 from test_head_pages import TEXTS
 from test_parts import lay_out
-from tiny_transformers import tiny
+from tiny_transformers import tiny, tiny_masked
 
 from generator.card_schema import CardSpec, OwnSection, Pairs
 from generator.cards.content import card_of
@@ -497,9 +497,7 @@ PAIRS = Pairs(
     ],
 )
 def test_the_card_of_a_transformer(family, task, evaluated, probed, tmp_path):
-    model = tiny(family)
-    if family == "roberta":
-        model.tokenizer.mask_token = "[UNK]"
+    model = tiny_masked() if family == "roberta" else tiny(family)
     store, made = Store(tmp_path), Choices(ablate=1, runs=1, words=2)
     found = measure_text(model, TEXTS, PAIRS, made, 3, store, lambda _: None)
     exhibit = Exhibit(title="T", seed=3, models=(ModelSpec(id=family, source="./x"),))

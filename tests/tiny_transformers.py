@@ -128,6 +128,21 @@ def tiny_pair(family: str, seed: int = 0) -> Seq2SeqModel:
     return model
 
 
+@cache
+def tiny_masked(family: str = "roberta", seed: int = 0) -> LanguageModel:
+    """A tiny random encoder that fills in masked tokens; [UNK] is its mask."""
+    from transformers import AutoTokenizer
+
+    with TemporaryDirectory() as folder:
+        save_tiny(family, Path(folder), seed)
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        tokenizer.mask_token = "[UNK]"
+        tokenizer.save_pretrained(folder)
+        model = load_model(ModelSpec(id=family, source=folder), Path(folder), Path(folder))
+    assert isinstance(model, LanguageModel) and model.head_kind == "masked token"
+    return model
+
+
 def _load(family: str, seed: int):
     with TemporaryDirectory() as folder:
         save_tiny(family, Path(folder), seed)
