@@ -31,6 +31,7 @@ from generator.pages.units import unit_pages
 from generator.pages.vision import vision_pages
 from generator.paths import data_root
 from generator.plates import drawings
+from generator.plates.previews import model_previews
 from generator.progress import Reporter
 from generator.site import Tree, check_target, lay_out_statics, run_builder
 from generator.store import Store
@@ -138,7 +139,9 @@ def _draw(
     with reporter.stage("Figures", len(wanted)) as step:
         place = options.work / "store" / "figures"
         pictures, reused = render(wanted, place, options.workers, lambda: step(""))
-        shared, _ = render(previews(articles, exhibit, pictures), place, 1, lambda: None)
+        shown = model_previews(findings, exhibit.title, pictures)
+        shown += previews(articles, exhibit, pictures)
+        shared, _ = render(shown, place, 1, lambda: None)
         reporter.note(f"{reused} of {len(wanted)} drawings from the store")
     return pictures | shared
 

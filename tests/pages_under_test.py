@@ -16,6 +16,8 @@ LAYER = f"{_DECODER}/layers/3/index.html"
 POINTWISE = f"{_CNN}/blocks.1.0.conv_pw/index.html"
 DECODER = f"{_DECODER}/index.html"
 UNIT = f"{_CNN}/blocks.1.0/units/5/index.html"
+ARTICLE = "articles/tour/index.html"
+SLIDES = "articles/tour/slides/index.html"
 # One page of each kind.
 KINDS = {
     "gallery": "index.html",
@@ -43,6 +45,9 @@ KINDS = {
     "controls": f"{_VISION}/controls/index.html",
     "card of a CNN": f"{_VISION}/card/index.html",
     "card of an encoder": "models/minilm-l6/card/index.html",
+    "section": "articles/index.html",
+    "article": ARTICLE,
+    "slides": SLIDES,
 }
 
 

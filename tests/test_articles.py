@@ -54,7 +54,7 @@ def test_sections_have_a_page_and_a_place_in_the_navigation(small_site: Site) ->
     front = (small_site.site / "index.html").read_text(encoding="utf-8")
     assert "articles/index.html" in links_of(front).links
     navigation = yaml.safe_load((small_site.work / "mkdocs.yml").read_text(encoding="utf-8"))["nav"]
-    assert navigation == [{"Gallery": "index.md"}, {"Articles": "articles/index.md"}]
+    assert navigation[:2] == [{"Gallery": "index.md"}, {"Articles": "articles/index.md"}]
 
 
 def test_figures_equations_and_exercises_are_numbered_and_referred_to(tour: str) -> None:

@@ -53,6 +53,7 @@ def test_the_slides_of_the_built_article(small_site: Site) -> None:
     page = small_site.site / "articles/tour/slides/index.html"
     html = page.read_text(encoding="utf-8")
     assert html.count("<section") > 8
+    assert "c-attention" not in html  # what is played with needs the room of a page
     for link in links_of(html).links:
         if not re.match(r"[a-z]+:|#", link):
             assert Path(page.parent, re.sub(r"[?#].*", "", link)).exists(), link

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
-import numpy as np
-
-from generator.articles.draft import Article
+from generator.articles.draft import Article, Wanted
 from generator.exhibit import Exhibit
+from generator.figures.publication.designs import DESIGNS, as_pixels
 from generator.figures.render import Drawing, Drawn
+from generator.plates.previews import preview
+
+_WIDTH = 436  # of the figure in the preview, in pixels
 
 
 def preview_path(article: Article) -> str:
@@ -20,25 +21,26 @@ def preview_path(article: Article) -> str:
 def previews(
     articles: Sequence[Article], exhibit: Exhibit, pictures: Mapping[str, Drawn]
 ) -> list[Drawing]:
-    """One for each article: its title beside its first picture that is a raster."""
+    """One for each article: its title beside its first figure, photographs before charts."""
     return [
-        Drawing(
-            "preview",
-            str(Path(preview_path(article)).parent),
-            {
-                "title": article.source.meta.title,
-                "line": article.source.meta.subtitle or article.source.meta.description,
-                "site": exhibit.title,
-                "picture": _first(article, pictures),
-            },
+        preview(
+            f"{article.source.section}/{article.source.stem}",
+            article.source.meta.title,
+            article.source.meta.subtitle or article.source.meta.description,
+            exhibit.title,
+            _picture(article.draft.figures, pictures),
         )
         for article in articles
     ]
 
 
-def _first(article: Article, pictures: Mapping[str, Drawn]) -> np.ndarray:
-    """The bytes of the article's first raster, uint8; none where all figures are charts."""
-    paths = (wanted.path for wanted in article.draft.figures)
-    chosen = next((path for path in paths if path.endswith(".webp")), None)
-    data = pictures[chosen].file.read_bytes() if chosen else b""
-    return np.frombuffer(data, dtype=np.uint8)
+def _picture(figures: Sequence[Wanted], pictures: Mapping[str, Drawn]) -> bytes:
+    """An encoded picture of the first figure; none where there are no figures."""
+    photographs = (one for one in figures if DESIGNS[one.plan.design].photographs)
+    chosen = next(photographs, None)
+    if chosen is not None:
+        return pictures[chosen.path].file.read_bytes()
+    charts = (
+        as_pixels(one.plan.design, width=float(_WIDTH), **one.plan.arguments) for one in figures
+    )
+    return next(charts, b"")

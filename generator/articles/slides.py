@@ -35,6 +35,7 @@ _VOID = frozenset(
 _LINK = re.compile(
     r'(\s(?:href|src|data-picture|data-source|data-layers|data-heads|data-neurons)=)"([^"]*)"'
 )
+_SECTION = re.compile(r"<(/?)section\b")
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def stacks(title: str, body: str) -> tuple[Stack, ...]:
     Links are those of a page in a folder of its own below the article's.
     """
     found: list[Stack] = []
-    for heading, elements in _sections(_one_deeper(body)):
+    for heading, elements in _sections(_one_deeper(str(body))):
         made = tuple(_slides(heading or title, elements))
         if heading and heading.startswith("\t") and found:
             found[-1] = Stack(found[-1].slides + made)
@@ -92,13 +93,21 @@ def _slides(heading: str, elements: list[_Element]) -> Iterator[Slide]:
     text: list[_Element] = []
     for element in elements:
         if element.looked_at:
-            yield Slide(heading, Markup(element.html), _joined(text), continued)
+            yield Slide(heading, _shown(element), _joined(text), continued)
             text, continued = [], True
         else:
             text.append(element)
     for part in _parts(text):
         yield Slide(heading, _joined(part), Markup(""), continued)
         continued = True
+
+
+def _shown(element: _Element) -> Markup:
+    """An element as it fills a slide; what is played with is a link to it, as it needs a page's room."""
+    if "c-widget" in element.classes:
+        return Markup('<p><a href="../index.html">Play with this part in the article</a></p>')
+    # A section within a section would be a slide of its own.
+    return Markup(_SECTION.sub(r"<\1div", element.html))
 
 
 def _parts(text: list[_Element]) -> Iterator[list[_Element]]:

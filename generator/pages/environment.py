@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -91,7 +91,16 @@ class Pages:
         # A blank line would end a block of HTML in Markdown, and indentation would make it code.
         lines = (line.strip() for line in _PRE.sub(_on_one_line, body).splitlines())
         kept = "\n".join(line for line in lines if line)
-        return Page(address, title, description, kept, searchable, lean, front or {})
+        meta = {**(front or {}), **self._previewed(address, title, front or {})}
+        return Page(address, title, description, kept, searchable, lean, meta)
+
+    def _previewed(self, address: str, title: str, front: Mapping[str, Any]) -> dict[str, Any]:
+        """What the head of a page says of its preview, if one was drawn into the page's folder."""
+        path = str(PurePosixPath(address).with_name("preview.jpg"))
+        if not self.has(path):
+            return {}
+        shown = {"image": path, "image_alt": f"The title, “{title}”, beside a figure"}
+        return {"head": {**shown, **front.get("head", {})}}
 
 
 # Preformatted text keeps its lines all the same.

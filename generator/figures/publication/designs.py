@@ -53,6 +53,12 @@ def published(design: str, name: str, **arguments: Any) -> list[Picture]:
         ]
 
 
+def as_pixels(design: str, **arguments: Any) -> bytes:
+    """A figure as an encoded raster, whatever its design."""
+    with styled():
+        return as_raster("figure.webp", DESIGNS[design].draw(**arguments)).data
+
+
 KINDS = {
     f"publication-{name}": (design.version, partial(published, name))
     for name, design in DESIGNS.items()
