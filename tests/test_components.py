@@ -19,14 +19,17 @@ from sklearn.metrics.pairwise import cosine_similarity
 from small_site import CHECKOUT, HOSTILE
 from tiny_transformers import tiny
 
+from generator.card_schema import Pairs
 from generator.errors import CutawayError
+from generator.exhibit import Choices
+from generator.figures.attention import attention_maps, block_maximum, short
+from generator.findings import measure_text
 from generator.inputs.texts import CuratedText, readable
 from generator.models.model import Encoding
 from generator.pages.components import (
     LONG,
     as_json,
     attention_files,
-    block_maximum,
     head_component,
     layer_component,
     model_component,
@@ -35,7 +38,9 @@ from generator.pages.components import (
     vector_files,
 )
 from generator.pages.page import relative
+from generator.pages.standings import grain_note
 from generator.pages.worked import context_files, three_words, token_steps
+from generator.plates.text import attention_drawings
 from generator.probes.attention import Attention, attention_weights, measure_attention
 from generator.probes.queries import (
     measure_queries,
@@ -180,19 +185,24 @@ def test_components_name_the_files_that_are_written():
     )
 
 
-def test_a_long_text_is_an_overview_and_a_file_a_layer():
-    attention = even([f"w{i}" for i in range(LONG + 37)], heads=1)
+def test_a_long_text_is_an_overview_and_a_file_a_head():
+    attention = even([f"w{i}" for i in range(LONG + 37)], heads=3)
     files = dict(attention_files("m", attention))
     model = model_component("m", attention)
-    assert head_component("m", attention, 1, 0).data == ""
-    assert head_component("m", attention, 1, 0).source == model.layers.replace("{layer}", "1")
-    assert set(files) == {
-        model.source,
-        *(model.layers.replace("{layer}", str(i)) for i in range(2)),
+    alone = {
+        (layer, head): model.alone.replace("{layer}", str(layer)).replace("{head}", str(head))
+        for layer in range(2)
+        for head in range(3)
     }
+    assert head_component("m", attention, 1, 2).data == ""
+    assert head_component("m", attention, 1, 2).source == alone[1, 2]
+    assert layer_component("m", attention, 1).source == alone[1, 0]
+    assert set(files) == {model.source, *alone.values()}
+    data = json.loads(files[alone[1, 2]].split("]=", 1)[-1].rstrip(";\n"))
+    assert (data["layer"], data["head"], data["heads"], data["of"]) == (1, 2, 1, 3)
     overview = json.loads(files[model.source].split("=", 2)[2].split("]=", 1)[-1].rstrip(";\n"))
     side = -(-len(attention.tokens) // overview["block"])
-    found = unpacked(overview["weights"], (2, 1, side, side), True)
+    found = unpacked(overview["weights"], (2, 3, side, side), True)
     expected = np.tril(block_maximum(attention.weights, overview["block"])[0, 0])
     np.testing.assert_allclose(found[1, 0], expected, atol=0.5e-4)
 
@@ -420,3 +430,55 @@ def test_a_model_without_products_has_no_guided_page(monkeypatch, tmp_path):
     text = CuratedText("t", "w1 w2 w3", "", "")
     with pytest.raises(CutawayError, match="shows no queries, keys and values"):
         work_through(model, text, 0, 0, Store(tmp_path))
+
+
+def test_a_drawn_map_of_a_long_text_shows_the_largest_of_each_block():
+    """512 tokens would be a pixel each: a cell is the largest of 4 x 4 weights, and says so."""
+    weights = np.zeros((1, 1, 512, 512), dtype=np.float32)
+    weights[..., 0] = 0.25
+    weights[0, 0, 401, 77] = 0.75
+    attention = Attention("long", tuple(f"w{i}" for i in range(512)), weights, True)
+    layer = tiny("gpt2").layers[:1]
+    sheet, maps = attention_drawings(layer, attention, "m", maps=True)
+    for drawing in (sheet, maps):
+        drawn = drawing.arguments["weights"]
+        assert drawn.shape == (1, 1, 128, 128)
+        assert drawn[0, 0, 100, 19] == 0.75 and (drawn[0, 0, :, 0] == 0.25).all()
+    assert maps.arguments["tokens"][:3] == ("w0", "w4", "w8")
+    assert grain_note(attention) == " Each cell is the largest of 4 × 4 weights."
+    assert grain_note(even(["a", "b"])) == ""
+    (picture,) = attention_maps(**maps.arguments)
+    assert len(picture.data) < 40_000 and picture.width < 900
+
+
+@pytest.mark.parametrize(
+    ("token", "drawn"),
+    [
+        ("שלום", "שלום"),
+        ("東京", "⟨6771⟩⟨4EAC⟩"),
+        ("⟨E6⟩⟨9C⟩", "⟨E6⟩⟨9C⟩"),
+        ("日本語のとても長い", "⟨65E5⟩⟨672C⟩…"),
+        ("🦆", "⟨1F986⟩"),
+        ("<|im_start|>", "<|im_start|>"),
+        ("$x$", r"\$x\$"),
+        ("unbelievably-long-token", "unbelievably-l…"),
+    ],
+)
+def test_labels_of_figures_stay_short_in_any_script(token, drawn):
+    assert short(token) == drawn
+
+
+def test_short_texts_alone_are_worked_through_and_have_vectors(tmp_path):
+    """A table for each of 512 tokens would be no page: the first short text is taken instead."""
+    model = tiny("gpt2")
+    monkey = pytest.MonkeyPatch()
+    monkey.setattr("generator.findings.text.LONGEST_WITH_VECTORS", 4)
+    texts = (
+        CuratedText("long", "rain fell on the old town", "", ""),
+        CuratedText("short", "rain fell on town", "", ""),
+    )
+    choices = Choices(ablate=0, runs=1, words=2)
+    found = measure_text(model, texts, Pairs(), choices, 0, Store(tmp_path), lambda _: None)
+    monkey.undo()
+    assert [one.text for one in found.queries] == ["short"]
+    assert found.worked is None or found.worked.text.id == "short"

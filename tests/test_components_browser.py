@@ -727,6 +727,33 @@ def test_five_hundred_tokens_are_an_overview_with_exact_detail(visit, made):
     expect(opened(page).locator(".c-lines__outside")).to_contain_text("1.0000 of its weight")
     page.get_by_role("button", name="← earlier").click()
     expect(tokens.first).to_have_attribute("data-place", "query236")
+    loaded = {url.rsplit("/", 1)[1] for url in visitor.requests if "/attention/" in url}
+    assert loaded == {"attention-long--1.1.js"}  # no other head's weights
+
+
+def test_heads_of_a_long_text_are_fetched_when_they_are_chosen(visit):
+    visitor = visit()
+    page = visitor.open("models/long/layers/1/index.html")
+
+    def loaded() -> list[str]:
+        urls = (url.rsplit("/", 1)[1] for url in visitor.requests)
+        return [url for url in urls if url.startswith("attention-long")]
+
+    chips = opened(page).locator("button[data-chip]")
+    assert chips.all_inner_texts() == ["L1H0", "L1H1"]
+    expect(chips.first).to_have_attribute("aria-pressed", "true")
+    assert loaded() == ["attention-long--1.0.js"]
+    chips.nth(1).click()
+    assert fragment(visitor) == "heads=0.1"
+    expect(opened(page).locator(".c-lines__tokens--query .c-token")).to_have_count(64)
+    assert loaded() == ["attention-long--1.0.js", "attention-long--1.1.js"]
+    token(page, "query", 10).hover()
+    expect(summary(page)).to_contain_text("L1H0: “\u2068␣w9\u2069” (9) 0.7500; L1H1:")
+    chips.first.click()
+    chips.nth(1).click()
+    expect(summary(page)).to_have_text("No head is chosen.")
+    opened(page).get_by_role("button", name="all", exact=True).click()
+    assert fragment(visitor) == "heads=0.1"
 
 
 def test_a_narrow_map_of_a_long_text_shows_the_largest_of_each_block(visit):

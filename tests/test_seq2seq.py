@@ -21,11 +21,11 @@ from tiny_transformers import HEADS, PAIRS, WORDS, save_tiny, tiny_pair
 
 from generator.errors import UsageError
 from generator.exhibit import Choices
+from generator.figures.attention import block_maximum
 from generator.findings import measure_seq2seq
 from generator.inputs.texts import CuratedText
 from generator.models.stacks import CROSS, DECODER, ENCODER, PAIR
 from generator.models.twin import random_twin
-from generator.pages.components import block_maximum
 from generator.probes.seq2seq import (
     LONGEST,
     measure_pair,

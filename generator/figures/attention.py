@@ -23,9 +23,9 @@ from generator.figures.style import (
     WEIGHTS,
     Picture,
     as_webp,
-    drawable,
     indexed,
     palette_of,
+    shortened,
     styled,
 )
 
@@ -34,6 +34,7 @@ FRAME_COLOURS = 24
 NORM = PowerNorm(0.5, vmin=0.0, vmax=1.0)
 TICKS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0)
 LONGEST = 14
+CELLS = 128  # on a side of a drawn map: more could not be told apart
 
 
 def attention_maps(
@@ -52,7 +53,7 @@ def attention_maps(
     frame = _frame(tokens, keys)
     levels = weight_levels(weights, causal)
     square = np.ones((frame.cell, frame.cell), dtype=np.uint8)
-    high, wide = frame.cell * len(tokens), frame.cell * len(keys)
+    high, wide = (frame.cell * count for count in levels.shape[2:])
     pictures = []
     for layer, head in np.ndindex(*weights.shape[:2]):
         canvas = frame.background.copy()
@@ -70,7 +71,7 @@ def layer_heads(
     """All heads of each layer in one row-by-row sheet, for `sheet_columns` heads a row."""
     levels = weight_levels(weights, causal)
     palette = cell_palette()
-    heads, high, wide = weights.shape[1:]
+    heads, high, wide = levels.shape[1:]
     columns = sheet_columns(heads)
     zoom, gap = max(1, 120 // max(high, wide)), 8
     high, wide = high * zoom, wide * zoom
@@ -87,6 +88,22 @@ def layer_heads(
         image.info["transparency"] = LEVELS + 1
         pictures.append(as_webp(f"layers/{name}/heads-{text}.webp", image))
     return pictures
+
+
+def grain(queries: int, keys: int) -> int:
+    """How many tokens a cell of a drawn map covers on a side: one, unless a text is long."""
+    return -(-max(queries, keys) // CELLS)
+
+
+def block_maximum(weights: np.ndarray, block: int) -> np.ndarray:
+    """The largest weight of each block x block cells of (layers, heads, queries, keys)."""
+    if block == 1:
+        return weights
+    down, across = (-(-count // block) for count in weights.shape[2:])
+    rest = ((0, down * block - weights.shape[2]), (0, across * block - weights.shape[3]))
+    padded = np.pad(weights, ((0, 0), (0, 0), *rest))
+    blocks = padded.reshape(*weights.shape[:2], down, block, across, block)
+    return np.asarray(blocks.max(axis=(3, 5)))
 
 
 def sheet_columns(heads: int) -> int:
@@ -174,8 +191,7 @@ def _colour_bar(figure: Figure, box: tuple[float, float, float, float]) -> None:
 
 def short(token: str) -> str:
     """A token as figures write it: cut where it is long, in characters that the font has."""
-    cut = token if len(token) <= LONGEST else token[: LONGEST - 1] + "…"
-    return drawable(cut)
+    return shortened(token, LONGEST)
 
 
 def _split(frame: Image.Image) -> tuple[np.ndarray, np.ndarray]:

@@ -36,7 +36,7 @@ from generator.store import digest_of_value, write_atomically
 
 # Every kind of figure with its version: raise it when the same arrays draw another picture.
 KINDS: Mapping[str, tuple[int, Callable[..., Sequence[Picture]]]] = {
-    "attention_maps": (4, attention.attention_maps),
+    "attention_maps": (5, attention.attention_maps),
     "layer_heads": (3, attention.layer_heads),
     "activation_sheets": (3, mosaic.activation_sheets),
     "kernel_sheet": (3, mosaic.kernel_sheet),
@@ -63,7 +63,7 @@ KINDS: Mapping[str, tuple[int, Callable[..., Sequence[Picture]]]] = {
     "head_scatter": (1, heads.head_scatter),
     "logit_shares": (2, heads.logit_shares),
     "head_readings": (1, readings.head_readings),
-    "rollout_maps": (1, readings.rollout_maps),
+    "rollout_maps": (2, readings.rollout_maps),
     "lens_course": (1, heads.lens_course),
     "leans": (2, probes.leans),
     "changes": (3, probes.changes),

@@ -119,7 +119,21 @@ def _known_characters() -> frozenset[int]:
 
 def drawable(text: str) -> str:
     """Text in characters that the figures' own font has; others are written as code points."""
-    known = _known_characters()
-    escaped = (c if ord(c) in known else f"⟨{ord(c):X}⟩" for c in text)
     # A dollar sign would switch matplotlib to mathematics.
-    return "".join(escaped).replace("$", r"\$")
+    return "".join(_drawn(text)).replace("$", r"\$")
+
+
+def shortened(text: str, longest: int) -> str:
+    """Drawable text of at most about `longest` characters, code points in full, cut with an ellipsis."""
+    kept = ""
+    for part in _drawn(text):
+        if len(kept) + len(part) > longest and kept:
+            return kept.replace("$", r"\$") + "…"
+        kept += part
+    return kept.replace("$", r"\$")
+
+
+def _drawn(text: str) -> list[str]:
+    """Each character as figures write it: itself, or its code point."""
+    known = _known_characters()
+    return [c if ord(c) in known else f"⟨{ord(c):X}⟩" for c in text]

@@ -30,8 +30,9 @@ from generator.store import Store
 Step = Callable[[str], None]
 
 
-# Vectors weigh ten times as much as weights: they are published for the first text alone.
-WITH_VECTORS = 1
+# Vectors weigh ten times as much as weights, and a page that follows a head has a table for each token:
+# both are made of the first text alone that is short enough.
+WITH_VECTORS, LONGEST_WITH_VECTORS = 1, 96
 # A table of all positions is read on a screen: only short texts are decoded, those whose end is surest.
 DECODED, LONGEST_DECODED = 2, 40
 
@@ -100,7 +101,8 @@ def measure_text(
     predictions = {found.input: found for found in predict_texts(model, encodings, store)}
     signal = measure_text_signal(model, encodings, store)
     step(f"{model.id}: signal")
-    queries = [measure_queries(model, text, store) for text in texts[:WITH_VECTORS]]
+    short = [text for text in texts if len(encodings[text.id].ids) <= LONGEST_WITH_VECTORS]
+    queries = [measure_queries(model, text, store) for text in short[:WITH_VECTORS]]
     step(f"{model.id}: queries and keys")
     heads, more = measure_heads(
         model, texts, encodings, attentions, statistics, choices, seed, store, step
@@ -150,9 +152,10 @@ def _worked(
     attentions: Sequence[Attention],
     store: Store,
 ) -> WorkedHead | None:
-    """The first text in which a head looks from one word to another that stands apart."""
+    """The first short text in which a head looks from one word to another that stands apart."""
     for text, attention in zip(texts, attentions, strict=True):
-        place = telling_place(attention)
+        short = len(attention.tokens) <= LONGEST_WITH_VECTORS
+        place = telling_place(attention) if short else None
         if place is not None:
             layer, head, token = place
             try:

@@ -31,7 +31,8 @@ def _bytes(raw: str) -> str:
         return f"⟨{fallback[1]}⟩"
     known = _byte_alphabet()
     if all(character in known for character in raw):
-        return "⟨" + " ".join(f"{known[character]:02X}" for character in raw) + "⟩"
+        # A space between them would be shown as one of the token's own.
+        return "".join(f"⟨{known[character]:02X}⟩" for character in raw)
     return raw
 
 

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from generator.figures.attention import block_maximum
 from generator.inputs.texts import CuratedText, readable
 from generator.models.layer import Layer
 from generator.models.model import Model
@@ -32,7 +33,7 @@ from generator.probes.queries import Queries
 
 UNIT = 10_000
 SHORT = 128  # a weight below takes one byte
-LONG = 96  # tokens; the weights of a longer text are split into a file a layer
+LONG = 96  # tokens; the weights of a longer text are split into a file a head
 SIDE = 64  # blocks on a side of the overview of a long text
 STEPS = 32_767
 
@@ -41,8 +42,8 @@ STEPS = 32_767
 class Component:
     """One component on a page: the `kind` of view ("head", "layer" or "model") and its data.
 
-    `data` is inline JSON, or empty where the browser loads `source`. `layers`, `neurons` and `heads` are
-    addresses with `{layer}` and `{head}` in them: the weights of a layer of a long text, the vectors of
+    `data` is inline JSON, or empty where the browser loads `source`. `alone`, `neurons` and `heads` are
+    addresses with `{layer}` and `{head}` in them: the weights of a head on a long text, the vectors of
     a layer ("" for none), and the page of a head.
     """
 
@@ -52,7 +53,7 @@ class Component:
     head: int | None
     data: Markup
     source: str
-    layers: str
+    alone: str
     neurons: str
     heads: str
 
@@ -99,9 +100,10 @@ def _component(
     neurons: bool,
 ) -> Component:
     name = _name(attention)
-    layers = weights_address(model, name, "{layer}")
-    whole = weights_address(model, name)
-    alone = _long(attention) and layer is not None
+    alone = weights_address(model, name, "{layer}.{head}")
+    source = weights_address(model, name)
+    if _long(attention) and layer is not None:
+        source = alone.replace("{layer}", str(layer)).replace("{head}", str(head or 0))
     named = STACKS[attention.stack].layer("{layer}")
     return Component(
         kind=kind,
@@ -109,8 +111,8 @@ def _component(
         layer=layer,
         head=head,
         data=data,
-        source=layers.replace("{layer}", str(layer)) if alone else whole,
-        layers=layers if _long(attention) else "",
+        source=source,
+        alone=alone if _long(attention) else "",
         neurons=vectors_address(model, name, "{layer}") if neurons else "",
         heads=head_address(model, named, 0).replace("/heads/0/", "/heads/{head}/"),
     )
@@ -121,9 +123,9 @@ def _name(found: Attention | Queries) -> str:
     return f"{found.stack}-{found.text}" if found.stack else found.text
 
 
-def weights_address(model: str, name: str, layer: str = "") -> str:
-    """The script with the weights of a text, or of one layer on it."""
-    return f"models/{model}/attention/attention-{name}{layer and '--'}{layer}.js"
+def weights_address(model: str, name: str, head: str = "") -> str:
+    """The script with the weights of a text, or of one head on it ("layer.head")."""
+    return f"models/{model}/attention/attention-{name}{head and '--'}{head}.js"
 
 
 def vectors_address(model: str, name: str, layer: str) -> str:
@@ -132,7 +134,7 @@ def vectors_address(model: str, name: str, layer: str) -> str:
 
 
 def attention_files(model: str, attention: Attention) -> Iterator[tuple[str, str]]:
-    """The scripts of one text with their addresses: one, or for a long text an overview and the layers."""
+    """The scripts of one text with their addresses: one, or for a long text an overview and the heads."""
     name = _name(attention)
     if not _long(attention):
         yield _script(weights_address(model, name), _weights(attention, attention.weights, 0, 0))
@@ -142,9 +144,10 @@ def attention_files(model: str, attention: Attention) -> Iterator[tuple[str, str
     yield _script(
         weights_address(model, name), {**_weights(attention, overview, 0, 0), "block": block}
     )
-    for layer in range(len(attention.weights)):
-        data = _weights(attention, attention.weights[layer : layer + 1], layer, 0)
-        yield _script(weights_address(model, name, str(layer)), data)
+    for layer, head in np.ndindex(*attention.weights.shape[:2]):
+        weights = attention.weights[layer : layer + 1, head : head + 1]
+        data = {**_weights(attention, weights, layer, head), "of": attention.weights.shape[1]}
+        yield _script(weights_address(model, name, f"{layer}.{head}"), data)
 
 
 def vector_files(model: str, queries: Queries) -> Iterator[tuple[str, str]]:
@@ -194,15 +197,6 @@ def packed_vectors(values: np.ndarray) -> tuple[str, list[float]]:
     scaled = values / steps.reshape(-1, *[1] * (values.ndim - 1))
     packed = np.rint(scaled).astype("<i2")
     return base64.b64encode(packed.tobytes()).decode(), steps.tolist()
-
-
-def block_maximum(weights: np.ndarray, block: int) -> np.ndarray:
-    """The largest weight of each block x block cells of (layers, heads, queries, keys)."""
-    down, across = (-(-count // block) for count in weights.shape[2:])
-    rest = ((0, down * block - weights.shape[2]), (0, across * block - weights.shape[3]))
-    padded = np.pad(weights, ((0, 0), (0, 0), *rest))
-    blocks = padded.reshape(*weights.shape[:2], down, block, across, block)
-    return np.asarray(blocks.max(axis=(3, 5)))
 
 
 def as_json(data: Any) -> str:

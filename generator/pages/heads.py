@@ -13,7 +13,7 @@ from generator.pages.environment import Pages, number
 from generator.pages.head_tables import head_table_names
 from generator.pages.page import Link, Page, head_address
 from generator.pages.roles import badge, head_link
-from generator.pages.standings import Order, standings, strong_links
+from generator.pages.standings import Order, grain_note, standings, strong_links
 from generator.probes.attention import Attention
 
 TABLES = ("heads.csv", "heads_by_text.csv", "statistics.csv", "links.csv")
@@ -123,7 +123,10 @@ def _map(
         f"Attention map of {head_name(layer.index, head)} on {len(attention.tokens)} tokens: {strongest}; "
         f"mean weight on the first token {number(sink)}."
     )
-    caption = f"{len(attention.tokens)} tokens. Mean weight on the first token: {number(sink)}."
+    caption = (
+        f"{len(attention.tokens)} tokens. Mean weight on the first token: {number(sink)}."
+        f"{grain_note(attention)}"
+    )
     path = f"models/{findings.model.id}/layers/{layer.name}/heads/{head}/{text.id}.webp"
     neurons = any(found.text == text.id for found in findings.queries)
     component = head_component(

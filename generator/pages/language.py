@@ -47,7 +47,7 @@ from generator.pages.page import (
 )
 from generator.pages.parts import CARD
 from generator.pages.roles import badge, head_link, role_rows, stable_rows
-from generator.pages.standings import Order, leader, order_heads, standings
+from generator.pages.standings import Order, grain_note, leader, order_heads, standings
 from generator.pages.worked import context_address, context_files, context_page
 from generator.probes.attention import Attention
 
@@ -258,7 +258,7 @@ def _readings_figure(findings: TextFindings, layer: Layer, pages: Pages) -> Figu
         f"The attention maps of the {findings.model.heads} heads of layer {layer.name} on one text, read in "
         "several ways, one below the other.",
         f"“{text.text}” – the colour is the square root. Weighted maps are each drawn up to their own "
-        f"largest entry.{why}",
+        f"largest entry.{grain_note(findings.attentions[0])}{why}",
         ink=True,
         pixelated=True,
     )
@@ -271,6 +271,7 @@ def _rollout_figure(findings: TextFindings, pages: Pages) -> Figure:
         + findings.texts[0].text
         + "” – rows are positions behind a layer, columns the input tokens; "
         "a row's shares sum to 1. The colour is the square root of the share."
+        f"{grain_note(attention)}"
     )
     return pages.figure(
         f"models/{findings.model.id}/rollout-{attention.text}.svg",
@@ -296,6 +297,7 @@ def _sheet(
     caption = (
         f"“{text.text}” – {len(attention.tokens)} tokens. Rows look, columns are looked at; the more a "
         f"cell stands out, the larger the weight. Mean weight on the first token: {percent(float(sink))}."
+        f"{grain_note(attention)}"
     )
     figure = pages.figure(path, alt, caption, ink=True, pixelated=True)
     neurons = any(found.text == text.id for found in findings.queries)

@@ -16,7 +16,7 @@ from generator.pages.environment import Figure, Pages, number, percent
 from generator.pages.page import Link, Page, head_address, layer_address
 from generator.pages.roles import badge_of
 from generator.pages.seq2seq_tables import seq2seq_table_names
-from generator.pages.standings import Order, order_heads, standings, strong_links
+from generator.pages.standings import Order, grain_note, order_heads, standings, strong_links
 from generator.probes.attention import Attention
 from generator.probes.seq2seq import LONGEST, Pair
 from generator.probes.signal import LayerSignal
@@ -148,7 +148,7 @@ def _sheet(
         f"{len(attention.keys)} tokens.",
         f"{len(attention.tokens)} tokens look (rows), {len(attention.keys)} are looked at (columns); the "
         "more a cell stands out, the larger the weight. Mean weight on the first token: "
-        f"{percent(sink)}.",
+        f"{percent(sink)}.{grain_note(attention)}",
         ink=True,
         pixelated=True,
     )
@@ -242,7 +242,7 @@ def _map(
     figure = None
     if pages.has(path):
         alt = f"Attention map of {stack.head(place, head)} on {size}: {strongest}."
-        caption = f"{size}. Mean weight on the first token: {number(sink)}."
+        caption = f"{size}. Mean weight on the first token: {number(sink)}.{grain_note(attention)}"
         figure = pages.figure(path, alt, caption, ink=True)
     component = head_component(
         findings.model.id,

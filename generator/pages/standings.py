@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from generator.figures.attention import grain
 from generator.inputs.texts import readable
 from generator.pages.definitions import BY_COLUMN, Definition
 from generator.pages.page import Link
@@ -120,6 +121,12 @@ class StrongLink:
     key: str
     key_place: int
     weight: float
+
+
+def grain_note(attention: Attention) -> str:
+    """What a drawn map shows of a long text; empty for any other."""
+    block = grain(len(attention.tokens), len(attention.keys))
+    return f" Each cell is the largest of {block} × {block} weights." if block > 1 else ""
 
 
 def strong_links(attention: Attention, layer: int, head: int) -> list[StrongLink]:

@@ -8,7 +8,7 @@ from generator.figures.render import Drawing
 from generator.findings.seq2seq import Seq2SeqFindings, StackFindings
 from generator.models.stacks import CROSS, DECODER, ENCODER
 from generator.plates.activity import activity
-from generator.plates.text import DRAWN, attention_drawings
+from generator.plates.text import DRAWN, attention_drawings, coarse
 from generator.probes.signal import Signal
 
 
@@ -22,7 +22,7 @@ def seq2seq_drawings(findings: Seq2SeqFindings) -> list[Drawing]:
         for number, attention in enumerate(stack.attentions):
             found += attention_drawings(stack.layers, attention, folder, maps=number < DRAWN)
     longest = max(findings.of(CROSS).attentions, key=lambda one: one.weights[0, 0].size)
-    return [*found, Drawing("head_card", folder, {"weights": longest.weights})]
+    return [*found, Drawing("head_card", folder, {"weights": coarse(longest.weights)})]
 
 
 def _reads(stack: StackFindings) -> bool:

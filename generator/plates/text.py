@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from generator.figures.attention import block_maximum, grain
 from generator.figures.render import Drawing
 from generator.findings import TextFindings
 from generator.inputs.texts import readable
@@ -55,25 +56,29 @@ def text_drawings(findings: TextFindings) -> list[Drawing]:
     found += _heads(findings, folder)
     found += _readings(findings, folder)
     longest = max(findings.attentions, key=lambda attention: len(attention.tokens))
-    found.append(Drawing("head_card", folder, {"weights": longest.weights}))
+    found.append(Drawing("head_card", folder, {"weights": coarse(longest.weights)}))
     return found
 
 
 def attention_drawings(
     layers: Sequence[Layer], attention: Attention, folder: str, *, maps: bool
 ) -> list[Drawing]:
-    """The sheet of each layer's heads on one text, and with `maps` a labelled map of each head."""
+    """The sheet of each layer's heads on one text, and with `maps` a labelled map of each head.
+
+    Of a long text each cell is the largest weight of a block (see `grain`), named after its first tokens.
+    """
+    block = grain(*attention.weights.shape[2:])
     arguments: dict[str, Any] = {
         "text": attention.text,
         "layers": tuple(layer.name for layer in layers),
-        "weights": attention.weights,
+        "weights": block_maximum(attention.weights, block),
         "causal": attention.causal,
     }
     found = [Drawing("layer_heads", folder, arguments)]
     if maps:
         names = {
-            "tokens": tuple(readable(token) for token in attention.tokens),
-            "keys": tuple(readable(token) for token in attention.keys),
+            "tokens": tuple(readable(token) for token in attention.tokens[::block]),
+            "keys": tuple(readable(token) for token in attention.keys[::block]),
         }
         found.append(Drawing("attention_maps", folder, {**arguments, **names}))
     return found
@@ -106,17 +111,23 @@ def _heads(findings: TextFindings, folder: str) -> list[Drawing]:
     return found
 
 
+def coarse(weights: np.ndarray) -> np.ndarray:
+    """Weights as they are drawn: blocks of a long text."""
+    return block_maximum(weights, grain(*weights.shape[2:]))
+
+
 def readings(findings: TextFindings) -> dict[str, np.ndarray]:
     """The first text's weights read in several ways, (layers, heads, queries, keys), from 0 to 1.
 
-    Weighted maps have no natural scale: each head's is divided by its largest entry.
+    Weighted maps have no natural scale: each head's is divided by its largest entry. Of a long text
+    they are blocks.
     """
     raw, norms = findings.attentions[0].weights, findings.norms
-    found = {"weights": raw}
+    found = {"weights": coarse(raw)}
     if not norms.reason:
-        found["value-weighted"] = _own_scale(weighted(raw, norms.value))
-        found["norm-weighted"] = _own_scale(weighted(raw, norms.output))
-    found["without sinks"] = sink_masked(raw, norms.sinks)
+        found["value-weighted"] = _own_scale(coarse(weighted(raw, norms.value)))
+        found["norm-weighted"] = _own_scale(coarse(weighted(raw, norms.output)))
+    found["without sinks"] = coarse(sink_masked(raw, norms.sinks))
     return found
 
 
@@ -140,12 +151,13 @@ def _readings(findings: TextFindings, folder: str) -> list[Drawing]:
             "causal": attention.causal,
         }
         found.append(Drawing("head_readings", folder, arguments))
-    followed = rollout(attention.weights)
+    block = grain(*attention.weights.shape[2:])
+    followed = block_maximum(rollout(attention.weights)[:, None], block)[:, 0]
     count = len(followed)
     shown = sorted({0, count // 8, count // 4, count - 1})  # most happens early
     followed_text = {
         "text": attention.text,
-        "tokens": tuple(readable(token) for token in attention.tokens),
+        "tokens": tuple(readable(token) for token in attention.tokens[::block]),
         "layers": tuple(shown),
         "maps": followed[shown],
     }

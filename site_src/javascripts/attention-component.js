@@ -11,6 +11,7 @@
       this.selection = null;
       this.turn = 0;
       this.drawn = "";
+      this.unpacked = new Map();
       this.panel = make("div", "c-attention__panel");
       this.bar = make("div", "c-attention__bar");
       this.host = make("div", "c-attention__view");
@@ -55,8 +56,7 @@
       let layer = Number(dataset.layer);
       let heads = [Number(dataset.head)];
       if (this.kind === "layer") {
-        const all = Array.from({ length: this.weights.heads }, (_, head) => head);
-        heads = state.heads ? all.filter((head) => state.heads.includes(head)) : all;
+        heads = state.heads ? this.all().filter((head) => state.heads.includes(head)) : this.usual();
       } else if (this.kind === "model") {
         const inside = state.layer < this.weights.layers && state.head < this.weights.heads;
         layer = inside ? state.layer : null;
@@ -70,6 +70,15 @@
       return { ...state, layer, heads, pinned, view };
     }
 
+    // All heads of a layer, and those shown at first: of a long text the weights of each are heavy.
+    all() {
+      return Array.from({ length: this.weights.of }, (_, head) => head);
+    }
+
+    usual() {
+      return this.root.dataset.alone ? [0] : this.all();
+    }
+
     async render(anew = false) {
       if (!this.weights || !this.root.clientWidth) return;
       const turn = ++this.turn;
@@ -81,7 +90,7 @@
         return;
       }
       try {
-        this.data = await this.dataOf(state.layer);
+        this.data = await this.dataOf(state.layer, state.heads);
         this.neurons = state.view === "neurons"
           ? await api.load(this.root.dataset.neurons.replace("{layer}", state.layer)) : null;
       } catch {
@@ -108,9 +117,17 @@
       this.show(state.pinned);
     }
 
-    async dataOf(layer) {
-      if (this.weights.block === 1) return this.weights;
-      return new api.Weights(await api.load(this.root.dataset.layers.replace("{layer}", layer)));
+    async dataOf(layer, heads) {
+      const { alone } = this.root.dataset;
+      if (!alone) return this.weights;
+      const parts = await Promise.all(heads.map((head) => this.headOf(alone, layer, head)));
+      return new api.Together(parts, this.weights);
+    }
+
+    async headOf(alone, layer, head) {
+      const url = alone.replace("{layer}", layer).replace("{head}", head);
+      if (!this.unpacked.has(url)) this.unpacked.set(url, new api.Weights(await api.load(url)));
+      return this.unpacked.get(url);
     }
 
     // The tool bar is made once and then follows the state, so that the focus stays where it is.
@@ -148,10 +165,10 @@
       const row = make("div", "c-attention__group");
       row.setAttribute("role", "group");
       row.setAttribute("aria-label", "Heads");
-      const { heads } = this.weights;
+      const heads = this.weights.of;
       const put = (chosen) => {
-        const all = chosen.length === heads;
-        api.writeState({ heads: all ? null : chosen.join(".") }, true);
+        const usual = chosen.join(".") === this.usual().join(".");
+        api.writeState({ heads: usual ? null : chosen.join(".") }, true);
       };
       for (let head = 0; head < heads; head += 1) {
         const chip = this.button(this.weights.name(this.root.dataset.layer, head), { chip: head }, () => {
@@ -164,7 +181,7 @@
         row.append(chip);
       }
       row.append(
-        this.button("all", { all: "" }, () => put(Array.from({ length: heads }, (_, i) => i))),
+        this.button("all", { all: "" }, () => put(this.all())),
         this.button("none", { all: "" }, () => put([])),
       );
       row.addEventListener("keydown", (event) => {
@@ -187,7 +204,7 @@
         } else if (chip !== undefined) {
           const on = state.heads.includes(Number(chip));
           button.setAttribute("aria-pressed", String(on));
-          const colour = api.headColour(Number(chip), this.weights.heads);
+          const colour = api.headColour(Number(chip), this.weights.of);
           button.firstChild.style.background = on ? colour : "none";
           button.firstChild.style.borderColor = colour;
         } else if (sink !== undefined) {

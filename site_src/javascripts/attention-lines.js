@@ -208,7 +208,7 @@
       const { data, state } = this.component;
       const found = [];
       for (const head of state.heads) {
-        const colour = api.headColour(head, this.component.kind === "layer" ? this.component.weights.heads : 1);
+        const colour = api.headColour(head, this.component.kind === "layer" ? this.component.weights.of : 1);
         for (let query = this.shown.query[0]; query < this.shown.query[1]; query += 1) {
           if (selection?.side === "query" && selection.token !== query) continue;
           const row = data.row(state.layer, head, query);
@@ -229,7 +229,7 @@
       const left = selection.side === "query" ? width - heads.length * block : 0;
       const [first, end] = this.shown[selection.side === "query" ? "key" : "query"];
       this.weightsOf(selection).forEach(({ head, values }, i) => {
-        pen.fillStyle = api.headColour(head, this.component.weights.heads);
+        pen.fillStyle = api.headColour(head, this.component.weights.of);
         for (let place = first; place < Math.min(end, values.length); place += 1) {
           pen.globalAlpha = Math.sqrt(values[place] / UNIT);
           pen.fillRect(left + i * block, (place - first) * step + 1, block - 1, step - 2);

@@ -51,7 +51,7 @@ globalThis.cutawayAttention = (() => {
     constructor(data) {
       Object.assign(this, { tokens: data.tokens, keys: data.keys ?? data.tokens, causal: data.causal });
       Object.assign(this, { layer: data.layer, head: data.head, layers: data.layers, heads: data.heads });
-      Object.assign(this, { block: data.block ?? 1, letter: data.letter });
+      Object.assign(this, { block: data.block ?? 1, letter: data.letter, of: data.of ?? data.heads });
       this.length = this.tokens.length;
       this.width = this.keys.length;
       this.side = Math.ceil(this.length / this.block);
@@ -82,6 +82,24 @@ globalThis.cutawayAttention = (() => {
       return found;
     }
   }
+
+  // The weights of several heads that came one by one, as of a long text. Of no head: the first's tokens.
+  class Together {
+    constructor(parts, first) {
+      this.parts = new Map(parts.map((part) => [part.head, part]));
+      const { tokens, keys, causal, length, width, letter } = parts[0] ?? first;
+      Object.assign(this, { tokens, keys, causal, length, width, letter });
+    }
+
+    row(layer, head, query) {
+      return this.parts.get(head).row(layer, head, query);
+    }
+
+    column(layer, head, key) {
+      return this.parts.get(head).column(layer, head, key);
+    }
+  }
+  for (const name of ["name", "tokensOf"]) Together.prototype[name] = Weights.prototype[name];
 
   // The state, in the address beside what else stands there.
 
@@ -231,7 +249,7 @@ globalThis.cutawayAttention = (() => {
   }
 
   const api = {
-    UNIT, LEVEL, Weights, views: {}, load, bytes, unpack, readState, writeState, make, token, weight, quoted,
+    UNIT, LEVEL, Weights, Together, views: {}, load, bytes, unpack, readState, writeState, make, token, weight, quoted,
     strongest, canvas, colours, unseen, css, headColour, ink, isDark,
   };
   addEventListener("DOMContentLoaded", start); // the other files have run by then
