@@ -241,17 +241,13 @@ def _families_exhibit(folder: Path) -> Path:
     folder.mkdir(parents=True)
     for family in BUILT:
         save_tiny(family, folder / family)
-    shipped = yaml.safe_load((CHECKOUT / "exhibit.yml").read_text(encoding="utf-8"))
-    kept = {
-        key: shipped[key] for key in shipped if key not in {"models", "texts", "images", "pool"}
-    }
     texts = [
         {"id": "words", "phenomenon": "Own answer", "text": "w1 w2 w3 w4 w1 w2 w5"},
         {"id": "hostile", "phenomenon": "<i>Hostile</i>", "text": HOSTILE, "target": HOSTILE},
         {"id": "given", "text": "w7 w8 w7 w9", "target": "w9 w8 w7"},
     ]
     models = [{"id": one, "source": f"./{one}", "about": "Tiny and random."} for one in BUILT]
-    write_exhibit(folder, {**kept, "models": models, "texts": texts})
+    write_exhibit(folder, {"title": "Families", "seed": 3, "models": models, "texts": texts})
     return folder
 
 

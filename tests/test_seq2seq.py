@@ -348,6 +348,7 @@ def visit(browser, families_site):
 KINDS = {
     "model": "models/t5/index.html",
     "all heads": "models/t5/attention/cross/index.html",
+    "atlas": "models/t5/atlas/cross/index.html",
     "encoder layer": "models/bart/layers/encoder.1/index.html",
     "cross layer": "models/t5/layers/decoder.1.cross/index.html",
     "decoder head": "models/bart/layers/decoder.1/heads/1/index.html",
@@ -397,7 +398,7 @@ def test_every_page_opens_quietly_and_fits_a_narrow_screen(visit, origin):
     visitor = visit(origin, viewport={"width": 360, "height": 740})
     for kind, address in KINDS.items():
         page = visitor.open(address)
-        if kind != "model":
+        if kind not in {"model", "atlas"}:
             page.locator(".c-attention[data-open]:visible").scroll_into_view_if_needed()
             expect(page.locator(".c-attention[data-ready]:visible")).to_have_count(1)
         assert page.evaluate("document.documentElement.scrollWidth") <= 360, kind
@@ -409,6 +410,15 @@ def test_axe_finds_nothing_on_pages_of_encoder_decoders(visit, palette):
     for address in KINDS.values():
         found = Axe().run(page.open(address)).response["violations"]
         assert [(one["id"], one["nodes"][0]["html"]) for one in found] == [], address
+
+
+def test_the_atlas_of_a_stack_leads_to_its_heads(visit, families_site):
+    page = visit().open(KINDS["atlas"])
+    expect(page.locator(".c-atlas__plot svg, .c-atlas__plot canvas").first).to_be_visible()
+    links = page.locator(".c-atlas__table tbody th a")
+    assert links.all_inner_texts() == [f"X{i}H{j}" for i in range(3) for j in range(4)]
+    links.nth(6).click()
+    expect(page.locator("h1")).to_have_text("X1H2")
 
 
 def test_cross_attention_tells_exact_weights_between_the_two_texts(visit, families_site):

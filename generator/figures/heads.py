@@ -27,10 +27,13 @@ def head_scatter(
     y: np.ndarray,
     roles: Sequence[Sequence[str]],
     order: Sequence[str],
+    letter: str = "L",
+    picture: str = "atlas",
 ) -> list[Picture]:
     """All heads over two statistics `names`; `x`, `y` are (layers, heads), `roles` alike.
 
-    `order` lists the roles; a head whose role is not in it is drawn grey. The outermost are named.
+    `letter` stands for the layer in a head's name. `order` lists the roles; a head whose role is not
+    in it is drawn grey. The outermost are named.
     """
     with styled():
         figure = new_figure(760, 470)
@@ -49,12 +52,12 @@ def head_scatter(
         axes.scatter([], [], s=16, color=QUIET, alpha=0.45, label=f"unlabelled ({int(rest.sum())})")
         axes.set(xlabel=names[0], ylabel=names[1])
         axes.margins(x=0.06, y=0.08)
-        _name_outermost(axes, x, y)
+        _name_outermost(axes, x, y, letter)
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8.5)
-        return [as_svg("atlas.svg", figure)]
+        return [as_svg(f"{picture}.svg", figure)]
 
 
-def _name_outermost(axes: Axes, x: np.ndarray, y: np.ndarray) -> None:
+def _name_outermost(axes: Axes, x: np.ndarray, y: np.ndarray, letter: str) -> None:
     """Names beside the heads that stand furthest out, where they do not cover each other."""
     spread = [(one - one.min()) / (np.ptp(one) or 1) for one in (x, y)]
     taken: list[tuple[float, float]] = []
@@ -63,7 +66,7 @@ def _name_outermost(axes: Axes, x: np.ndarray, y: np.ndarray) -> None:
         at = float(spread[0][layer, head]), float(spread[1][layer, head])
         if all(abs(at[0] - a) > 0.09 or abs(at[1] - b) > 0.05 for a, b in taken):
             axes.annotate(
-                f"L{layer}H{head}", (x[layer, head], y[layer, head]), (4, 4),
+                f"{letter}{layer}H{head}", (x[layer, head], y[layer, head]), (4, 4),
                 textcoords="offset points", fontsize=7.5,
             )  # fmt: skip
             taken.append(at)

@@ -11,7 +11,7 @@ from generator.exhibit import Choices
 from generator.inputs.texts import CuratedText
 from generator.models.layer import Layer
 from generator.models.seq2seq import Seq2SeqModel
-from generator.models.stacks import CROSS, PAIR, Stack
+from generator.models.stacks import CROSS, DECODER, PAIR, Stack
 from generator.probes.ablation import Ablation
 from generator.probes.attention import Attention
 from generator.probes.heads import Statistic
@@ -59,6 +59,21 @@ class StackFindings:
     def rules(self) -> tuple[Rule, ...]:
         """The roles that its heads were tried for."""
         return CROSS_RULES if self.stack is CROSS else RULES
+
+    @property
+    def telling_axes(self) -> tuple[str, str]:
+        """The two statistics that its heads are drawn over."""
+        wanted = ["previous_token", "induction" if self.stack is DECODER else "next_token"]
+        if self.stack is CROSS:
+            wanted = ["off_diagonal", "writes_same"]
+        # On texts of one token, or with no word in common, some are not defined.
+        there = [one.name for one in self.statistics]
+        x, y, *_ = [*(name for name in wanted if name in there), *there]
+        return x, y
+
+    def statistic(self, name: str) -> Statistic:
+        """One statistic of all heads."""
+        return next(found for found in self.statistics if found.name == name)
 
     def head(self, layer: int, head: int) -> str:
         """The name of a head."""

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+import numpy as np
 from markupsafe import Markup
 
 from generator.findings import TextFindings
+from generator.models.model import Model
 from generator.pages.components import inline
 from generator.pages.context import Place, home, layer_strip, model_link
 from generator.pages.environment import Figure, Pages, number
 from generator.pages.page import Link, Page, part_address
 from generator.pages.roles import head_link
-from generator.pages.standings import Order, Standing, standings
-from generator.probes.roles import RULES
+from generator.pages.standings import Order, Standing, order_heads, standings
+from generator.probes.heads import Statistic
+from generator.probes.roles import RULES, HeadRole, Rule
 
 DIGITS = 5
 
@@ -31,55 +36,102 @@ class AtlasRow:
     standings: tuple[Standing, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class Mapped:
+    """The heads of one atlas: what was measured on them, and where they and their picture stand.
+
+    `twin` has the statistics of the random twin's heads, by name; `axes` names the two statistics of the
+    picture; `link` leads to the page of a head.
+    """
+
+    address: str
+    title: str
+    picture: str
+    groups: int
+    statistics: Sequence[Statistic]
+    twin: Mapping[str, np.ndarray]
+    roles: Sequence[Sequence[HeadRole]]
+    rules: Sequence[Rule]
+    axes: tuple[str, str]
+    link: Callable[[int, int], Link]
+
+    def statistic(self, name: str) -> np.ndarray:
+        """One statistic, (layers, heads)."""
+        return next(one.mean for one in self.statistics if one.name == name)
+
+
 def atlas_address(model: str) -> str:
     """The page of all heads of a model."""
     return part_address(model, "atlas")
 
 
-def atlas_page(findings: TextFindings, order: Order, pages: Pages) -> Page:
-    """The scatter and the table of all heads."""
+def heads_of(findings: TextFindings) -> Mapped:
+    """The heads of a transformer of one stack."""
     model = findings.model
-    rows = _rows(findings, order)
+    return Mapped(
+        address=atlas_address(model.id),
+        title="Atlas of heads",
+        picture=f"models/{model.id}/atlas.svg",
+        groups=model.kv_groups,
+        statistics=findings.statistics,
+        twin=findings.heads.control.values,
+        roles=findings.heads.roles,
+        rules=RULES,
+        axes=findings.telling_axes,
+        link=partial(head_link, findings),
+    )
+
+
+def language_atlas(findings: TextFindings, pages: Pages) -> Page:
+    """The atlas of a transformer of one stack."""
+    model = findings.model
+    place = Place((home(), model_link(model)), (layer_strip(model, None),), model_link(model))
+    return atlas_page(model, heads_of(findings), place, pages)
+
+
+def atlas_page(model: Model, mapped: Mapped, place: Place, pages: Pages) -> Page:
+    """The scatter and the table of all heads."""
+    rows = _rows(mapped, order_heads(mapped.statistics))
     return pages.page(
         "atlas.html",
-        atlas_address(model.id),
-        f"Atlas of heads · {model.title}",
+        mapped.address,
+        f"{mapped.title} · {model.title}",
         f"All {len(rows)} attention heads of {model.title} in one scatter plot over any two statistics "
         "and in one table that sorts and filters, each with its role.",
         searchable=False,
         model=model,
-        place=Place((home(), model_link(model)), (layer_strip(model, None),), model_link(model)),
+        heading=mapped.title,
+        grouped=mapped.groups < mapped.statistics[0].mean.shape[1],
+        place=place,
         rows=rows,
-        data=_data(findings, rows),
-        figure=_figure(findings, pages),
+        data=_data(mapped, rows),
+        figure=_figure(mapped, pages),
     )
 
 
-def _rows(findings: TextFindings, order: Order) -> list[AtlasRow]:
-    model = findings.model
-    share = model.heads // model.kv_groups
+def _rows(mapped: Mapped, order: Order) -> list[AtlasRow]:
+    layers, heads = mapped.statistics[0].mean.shape
+    share = heads // mapped.groups
     return [
         AtlasRow(
-            link=head_link(findings, layer, head),
+            link=mapped.link(layer, head),
             layer=layer,
-            group=head * model.kv_groups // model.heads,
+            group=head // share,
             first=share > 1 and head % share == 0,
-            role=findings.heads.roles[layer][head].role,
-            standings=tuple(
-                standings(findings.statistics, findings.heads.control.values, order, layer, head)
-            ),
+            role=mapped.roles[layer][head].role,
+            standings=tuple(standings(mapped.statistics, mapped.twin, order, layer, head)),
         )
-        for layer in range(len(model.layers))
-        for head in range(model.heads)
+        for layer in range(layers)
+        for head in range(heads)
     ]
 
 
-def _data(findings: TextFindings, rows: list[AtlasRow]) -> Markup:
+def _data(mapped: Mapped, rows: list[AtlasRow]) -> Markup:
     """What the script draws: names of statistics, and their values head by head."""
     stated: dict[str, Any] = {
         "columns": [[one.definition.column, one.definition.name] for one in rows[0].standings],
-        "axes": list(findings.telling_axes),
-        "roles": [rule.role for rule in RULES],
+        "axes": list(mapped.axes),
+        "roles": [rule.role for rule in mapped.rules],
         "values": [[_short(s.value) for s in row.standings] for row in rows],
     }
     return inline(stated)
@@ -89,18 +141,12 @@ def _short(value: float) -> float:
     return float(f"{value:.{DIGITS}g}")
 
 
-def _figure(findings: TextFindings, pages: Pages) -> Figure:
-    model = findings.model
-    x, y = (findings.statistic(name) for name in findings.telling_axes)
-    names = [name.replace("_", " ") for name in findings.telling_axes]
-    layer, head = divmod(int(y.mean.argmax()), model.heads)
+def _figure(mapped: Mapped, pages: Pages) -> Figure:
+    y = mapped.statistic(mapped.axes[1])
+    names = [name.replace("_", " ") for name in mapped.axes]
+    best = mapped.link(*divmod(int(y.argmax()), y.shape[1])).text
     text = (
         f"Each dot is a head, coloured by its role: {names[0]} to the right, {names[1]} upwards. "
-        f"Highest in {names[1]}: L{layer}H{head} with {number(float(y.mean.max()))}."
+        f"Highest in {names[1]}: {best} with {number(float(y.max()))}."
     )
-    return pages.figure(
-        f"models/{model.id}/atlas.svg",
-        f"Scatter plot of {x.mean.size} heads. {text}",
-        text,
-        ink=True,
-    )
+    return pages.figure(mapped.picture, f"Scatter plot of {y.size} heads. {text}", text, ink=True)

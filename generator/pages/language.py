@@ -11,7 +11,7 @@ from generator.figures.attention import sheet_columns
 from generator.findings import TextFindings
 from generator.inputs.texts import CuratedText, readable
 from generator.models.layer import Layer
-from generator.pages.atlas import atlas_address, atlas_page
+from generator.pages.atlas import atlas_address, language_atlas
 from generator.pages.components import (
     AllHeads,
     attention_address,
@@ -80,7 +80,7 @@ def language_pages(findings: TextFindings, pages: Pages) -> Iterator[Page]:
     worked = findings.worked
     if worked is not None:
         yield context_page(findings.model, worked.text, worked.steps, worked.token, pages)
-    yield atlas_page(findings, order, pages)
+    yield language_atlas(findings, pages)
     if decodes(findings):
         yield decoding_page(findings, pages)
     for layer in findings.model.layers:

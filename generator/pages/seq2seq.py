@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 
@@ -10,10 +11,11 @@ from generator.findings.seq2seq import Seq2SeqFindings, StackFindings
 from generator.inputs.texts import CuratedText, readable
 from generator.models.layer import Layer
 from generator.models.stacks import CROSS, DECODER, ENCODER
+from generator.pages.atlas import Mapped, atlas_page
 from generator.pages.components import AllHeads, attention_page
 from generator.pages.context import Place, home, layer_link, model_link, size_text
 from generator.pages.environment import Figure, Pages, number, percent
-from generator.pages.page import Link, Page, head_address, model_address
+from generator.pages.page import Link, Page, head_address, model_address, part_address
 from generator.pages.roles import rows_of
 from generator.pages.seq2seq_layers import (
     all_heads_address,
@@ -44,6 +46,7 @@ def seq2seq_pages(findings: Seq2SeqFindings, pages: Pages) -> Iterator[Page]:
     yield _overview(findings, pages)
     for stack in findings.stacks:
         name = stack.stack.name
+        place = Place((home(), model_link(model)), layer_strips(findings, None), model_link(model))
         yield attention_page(
             model,
             AllHeads(
@@ -55,11 +58,12 @@ def seq2seq_pages(findings: Seq2SeqFindings, pages: Pages) -> Iterator[Page]:
             ),
             findings.texts,
             stack.attentions,
-            Place((home(), model_link(model)), layer_strips(findings, None), model_link(model)),
+            place,
             pages,
             neurons=[found.text for found in stack.queries],
             targets={text.id: pair_view(findings, text.id) for text in findings.texts},
         )
+        yield atlas_page(model, _mapped(findings, stack), place, pages)
     for stack in findings.stacks:
         yield from layer_pages(findings, stack, pages)
 
@@ -70,7 +74,30 @@ def seq2seq_ways(findings: Seq2SeqFindings) -> list[tuple[Link, str]]:
     for one in findings.stacks:
         address = all_heads_address(findings.model.id, one.stack.name)
         found.append((Link(address, f"All {_adjective(one)} heads"), _ABOUT[one.stack.name]))
+    for one in findings.stacks:
+        atlas = Link(_atlas_address(findings, one), f"Atlas of {_adjective(one)} heads")
+        found.append((atlas, "any two statistics, sorted, filtered"))
     return found
+
+
+def _atlas_address(findings: Seq2SeqFindings, stack: StackFindings) -> str:
+    return part_address(findings.model.id, f"atlas/{stack.stack.name}")
+
+
+def _mapped(findings: Seq2SeqFindings, stack: StackFindings) -> Mapped:
+    """The heads of one stack for their atlas."""
+    return Mapped(
+        address=_atlas_address(findings, stack),
+        title=f"Atlas of {_adjective(stack)} heads",
+        picture=f"models/{findings.model.id}/atlas-{stack.stack.name}.svg",
+        groups=stack.heads,
+        statistics=stack.statistics,
+        twin=stack.control,
+        roles=stack.roles,
+        rules=stack.rules,
+        axes=stack.telling_axes,
+        link=partial(head_link, findings, stack),
+    )
 
 
 def _adjective(stack: StackFindings) -> str:

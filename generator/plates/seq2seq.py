@@ -18,7 +18,7 @@ def seq2seq_drawings(findings: Seq2SeqFindings) -> list[Drawing]:
     found = [_signal(findings.signal, one, folder) for one in findings.stacks if _reads(one)]
     found += [activity(folder, layer, dead=False) for layer in findings.signal.layers]
     for stack in findings.stacks:
-        found.append(_grids(stack, folder))
+        found += [_grids(stack, folder), _scatter(stack, folder)]
         for number, attention in enumerate(stack.attentions):
             found += attention_drawings(stack.layers, attention, folder, maps=number < DRAWN)
     longest = max(findings.of(CROSS).attentions, key=lambda one: one.weights[0, 0].size)
@@ -38,6 +38,20 @@ def _signal(signal: Signal, stack: StackFindings, folder: str) -> Drawing:
         "stream": signal.stream[places],
     }
     return Drawing("text_signal", folder, arguments)
+
+
+def _scatter(stack: StackFindings, folder: str) -> Drawing:
+    x, y = (stack.statistic(name).mean for name in stack.telling_axes)
+    arguments = {
+        "names": tuple(name.replace("_", " ") for name in stack.telling_axes),
+        "x": x,
+        "y": y,
+        "roles": tuple(tuple(role.role for role in row) for row in stack.roles),
+        "order": tuple(rule.role for rule in stack.rules),
+        "letter": stack.stack.letter,
+        "picture": f"atlas-{stack.stack.name}",
+    }
+    return Drawing("head_scatter", folder, arguments)
 
 
 def _grids(stack: StackFindings, folder: str) -> Drawing:
