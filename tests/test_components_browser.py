@@ -24,11 +24,9 @@ from generator.figures.attention import layer_heads
 from generator.figures.render import Drawn
 from generator.inputs.texts import CuratedText, readable
 from generator.models.model import LanguageModel
+from generator.pages.all_heads import AllHeads, attention_address, attention_page
 from generator.pages.components import (
-    AllHeads,
-    attention_address,
     attention_files,
-    attention_page,
     head_component,
     layer_component,
     model_component,

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,13 +21,9 @@ import numpy as np
 from markupsafe import Markup
 
 from generator.figures.attention import block_maximum
-from generator.inputs.texts import CuratedText, readable
-from generator.models.layer import Layer
-from generator.models.model import Model
+from generator.inputs.texts import readable
 from generator.models.stacks import STACKS
-from generator.pages.context import Place, layer_link
-from generator.pages.environment import Figure, Pages
-from generator.pages.page import Page, head_address
+from generator.pages.page import head_address
 from generator.probes.attention import Attention
 from generator.probes.queries import Queries
 
@@ -237,77 +233,3 @@ def _script(address: str, data: dict[str, Any]) -> tuple[str, str]:
     """A file that puts its data where the components look for it, under its own name."""
     name = address.rsplit("/", 1)[1].removesuffix(".js")
     return address, f"(globalThis.cutawayData??={{}})[{as_json(name)}]={as_json(data)};\n"
-
-
-def attention_address(model: str) -> str:
-    """The page of all heads of a model."""
-    return f"models/{model}/attention/index.html"
-
-
-@dataclass(frozen=True)
-class AllHeads:
-    """What the page of all heads is about: some layers of a model, and what to call their heads.
-
-    `note` says what is particular about them; empty if nothing.
-    """
-
-    address: str
-    title: str
-    layers: Sequence[Layer]
-    heads: int
-    note: str = ""
-
-
-def attention_page(
-    model: Model,
-    shown: AllHeads,
-    texts: Sequence[CuratedText],
-    attentions: Sequence[Attention],
-    place: Place,
-    pages: Pages,
-    *,
-    neurons: Collection[str] = (),
-    rollout: Figure | None = None,
-    targets: Mapping[str, Mapping[str, object]] | None = None,
-) -> Page:
-    """The model view: all heads on each text. `neurons` names the texts with vector files.
-
-    `targets` has what is said of the second text of an encoder-decoder, by text.
-    """
-    count = len(shown.layers) * shown.heads
-    return pages.page(
-        "attention_view.html",
-        shown.address,
-        f"{shown.title} · {model.title}",
-        f"The attention maps of {count} heads of {model.title} side by side, on {len(texts)} texts.",
-        searchable=False,
-        model=model,
-        shown=shown,
-        causal=attentions[0].causal,
-        count=count,
-        rollout=rollout,
-        place=place,
-        views=[
-            {
-                "text": text,
-                "target": targets[text.id] if targets else None,
-                "component": model_component(model.id, attention, neurons=text.id in neurons),
-                "sheets": _sheets(model, shown.layers, text, pages),
-            }
-            for text, attention in zip(texts, attentions, strict=True)
-        ],
-    )
-
-
-def _sheets(
-    model: Model, layers: Sequence[Layer], text: CuratedText, pages: Pages
-) -> list[dict[str, object]]:
-    """The drawn sheet of each layer, for readers without a script."""
-    found: list[dict[str, object]] = []
-    for layer in layers:
-        path = f"models/{model.id}/layers/{layer.name}/heads-{text.id}.webp"
-        if pages.has(path):
-            alt = f"Attention maps of the heads of layer {layer.name} on this text"
-            figure = pages.figure(path, alt, ink=True, pixelated=True)
-            found.append({"figure": figure, "link": layer_link(model, layer)})
-    return found

@@ -11,15 +11,9 @@ from generator.figures.attention import sheet_columns
 from generator.findings import TextFindings
 from generator.inputs.texts import CuratedText, readable
 from generator.models.layer import Layer
+from generator.pages.all_heads import AllHeads, attention_address, attention_page
 from generator.pages.atlas import atlas_address, language_atlas
-from generator.pages.components import (
-    AllHeads,
-    attention_address,
-    attention_files,
-    attention_page,
-    layer_component,
-    vector_files,
-)
+from generator.pages.components import attention_files, layer_component, vector_files
 from generator.pages.context import (
     Place,
     around,

@@ -11,8 +11,8 @@ from generator.findings.seq2seq import Seq2SeqFindings, StackFindings
 from generator.inputs.texts import CuratedText, readable
 from generator.models.layer import Layer
 from generator.models.stacks import CROSS, DECODER, ENCODER
+from generator.pages.all_heads import AllHeads, attention_page
 from generator.pages.atlas import Mapped, atlas_page
-from generator.pages.components import AllHeads, attention_page
 from generator.pages.context import Place, home, layer_link, model_link, size_text
 from generator.pages.environment import Figure, Pages, number, percent
 from generator.pages.page import Link, Page, head_address, model_address, part_address
