@@ -234,6 +234,7 @@ def families_site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     return built_once(tmp_path_factory, "families", _families_exhibit)
 
 
+FAMILIES_TEXT = "rain fell on w1 w2 the old town w1 w2"
 BUILT = ("t5", "bart", "albert", "qwen2")
 
 
@@ -242,7 +243,7 @@ def _families_exhibit(folder: Path) -> Path:
     for family in BUILT:
         save_tiny(family, folder / family)
     texts = [
-        {"id": "words", "phenomenon": "Own answer", "text": "w1 w2 w3 w4 w1 w2 w5"},
+        {"id": "words", "phenomenon": "Own answer", "text": FAMILIES_TEXT},
         {"id": "hostile", "phenomenon": "<i>Hostile</i>", "text": HOSTILE, "target": HOSTILE},
         {"id": "given", "text": "w7 w8 w7 w9", "target": "w9 w8 w7"},
     ]

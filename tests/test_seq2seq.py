@@ -16,7 +16,7 @@ from axe_playwright_python.sync_playwright import Axe
 from browser import launch
 from pages_under_test import Visitors
 from playwright.sync_api import expect, sync_playwright
-from small_site import HOSTILE
+from small_site import FAMILIES_TEXT, HOSTILE
 from tiny_transformers import HEADS, PAIRS, WORDS, save_tiny, tiny_pair
 
 from generator.errors import UsageError
@@ -473,7 +473,7 @@ def test_lines_end_beside_the_tokens_that_they_join(visit):
 
 def test_neurons_of_t5_show_the_score_with_its_bias(visit, families_site, store):
     model = tiny_pair("t5")
-    pair = measure_pair(model, CuratedText("words", "w1 w2 w3 w4 w1 w2 w5", "", ""), store)
+    pair = measure_pair(model, CuratedText("words", FAMILIES_TEXT, "", ""), store)
     found = measure_pair_queries(model, pair, store).stacks[0]
     page = visit().open("models/t5/layers/encoder.1/heads/3/index.html#view=neurons&token=2")
     table = page.locator(".c-neurons tbody")
