@@ -185,9 +185,10 @@ def built_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path]
 
 
 def with_writing(folder: Path) -> Path:
-    """The reduced exhibit with the articles of the tests."""
+    """The reduced exhibit with the articles of the tests, and the guide."""
     make_exhibit(folder)
     shutil.copytree(CHECKOUT / "tests" / "writing", folder / "writing")
+    shutil.copytree(CHECKOUT / "site_src" / "guide", folder / "writing" / "guide")
     write_exhibit(folder, read_exhibit(folder) | {"writing": "writing"})
     return folder
 
