@@ -7,11 +7,14 @@ from pathlib import Path
 from generator.cards.write import KINDS, CardFolder, write_card
 from generator.errors import UsageError
 from generator.exhibit import Exhibit
-from generator.figures.render import render
-from generator.findings import Seq2SeqFindings
+from generator.figures.render import Drawing, render
+from generator.findings import Carded, Seq2SeqFindings, TextFindings
 from generator.pages.environment import Pages
 from generator.paths import data_root
-from generator.plates import drawings
+from generator.plates.layers import layer_drawings
+from generator.plates.made import made_drawings
+from generator.plates.probes import probe_drawings
+from generator.plates.text import text_drawings
 from generator.progress import Reporter
 from generator.store import Store
 from generator.subjects import load_subjects, measure, read_inputs
@@ -27,12 +30,14 @@ def make_card(
     device: str = "auto",
     overwrite: bool = False,
 ) -> CardFolder:
-    """Measure one model of an exhibit and write its card. Raises UsageError for an unknown id,
-    and for an encoder-decoder.
+    """Measure one model of an exhibit and write its card.
+
+    Raises UsageError for an unknown id, and for an encoder-decoder.
 
     `work` is where results are kept, and found again if the site was built there.
     """
-    alone = exhibit.model_copy(update={"models": (exhibit.model(model),)})
+    spec = exhibit.model(model).model_copy(update={"checkpoints": ()})
+    alone = exhibit.model_copy(update={"models": (spec,)})
     store = Store(work / "store")
     with reporter.stage("Model", 1) as step:
         (subject,) = load_subjects(alone, read_inputs(alone), device, step)
@@ -42,7 +47,14 @@ def make_card(
             raise UsageError(f"{model}: a card is not written for an encoder-decoder.")
         reporter.note(f"{store.reused} of {store.reused + store.made} results from the store")
     with reporter.stage("Card", None) as step:
-        wanted = [drawing for drawing in drawings(found) if drawing.kind in KINDS]
+        wanted = [drawing for drawing in _drawings(found) if drawing.kind in KINDS]
         pictures, _ = render(wanted, work / "store" / "figures", 1, lambda: step(""))
         pages = Pages(data_root() / "templates", pictures)
         return write_card(folder, exhibit, found, pages, pictures, overwrite=overwrite)
+
+
+def _drawings(found: Carded) -> list[Drawing]:
+    """The drawings among which are those of a card."""
+    if isinstance(found, TextFindings):
+        return [*text_drawings(found), *probe_drawings(found)]
+    return [*layer_drawings(found), *made_drawings(found), *probe_drawings(found)]

@@ -77,7 +77,7 @@ def measure(
 ) -> Findings:
     """Run all probes on one model, through the store. Raises UsageError where it is shown nothing.
 
-    `lean` leaves out what only pages of a site show: dreams and building blocks.
+    `lean` leaves out what only pages of a site show, such as dreams and building blocks.
     """
     model, inputs = subject.model, subject.inputs
     if not isinstance(model, VisionModel):

@@ -316,7 +316,7 @@ def test_the_hub_loads_the_card_and_its_metadata(folder, text):
     rows = {
         (row["dataset"], row["metric"]): row
         for row in table(folder / "card", "evaluation.csv")
-        if row["of"] == "model"
+        if row["measured"] == "model"
     }
     assert len(data.eval_results) == len(rows) == 3
     for result in data.eval_results:
@@ -531,3 +531,24 @@ def test_without_sentences_nothing_is_probed(tmp_path):
     card = card_of(exhibit, found, PageMaker(CHECKOUT / "templates", {}))
     assert "probes" not in [each.key for each in card.sections]
     assert list(dict(card_tables(found))) == ["evaluation.csv"]
+
+
+def test_a_source_without_an_exhibit_has_a_card_too(tmp_path):
+    run = cutaway("card", "train:digits@1", "--images", "sklearn:digits", cwd=tmp_path)
+    assert (run.code, run.err) == (0, ""), run.err
+    text = (tmp_path / "digits-card" / "README.md").read_text(encoding="utf-8")
+    keys = re.findall(r"cutaway:begin (\S+)", text)
+    assert "use" not in keys and "licence" not in keys  # nothing is stated
+    assert {"about", "evaluation", "inside", "probes", "provenance"} <= set(keys)
+    data = ModelCard.load(tmp_path / "digits-card" / "README.md").data
+    assert data.license is None and len(data.eval_results) == 1
+    assert "](https://" not in text and "](data/probes.csv)" in text
+
+
+def test_the_examples_of_the_guide_are_read():
+    guide = (CHECKOUT / "site_src" / "guide" / "model-cards.md").read_text(encoding="utf-8")
+    stated, asked = (
+        yaml.safe_load(each) for each in re.findall(r"```yaml\n(.*?)```", guide, re.DOTALL)
+    )
+    assert Exhibit(**stated).models[0].card.sections[0].after == "training"
+    assert Pairs(**asked).probes[0].control == ("town", "winter")

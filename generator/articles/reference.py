@@ -11,6 +11,7 @@ from generator.articles.kinds import KINDS, parameters_of
 from generator.articles.schema import schema_reference
 from generator.articles.shown import one_of
 from generator.articles.source import Meta
+from generator.card_schema import Pairs
 from generator.exhibit import Exhibit
 
 
@@ -73,9 +74,14 @@ def _command_parts() -> Iterator[str]:
             yield "\n".join(rows)
 
 
+def _pairs() -> str:
+    return schema_reference(Pairs, level=3)
+
+
 REFERENCES: Mapping[str, Callable[[], str]] = {
     "exhibit": _exhibit,
     "front-matter": _front_matter,
     "figures": _figures,
     "commands": _commands,
+    "pairs": _pairs,
 }

@@ -14,7 +14,7 @@ from generator.probes.paired_texts import Leans, standard_error
 
 EVALUATION, PROBES = "evaluation.csv", "probes.csv"
 _EVALUATION = (
-    "evaluation", "of", "value", "standard_error", "spread", "count", "counted", "unit", "dataset",
+    "evaluation", "measured", "value", "standard_error", "spread", "count", "counted", "unit", "dataset",
     "dataset_digest", "metric",
 )  # fmt: skip
 _PROBES = (

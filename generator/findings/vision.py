@@ -118,8 +118,8 @@ def measure_vision(
 ) -> VisionFindings:
     """Run every vision probe. `step` is told the name of each piece of work that is done.
 
-    `full` visualises and sends back to pixels every unit, which is work for a GPU. `lean` makes no dreams
-    and takes no picture apart into building blocks.
+    `full` visualises and sends back to pixels every unit, which is work for a GPU. `lean` leaves out what
+    only pages of a site show: dreams, building blocks, checkpoints, and what is shown of each unit.
     """
     _check(model, choices, images)
     seen, pixels = _as_seen(model, images)
@@ -149,7 +149,9 @@ def measure_vision(
         class_maps=class_maps,
         grad_cams=grad_cams,
         filters=_filters(model),
-        searched=about_pool.search(exemplars, choices, signal, pixels, checkpoints, full=full)
+        searched=about_pool.search(
+            exemplars, choices, signal, pixels, checkpoints, full=full, lean=lean
+        )
         if exemplars
         else None,
         features=features,
@@ -309,18 +311,22 @@ class _Pool:
         checkpoints: Sequence[tuple[str, VisionModel]],
         *,
         full: bool,
+        lean: bool,
     ) -> PoolFindings:
         model, images = self.model, self.images
         groups = [one.group for one in self.pictures]
         subjects = [one.subject for one in self.pictures]
         featured = _featured(model, exemplars, choices, self.seed)
+        sent = Exemplars(exemplars.pool, ()) if lean else exemplars
         return PoolFindings(
             pictures=self.pictures,
             exemplars=exemplars,
             deconvolutions=measure_deconvolution(
-                model, images, exemplars, featured, full=full, store=self.store, step=self.step
+                model, images, sent, featured, full=full, store=self.store, step=self.step
             ),
-            effects=measure_effects(model, images, exemplars, signal, self.store, self.step),
+            effects=()
+            if lean
+            else measure_effects(model, images, exemplars, signal, self.store, self.step),
             learned=learn_classes(
                 model, images, groups, subjects, seed=self.seed, store=self.store, step=self.step
             ),
@@ -343,6 +349,6 @@ class _Pool:
                 store=self.store,
                 step=self.step,
             )
-            if checkpoints
+            if checkpoints and not lean
             else None,
         )
