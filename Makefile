@@ -1,5 +1,6 @@
 # make site   the whole site, from nothing          make test   the whole suite, with a browser
 # make check  formatting, lint and types            make serve  look at the site
+# make lighthouse  the site's scores in Lighthouse, which npm fetches
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,7 +8,7 @@ PIP := $(BIN)/python -m pip
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: site test check format serve benchmarks clean
+.PHONY: site test check format serve benchmarks lighthouse clean
 
 site: $(VENV)/.installed
 	$(BIN)/cutaway build
@@ -31,6 +32,10 @@ format: $(VENV)/.tested
 
 benchmarks: $(VENV)/.tested
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+lighthouse: $(VENV)/.tested browser
+	test -f site/index.html || $(MAKE) site
+	$(BIN)/python tests/lighthouse.py site
 
 # torch comes first: with it in place, what depends on it takes the build that is there.
 $(VENV)/.installed: pyproject.toml constraints.txt

@@ -24,6 +24,7 @@ from generator.store import write_atomically
 
 # What people write for the site; inputs are read by the generator and not published as they are.
 _PUBLISHED = ("stylesheets", "javascripts")
+_EVERYWHERE = ("palette", "masthead", "cutaway", "jump")
 
 
 @dataclass
@@ -71,8 +72,13 @@ class Tree:
 
 
 def lay_out_statics(tree: Tree, theme: Path, data: Path) -> None:
-    """Styles and scripts into the docs, the theme's overrides beside them."""
+    """Styles and scripts into the docs, the theme's overrides beside them.
+
+    What every page needs goes into one sheet: a browser draws nothing before it has them all.
+    """
     tree.folder(data / "site_src", _PUBLISHED)
+    sheets = (data / "site_src" / "stylesheets" / f"{name}.css" for name in _EVERYWHERE)
+    tree.put("stylesheets/site.css", b"\n".join(sheet.read_bytes() for sheet in sheets))
     overrides = Tree(theme)
     overrides.folder(data / "templates" / "theme", (".",))
     overrides.prune()

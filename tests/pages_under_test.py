@@ -47,7 +47,6 @@ KINDS = {
     "card of an encoder": "models/minilm-l6/card/index.html",
     "section": "articles/index.html",
     "article": ARTICLE,
-    "slides": SLIDES,
 }
 
 

@@ -78,7 +78,8 @@ def test_all_pictures_are_drawn_and_nothing_complains(visit: Visitors, origin: s
     visitor = visit(origin)
     for kind, address in KINDS.items():
         found = visitor.open(address).evaluate(DRAW_ALL_PICTURES)
-        assert found["count"] > 0 or kind == "context", kind  # whose vectors are stripes of its own
+        bare = {"context", "section"}  # vectors are stripes of its own; a list of articles
+        assert found["count"] > 0 or kind in bare, kind
         assert not found["broken"], kind
         assert not found["nameless"], kind
     assert visitor.problems == []
