@@ -38,7 +38,7 @@ from generator.pages.components import (
     vector_files,
 )
 from generator.pages.page import relative
-from generator.pages.standings import grain_note
+from generator.pages.standings import grain_note, strong_links
 from generator.pages.worked import context_files, three_words, token_steps
 from generator.plates.text import attention_drawings
 from generator.probes.attention import Attention, attention_weights, measure_attention
@@ -482,3 +482,19 @@ def test_short_texts_alone_are_worked_through_and_have_vectors(tmp_path):
     monkey.undo()
     assert [one.text for one in found.queries] == ["short"]
     assert found.worked is None or found.worked.text.id == "short"
+
+
+@pytest.mark.parametrize("length", [1, 2, 40])
+def test_the_strongest_links_are_those_of_a_full_sort(length):
+    """Ties go to the first place, and the first token is left out."""
+    random = np.random.default_rng(length)
+    weights = random.integers(0, 4, (1, 1, length, length)).astype(np.float32) / 4
+    found = strong_links(Attention("t", ("w",) * length, weights, False), 0, 0)
+    places = [
+        (-weights[0, 0, query, key], query, key)
+        for query in range(length)
+        for key in range(1, length)
+        if weights[0, 0, query, key] > 0
+    ]
+    expected = [(query, key) for _, query, key in sorted(places)[:5]]
+    assert [(link.query_place, link.key_place) for link in found] == expected

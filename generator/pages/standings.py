@@ -133,7 +133,7 @@ def strong_links(attention: Attention, layer: int, head: int) -> list[StrongLink
     """The largest weights of a head on a text, those on the first token left out."""
     weights = attention.weights[layer, head].copy()
     weights[:, 0] = -1
-    flat = np.argsort(-weights, axis=None, kind="stable")[:LINKS]
+    flat = _largest(weights.ravel(), min(LINKS, weights.size))
     tokens, keys = ([readable(one) for one in side] for side in (attention.tokens, attention.keys))
     found = []
     for place in flat:
@@ -141,4 +141,12 @@ def strong_links(attention: Attention, layer: int, head: int) -> list[StrongLink
         if weights[query, key] > 0:
             weight = float(weights[query, key])
             found.append(StrongLink(tokens[query], query, keys[key], key, weight))
+    return found
+
+
+def _largest(values: np.ndarray, count: int) -> np.ndarray:
+    """Places of the `count` largest values, equal ones in order: of a long text few need sorting."""
+    least = np.partition(values, -count)[-count]
+    places = np.flatnonzero(values >= least)
+    found: np.ndarray = places[np.argsort(-values[places], kind="stable")[:count]]
     return found
