@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from generator.card_schema import Pairs
-from generator.errors import UsageError
-from generator.exhibit import Choices, Exhibit
+from generator.errors import UsageError, did_you_mean
+from generator.exhibit import Choices, Exhibit, ModelSpec
 from generator.findings import Findings, measure_seq2seq, measure_text, measure_vision
 from generator.inputs.datasets import on_disk
 from generator.inputs.images import CuratedImage, curated_images
@@ -45,7 +45,10 @@ class Subject:
 
 
 def read_inputs(exhibit: Exhibit) -> list[Inputs]:
-    """What each model is run on; pictures that several are shown are read once."""
+    """What each model is run on; pictures that several are shown are read once.
+
+    Raises UsageError for what names an input that is not there, before any model is loaded.
+    """
     texts, pairs = curated_texts(exhibit), compared(exhibit)
     read: dict[Any, Inputs] = {}
     found = []
@@ -54,8 +57,19 @@ def read_inputs(exhibit: Exhibit) -> list[Inputs]:
         key = (shown.images, shown.pool)
         if key not in read:
             read[key] = Inputs(curated_images(shown), texts, image_pool(shown), pairs)
+        _check(spec, read[key].images)
         found.append(read[key])
     return found
+
+
+def _check(spec: ModelSpec, images: Sequence[CuratedImage]) -> None:
+    """Raises UsageError where `make` names a picture that the model is not shown."""
+    known = [image.id for image in images]
+    named = [("dream", spec.make.dream), *(("blocks", name) for name in spec.make.blocks)]
+    for key, name in named:
+        if name and name not in known:
+            hint = did_you_mean(name, known)
+            raise UsageError(f"{spec.id}: make.{key} names no picture '{name}'. {hint}")
 
 
 def load_subjects(

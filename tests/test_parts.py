@@ -56,6 +56,7 @@ def test_a_picture_that_make_does_not_know_is_refused_by_name(make, tmp_path):
     run = cutaway("build", folder)
     assert run.code == 2
     assert f"make.{next(iter(make))} names no picture 'nothing'" in run.err
+    assert "Models" not in run.out  # nothing is loaded for it
 
 
 def test_full_shows_every_exemplar_of_every_unit_and_links_lead_somewhere(site, tmp_path):

@@ -8,7 +8,6 @@ from functools import partial
 
 import numpy as np
 
-from generator.errors import UsageError, did_you_mean
 from generator.exhibit import Choices
 from generator.findings.evaluation import VisionEvaluation, evaluate_vision
 from generator.findings.patches import PatchFindings, measure_patches
@@ -121,7 +120,6 @@ def measure_vision(
     `full` visualises and sends back to pixels every unit, which is work for a GPU. `lean` leaves out what
     only pages of a site show: dreams, building blocks, checkpoints, and what is shown of each unit.
     """
-    _check(model, choices, images)
     seen, pixels = _as_seen(model, images)
     predictions, maps, class_maps, grad_cams = {}, [], {}, {}
     for name, each in pixels.items():
@@ -184,16 +182,6 @@ def _dreamt(choices: Choices, images: Sequence[CuratedImage]) -> str:
     if choices.dream is None:
         return images[0].id if choices.features else ""
     return choices.dream
-
-
-def _check(model: VisionModel, choices: Choices, images: Sequence[CuratedImage]) -> None:
-    """Raises UsageError where `make` names a picture that the model is not shown."""
-    known = [image.id for image in images]
-    named = [("dream", choices.dream), *(("blocks", name) for name in choices.blocks)]
-    for key, name in named:
-        if name and name not in known:
-            hint = did_you_mean(name, known)
-            raise UsageError(f"{model.id}: make.{key} names no picture '{name}'. {hint}")
 
 
 def _wants(
