@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +124,7 @@ def make_exhibit(
         if model["id"] == "efficientnet-lite0":
             model["layers"] = list(layers)
             model["units"] = ["conv_stem", "blocks.1.0"]
-            model["make"] = {"features": 4, "classes": 1, "steps": 0.05}
+            model["make"] = {"features": 4, "classes": 1, "steps": 0.02}
         if model["id"] == "smollm2-135m":  # silencing 270 heads costs more than the rest
             model["make"] = {"ablate": 0, "runs": 1, "words": 4}
         if model["id"] == "minilm-l6":
@@ -211,14 +210,22 @@ def small_exhibit(small_site: Site) -> Path:
 @pytest.fixture(scope="session")
 def tiny_site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     """One layer on one picture and one encoder on one text: for what has to be built often."""
-    tiny = partial(
-        make_exhibit,
+    return built_once(tmp_path_factory, "tiny", _tiny_exhibit)
+
+
+def _tiny_exhibit(folder: Path) -> Path:
+    make_exhibit(
+        folder,
         models=("efficientnet-lite0", "minilm-l6"),
         layers=("conv_stem",),
         pictures=("cat",),
         texts=("coreference",),
     )
-    return built_once(tmp_path_factory, "tiny", tiny)
+    data = read_exhibit(folder)
+    data["models"][0]["make"] = {"features": 1, "classes": 0, "steps": 0.01, "dream": ""}
+    data["models"][1]["make"] = {"ablate": 1, "runs": 1, "words": 2}
+    write_exhibit(folder, data)
+    return folder
 
 
 @pytest.fixture
