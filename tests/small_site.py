@@ -223,7 +223,7 @@ def _tiny_exhibit(folder: Path) -> Path:
     )
     data = read_exhibit(folder)
     data["models"][0]["make"] = {"features": 1, "classes": 0, "steps": 0.01, "dream": ""}
-    data["models"][1]["make"] = {"ablate": 1, "runs": 1, "words": 2}
+    data["models"][1]["make"] = {"ablate": 1, "runs": 1, "words": 4}
     write_exhibit(folder, data)
     return folder
 

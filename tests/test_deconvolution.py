@@ -22,7 +22,9 @@ from generator.figures import sprites
 from generator.models.load import load_model
 from generator.models.vision import Network, finish
 from generator.probes import deconvolution as probe
-from generator.probes.backward import DECONVOLUTION, GRADIENT, GUIDED, RULES, Descent, to_pixels
+from generator.probes import effective_field as effective
+from generator.probes.backward import DECONVOLUTION, GRADIENT, GUIDED, RULES
+from generator.probes.descent import Descent, to_pixels
 from generator.probes.exemplars import PoolImage, field_box, find_exemplars
 from generator.store import Store
 
@@ -226,7 +228,7 @@ def test_rounds_ask_everything_once_and_each_picture_once_a_round(pictures, size
 @settings(max_examples=80, deadline=None)
 def test_effective_field_is_the_smallest_box_there_is(height, width, seed, sharpness):
     squared = np.random.default_rng(seed).random((height, width)) ** (1 + sharpness)
-    cell = probe.CELL
+    cell = effective.CELL
     cells = [
         (rows, columns, top, left)
         for rows in range(1, -(-height // cell) + 1)
@@ -245,14 +247,14 @@ def test_effective_field_is_the_smallest_box_there_is(height, width, seed, sharp
     )
     right, bottom = min(width, (left + columns) * cell), min(height, (top + rows) * cell)
     expected = (left * cell, top * cell, right - left * cell, bottom - top * cell)
-    assert probe.effective_field(squared) == expected
+    assert effective.effective_field(squared) == expected
 
 
 def test_effective_field_of_a_point_and_of_nothing():
     squared = np.zeros((224, 224))
-    assert probe.effective_field(squared) == (0, 0, 0, 0)
+    assert effective.effective_field(squared) == (0, 0, 0, 0)
     squared[101, 50] = 1e-30
-    assert probe.effective_field(squared) == (48, 100, 4, 4)
+    assert effective.effective_field(squared) == (48, 100, 4, 4)
 
 
 def test_a_tile_is_grey_at_zero_and_keeps_the_sign():

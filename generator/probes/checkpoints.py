@@ -22,7 +22,8 @@ import torch
 
 from generator.models.layer import Layer
 from generator.models.model import VisionModel, logits_of
-from generator.probes.backward import DECONVOLUTION, to_pixels
+from generator.probes.backward import DECONVOLUTION
+from generator.probes.descent import to_pixels
 from generator.probes.exemplars import (
     BATCH,
     PoolImage,

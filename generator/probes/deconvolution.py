@@ -29,7 +29,9 @@ from PIL import Image
 
 from generator.models.layer import Layer
 from generator.models.model import VisionModel
-from generator.probes.backward import DECONVOLUTION, GRADIENT, GUIDED, RULES, Descent, Rules
+from generator.probes.backward import DECONVOLUTION, GRADIENT, GUIDED, RULES, Rules
+from generator.probes.descent import Descent
+from generator.probes.effective_field import Box, effective_field
 from generator.probes.exemplars import Exemplars, LayerExemplars, PoolImage, field_box, unit_layers
 from generator.store import Store
 
@@ -37,8 +39,6 @@ VERSION = 1
 TILE = 64
 LARGE = 112
 GREY = 128
-SHARE = 0.95
-CELL = 4
 CLIPPED, CURVE = 0.995, 0.8
 NO_RULE = "no activation with a rule was found: every rule would give the plain gradient"
 NO_MODULE = "no module returns its response, so no signal can be sent back from it"
@@ -101,42 +101,6 @@ class Deconvolutions:
         """One unit, if it is featured."""
         named = ((found.layer, found.unit) == (layer, unit) for found in self.featured)
         return next((found for found, same in zip(self.featured, named, strict=True) if same), None)
-
-
-Box = tuple[int, int, int, int]
-
-
-def effective_field(squared: np.ndarray) -> Box:
-    """Left, top, width and height of the smallest box with SHARE of a map (H, W) of squares.
-
-    Smallest in CELL x CELL px cells, cells cut off by the border counted whole. Among boxes of one size the
-    flattest wins, then the uppermost, then the one furthest left. (0, 0, 0, 0) for a map of zeros.
-    """
-    rows, columns = (np.arange(0, side, CELL) for side in squared.shape)
-    cells = np.add.reduceat(np.add.reduceat(squared.astype(np.float64), rows, 0), columns, 1)
-    below = np.pad(cells.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
-    # Sums in another order differ in the last bits, which must not cost a row.
-    needed = SHARE * below[-1, -1] * (1 - 1e-9)
-    if needed <= 0:
-        return 0, 0, 0, 0
-    best, width = (cells.size + 1, 0, 0), cells.shape[1]
-    for height in range(1, cells.shape[0] + 1):
-        # A higher box never has to be wider: one walk down the stairs visits every candidate.
-        while width > 0 and _sums(below, height, width).max() >= needed:
-            best = min(best, (height * width, height, width))
-            width -= 1
-    _, height, width = best
-    enough = _sums(below, height, width) >= needed
-    top, left = (int(index) for index in np.unravel_index(enough.argmax(), enough.shape))
-    bottom, right = (top + height) * CELL, (left + width) * CELL
-    tall, wide = squared.shape
-    return left * CELL, top * CELL, min(right, wide) - left * CELL, min(bottom, tall) - top * CELL
-
-
-def _sums(below: np.ndarray, height: int, width: int) -> np.ndarray:
-    """The sums of all boxes of one size, by their top and left."""
-    slabs = below[height:] - below[:-height]
-    return slabs[:, width:] - slabs[:, :-width]
 
 
 def as_tile(signal: np.ndarray, box: tuple[int, int, int, int], side: int = TILE) -> np.ndarray:
