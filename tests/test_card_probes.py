@@ -340,14 +340,21 @@ def test_another_ground_leaves_what_stands_on_it():
     changed = images.other_ground(seen)
     core = ndimage.binary_erosion(disc, iterations=4)
     assert np.abs(changed[core].astype(int) - seen[core].astype(int)).max() <= 2
-    corner = (seen[:8, :8].astype(int) - changed[:8, :8].astype(int)).mean()
-    assert corner == pytest.approx(110, abs=1)
+    grey, corner = (each[:8, :8].reshape(-1, 3).mean(0) for each in (seen, changed))
+    assert corner == pytest.approx(grey * images.WARM, abs=2)
+    lightness = (each @ np.array(images.LUMINANCE) for each in (grey, corner))
+    assert next(lightness) == pytest.approx(next(lightness), abs=2)
+    again = images.other_ground(changed)
+    assert again[:8, :8].mean((0, 1))[2] > again[:8, :8].mean((0, 1))[0]  # warm becomes cool
 
 
 def test_a_picture_without_an_even_ground_is_left_out():
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8)
     assert images.other_ground(noise) is None
     assert images.other_ground(np.full((64, 64, 3), 90, np.uint8)) is None  # nothing stands on it
+    black, disc = cut_out()
+    black[~disc] = 0
+    assert images.other_ground(black) is None
 
 
 @settings(max_examples=20, deadline=None)

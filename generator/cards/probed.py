@@ -31,7 +31,7 @@ _CHANGES = {
     "mirrored": "mirrored: left and right exchanged, which turns writing into something else",
     "moved": "moved: an eighth of the side to the right and down",
     "blurred": "blurred: Gaussian, standard deviation a hundredth of the side",
-    "other ground": "other ground: where a picture stands on an even ground, darker or lighter by 110 of 255",
+    "other ground": "other ground: an even ground in another colour, as light as before",
     AGAIN: "control, saved again: JPEG of quality 95, which hardly anyone sees",
     OTHER: "control, another picture: how often two different pictures get different answers",
 }

@@ -23,12 +23,15 @@ from generator.models.model import VisionModel, logits_of
 from generator.shares import share_error
 from generator.store import Store, digest_of_value
 
-VERSION = 2
+VERSION = 3
 BATCH = 16
 AGAIN, OTHER = "saved again", "another picture"
 # An even ground covers so much of a picture, and differs by so little from a plane of colour.
 LEAST_GROUND, MOST_GROUND, EVEN = 0.15, 0.9, 18.0
 MOVED = 8  # part of the side
+# A ground's colours for its luminance: each keeps it.
+LUMINANCE = (0.299, 0.587, 0.114)
+WARM, COOL = (1.25, 0.97, 0.5), (0.55, 1.05, 1.9)
 FEWEST = 5  # pictures that a change must fit, or it is left out
 
 
@@ -176,10 +179,11 @@ def saved_again(seen: np.ndarray) -> np.ndarray:
 
 
 def other_ground(seen: np.ndarray) -> np.ndarray | None:
-    """The picture on a ground of the opposite lightness; None where it has no even ground.
+    """The picture on a ground of another colour, as light as before; None where it has no even ground.
 
-    The ground is a plane of colour fitted to the border; it reaches as far as the picture differs little
-    from that plane, without a gap, from the border inwards.
+    The ground is a surface of colour fitted to the border; it reaches as far as the picture differs little
+    from it, without a gap, from the border inwards. Its lightness stays: a shadow on it would glow on a
+    darker one. A black ground has no other colour.
     """
     values = seen.astype(np.float64)
     plane = _plane(values)
@@ -190,11 +194,11 @@ def other_ground(seen: np.ndarray) -> np.ndarray | None:
     held = np.concatenate([ground[0], ground[-1], ground[:, 0], ground[:, -1]]).mean()
     if not LEAST_GROUND <= ground.mean() <= MOST_GROUND or held < 0.8:
         return None
-    level = plane[ground].mean()
-    # Half of the range away, towards the side with more room.
-    shift = 110.0 if level < 127.5 else -110.0
+    warm = plane[ground][:, 0].mean() > plane[ground][:, 2].mean() + 1
+    other = (plane @ LUMINANCE)[..., None] * np.array(COOL if warm else WARM)
     soft = ndimage.gaussian_filter(ground.astype(np.float64), 1.0)[..., None]
-    return np.clip(np.rint(values + soft * shift), 0, 255).astype(np.uint8)
+    changed = np.clip(np.rint(values + soft * (other - plane)), 0, 255).astype(np.uint8)
+    return changed if np.abs(changed[ground] - values[ground]).mean() > EVEN / 2 else None
 
 
 def _plane(values: np.ndarray) -> np.ndarray:
