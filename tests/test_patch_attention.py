@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,19 +25,21 @@ from tiny_vision import (
 from torch import nn
 
 from generator.errors import CutawayError
+from generator.exhibit import ModelSpec, Preprocessing
 from generator.figures.patches import LEVELS, patch_sprite, shares
 from generator.findings.patches import measure_patches
 from generator.models.compat import repair_torchvision
 from generator.models.patches import (
     AVERAGE,
     PatchGrid,
-    VisionAttention,
     find_attention,
     read_weights,
 )
 from generator.models.trace import trace
+from generator.models.vision import Network, finish
 from generator.pages.patch_views import BY_STATISTIC, peak_of
 from generator.plates.patches import over_patches, rolled_blocks
+from generator.probes.deep_dream import dream, dream_layers
 from generator.probes.patch_attention import (
     UNIT,
     block_shape,
@@ -261,6 +262,13 @@ def test_blocks_are_layers_whose_response_is_what_the_module_returns():
         assert torch.equal(found[layer.name], expected[layer.name][0].t())
 
 
+def test_attention_that_is_elsewhere_than_it_was_is_not_taken_for_weights():
+    model = tiny_vision("vit")
+    moved = tuple(place + 1 for place in model.attention.operations)
+    with pytest.raises(CutawayError, match="not where it was found"):
+        weights_of(model.module, replace(model.attention, operations=moved), noise(1))
+
+
 def test_the_trace_is_that_of_a_later_pass():
     """A network that keeps what it computed first has other operations from then on."""
 
@@ -391,14 +399,25 @@ def test_rollouts_are_drawn_from_the_first_block_to_the_last():
     assert rolled_blocks(12) == (0, 4, 7, 11)
 
 
-def test_the_address_of_the_cache_does_not_matter(tmp_path):
-    """The same picture measured twice is read from the store, and reads back the same."""
+def test_measured_maps_are_read_back_from_the_store(tmp_path):
     model = tiny_vision("vit")
-    assert isinstance(model.attention, VisionAttention)
     one = measure_patch_maps(model, "noise", noise(6), Store(tmp_path))
-    store = Store(Path(tmp_path))
+    store = Store(tmp_path)
     two = measure_patch_maps(model, "noise", noise(6), store)
     assert store.reused == 1 and np.array_equal(one.looks, two.looks)
-    assert {k: v.tolist() for k, v in one.values.items()} == {
-        k: v.tolist() for k, v in two.values.items()
-    }
+    assert np.array_equal(one.values["mean_distance"], two.values["mean_distance"])
+
+
+def test_a_network_that_takes_one_size_dreams_at_that_size(tmp_path):
+    """Smaller copies of the picture, which a dream starts from, have no places in its tokens."""
+    repair_torchvision()
+    import timm
+
+    module = timm.create_model("vit_tiny_patch16_224", depth=1, img_size=96)
+    network = Network(module, "a small ViT", Preprocessing(size=96), ("one",))
+    place = {"source": "", "origin": "", "revision": None, "files": {}}
+    model = finish(network, ModelSpec(id="small", source="timm:x"), place, torch.device("cpu"))
+    picture = np.random.default_rng(0).integers(0, 255, (96, 96, 3)).astype(np.uint8)
+    (layer,) = dream_layers(model)
+    found = dream(model, picture, layer, steps=1, seed=0, store=Store(tmp_path))
+    assert found.frames.shape == (2, 96, 96, 3)

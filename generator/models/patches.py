@@ -96,10 +96,21 @@ def read_weights(
 ) -> None:
     """Run one picture (1, 3, H, W); hand `take` each block's number and weights (heads, tokens, tokens).
 
-    Row i holds what token i looks at, and sums to 1. The tensor is live: copy or reduce it at once.
+    Row i holds what token i looks at, and sums to 1. The tensor is live: copy or reduce it at once. Raises
+    CutawayError if the network computes something else now than when it was read.
     """
     points = {str(block): place for block, place in enumerate(attention.operations)}
-    with unfused(), listen(points, lambda name, weights: take(int(name), weights[0])):
+    shape = (1, attention.heads, attention.grid.tokens, attention.grid.tokens)
+
+    def hand(name: str, weights: Tensor) -> None:
+        if tuple(weights.shape) != shape:
+            raise CutawayError(
+                f"{attention.blocks[int(name)]}: the attention is not where it was found: "
+                f"{tuple(weights.shape)} instead of {shape}"
+            )
+        take(int(name), weights[0])
+
+    with unfused(), listen(points, hand):
         module(batch)
 
 

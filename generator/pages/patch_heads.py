@@ -8,7 +8,7 @@ from typing import Any
 
 from generator.findings import VisionFindings
 from generator.models.layer import Layer
-from generator.pages.context import Place, Strip, around, home, layer_link, layer_strip, model_link
+from generator.pages.context import Place, Strip, around, home, layer_link, model_link
 from generator.pages.environment import Pages
 from generator.pages.heads import head_name
 from generator.pages.page import Link, Page, head_address
@@ -16,6 +16,7 @@ from generator.pages.patch_data import head_data
 from generator.pages.patch_tables import TABLES
 from generator.pages.patch_views import (
     Overlay,
+    block_strip,
     blocks_of,
     grid_of,
     head_links,
@@ -92,7 +93,7 @@ def _head(findings: VisionFindings, block: int, head: int, order: Order, pages: 
         readers=[token_name(reader) for reader in grid_of(findings).readers],
         place=Place(
             (home(), model_link(model), layer_link(model, layer)),
-            (layer_strip(model, layer), head_strip(findings, block, head)),
+            (block_strip(findings, block), head_strip(findings, block, head)),
             before,
             after,
         ),

@@ -10,7 +10,7 @@ from generator.findings import PatchFindings, VisionFindings
 from generator.inputs.images import CuratedImage
 from generator.models.layer import Layer
 from generator.models.patches import PatchGrid
-from generator.pages.context import Strip
+from generator.pages.context import Strip, layer_link
 from generator.pages.definitions import Definition
 from generator.pages.environment import Figure, Pages, number, percent
 from generator.pages.heads import head_name
@@ -168,6 +168,17 @@ def head_strip(findings: VisionFindings, block: int, current: int) -> Strip:
     """All heads of a block as a strip; `current` is the page's own head or -1."""
     links = tuple(link for place, _, link in head_links(findings) if place == block)
     return Strip(f"Heads of block {block}", links, current)
+
+
+def block_strip(findings: VisionFindings, block: int) -> Strip:
+    """The blocks that have a page; the other layers of a vision transformer have no heads."""
+    known = [
+        (number, layer_link(findings.model, layer))
+        for number, layer in enumerate(blocks_of(findings))
+        if layer.name in findings.model.paged
+    ]
+    current = next(i for i, (number, _) in enumerate(known) if number == block)
+    return Strip("Blocks", tuple(link for _, link in known), current)
 
 
 def order_heads(findings: PatchFindings) -> Order:

@@ -227,13 +227,13 @@
       const who = Array.isArray(query)
         ? `The ${this.block > 1 ? `${this.block} × ${this.block} patches` : "patch"} in ${this.place(...query)}`
         : `The ${query === "all" ? data.readers[0] : data.special[query]}`;
-      const others = data.special.map((token, i) => `${token} ${weight(row.special[i])}`);
+      const others = data.special.map((token, i) => `${token} (${weight(row.special[i])})`);
       if (this.cursor && String(this.cursor) !== String(query) && row.rows === this.squares_[0]) {
         const [down, across] = this.cursor;
         return `${who} looks at ${this.place(down, across)} with ${weight(row.over[down * row.columns + across])}.`;
       }
       const best = api.strongest(row.over, NAMED).map((i) => (
-        `${this.place(Math.floor(i / row.columns), i % row.columns)} ${weight(row.over[i])}`
+        `${this.place(Math.floor(i / row.columns), i % row.columns)} (${weight(row.over[i])})`
       ));
       const beside = others.length ? ` Beside the patches: ${others.join(", ")}.` : "";
       return `${who} looks most at ${best.join("; ")}.${beside}`;
