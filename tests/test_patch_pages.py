@@ -100,6 +100,10 @@ def test_every_head_of_a_block_with_a_page_has_one_and_its_numbers(site):
     found = {path.parent.name for path in (deit / "layers").glob("*/heads/*/index.html")}
     assert found == {str(head) for head in range(HEADS)}
     assert len(list((deit / "layers").glob("*/heads/*/index.html"))) == 2 * HEADS
+    script = text_of(site, "javascripts/jump-index.js").partition("=")[2].rstrip(";\n")
+    jumps = next(model for model in json.loads(script)["models"] if model["id"] == "deit")["rows"]
+    heads = [row[3] for row in jumps if row[0] == "head"]
+    assert len(heads) == 2 * HEADS and all((deit / row / "index.html").is_file() for row in heads)
     rows = rows_of(site, "deit", "heads.csv")
     assert len(rows) == BLOCKS * HEADS and rows[HEADS]["layer"] == "deit.layers.1"
     assert {"entropy_nats", "mean_distance_percentile", "distillation_mass"} <= set(rows[0])
