@@ -29,6 +29,7 @@ def patch_drawings(findings: VisionFindings) -> Iterator[Drawing]:
         yield _sprite(folder, sprite_name("rollout", picture), over, grid)
     means = np.stack([statistic.mean for statistic in found.statistics])
     grids = {
+        "name": "heads",
         "titles": tuple(one.name.replace("_", " ") for one in found.statistics),
         "values": means,
         "most": tuple(float(mean.max()) for mean in means),
