@@ -172,6 +172,17 @@ def test_no_width_scrolls_sideways_and_places_are_kept(visit: Visitors, width: i
     assert text["width"] < 760
 
 
+def test_a_phone_shows_figures_at_a_size_that_can_be_read(visit: Visitors) -> None:
+    page = visit(**PHONE).open(ARTICLE)
+    boxes = page.locator(".c-body .c-figure .c-scroll")
+    assert boxes.count() == 3
+    for number in range(boxes.count()):
+        box = boxes.nth(number)
+        inner, outer = box.evaluate("node => [node.scrollWidth, node.clientWidth]")
+        assert inner >= 480 > outer
+        assert box.get_attribute("tabindex") == "0"
+
+
 @both_origins
 def test_the_entry_for_this_article_can_be_copied(visit: Visitors, origin: str) -> None:
     visitor = visit(origin)
