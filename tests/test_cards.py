@@ -8,6 +8,7 @@ import io
 import re
 import shutil
 from functools import partial
+from pathlib import Path
 
 import pytest
 import yaml
@@ -16,11 +17,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from PIL import Image
+from rich.console import Console
 from small_site import CHECKOUT, Site, built_once, cutaway
 from test_head_pages import TEXTS
 from test_parts import lay_out
 from tiny_transformers import tiny, tiny_masked
 
+from generator.card import make_card
 from generator.card_schema import CardSpec, OwnSection, Pairs
 from generator.cards.content import card_of
 from generator.cards.markdown import Markdown, escaped
@@ -41,13 +44,15 @@ from generator.cards.tree import (
     Table,
     filled,
 )
+from generator.cards.write import CardFolder
 from generator.errors import UsageError
-from generator.exhibit import Choices, Exhibit, ModelSpec, load_exhibit
+from generator.exhibit import Choices, Exhibit, ModelSpec, load_exhibit, load_pairs
 from generator.figures.render import KINDS
 from generator.findings import measure_text
 from generator.pages.environment import Pages as PageMaker
 from generator.pages.page import Link
 from generator.plates.probes import probe_drawings
+from generator.progress import Reporter
 from generator.store import Store
 
 MODEL = "digits"
@@ -276,6 +281,12 @@ def site(tmp_path_factory) -> Site:
     return built_once(tmp_path_factory, "digits", partial(lay_out))
 
 
+def card_in(folder: Path, exhibit: Path, *, overwrite: bool = False) -> CardFolder:
+    """The card as the command writes it, without a process of its own."""
+    shown, reporter = load_exhibit(exhibit), Reporter(Console(quiet=True))
+    return make_card(shown, MODEL, folder, exhibit / "build", reporter, overwrite=overwrite)
+
+
 @pytest.fixture(scope="module")
 def folder(site, tmp_path_factory):
     """The built exhibit with more stated of its model, and a card of it in `card`."""
@@ -414,18 +425,15 @@ def test_a_card_is_written_anew_around_what_was_written_into_it(folder, text, tm
     new = readme.read_text(encoding="utf-8")
     assert "## What it really is" in new and "My own words." in new
     assert front(new)["license"] == "mit" and front(new)["mine"] is True
-    run = cutaway("card", MODEL, "--exhibit", folder, "-o", tmp_path / "card", "--overwrite")
-    assert "Kept" not in run.out
+    assert card_in(tmp_path / "card", folder, overwrite=True).kept == ()
     assert readme.read_text() == text.replace(
         "license: apache-2.0", "license: apache-2.0\nmine: true"
     ).replace("<!-- cutaway:begin probes", "My own words.\n\n<!-- cutaway:begin probes")
 
 
-def test_the_page_is_the_same_card(site):
+def test_the_page_is_the_same_card(site, tmp_path):
     page = (site.site / "models" / MODEL / "card" / "index.html").read_text(encoding="utf-8")
-    run = cutaway("card", MODEL, "--exhibit", site.exhibit, "-o", site.exhibit.parent / "as-page")
-    assert run.code == 0, run.err
-    text = (site.exhibit.parent / "as-page" / "README.md").read_text(encoding="utf-8")
+    text = card_in(tmp_path / "card", site.exhibit).readme.read_text(encoding="utf-8")
     titles = re.findall(r"^##+ (.+)$", text, re.MULTILINE)
     shown = re.findall(r"<h[234]>(.*?)</h[234]>", page)
     assert [html.unescape(title) for title in shown] == titles
@@ -552,3 +560,15 @@ def test_the_examples_of_the_guide_are_read():
     )
     assert Exhibit(**stated).models[0].card.sections[0].after == "training"
     assert Pairs(**asked).probes[0].control == ("town", "winter")
+
+
+def test_a_mistake_in_the_sentences_is_answered_with_its_line(tmp_path):
+    shipped = (CHECKOUT / "site_src" / "inputs" / "pairs.yml").read_text(encoding="utf-8")
+    path = tmp_path / "pairs.yml"
+    path.write_text(shipped.replace("    frames:", "    frame:", 1), encoding="utf-8")
+    line = 1 + path.read_text(encoding="utf-8").splitlines().index("    frame:")
+    with pytest.raises(UsageError, match=rf"line {line}: unknown key .*Did you mean 'frames'"):
+        load_pairs(path)
+    path.write_text("paraphrase: []\n")
+    with pytest.raises(UsageError, match="Did you mean 'paraphrases'"):
+        load_pairs(path)
