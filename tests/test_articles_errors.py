@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,27 +20,10 @@ from generator.errors import UsageError
 from generator.exhibit import load_exhibit
 from generator.pages.environment import Pages
 from generator.paths import data_root
-from generator.store import Store
-from generator.subjects import load_subjects, measure, read_inputs
 
 FRONT = "---\ntitle: T\ndescription: D\n---\n"  # four lines
 CNN = 'model="efficientnet-lite0"'
 BERT = 'model="minilm-l6"'
-
-
-@pytest.fixture(scope="module")
-def shown(tiny_site: Site) -> Shown:
-    """What articles on the tiny exhibit can name, out of its store."""
-    exhibit = load_exhibit(tiny_site.exhibit)
-    store = Store(tiny_site.work / "store")
-    subjects = load_subjects(exhibit, read_inputs(exhibit), "cpu", lambda _: None)
-    by_name = {one.model.id: one for one in subjects}
-
-    @functools.cache
-    def measured(name: str) -> object:
-        return measure(by_name[name], exhibit.seed, store, lambda _: None, full=False)
-
-    return Shown(by_name, measured, store, exhibit.seed)  # type: ignore[arg-type]
 
 
 @pytest.fixture

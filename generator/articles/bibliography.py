@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from pybtex.backends.html import Backend
 from pybtex.database import BibliographyData, Entry, Person, parse_bytes
 from pybtex.exceptions import PybtexError
@@ -52,10 +52,23 @@ class Bibliography:
         self.check(key)
         entry = self.entries[key]
         (formatted,) = _Titles().format_entries([entry])
-        html = formatted.text.render(Backend()).replace("\n", " ")
+        html = formatted.text.render(_Html()).replace("\n", " ")
         stated = entry.fields
         url = f"https://doi.org/{stated['doi']}" if "doi" in stated else stated.get("url", "")
+        url = url if re.match(r"https?://", url) else ""
         return Reference(key, number, Markup(html), as_bibtex(key, entry), url)
+
+
+class _Html(Backend):  # type: ignore[misc]
+    """pybtex's own HTML, but for links, whose addresses it does not escape."""
+
+    @staticmethod
+    def format_href(url: str, text: str, external: bool = False) -> str:
+        safe = url if re.match(r"https?://", url) else f"https://{url}"
+        return f'<a href="{escape(safe)}">{text}</a>' if text else ""
+
+    def format_protected(self, text: str) -> str:
+        return text
 
 
 class _Titles(Style):  # type: ignore[misc]
@@ -72,7 +85,7 @@ class _Titles(Style):  # type: ignore[misc]
 
     def format_url(self, e: Entry) -> object:
         bare = re.sub(r"^https?://", "", e.fields.get("url", ""))
-        return href[of("url", raw=True), join[bare]] if bare else of("url")
+        return href(of("url", raw=True))[join[bare]] if bare else of("url")
 
 
 def read_bibliography(path: Path) -> Bibliography:
