@@ -11,6 +11,7 @@ import numpy as np
 
 from generator.figures.building_blocks import COLUMNS, GROUP_COLOURS, TILE
 from generator.figures.overlay import AGAINST, FOR
+from generator.findings import VisionFindings
 from generator.inputs.images import CuratedImage
 from generator.models.layer import Layer
 from generator.models.model import VisionModel
@@ -37,6 +38,26 @@ class Channels:
     linked: bool = False
 
 
+def blocks_channels(findings: VisionFindings, pages: Pages) -> Channels:
+    """How the channels of the layer that is taken apart are drawn."""
+    folder = f"models/{findings.model.id}"
+    name = next(iter(findings.blocks.values())).layer
+    made = (one for one in findings.features if one.want.kind == "channel")
+    sheet = f"{folder}/blocks/channels.webp"
+    return Channels(
+        sheet=sheet if pages.has(sheet) else "",
+        features={
+            one.want.unit: f"{folder}/features/{one.want.name}.webp"
+            for one in made
+            if one.want.layer == name
+        },
+        groups={
+            key: f"{folder}/features/{one.want.name}.webp" for key, one in findings.groups.items()
+        },
+        linked=findings.exemplars is not None and findings.exemplars.of(name) is not None,
+    )
+
+
 def blocks_address(model: str) -> str:
     """The page of a model's building blocks."""
     return f"models/{model}/building-blocks/index.html"
@@ -54,9 +75,10 @@ def script_data(
     found: Mapping[str, BuildingBlocks],
     channels: Channels,
     pages: Pages,
+    address: str = "",
 ) -> dict[str, Any]:
-    """All that the script needs, as plain values; addresses are relative to the page."""
-    address = blocks_address(model.id)
+    """All that the script needs, as plain values; addresses are relative to the page at `address`."""
+    address = address or blocks_address(model.id)
 
     def to(target: str) -> str:
         return relative(address, target)

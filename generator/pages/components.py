@@ -40,7 +40,8 @@ class Component:
 
     `data` is inline JSON, or empty where the browser loads `source`. `alone`, `neurons` and `heads` are
     addresses with `{layer}` and `{head}` in them: the weights of a head on a long text, the vectors of
-    a layer ("" for none), and the page of a head.
+    a layer ("" for none), and the page of a head. `opens` is the view that it opens in ("neurons"), if
+    not its usual one.
     """
 
     kind: str
@@ -52,6 +53,7 @@ class Component:
     alone: str
     neurons: str
     heads: str
+    opens: str = ""
 
 
 def head_component(

@@ -9,7 +9,7 @@ import numpy as np
 from generator.figures.mosaic import matrix_step
 from generator.findings import VisionFindings
 from generator.models.layer import Layer
-from generator.pages.blocks_data import Channels
+from generator.pages.blocks_data import blocks_channels
 from generator.pages.building_blocks import building_blocks_page
 from generator.pages.classes import classes_page
 from generator.pages.context import (
@@ -78,25 +78,9 @@ def _parts(findings: VisionFindings, pages: Pages) -> Iterator[Page]:
 
 
 def _blocks(findings: VisionFindings, pages: Pages) -> Page:
-    model = findings.model
-    name = next(iter(findings.blocks.values())).layer
-    made = (one for one in findings.features if one.want.kind == "channel")
-    sheet = f"models/{model.id}/blocks/channels.webp"
-    channels = Channels(
-        sheet=sheet if pages.has(sheet) else "",
-        features={
-            one.want.unit: f"models/{model.id}/features/{one.want.name}.webp"
-            for one in made
-            if one.want.layer == name
-        },
-        groups={
-            key: f"models/{model.id}/features/{one.want.name}.webp"
-            for key, one in findings.groups.items()
-        },
-        linked=findings.exemplars is not None and findings.exemplars.of(name) is not None,
-    )
-    place = part_place(findings, BLOCKS)
-    return building_blocks_page(model, findings.images, findings.blocks, channels, place, pages)
+    channels, place = blocks_channels(findings, pages), part_place(findings, BLOCKS)
+    model, images = findings.model, findings.images
+    return building_blocks_page(model, images, findings.blocks, channels, place, pages)
 
 
 def _overview(findings: VisionFindings, pages: Pages) -> Page:

@@ -65,7 +65,8 @@
       const pinned = state.token !== null && state.token < (state.side === "key" ? width : length)
         ? { side: state.side, token: state.token } : null;
       const known = ["lines", "map", ...(dataset.neurons ? ["neurons"] : [])];
-      let view = known.includes(state.view) ? state.view : Math.max(length, width) > api.views.lines.most ? "map" : "lines";
+      const usual = known.includes(dataset.opens) ? dataset.opens : null;
+      let view = known.includes(state.view) ? state.view : usual ?? (Math.max(length, width) > api.views.lines.most ? "map" : "lines");
       if (heads.length !== 1) view = "lines";
       return { ...state, layer, heads, pinned, view };
     }

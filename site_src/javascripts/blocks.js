@@ -467,13 +467,15 @@
   function follow() {
     for (const root of document.querySelectorAll("[data-blocks]")) {
       const id = root.dataset.blocks;
-      if (!document.getElementById(`picture-${id}`).checked) continue;
+      // In an article one picture stands alone, without tabs.
+      if (document.getElementById(`picture-${id}`)?.checked === false) continue;
       if (!tools.has(id)) tools.set(id, new Tool(root, id));
       tools.get(id).follow();
     }
   }
 
-  document.querySelector(".c-blocks-hint").hidden = false;
+  const hint = document.querySelector(".c-blocks-hint");
+  if (hint) hint.hidden = false;
   document.addEventListener("change", (event) => {
     if (!event.target.matches?.(".c-tabs__input[name=picture]")) return;
     const state = read(); // groups and classes are a picture's own, cells and channels are not
