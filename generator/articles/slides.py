@@ -14,6 +14,8 @@ from markupsafe import Markup
 from generator.articles.markdown import as_text
 from generator.pages.page import Link
 
+# What this component reads holds addresses that start at the article.
+_APART = 'id="blocks-data"'
 WORDS = 110  # on a slide of text
 _VOID = frozenset(
     [
@@ -83,7 +85,7 @@ def _sections(body: str) -> Iterator[tuple[str, list[_Element]]]:
             yield heading, below
             heading = ("\t" if element.tag == "h3" else "") + as_text(element.html)
             below = []
-        elif "footnote" not in element.classes:
+        elif "footnote" not in element.classes and _APART not in element.html:
             below.append(element)
     yield heading, below
 
