@@ -16,7 +16,6 @@ from generator.findings import Findings, TextFindings, VisionFindings
 from generator.inputs.images import CuratedImage, as_pixels, as_seen, open_rgb
 from generator.inputs.texts import CuratedText
 from generator.models.layer import Layer
-from generator.models.load import AnyModel
 from generator.models.model import LanguageModel, Model, VisionModel
 from generator.pages.tables import tables
 from generator.probes.attention import Attention, measure_attention
@@ -38,7 +37,8 @@ class Shown:
     measured: Callable[[str], Findings]
     store: Store
     seed: int
-    _tables: dict[str, dict[str, str]] = field(default_factory=dict)
+    _texts: dict[str, dict[str, str]] = field(default_factory=dict)
+    _tables: dict[tuple[str, str], list[Row]] = field(default_factory=dict)
 
     def subject(self, model: str) -> Subject:
         """A model with what it is run on."""
@@ -106,16 +106,18 @@ class Shown:
         return measure_attention(self.language(model), self.text(model, text), self.store)
 
     def table(self, model: str, name: str) -> list[Row]:
-        """A published table as rows of text."""
-        if model not in self._tables:
+        """A published table as rows of text; each is written and read once."""
+        if model not in self._texts:
             self.subject(model)
             pairs = tables(self.measured(model))
-            self._tables[model] = {
+            self._texts[model] = {
                 address.rsplit("/", 1)[1].removesuffix(".csv"): text for address, text in pairs
             }
-        known = self._tables[model]
-        text = known[one_of("table", name.removesuffix(".csv"), known, f"{model} has no")]
-        return list(csv.DictReader(io.StringIO(text)))
+        known = self._texts[model]
+        found = one_of("table", name.removesuffix(".csv"), known, f"{model} has no")
+        if (model, found) not in self._tables:
+            self._tables[model, found] = list(csv.DictReader(io.StringIO(known[found])))
+        return self._tables[model, found]
 
 
 def one_of(what: str, name: Any, known: Iterable[str], no: str = "there is no") -> str:
@@ -160,8 +162,3 @@ def class_of(model: VisionModel, name: str | int) -> int:
         for each in (label, *(part.strip() for part in label.split(","))):
             names.setdefault(each, number)
     return names[one_of("class", name, names, f"{model.id} knows no")]
-
-
-def title_of(model: AnyModel) -> str:
-    """What readers call a model."""
-    return model.title

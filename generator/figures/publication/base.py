@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
@@ -122,8 +121,3 @@ def columns_for(count: int, width: float, least: float, most: int) -> int:
     room = max(1, min(most, int(width // least), count))
     rows = -(-count // room)
     return -(-count // rows)
-
-
-def ordered(values: Sequence[float]) -> tuple[float, float]:
-    """The smallest and the largest of some values."""
-    return min(values), max(values)
