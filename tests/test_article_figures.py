@@ -40,6 +40,7 @@ ASKED: dict[str, tuple[dict[str, Any], str]] = {
     "evolution": ({"model": CNN}, "conv_stem: units"),
     "unit_responses": ({"model": CNN, "layer": "conv_stem", "unit": 3}, "of 10; the largest"),
     "feature": ({"model": CNN, "classes": "tabby", "by": "logit"}, "the logit of tabby"),
+    "feature_set": ({"model": CNN, "set": "interpolation"}, "on the way from"),
     "dream": ({"model": CNN}, "changes step by step"),
     "building_blocks": ({"model": CNN, "image": "cat"}, "cells"),
     "nmf": ({"model": CNN, "image": "cat"}, "groups of channels"),
@@ -67,7 +68,6 @@ ASKED: dict[str, tuple[dict[str, Any], str]] = {
 # What the tiny exhibit does not allow, and how that is said.
 REFUSED = {
     "learned_cam": ({"model": CNN}, "no classes were learned"),
-    "feature_set": ({"model": CNN, "set": "interpolation"}, "no interpolation set"),
     "training": ({"model": CNN, "layer": "conv_stem"}, "no states of training"),
     "training_course": ({"model": CNN}, "no states of training"),
 }

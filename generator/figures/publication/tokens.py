@@ -111,9 +111,9 @@ def lens(
 ) -> Figure:
     """A table of guesses: a row a layer, the last on top, a column a position; colour is probability."""
     left = max(length(layer, SMALL) for layer in layers) + 10
-    cell, high, top = (width - left) / len(inputs), 21.0, 40.0
+    cell, high, top = (width - left - 4) / len(inputs), 21.0, 40.0
     figure = canvas(width, top + high * len(layers) + 26)
-    axes = axes_at(figure, left, top, width - left, high * len(layers))
+    axes = axes_at(figure, left, top, width - left - 4, high * len(layers))
     axes.imshow(probability, cmap=WEIGHTS, vmin=0, vmax=1, aspect="auto", interpolation="nearest")
     axes.set_axis_off()
     for (row, column), value in np.ndenumerate(probability):
