@@ -35,7 +35,7 @@ _VOID = frozenset(
     ]
 )
 _LINK = re.compile(
-    r'(\s(?:href|src|data-picture|data-source|data-layers|data-heads|data-neurons)=)"([^"]*)"'
+    r'(\s(?:href|src|data-picture|data-source|data-alone|data-heads|data-neurons)=)"([^"]*)"'
 )
 _SECTION = re.compile(r"<(/?)section\b")
 
