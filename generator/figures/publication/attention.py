@@ -78,7 +78,7 @@ def attention_grid(
     are written beside the first map, where there is room for them.
     """
     count = len(weights)
-    left = max((length(row, SMALL) for row in rows), default=0) + 8 if rows else 0
+    left = max((length(row, SMALL) for row in rows), default=0) + 8 if rows else 2
     names = [short(token) for token in tokens] if len(tokens) <= _FEW else []
     left = max(left, *(length(name, _TINY) + 6 for name in names)) if names else left
     across = columns or columns_for(count, width - 70, 84, 12)
