@@ -205,7 +205,9 @@ def read_table(site: Path, model: str, name: str) -> list[dict[str, str]]:
 def test_every_address_of_the_contract_is_there_and_no_other_page(pages, small_site):
     inner = {*map(model_address, MODELS), *LAYER_PAGES, *HEAD_PAGES, *UNIT_PAGES, *PART_PAGES}
     inner |= set(TEXT_PAGES)
-    assert set(pages) == {"index.html", "404.html", "figures/index.html", *inner}
+    written = set(written_addresses(small_site.exhibit / "writing"))
+    assert len(written) > 8
+    assert set(pages) == {"index.html", "404.html", "figures/index.html", *inner, *written}
     assert len(HEAD_PAGES) == 342
     data = {"layers.csv", "predictions.csv", "evaluation.csv", "probes.csv"}
     for model in MODELS:
@@ -215,7 +217,17 @@ def test_every_address_of_the_contract_is_there_and_no_other_page(pages, small_s
         more = more if model in BLOCKS else VISION_TABLES
         folder = small_site.site / "models" / model / "data"
         assert {path.name for path in folder.iterdir()} == data | more
-    assert f"{389 + len(UNIT_PAGES) + len(PART_PAGES) + len(TEXT_PAGES)} pages" in small_site.stdout
+    assert (
+        f"{len(pages) - 1} pages" in small_site.stdout
+    )  # the builder adds the one for what is not found
+
+
+def written_addresses(folder: Path) -> Iterator[str]:
+    """The pages of articles and the guide, and of their sections. A draft has none."""
+    for path in folder.glob("*/*.md"):
+        if "\ndraft: true" not in path.read_text(encoding="utf-8"):
+            yield f"{path.parent.name}/{path.stem}/index.html"
+            yield f"{path.parent.name}/index.html"
 
 
 def test_every_link_and_every_file_that_a_page_names_is_there(pages, small_site):
@@ -376,7 +388,7 @@ def test_pages_stay_light(small_site):
     sizes = {a: (small_site.site / a).stat().st_size for a in (*HEAD_PAGES, *LAYER_PAGES)}
     assert max(sizes[address] for address in HEAD_PAGES) <= 60_000
     assert max(sizes[address] for address in LAYER_PAGES) <= 150_000
-    assert max((small_site.site / address).stat().st_size for address in UNIT_PAGES) <= 12_000
+    assert max((small_site.site / address).stat().st_size for address in UNIT_PAGES) <= 15_000
     # Loaded by every page, so it must not grow with the heads.
     assert (small_site.site / "search" / "search_index.json").stat().st_size < 200_000
 
@@ -394,13 +406,17 @@ def test_nothing_is_asked_of_another_host(pages, small_site):
                     outside.append(f"{document.address}: {value}")
             if element.tag == "link" and element.attributes.get("rel") != "canonical":
                 assert not is_elsewhere(element.attributes["href"]), document.address
-            if element.tag == "script":
+            # What describes an article to machines names licences and vocabularies, and fetches nothing.
+            if element.tag == "script" and element.attributes.get("type") != "application/ld+json":
                 assert "http" not in element.text.replace("http://www.w3.org", "")
             outside += FETCHED.findall(element.attributes.get("style", ""))
             outside += FETCHED.findall(element.text) if element.tag == "style" else []
     for path, data in files_of(small_site.site).items():
         if path.endswith((".css", ".svg")):
             outside += FETCHED.findall(data.decode())
+        elif path.startswith("javascripts/vendor/"):
+            # Libraries and licences name addresses; none may be asked for.
+            assert not re.search(rb"""(?:fetch|import|src ?=) ?\(?["']https?://""", data), path
         elif path.startswith("javascripts/"):
             assert not re.search(rb"https?://(?!www\.w3\.org/)", data), path
     assert not outside
