@@ -80,6 +80,12 @@ def test_a_block_holds_markdown_and_stands_alone() -> None:
     )
 
 
+def test_an_empty_cell_above_a_column_is_no_heading() -> None:
+    html = convert("| unit | |\n|---|--:|\n| 17 | 0.5 |").html
+    assert html.count("<th") == 2  # thead, and one heading
+    assert "<td" in html.split("</thead>")[0]
+
+
 def test_lines_and_headings() -> None:
     assert convert_line("A *b*.") == "A <em>b</em>."
     assert convert_line("A.\n\nB.") == "<p>A.</p>\n<p>B.</p>"

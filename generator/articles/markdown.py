@@ -25,6 +25,8 @@ _EXTENSIONS = (
 _OPEN, _CLOSE = "cwgap", "pagwc"
 GAP = re.compile(rf"{_OPEN}(\d+){_CLOSE}")
 _ALONE = re.compile(rf"<p>\s*({GAP.pattern})\s*</p>")
+# A column that needs no name has an empty cell above it, which heads nothing.
+_EMPTY_HEADER = re.compile(r"<th( [^>]*)?></th>")
 _TAG = re.compile(r"<[^>]*>")
 
 
@@ -55,6 +57,7 @@ def convert(text: str) -> Converted:
     """A whole article. Raw HTML in it is its author's."""
     made = markdown.Markdown(extensions=list(_EXTENSIONS), extension_configs=_configuration())
     html = made.convert(text)
+    html = _EMPTY_HEADER.sub(r"<td\1></td>", html)
     return Converted(_ALONE.sub(r"\1", html), _headings(made.toc_tokens))
 
 
