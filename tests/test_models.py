@@ -186,7 +186,7 @@ def test_a_picture_of_a_size_that_the_network_does_not_take_is_an_error_in_words
 
 def test_a_vision_transformer_loads(tmp_path):
     found = load("timm:vit_tiny_patch16_224", tmp_path, weights="random")
-    assert found.kind == "vision network"
+    assert found.kind == "vision transformer"
     assert sum(layer.kind == "linear" for layer in found.layers) == 4 * 12 + 1
     seen = {}
     pixels = np.zeros((3, 224, 224), np.float32)
