@@ -30,7 +30,7 @@ from generator.cards.markdown import Markdown, escaped
 from generator.cards.merge import digest, merged
 from generator.cards.metadata import hub_licence, metadata
 from generator.cards.page import card_page
-from generator.cards.stated import linked, paragraphs
+from generator.cards.stated import linked, own, paragraphs
 from generator.cards.tables import card_tables
 from generator.cards.tree import (
     Card,
@@ -80,6 +80,14 @@ def test_sections_are_selected_replaced_added_and_left_out():
     assert card.without("a/b").select("a").sections == ()
     with pytest.raises(UsageError, match="no section 'a/x'"):
         card.select("a/x")
+
+
+def test_an_own_section_takes_no_key_that_is_there():
+    card = tree()
+    assert card.keys() == {"a", "b", "c"}
+    made = own(OwnSection(title="B!", text="mine"), card.keys())
+    assert (made.key, made.title) == ("own-b", "B!")
+    assert own(OwnSection(title="New", text="mine"), card.keys()).key == "new"
 
 
 def test_empty_sections_are_no_sections():

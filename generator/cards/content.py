@@ -37,7 +37,7 @@ def card_of(exhibit: Exhibit, found: Carded, pages: Pages) -> Card:
     )
     card = Card(found.model.title, found.model.about, filled(sections))
     for each in said.sections:
-        section = stated.own(each)
+        section = stated.own(each, taken=card.keys())
         same = [one.key for one in card.sections if one.title.lower() == each.title.lower()]
         card = card.replaced(same[0], section) if same else card.added(section, each.after)
     known = [each.key for each in sections]

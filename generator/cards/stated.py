@@ -83,9 +83,12 @@ def cited(bibtex: str) -> Iterator[Block]:
         yield Listing(bibtex.strip(), "bibtex")
 
 
-def own(section: OwnSection) -> Section:
-    """A section that the exhibit's author wrote."""
-    return Section(slug(section.title), section.title, paragraphs(section.text))
+def own(section: OwnSection, taken: frozenset[str] = frozenset()) -> Section:
+    """A section that the exhibit's author wrote, with a key that is not taken."""
+    key = slug(section.title)
+    while key in taken:
+        key = f"own-{key}"
+    return Section(key, section.title, paragraphs(section.text))
 
 
 def slug(title: str) -> str:

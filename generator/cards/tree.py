@@ -149,6 +149,10 @@ class Card:
         place = self.sections.index(self.select(after)) + 1
         return replace(self, sections=(*self.sections[:place], section, *self.sections[place:]))
 
+    def keys(self) -> frozenset[str]:
+        """The keys of all sections, at every depth: each is an id on the page."""
+        return frozenset(_keys(self.sections))
+
     def figures(self) -> Iterator[Figure]:
         """Every picture in it, in order."""
         yield from _figures(self.sections)
@@ -173,6 +177,12 @@ def _replaced(
         else:
             found.append(replace(each, sections=_replaced(each.sections, path[1:], by)))
     return tuple(found)
+
+
+def _keys(sections: Sequence[Section]) -> Iterator[str]:
+    for section in sections:
+        yield section.key
+        yield from _keys(section.sections)
 
 
 def _figures(sections: Sequence[Section]) -> Iterator[Figure]:
