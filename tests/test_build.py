@@ -411,6 +411,11 @@ def test_nothing_is_asked_of_another_host(pages, small_site):
                 assert "http" not in element.text.replace("http://www.w3.org", "")
             outside += FETCHED.findall(element.attributes.get("style", ""))
             outside += FETCHED.findall(element.text) if element.tag == "style" else []
+    assert not outside
+
+
+def test_no_style_picture_or_script_asks_another_host(small_site):
+    outside = []
     for path, data in files_of(small_site.site).items():
         if path.endswith((".css", ".svg")):
             outside += FETCHED.findall(data.decode())
