@@ -48,7 +48,10 @@ def test_a_zip_reads_searches_jumps_and_plays(visit: Visitors) -> None:
     assert figure.evaluate("picture => picture.naturalWidth") > 0
 
     # It searches articles, and layers.
-    for words, part in (("tour", "articles/tour/"), ("conv_pw", "layers/blocks.1.0.conv_pw/")):
+    for words, part in (
+        ("tour", "articles/tour/"),
+        ("blocks.1.0.conv_pw", "layers/blocks.1.0.conv_pw/"),
+    ):
         page = visitor.open("index.html")
         page.locator(".md-search__input").click()
         page.keyboard.type(words)
@@ -57,7 +60,7 @@ def test_a_zip_reads_searches_jumps_and_plays(visit: Visitors) -> None:
     # It jumps, from a page without search too.
     for start, words, heading in (
         (DECODER, "L3H4", "L3H4"),
-        (UNIT, "tour", "A tour of three networks"),
+        (UNIT, "tour", "A tour of"),
     ):
         page = visitor.open(start)
         page.keyboard.press("j")
@@ -65,7 +68,7 @@ def test_a_zip_reads_searches_jumps_and_plays(visit: Visitors) -> None:
         option = page.get_by_role("dialog").get_by_role("option").first
         expect(option).to_be_visible()
         page.keyboard.press("Enter")
-        expect(page.locator("h1")).to_have_text(heading)
+        expect(page.locator("h1")).to_contain_text(heading)
 
     # It plays: the views of a head, whose numbers lie in scripts.
     page = visitor.open(HEAD)
