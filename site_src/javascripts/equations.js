@@ -1,5 +1,8 @@
-// Sets the equations of a page with KaTeX. Without a script they stay as they were written, in TeX.
+// Sets the equations of a page with KaTeX, which is fetched when the page itself is there. Without a script
+// they stay as they were written, in TeX.
 (() => {
+  const library = document.currentScript.dataset.katex;
+
   function set(node) {
     const block = node.tagName === "DIV";
     const tex = node.textContent.trim().replace(/^\\[([]|\\[)\]]$/g, "");
@@ -12,5 +15,14 @@
       node.setAttribute("aria-label", "Equation, scrolls sideways");
     }
   }
-  for (const node of document.querySelectorAll(".arithmatex")) set(node);
+
+  function load() {
+    const script = document.createElement("script");
+    script.src = library;
+    script.onload = () => { for (const node of document.querySelectorAll(".arithmatex")) set(node); };
+    document.head.append(script);
+  }
+
+  if (document.readyState === "complete") load();
+  else addEventListener("load", load);
 })();
