@@ -180,16 +180,19 @@ def _named(found: VisionFindings) -> list[dict[str, Any]]:
     if found.searched is None:
         return []
     place = {layer.name: i for i, layer in enumerate(paged_layers(found.model))}
+    heaviest = _heaviest(found, place)
+    # A thousand names are a third of the index: one list of them is enough.
+    raised = [] if heaviest else _raised(found, place)
     return [
         {
             "kind": "class",
             "note": "the unit that weighs most for it",
-            "items": _heaviest(found, place),
+            "items": heaviest,
         },
         {
             "kind": "class",
             "note": "of all units, this one raises it most in its own best picture",
-            "items": _raised(found, place),
+            "items": raised,
         },
         {
             "kind": "picture",
@@ -230,13 +233,13 @@ def _raised(found: VisionFindings, place: dict[str, int]) -> Items:
 
 
 def _excited(found: VisionFindings, place: dict[str, int]) -> Items:
-    """For each picture of the pool up to two units of late layers whose best exemplar it is."""
+    """For each picture of the pool a unit of the latest layer in which it is a best exemplar."""
     assert found.exemplars is not None
     by_picture: dict[int, list[int]] = {}
     for exemplars in found.exemplars.layers[::-1]:
         for unit, picture in enumerate(exemplars.neuron[:, 0]):
             chosen = by_picture.setdefault(int(picture), [])
-            if picture >= 0 and len(chosen) < 4:
+            if picture >= 0 and not chosen:
                 chosen += [place[exemplars.layer], unit]
     pool = found.pool
     return [(pool[i].label, *by_picture[i]) for i in sorted(by_picture) if i >= 0]
