@@ -109,7 +109,7 @@ def test_statistics_bring_the_heads_that_lead(visit: Visitors) -> None:
     found = ask(visit().open(UNIT), "induction smollm")
     expect(found.filter(has_text="statistic")).to_have_count(1)
     assert found.filter(has_text="rank 1 of 270").count() == 1
-    assert found.filter(has_text="rank 4 of 270").count() == 1
+    assert found.filter(has_text="rank 3 of 270").count() == 1
 
 
 @both_origins

@@ -27,7 +27,7 @@ from generator.probes.heads import Statistic
 from generator.probes.wires import feeds
 
 INDEX = "javascripts/jump-index.js"
-LEADERS = 4
+LEADERS = 3
 # What readers also call the pages of a model.
 _ALSO = {
     "classes": "CAM Grad-CAM class activation map logit",
