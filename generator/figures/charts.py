@@ -14,6 +14,7 @@ from generator.figures.style import (
     QUIET,
     WEIGHTS,
     Picture,
+    as_pixels,
     as_svg,
     drawable,
     new_figure,
@@ -106,7 +107,8 @@ def activity(
         if edges[0] < 0 < edges[-1]:
             left.axvline(0, color=QUIET, linewidth=0.9)
         _density(right, active, dead)
-        return [as_svg(f"layers/{layer}/activity.svg", figure)]
+        # Every layer has one: outlines of letters would make them the heaviest charts of a site.
+        return [as_pixels(f"layers/{layer}/activity.webp", figure)]
 
 
 def _density(axes: Axes, active: np.ndarray, dead: int) -> None:

@@ -18,8 +18,8 @@ from generator.figures.style import (
     palette_of,
 )
 
-# An odd number, so that zero has a colour of its own; with the transparent gap sixteen, which WebP packs.
-LEVELS = 15
+# An odd number, so that zero has a colour of its own; few, because every layer has a sheet a picture.
+LEVELS = 11
 WIDTH = 1180
 GAP = 1
 CONTACT = 48

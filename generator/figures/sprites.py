@@ -141,5 +141,5 @@ def _write(
 
 def _encoded(name: str, canvas: Image.Image, density: int = DENSITY) -> Picture:
     buffer = io.BytesIO()
-    canvas.save(buffer, format="WEBP", quality=74, method=4)
+    canvas.save(buffer, format="WEBP", quality=68, method=4)
     return Picture(name, buffer.getvalue(), canvas.width // density, canvas.height // density)

@@ -16,6 +16,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
@@ -86,9 +87,29 @@ def as_svg(name: str, figure: Figure) -> Picture:
     """A chart as SVG, the same bytes every time."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    text = re.sub(rb"\n\s*", b"\n", buffer.getvalue())
+    text = _tight(buffer.getvalue())
     width, height = figure.get_size_inches() * 96
     return Picture(name, text, round(width), round(height))
+
+
+def _tight(svg: bytes) -> bytes:
+    """A chart without what no reader sees: comments, metadata, thousandths of a pixel."""
+    text = re.sub(rb"<!--.*?-->|<!DOCTYPE.*?>|<metadata>.*?</metadata>", b"", svg, flags=re.DOTALL)
+    text = re.sub(rb"(\d\.\d\d)\d+(?!\d*e)", rb"\1", text)
+    return re.sub(rb"\s*\n\s*", b"\n", text)
+
+
+def as_pixels(name: str, figure: Figure) -> Picture:
+    """A chart as lossless WebP, two pixels to a CSS pixel, in 32 colours: a quarter of its size as SVG."""
+    width, height = figure.get_size_inches() * 96
+    figure.set_dpi(192)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    drawn = Image.fromarray(np.asarray(canvas.buffer_rgba()))
+    few = drawn.quantize(32, method=Image.Quantize.FASTOCTREE).convert("RGBA")
+    buffer = io.BytesIO()
+    few.save(buffer, format="WEBP", lossless=True, quality=80, method=6)
+    return Picture(name, buffer.getvalue(), round(width), round(height))
 
 
 def as_webp(name: str, image: Image.Image, scale: int = 1) -> Picture:

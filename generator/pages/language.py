@@ -236,7 +236,7 @@ def _layer(findings: TextFindings, layer: Layer, order: Order, pages: Pages) -> 
         ],
         readings=_readings_figure(findings, layer, pages),
         activity=pages.figure(
-            f"models/{model.id}/layers/{layer.name}/activity.svg",
+            f"models/{model.id}/layers/{layer.name}/activity.webp",
             f"Histogram of the MLP activations of layer {layer.name} and share of active tokens. {text}",
             text,
             ink=True,

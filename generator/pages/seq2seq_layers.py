@@ -126,7 +126,7 @@ def _activity(findings: Seq2SeqFindings, layer: Layer, pages: Pages) -> Figure |
     signal = _signal(findings, layer)
     if signal is None:
         return None
-    path = f"models/{findings.model.id}/layers/{layer.name}/activity.svg"
+    path = f"models/{findings.model.id}/layers/{layer.name}/activity.webp"
     text = (
         f"Left: activations of the MLP that are not exactly zero, from {number(float(signal.edges[0]))} to "
         f"{number(float(signal.edges[-1]))}; {percent(float(signal.zero.mean()))} are exactly zero. Right: "

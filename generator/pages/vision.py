@@ -338,7 +338,7 @@ def _activity(findings: VisionFindings, layer: Layer, signal: LayerSignal, pages
         f"unit is above zero at {percent(float(np.median(signal.active)))} of positions."
     )
     return pages.figure(
-        f"models/{findings.model.id}/layers/{layer.name}/activity.svg",
+        f"models/{findings.model.id}/layers/{layer.name}/activity.webp",
         f"Histogram of the activations of {layer.name} and share of active positions of each unit. {text}",
         text,
         ink=True,
