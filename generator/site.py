@@ -14,6 +14,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 
@@ -21,6 +22,9 @@ from generator.errors import CutawayError, UsageError
 from generator.figures.render import Drawn
 from generator.pages.page import Link, Page
 from generator.store import write_atomically
+
+if TYPE_CHECKING:
+    from mkdocs.config.defaults import MkDocsConfig
 
 # What people write for the site; inputs are read by the generator and not published as they are.
 _PUBLISHED = ("stylesheets", "javascripts")
@@ -108,6 +112,7 @@ def run_builder(
             loaded = load_config(str(_configure(config, build, partial, site_url, menu)))
             loaded.plugins.on_startup(command="build", dirty=False)
             mkdocs_build(loaded)
+            _leave_out(partial, loaded)
         if warnings:
             raise CutawayError("The site builder warns:\n" + "\n".join(warnings[:10]))
         _swap(partial, target, aside)
@@ -115,6 +120,15 @@ def run_builder(
         raise CutawayError(f"The site builder failed: {error}") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _leave_out(site: Path, loaded: MkDocsConfig) -> None:
+    """Remove what the theme ships and no page asks for: source maps, and stemmers of other languages."""
+    for unused in (site / "assets").rglob("*.map"):
+        unused.unlink()
+    search = next((one for name, one in loaded.plugins.items() if name.endswith("search")), None)
+    if search is None or set(search.config.get("lang") or ("en",)) == {"en"}:
+        shutil.rmtree(site / "assets" / "javascripts" / "lunr", ignore_errors=True)
 
 
 def _configure(

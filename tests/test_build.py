@@ -427,6 +427,11 @@ def test_no_style_picture_or_script_asks_another_host(small_site):
     assert not outside
 
 
+def test_nothing_is_published_that_no_page_asks_for(small_site):
+    assert not [*small_site.site.rglob("*.map")]
+    assert not (small_site.site / "assets" / "javascripts" / "lunr").exists()
+
+
 def test_styles_name_files_that_are_there(small_site):
     files = files_of(small_site.site)
     for path, data in files.items():
