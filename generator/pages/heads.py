@@ -61,6 +61,7 @@ def head_page(findings: TextFindings, layer: Layer, head: int, order: Order, pag
         f"Attention head {name} of {model.title}: its attention map on {len(findings.texts)} texts and "
         f"its statistics, ranked among {count} heads.",
         searchable=False,
+        lean=True,
         model=model,
         name=name,
         head=head,

@@ -16,6 +16,13 @@
     document.body.dataset.mdColorScheme = scheme;
   }
 
+  // The faces, asked for before anything is drawn. From a folder browsers refuse to preload.
+  for (const face of location.protocol === "file:" ? [] : ["serif-4", "sans-3"]) {
+    const href = new URL(`vendor/source-${face}/source-${face}-latin-wght-normal.woff2`, document.currentScript.src);
+    const link = { rel: "preload", as: "font", type: "font/woff2", crossOrigin: "", href };
+    document.head.append(Object.assign(document.createElement("link"), link));
+  }
+
   show(chosen() ?? (dark.matches ? "slate" : "default"));
   addEventListener("DOMContentLoaded", () => {
     if (!button()) return; // slides
