@@ -67,7 +67,7 @@ def test_every_technique_that_this_site_uses_is_there(figures):
     vision = {"class-maps", "grad-cam", "filters", "maps", "evolution", "deconvolution", "features",
               "classes", "variations", "dream", "blocks", "controls"}  # fmt: skip
     language = {"attention", "layers", "readings", "rollout", "heads", "decoding"}
-    assert shown == vision | language | {"signal"}
+    assert shown == vision | language | {"signal", "probes"}
     for technique in shown:
         for model in ("efficientnet-lite0", "minilm-l6", "smollm2-135m"):
             count = sum((f["technique"], f["model"]) == (technique, model) for f in figures)
