@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from generator.figures.attention import NORM, TICKS, short
 from generator.figures.publication.base import (
     LABEL,
+    PIXEL,
     SMALL,
     TITLE,
     axes_at,
@@ -28,6 +29,7 @@ from generator.figures.style import INK, MASKED, QUIET, RULE, WEIGHTS
 _LONGEST = 60  # tokens that get a name
 _FEW, _TINY = 24, 6.5  # tokens beside small maps, and their size
 _BAR = 10.0
+_ADVANCE = 0.602  # of DejaVu Sans Mono, in ems
 
 
 def attention_map(
@@ -45,7 +47,7 @@ def attention_map(
     cell = float(np.clip((width - 190) / count, 4, 30))
     size = float(np.clip(cell * 0.62, 5.5, LABEL))
     named = count <= _LONGEST
-    reach = (max(length(name, size) for name in names) * 1.16 + 8) if named else 4.0
+    reach = max(_room(name, size) for name in names) + 8 if named else 4.0
     left, top, side = max(reach, 48.0), reach + 16, count * cell
     figure = canvas(left + side + 66, top + side + 4)
     axes = axes_at(figure, left, top, side, side)
@@ -120,6 +122,11 @@ def _cells(axes: Axes, weights: np.ndarray, causal: bool) -> None:
     axes.grid(False)
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
+
+
+def _room(name: str, size: float) -> float:
+    """The width of a token in either face: which one draws it depends on its letters."""
+    return max(length(name, size), 1.04 * _ADVANCE * size / PIXEL * len(name))
 
 
 def _bar(figure: Figure, left: float, top: float, high: float, label: str) -> None:

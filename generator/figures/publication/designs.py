@@ -26,7 +26,7 @@ class Design:
 
 DESIGNS: Mapping[str, Design] = {
     "panels": Design(panels, photographs=True),
-    "attention_map": Design(attention.attention_map),
+    "attention_map": Design(attention.attention_map, version=2),
     "attention_grid": Design(attention.attention_grid),
     "head_scatter": Design(charts.head_scatter),
     "head_grid": Design(charts.head_grid),
