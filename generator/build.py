@@ -9,7 +9,7 @@ from pathlib import Path
 
 from generator.articles.check import check_links
 from generator.articles.draft import Article
-from generator.articles.pages import article_pages, sections
+from generator.articles.pages import article_pages, reading, sections
 from generator.articles.previews import previews
 from generator.articles.read import read_article
 from generator.articles.shown import Shown
@@ -185,7 +185,7 @@ def _write(
 def _pages(
     exhibit: Exhibit, findings: Sequence[Findings], articles: Sequence[Article], pages: Pages
 ) -> list[Page]:
-    made = [gallery(exhibit, findings, sections(articles), pages)]
+    made = [gallery(exhibit, findings, reading(articles), pages)]
     made += article_pages(articles, exhibit, pages)
     for found in findings:
         if isinstance(found, TextFindings):

@@ -14,10 +14,11 @@ from generator.articles.head import head_of
 from generator.articles.markdown import as_text
 from generator.articles.previews import preview_path
 from generator.articles.slides import slides_link, stacks
-from generator.articles.source import SECTIONS, Meta
+from generator.articles.source import GUIDE, SECTIONS, Meta
 from generator.exhibit import Exhibit
 from generator.pages.context import Place, around, home
 from generator.pages.environment import Pages
+from generator.pages.gallery import Way
 from generator.pages.page import Link, Page
 
 WORDS_A_MINUTE = 230
@@ -54,6 +55,19 @@ def sections(articles: Sequence[Article]) -> tuple[Link, ...]:
     """The sections that there are."""
     there = {article.source.section for article in articles}
     return tuple(section_link(section) for section in SECTIONS if section in there)
+
+
+def reading(articles: Sequence[Article]) -> tuple[Way, ...]:
+    """The ways into what was written: each lecture and article, and the guide as a whole."""
+    found = [
+        Way(article_link(one), one.source.meta.subtitle or one.source.meta.description)
+        for section in SECTIONS
+        for one in articles
+        if one.source.section == section != GUIDE
+    ]
+    if any(one.source.section == GUIDE for one in articles):
+        found.append(Way(section_link(GUIDE), "How to make a site like this one."))
+    return tuple(found)
 
 
 def section_link(section: str) -> Link:

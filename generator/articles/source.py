@@ -17,7 +17,8 @@ from generator.articles.errors import WritingError
 from generator.errors import UsageError, did_you_mean
 
 # The sections of a site that are written, by folder, with the name that readers see.
-SECTIONS = {"lectures": "Lectures", "articles": "Articles", "guide": "Guide"}
+GUIDE = "guide"
+SECTIONS = {"lectures": "Lectures", "articles": "Articles", GUIDE: "Guide"}
 _STEM = re.compile(r"[a-z0-9]+([-_.][a-z0-9]+)*")
 _FENCE = re.compile(r"---[ \t]*\n")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from generator.exhibit import Exhibit
 from generator.findings import Findings, Seq2SeqFindings, TextFindings
@@ -11,17 +12,25 @@ from generator.pages.environment import Figure, Pages
 from generator.pages.page import GALLERY, Link, Page, model_address
 
 
+@dataclass(frozen=True)
+class Way:
+    """A way into what was written: its page, and what a reader finds there."""
+
+    link: Link
+    about: str
+
+
 def gallery(
-    exhibit: Exhibit, findings: Sequence[Findings], sections: Sequence[Link], pages: Pages
+    exhibit: Exhibit, findings: Sequence[Findings], reading: Sequence[Way], pages: Pages
 ) -> Page:
-    """The front page of the site, with links to the `sections` of what was written."""
+    """The front page of the site, with the ways into what was written."""
     return pages.page(
         "gallery.html",
         GALLERY,
         exhibit.title,
         exhibit.description,
         exhibit=exhibit,
-        sections=sections,
+        reading=reading,
         cards=[_card(found, pages) for found in findings],
         place=Place((), (), None, model_link(findings[0].model)),
     )
