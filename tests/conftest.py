@@ -73,4 +73,4 @@ def _model(exhibit: Exhibit, name: str) -> AnyModel:
     return load_model(spec, exhibit.base, cache_root())
 
 
-pytest_plugins = ["small_site", "article_bench"]
+pytest_plugins = ["small_site", "article_bench", "browsing"]

@@ -4,50 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browser import launch
 from pages_under_test import ARTICLE, SLIDES, Visitors
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 from small_site import Site
-
-from generator.serve import make_server
 
 both_origins = pytest.mark.parametrize("origin", ["server", "file"])
 both_palettes = pytest.mark.parametrize("palette", ["light", "dark"])
-expect.set_options(timeout=20_000)
 LOADED_FONTS = """document.fonts.ready.then((fonts) =>
   [...fonts].filter((font) => font.status === "loaded").map((font) => font.family))"""
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = launch(playwright)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
-def served(small_site: Site) -> Iterator[str]:
-    with make_server(small_site.site, "127.0.0.1", 0) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-        thread.join()
-
-
-@pytest.fixture
-def visit(browser: Browser, served: str, small_site: Site) -> Iterator[Visitors]:
-    visitors = Visitors(browser, {"server": served, "file": f"{small_site.site.as_uri()}/"})
-    yield visitors
-    assert visitors.close() == []
 
 
 def violations(page: Page) -> list[str]:

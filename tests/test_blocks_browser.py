@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,9 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browser import launch
-from pages_under_test import Visitor, Visitors
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from pages_under_test import Visitor
+from playwright.sync_api import Locator, Page, expect
 from test_building_blocks import LABELS, TILE, some_pixels, tiny_model
 
 from generator.figures.render import Drawing, render
@@ -28,7 +26,6 @@ from generator.probes.building_blocks import (
     blocks_layer,
     measure_building_blocks,
 )
-from generator.serve import make_server
 from generator.site import Tree, lay_out_statics, run_builder
 from generator.store import Store
 
@@ -114,28 +111,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = launch(playwright)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
-def served(built: Built) -> Iterator[str]:
-    with make_server(built.site, "127.0.0.1", 0) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-        thread.join()
-
-
-@pytest.fixture
-def visit(browser: Browser, served: str, built: Built) -> Iterator[Callable[..., Visitor]]:
-    visitors = Visitors(browser, {"server": served, "file": f"{built.site.as_uri()}/"})
-    yield visitors
-    assert visitors.close() == []
+def root(built: Built) -> Path:
+    return built.site
 
 
 def cell(page: Page, row: int, column: int) -> Locator:

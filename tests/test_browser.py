@@ -2,56 +2,19 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browser import launch
 from pages_under_test import DECODER, HEAD, KINDS, LAYER, NEXT_HEAD, POINTWISE, UNIT, Visitors
 from PIL import Image
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
-from small_site import HOSTILE, Site
-
-from generator.serve import make_server
+from playwright.sync_api import Locator, Page, expect
+from small_site import HOSTILE
 
 both_origins = pytest.mark.parametrize("origin", ["server", "file"])
 both_palettes = pytest.mark.parametrize("palette", ["light", "dark"])
-expect.set_options(timeout=20_000)  # a busy machine is no fault of the site
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = launch(playwright)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
-def site(small_site: Site) -> Path:
-    return small_site.site
-
-
-@pytest.fixture(scope="module")
-def served(site: Path) -> Iterator[str]:
-    with make_server(site, "127.0.0.1", 0) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-        thread.join()
-
-
-@pytest.fixture
-def visit(browser: Browser, served: str, site: Path) -> Iterator[Visitors]:
-    """Makes visitors: `visit("file", color_scheme="dark")`. A problem that one meets fails the test."""
-    visitors = Visitors(browser, {"server": served, "file": f"{site.as_uri()}/"})
-    yield visitors
-    assert visitors.close() == []
 
 
 # Nothing is missing, nothing complains.
@@ -86,17 +49,22 @@ def test_all_pictures_are_drawn_and_nothing_complains(visit: Visitors, origin: s
     assert len(visitor.requests) > 5 * len(KINDS)
 
 
-def test_every_page_opens_quietly_from_the_folder(visit: Visitors, site: Path) -> None:
+def test_every_page_opens_quietly_from_the_folder(visit: Visitors, root: Path) -> None:
     visitor = visit("file")
     # The page for missing addresses is for servers: it cannot know where it is shown.
-    pages = sorted({path.relative_to(site) for path in site.rglob("*.html")} - {Path("404.html")})
+    pages = sorted({path.relative_to(root) for path in root.rglob("*.html")} - {Path("404.html")})
     assert len(pages) > 300
+    asked = 0
     for path in pages:
         visitor.open(path.as_posix())
         assert visitor.problems == [], path
-    own = ("javascripts/cutaway.js", "javascripts/palette.js")  # units have a header of their own
-    scripts = [url for url in visitor.requests if url.endswith(own)]
-    assert len(scripts) == len(pages)
+        # Units and heads have a header of their own, with a script of its own for the palette.
+        own = [f'javascripts/{name}.js"' for name in ("cutaway", "palette")]
+        text = (root / path).read_text(encoding="utf-8")
+        assert any(name in text for name in own), path
+        asked += sum(name in text for name in own)
+    scripts = ("javascripts/cutaway.js", "javascripts/palette.js")
+    assert len([url for url in visitor.requests if url.endswith(scripts)]) == asked
 
 
 def test_the_page_for_missing_addresses_opens_quietly_from_a_server(visit: Visitors) -> None:

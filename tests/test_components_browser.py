@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import threading
-from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -14,10 +12,9 @@ from urllib.parse import unquote
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browser import launch
-from pages_under_test import Visitor, Visitors
+from pages_under_test import Visitor
 from PIL import Image
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Locator, Page, expect
 from small_site import CHECKOUT, HOSTILE
 
 from generator.figures.attention import layer_heads
@@ -43,7 +40,6 @@ from generator.probes.queries import (
     telling_place,
     work_through,
 )
-from generator.serve import make_server
 from generator.store import Store
 
 both_origins = pytest.mark.parametrize("origin", ["server", "file"])
@@ -258,29 +254,8 @@ def made(
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = launch(playwright)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
-def served(made: Made) -> Iterator[str]:
-    with make_server(made.root, "127.0.0.1", 0) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-        thread.join()
-
-
-@pytest.fixture
-def visit(browser: Browser, served: str, made: Made) -> Iterator[Visitors]:
-    """Makes visitors; a problem that one meets (an error, a warning, a request elsewhere) fails the test."""
-    visitors = Visitors(browser, {"server": served, "file": f"{made.root.as_uri()}/"})
-    yield visitors
-    assert visitors.close() == []
+def root(made: Made) -> Path:
+    return made.root
 
 
 HEAD_PAGE = f"{DECODER}/layers/{LAYER}/heads/{HEAD}/index.html"

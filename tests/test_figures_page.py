@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import re
-import threading
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from browser import launch
 from pages_under_test import Visitors
 from PIL import Image
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import expect
 from small_site import Site
 
 from generator.figures.thumbs import HEIGHT, WIDTH
-from generator.serve import make_server
 
-expect.set_options(timeout=20_000)
 GALLERY = "figures/index.html"
 
 
@@ -85,29 +80,6 @@ def test_thumbnails_are_small_lazy_and_sized(small_site, figures):
             with Image.open(path) as image:
                 assert image.size == (2 * WIDTH, 2 * HEIGHT)
     assert (small_site.site / GALLERY).stat().st_size < 150_000
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = launch(playwright)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def visit(browser: Browser, small_site: Site) -> Iterator[Visitors]:
-    with make_server(small_site.site, "127.0.0.1", 0) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        roots = {"server": f"http://127.0.0.1:{server.server_port}/"}
-        roots["file"] = f"{small_site.site.as_uri()}/"
-        visitors = Visitors(browser, roots)
-        yield visitors
-        problems = visitors.close()
-        server.shutdown()
-        thread.join()
-    assert problems == []
 
 
 @pytest.mark.parametrize("origin", ["server", "file"])

@@ -2,49 +2,14 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browser import launch
 from pages_under_test import HEAD, KINDS, UNIT, Visitors
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
-from small_site import Site
-
-from generator.serve import make_server
+from playwright.sync_api import Locator, Page, expect
 
 both_origins = pytest.mark.parametrize("origin", ["server", "file"])
-expect.set_options(timeout=20_000)  # a busy machine is no fault of the site
 CLASSIFIER = "models/efficientnet-lite0"
 BLOCK = f"{CLASSIFIER}/layers/blocks.1.0"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = launch(playwright)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
-def served(small_site: Site) -> Iterator[str]:
-    with make_server(small_site.site, "127.0.0.1", 0) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-        thread.join()
-
-
-@pytest.fixture
-def visit(browser: Browser, served: str, small_site: Site) -> Iterator[Visitors]:
-    roots: dict[str, str] = {"server": served, "file": f"{Path(small_site.site).as_uri()}/"}
-    visitors = Visitors(browser, roots)
-    yield visitors
-    assert visitors.close() == []
 
 
 def options(page: Page) -> Locator:

@@ -7,22 +7,16 @@ import csv
 import io
 import json
 import re
-import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browser import launch
-from pages_under_test import Visitors
 from PIL import Image
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 from small_site import CHECKOUT, Site, built_once, write_exhibit
 from tiny_vision import BLOCKS, COLUMNS, HEADS, HIGH, SIDE, WIDE, save, save_seeker
 
-from generator.serve import make_server
-
-expect.set_options(timeout=20_000)
 # The bright patch of the picture "corner": at the top, on the right.
 ROW, COLUMN = 0, COLUMNS - 1
 SEEKER = "models/seeker/layers/vit.layers.0/heads/1/index.html"
@@ -66,23 +60,8 @@ def site(tmp_path_factory) -> Site:
 
 
 @pytest.fixture(scope="module")
-def browser():
-    with sync_playwright() as playwright:
-        yield launch(playwright)
-
-
-@pytest.fixture
-def visit(site, browser):
-    server = make_server(site.site, "127.0.0.1", 0)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    roots = {
-        "server": f"http://127.0.0.1:{server.server_address[1]}/",
-        "file": site.site.as_uri() + "/",
-    }
-    visitors = Visitors(browser, roots)
-    yield visitors
-    assert visitors.close() == []
-    server.shutdown()
+def root(site: Site) -> Path:
+    return site.site
 
 
 def rows_of(site, model, name):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import re
-import threading
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,9 +12,7 @@ import numpy as np
 import pytest
 import torch
 from axe_playwright_python.sync_playwright import Axe
-from browser import launch
-from pages_under_test import Visitors
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 from small_site import FAMILIES_TEXT, HOSTILE
 from tiny_transformers import HEADS, PAIRS, WORDS, save_tiny, tiny_pair
 
@@ -41,7 +38,6 @@ from generator.probes.seq2seq_heads import (
     peak,
     same_token,
 )
-from generator.serve import make_server
 from generator.store import Store
 
 TEXTS = (
@@ -323,26 +319,8 @@ def test_an_overview_of_two_texts_keeps_their_own_sides():
 
 
 @pytest.fixture(scope="module")
-def browser():
-    with sync_playwright() as playwright:
-        browser = launch(playwright)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def visit(browser, families_site):
-    site = families_site.site
-    with make_server(site, "127.0.0.1", 0) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        roots = {"server": f"http://127.0.0.1:{server.server_port}/", "file": f"{site.as_uri()}/"}
-        visitors = Visitors(browser, roots)
-        yield visitors
-        problems = visitors.close()
-        server.shutdown()
-        thread.join()
-    assert problems == []
+def root(families_site) -> Path:
+    return families_site.site
 
 
 KINDS = {

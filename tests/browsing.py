@@ -1,0 +1,49 @@
+"""The fixtures of all browser tests: a browser, a served site, and visitors that may meet no problem."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from browser import launch
+from pages_under_test import Visitors
+from playwright.sync_api import Browser, expect, sync_playwright
+from small_site import Site
+
+from generator.serve import make_server
+
+expect.set_options(timeout=20_000)  # a busy machine is no fault of the site
+
+
+@pytest.fixture(scope="module")
+def root(small_site: Site) -> Path:
+    """The folder of the site that a module visits: the small site, unless the module says otherwise."""
+    return small_site.site
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = launch(playwright)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def served(root: Path) -> Iterator[str]:
+    with make_server(root, "127.0.0.1", 0) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def visit(browser: Browser, served: str, root: Path) -> Iterator[Visitors]:
+    """Makes visitors: `visit("file", color_scheme="dark")`. A problem that one meets fails the test."""
+    visitors = Visitors(browser, {"server": served, "file": f"{root.as_uri()}/"})
+    yield visitors
+    assert visitors.close() == []
