@@ -124,7 +124,7 @@ def make_exhibit(
         if model["id"] == "efficientnet-lite0":
             model["layers"] = list(layers)
             model["units"] = ["conv_stem", "blocks.1.0"]
-            model["make"] = {"features": 4, "classes": 1, "steps": 0.02}
+            model["make"] = {"dream": "cat", "features": 4, "classes": 1, "steps": 0.02}
         if model["id"] == "smollm2-135m":  # silencing 270 heads costs more than the rest
             model["make"] = {"ablate": 0, "runs": 1, "words": 4}
         if model["id"] == "minilm-l6":

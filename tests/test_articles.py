@@ -50,7 +50,6 @@ def test_sections_have_a_page_and_a_place_in_the_navigation(small_site: Site) ->
     assert section.index("A tour of") < section.index("What comes after")
     assert "Unfinished" not in section
     assert not (small_site.site / "articles/unfinished").exists()
-    assert not (small_site.site / "guide").exists()
     front = (small_site.site / "index.html").read_text(encoding="utf-8")
     assert {"articles/index.html", TOUR} <= set(links_of(front).links)
     assert text_of(section).count("A tour of") == text_of(front).count("A tour of") == 1

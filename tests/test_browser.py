@@ -110,7 +110,7 @@ def test_axe_finds_nothing_on_a_narrow_screen(visit: Visitors) -> None:
 def test_the_palette_button_turns_the_page_over(visit: Visitors, palette: str, origin: str) -> None:
     other = {"light": "slate", "dark": "default"}[palette]
     visitor = visit(origin, color_scheme=palette)
-    page = visitor.open(HEAD)
+    page = visitor.open(LAYER)
     page.locator("form[data-md-component=palette] label:visible").click()
     expect(page.locator("body")).to_have_attribute("data-md-color-scheme", other)
     expect(page.locator("body")).not_to_have_attribute("data-md-color-switching", "")
@@ -401,7 +401,7 @@ def test_search_finds_a_page(
     visit: Visitors, origin: str, words: str, address: str, heading: str
 ) -> None:
     visitor = visit(origin)
-    results = search(visitor.open(HEAD), words)
+    results = search(visitor.open(LAYER), words)
     expect(results.first).to_be_visible()
     targets = results.evaluate_all("links => links.map(link => link.href.split(/[?#]/)[0])")
     assert visitor.root + address in targets

@@ -228,6 +228,8 @@ def written_addresses(folder: Path) -> Iterator[str]:
         if "\ndraft: true" not in path.read_text(encoding="utf-8"):
             yield f"{path.parent.name}/{path.stem}/index.html"
             yield f"{path.parent.name}/index.html"
+            if "\nslides: true" in path.read_text(encoding="utf-8"):
+                yield f"{path.parent.name}/{path.stem}/slides/index.html"
 
 
 def test_every_link_and_every_file_that_a_page_names_is_there(pages, small_site):
@@ -427,9 +429,11 @@ def test_no_style_picture_or_script_asks_another_host(small_site):
     assert not outside
 
 
+NOT_ASKED_FOR = re.compile(r"^assets/.*(\.map$|/lunr/)")
+
+
 def test_nothing_is_published_that_no_page_asks_for(small_site):
-    assert not [*small_site.site.rglob("*.map")]
-    assert not (small_site.site / "assets" / "javascripts" / "lunr").exists()
+    assert not [name for name in files_of(small_site.site) if NOT_ASKED_FOR.search(name)]
 
 
 def test_styles_name_files_that_are_there(small_site):
@@ -608,9 +612,7 @@ def test_a_hostile_text_stays_text(pages):
     quoted = 0
     for document in pages.values():
         for element in document.elements:
-            # A sheet that is not needed at once is loaded as one for print, and put to use when it is there.
-            late = element.attributes.get("onload") == "this.media='all'"
-            handlers = [name for name in element.attributes if name.startswith("on") and not late]
+            handlers = [name for name in element.attributes if name.startswith("on")]
             assert not handlers, f"{document.address}: {element.attributes}"
             assert element.attributes.get("src") != "x", document.address
             if element.tag in {"script", "style"}:
@@ -730,7 +732,8 @@ def test_a_damaged_store_costs_time_only(tiny, tiny_site, harm):
     again = build(tiny)
     assert differing(again.site, tiny_site.site) == []
     assert not all_reused(again.stdout)
-    assert files_of(tiny / "build" / "store") == files_of(tiny_site.work / "store")
+    # Others measure into the shared store what this exhibit does not ask for.
+    assert files_of(tiny / "build" / "store").items() <= files_of(tiny_site.work / "store").items()
 
 
 def test_a_flipped_byte_in_a_stored_picture_is_noticed(tiny, tiny_site):
@@ -798,6 +801,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_site(tiny, tiny_site):
         "images",
         "pool",
         "pool.csv",
+        "pairs.yml",
         "site",
     }
     docs = [path.name for path in (tiny / "build" / "docs").rglob("*")]
@@ -853,6 +857,8 @@ def test_the_builder_alone_makes_the_same_site(new_site, tmp_path):
         capture_output=True,
     )
     mine, theirs = files_of(new_site.site), files_of(tmp_path / "site")
+    # Source maps and stemmers that no page asks for are left out by the command alone.
+    theirs = {name: data for name, data in theirs.items() if not NOT_ASKED_FOR.search(name)}
     # A gzip file states when it was made.
     for files in (mine, theirs):
         files["sitemap.xml.gz"] = gzip.decompress(files["sitemap.xml.gz"])

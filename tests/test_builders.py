@@ -74,7 +74,7 @@ def test_both_builders_make_the_same_pages_with_the_same_content(small_site, zen
     different = []
     for name in sorted(set(mine) - {"404.html"}):
         one, other = (Main(all_[name].read_text(encoding="utf-8")).found for all_ in (mine, theirs))
-        assert len(one) > 10, name
+        assert len(one) > 10 or "/slides/" in name, name
         if one != other:
             place = next(
                 i for i, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]
@@ -105,5 +105,5 @@ def test_the_other_builder_asks_no_other_host_and_keeps_the_jump_box(small_site,
         fetched += re.findall(r"""<link[^>]*rel="?stylesheet"?[^>]*href="?(https?:)?//""", html)
         assert not fetched, name
         if name != "404.html":
-            assert "c-jump-open" in html, name
+            assert "c-jump-open" in html or "/slides/" in name, name
             assert "javascripts/jump.js" in html, name

@@ -439,7 +439,8 @@ def test_an_interrupt_of_long_drawings_is_answered_soon(small_exhibit, tmp_path)
     folder = shutil.copytree(
         small_exhibit, tmp_path / "e", ignore=shutil.ignore_patterns("build", "site")
     )
-    change(folder, models=[m for m in read_exhibit(folder)["models"] if m["id"] == "smollm2-135m"])
+    alone = [m for m in read_exhibit(folder)["models"] if m["id"] == "smollm2-135m"]
+    change(folder, models=alone, writing="")
     with building(folder, "Figures ...") as process:
         time.sleep(1.5)
         os.killpg(process.pid, signal.SIGINT)

@@ -176,7 +176,7 @@ def test_components_name_the_files_that_are_written():
     written = {address for address, _ in attention_files("m", attention)}
     for component in (layer_component("m", attention, 1), model_component("m", attention)):
         assert component.source in written
-        assert (component.data, component.layers) == ("", "")
+        assert (component.data, component.alone) == ("", "")
     assert (
         model_component("m", attention).heads == "models/m/layers/{layer}/heads/{head}/index.html"
     )

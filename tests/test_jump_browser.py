@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from pages_under_test import HEAD, KINDS, UNIT, Visitors
+from pages_under_test import HEAD, KINDS, LAYER, UNIT, Visitors
 from playwright.sync_api import Locator, Page, expect
 
 both_origins = pytest.mark.parametrize("origin", ["server", "file"])
@@ -107,7 +107,7 @@ def test_the_keyboard_is_enough(visit: Visitors, address: str, origin: str) -> N
 
 def test_the_key_can_be_switched_off_and_is_a_letter_where_one_types(visit: Visitors) -> None:
     visitor = visit()
-    page = visitor.open(HEAD)
+    page = visitor.open(LAYER)
     page.locator(".md-search__input").click()
     page.keyboard.type("j")
     expect(page.locator("dialog.c-jump")).to_have_count(0)

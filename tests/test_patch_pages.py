@@ -177,7 +177,7 @@ def test_pointing_at_a_patch_shows_where_it_looks(site, visit, origin):
 
     page.mouse.down()
     page.mouse.up()
-    assert "query=2.1" in page.url
+    expect(page).to_have_url(re.compile("query=2.1"))
     over(page, 0, 3, 4, 4)
     exact = weight_of(site, "deit", "corner", 1, 2, 2 + 4 * 2 + 1, 2 + 3)
     expect(spoken(page)).to_contain_text(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,11 +30,25 @@ def thumbnails(
             continue
         # A drawing lies in a folder named after all that it depends on.
         place = store / f"{VERSION}-{drawn.file.parent.name}-{drawn.file.stem}.webp"
-        if not place.is_file():
-            write_atomically(place, _small(drawn.file))
+        if not _kept(place):
+            data = _small(drawn.file)
+            write_atomically(place, data)
+            write_atomically(place.with_suffix(".sha256"), _digest(data))
         name = path.removeprefix("models/").removesuffix(".webp").replace("/", "-")
         found[path] = (f"{folder}/{name}.webp", Drawn(place, WIDTH, HEIGHT))
     return found
+
+
+def _kept(place: Path) -> bool:
+    """Whether a thumbnail is there, byte for byte."""
+    try:
+        return _digest(place.read_bytes()) == place.with_suffix(".sha256").read_bytes()
+    except OSError:
+        return False
+
+
+def _digest(data: bytes) -> bytes:
+    return hashlib.sha256(data).hexdigest().encode()
 
 
 def _small(file: Path) -> bytes:

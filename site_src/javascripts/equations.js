@@ -17,6 +17,8 @@
   }
 
   function load() {
+    // Not before the page is there: the sheet is asked for as one for paper, which holds nothing up.
+    document.querySelector("link[data-equations]").media = "all";
     const script = document.createElement("script");
     script.src = library;
     script.onload = () => { for (const node of document.querySelectorAll(".arithmatex")) set(node); };
