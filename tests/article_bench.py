@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import shutil
+from dataclasses import replace
 
 import pytest
 from small_site import Site
@@ -15,12 +17,17 @@ from generator.subjects import load_subjects, measure, read_inputs
 
 
 @pytest.fixture(scope="session")
-def shown(tiny_site: Site) -> Shown:
-    """An image classifier and an encoder with what the build of the tiny exhibit measured."""
+def shown(tiny_site: Site, tmp_path_factory: pytest.TempPathFactory) -> Shown:
+    """An image classifier and an encoder with what the build of the tiny exhibit measured, and a dream."""
     exhibit = load_exhibit(tiny_site.exhibit)
-    store = Store(tiny_site.work / "store")
+    folder = shutil.copytree(tiny_site.work / "store", tmp_path_factory.mktemp("bench") / "store")
+    store = Store(folder)
     subjects = load_subjects(exhibit, read_inputs(exhibit), "cpu", lambda _: None)
-    by_name = {one.model.id: one for one in subjects}
+    dreaming = {"dream": "cat"}
+    by_name = {
+        one.model.id: replace(one, choices=one.choices.model_copy(update=dreaming))
+        for one in subjects
+    }
 
     @functools.cache
     def measured(name: str) -> Findings:

@@ -218,8 +218,8 @@ def test_widths() -> None:
             pixels_of_width(wrong)
 
 
-def test_the_command_draws_for_paper(tiny_site: Site, tmp_path: Path) -> None:
-    asked = ("--model", CNN, "--exhibit", tiny_site.exhibit, "--image", "cat")
+def test_the_command_draws_for_paper(tiny: Path, tmp_path: Path) -> None:
+    asked = ("--model", CNN, "--exhibit", tiny, "--image", "cat")
     pdf = tmp_path / "cam.pdf"
     run = cutaway("figure", "cam", *asked, "--classes", "tabby,fox squirrel", "-o", pdf)
     assert (run.code, run.err) == (0, "")
@@ -231,20 +231,18 @@ def test_the_command_draws_for_paper(tiny_site: Site, tmp_path: Path) -> None:
     assert b"CreationDate" not in data
 
 
-def test_the_same_figure_alone_in_other_formats(tiny_site: Site, tmp_path: Path) -> None:
+def test_the_same_figure_alone_in_other_formats(tiny: Path, tmp_path: Path) -> None:
     chosen = {"layer": 1, "head": 2, "text": "coreference"}
     for ending, start in (("svg", b"<?xml"), ("png", b"\x89PNG")):
         files = [tmp_path / f"{number}.{ending}" for number in range(2)]
         for file in files:
-            draw_alone(
-                "attention_map", BERT, tiny_site.exhibit, chosen, Paper(file, 600.0, 100), "cpu"
-            )
+            draw_alone("attention_map", BERT, tiny, chosen, Paper(file, 600.0, 100), "cpu")
         assert files[0].read_bytes().startswith(start)
         assert files[0].read_bytes() == files[1].read_bytes()
     with pytest.raises(UsageError, match="no format 'gif'"):
-        draw_alone("cam", CNN, tiny_site.exhibit, {}, Paper(tmp_path / "a.gif", 600.0), "cpu")
+        draw_alone("cam", CNN, tiny, {}, Paper(tmp_path / "a.gif", 600.0), "cpu")
     with pytest.raises(UsageError, match="Did you mean 'minilm-l6'"):
-        draw_alone("cam", "minilm", tiny_site.exhibit, {}, Paper(tmp_path / "a.pdf", 600.0), "cpu")
+        draw_alone("cam", "minilm", tiny, {}, Paper(tmp_path / "a.pdf", 600.0), "cpu")
 
 
 def test_figures_come_out_of_the_store(bench: Shown, tmp_path: Path) -> None:

@@ -30,7 +30,8 @@ def test_a_chart_keeps_its_form_and_no_more_than_hundredths_of_a_pixel():
     assert root.get("viewBox") == "0 0 225 150"
     assert len(root.findall(".//{http://www.w3.org/2000/svg}use")) > 20  # the letters
     assert "metadata" not in text and "<!--" not in text
-    assert not re.search(r"\d\.\d{3,}(?!\d*e)", text)
+    assert not re.search(r"[1-9]\.\d{3,}(?!\d*e)", text)
+    assert "scale(0.015625)" in text  # of every letter
 
 
 def test_a_chart_as_pixels_has_two_to_a_css_pixel_and_a_clear_ground():

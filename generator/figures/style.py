@@ -95,7 +95,8 @@ def as_svg(name: str, figure: Figure) -> Picture:
 def _tight(svg: bytes) -> bytes:
     """A chart without what no reader sees: comments, metadata, thousandths of a pixel."""
     text = re.sub(rb"<!--.*?-->|<!DOCTYPE.*?>|<metadata>.*?</metadata>", b"", svg, flags=re.DOTALL)
-    text = re.sub(rb"(\d\.\d\d)\d+(?!\d*e)", rb"\1", text)
+    # What is below one may be a scale: letters are drawn at sixty-four times their size.
+    text = re.sub(rb"(?<![\d.])([1-9]\d*\.\d\d)\d+(?!\d*e)", rb"\1", text)
     return re.sub(rb"\s*\n\s*", b"\n", text)
 
 
