@@ -27,6 +27,7 @@ from itertools import pairwise
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import numpy as np
 import pytest
 from PIL import Image
 from small_site import (
@@ -726,13 +727,23 @@ def flipped(data: bytes) -> bytes:
     return data[:middle] + bytes([data[middle] ^ 0xFF]) + data[middle + 1 :]
 
 
+def stored(store: Path) -> dict[str, object]:
+    """What a store holds. Between the arrays of an archive lies padding, where harm is none."""
+    found: dict[str, object] = dict(files_of(store))
+    for path in store.rglob("*.npz"):
+        with np.load(path) as arrays:
+            name = path.relative_to(store).as_posix()
+            found[name] = {key: (arrays[key].dtype, arrays[key].tobytes()) for key in arrays.files}
+    return found
+
+
 @pytest.mark.parametrize("harm", [damages, shutil.rmtree])
 def test_a_damaged_store_costs_time_only(tiny, tiny_site, harm):
     harm(tiny / "build" / "store")
     again = build(tiny)
     assert differing(again.site, tiny_site.site) == []
     assert not all_reused(again.stdout)
-    assert files_of(tiny / "build" / "store") == files_of(tiny_site.work / "store")
+    assert stored(tiny / "build" / "store") == stored(tiny_site.work / "store")
 
 
 def test_a_flipped_byte_in_a_stored_picture_is_noticed(tiny, tiny_site):
