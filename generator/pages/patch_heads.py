@@ -84,6 +84,7 @@ def _head(findings: VisionFindings, block: int, head: int, order: Order, pages: 
         f"Attention head {name} of {model.title}: where it looks in {len(findings.images)} pictures and its "
         f"statistics, ranked among {len(links)} heads.",
         searchable=False,
+        lean=True,
         model=model,
         name=name,
         head=head,

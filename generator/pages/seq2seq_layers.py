@@ -186,6 +186,7 @@ def _head(
         f"Attention head {name} of {model.title}: its attention map on {len(findings.texts)} texts and its "
         f"statistics, ranked among the {count} heads of its kind.",
         searchable=False,
+        lean=True,
         model=model,
         name=name,
         head=head,
