@@ -23,6 +23,13 @@ def violations(page: Page) -> list[str]:
     return [found["id"] for found in Axe().run(page).response["violations"]]
 
 
+def test_what_is_long_to_read_waits_for_nothing_of_the_theme(visit: Visitors) -> None:
+    visitor = visit()
+    visitor.open(ARTICLE)
+    asked = [url for url in visitor.requests if "/assets/" in url and "favicon" not in url]
+    assert asked == []
+
+
 # What opens beside the text.
 
 

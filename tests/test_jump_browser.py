@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from pages_under_test import HEAD, KINDS, LAYER, UNIT, Visitors
+from pages_under_test import ARTICLE, HEAD, KINDS, LAYER, UNIT, Visitors
 from playwright.sync_api import Locator, Page, expect
 
 both_origins = pytest.mark.parametrize("origin", ["server", "file"])
@@ -100,9 +100,25 @@ def test_the_keyboard_is_enough(visit: Visitors, address: str, origin: str) -> N
     expect(link).to_be_focused()  # where it was before
     ask(page, "nothing is called so")
     expect(page.locator(".c-jump__status")).to_contain_text("Nothing")
-    expect(options(page)).to_have_count(0)
-    page.keyboard.press("Enter")
+    expect(options(page)).to_have_count(1)  # the search
+    page.keyboard.press("Escape")
     assert visitor.place == address
+
+
+@both_origins
+@pytest.mark.parametrize("address", [HEAD, ARTICLE])
+def test_a_page_without_a_search_field_leads_to_the_search(
+    visit: Visitors, address: str, origin: str
+) -> None:
+    visitor = visit(origin)
+    page = visitor.open(address)
+    expect(page.locator(".md-search")).to_have_count(0)
+    found = ask(page, "SmolLM2 & <b>")
+    expect(found.last).to_contain_text("“SmolLM2 & <b>”")
+    page.get_by_role("combobox", name="Jump to").fill("SmolLM2-135M")
+    found.last.click()
+    expect(page.locator(".md-search__input")).to_have_value("SmolLM2-135M")
+    expect(page.locator(".md-search-result__link[href*='smollm2-135m']").first).to_be_visible()
 
 
 def test_the_key_can_be_switched_off_and_is_a_letter_where_one_types(visit: Visitors) -> None:

@@ -134,7 +134,13 @@ def _pages(
     }
     front = {"head": head_of(meta, exhibit.title, permalink, preview, references, words)}
     yield pages.page(
-        "article.html", source.address, meta.title, meta.description, front=front, **shown
+        "article.html",
+        source.address,
+        meta.title,
+        meta.description,
+        lean=True,
+        front=front,
+        **shown,
     )
     if slides:
         yield pages.page(

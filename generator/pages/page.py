@@ -28,9 +28,9 @@ class Link:
 class Page:
     """One page: its address, what search engines read, and its body as finished HTML.
 
-    A page that is not `searchable` stays out of the builder's search index, which every page loads. One
-    that is `lean` has a header of its own without search: there are thousands of them. `meta` is more for the
-    front matter, where the theme finds it.
+    A page that is not `searchable` stays out of the builder's search index. One that is `lean` has a small
+    header and none of the theme's own styles and scripts: thousands of leaf pages, and what is long to read.
+    `meta` is more for the front matter, where the theme finds it.
     """
 
     address: str
@@ -57,14 +57,13 @@ class Page:
             "title": _clean(html.escape(self.title)),
             "description": _clean(html.escape(self.description)),
             "hide": ["navigation", "toc"],
+            **({"template": "lean.html"} if self.lean else {}),
             **self.meta,
         }
         body = _clean(self.body)
         if self.searchable:
             return f"---\n{_yaml(meta)}---\n\n{body}\n"
         meta["search"] = {"exclude": True}
-        if self.lean:
-            meta["template"] = "lean.html"
         block = "\n".join(f"  {line}" if line else "" for line in body.splitlines())
         return f"---\n{_yaml(meta)}html: |-\n{block}\n---\n"
 

@@ -2,18 +2,30 @@
 // they stay as they were written, in TeX.
 (() => {
   const library = document.currentScript.dataset.katex;
+  const SLICE = 6; // milliseconds
 
   function set(node) {
-    const block = node.tagName === "DIV";
     const tex = node.textContent.trim().replace(/^\\[([]|\\[)\]]$/g, "");
-    katex.render(tex, node, { displayMode: block, throwOnError: false });
+    katex.render(tex, node, { displayMode: node.tagName === "DIV", throwOnError: false });
     node.dataset.set = "";
-    // What scrolls sideways must be within reach of the keyboard.
-    if (block && node.scrollWidth > node.clientWidth) {
+  }
+
+  // What scrolls sideways must be within reach of the keyboard.
+  function reach(blocks) {
+    for (const node of blocks.filter(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth)) {
       node.tabIndex = 0;
       node.setAttribute("role", "group");
       node.setAttribute("aria-label", "Equation, scrolls sideways");
     }
+  }
+
+  // A few at a time, so that the page answers its reader in between.
+  function setAll(nodes, from = 0) {
+    const until = performance.now() + SLICE;
+    let next = from;
+    while (next < nodes.length && performance.now() < until) set(nodes[next++]);
+    if (next < nodes.length) setTimeout(setAll, 0, nodes, next);
+    else reach(nodes.filter(({ tagName }) => tagName === "DIV"));
   }
 
   function load() {
@@ -21,7 +33,7 @@
     document.querySelector("link[data-equations]").media = "all";
     const script = document.createElement("script");
     script.src = library;
-    script.onload = () => { for (const node of document.querySelectorAll(".arithmatex")) set(node); };
+    script.onload = () => setAll([...document.querySelectorAll(".arithmatex")]);
     document.head.append(script);
   }
 

@@ -129,9 +129,18 @@
     return node;
   };
 
+  // Where the words of pages can be searched, the last thing to choose does that.
+  function searched(text) {
+    const page = text && document.querySelector(".c-jump-open").dataset.search;
+    if (!page) return [];
+    const href = new URL(`?q=${encodeURIComponent(text)}`, new URL(page, location.href)).href;
+    return [{ kind: "search", text: `“${text}”`, note: "in the text of all pages", model: "", href }];
+  }
+
   function draw() {
-    const found = find(box.input.value);
-    shown = found.slice(0, MOST);
+    const asked = box.input.value.trim();
+    const found = find(asked);
+    shown = [...found.slice(0, MOST), ...searched(asked)];
     box.list.hidden = !shown.length;
     box.list.replaceChildren(...shown.map((entry, i) => {
       const option = make("a", { href: entry.href, id: `c-jump-${i}`, tabIndex: -1, className: "c-jump__option" },
@@ -142,7 +151,6 @@
       return option;
     }));
     box.input.setAttribute("aria-expanded", String(shown.length > 0));
-    const asked = box.input.value.trim();
     box.status.textContent = !asked ? `Try ${index.hints.join(", ")}.`
       : !found.length ? "Nothing on this site is called that."
         : found.length > MOST ? `The first ${MOST} of ${found.length}.` : `${found.length} found.`;
