@@ -117,8 +117,13 @@ class Document(HTMLParser):
         return resolve(self.address, found[0].attributes["href"])[0] if found else None
 
     def facts(self) -> dict[str, str]:
-        names, values = ([" ".join(e.text.split()) for e in self.all(tag)] for tag in ("dt", "dd"))
+        names, values = ([one_line(e.text) for e in self.all(tag)] for tag in ("dt", "dd"))
         return dict(zip(names, values, strict=True))
+
+
+def one_line(text: str) -> str:
+    """A text without its line breaks; spaces that keep a line together stay what they are."""
+    return re.sub(r"[ \n]+", " ", text).strip(" ")
 
 
 def resolve(origin: str, link: str) -> tuple[str, str]:
@@ -502,7 +507,7 @@ def standings(document: Document) -> dict[str, list[str]]:
     rows: dict[str, list[str]] = {}
     name = ""
     for element in document.elements:
-        text = " ".join(element.text.split())
+        text = one_line(element.text)
         if element.tag == "th" and element.attributes.get("scope") == "row":
             name = text
             rows[name] = []
@@ -563,7 +568,7 @@ def test_layers_csv_says_what_the_layer_pages_say(pages, small_site, model):
     for address in layer_addresses(model):
         row = by_name[address.split("/")[3]]
         facts = pages[address].facts()
-        assert facts["Parameters"] == " ".join(thousands(int(row["parameters"])).split())
+        assert facts["Parameters"] == thousands(int(row["parameters"]))
         zero = "MLP near zero" if model in BLOCKS else "Exactly zero"
         column = "near_zero" if model in BLOCKS else "sparsity"
         assert facts[zero] == percent(float(row[column])), address

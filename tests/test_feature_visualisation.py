@@ -14,6 +14,7 @@ from generator.exhibit import ModelSpec
 from generator.figures.features import dream_strip, feature_pictures
 from generator.inputs.images import as_pixels, curated_images, open_rgb
 from generator.models.load import load_model
+from generator.pages.features import share_of_one_colour
 from generator.probes.deep_dream import dream, dream_layers, even_gradient
 from generator.probes.exemplars import Exemplars, LayerExemplars
 from generator.probes.feature_visualisation import (
@@ -318,3 +319,12 @@ def test_a_direction_is_a_mixture_of_units(lite0, tmp_path):
     rerun = measured(lite0, [unit.want], mixture.picture[None])[0]
     assert mixture.peak == pytest.approx(rerun.peak, rel=1e-4)
     assert mixture.mean == pytest.approx(rerun.mean, rel=1e-4)
+
+
+def test_a_picture_of_one_colour_is_known() -> None:
+    picture = np.full((10, 10, 3), 200, np.uint8)
+    assert share_of_one_colour(picture) == 1
+    picture[:2] = (0, 200, 200)
+    assert share_of_one_colour(picture) == pytest.approx(0.8)
+    noise = np.random.default_rng(0).integers(0, 256, (40, 40, 3))
+    assert share_of_one_colour(noise) < 0.05

@@ -92,7 +92,7 @@ def page(site: Site, address: str) -> str:
 def words(source: str) -> str:
     """What a reader reads, in one line."""
     main = source[source.index("<h1") :]
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", main)).split())
+    return re.sub(r"[ \n]+", " ", html.unescape(re.sub(r"<[^>]+>", " ", main)))
 
 
 def table(site: Site, name: str) -> list[dict[str, str]]:

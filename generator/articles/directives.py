@@ -19,6 +19,7 @@ from generator.articles.reference import reference
 from generator.articles.shown import Shown, one_of
 from generator.articles.widgets import Widgets
 from generator.errors import UsageError
+from generator.pages.environment import NO_BREAK
 
 Directive = Callable[..., Any]
 
@@ -88,7 +89,7 @@ class Blocks:
         width = WIDTHS[one_of("layout", layout, WIDTHS)]
         number, line = self.draft.count("Figure"), template_line()
         name = id or f"fig-{number}"
-        self.draft.anchor(line, name, f"Figure {number}")
+        self.draft.anchor(line, name, f"Figure{NO_BREAK}{number}")
         source = self.draft.source
         folder = f"{source.section}/{source.stem}/{name}"
         drawing = publication(kind.replace("_", "-"), folder, made, width)
@@ -132,7 +133,7 @@ class Blocks:
         """A numbered exercise."""
         number, line = self.draft.count("Exercise"), template_line()
         name = id or f"exercise-{number}"
-        self.draft.anchor(line, name, f"Exercise {number}")
+        self.draft.anchor(line, name, f"Exercise{NO_BREAK}{number}")
         opening = (
             f'<section class="c-exercise" id="{escape(name)}">'
             f'<h3 class="c-exercise__title">Exercise {number}</h3>'
@@ -148,7 +149,7 @@ class Blocks:
         """A numbered equation in LaTeX."""
         number, line = self.draft.count("Equation"), template_line()
         name = id or f"eq-{number}"
-        self.draft.anchor(line, name, f"Equation {number}")
+        self.draft.anchor(line, name, f"Equation{NO_BREAK}{number}")
         latex = str(caller()).strip()
 
         def filled(filling: Filling) -> Markup:

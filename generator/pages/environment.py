@@ -111,6 +111,7 @@ def _on_one_line(match: re.Match[str]) -> str:
     return match[0].replace("\n", "&#10;")
 
 
+NO_BREAK = "\u00a0"
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -131,14 +132,14 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def percent(share: float | None, places: int = 1) -> str:
-    """A share as a percentage."""
+    """A share as a percentage, kept on one line."""
     if share is None or not math.isfinite(share):
         return "–"
     if 0 < share < 0.5 * 10 ** -(places + 2):
-        return f"< {10**-places:g} %"
-    return f"{100 * share:.{places}f} %"
+        return f"<{NO_BREAK}{10**-places:g}{NO_BREAK}%"
+    return f"{100 * share:.{places}f}{NO_BREAK}%"
 
 
 def thousands(value: int) -> str:
-    """A count with thin spaces between thousands."""
-    return f"{value:,}".replace(",", " ")
+    """A count with commas between thousands."""
+    return f"{value:,}"

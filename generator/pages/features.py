@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
+
 from generator.findings import VisionFindings
 from generator.pages.context import layer_link
 from generator.pages.environment import Figure, Pages, number
@@ -19,6 +21,7 @@ def features_page(findings: VisionFindings, pages: Pages) -> Page:
     """Units at every stage, classes, a diversity set, an interpolation, and two dreams."""
     model = findings.model
     exemplars = findings.exemplars
+    stages = _stages(findings, pages)
     compared = against_pool(findings.features, exemplars) if exemplars else None
     return pages.page(
         "features.html",
@@ -28,7 +31,8 @@ def features_page(findings: VisionFindings, pages: Pages) -> Page:
         model=model,
         place=part_place(findings, FEATURES),
         reason=reason_against(model),
-        stages=_stages(findings, pages),
+        stages=stages,
+        plain=any(item["plain"] for stage in stages for item in stage["items"]),
         compared=compared if compared and compared.units else None,
         classes=_classes(findings, pages),
         diversity=_set(findings, "diversity", pages),
@@ -76,11 +80,22 @@ def _stages(findings: VisionFindings, pages: Pages) -> list[dict[str, Any]]:
                     "peak": one.peak,
                     "times": one.peak / peak if peak > 0 else None,
                     "level": one.peak == peak,
+                    "plain": share_of_one_colour(one.picture) >= PLAIN,
                 }
             )
         link = layer_link(model, layer) if layer.name in model.paged else None
         stages.append({"name": layer.name, "link": link, "items": items, "count": len(found)})
     return stages
+
+
+PLAIN = 0.9
+_ALIKE = 12  # of 255
+
+
+def share_of_one_colour(picture: np.ndarray) -> float:
+    """The share of pixels of `picture` (rows, columns, channels) within `_ALIKE` levels of the median."""
+    pixels = picture[..., :3].reshape(-1, 3).astype(np.int16)
+    return float((np.abs(pixels - np.median(pixels, axis=0)) <= _ALIKE).all(axis=1).mean())
 
 
 # With every unit visualised a layer's sheet would fill the page: the units' own pages have the rest.
