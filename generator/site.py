@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from generator.articles.source import SECTIONS
 from generator.errors import CutawayError, UsageError
 from generator.figures.render import Drawn
 from generator.pages.page import Link, Page
@@ -93,8 +94,8 @@ def run_builder(
 ) -> None:
     """Build `build/docs` with MkDocs and put the result at `target` in one step.
 
-    The links of `menu` are added to the site's navigation, before what the configuration has behind its
-    first entry.
+    The links of `menu`, the sections that were written, are added to the site's navigation, before what the
+    configuration has behind its first entry; a section that has no page is left out of it.
 
     Raises CutawayError, naming the page, for anything that the builder warns of.
     """
@@ -141,8 +142,7 @@ def _configure(
         "site_dir": str(target),
         "theme": {"custom_dir": str(build / "theme")},
     }
-    if menu:
-        stated["nav"] = _navigation(config, menu)
+    stated["nav"] = _navigation(config, menu)
     if site_url:
         stated["site_url"] = site_url
     path = build / "mkdocs.yml"
@@ -151,15 +151,23 @@ def _configure(
 
 
 def _navigation(config: Path, menu: Sequence[Link]) -> list[object]:
-    """The navigation of the user's configuration with the links of `menu` behind its first entry."""
+    """The navigation of the user's configuration with the sections of `menu`, and with no other section."""
     from mkdocs.utils.yaml import get_yaml_loader, yaml_load
 
     with config.open("rb") as stream:
         stated = yaml_load(stream, get_yaml_loader()).get("nav") or [{"Gallery": "index.md"}]
-    named = str(stated)
-    added = [{one.text: one.target.replace(".html", ".md")} for one in menu]
-    new = [entry for entry in added if next(iter(entry.values())) not in named]
-    return [*stated[:1], *new, *stated[1:]]
+    written = [one.target.replace(".html", ".md") for one in menu]
+    gone = {f"{section}/index.md" for section in SECTIONS} - set(written)
+    kept = [entry for entry in stated if _page_of(entry) not in gone]
+    named = str(kept)
+    new = [{one.text: page} for one, page in zip(menu, written, strict=True) if page not in named]
+    return [*kept[:1], *new, *kept[1:]]
+
+
+def _page_of(entry: object) -> object:
+    """The page of an entry of a navigation; None where it is a group of others."""
+    page = next(iter(entry.values()), None) if isinstance(entry, dict) else entry
+    return page if isinstance(page, str) else None
 
 
 def check_target(target: Path, work: Path, base: Path) -> None:

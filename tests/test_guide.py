@@ -135,12 +135,16 @@ def test_the_first_article_of_the_quickstart_builds(new_site: Site, tmp_path: Pa
     shutil.copytree(new_site.exhibit, folder)
     (article,) = fenced("quickstart", "markdown")
     (folder / "writing" / "articles" / "first.md").write_text(article, encoding="utf-8")
+    # "Delete it when you need it no more, and the section goes with it."
+    (folder / "writing" / "guide" / "next-steps.md").unlink()
     made = build(folder)
     page = (made.site / "articles" / "first" / "index.html").read_text(encoding="utf-8")
     assert 'id="fig-where"' in page
     assert 'href="#ref-zhou2016learning"' in page
     assert "blocks counted as layers" in page
     assert "My first article" in (made.site / "articles" / "index.html").read_text(encoding="utf-8")
+    front = (made.site / "index.html").read_text(encoding="utf-8")
+    assert 'href="articles/index.html"' in front and "guide/index.html" not in front
 
 
 def test_the_examples_in_yaml_are_what_the_exhibit_takes() -> None:
