@@ -36,7 +36,12 @@ BERT = 'model="minilm-l6"'
 @pytest.fixture
 def book(tmp_path: Path) -> Bibliography:
     path = tmp_path / "references.bib"
-    path.write_text("@misc{zhou2016learning, title = {T}, year = 2016}", encoding="utf-8")
+    path.write_text(
+        "@misc{zhou2016learning, title = {T}, year = 2016}\n"
+        "@article{bare, title = {T}, author = {A. B.}, year = 2016}\n"
+        "@artikel{kindless, title = {T}}\n",
+        encoding="utf-8",
+    )
     return read_bibliography(path)
 
 
@@ -117,6 +122,13 @@ WRONG = {
     "\n{{ unclosed": ("line 6", "unexpected"),
     "{{ 1|nums }}": ("line 5", "No filter named 'nums'", "mean 'num'?"),
     "{{ ref() }}": ("line 5: ref:", "id"),
+    '{{ cite("bare") }}': ("line 5: cite:", "'bare' in references.bib has no 'journal'", "@misc"),
+    '{{ cite("kindless") }}': (
+        "line 5: cite:",
+        "'kindless'",
+        "@artikel",
+        "Did you mean 'article'?",
+    ),
 }
 
 
@@ -128,6 +140,27 @@ def test_a_mistake_names_file_line_and_the_nearest_name(text: str, read: Read) -
     assert "one.md, line " in said
     for word in WRONG[text]:
         assert word in said
+
+
+def test_a_block_that_is_not_closed_names_no_other_thing(read: Read) -> None:
+    with pytest.raises(WritingError, match="'endcall'") as caught:
+        read("{% call aside() %}\ntext")
+    assert "Did you mean" not in str(caught.value)
+
+
+def test_a_dead_link_is_told_by_its_line_where_there_are_slides_too(
+    tmp_path: Path, shown: Shown, book: Bibliography, tiny_site: Site
+) -> None:
+    path = tmp_path / "one.md"
+    path.write_text(FRONT.replace("---\n", "---\nslides: true\n", 1) + "\n[x](gone.md)\n")
+    article = read_article(read_source(path, "articles"), shown, book)
+    made = article_pages(
+        [article], load_exhibit(tiny_site.exhibit), Pages(data_root() / "templates", {})
+    )
+    assert len(made) == 3
+    front = type(made[0])("index.html", "", "", "")
+    with pytest.raises(WritingError, match=r"line 7: the link '.*gone/index.html'"):
+        check_links([article], [*made, front], STATICS)
 
 
 def test_a_reference_without_a_target_names_the_nearest(read: Read) -> None:
@@ -147,7 +180,11 @@ def test_a_missing_model_comes_with_a_hint(read: Read) -> None:
     [
         ("[x](/models/minilm-l6/layer/0/)", ("line 5", "models/minilm-l6/layer/0/index.html")),
         ("\n[x](#no-where)\n\n## Now here", ("line 6", "no '#no-where'", "now-here")),
-        ("![](picture.png)", ("line 5", "articles/picture.png")),
+        ("![One](picture.png)", ("line 5", "articles/picture.png")),
+        ("\n![ ](picture.png)", ("line 6", "'../picture.png' has no alt text")),
+        ("{% call aside() %}\n![](picture.png)\n{% endcall %}", ("line 6", "has no alt text")),
+        ("![One](https://example.org/x.png)", ("line 5", "is on another host")),
+        ("![One](//example.org/x.png)", ("line 5", "is on another host")),
         ('<a id="here"></a>\n\n## X {#here}', ("line 5", "'here' is used twice")),
         ("\n<img src='/index.html'>", ("line 6", "no alt text")),
         ("[x](two.md#gone)", ("line 5", "no '#gone'")),

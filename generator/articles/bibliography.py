@@ -14,6 +14,7 @@ from pybtex.backends.html import Backend
 from pybtex.database import BibliographyData, Entry, Person, parse_bytes
 from pybtex.exceptions import PybtexError
 from pybtex.style.formatting.unsrt import Style
+from pybtex.style.template import FieldIsMissing
 from pybtex.style.template import field as of
 from pybtex.style.template import href, join, optional, sentence
 
@@ -42,21 +43,39 @@ class Bibliography:
     entries: Mapping[str, Entry] = field(default_factory=dict)
 
     def check(self, key: str) -> None:
-        """Raises UsageError, with the nearest key, for a key that is not there."""
+        """Raises UsageError for a key that is not there, and for an entry that lacks something."""
         if key not in self.entries:
             near = did_you_mean(key, self.entries) or "The file has no entries."
             raise UsageError(f"no entry '{key}' in {self.path.name}. {near}")
+        _written_out(key, self.entries[key], self.path)
 
     def reference(self, key: str, number: int) -> Reference:
         """An entry as it is listed in an article."""
         self.check(key)
         entry = self.entries[key]
-        (formatted,) = _Titles().format_entries([entry])
-        html = formatted.text.render(_Html()).replace("\n", " ")
+        html = _written_out(key, entry, self.path)
         stated = entry.fields
         url = f"https://doi.org/{stated['doi']}" if "doi" in stated else stated.get("url", "")
         url = url if re.match(r"https?://", url) else ""
         return Reference(key, number, Markup(html), as_bibtex(key, entry), url)
+
+
+def _written_out(key: str, entry: Entry, path: Path) -> str:
+    """An entry as HTML. Raises UsageError for a kind that is not known, or that needs what is not there."""
+    found = (re.fullmatch(r"get_(\w+)_template", name) for name in dir(_Titles))
+    kinds = [match[1] for match in found if match]
+    if entry.type not in kinds:
+        reason = f"the entry '{key}' in {path.name} is @{entry.type}, which is no kind of BibTeX's."
+        raise UsageError(f"{reason} {did_you_mean(entry.type, kinds)}")
+    try:
+        (formatted,) = _Titles().format_entries([entry])
+    except FieldIsMissing as error:
+        lacking = str(error).split()[1]
+        raise UsageError(
+            f"the entry '{key}' in {path.name} has no '{lacking}', which @{entry.type} needs.",
+            hint="Add it, or make the entry a @misc, which needs nothing but a title.",
+        ) from error
+    return str(formatted.text.render(_Html()).replace("\n", " "))
 
 
 class _Html(Backend):  # type: ignore[misc]

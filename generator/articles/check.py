@@ -18,12 +18,13 @@ _ADDRESSES = {"href", "src", "data-picture", "data-source"}
 
 @dataclass(eq=False)
 class Links(HTMLParser):
-    """The links, ids and pictures of a page's HTML."""
+    """The links and ids of a page's HTML, its pictures with their alt texts, and those without one."""
 
     links: list[str] = field(default_factory=list)
     ids: set[str] = field(default_factory=set)
     twice: list[str] = field(default_factory=list)
     nameless: list[str] = field(default_factory=list)
+    pictures: list[tuple[str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -32,8 +33,10 @@ class Links(HTMLParser):
         """Called by the parser for every tag."""
         stated = {name: value or "" for name, value in attrs}
         self.links += [value for name, value in stated.items() if name in _ADDRESSES and value]
-        if tag == "img" and "alt" not in stated:
-            self.nameless.append(stated.get("src", ""))
+        if tag == "img":
+            self.pictures.append((stated.get("src", ""), stated.get("alt", "").strip()))
+            if "alt" not in stated:
+                self.nameless.append(stated.get("src", ""))
         name = stated.get("id")
         if name:
             (self.twice.append if name in self.ids else self.ids.add)(name)
@@ -62,19 +65,41 @@ def check_links(articles: Sequence[Article], pages: Sequence[Page], files: Colle
         own = site.links(source.address)
         for name in own.twice:
             raise WritingError(source.path, source.line_of(name), f"the id '{name}' is used twice.")
-        for picture in own.nameless:
-            reason = f"the picture '{picture}' has no alt text."
+        for picture, reason in _wrong_pictures(article, own):
             raise WritingError(source.path, article.draft.links.get(picture, 1), reason)
+        targets: dict[str, int] = {}
         for link in own.links:
             line = article.draft.links.get(link, 1)
             target, wrong = site.follow(source.address, link)
             if wrong:
                 raise WritingError(source.path, line, wrong)
+            targets.setdefault(target, line)
+        # After all of its own: its slides have the same links, and not the lines of them.
+        for target, line in targets.items():
             if target in site.pages and target not in {source.address, *followed}:
                 followed.add(target)
                 for other, reason in site.dead(target):
                     said = f"it links to {target}, whose link '{other}' is dead: {reason}"
                     raise WritingError(source.path, line, said)
+
+
+def _wrong_pictures(article: Article, page: Links) -> Iterator[tuple[str, str]]:
+    """The pictures that an article must not hold, each with what is wrong.
+
+    What a template makes may be decoration and have an empty alt; what an author writes says what one sees.
+    """
+    own = links_of(article.html).pictures
+    for picture in [*(one for one, alt in own if not alt), *page.nameless]:
+        yield (
+            picture,
+            f"the picture '{picture}' has no alt text; write ![What one sees]({picture}).",
+        )
+    for picture, _ in own:
+        if urlsplit(picture).netloc:
+            yield (
+                picture,
+                f"the picture '{picture}' is on another host; save it beside the article.",
+            )
 
 
 @dataclass(frozen=True, eq=False)

@@ -66,7 +66,10 @@ class _Reader:
         except WritingError:
             raise
         except TemplateSyntaxError as error:
-            near = _nearest(str(error.message), [*self._jinja.filters, *self._jinja.tests])
+            # "No filter named 'nums'": other messages quote what Jinja looked for.
+            named = str(error.message).startswith("No ")
+            names = [*self._jinja.filters, *self._jinja.tests] if named else []
+            near = _nearest(str(error.message), names)
             raise WritingError(path, error.lineno, f"{error.message} {near}".strip()) from error
         except UndefinedError as error:
             near = _nearest(str(error.message), self._calls)
