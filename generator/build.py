@@ -9,6 +9,7 @@ from pathlib import Path
 
 from generator.articles.check import check_links
 from generator.articles.draft import Article
+from generator.articles.early import check_early
 from generator.articles.pages import article_pages, reading, sections
 from generator.articles.previews import previews
 from generator.articles.read import read_article
@@ -72,6 +73,7 @@ def build(exhibit: Exhibit, options: Options, reporter: Reporter) -> Summary:
     check_target(options.site, options.work, exhibit.base)
     keep_freed()
     writing = read_writing(exhibit.base, exhibit.writing)
+    check_early(writing, [model.id for model in exhibit.models])
     inputs = read_inputs(exhibit)
     store = Store(options.work / "store")
     store.sweep()

@@ -6,16 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from small_site import Site
+from small_site import Site, cutaway, read_exhibit, write_exhibit
 
 from generator.articles.bibliography import Bibliography, read_bibliography
 from generator.articles.check import check_links
 from generator.articles.draft import Article, Filling
+from generator.articles.early import check_early
 from generator.articles.errors import WritingError
 from generator.articles.pages import article_pages
 from generator.articles.read import read_article
 from generator.articles.shown import Shown
-from generator.articles.source import read_source, read_writing
+from generator.articles.source import Writing, read_source, read_writing
 from generator.errors import UsageError
 from generator.exhibit import load_exhibit
 from generator.pages.environment import Pages
@@ -140,6 +141,60 @@ def test_a_mistake_names_file_line_and_the_nearest_name(text: str, read: Read) -
     assert "one.md, line " in said
     for word in WRONG[text]:
         assert word in said
+
+
+# What an early look cannot know: it has no findings, follows no variable and calls nothing.
+EARLY = [
+    text
+    for text in WRONG
+    if any(
+        word in " ".join(WRONG[text])
+        for word in (
+            "undefined",
+            "kind of figure",
+            "the parameter",
+            "no parameter",
+            "shows no model",
+        )
+    )
+    or text.startswith(("{{ cite(", "\n{{ unclosed", "{{ 1|nums"))
+    if text not in ("{{ cite() }}",) and "widget" not in text
+]
+
+
+@pytest.mark.parametrize("text", EARLY)
+def test_what_is_wrong_in_so_many_words_is_told_before_anything_is_measured(
+    text: str, tmp_path: Path, book: Bibliography
+) -> None:
+    path = tmp_path / "one.md"
+    path.write_text(FRONT + text, encoding="utf-8")
+    writing = Writing((read_source(path, "articles"),), book)
+    with pytest.raises(WritingError) as caught:
+        check_early(writing, ["efficientnet-lite0", "minilm-l6"])
+    said = f"{caught.value} {caught.value.hint}"
+    for word in ("one.md, line ", *WRONG[text]):
+        assert word in said
+
+
+@pytest.mark.parametrize(
+    "folder", [SITE_SRC, *sorted((SITE_SRC / "starters").glob("[!.]*/writing"))], ids=str
+)
+def test_what_is_right_is_let_through(folder: Path) -> None:
+    writing = read_writing(folder.parent, folder.name)
+    base = folder.parent
+    models = [model.id for model in load_exhibit(base).models]
+    assert writing.sources
+    check_early(writing, models)
+
+
+def test_a_build_answers_such_a_mistake_before_it_loads_a_model(tiny: Path) -> None:
+    (tiny / "writing" / "articles").mkdir(parents=True)
+    (tiny / "writing" / "articles" / "one.md").write_text(FRONT + "{{ figur() }}")
+    write_exhibit(tiny, read_exhibit(tiny) | {"writing": "writing"})
+    run = cutaway("build", tiny)
+    assert run.code == 2
+    assert "one.md, line 5: 'figur' is undefined. Did you mean 'figure'?" in run.err
+    assert "Models" not in run.out
 
 
 def test_a_block_that_is_not_closed_names_no_other_thing(read: Read) -> None:

@@ -14,9 +14,8 @@ from pybtex.backends.html import Backend
 from pybtex.database import BibliographyData, Entry, Person, parse_bytes
 from pybtex.exceptions import PybtexError
 from pybtex.style.formatting.unsrt import Style
-from pybtex.style.template import FieldIsMissing
+from pybtex.style.template import FieldIsMissing, href, join, optional, sentence
 from pybtex.style.template import field as of
-from pybtex.style.template import href, join, optional, sentence
 
 from generator.errors import UsageError, did_you_mean
 

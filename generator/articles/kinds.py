@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from pydantic import ConfigDict, ValidationError, validate_call
@@ -57,15 +57,8 @@ KINDS: Mapping[str, Callable[..., Plan]] = {
 
 def plan(shown: Shown, kind: str, parameters: Mapping[str, Any]) -> Plan:
     """What a figure of some kind shows. Raises UsageError, with the nearest name, for a wrong one."""
-    function = KINDS[one_of("kind of figure", kind, KINDS)]
-    known = parameters_of(kind)
-    for name in parameters:
-        if name not in known:
-            near = did_you_mean(name, known)
-            raise UsageError(f"'{kind}' takes no parameter '{name}'. {near}")
-    for name, parameter in known.items():
-        if parameter.default is inspect.Parameter.empty and name not in parameters:
-            raise UsageError(f"'{kind}' needs the parameter '{name}'.")
+    check_parameters(kind, parameters)
+    function = KINDS[kind]
     checked = validate_call(config=ConfigDict(arbitrary_types_allowed=True))(function)
     try:
         return checked(shown, **parameters)
@@ -73,6 +66,18 @@ def plan(shown: Shown, kind: str, parameters: Mapping[str, Any]) -> Plan:
         detail = error.errors()[0]
         name = ".".join(str(part) for part in detail["loc"])
         raise UsageError(f"'{kind}': {name}: {detail['msg']}.") from error
+
+
+def check_parameters(kind: str, names: Collection[str]) -> None:
+    """Raises UsageError for a kind that there is not, for a parameter too many, and for one too few."""
+    known = parameters_of(one_of("kind of figure", kind, KINDS))
+    for name in names:
+        if name not in known:
+            near = did_you_mean(name, known)
+            raise UsageError(f"'{kind}' takes no parameter '{name}'. {near}")
+    for name, parameter in known.items():
+        if parameter.default is inspect.Parameter.empty and name not in names:
+            raise UsageError(f"'{kind}' needs the parameter '{name}'.")
 
 
 def parameters_of(kind: str) -> dict[str, inspect.Parameter]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined, TemplateError, TemplateSyntaxError, UndefinedError
 
 from generator.articles.addresses import with_addresses
 from generator.articles.bibliography import Bibliography
-from generator.articles.directives import directives
+from generator.articles.directives import Directive, directives
 from generator.articles.draft import Article, Draft, check_ids
 from generator.articles.errors import WritingError
 from generator.articles.markdown import convert, convert_line
@@ -25,17 +27,45 @@ def read_article(source: Source, shown: Shown, bibliography: Bibliography) -> Ar
     """Everything in an article that does not wait for its pictures. Raises WritingError."""
     draft = Draft(source, bibliography)
     reader = _Reader(draft, shown)
-    meta = source.meta
-    abstract = convert_line(reader.expand(meta.abstract, source.lines.get("abstract", 1)))
-    body = convert(reader.expand(source.body, 1))
+    abstract, text, *rest = [reader.expand(text, first) for text, first in texts_of(source)]
+    abstract, body = convert_line(abstract), convert(text)
     html = with_addresses(body.html, source, draft.links)
-    appendix = {
-        name: convert_line(reader.expand(getattr(meta, name), source.lines.get(name, 1)))
-        for name in _APPENDIX
-    }
+    appendix = {name: convert_line(text) for name, text in zip(_APPENDIX, rest, strict=True)}
     article = Article(draft, html, body.headings, abstract, appendix)
     check_ids(article)
     return article
+
+
+def texts_of(source: Source) -> list[tuple[str, int]]:
+    """The texts of an article in which directives may stand, each with its first line."""
+    meta, lines = source.meta, source.lines
+    appendix = [(getattr(meta, name), lines.get(name, 1)) for name in _APPENDIX]
+    return [(meta.abstract, lines.get("abstract", 1)), (source.body, 1), *appendix]
+
+
+def article_jinja(calls: Mapping[str, Directive]) -> Environment:
+    """What runs the text of an article; `calls` are its directives."""
+    jinja = Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        # {#name} is how Markdown gives a heading an id: Jinja's own comments would swallow it.
+        comment_start_string="{/*",
+        comment_end_string="*/}",
+    )
+    jinja.globals = {name: jinja.globals[name] for name in ("range", "dict")} | dict(calls)
+    jinja.filters.update(num=number, percent=percent, thousands=thousands)
+    return jinja
+
+
+def not_jinja(path: Path, error: TemplateSyntaxError, jinja: Environment) -> WritingError:
+    """A text that Jinja cannot read."""
+    message = str(error.message)
+    # "No filter named 'nums'": other messages quote what Jinja looked for.
+    names = [*jinja.filters, *jinja.tests] if message.startswith("No ") else []
+    near = _nearest(message, names)
+    return WritingError(path, error.lineno, f"{message} {near}".strip())
 
 
 class _Reader:
@@ -44,18 +74,7 @@ class _Reader:
     def __init__(self, draft: Draft, shown: Shown) -> None:
         self._draft = draft
         self._calls = directives(draft, shown)
-        self._jinja = Environment(
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            # {#name} is how Markdown gives a heading an id: Jinja's own comments would swallow it.
-            comment_start_string="{/*",
-            comment_end_string="*/}",
-        )
-        self._jinja.globals = {name: self._jinja.globals[name] for name in ("range", "dict")}
-        self._jinja.globals.update(self._calls)
-        self._jinja.filters.update(num=number, percent=percent, thousands=thousands)
+        self._jinja = article_jinja(self._calls)
 
     def expand(self, text: str, first: int) -> str:
         """Text whose first line is line `first` of the file, its directives run."""
@@ -66,11 +85,7 @@ class _Reader:
         except WritingError:
             raise
         except TemplateSyntaxError as error:
-            # "No filter named 'nums'": other messages quote what Jinja looked for.
-            named = str(error.message).startswith("No ")
-            names = [*self._jinja.filters, *self._jinja.tests] if named else []
-            near = _nearest(str(error.message), names)
-            raise WritingError(path, error.lineno, f"{error.message} {near}".strip()) from error
+            raise not_jinja(path, error, self._jinja) from error
         except UndefinedError as error:
             near = _nearest(str(error.message), self._calls)
             raise WritingError(path, _line(error), f"{error.message}. {near}".strip()) from error

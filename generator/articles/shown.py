@@ -43,10 +43,7 @@ class Shown:
     def subject(self, model: str) -> Subject:
         """A model with what it is run on."""
         if model not in self.subjects:
-            raise UsageError(
-                f"the exhibit shows no model '{model}'. {did_you_mean(model, self.subjects)}",
-                hint="Add it to 'models' in exhibit.yml, or take out what names it.",
-            )
+            raise unknown_model(model, self.subjects)
         return self.subjects[model]
 
     def vision(self, model: str) -> VisionModel:
@@ -118,6 +115,14 @@ class Shown:
         if (model, found) not in self._tables:
             self._tables[model, found] = list(csv.DictReader(io.StringIO(known[found])))
         return self._tables[model, found]
+
+
+def unknown_model(name: str, known: Iterable[str]) -> UsageError:
+    """A model that an article names and the exhibit does not."""
+    return UsageError(
+        f"the exhibit shows no model '{name}'. {did_you_mean(name, known)}",
+        hint="Add it to 'models' in exhibit.yml, or take out what names it.",
+    )
 
 
 def one_of(what: str, name: Any, known: Iterable[str], no: str = "there is no") -> str:

@@ -1,0 +1,79 @@
+"""What can be told of articles before anything is measured: a mistake need not wait for that.
+
+Looked at is what stands there in so many words: names of directives, of kinds of figure with their
+parameters, of models and of citations. What a variable holds is known when the article is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import cast
+
+from jinja2 import Environment, TemplateSyntaxError, meta, nodes
+
+from generator.articles.directives import directives
+from generator.articles.draft import Draft
+from generator.articles.errors import WritingError, named
+from generator.articles.kinds import check_parameters
+from generator.articles.read import article_jinja, not_jinja, texts_of
+from generator.articles.shown import Shown, unknown_model
+from generator.articles.source import Source, Writing
+from generator.errors import did_you_mean
+
+# Parameters of every figure, whatever its kind.
+_OF_FIGURES = ("id", "caption", "alt", "layout")
+_NAMES_A_MODEL_FIRST = ("head", "unit", "layer", "model", "page")
+
+
+def check_early(writing: Writing, models: Collection[str]) -> None:
+    """Raises WritingError for the first mistake. `models` are the ids of the exhibit's models."""
+    for source in writing.sources:
+        draft = Draft(source, writing.bibliography)
+        # Nothing is called here, so that nothing has to be shown.
+        jinja = article_jinja(directives(draft, cast(Shown, None)))
+        for text, first in texts_of(source):
+            _check(text, first, source, jinja, draft, models)
+
+
+def _check(
+    text: str,
+    first: int,
+    source: Source,
+    jinja: Environment,
+    draft: Draft,
+    models: Collection[str],
+) -> None:
+    try:
+        tree = jinja.parse("\n" * (first - 1) + text)
+        unknown = meta.find_undeclared_variables(tree) - set(jinja.globals)
+    except TemplateSyntaxError as error:
+        raise not_jinja(source.path, error, jinja) from error
+    for name in tree.find_all(nodes.Name):
+        if name.name in unknown:
+            near = did_you_mean(name.name, jinja.globals)
+            reason = f"'{name.name}' is undefined. {near}"
+            raise WritingError(source.path, name.lineno, reason)
+    for call in tree.find_all(nodes.Call):
+        if isinstance(call.node, nodes.Name) and call.node.name in jinja.globals:
+            with named(source.path, call.lineno, call.node.name):
+                _check_call(call.node.name, call, draft, models)
+
+
+def _check_call(directive: str, call: nodes.Call, draft: Draft, models: Collection[str]) -> None:
+    words = [one.value if isinstance(one, nodes.Const) else None for one in call.args]
+    stated = {
+        pair.key: pair.value.value if isinstance(pair.value, nodes.Const) else None
+        for pair in call.kwargs
+    }
+    if directive in _NAMES_A_MODEL_FIRST and words:
+        stated.setdefault("model", words[0])
+    model = stated.get("model")
+    if isinstance(model, str) and model not in models:
+        raise unknown_model(model, models)
+    if directive == "cite":
+        for word in words:
+            if isinstance(word, str):
+                draft.bibliography.check(word)
+    open_ended = call.dyn_args is not None or call.dyn_kwargs is not None
+    if directive == "figure" and words and isinstance(words[0], str) and not open_ended:
+        check_parameters(words[0], [name for name in stated if name not in _OF_FIGURES])
