@@ -242,6 +242,16 @@ def families_site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     return built_once(tmp_path_factory, "families", _families_exhibit)
 
 
+ACROSS = """---
+title: From one text to another
+description: The heads of an encoder-decoder.
+---
+{{ head("t5", 1, 2, stack="cross") }} stands in {{ ref("fig-across") }}.
+
+{{ figure("attention_map", id="fig-across", model="t5", stack="cross", layer=1, head=2, text="hostile") }}
+
+{{ widget("head_view", model="t5", stack="cross", layer=1, head=2, text="given") }}
+"""
 FAMILIES_TEXT = "rain fell on w1 w2 the old town w1 w2"
 BUILT = ("t5", "bart", "albert", "qwen2")
 
@@ -256,7 +266,10 @@ def _families_exhibit(folder: Path) -> Path:
         {"id": "given", "text": "w7 w8 w7 w9", "target": "w9 w8 w7"},
     ]
     models = [{"id": one, "source": f"./{one}", "about": "Tiny and random."} for one in BUILT]
-    write_exhibit(folder, {"title": "Families", "seed": 3, "models": models, "texts": texts})
+    (folder / "writing" / "articles").mkdir(parents=True)
+    (folder / "writing" / "articles" / "across.md").write_text(ACROSS, encoding="utf-8")
+    data = {"title": "Families", "seed": 3, "models": models, "texts": texts}
+    write_exhibit(folder, data | {"writing": "writing"})
     return folder
 
 

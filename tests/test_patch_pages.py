@@ -21,6 +21,19 @@ from tiny_vision import BLOCKS, COLUMNS, HEADS, HIGH, SIDE, WIDE, save, save_see
 ROW, COLUMN = 0, COLUMNS - 1
 SEEKER = "models/seeker/layers/vit.layers.0/heads/1/index.html"
 DEIT = "models/deit/layers/deit.layers.1/heads/2/index.html"
+ARTICLE = "articles/heads/index.html"
+WRITTEN = """---
+title: Heads over pictures
+description: Two heads, played.
+---
+{{ head("seeker", 0, 1) }} is in {{ ref("fig-seek") }}.
+
+{{ figure("patch_attention", id="fig-seek", model="seeker", layer=0, head=1, image="corner") }}
+
+{{ widget("patch_view", model="seeker", layer=0, head=1, image="corner") }}
+
+{{ widget("patch_view", model="deit", layer=1, head=2, image="cat") }}
+"""
 
 
 def exhibit(folder: Path) -> Path:
@@ -48,9 +61,10 @@ def exhibit(folder: Path) -> Path:
         {"file": "corner.png", "label": "a </script><b>corner", "id": "corner"},
         {"file": cat, "label": "cat"},
     ]
-    write_exhibit(
-        folder, {"title": "Patches", "seed": 2, "models": models, "images": images, "texts": []}
-    )
+    (folder / "writing" / "articles").mkdir(parents=True)
+    (folder / "writing" / "articles" / "heads.md").write_text(WRITTEN, encoding="utf-8")
+    data = {"title": "Patches", "seed": 2, "models": models, "images": images, "texts": []}
+    write_exhibit(folder, data | {"writing": "writing"})
     return folder
 
 
@@ -160,6 +174,27 @@ def weight_of(site, model, picture, block, head, query, key):
         at += 1 if first < 128 else 2
     count = round(len(values) ** 0.5)
     return values[query * count + key] / 10_000
+
+
+def test_an_article_plays_two_heads_apart(site, visit):
+    page = visit(viewport={"width": 900, "height": 800}).open(ARTICLE)
+    expect(page.locator("canvas")).to_have_count(2)
+    assert page.locator("script[src$='javascripts/attention.js']").count() == 1
+    one, other = page.locator("canvas").all()
+    said = page.locator(".c-patches-play__says")
+    expect(said.first).to_contain_text(f"most at row {ROW}, column {COLUMN} (0.9")
+    other.scroll_into_view_if_needed()
+    other.click(position={"x": 10, "y": 10})
+    expect(said.nth(1)).to_contain_text("The patch in row 0, column 0 looks most at")
+    expect(page).to_have_url(re.compile("#query-2=0.0$"))
+    expect(said.first).to_contain_text("The class token looks most at")
+    one.scroll_into_view_if_needed()
+    one.click(position={"x": 10, "y": 10})
+    expect(page).to_have_url(re.compile(r"query-2=0\.0&query=0\.0$"))
+    page.locator(".c-inside").first.hover()
+    shown = page.locator(".c-pop img")
+    expect(shown).to_be_visible()
+    assert shown.evaluate("image => image.naturalWidth") == 224
 
 
 @pytest.mark.parametrize("origin", ["server", "file"])

@@ -331,6 +331,7 @@ KINDS = {
     "cross layer": "models/t5/layers/decoder.1.cross/index.html",
     "decoder head": "models/bart/layers/decoder.1/heads/1/index.html",
     "cross head": "models/t5/layers/decoder.1.cross/heads/2/index.html",
+    "article": "articles/across/index.html",
 }
 HEAD = KINDS["cross head"]
 
@@ -423,6 +424,20 @@ def test_cross_attention_tells_exact_weights_between_the_two_texts(visit, famili
     said = component.locator(".c-attention__panel .c-attention__summary")
     expect(said).to_contain_text(f"{weight:.4f}")
     expect(said).to_contain_text(data["keys"][key])
+
+
+def test_an_article_shows_a_head_of_a_stack_with_both_texts(visit):
+    page = visit().open(KINDS["article"])
+    expect(page.locator(".c-inside")).to_have_attribute("href", re.compile(f"{HEAD}$"))
+    component = page.locator(".c-attention[data-ready]")
+    component.scroll_into_view_if_needed()
+    shown = component.locator(".c-lines__tokens--key .c-token__text").all_inner_texts()
+    assert shown == ["w7", "w8", "w7", "w9", "[EOS]"]
+    expect(page.locator(".c-widget .c-look")).to_have_text("Target: “w9 w8 w7”")
+    figure = page.locator("#fig-across img")
+    figure.scroll_into_view_if_needed()
+    expect(figure).to_have_js_property("complete", True)
+    assert figure.evaluate("image => image.naturalWidth") > 300
 
 
 def test_lines_end_beside_the_tokens_that_they_join(visit):

@@ -13,7 +13,7 @@ from generator.articles.errors import WritingError
 from generator.errors import did_you_mean
 from generator.pages.page import Page
 
-_ADDRESSES = {"href", "src", "data-picture", "data-source"}
+_ADDRESSES = {"href", "src", "data-picture", "data-photo", "data-source"}
 
 
 @dataclass(eq=False)

@@ -13,6 +13,7 @@ from generator.articles import (
     kinds_heads,
     kinds_layers,
     kinds_made,
+    kinds_patches,
     kinds_reading,
     kinds_units,
 )
@@ -45,6 +46,8 @@ KINDS: Mapping[str, Callable[..., Plan]] = {
     "attention_heads": kinds_heads.attention_heads,
     "head_scatter": kinds_heads.head_scatter,
     "head_grid": kinds_heads.head_grid,
+    "patch_attention": kinds_patches.patch_attention,
+    "patch_rollout": kinds_patches.patch_rollout,
     "readings": kinds_reading.readings,
     "rollout": kinds_reading.rollout,
     "context_steps": kinds_reading.context_steps,

@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import numpy as np
 
+from generator.articles.named_heads import measured_heads, named_heads
 from generator.articles.plan import Names, Numbers, Plan
-from generator.articles.shown import Shown, head_of, layer_of, one_of
-from generator.errors import UsageError
-from generator.findings import TextFindings
+from generator.articles.shown import Shown
 from generator.inputs.texts import readable
-from generator.pages.definitions import BY_COLUMN
 from generator.pages.environment import number, percent
-from generator.pages.heads import head_name
 from generator.pages.standings import strong_links
-from generator.probes.heads import Statistic
-from generator.probes.roles import RULES
+from generator.probes.attention import Attention
 
 _NAMED = 8
+_APART = (0.1, 0.055)  # of the width and the height of a scatter, for two names
 
 
-def attention_map(shown: Shown, model: str, layer: int, head: int, text: str) -> Plan:
-    """Where one head looks on one text."""
-    network = shown.language(model)
-    row, column = layer_of(network, layer).index, head_of(network, head)
-    attention = shown.attention(model, text)
-    tokens = tuple(readable(token) for token in attention.tokens)
-    name, links = head_name(row, column), strong_links(attention, row, column)
+def attention_map(
+    shown: Shown, model: str, layer: int | str, head: int, text: str, stack: str = ""
+) -> Plan:
+    """Where one head looks on one text; in an encoder-decoder a head of one `stack`."""
+    heads = named_heads(shown, model, stack)
+    row, column = heads.layer(layer), heads.head(head)
+    attention = shown.attention(model, text, heads.stack)
+    tokens, keys = _readable(attention)
+    name, links = heads.name(row, column), strong_links(attention, row, column)
     weights = attention.weights[row, column]
     strongest = (
         f"Past the first token the strongest link goes from ‘{links[0].query}’ to ‘{links[0].key}’ "
@@ -35,93 +34,111 @@ def attention_map(shown: Shown, model: str, layer: int, head: int, text: str) ->
     )
     return Plan(
         "attention_map",
-        {"tokens": tokens, "weights": weights, "causal": attention.causal},
-        f"Attention map of {name} on {len(tokens)} tokens. {strongest}",
-        f"Where {name} of {network.title} looks: rows look, columns are looked at, a row’s "
-        "weights sum to 1. "
-        f"{strongest}",
+        {"tokens": tokens, "keys": keys, "weights": weights, "causal": attention.causal},
+        f"Attention map of {name} on {_size(attention)}. {strongest}",
+        f"Where {name} of {heads.title} looks: rows{_of(heads.stack.queries)} look, "
+        f"columns{_of(heads.stack.keys)} are looked at, a row’s weights sum to 1. {strongest}",
     )
 
 
-def attention_heads(shown: Shown, model: str, layer: int, text: str, heads: Numbers = ()) -> Plan:
-    """All heads of a layer, or some, on one text."""
-    network = shown.language(model)
-    row = layer_of(network, layer).index
-    chosen = [head_of(network, head) for head in heads] or list(range(network.heads))
-    attention = shown.attention(model, text)
+def attention_heads(
+    shown: Shown, model: str, layer: int | str, text: str, heads: Numbers = (), stack: str = ""
+) -> Plan:
+    """All heads of a layer, or some, on one text; in an encoder-decoder those of one `stack`."""
+    known = named_heads(shown, model, stack)
+    row = known.layer(layer)
+    chosen = [known.head(head) for head in heads] or list(range(known.count))
+    attention = shown.attention(model, text, known.stack)
     weights = attention.weights[row, chosen]
-    names = [head_name(row, head) for head in chosen]
-    sink = float(weights[:, 1:, 0].mean()) if weights.shape[-1] > 1 else float("nan")
+    names = [known.name(row, head) for head in chosen]
+    sink = float(weights[:, 1:, 0].mean()) if weights.shape[-2] > 1 else float("nan")
+    where, size = f"{known.layer_words} {row}", _size(attention)
     return Plan(
         "attention_grid",
         {"titles": tuple(names), "weights": weights, "causal": attention.causal},
-        f"Attention maps of {len(chosen)} heads of layer {row} on {weights.shape[-1]} tokens; on "
-        "average "
+        f"Attention maps of {len(chosen)} heads of {where} on {size}; on average "
         f"{percent(sink)} of the weight lies on the first token.",
-        f"Heads of layer {row} of {network.title} on one text of {weights.shape[-1]} tokens. "
-        "Rows look, "
-        f"columns are looked at. Mean weight on the first token: {percent(sink)}.",
+        f"Heads of {where} of {known.title} on one text of {size}. "
+        f"Rows{_of(known.stack.queries)} look, columns{_of(known.stack.keys)} are looked at. Mean "
+        f"weight on the first token: {percent(sink)}.",
     )
 
 
-def head_scatter(shown: Shown, model: str, x: str = "", y: str = "", heads: Names = ()) -> Plan:
+def _readable(attention: Attention) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The tokens that look, and those that are looked at."""
+    tokens, keys = (
+        tuple(readable(one) for one in side) for side in (attention.tokens, attention.keys)
+    )
+    return tokens, keys
+
+
+def _size(attention: Attention) -> str:
+    if attention.source is None:
+        return f"{len(attention.tokens)} tokens"
+    return f"{len(attention.tokens)} × {len(attention.keys)} tokens"
+
+
+def _of(side: str) -> str:
+    """Which text a side of a map is, where there are two."""
+    return f" ({side})" if side in {"source", "target"} else ""
+
+
+def head_scatter(
+    shown: Shown, model: str, x: str = "", y: str = "", heads: Names = (), stack: str = ""
+) -> Plan:
     """All heads over two statistics, those with a role in colour; some can be named (L18H6)."""
-    findings = shown.about_texts(model)
-    first, second = findings.telling_axes
-    over, up = (statistic_of(findings, name) for name in (x or first, y or second))
-    roles = tuple(role.role for row in findings.heads.roles for role in row)
-    named = [place_of_head(findings, head) for head in heads] or _outermost(up.mean)
+    found = measured_heads(shown, model, stack)
+    known = found.heads
+    over, up = (
+        found.statistic(name or usual) for name, usual in zip((x, y), found.axes, strict=True)
+    )
+    named = [known.place(head) for head in heads] or _outermost(over.mean, up.mean)
     best = named[0] if heads else highest(up.mean)
-    said = f"{head_name(*best)} has {number(float(up.mean[best]))}"
-    labels = tuple(BY_COLUMN[one.name].name.lower() for one in (over, up))
+    said = f"{known.name(*best)} has {number(float(up.mean[best]))}"
+    labels = tuple(found.definitions[one.name].name.lower() for one in (over, up))
+    roles = " A colour marks a role that the effect of silencing the head confirms."
     return Plan(
         "head_scatter",
         {
             "labels": labels,
             "x": over.mean,
             "y": up.mean,
-            "groups": roles,
-            "order": tuple(rule.role for rule in RULES),
+            "groups": found.roles,
+            "order": tuple(rule.role for rule in found.rules),
             "named": tuple(named),
+            "letter": known.stack.letter,
         },
         f"Scatter plot of {up.mean.size} heads: {labels[0]} to the right, {labels[1]} upwards. "
-        f"{said} in "
-        f"{labels[1]}.",
-        f"Each mark is one of the {up.mean.size} heads of {findings.model.title}: {labels[0]} to "
-        "the right, "
-        f"{labels[1]} upwards. A colour marks a role that the effect of silencing the head confirms.",
+        f"{said} in {labels[1]}.",
+        f"Each mark is one of the {up.mean.size} {_heads_of(known.stack.title)} of {known.title}: "
+        f"{labels[0]} to the right, {labels[1]} upwards.{roles if found.rules else ''}",
     )
 
 
-def head_grid(shown: Shown, model: str, statistic: str, heads: Names = ()) -> Plan:
+def head_grid(shown: Shown, model: str, statistic: str, heads: Names = (), stack: str = "") -> Plan:
     """One statistic of all heads, layers downwards, heads to the right."""
-    findings = shown.about_texts(model)
-    found = statistic_of(findings, statistic)
-    named = [place_of_head(findings, head) for head in heads]
-    best, name = highest(found.mean), BY_COLUMN[statistic].name.lower()
-    said = f"{head_name(*best)} is the highest with {number(float(found.mean[best]))}"
+    about = measured_heads(shown, model, stack)
+    known, found = about.heads, about.statistic(statistic)
+    named = [known.place(head) for head in heads]
+    best, said_of = highest(found.mean), about.definitions[statistic]
+    said = f"{known.name(*best)} is the highest with {number(float(found.mean[best]))}"
     return Plan(
         "head_grid",
-        {"label": name, "values": found.mean, "named": tuple(named or [best])},
-        f"Heatmap of {name} over {found.mean.shape[0]} layers and {found.mean.shape[1]} heads; {said}.",
-        f"{BY_COLUMN[statistic].name} of all {found.mean.size} heads of {findings.model.title}: "
-        f"{BY_COLUMN[statistic].formula} ({BY_COLUMN[statistic].source}). "
-        f"{said[:1].upper()}{said[1:]}.",
+        {
+            "label": said_of.name.lower(),
+            "values": found.mean,
+            "named": tuple(named or [best]),
+            "letter": known.stack.letter,
+        },
+        f"Heatmap of {said_of.name.lower()} over {found.mean.shape[0]} layers and "
+        f"{found.mean.shape[1]} heads; {said}.",
+        f"{said_of.name} of all {found.mean.size} {_heads_of(known.stack.title)} of {known.title}: "
+        f"{said_of.formula} ({said_of.source}). {said[:1].upper()}{said[1:]}.",
     )
 
 
-def statistic_of(findings: TextFindings, name: str) -> Statistic:
-    """A statistic of all heads by its column in heads.csv."""
-    known = {one.name: one for one in findings.statistics}
-    return known[one_of("statistic", name, known, f"{findings.model.id} has no")]
-
-
-def place_of_head(findings: TextFindings, name: str) -> tuple[int, int]:
-    """Layer and head of a name such as L18H6."""
-    layer, _, head = name.upper().removeprefix("L").partition("H")
-    if not (layer.isdigit() and head.isdigit()):
-        raise UsageError(f"'{name}' names no head; a head is written L5H1.")
-    return layer_of(findings.model, layer).index, head_of(findings.model, int(head))
+def _heads_of(stack: str) -> str:
+    return f"{stack.lower()} heads".strip()
 
 
 def highest(values: np.ndarray) -> tuple[int, int]:
@@ -130,6 +147,15 @@ def highest(values: np.ndarray) -> tuple[int, int]:
     return int(layer), int(head)
 
 
-def _outermost(values: np.ndarray) -> list[tuple[int, int]]:
-    order = np.argsort(-values, axis=None, kind="stable")[:_NAMED]
-    return [(int(place) // values.shape[1], int(place) % values.shape[1]) for place in order]
+def _outermost(x: np.ndarray, y: np.ndarray) -> list[tuple[int, int]]:
+    """The highest heads whose names do not cover each other."""
+    spread = [(one - one.min()) / (np.ptp(one) or 1) for one in (x, y)]
+    found: list[tuple[int, int]] = []
+    for place in np.argsort(-y, axis=None, kind="stable"):
+        at = divmod(int(place), y.shape[1])
+        apart = (tuple(abs(float(one[at] - one[other])) for one in spread) for other in found)
+        if all(right > _APART[0] or up > _APART[1] for right, up in apart):
+            found.append(at)
+        if len(found) == _NAMED:
+            break
+    return found

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from generator.articles.kinds_heads import highest, place_of_head, statistic_of
+from generator.articles.kinds_heads import highest
+from generator.articles.named_heads import measured_heads
 from generator.articles.plan import Names, Numbers, Plan
 from generator.articles.shown import Shown, head_of, layer_of, one_of
 from generator.errors import UsageError
 from generator.inputs.texts import readable
-from generator.pages.definitions import BY_COLUMN
 from generator.pages.environment import number, percent
 from generator.pages.heads import head_name
 from generator.pages.worked import three_words, token_steps
 from generator.plates.text import readings as readings_of
+from generator.probes.ablation import Ablation
 from generator.probes.decoding import LogitLens, attribute_logit, logit_lens
 from generator.probes.norms import rollout as rolled_out
 from generator.probes.queries import work_through
-from generator.probes.roles import RULES
 
 _SPANS = ("text", "first", "second")
 _POSITIONS, _ROWS = 12, 16
@@ -206,49 +206,55 @@ def logit_attribution(shown: Shown, model: str, text: str) -> Plan:
 
 
 def ablation(
-    shown: Shown, model: str, statistic: str = "", on: str = "", heads: Names = ()
+    shown: Shown, model: str, statistic: str = "", on: str = "", heads: Names = (), stack: str = ""
 ) -> Plan:
     """A statistic of all heads against what silencing each costs, on texts or on repeated tokens.
 
-    `on` is "text", or "first" or "second": the copies of random tokens that are repeated.
+    `on` is "text", or "first" or "second": the copies of random tokens that are repeated. In an
+    encoder-decoder heads are silenced on texts only, those of one `stack`.
     """
-    findings = shown.about_texts(model)
-    name = statistic or findings.telling_axes[1]
-    over = statistic_of(findings, name)
-    span = one_of(
-        "span", on or ("second" if name in {"induction", "duplicate_token"} else "text"), _SPANS
-    )
-    found = findings.heads.texts if span == "text" else findings.heads.repeats
-    if found.reason:
-        raise UsageError(f"no head of {model} was silenced: {found.reason}")
+    about = measured_heads(shown, model, stack)
+    known, name = about.heads, statistic or about.axes[1]
+    over = about.statistic(name)
+    repeated = about.repeats is not None and name in {"induction", "duplicate_token"}
+    spans = _SPANS if about.repeats is not None else _SPANS[:1]
+    span = one_of("span", on or ("second" if repeated else "text"), spans, f"{model} has no")
+    found = about.texts if span == "text" else about.repeats
+    if found is None or found.reason:
+        raise UsageError(f"no head of {model} was silenced: {_why(found)}")
     effect = found.statistic(span).mean
-    named = [place_of_head(findings, head) for head in heads]
+    named = [known.place(head) for head in heads]
     best = highest(over.mean)
     unit = "nats a token" if found.measure == "loss" else "1 − cosine similarity"
     where = {"text": "texts", "first": "the first copy", "second": "the second copy"}[span]
-    title = BY_COLUMN[name].name.lower()
+    title = about.definitions[name].name.lower()
     ranks = np.corrcoef(_ranks(over.mean), _ranks(effect))[0, 1]
     said = (
-        f"{head_name(*best)} is highest in {title} ({number(float(over.mean[best]))}); silencing "
-        "it changes "
-        f"{number(float(effect[best]))} {unit}"
+        f"{known.name(*best)} is highest in {title} ({number(float(over.mean[best]))}); silencing "
+        f"it changes {number(float(effect[best]))} {unit}"
     )
+    kind = f"{known.stack.title.lower()} heads".strip()
     return Plan(
         "head_scatter",
         {
             "labels": (title, f"effect of silencing on {where}, {unit}"),
             "x": over.mean,
             "y": effect,
-            "groups": tuple(role.role for row in findings.heads.roles for role in row),
-            "order": tuple(rule.role for rule in RULES),
+            "groups": about.roles,
+            "order": tuple(rule.role for rule in about.rules),
             "named": tuple(named or [best]),
+            "letter": known.stack.letter,
         },
         f"Scatter plot of {effect.size} heads: {title} to the right, the effect of silencing "
         f"upwards. {said}.",
-        f"{title.capitalize()} of each of the {effect.size} heads of {findings.model.title}, and "
-        "what silencing it "
-        f"costs on {where}. {said}. Rank correlation over all heads: {number(float(ranks), 2)}.",
+        f"{title.capitalize()} of each of the {effect.size} {kind} of {known.title}, and what "
+        f"silencing it costs on {where}. {said}. Rank correlation over all heads: "
+        f"{number(float(ranks), 2)}.",
     )
+
+
+def _why(found: Ablation | None) -> str:
+    return found.reason if found else "only heads that read texts are."
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:

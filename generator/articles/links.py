@@ -9,13 +9,15 @@ from markupsafe import Markup
 
 from generator.articles.draft import Draft, Filling
 from generator.articles.errors import template_line
-from generator.articles.shown import Shown, head_of, layer_of, one_of, unit_of
+from generator.articles.kinds_patches import head_preview
+from generator.articles.named_heads import MeasuredHeads, measured_heads
+from generator.articles.shown import Shown, layer_of, one_of, unit_of
 from generator.errors import UsageError
 from generator.findings import Seq2SeqFindings, TextFindings, VisionFindings
 from generator.models.layer import Layer
+from generator.models.model import VisionModel
 from generator.pages.context import layer_title, paged_layers, size_text
 from generator.pages.environment import number, percent
-from generator.pages.heads import head_name
 from generator.pages.language import ways_in
 from generator.pages.page import (
     Link,
@@ -28,6 +30,9 @@ from generator.pages.page import (
 from generator.pages.parts import part_links
 from generator.probes.exemplars import unit_layers
 
+# What the note of a head says, where it was measured.
+_TOLD = ("previous_token", "induction", "sink_mass")
+
 
 @dataclass(frozen=True, eq=False)
 class Links:
@@ -36,19 +41,38 @@ class Links:
     draft: Draft
     shown: Shown
 
-    def head(self, model: str, layer: int, head: int, text: str = "") -> Markup:
-        """An attention head, written L18H6."""
-        findings = self.shown.about_texts(model)
-        row, column = layer_of(findings.model, layer), head_of(findings.model, head)
-        name = head_name(row.index, column)
-        link = Link(head_address(model, row.name, column), text or name)
-        first = f"models/{model}/layers/{row.name}/heads/{column}/{findings.texts[0].id}.webp"
-        return self._link(
-            link,
-            [first],
-            f"{name} of {findings.model.title}: {_of_head(findings, row, column)}",
-            "head",
-        )
+    def head(
+        self, model: str, layer: int | str, head: int, text: str = "", stack: str = ""
+    ) -> Markup:
+        """An attention head, written L18H6; of an encoder-decoder one of a `stack`, written X1H3."""
+        found = measured_heads(self.shown, model, stack)
+        heads = found.heads
+        row, column = heads.layer(layer), heads.head(head)
+        name, place = heads.name(row, column), heads.layers[row]
+        network = self.shown.subject(model).model
+        if isinstance(network, VisionModel):
+            with_pages = [one for one in heads.layers if one in network.paged]
+            if place not in with_pages:
+                near = ", ".join(with_pages) or "none"
+                raise UsageError(f"the heads of {place} have no pages. Those with pages: {near}.")
+            picture = self._over_picture(model, row, column)
+        else:
+            first = self.shown.subject(model).inputs.texts[0].id
+            picture = f"models/{model}/layers/{place}/heads/{column}/{first}.webp"
+        link = Link(head_address(model, place, column), text or name)
+        note = f"{name} of {heads.title}: {_of_head(found, row, column)}"
+        return self._link(link, [picture], note, "head")
+
+    def _over_picture(self, model: str, block: int, head: int) -> str:
+        """The path of a head's map over the first picture, which is drawn for the link."""
+        image = self.shown.subject(model).inputs.images[0].id
+        source = self.draft.source
+        folder = f"{source.section}/{source.stem}"
+        drawing = head_preview(self.shown, model, (block, head), image, folder)
+        names = {one.arguments["name"] for one in self.draft.drawings}
+        if drawing.arguments["name"] not in names:
+            self.draft.drawings.append(drawing)
+        return f"{folder}/{drawing.arguments['name']}"
 
     def unit(self, model: str, layer: str, unit: int, text: str = "") -> Markup:
         """A unit of a layer."""
@@ -120,18 +144,16 @@ class Links:
         return self.draft.gap(template_line(), directive, filled)
 
 
-def _of_head(findings: TextFindings, layer: Layer, head: int) -> str:
-    role = findings.heads.roles[layer.index][head].role
-    names = [name for name in ("previous_token", "induction", "sink_mass") if _has(findings, name)]
+def _of_head(found: MeasuredHeads, layer: int, head: int) -> str:
+    """The role of a head, if it has one, and what its statistics say of it."""
+    role = found.roles[layer * found.heads.count + head]
+    known = {one.name: one for one in found.statistics}
+    names = [name for name in _TOLD if name in known] or found.axes
     values = [
-        f"{name.replace('_', ' ')} {number(float(findings.statistic(name).mean[layer.index, head]), 2)}"
+        f"{name.replace('_', ' ')} {number(float(known[name].mean[layer, head]), 2)}"
         for name in names
     ]
     return ", ".join([*([role] if role else []), *values])
-
-
-def _has(findings: TextFindings, name: str) -> bool:
-    return any(one.name == name for one in findings.statistics)
 
 
 def _of_unit(findings: VisionFindings, layer: Layer, unit: int) -> str:

@@ -17,8 +17,11 @@ from generator.inputs.images import CuratedImage, as_pixels, as_seen, open_rgb
 from generator.inputs.texts import CuratedText
 from generator.models.layer import Layer
 from generator.models.model import LanguageModel, Model, VisionModel
+from generator.models.seq2seq import Seq2SeqModel
+from generator.models.stacks import ONLY, Stack
 from generator.pages.tables import tables
 from generator.probes.attention import Attention, measure_attention
+from generator.probes.seq2seq import measure_pair, measure_pair_attention
 from generator.store import Store
 from generator.subjects import Subject
 
@@ -56,11 +59,16 @@ class Shown:
         return found
 
     def language(self, model: str) -> LanguageModel:
-        """A model that takes texts."""
+        """A model that takes texts, in one stack."""
         found = self.subject(model).model
+        if isinstance(found, Seq2SeqModel):
+            raise UsageError(
+                f"'{model}' is an encoder-decoder, and this is made of a single stack."
+            )
         if not isinstance(found, LanguageModel):
             raise UsageError(
-                f"'{model}' takes pictures, and this is made of a model that takes texts."
+                f"'{model}' takes pictures, and this is made of a model that takes texts.",
+                hint="A head of a vision transformer is drawn by 'patch_attention'.",
             )
         return found
 
@@ -94,13 +102,25 @@ class Shown:
 
     def text(self, model: str, text: str) -> CuratedText:
         """A curated text."""
-        self.language(model)
+        if not isinstance(self.subject(model).model, Seq2SeqModel):
+            self.language(model)
         known = {one.id: one for one in self.subject(model).inputs.texts}
         return known[one_of("text", text, known, "the exhibit has no")]
 
-    def attention(self, model: str, text: str) -> Attention:
-        """The weights of all heads on a text."""
-        return measure_attention(self.language(model), self.text(model, text), self.store)
+    def attention(self, model: str, text: str, stack: Stack = ONLY) -> Attention:
+        """The weights of all heads on a text, or of all in a stack of an encoder-decoder."""
+        network, chosen = self.subject(model).model, self.text(model, text)
+        if isinstance(network, Seq2SeqModel):
+            pair = measure_pair(network, chosen, self.store)
+            return measure_pair_attention(network, pair, self.store).of(stack)
+        return measure_attention(self.language(model), chosen, self.store)
+
+    def target(self, model: str, text: str) -> str:
+        """What the decoder of an encoder-decoder reads beside a text; nothing for other models."""
+        network = self.subject(model).model
+        if not isinstance(network, Seq2SeqModel):
+            return ""
+        return measure_pair(network, self.text(model, text), self.store).target
 
     def table(self, model: str, name: str) -> list[Row]:
         """A published table as rows of text; each is written and read once."""

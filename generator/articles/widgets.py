@@ -8,8 +8,12 @@ from markupsafe import Markup
 
 from generator.articles.draft import Draft, Filling
 from generator.articles.errors import template_line
-from generator.articles.shown import Shown, head_of, layer_of, one_of
+from generator.articles.named_heads import named_heads
+from generator.articles.shown import Shown, layer_of, one_of
 from generator.errors import UsageError
+from generator.findings import Seq2SeqFindings, TextFindings
+from generator.models.model import VisionModel
+from generator.models.stacks import Stack
 from generator.pages.blocks_data import blocks_channels, script_data
 from generator.pages.components import (
     Component,
@@ -18,8 +22,11 @@ from generator.pages.components import (
     layer_component,
     model_component,
 )
+from generator.pages.patch_data import head_data
+from generator.pages.patch_views import photo
+from generator.probes.queries import Queries
 
-VIEWS = ("head_view", "layer_view", "model_view", "neuron_view", "building_blocks")
+VIEWS = ("head_view", "layer_view", "model_view", "neuron_view", "patch_view", "building_blocks")
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,20 +42,46 @@ class Widgets:
         *,
         model: str,
         text: str = "",
-        layer: int | None = None,
+        layer: int | str | None = None,
         head: int | None = None,
         image: str = "",
+        stack: str = "",
     ) -> Markup:
         """A head, a layer or all heads of a model on a text, or a picture taken apart, to play with."""
         one_of("widget", kind, VIEWS)
+        given = {"text": text or None, "layer": layer, "head": head, "image": image or None}
+        for name in _NEEDED[kind]:
+            if given[name] is None:
+                raise UsageError(f"'{kind}' needs the parameter '{name}'.")
         if kind == "building_blocks":
             return self._blocks(model, image)
-        component = self._component(kind, model, text, layer, head)
-        first = self.draft.count("widget") == 1
+        if kind == "patch_view":
+            assert layer is not None and head is not None  # both are needed
+            return self._patches(model, layer, head, image)
+        component = self._component(kind, model, text, layer, head, stack)
+        first, base = self.draft.count("widget") == 1, self._base()
 
         def filled(filling: Filling) -> Markup:
             quoted = self.shown.text(model, text).text
-            return filling.macro("widget", component, quoted, first, filling.to)
+            target = self.shown.target(model, text)
+            return filling.macro("widget", component, quoted, target, first, base, filling.to)
+
+        return self.draft.block(template_line(), "widget", filled)
+
+    def _patches(self, model: str, layer: int | str, head: int, image: str) -> Markup:
+        """A head of a vision transformer on one picture, its patches to be pointed at."""
+        self.shown.vision(model)
+        heads, findings = named_heads(self.shown, model), self.shown.about_pictures(model)
+        row, column = heads.layer(layer), heads.head(head)
+        picture, number = self.shown.image(model, image), self.draft.count("patch_view")
+        base = self._base()
+
+        def filled(filling: Filling) -> Markup:
+            address = filling.article.source.address
+            data = head_data(findings, row, column, address, (image,))
+            seen = photo(findings, picture, filling.pages)
+            name = f"{heads.name(row, column)} of {heads.title} on the picture of {picture.label}"
+            return filling.macro("patches", name, picture, seen, data, number, base, filling.to)
 
         return self.draft.block(template_line(), "widget", filled)
 
@@ -74,22 +107,34 @@ class Widgets:
 
         return self.draft.block(template_line(), "widget", filled)
 
+    def _base(self) -> bool:
+        """Whether this is the first component of the article that needs the script that they share."""
+        return self.draft.count("base") == 1
+
     def _component(
-        self, kind: str, model: str, text: str, layer: int | None, head: int | None
+        self,
+        kind: str,
+        model: str,
+        text: str,
+        layer: int | str | None,
+        head: int | None,
+        stack: str,
     ) -> Component:
-        network = self.shown.language(model)
-        for name, value in (("text", text or None), ("layer", layer), ("head", head)):
-            if value is None and name in _NEEDED[kind]:
-                raise UsageError(f"'{kind}' needs the parameter '{name}'.")
-        attention = self.shown.attention(model, text)
-        queries = self.shown.about_texts(model).queries
+        if isinstance(self.shown.subject(model).model, VisionModel):
+            raise UsageError(
+                f"'{model}' takes pictures, and '{kind}' shows a head on a text.",
+                hint="A head on a picture is shown by 'patch_view'.",
+            )
+        heads = named_heads(self.shown, model, stack)
+        attention = self.shown.attention(model, text, heads.stack)
+        queries = self._queries(model, heads.stack)
         neurons = any(one.text == text for one in queries)
         if kind == "model_view" or layer is None:
             return model_component(model, attention, neurons=neurons)
-        row = layer_of(network, layer).index
+        row = heads.layer(layer)
         if kind == "layer_view" or head is None:
             return layer_component(model, attention, row, neurons=neurons)
-        one = head_component(model, attention, row, head_of(network, head), neurons=neurons)
+        one = head_component(model, attention, row, heads.head(head), neurons=neurons)
         if kind == "head_view":
             return one
         if not neurons:
@@ -97,10 +142,19 @@ class Widgets:
             raise UsageError(f"{model} has no queries and keys of the text '{text}'. {said}")
         return replace(one, opens="neurons")
 
+    def _queries(self, model: str, stack: Stack) -> tuple[Queries, ...]:
+        found = self.shown.measured(model)
+        if isinstance(found, Seq2SeqFindings):
+            return found.of(stack).queries
+        assert isinstance(found, TextFindings)  # a model that reads texts
+        return found.queries
+
 
 _NEEDED = {
     "head_view": ("text", "layer", "head"),
     "neuron_view": ("text", "layer", "head"),
     "layer_view": ("text", "layer"),
     "model_view": ("text",),
+    "patch_view": ("layer", "head", "image"),
+    "building_blocks": (),
 }

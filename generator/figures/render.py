@@ -69,6 +69,7 @@ KINDS: Mapping[str, tuple[int, Callable[..., Sequence[Picture]]]] = {
     "changes": (5, probes.changes),
     "head_card": (3, cards.head_card),
     "patch_sprite": (1, patches.patch_sprite),
+    "patch_preview": (1, patches.patch_preview),
     "filter_card": (2, cards.filter_card),
     "preview": (1, preview.preview),
     **designs.KINDS,

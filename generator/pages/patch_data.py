@@ -8,7 +8,7 @@ disk as well, where a browser refuses everything else.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,8 +22,10 @@ from generator.pages.patch_views import grid_of, patches_of, token_name
 from generator.probes.patch_attention import UNIT, block_shape
 
 
-def head_data(findings: VisionFindings, block: int, head: int, address: str) -> Markup:
-    """The weights of one head, for the page at `address`."""
+def head_data(
+    findings: VisionFindings, block: int, head: int, address: str, chosen: Sequence[str] = ()
+) -> Markup:
+    """The weights of one head on the `chosen` pictures, or on all, for the page at `address`."""
     found, grid = patches_of(findings), grid_of(findings)
     colour = base64.b64encode(colours().tobytes()).decode()
     return inline(
@@ -41,6 +43,7 @@ def head_data(findings: VisionFindings, block: int, head: int, address: str) -> 
                     **_played(findings, name, block, head, address),
                 }
                 for name, maps in found.maps.items()
+                if not chosen or name in chosen
             },
         }
     )

@@ -1,5 +1,6 @@
 // One head of a vision transformer on a picture: point at a patch to see where it looks. What is kept
 // stands in the address: query=3.5 (row and column), or the place of a token that stands for no patch.
+// An article can show several heads: each host names its data and its word in the address.
 (() => {
   const api = globalThis.cutawayAttention;
   const { make, weight } = api;
@@ -16,7 +17,7 @@
 
   class Play {
     constructor(host, data) {
-      Object.assign(this, { host, data, name: host.dataset.picture, cursor: null, matrix: null, failed: false });
+      Object.assign(this, { host, data, name: host.dataset.image, cursor: null, matrix: null, failed: false });
       Object.assign(this, data.pictures[this.name]);
       this.tokens = data.special.length + data.grid[0] * data.grid[1];
       this.readers = api.unpack(this.rows, this.tokens * data.readers.length);
@@ -101,7 +102,7 @@
 
     // What the address keeps: a square, the place of another token, or null.
     kept() {
-      const text = new URLSearchParams(location.hash.slice(1)).get("query") ?? "";
+      const text = new URLSearchParams(location.hash.slice(1)).get(this.host.dataset.query) ?? "";
       const [rows, columns] = this.squares_;
       const square = /^(\d{1,3})\.(\d{1,3})$/.exec(text)?.slice(1).map(Number);
       if (square) return this.source && square[0] < rows && square[1] < columns ? square : null;
@@ -112,7 +113,8 @@
 
     pin(what) {
       const same = what !== null && String(what) === String(this.kept());
-      api.writeState({ query: what === null || same ? null : Array.isArray(what) ? what.join(".") : String(what) }, true);
+      const text = what === null || same ? null : Array.isArray(what) ? what.join(".") : String(what);
+      api.writeState({ [this.host.dataset.query]: text }, true);
       for (const view of views) view.draw();
     }
 
@@ -241,13 +243,20 @@
   }
 
   addEventListener("DOMContentLoaded", () => {
-    const data = JSON.parse(document.getElementById("patch-data").textContent);
-    data.colours = api.bytes(data.colours);
+    const known = new Map();
+    const dataOf = (id) => {
+      if (!known.has(id)) {
+        const data = JSON.parse(document.getElementById(id).textContent);
+        data.colours = api.bytes(data.colours);
+        known.set(id, data);
+      }
+      return known.get(id);
+    };
     const watch = new IntersectionObserver((entries) => {
       for (const { target, isIntersecting } of entries) {
         if (!isIntersecting) continue;
         watch.unobserve(target);
-        views.push(new Play(target, data));
+        views.push(new Play(target, dataOf(target.dataset.patches)));
       }
     }, { rootMargin: "600px" });
     for (const host of document.querySelectorAll(".c-patches-play")) {

@@ -28,12 +28,14 @@ from generator.figures.style import INK, MASKED, QUIET, RULE, WEIGHTS
 
 _LONGEST = 60  # tokens that get a name
 _FEW, _TINY = 24, 6.5  # tokens beside small maps, and their size
-_BAR = 10.0
+_BAR, _LEAST_BAR = 10.0, 60.0
+_SLIMMEST = 0.4  # a map is drawn no lower or narrower than this share of its other side
 _ADVANCE = 0.602  # of DejaVu Sans Mono, in ems
 
 
 def attention_map(
     tokens: Sequence[str],
+    keys: Sequence[str],
     weights: np.ndarray,
     *,
     causal: bool,
@@ -41,25 +43,29 @@ def attention_map(
     width: float,
     dark: bool = False,
 ) -> Figure:
-    """One map (queries, keys) with its tokens; the colour is the square root of the weight."""
-    count = len(tokens)
-    names = [short(token) for token in tokens]
-    cell = float(np.clip((width - 190) / count, 4, 30))
+    """One map (queries, keys) with its `tokens` beside it and its `keys` above.
+
+    The colour is the square root of the weight.
+    """
+    sides = [[short(token) for token in side] for side in (tokens, keys)]
+    cell = float(np.clip((width - 190) / max(len(tokens), len(keys)), 4, 30))
     size = float(np.clip(cell * 0.62, 5.5, LABEL))
-    named = count <= _LONGEST
-    reach = max(_room(name, size) for name in names) + 8 if named else 4.0
-    left, top, side = max(reach, 48.0), reach + 16, count * cell
-    figure = canvas(left + side + 66, top + side + 4)
-    axes = axes_at(figure, left, top, side, side)
+    named = max(len(tokens), len(keys)) <= _LONGEST
+    reach = [max(_room(name, size) for name in side) + 8 if named else 4.0 for side in sides]
+    left, top = max(reach[0], 48.0), reach[1] + 16
+    wide, high = len(keys) * cell, len(tokens) * cell
+    tall = max(high, _LEAST_BAR)
+    figure = canvas(left + wide + 66, top + tall + 4)
+    axes = axes_at(figure, left, top, wide, high)
     _cells(axes, weights, causal)
     if named:
         font: Any = {"fontsize": size, "color": INK, "family": ["DejaVu Sans Mono", "DejaVu Sans"]}
         axes.xaxis.tick_top()
-        axes.set_xticks(range(count), names, rotation=90, **font)
-        axes.set_yticks(range(count), names, **font)
+        axes.set_xticks(range(len(keys)), sides[1], rotation=90, **font)
+        axes.set_yticks(range(len(tokens)), sides[0], **font)
         axes.tick_params(length=0, pad=4)
     write(figure, 0, 0, "looks ↓   at →", QUIET, SMALL)
-    _bar(figure, left + side + 14, top, min(side, 200), bar)
+    _bar(figure, left + wide + 14, top, min(tall, 200), bar)
     return figure
 
 
@@ -86,30 +92,32 @@ def attention_grid(
     across = columns or columns_for(count, width - 70, 84, 12)
     gap, head = 10.0, heights(1, TITLE)
     side = min((width - left - 66 - (across - 1) * gap) / across, 240.0)
+    high = side * float(np.clip(weights.shape[1] / weights.shape[2], _SLIMMEST, 1 / _SLIMMEST))
     down = -(-count // across)
-    step = side + gap + (0 if rows else head)
+    step = high + gap + (0 if rows else head)
     first = head if rows else 0.0
-    figure = canvas(left + across * (side + gap) - gap + 66, first + down * step)
+    tall = max(first + down * step, head + _LEAST_BAR)
+    figure = canvas(left + across * (side + gap) - gap + 66, tall)
     for place in range(count):
         row, column = divmod(place, across)
         x, y = left + column * (side + gap), first + row * step
         if not rows or row == 0:
             write(figure, x, y - first, fitted(titles[place], side, LABEL), INK, LABEL)
         if rows and column == 0:
-            write(figure, 0, y + side / 2 - 6, rows[row], INK, SMALL)
+            write(figure, 0, y + high / 2 - 6, rows[row], INK, SMALL)
         at = y if rows else y + head
-        axes = axes_at(figure, x, at, side, side)
+        axes = axes_at(figure, x, at, side, high)
         _cells(axes, weights[place], causal)
         axes.spines[:].set_color(RULE)
         axes.spines[:].set_visible(True)
-        if names and place == 0 and side >= 8.5 * len(names):
+        if names and place == 0 and high >= 8.5 * len(names):
             axes.set_yticks(range(len(names)), names, fontsize=_TINY, color=INK)
             axes.tick_params(length=0, pad=3)
     _bar(
         figure,
         left + across * (side + gap) - gap + 14,
         first or head,
-        min(step * down - head, 160),
+        min(tall - (first or head), 160),
         "weight",
     )
     return figure

@@ -35,12 +35,14 @@ def head_scatter(
     order: Sequence[str],
     named: Sequence[tuple[int, int]],
     *,
+    letter: str = "L",
     width: float,
     dark: bool = False,
 ) -> Figure:
     """All heads over two statistics; `x`, `y` (layers, heads), `groups` flat, one name a head.
 
-    `order` lists the groups that have a colour of their own. The `named` heads get their names.
+    `order` lists the groups that have a colour of their own. The `named` heads get their names, in
+    which `letter` stands for the layer.
     """
     figure = new_figure(width, width * 0.58)
     axes = figure.subplots()
@@ -58,7 +60,7 @@ def head_scatter(
     axes.margins(x=0.06, y=0.08)
     for layer, head in named:
         axes.annotate(
-            f"L{layer}H{head}", (x[layer, head], y[layer, head]), (5, 4),
+            f"{letter}{layer}H{head}", (x[layer, head], y[layer, head]), (5, 4),
             textcoords="offset points", fontsize=SMALL,
         )  # fmt: skip
     plain(axes)
@@ -72,6 +74,7 @@ def head_grid(
     values: np.ndarray,
     named: Sequence[tuple[int, int]],
     *,
+    letter: str = "L",
     width: float,
     dark: bool = False,
 ) -> Figure:
@@ -95,7 +98,7 @@ def head_grid(
     for layer, head in named:
         right = head < heads / 2
         axes.annotate(
-            f"L{layer}H{head}", (head, layer), (9 if right else -9, 0), textcoords="offset points",
+            f"{letter}{layer}H{head}", (head, layer), (9 if right else -9, 0), textcoords="offset points",
             fontsize=SMALL, ha="left" if right else "right", va="center",
             bbox={"boxstyle": "round,pad=0.15", "fc": "#ffffff", "ec": RULE, "lw": 0.5},
         )  # fmt: skip

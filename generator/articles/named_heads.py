@@ -1,0 +1,145 @@
+"""The heads that articles name: those of a transformer, over texts or over pictures, or of one stack."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from generator.articles.shown import Shown, one_of
+from generator.errors import UsageError
+from generator.findings import Findings, Seq2SeqFindings, VisionFindings
+from generator.models.load import AnyModel
+from generator.models.model import VisionModel
+from generator.models.seq2seq import Seq2SeqModel
+from generator.models.stacks import ONLY, PAIR, Stack
+from generator.pages.definitions import BY_COLUMN, Definition
+from generator.pages.patch_views import BY_STATISTIC
+from generator.probes.ablation import Ablation
+from generator.probes.heads import Statistic
+from generator.probes.roles import RULES, Rule
+
+
+@dataclass(frozen=True)
+class NamedHeads:
+    """Layers and heads of one stack by name; `layers` are the names of its layers, first to last."""
+
+    model: str
+    title: str
+    stack: Stack
+    layers: tuple[str, ...]
+    count: int
+
+    def layer(self, name: str | int) -> int:
+        """The place of a layer, given by its name or its number from 0."""
+        text = str(name)
+        if text.isdigit() and int(text) < len(self.layers):
+            return int(text)
+        what = f"{self.model} has no"
+        known = {**{str(place): place for place in range(len(self.layers))}, **self._places}
+        return known[one_of("layer", text, known, what)]
+
+    def head(self, head: int) -> int:
+        """A head of any of the layers."""
+        if not 0 <= head < self.count:
+            last = self.count - 1
+            raise UsageError(f"a layer of {self.model} has the heads 0 to {last}, not {head}.")
+        return head
+
+    def place(self, name: str) -> tuple[int, int]:
+        """Layer and head of a name such as L18H6, or X1H3 in a stack of its own."""
+        letter = self.stack.letter
+        layer, _, head = name.upper().removeprefix(letter).partition("H")
+        if not (layer.isdigit() and head.isdigit()):
+            raise UsageError(f"'{name}' names no head here; a head is written {letter}5H1.")
+        return self.layer(layer), self.head(int(head))
+
+    def name(self, layer: int, head: int) -> str:
+        """A head as the field writes it."""
+        return self.stack.head(layer, head)
+
+    @property
+    def layer_words(self) -> str:
+        """The kind of its layers, in a sentence."""
+        return f"{self.stack.title.lower()} layer" if self.stack.title else "layer"
+
+    @property
+    def _places(self) -> dict[str, int]:
+        return {name: place for place, name in enumerate(self.layers)}
+
+
+@dataclass(frozen=True, eq=False)
+class MeasuredHeads:
+    """The same heads with what was measured of them; `rules` are the roles that they were tried for.
+
+    `roles` has the role of each head, layer by layer. `texts` and `repeats` are what silencing costs;
+    None where no head is silenced.
+    """
+
+    heads: NamedHeads
+    statistics: tuple[Statistic, ...]
+    definitions: Mapping[str, Definition]
+    axes: tuple[str, str]
+    roles: tuple[str, ...]
+    rules: tuple[Rule, ...]
+    texts: Ablation | None
+    repeats: Ablation | None
+
+    def statistic(self, name: str) -> Statistic:
+        """A statistic of all heads by its column in heads.csv."""
+        known = {one.name: one for one in self.statistics}
+        return known[one_of("statistic", name, known, f"{self.heads.model} has no")]
+
+
+def named_heads(shown: Shown, model: str, stack: str = "") -> NamedHeads:
+    """The heads of a model. Raises UsageError where it has none that are known, or for a wrong stack."""
+    network = shown.subject(model).model
+    chosen = _stack(network, stack)
+    if isinstance(network, Seq2SeqModel):
+        layers = tuple(layer.name for layer in network.stack(chosen))
+        count = network.heads[chosen.name]
+    elif isinstance(network, VisionModel):
+        if network.attention is None:
+            raise UsageError(f"{model} has no attention heads that can be laid over a picture.")
+        layers, count = network.attention.blocks, network.attention.heads
+    else:
+        layers, count = tuple(layer.name for layer in network.layers), network.heads
+    return NamedHeads(model, network.title, chosen, layers, count)
+
+
+def _stack(network: AnyModel, name: str) -> Stack:
+    known = {stack.name: stack for stack in PAIR}
+    if not isinstance(network, Seq2SeqModel):
+        if name:
+            raise UsageError(f"{network.id} has one stack of heads; leave 'stack' out.")
+        return ONLY
+    if not name:
+        raise UsageError(f"{network.id} has several stacks of heads: name stack='{_OR}'.")
+    return known[one_of("stack", name, known, f"{network.id} has no")]
+
+
+_OR = "' or '".join(stack.name for stack in PAIR)
+
+
+def measured_heads(shown: Shown, model: str, stack: str = "") -> MeasuredHeads:
+    """The heads of a model with their statistics; it may measure."""
+    heads = named_heads(shown, model, stack)
+    return _measured(heads, shown.measured(model))
+
+
+def _measured(heads: NamedHeads, found: Findings) -> MeasuredHeads:
+    if isinstance(found, Seq2SeqFindings):
+        one = found.of(heads.stack)
+        roles = tuple(role.role for row in one.roles for role in row)
+        return MeasuredHeads(
+            heads, one.statistics, BY_COLUMN, one.telling_axes, roles, one.rules, one.ablation, None
+        )
+    if isinstance(found, VisionFindings):
+        assert found.patches is not None  # its heads are named
+        axes, none = ("mean_distance", "relative_entropy"), ("",) * heads.count * len(heads.layers)
+        statistics = found.patches.statistics
+        return MeasuredHeads(heads, statistics, BY_STATISTIC, axes, none, (), None, None)
+    about, roles = found.heads, tuple(role.role for row in found.heads.roles for role in row)
+    return MeasuredHeads(
+        heads, found.statistics, BY_COLUMN, found.telling_axes, roles, RULES, about.texts,
+        about.repeats,
+    )  # fmt: skip
