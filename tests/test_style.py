@@ -5,10 +5,13 @@ from __future__ import annotations
 import io
 import re
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import numpy as np
+from matplotlib.font_manager import FontProperties, findfont
 from PIL import Image
 
+from generator.figures.face import FAMILY, characters, families, is_plain
 from generator.figures.style import as_pixels, as_svg, new_figure, styled
 
 
@@ -43,3 +46,20 @@ def test_a_chart_as_pixels_has_two_to_a_css_pixel_and_a_clear_ground():
     assert len(colours) <= 32
     assert np.asarray(shown)[0, 0, 3] == 0
     assert np.asarray(shown)[..., 3].max() == 255
+
+
+def test_letters_are_the_sites_own_and_those_that_it_lacks_are_drawn_too(caplog):
+    with styled():
+        own, spare = (findfont(FontProperties(family=name)) for name in families())
+        bold = findfont(FontProperties(family=FAMILY, weight="bold"))
+        figure = new_figure(300, 100)
+        figure.text(0, 0, "L18H6 → 0.77 ≥ ½", weight="bold")
+        as_svg("a.svg", figure)
+    assert [Path(file).stem for file in (own, bold)] == [
+        "SourceSans3-Regular",
+        "SourceSans3-SemiBold",
+    ]
+    assert Path(spare).stem == "DejaVuSans"
+    assert not caplog.records  # nothing was missing
+    assert is_plain("½ – é") and not is_plain("→")
+    assert {ord("→"), ord("≥"), ord("Ж")} <= characters()

@@ -165,7 +165,7 @@ def _frame(tokens: Sequence[str], keys: Sequence[str]) -> _Frame:
         axes.tick_params(length=0, pad=4)
         axes.grid(False)
         axes.spines[:].set_visible(False)
-        figure.text(4 / width, 1 - 14 / height, "query ↓  key →", fontsize=7.5, color=INK)
+        figure.text(4 / width, 1 - 14 / height, "query ↓  key →", fontsize=8.2, color=INK)
         bar, tall = left + wide * cell + 14, min(high * cell, 220)
         _colour_bar(figure, (bar / width, bottom / height, 12 / width, tall / height))
         canvas = FigureCanvasAgg(figure)
@@ -183,10 +183,10 @@ def _colour_bar(figure: Figure, box: tuple[float, float, float, float]) -> None:
     bar = figure.colorbar(ScalarMappable(NORM, WEIGHTS), cax=axes, ticks=TICKS)
     if bar.solids is not None:
         bar.solids.set_visible(False)
-    bar.ax.set_yticklabels([f"{tick:g}" for tick in TICKS], fontsize=7)
+    bar.ax.set_yticklabels([f"{tick:g}" for tick in TICKS], fontsize=7.7)
     bar.ax.tick_params(length=2, pad=2)
     bar.outline.set_visible(False)
-    bar.ax.set_title("weight", fontsize=7.5, color=INK, pad=5)
+    bar.ax.set_title("weight", fontsize=8.2, color=INK, pad=5)
 
 
 def short(token: str) -> str:

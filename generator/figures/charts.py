@@ -49,7 +49,7 @@ def vision_signal(
         axes.set(ylim=(0, 1), xlim=(-0.8, len(layers) - 0.2), ylabel="fraction of activations")
         axes.yaxis.set_major_formatter(_PERCENT)
         name_layers(axes, layers)
-        axes.legend(loc="upper left", fontsize=8.5)
+        axes.legend(loc="upper left", fontsize=9.4)
         return [as_svg("signal.svg", figure)]
 
 
@@ -88,7 +88,7 @@ def name_layers(axes: Axes, layers: Sequence[str], most: int = 40) -> None:
     shown = range(0, len(layers), step)
     names = [drawable(layers[i]) for i in shown]
     axes.set_xticks(
-        list(shown), names, rotation=60, ha="right", rotation_mode="anchor", fontsize=7.5
+        list(shown), names, rotation=60, ha="right", rotation_mode="anchor", fontsize=8.2
     )
     axes.grid(axis="x", visible=False)
 
@@ -125,7 +125,7 @@ def _density(axes: Axes, active: np.ndarray, dead: int) -> None:
     if dead:
         axes.annotate(
             f"{dead} never above zero", (len(ordered), 1), (-2, -10), textcoords="offset points",
-            ha="right", va="top", fontsize=8, color=ORANGE,
+            ha="right", va="top", fontsize=8.8, color=ORANGE,
         )  # fmt: skip
 
 
@@ -151,14 +151,14 @@ def head_grids(
                 values[number], cmap=WEIGHTS, vmin=0, vmax=most[number] or 1.0, aspect="auto",
                 interpolation="nearest",
             )  # fmt: skip
-            axes.set_title(f"{titles[number]}\n0 to {most[number]:.3g}", fontsize=8.5)
+            axes.set_title(f"{titles[number]}\n0 to {most[number]:.3g}", fontsize=9.4)
             axes.grid(False)
-            axes.set_xticks(range(heads), [str(head) for head in range(heads)], fontsize=6.5)
+            axes.set_xticks(range(heads), [str(head) for head in range(heads)], fontsize=7.2)
             axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=10))
-            axes.tick_params(length=2, labelsize=6.5)
+            axes.tick_params(length=2, labelsize=7.2)
             axes.spines[:].set_visible(True)
             if number % columns == 0:
-                axes.set_ylabel("layer", fontsize=8)
+                axes.set_ylabel("layer", fontsize=8.8)
             if number // columns == rows - 1 or number + columns >= count:
-                axes.set_xlabel("head", fontsize=8)
+                axes.set_xlabel("head", fontsize=8.8)
         return [as_svg(f"{name}.svg", figure)]

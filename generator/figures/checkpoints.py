@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from functools import cache
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.font_manager import FontProperties, findfont
 from matplotlib.ticker import FuncFormatter
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from generator.figures.face import is_plain, letters
 from generator.figures.style import BLUE, Picture, as_svg, drawable, new_figure, styled
 
 # The plate has a ground of its own: photographs cannot be turned over on the dark palette as ink is.
@@ -44,11 +43,11 @@ def checkpoint_plate(
     draw = ImageDraw.Draw(canvas)
     for column, label in enumerate(labels):
         middle = FIRST + column * pitch_x + SIDE + GAP // 2
-        _write(draw, middle, HEADER // 2, label, TEXT, 12, "mm", 2 * SIDE)
+        _write(draw, middle, HEADER // 2, label, TEXT, 13, "mm", 2 * SIDE)
     for row, unit in enumerate(units):
         top = HEADER + row * pitch_y
-        _write(draw, 10, top + SIDE // 2 - 8, layer, FAINT, 11, "lm", FIRST - 18)
-        _write(draw, 10, top + SIDE // 2 + 8, f"unit {unit}", TEXT, 12, "lm", FIRST - 18)
+        _write(draw, 10, top + SIDE // 2 - 8, layer, FAINT, 12, "lm", FIRST - 18)
+        _write(draw, 10, top + SIDE // 2 + 8, f"unit {unit}", TEXT, 13, "lm", FIRST - 18)
         for column in range(len(labels)):
             cell = patches[column, row], projections[column, row], float(values[column, row])
             _cell(canvas, draw, FIRST + column * pitch_x, top, *cell)
@@ -68,7 +67,7 @@ def _cell(
     if value <= 0:
         box = [left, top, left + 2 * SIDE + GAP - 1, top + SIDE - 1]
         draw.rectangle([each * DENSITY for each in box], fill=EMPTY)
-        _write(draw, middle, top + SIDE // 2, "not excited", FAINT, 11, "mm", 2 * SIDE)
+        _write(draw, middle, top + SIDE // 2, "not excited", FAINT, 12, "mm", 2 * SIDE)
         return
     outline = patch[..., 3:]
     inside = np.abs(projection[outline[..., 0] > 0])
@@ -77,7 +76,7 @@ def _cell(
     tones = np.concatenate([np.rint(grey).astype(np.uint8), outline], axis=-1)
     _paste(canvas, patch, left, top)
     _paste(canvas, tones, left + SIDE + GAP, top)
-    _write(draw, middle, top + SIDE + LINE // 2 - 3, f"{value:.3g}", FAINT, 10, "mm", 2 * SIDE)
+    _write(draw, middle, top + SIDE + LINE // 2 - 3, f"{value:#.3g}", FAINT, 11, "mm", 2 * SIDE)
 
 
 def _paste(canvas: Image.Image, pixels: np.ndarray, left: int, top: int) -> None:
@@ -91,17 +90,12 @@ def _paste(canvas: Image.Image, pixels: np.ndarray, left: int, top: int) -> None
     canvas.paste(tile, (left * DENSITY, top * DENSITY), tile)
 
 
-@cache
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(findfont(FontProperties(family="DejaVu Sans")), size * DENSITY)
-
-
 def _write(
     draw: ImageDraw.ImageDraw, x: int, y: int, text: str, colour: str, size: int, anchor: str, room: int
 ) -> None:  # fmt: skip
     """Text of `size` CSS pixels at a place, its end cut off where there is no room."""
     text = drawable(text).replace(r"\$", "$")
-    font = _font(size)
+    font = letters(size * DENSITY, plain=is_plain(text))
     while len(text) > 2 and font.getlength(text) > room * DENSITY:
         text = text.removesuffix("…")[:-1] + "…"
     draw.text((x * DENSITY, y * DENSITY), text, fill=colour, font=font, anchor=anchor)
@@ -135,7 +129,7 @@ def checkpoint_course(
         for axes in panels:
             axes.set_xticks(
                 range(len(labels)), [drawable(label) for label in labels],
-                rotation=35, ha="right", rotation_mode="anchor", fontsize=8.5,
+                rotation=35, ha="right", rotation_mode="anchor", fontsize=9.3,
             )  # fmt: skip
         return [as_svg("checkpoints/course.svg", figure)]
 
@@ -159,4 +153,4 @@ def _likeness(axes: Axes, layers: Sequence[str], likeness: np.ndarray) -> None:
         )  # fmt: skip
     low = float(np.nanmin(likeness)) if np.isfinite(likeness).any() else 0.0
     axes.set(ylim=(min(0.0, low * 1.1), 1.03), title="mean correlation with the final units")
-    axes.legend(loc="lower right", fontsize=8.5)
+    axes.legend(loc="lower right", fontsize=9.3)

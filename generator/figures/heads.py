@@ -53,7 +53,7 @@ def head_scatter(
         axes.set(xlabel=names[0], ylabel=names[1])
         axes.margins(x=0.06, y=0.08)
         _name_outermost(axes, x, y, letter)
-        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8.5)
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=9.4)
         return [as_svg(f"{picture}.svg", figure)]
 
 
@@ -67,7 +67,7 @@ def _name_outermost(axes: Axes, x: np.ndarray, y: np.ndarray, letter: str) -> No
         if all(abs(at[0] - a) > 0.09 or abs(at[1] - b) > 0.05 for a, b in taken):
             axes.annotate(
                 f"{letter}{layer}H{head}", (x[layer, head], y[layer, head]), (4, 4),
-                textcoords="offset points", fontsize=7.5,
+                textcoords="offset points", fontsize=8.2,
             )  # fmt: skip
             taken.append(at)
         if len(taken) == _TEXTS:

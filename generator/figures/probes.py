@@ -65,7 +65,7 @@ def _names(axes: Axes, y: int, values: np.ndarray, subjects: Sequence[str]) -> N
     for place, side, align in ((order[0], -7, "right"), (order[-1], 7, "left")):
         axes.annotate(
             drawable(subjects[place]), (values[place], y - 0.08), (side, 0),
-            textcoords="offset points", ha=align, va="center", fontsize=7.5, color=QUIET,
+            textcoords="offset points", ha=align, va="center", fontsize=8.2, color=QUIET,
         )  # fmt: skip
 
 
@@ -103,5 +103,5 @@ def changes(
         axes.set_xlim(min(every.min(), -0.05) - 0.03, max(every.max(), 0.05) + 0.03)
         axes.set_xlabel("change of the probability of the first class, in points")
         axes.xaxis.set_major_formatter(_POINTS)
-        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8)
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8.8)
         return [as_svg("probes.svg", figure)]

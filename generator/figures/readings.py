@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.font_manager import FontProperties, findfont
-from PIL import ImageDraw, ImageFont
+from PIL import ImageDraw
 
 from generator.figures.attention import LEVELS, NORM, cell_palette, short
+from generator.figures.face import letters
 from generator.figures.style import (
     INK,
     WEIGHTS,
@@ -21,7 +21,7 @@ from generator.figures.style import (
     styled,
 )
 
-_TILE, _GAP, _SIZE = 96, 8, 11
+_TILE, _GAP, _SIZE = 96, 8, 12
 _LONGEST = 60  # tokens that get a name in the rollout
 
 
@@ -37,7 +37,7 @@ def head_readings(
         levels[..., ~np.tri(maps.shape[-1], dtype=bool)] = LEVELS
     zoom = max(1, _TILE // maps.shape[-1])
     tile = maps.shape[-1] * zoom
-    font = ImageFont.truetype(findfont(FontProperties(family="DejaVu Sans")), _SIZE)
+    font = letters(_SIZE)
     left = 10 + max(round(font.getlength(name)) for name in names)
     top = _SIZE + 8
     shape = (top + len(names) * (tile + _GAP), left + len(heads) * (tile + _GAP))
@@ -73,10 +73,10 @@ def rollout_maps(
         labels = [short(token) for token in tokens]
         for place, (axes, layer) in enumerate(zip(row, layers, strict=True)):
             axes.imshow(maps[place], cmap=WEIGHTS, norm=NORM, interpolation="nearest")
-            axes.set_title(f"behind layer {layer}", fontsize=9)
+            axes.set_title(f"behind layer {layer}", fontsize=10)
             axes.grid(False)
             axes.tick_params(length=0)
-            font: Any = {"fontsize": 6.5, "color": INK}
+            font: Any = {"fontsize": 7.2, "color": INK}
             shown = range(length) if named else []
             names = [labels[i] for i in shown]
             axes.set_xticks(list(shown), names, rotation=90, **font)

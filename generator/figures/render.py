@@ -31,7 +31,7 @@ from generator.figures import (
     sprites,
 )
 from generator.figures.publication import designs
-from generator.figures.style import Picture
+from generator.figures.style import VERSION, Picture
 from generator.store import digest_of_value, write_atomically
 
 # Every kind of figure with its version: raise it when the same arrays draw another picture.
@@ -88,7 +88,7 @@ class Drawing:
     def key(self) -> str:
         """Digest of all that the pictures depend on."""
         version, _ = KINDS[self.kind]
-        return digest_of_value({"version": version, **self.arguments})
+        return digest_of_value({"version": version, "style": VERSION, **self.arguments})
 
 
 @dataclass(frozen=True)

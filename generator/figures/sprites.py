@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from functools import cache
 
 import numpy as np
-from matplotlib.font_manager import FontProperties, findfont
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from generator.figures.face import is_plain, letters
 from generator.figures.mosaic import CONTACT, CONTACT_COLUMNS, WIDTH, photographs
 from generator.figures.style import Picture, drawable
 
@@ -127,16 +126,13 @@ def _resized(tile: np.ndarray, side: int) -> np.ndarray:
     return np.asarray(Image.fromarray(tile).resize((side, side), Image.Resampling.BOX))
 
 
-@cache
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(findfont(FontProperties(family="DejaVu Sans")), size * DENSITY)
-
-
 def _write(
     draw: ImageDraw.ImageDraw, left: int, middle: int, text: str, colour: str = TEXT
 ) -> None:
     place = (left * DENSITY, middle * DENSITY)
-    draw.text(place, drawable(text), fill=colour, font=_font(12), anchor="lm")
+    shown = drawable(text).replace(r"\$", "$")
+    face = letters(13 * DENSITY, plain=is_plain(shown))
+    draw.text(place, shown, fill=colour, font=face, anchor="lm")
 
 
 def _encoded(name: str, canvas: Image.Image, density: int = DENSITY) -> Picture:

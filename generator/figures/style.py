@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import matplotlib as mpl
@@ -19,8 +18,12 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties, findfont, get_font
 from PIL import Image
+
+from generator.figures.face import characters, families
+
+# Raise it when the lettering or the ink of all figures changes.
+VERSION = 2
 
 INK = "#1f2328"
 QUIET = "#5b6470"
@@ -36,12 +39,12 @@ POSITIVE: Colormap = mpl.colormaps["magma"]
 SIGNED: Colormap = mpl.colormaps["berlin"]
 
 _STYLE: Any = {
-    "font.family": "DejaVu Sans",
-    "font.size": 10.0,
+    "font.size": 11.0,
     "text.color": INK,
     "axes.edgecolor": RULE,
     "axes.labelcolor": INK,
-    "axes.titlesize": 10.5,
+    "axes.titlesize": 11.5,
+    "axes.titleweight": "bold",
     "axes.titlelocation": "left",
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -74,7 +77,7 @@ class Picture:
 @contextmanager
 def styled() -> Iterator[None]:
     """Matplotlib's settings for everything that is drawn here."""
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context({**_STYLE, "font.family": families()}):
         yield
 
 
@@ -134,11 +137,6 @@ def indexed(values: np.ndarray, palette: np.ndarray) -> Image.Image:
     return image
 
 
-@cache
-def _known_characters() -> frozenset[int]:
-    return frozenset(get_font(findfont(FontProperties(family="DejaVu Sans"))).get_charmap())
-
-
 def drawable(text: str) -> str:
     """Text in characters that the figures' own font has; others are written as code points."""
     # A dollar sign would switch matplotlib to mathematics.
@@ -157,5 +155,5 @@ def shortened(text: str, longest: int) -> str:
 
 def _drawn(text: str) -> list[str]:
     """Each character as figures write it: itself, or its code point."""
-    known = _known_characters()
+    known = characters()
     return [c if ord(c) in known else f"⟨{ord(c):X}⟩" for c in text]

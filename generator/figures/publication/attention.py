@@ -27,7 +27,7 @@ from generator.figures.publication.base import (
 from generator.figures.style import INK, MASKED, QUIET, RULE, WEIGHTS
 
 _LONGEST = 60  # tokens that get a name
-_FEW, _TINY = 24, 6.5  # tokens beside small maps, and their size
+_FEW, _TINY = 24, 7.2  # tokens beside small maps, and their size
 _BAR, _LEAST_BAR = 10.0, 60.0
 _SLIMMEST = 0.4  # a map is drawn no lower or narrower than this share of its other side
 _ADVANCE = 0.602  # of DejaVu Sans Mono, in ems

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import io
-from functools import cache
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties, findfont
-from PIL import Image, ImageFont
+from PIL import Image
 
+from generator.figures.face import is_plain, letters
 from generator.figures.style import INK, QUIET, Picture, drawable
 
 # Points. A figure is drawn as wide as it is shown, so that its type is as large as written here.
-TITLE, LABEL, SMALL = 9.5, 9.0, 8.0
+TITLE, LABEL, SMALL = 10.5, 10.0, 9.0
 LIGHT_INK, LIGHT_QUIET = "#e6e9ee", "#a9b2bd"
 DENSITY = 2  # pixels of a raster for a CSS pixel
 PIXEL = 72 / 96  # points
@@ -61,17 +60,11 @@ def show_pixels(axes: Axes, pixels: np.ndarray, *, pixelated: bool = False) -> N
     axes.set_axis_off()
 
 
-@cache
-def _font(size: float, bold: bool) -> ImageFont.FreeTypeFont:
-    weight = "bold" if bold else "normal"
-    path = findfont(FontProperties(family="DejaVu Sans", weight=weight))
-    return ImageFont.truetype(path, round(size / PIXEL * 8))
-
-
 def length(text: str, size: float = LABEL, *, bold: bool = False) -> float:
     """The width of a line of text in CSS pixels."""
     # Agg places letters on whole pixels: lines come out a little wider than the face says.
-    return 1.04 * _font(size, bold).getlength(text) / 8
+    face = letters(size / PIXEL * 8, bold=bold, plain=is_plain(text))
+    return 1.04 * face.getlength(text) / 8
 
 
 def fitted(text: str, room: float, size: float = LABEL, *, bold: bool = False) -> str:
