@@ -216,7 +216,15 @@ def new(
 
 @app.command()
 def inspect(
-    source: Annotated[str, typer.Argument(help="A source, such as timm:resnet18 or ./folder.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="A source, such as timm:resnet18 or ./folder, or a model's id in the exhibit."
+        ),
+    ],
+    exhibit: Annotated[
+        Path | None, typer.Option(help="An exhibit.yml, or its folder; this folder if left out.")
+    ] = None,
     architecture: Architecture = None,
     weights: Weights = "pretrained",
     device: Device = "cpu",
@@ -225,10 +233,14 @@ def inspect(
     """List the layers, units and heads of a model."""
     from generator.models.load import load_model
     from generator.paths import cache_root
-    from generator.single import spec_of_one
+    from generator.single import model_of_exhibit, spec_of_one
 
-    spec = spec_of_one(source, architecture, weights)
-    model = load_model(spec, Path.cwd(), cache_root(), device=device)
+    other = architecture is not None or weights != "pretrained"
+    known = None if other else model_of_exhibit(source, exhibit)
+    base, spec = Path.cwd(), spec_of_one(source, architecture, weights)
+    if known is not None:
+        base, spec = known[0].base, known[1]
+    model = load_model(spec, base, cache_root(), device=device)
     # A layer's name must be readable in full, to be copied into an exhibit.
     console = Console(width=max(Console().width, 150))
     table = Table(box=None, pad_edge=False)
@@ -247,16 +259,24 @@ def inspect(
 
 @app.command(
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
-    epilog="Parameters of the kind follow as options, such as --image cat --classes tabby,lynx.",
+    epilog="Parameters of the kind follow as options, such as --image cat --classes tabby,lynx. "
+    "The guide lists all kinds and their parameters (Write an article, Kinds of figure).",
 )
 def figure(
     context: typer.Context,
     kind: Annotated[str, typer.Argument(help="What to draw, such as cam or attention_map.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="A file: .pdf, .svg or .png.")],
-    model: Annotated[str, typer.Option(help="A model's id in the exhibit, or a source.")] = "",
+    model: Annotated[
+        str,
+        typer.Option(
+            help="A model's id in the exhibit, or a source; the exhibit's if it has only one."
+        ),
+    ] = "",
     exhibit: Annotated[
         Path | None, typer.Option(help="An exhibit.yml, or its folder; this folder if left out.")
     ] = None,
+    architecture: Architecture = None,
+    weights: Weights = "pretrained",
     width: Annotated[str, typer.Option(help="Such as 160mm, 6in or 680px.")] = "160mm",
     dpi: Annotated[int, typer.Option(min=36, max=1200, help="Of rasters.")] = 300,
     device: Device = "cpu",
@@ -267,7 +287,7 @@ def figure(
 
     chosen = parameters(kind, context.args)
     paper = Paper(out, pixels_of_width(width), dpi)
-    made = draw_alone(kind, model, exhibit, chosen, paper, device)
+    made = draw_alone(kind, model, exhibit, chosen, paper, device, architecture, weights)
     typer.echo(f"{out}: {made.caption}")
 
 

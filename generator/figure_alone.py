@@ -17,7 +17,7 @@ from generator.articles.shown import Shown, one_of
 from generator.errors import UsageError, did_you_mean
 from generator.exhibit import Exhibit, load_exhibit
 from generator.findings import Findings
-from generator.single import exhibit_of_one
+from generator.single import exhibit_of_one, model_of_exhibit
 from generator.store import Store
 from generator.subjects import load_subjects, measure, read_inputs
 
@@ -75,14 +75,23 @@ def draw_alone(
     chosen: Mapping[str, Any],
     paper: Paper,
     device: str,
+    architecture: str | None = None,
+    weights: str = "pretrained",
 ) -> Plan:
     """Draw one figure of one model, an id of the exhibit or a source, and write the file.
+
+    Without a name it is the only model of the exhibit, or none for a kind that does without.
 
     Probes run through the store of the exhibit, so that what a build measured is not measured again.
     """
     ending = one_of("format", paper.file.suffix.removeprefix(".").lower(), FORMATS)
-    shown_exhibit, name = _exhibit(model, exhibit)
-    base = shown_exhibit.base
+    asked = model or _only_model(kind, exhibit)
+    if not asked:
+        made = plan(Shown({}, _nothing, Store(Path("build") / "store"), 0), kind, chosen)
+        _write(made, paper, ending)
+        return made
+    shown_exhibit = _exhibit(asked, exhibit, architecture, weights)
+    base, name = shown_exhibit.base, shown_exhibit.models[0].id
     place = base if os.access(base, os.W_OK) else Path.cwd()
     store = Store(place / "build" / "store")
     inputs = read_inputs(shown_exhibit)
@@ -100,18 +109,32 @@ def draw_alone(
     return made
 
 
-def _exhibit(model: str, path: Path | None) -> tuple[Exhibit, str]:
-    """The exhibit with this model alone, and the model's id in it."""
+def _nothing(model: str) -> Findings:
+    raise UsageError(f"no model is shown, and '{model}' is asked for.")
+
+
+def _exhibit(model: str, path: Path | None, architecture: str | None, weights: str) -> Exhibit:
+    """The exhibit with this model alone."""
+    here = model_of_exhibit(model, path)
+    if here is None:
+        return exhibit_of_one(model, None, None, None, architecture, weights, 0)
+    known, spec = here
+    if architecture or weights != "pretrained":
+        raise UsageError(f"'{spec.id}' is in the exhibit, which says what it is.")
+    return known.model_copy(update={"models": (spec,)})
+
+
+def _only_model(kind: str, path: Path | None) -> str:
+    """The model that is meant where none is named; "" where the kind does without."""
+    stated = parameters_of(kind).get("model")
+    if stated is None or stated.default is not stated.empty:
+        return ""
     here = path or Path()
-    if path is not None or (here / "exhibit.yml").is_file():
-        exhibit = load_exhibit(here)
-        known = {spec.id: spec for spec in exhibit.models}
-        if model in known:
-            return exhibit.model_copy(update={"models": (known[model],)}), model
-        if ":" not in model and not model.startswith((".", "/")):
-            raise UsageError(f"the exhibit shows no model '{model}'. {did_you_mean(model, known)}")
-    alone = exhibit_of_one(model, None, None, None, None, "pretrained", 0)
-    return alone, alone.models[0].id
+    known = load_exhibit(here).models if path or (here / "exhibit.yml").is_file() else ()
+    if len(known) == 1:
+        return known[0].id
+    names = f": {', '.join(spec.id for spec in known)}" if known else ", such as timm:resnet18"
+    raise UsageError(f"'{kind}' needs --model{names}.")
 
 
 def _write(made: Plan, paper: Paper, ending: str) -> None:

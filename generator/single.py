@@ -61,6 +61,27 @@ def exhibit_of_one(
     ).model_copy(update={"base": Path.cwd()})
 
 
+def model_of_exhibit(name: str, exhibit: Path | None) -> tuple[Exhibit, ModelSpec] | None:
+    """The model that an exhibit knows by this id or source; None for a source of its own.
+
+    Without `exhibit`, one in the working folder is looked at. Raises UsageError, with the nearest id, for a
+    word that can be no source.
+    """
+    place = exhibit or (Path() if Path("exhibit.yml").is_file() else None)
+    known = load_exhibit(place) if place is not None else None
+    for spec in known.models if known else ():
+        if name in (spec.id, spec.source) and known:
+            return known, spec
+    if not (":" in name or "/" in name or name.startswith((".", "~"))):
+        if known is not None:
+            known.model(name)
+        raise UsageError(
+            f"'{name}' names no model: there is no exhibit.yml in this folder whose model it could be.",
+            hint=f"Name the exhibit with --exhibit, or write a source, such as timm:{name} or ./{name}.",
+        )
+    return None
+
+
 def card_exhibit(
     source: str,
     exhibit: Path | None,
@@ -75,15 +96,12 @@ def card_exhibit(
     `source` names a model of the exhibit by its id or its source; anything else is a source of its own.
     Without `exhibit`, one in the working folder is looked at.
     """
-    place = exhibit or (Path() if Path("exhibit.yml").is_file() else None)
-    known = load_exhibit(place) if place is not None else None
-    for spec in known.models if known else ():
-        if source in (spec.id, spec.source) and known:
-            if texts or images or pool or architecture or weights != "pretrained":
-                raise UsageError(f"'{spec.id}' is in the exhibit, which says what it is run on.")
-            return known, spec.id
-    if exhibit is not None and known is not None and ":" not in source and "/" not in source:
-        known.model(source)
+    here = model_of_exhibit(source, exhibit)
+    if here is not None:
+        known, spec = here
+        if texts or images or pool or architecture or weights != "pretrained":
+            raise UsageError(f"'{spec.id}' is in the exhibit, which says what it is run on.")
+        return known, spec.id
     alone = exhibit_of_one(source, texts, images, pool, architecture, weights, 0)
     return alone, alone.models[0].id
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
-from small_site import Site, cutaway
+from small_site import Site, cutaway, read_exhibit, write_exhibit
 from test_article_kinds import ASKED as ASKED_OF_OTHERS
 
 from generator.articles.kinds import KINDS, plan
@@ -244,6 +244,30 @@ def test_the_same_figure_alone_in_other_formats(tiny: Path, tmp_path: Path) -> N
         draw_alone("cam", CNN, tiny, {}, Paper(tmp_path / "a.gif", 600.0), "cpu")
     with pytest.raises(UsageError, match="Did you mean 'minilm-l6'"):
         draw_alone("cam", "minilm", tiny, {}, Paper(tmp_path / "a.pdf", 600.0), "cpu")
+
+
+def test_a_figure_needs_no_model_where_only_one_can_be_meant(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = {"layer": 1, "head": 2, "text": "coreference"}
+    paper = Paper(tmp_path / "a.svg", 600.0)
+    with pytest.raises(UsageError, match=f"needs --model: {CNN}, {BERT}"):
+        draw_alone("attention_map", "", tiny, chosen, paper, "cpu")
+    data = read_exhibit(tiny)
+    one = [model for model in data["models"] if model["id"] == BERT]
+    write_exhibit(tiny, data | {"models": one})
+    drawn = draw_alone("attention_map", "", tiny, chosen, paper, "cpu")
+    assert "L1H2 of MiniLM-L6" in drawn.caption
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="needs --model, such as"):
+        draw_alone("attention_map", "", None, chosen, paper, "cpu")
+    with pytest.raises(UsageError, match="'minilm' names no model"):
+        draw_alone("attention_map", "minilm", None, chosen, paper, "cpu")
+    assert "three words" in draw_alone("context_steps", "", None, {}, paper, "cpu").caption
+    random = draw_alone(
+        "filters", "timm:resnet18", None, {"layer": "conv1"}, paper, "cpu", weights="random"
+    )
+    assert "64 filters" in random.caption
 
 
 def test_figures_come_out_of_the_store(bench: Shown, tmp_path: Path) -> None:

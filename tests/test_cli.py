@@ -109,6 +109,19 @@ def test_inspect_lists_layers_units_heads_and_groups(words, first, lines, last):
         )
 
 
+def test_inspect_knows_the_models_of_an_exhibit_by_their_ids(tiny_site, tmp_path):
+    for run in (
+        cutaway("inspect", "minilm-l6", cwd=tiny_site.exhibit),
+        cutaway("inspect", "minilm-l6", "--exhibit", tiny_site.exhibit),
+    ):
+        assert (run.code, run.err) == (0, "")
+        assert "encoder, 22,713,216 parameters" in run.out
+    near = cutaway("inspect", "minilm", cwd=tiny_site.exhibit)
+    assert (near.code, "Did you mean 'minilm-l6'?" in near.err) == (2, True)
+    nowhere = cutaway("inspect", "minilm", cwd=tmp_path)
+    assert (nowhere.code, "no exhibit.yml in this folder" in nowhere.err) == (2, True)
+
+
 def test_doctor_says_what_there_is():
     run = cutaway("doctor")
     assert (run.code, run.err) == (0, "")

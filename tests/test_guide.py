@@ -18,7 +18,10 @@ from small_site import CHECKOUT, Site, environment, make_exhibit
 
 from generator.articles.directives import directives
 from generator.articles.kinds import KINDS, parameters_of
+from generator.articles.markdown import convert
+from generator.articles.schema import schema_reference
 from generator.articles.source import Meta, read_source
+from generator.card_schema import Pairs
 from generator.cli import app
 from generator.exhibit import Exhibit
 
@@ -94,6 +97,15 @@ def test_every_command_is_described(built):
         name = command.name or cast(Any, command.callback).__name__
         assert f'id="command-{name}"' in built["commands"]
     assert "--shape" in built["commands"]
+    # Two hyphens stay two where a sentence names an option, and a default is told.
+    assert "Texts for <code>--model</code>" in built["commands"]
+    assert re.search(r"<code>--jobs</code></td>\s*<td><code>0</code></td>", built["commands"])
+
+
+def test_names_in_braces_stay_in_the_reference():
+    assert "| holds `{subject}` |" in schema_reference(Pairs)
+    html = convert(schema_reference(Pairs)).html
+    assert html.count("holds <code>{subject}</code>") == 1
 
 
 def fenced(page: str, language: str) -> list[str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from markupsafe import Markup
 
@@ -13,6 +15,9 @@ from generator.articles.shown import one_of
 from generator.articles.source import Meta
 from generator.card_schema import Pairs
 from generator.exhibit import Exhibit
+
+# In words, Markdown would make a dash of the two hyphens.
+_OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 
 
 def reference(what: str) -> Markup:
@@ -66,12 +71,21 @@ def _command_parts() -> Iterator[str]:
     group = typer.main.get_command(app)
     for name, command in getattr(group, "commands", {}).items():
         yield f"### cutaway {name} {{ #command-{name} }}\n\n{command.help}"
-        rows = ["| Argument | What it says |", "|---|---|"]
+        rows = ["| Argument | If left out | What it says |", "|---|---|---|"]
         for one in command.params:
             words = ", ".join(one.opts) if one.param_type_name == "option" else one.name.upper()
-            rows.append(f"| `{words}` | {getattr(one, 'help', None) or ''} |")
+            about = _OPTION.sub(r"`\g<0>`", getattr(one, "help", None) or "")
+            rows.append(f"| `{words}` | {_if_left_out(one)} | {about} |")
         if len(rows) > 2:
             yield "\n".join(rows)
+
+
+def _if_left_out(parameter: Any) -> str:
+    """What a parameter of the command line is where nobody states it."""
+    if parameter.required:
+        return "must be given"
+    default = parameter.default
+    return "nothing" if default in (None, "") or default is False else f"`{default}`"
 
 
 def _pairs() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -43,6 +44,9 @@ def schema_reference(schema: type[BaseModel], level: int = 2) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+_BRACED = re.compile(r"\{\w+\}")
+
+
 def _anchor(name: str) -> str:
     return f"schema-{name.lower()}"
 
@@ -80,6 +84,7 @@ def _table(definition: Mapping[str, Any], inner: set[str]) -> str:
     for key, field in ((key, field) for key, field in properties.items() if key not in inner):
         default = "must be given" if key in required else _default(field)
         about = " ".join(str(field.get("description", "")).split()).replace("<", "&lt;")
+        about = _BRACED.sub(r"`\g<0>`", about)  # Markdown takes them for attributes of the cell
         cells = (f"`{key}`", _type(field), default, about)
         rows.append("| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |")
     return "\n".join(rows)
