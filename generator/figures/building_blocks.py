@@ -35,7 +35,8 @@ def building_blocks(
         drawn = cells(picture, peak / (full or 1.0), strongest, tiles)
         found.append(_photograph(f"blocks/{name}-cells.webp", drawn))
     names = [f"blocks/{name}-class-{number}.webp" for number in range(len(support))]
-    found += signed_overlays(names, picture, support)
+    if names:
+        found += signed_overlays(names, picture, support)
     if len(groups):
         found.append(_photograph(f"blocks/{name}-groups.webp", all_groups(picture, groups)))
     for number in range(len(groups)):

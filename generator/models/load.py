@@ -79,11 +79,13 @@ def _place(
     }
 
 
-def _build(reference: str, base: Path, *, pretrained: bool, seed: int) -> Network:
+def _build(
+    reference: str, base: Path, *, pretrained: bool, seed: int, classes: int | None = None
+) -> Network:
     source = parse_source(reference, base)
     try:
         if source.kind == "timm":
-            return build_timm(source.name, pretrained=pretrained, seed=seed)
+            return build_timm(source.name, pretrained=pretrained, seed=seed, classes=classes)
         if source.kind == "torchvision":
             return build_torchvision(source.name, source.revision, pretrained=pretrained, seed=seed)
     except (OSError, RuntimeError) as error:
@@ -146,9 +148,9 @@ def _from_files(
     if folder is not None:
         config = _read_config(folder / "config.json", spec)
         if "model_type" not in config and "architecture" in config:
-            return _bare_weights(
-                folder, spec, f"timm:{config['architecture']}", place, cache, seed, device
-            )
+            named, classes = f"timm:{config['architecture']}", config.get("num_classes")
+            count = classes if isinstance(classes, int) else None
+            return _bare_weights(folder, spec, named, place, cache, seed, device, count)
         if any("ImageClassification" in str(name) for name in config.get("architectures") or ()):
             return finish(build_transformers(folder), spec, place, device)
         return load_language(folder, spec, place, device)
@@ -182,11 +184,12 @@ def _bare_weights(
     cache: Path,
     seed: int,
     device: torch.device,
+    classes: int | None = None,
 ) -> VisionModel:
     weights = _one_of(root, _BARE)
     if weights is None:
         raise CutawayError(f"{spec.id}: '{spec.source}' holds no weights that are understood.")
-    network = _build(architecture, root, pretrained=False, seed=seed)
+    network = _build(architecture, root, pretrained=False, seed=seed, classes=classes)
     fit_weights(network.module, read_state_dict(weights, cache))
     return finish(replace(network, architecture=architecture), spec, place, device)
 

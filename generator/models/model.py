@@ -56,10 +56,17 @@ class Model:
         }
 
 
+NO_CLASSES = (
+    "This network names no classes: it ends in features, so that there is no logit to explain."
+)
+
+
 @dataclass(frozen=True, eq=False)
 class VisionModel(Model):
     """A network that takes a picture. `filters` holds each weighted layer's weight tensor.
 
+    `labels` are the names of its classes; none where it ends in features, as the towers of many
+    text-and-picture models do.
     `attention` is that of a vision transformer; where it cannot be shown, `no_attention` says why.
     """
 

@@ -34,8 +34,11 @@ class Network:
     licence: str = ""
 
 
-def build_timm(name: str, *, pretrained: bool, seed: int) -> Network:
-    """A timm architecture, with the weights of its default tag or with random ones."""
+def build_timm(name: str, *, pretrained: bool, seed: int, classes: int | None = None) -> Network:
+    """A timm architecture, with the weights of its default tag or with random ones.
+
+    `classes` is the number of its classes, if not the usual one; without any it ends in features.
+    """
     repair_torchvision()
     import timm
     from timm.data import ImageNetInfo, infer_imagenet_subset, resolve_data_config
@@ -44,7 +47,8 @@ def build_timm(name: str, *, pretrained: bool, seed: int) -> Network:
     if not timm.is_model(bare):
         raise UsageError(f"timm has no model '{name}'. {did_you_mean(bare, timm.list_models())}")
     torch.manual_seed(seed)
-    module = timm.create_model(name, pretrained=pretrained)
+    other = {} if classes is None else {"num_classes": classes}
+    module = timm.create_model(name, pretrained=pretrained, **other)
     config = resolve_data_config({}, model=module)
     subset = infer_imagenet_subset(module)
     count = int(getattr(module, "num_classes", 0))

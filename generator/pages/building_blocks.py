@@ -10,7 +10,7 @@ import numpy as np
 from generator.figures.building_blocks import GROUP_COLOURS
 from generator.inputs.images import CuratedImage
 from generator.models.layer import Layer
-from generator.models.model import VisionModel
+from generator.models.model import NO_CLASSES, VisionModel
 from generator.pages.blocks_data import NAMED, Channels, blocks_address, script_data, top
 from generator.pages.context import Place, layer_link
 from generator.pages.environment import Figure, Pages
@@ -49,8 +49,9 @@ def building_blocks_page(
         channels=channels,
         near=_near(layer),
         items=items,
+        no_classes="" if model.labels else NO_CLASSES,
         data=script_data(model, layer, usable, found, channels, pages)
-        if layer and usable
+        if layer and usable and model.labels
         else None,
     )
 
@@ -174,7 +175,7 @@ def _row(groups: Groups, row: int) -> list[tuple[float, float, float]]:
 
 def _effect(groups: Groups | None) -> dict[str, float] | None:
     """How much taking a group away changes a logit on average, and how well that was foreseen."""
-    if groups is None:
+    if groups is None or not groups.measured.size:
         return None
     linear, path = groups.agreement
     return {
@@ -188,9 +189,13 @@ def _effect(groups: Groups | None) -> dict[str, float] | None:
 def _strongest(
     model: VisionModel, blocks: BuildingBlocks, channels: Channels
 ) -> list[dict[str, Any]]:
-    """The cells that speak most for or against the first class, with their semantic dictionary."""
+    """The cells that speak most for or against the first class, with their semantic dictionary.
+
+    Where there are no classes, those that respond most.
+    """
     support = blocks.of_cells(blocks.gradient)
-    order = np.argsort(-np.round(np.abs(support[0]), 6), axis=None, kind="stable")[:STRONGEST]
+    by = np.abs(support[0]) if len(support) else blocks.response.max(axis=0)
+    order = np.argsort(-np.round(by, 6), axis=None, kind="stable")[:STRONGEST]
     found = []
     for place in order:
         row, column = divmod(int(place), support.shape[2])

@@ -153,8 +153,8 @@ def _vision_rows(found: VisionFindings) -> Iterator[Row]:
     for part in parts(found):
         yield "page", part.title, part.about, f"{part.key}/", _ALSO[part.key]
     for image in found.images:
-        guess = found.predictions[image.id].guesses[0]
-        said = f"taken for {guess.label}, {percent(guess.score)}"
+        guesses = found.predictions[image.id].guesses
+        said = f"taken for {guesses[0].label}, {percent(guesses[0].score)}" if guesses else ""
         # The page of evidence has a tab for each picture that it could say something of.
         shown = found.class_maps[image.id].classes
         path = f"{CLASSES.key}/#picture={image.id}" if shown else "#inputs"

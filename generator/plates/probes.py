@@ -20,6 +20,8 @@ def probe_drawings(findings: Carded) -> Iterator[Drawing]:
 
 def _changes(findings: VisionFindings) -> Iterator[Drawing]:
     changes = findings.evaluation.changed.changes
+    if not changes:
+        return
     arguments = {
         "names": tuple(one.name for one in changes),
         "moves": tuple(one.moves for one in changes),

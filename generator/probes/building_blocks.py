@@ -73,10 +73,10 @@ class Groups:
 class BuildingBlocks:
     """One layer's response to one picture, taken apart; empty, with a `reason`, where that fails.
 
-    `labels`, `logits` and `probabilities` (classes,) are the picture's most probable classes; `silent`
-    are their logits for A = 0. `response` is A (channels, height, width). `gradient` and `path`
-    (classes, channels, height, width) are what A is multiplied with. `dictionary` (height, width,
-    LISTED) holds the channels that respond most in each cell, -1 where fewer are above zero.
+    `labels`, `logits` and `probabilities` (classes,) are the picture's most probable classes, none of a
+    network without any; `silent` are their logits for A = 0. `response` is A (channels, height, width).
+    `gradient` and `path` (classes, channels, height, width) are what A is multiplied with. `dictionary`
+    (height, width, LISTED) holds the channels that respond most in each cell, -1 where fewer are above 0.
     """
 
     picture: str
@@ -182,12 +182,11 @@ def _take_apart(
 ) -> BuildingBlocks:
     batch = torch.from_numpy(pixels).unsqueeze(0).to(model.device)
     response, logits = tail(model, batch, layer)
-    classes = _most_probable(logits[0])
-    scores = [logits[0, c] for c in classes]
-    gradient = torch.stack(
-        [torch.autograd.grad(score, response, retain_graph=True)[0][0] for score in scores]
-    )
+    classes = _most_probable(logits[0]) if model.labels else []
     active = response.detach()[0]
+    gradient = active.new_zeros(len(classes), *active.shape)
+    for k, c in enumerate(classes):
+        gradient[k] = torch.autograd.grad(logits[0, c], response, retain_graph=True)[0][0]
     tailed = _Tail(model, layer, batch, active, classes)
     path, values, slopes = tailed.path(), _values(active), _values(gradient)
     ends = tailed.logits([active, torch.zeros_like(active)])
@@ -254,6 +253,8 @@ class _Tail:
     def path(self) -> np.ndarray:
         """Mean gradient (classes, C, H, W) on the way from silence: midpoints of STEPS steps."""
         total = self.response.new_zeros(len(self.classes), *self.response.shape)
+        if not self.classes:
+            return _values(total)
         points = (torch.arange(STEPS, dtype=self.response.dtype) + 0.5) / STEPS
         for part in points.to(self.response.device).split(BATCH):
             way = (part[:, None, None, None] * self.response).requires_grad_()

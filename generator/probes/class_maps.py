@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from generator.models.layer import Layer
-from generator.models.model import VisionModel
+from generator.models.model import NO_CLASSES, VisionModel
 from generator.store import Store, digest_of_value
 
 VERSION = 2
@@ -136,6 +136,8 @@ def measure_class_maps(
     No map is returned unless mean and bias give back every logit: the network may do more between its
     feature maps and its classes than the method allows.
     """
+    if not model.labels:
+        return ClassMaps(picture, "", (), None, NO_CLASSES)
     labels = list(model.labels)
     parts = {"model": model.key, "pixels": digest_of_value(pixels), "labels": labels}
     asked = {"classes": list(classes)} if classes else {}

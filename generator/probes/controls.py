@@ -111,7 +111,7 @@ def measure_controls(
             trained_purity=purity(trained.neuron, groups),
             random_purity=purity(searched.neuron, groups),
             chance=chance(groups),
-            maps=_maps(model, control, features, pictures) if features else (),
+            maps=_maps(model, control, features, pictures) if features and model.labels else (),
         )
 
     return store.result("controls", VERSION, parts, Controls, make)

@@ -53,6 +53,8 @@ def measure_effects(
     """Effects of the units of all layers whose exemplars were searched; none without classes."""
     head = pooled_head(model)
     found = []
+    if not model.labels:
+        return ()
     for layer in unit_layers(model):
         best = exemplars.of(layer.name)
         if best is None or not layer.module or (head and head[0].name == layer.name):

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from generator.models.layer import Layer
-from generator.models.model import VisionModel
+from generator.models.model import NO_CLASSES, VisionModel
 from generator.models.tap import tail
 from generator.store import Store, digest_of_value
 
@@ -114,6 +114,8 @@ def measure_grad_cam(
     model: VisionModel, picture: str, pixels: np.ndarray, store: Store
 ) -> GradCams:
     """The most probable class of one picture (3, H, W) at several depths, with its controls."""
+    if not model.labels:
+        return GradCams(picture, (), (), NO_CLASSES)
     layers = depths(model)
     parts = {**_parts(model, picture, pixels), "layers": [layer.name for layer in layers]}
 

@@ -85,7 +85,12 @@ class PairedImages:
 def measure_paired_images(
     model: VisionModel, seen: Mapping[str, np.ndarray], store: Store
 ) -> PairedImages:
-    """Every change on the pictures `seen`, uint8 (H, W, 3) squares as the network sees them, by id."""
+    """Every change on the pictures `seen`, uint8 (H, W, 3) squares as the network sees them, by id.
+
+    None where the network has no classes, which the changes are told by.
+    """
+    if not model.labels:
+        return PairedImages(())
     parts = {
         "model": model.key,
         "pictures": {name: digest_of_value(picture) for name, picture in seen.items()},

@@ -36,7 +36,9 @@ class Prediction:
 
 
 def classify(model: VisionModel, picture: str, pixels: np.ndarray, store: Store) -> Prediction:
-    """The five most probable classes of one picture (3, H, W), normalised."""
+    """The five most probable classes of one picture (3, H, W), normalised; none where it has no classes."""
+    if not model.labels:
+        return Prediction(picture, "class", ())
 
     def make() -> Prediction:
         probabilities = model.run(pixels, lambda _layer, _response: None).softmax(-1)
