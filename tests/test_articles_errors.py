@@ -218,6 +218,30 @@ def test_a_dead_link_is_told_by_its_line_where_there_are_slides_too(
         check_links([article], [*made, front], STATICS)
 
 
+def test_a_table_beside_the_article_is_read_like_those_of_models(
+    read: Read, tmp_path: Path
+) -> None:
+    table = "layer,bank,word\n0,29.18,<b>\n1,25.41,b\n"
+    (tmp_path / "turns.csv").write_text(table, encoding="utf-8")
+    text = '{{ stat("turns", "bank", layer=1) }} {{ stat("turns", "bank", of="mean") }} '
+    text += '{{ stat("turns", "word", layer=0, format="text") }} '
+    text += '{{ best("turns", "bank", n=1)[0].layer }}'
+    assert "25.4 27.3 &lt;b&gt; 0" in filled(read(text))
+    for wrong, said in (
+        (
+            'stat("truns", "bank", layer=1)',
+            "no truns.csv beside the article. Did you mean 'turns'?",
+        ),
+        ('stat("turns", "bnak", layer=1)', "turns.csv has no column 'bnak'. Did you mean 'bank'?"),
+    ):
+        with pytest.raises(WritingError) as caught:
+            read("{{ " + wrong + " }}")
+        assert said in str(caught.value)
+    (tmp_path / "turns.csv").write_text("a,b\n1\n", encoding="utf-8")
+    with pytest.raises(WritingError, match="longer or shorter"):
+        read('{{ stat("turns", "a", of="max") }}')
+
+
 def test_a_reference_without_a_target_names_the_nearest(read: Read) -> None:
     article = read('## A section\n\n{{ ref("a-sectoin") }}')
     with pytest.raises(WritingError, match=r"one.md, line 7: ref: .*'a-sectoin'.*'a-section'"):

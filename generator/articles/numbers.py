@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +15,7 @@ from markupsafe import escape
 from generator.articles.draft import Draft
 from generator.articles.errors import template_line
 from generator.articles.shown import Row, Shown, one_of
-from generator.errors import UsageError
+from generator.errors import UsageError, did_you_mean
 from generator.pages.environment import number, percent, thousands
 
 _OF: Mapping[str, Callable[[Sequence[float]], float]] = {
@@ -47,7 +49,7 @@ class Cell(str):
 
 @dataclass(frozen=True, eq=False)
 class Numbers:
-    """Reads the tables in `models/<model>/data/`."""
+    """Reads the tables in `models/<model>/data/`; without a model, those that lie beside the article."""
 
     draft: Draft
     shown: Shown
@@ -57,7 +59,7 @@ class Numbers:
         table: str,
         column: str,
         *,
-        model: str,
+        model: str = "",
         of: str = "",
         where: Mapping[str, Any] | None = None,
         format: str | int = "num",
@@ -81,7 +83,7 @@ class Numbers:
         table: str,
         column: str,
         *,
-        model: str,
+        model: str = "",
         n: int = 4,
         lowest: bool = False,
         where: Mapping[str, Any] | None = None,
@@ -103,11 +105,28 @@ class Numbers:
     def _rows(
         self, table: str, column: str, model: str, conditions: Mapping[str, Any]
     ) -> list[Row]:
-        rows = self.shown.table(model, table)
+        rows = self.shown.table(model, table) if model else self._beside(table)
         columns = list(rows[0]) if rows else []
+        whose = f"{table}.csv of {model}" if model else f"{table}.csv"
         for name in (column, *conditions):
-            one_of("column", name, columns, f"{table}.csv of {model} has no")
+            one_of("column", name, columns, f"{whose} has no")
         return [row for row in rows if all(_same(row[k], v) for k, v in conditions.items())]
+
+    def _beside(self, table: str) -> list[Row]:
+        """A table of the author's own, in the folder of the article."""
+        folder = self.draft.source.path.parent
+        known = {path.stem: path for path in sorted(folder.glob("*.csv"))}
+        if table not in known:
+            near = did_you_mean(table, known) if known else "Name the model whose table it is."
+            raise UsageError(f"there is no {table}.csv beside the article. {near}")
+        try:
+            text = known[table].read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"{table}.csv cannot be read as UTF-8 text: {error}.") from error
+        rows = list(csv.DictReader(io.StringIO(text)))
+        if any(None in row or None in row.values() for row in rows):
+            raise UsageError(f"{table}.csv has rows that are longer or shorter than its first.")
+        return rows
 
     def _aggregate(
         self, table: str, column: str, rows: Sequence[Row], of: str, form: str | int
