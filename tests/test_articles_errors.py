@@ -176,6 +176,14 @@ def test_what_is_wrong_in_so_many_words_is_told_before_anything_is_measured(
         assert word in said
 
 
+def test_the_mistake_that_the_guide_shows_is_answered_as_it_says(read: Read) -> None:
+    guide = (SITE_SRC / "guide" / "writing.md").read_text(encoding="utf-8")
+    told = guide.split("line 14: ")[1].split("\n")[0]
+    with pytest.raises(WritingError) as caught:
+        read(f'{{{{ figure("cam", {CNN}, image="cot") }}}}')
+    assert str(caught.value).endswith(told)
+
+
 @pytest.mark.parametrize(
     "folder", [SITE_SRC, *sorted((SITE_SRC / "starters").glob("[!.]*/writing"))], ids=str
 )

@@ -14,11 +14,14 @@ from typing import Any, cast
 import pytest
 import yaml
 from pydantic import BaseModel
-from small_site import CHECKOUT, Site, environment, make_exhibit
+from small_site import CHECKOUT, Site, environment, make_exhibit, read_exhibit, write_exhibit
 
+from generator.articles.bibliography import Bibliography
 from generator.articles.directives import directives
+from generator.articles.draft import Filling
 from generator.articles.kinds import KINDS, parameters_of
 from generator.articles.markdown import convert
+from generator.articles.read import read_article
 from generator.articles.schema import schema_reference
 from generator.articles.source import Meta, read_source
 from generator.card_schema import Pairs
@@ -118,6 +121,9 @@ def test_the_probe_of_the_guide_measures(tmp_path: Path) -> None:
     folder = make_exhibit(
         tmp_path / "course", models=("minilm-l6",), pictures=(), texts=("coreference", "code")
     )
+    texts = read_exhibit(folder)["texts"]
+    texts[1]["id"] = "bank"  # as in the folder of the shape "course"
+    write_exhibit(folder, read_exhibit(folder) | {"texts": texts})
     (folder / "turns.py").write_text(code, encoding="utf-8")
     for _ in range(2):  # the second run reads the store
         run = subprocess.run(
@@ -135,8 +141,28 @@ def test_the_probe_of_the_guide_measures(tmp_path: Path) -> None:
     beside = folder / "writing" / "articles"
     rows = list(csv.DictReader((beside / "turns.csv").open(encoding="utf-8")))
     assert [row["layer"] for row in rows] == [str(layer) for layer in range(6)]
-    assert all(0 < float(row[text]) < 180 for row in rows for text in ("coreference", "code"))
+    assert all(0 < float(row[text]) < 180 for row in rows for text in ("coreference", "bank"))
     assert (beside / "turns.svg").read_text(encoding="utf-8").startswith("<?xml")
+    (shown,) = fenced("probes", "markdown")
+    (beside / "turns.md").write_text(
+        f"---\ntitle: T\ndescription: D\n---\n{shown}", encoding="utf-8"
+    )
+    article = read_article(
+        read_source(beside / "turns.md", "articles"), cast(Any, None), Bibliography()
+    )
+    text = str(Filling(article, cast(Any, None)).html(article.html))
+    said = re.search(r"turns it by ([\d.]+) degrees", text)
+    assert said and float(said[1]) == pytest.approx(float(rows[5]["bank"]), abs=0.05)
+
+
+def test_the_guide_names_the_sections_of_a_card() -> None:
+    text = (GUIDE / "model-cards.md").read_text(encoding="utf-8")
+    (listed,) = re.findall(r"`without` name a generated section: (.*?)\.\n", text, re.DOTALL)
+    named = set(re.findall(r"`([a-z]+)`", listed))
+    cards = (CHECKOUT / "generator" / "cards").glob("*.py")
+    code = "".join(path.read_text(encoding="utf-8") for path in cards)
+    made = set(re.findall(r'Section\(\s*"([a-z-]+)"', code))
+    assert {"about", "use", "cite"} <= named <= made
 
 
 def test_the_first_article_of_the_quickstart_builds(new_site: Site, tmp_path: Path) -> None:
