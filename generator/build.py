@@ -10,6 +10,7 @@ from pathlib import Path
 from generator.articles.check import check_links
 from generator.articles.draft import Article
 from generator.articles.early import check_early
+from generator.articles.gallery import told_figures
 from generator.articles.pages import article_pages, reading, sections
 from generator.articles.previews import previews
 from generator.articles.read import read_article
@@ -162,7 +163,7 @@ def _write(
     with reporter.stage("Pages", None) as step:
         made = _pages(exhibit, findings, articles, pages)
         thumbs = options.work / "store" / "figures" / "thumbs"
-        shown, small = figures_page(findings, made, pictures, thumbs, pages)
+        shown, small = figures_page(findings, made, told_figures(articles), pictures, thumbs, pages)
         made.append(shown)
         for page in made:
             tree.page(page)

@@ -12,7 +12,9 @@ from PIL import Image
 from playwright.sync_api import expect
 from small_site import Site
 
+from generator.articles.kinds import KINDS
 from generator.figures.thumbs import HEIGHT, WIDTH
+from generator.pages.figures import TECHNIQUES
 
 GALLERY = "figures/index.html"
 
@@ -62,11 +64,27 @@ def test_every_technique_that_this_site_uses_is_there(figures):
     vision = {"class-maps", "grad-cam", "filters", "maps", "evolution", "deconvolution", "features",
               "classes", "variations", "dream", "blocks", "controls"}  # fmt: skip
     language = {"attention", "layers", "readings", "rollout", "heads", "decoding"}
-    assert shown == vision | language | {"signal", "probes"}
+    assert shown == vision | language | {"signal", "probes", "pictures"}
     for technique in shown:
         for model in ("efficientnet-lite0", "minilm-l6", "smollm2-135m"):
             count = sum((f["technique"], f["model"]) == (technique, model) for f in figures)
             assert count <= 16, (technique, model)
+
+
+def test_every_kind_of_figure_of_articles_has_its_technique():
+    listed = [kind for technique in TECHNIQUES for kind in technique.kinds]
+    assert sorted(listed) == sorted(KINDS)
+
+
+def test_figures_of_articles_lead_to_their_place(small_site, figures):
+    told = [one for one in figures if "/articles/" in one["target"]]
+    targets = {one["target"].partition("articles/")[2]: one for one in told}
+    assert set(targets) == {f"tour/index.html#{name}" for name in ("fig-cam", "fig-2", "fig-map")}
+    cam = targets["tour/index.html#fig-cam"]
+    assert (cam["technique"], cam["model"]) == ("class-maps", "efficientnet-lite0")
+    page = (small_site.site / GALLERY).read_text(encoding="utf-8")
+    assert "In “A tour of &lt;em&gt;three&lt;/em&gt; networks”" in page
+    assert "../guide/" not in "".join(one["target"] for one in figures)
 
 
 def test_thumbnails_are_small_lazy_and_sized(small_site, figures):
@@ -101,11 +119,25 @@ def test_the_gallery_is_filtered_and_the_choice_is_an_address(visit: Visitors, o
     assert page.get_by_label("Technique").input_value() == "attention"
     page.get_by_label("Technique").select_option("dream")
     expect(page.get_by_role("status")).to_have_text("0 figures")
+    page.get_by_label("Technique").select_option("")
+    page.get_by_label("Shown in").select_option("articles")
+    expect(page.get_by_role("status")).to_have_text("1 figure")
+    assert visitor.place == f"{GALLERY}#model=smollm2-135m&place=articles"
+    page.get_by_label("Model").select_option("")
+    expect(page.get_by_role("status")).to_have_text("3 figures")
     visitor.open("index.html")
     page = visitor.open(f"{GALLERY}#technique=nonsense")
     assert page.locator(".c-shown li:visible").count() == every
     page.locator(".c-shown li a").first.click()
     expect(page.locator("h1")).not_to_have_text("Figures")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_photograph_with_words_is_shown_for_its_ground(visit: Visitors, scheme: str) -> None:
+    page = visit(color_scheme=scheme).open(f"{GALLERY}#technique=class-maps&place=articles")
+    shown = page.locator("#class-maps li:visible img:visible")
+    expect(shown).to_have_count(1)
+    expect(shown).to_have_attribute("class", re.compile(f"c-on-{scheme}"))
 
 
 def test_the_gallery_is_whole_without_a_script(visit: Visitors) -> None:

@@ -94,7 +94,8 @@ class Blocks:
         folder = f"{source.section}/{source.stem}/{name}"
         drawing = publication(kind.replace("_", "-"), folder, made, width)
         words = caption or str(escape(made.caption))
-        wanted = Wanted(name, number, made, drawing, alt or made.alt, words, layout)
+        model = str(parameters.get("model", ""))
+        wanted = Wanted(name, kind, model, number, made, drawing, alt or made.alt, words, layout)
         self.draft.figures.append(wanted)
 
         def filled(filling: Filling) -> Markup:

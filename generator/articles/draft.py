@@ -33,9 +33,11 @@ class Anchor:
 
 @dataclass(frozen=True, eq=False)
 class Wanted:
-    """A figure of an article: its drawing and what is said of it."""
+    """A figure of an article: its drawing and what is said of it; `model` is empty where it has none."""
 
     id: str
+    kind: str
+    model: str
     number: int
     plan: Plan
     drawing: Drawing
@@ -49,12 +51,17 @@ class Wanted:
         ending = "webp" if DESIGNS[self.plan.design].photographs else "svg"
         return f"{self.drawing.folder}/{self.drawing.arguments['name']}.{ending}"
 
-    def figures(self, pages: Pages) -> tuple[Figure, ...]:
+    @property
+    def paths(self) -> tuple[str, ...]:
         """The picture; for photographs one for a light ground and one for a dark."""
         if not DESIGNS[self.plan.design].photographs:
-            return (pages.figure(self.path, self.alt, ink=True),)
-        dark = self.path.replace(".webp", "-dark.webp")
-        return pages.figure(self.path, self.alt), pages.figure(dark, self.alt)
+            return (self.path,)
+        return self.path, self.path.replace(".webp", "-dark.webp")
+
+    def figures(self, pages: Pages) -> tuple[Figure, ...]:
+        """The same, drawn; a chart is turned over on a dark ground."""
+        chart = len(self.paths) == 1
+        return tuple(pages.figure(path, self.alt, ink=chart) for path in self.paths)
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ from generator.figures.render import Drawn
 from generator.figures.thumbs import thumbnails
 from generator.findings import Findings, TextFindings
 from generator.pages.context import Place, home
-from generator.pages.environment import Pages
+from generator.pages.environment import Figure, Pages
 from generator.pages.page import Page, head_address
 
 ADDRESS = "figures/index.html"
@@ -28,46 +28,56 @@ class Technique:
 
     `page`, `section` and `picture` are regular expressions for the page's folder below the model's, the
     id of the section or figure around the picture, and the picture's file. `most` are shown of a model.
+    `kinds` are those of figures that articles ask for.
     """
 
     key: str
     name: str
-    page: str
+    page: str = "(?!)"
     section: str = ".*"
     picture: str = ".*"
     most: int = 6
+    kinds: tuple[str, ...] = ()
 
 
+_CELLS = r".*-(cells|class-0|group.*)\.webp"
+_UNIT = r"layers/[^/]+/units/\d+"
+_HEAD = r"layers/[^/]+/heads/\d+"
+_LAYER = r"layers/[^/]+"
 TECHNIQUES: tuple[Technique, ...] = (
-    Technique("class-maps", "Class activation maps", "classes", "maps", r".*-[0-2]\.webp", 8),
-    Technique("grad-cam", "Grad-CAM", "classes", "grad-cam", r"grad-.*"),
-    Technique("learned", "Learned classes", "classes", "learned", r"learned-.*"),
-    Technique("filters", "Filters", r"layers/[^/]+", "filters"),
-    Technique("maps", "Activation maps", r"layers/[^/]+", "maps", r"maps-.*"),
-    Technique("evolution", "Features, layer by layer", "evolution", most=5),
-    Technique("deconvolution", "Deconvolution", r"layers/[^/]+/units/\d+", picture=r"\d+-rules.*"),
-    Technique("features", "Feature visualisation", "features", "units", most=16),
+    Technique("pictures", "Pictures", kinds=("image", "picture")),
+    Technique("class-maps", "Class activation maps", "classes", "maps", r".*-[0-2]\.webp", 8, ("cam",)),
+    Technique("grad-cam", "Grad-CAM", "classes", "grad-cam", r"grad-.*", kinds=("grad_cam",)),
+    Technique("learned", "Learned classes", "classes", "learned", r"learned-.*", kinds=("learned_cam",)),
+    Technique("filters", "Filters", _LAYER, "filters", kinds=("filters",)),
+    Technique("maps", "Activation maps", _LAYER, "maps", r"maps-.*", kinds=("activation_maps",)),
+    Technique("units", "Exemplars and responses", kinds=("exemplars", "unit_responses")),
+    Technique("evolution", "Features, layer by layer", "evolution", most=5, kinds=("evolution",)),
+    Technique("deconvolution", "Deconvolution", _UNIT, picture=r"\d+-rules.*", kinds=("deconvolution",)),
+    Technique("features", "Feature visualisation", "features", "units", most=16, kinds=("feature",)),
     Technique("classes", "Classes by logit and by probability", "features", "classes", most=8),
-    Technique("variations", "Diversity and interpolation", "features", "diversity|interpolation"),
-    Technique("dream", "Deep Dream", "features", "dream"),
-    Technique(
-        "blocks",
-        "Building blocks",
-        "building-blocks",
-        picture=r".*-(cells|class-0|group.*)\.webp",
-        most=8,
-    ),
-    Technique("training", "Through training", "training", most=8),
-    Technique("controls", "Controls", "controls", "maps", r".*-(trained|random)\.webp"),
-    Technique("attention", "Attention maps", r"layers/[^/]+/heads/\d+", "maps", most=12),
-    Technique("layers", "Heads of a layer", r"layers/[^/]+", "heads", most=8),
-    Technique("readings", "Attention, read in several ways", r"layers/[^/]+", "readings", most=4),
-    Technique("rollout", "Attention rollout", "attention", "rollout"),
-    Technique("heads", "Statistics of all heads", r"|atlas", "heads|map"),
-    Technique("decoding", "Logit lens and attribution", "decoding", most=4),
+    Technique("variations", "Diversity and interpolation", "features", "diversity|interpolation",
+              kinds=("feature_set",)),
+    Technique("dream", "Deep Dream", "features", "dream", kinds=("dream",)),
+    Technique("blocks", "Building blocks", "building-blocks", picture=_CELLS, most=8,
+              kinds=("building_blocks", "nmf")),
+    Technique("training", "Through training", "training", most=8, kinds=("training", "training_course")),
+    Technique("controls", "Controls", "controls", "maps", r".*-(trained|random)\.webp", kinds=("control",)),
+    Technique("attention", "Attention maps", _HEAD, "maps", most=12,
+              kinds=("attention_map", "patch_attention")),
+    Technique("layers", "Heads of a layer", _LAYER, "heads", most=8, kinds=("attention_heads",)),
+    Technique("readings", "Attention, read in several ways", _LAYER, "readings", most=4,
+              kinds=("readings",)),
+    Technique("rollout", "Attention rollout", "attention", "rollout", kinds=("rollout", "patch_rollout")),
+    Technique("heads", "Statistics of all heads", r"|atlas", "heads|map",
+              kinds=("head_scatter", "head_grid", "ablation")),
+    Technique("steps", "One head, step by step", kinds=("context_steps", "circuits")),
+    Technique("decoding", "Logit lens and attribution", "decoding", most=4,
+              kinds=("logit_lens", "logit_attribution")),
     Technique("probes", "Limits and biases probed", "card", "probes", r"probes\.svg"),
-    Technique("signal", "Signal and sparsity", r"|layers/[^/]+", "signal|activity", most=3),
-)
+    Technique("signal", "Signal and sparsity", r"|layers/[^/]+", "signal|activity", most=3,
+              kinds=("sparsity",)),
+)  # fmt: skip
 _TAG = re.compile(
     r'<(?:section|figure) id="([^"]+)"|<img src="([^"]+)"[^>]*? alt="([^"]*)"([^>]*)>'
 )
@@ -75,19 +85,33 @@ _TAG = re.compile(
 
 @dataclass(frozen=True)
 class Shown:
-    """One figure of the gallery: its picture, where it stands, what it shows, and whose it is."""
+    """One figure of the gallery: its picture, where it stands, what it shows, and whose it is.
+
+    `dark` is the picture for a dark ground, where there are two. `section` is that of the site:
+    "models", "articles" or "lectures", and `title` the article's.
+    """
 
     path: str
     target: str
     about: str
     model: str
     ink: bool
+    dark: str = ""
+    section: str = "models"
+    title: str = ""
+
+
+# A figure of an article, behind its kind.
+Told = tuple[str, Shown]
 
 
 def chosen_figures(
-    findings: Sequence[Findings], written: Iterable[Page]
+    findings: Sequence[Findings], written: Iterable[Page], told: Sequence[Told] = ()
 ) -> dict[Technique, list[Shown]]:
-    """The figures of each technique, in the order of the models; a technique without any is left out."""
+    """The figures of each technique, in the order of the models; a technique without any is left out.
+
+    Those `told` of in articles come behind the models' own.
+    """
     models = {found.model.id: found for found in findings}
     leading = {name: _leading(found) for name, found in models.items()}
     found: dict[tuple[Technique, str], dict[str, Shown]] = {}
@@ -102,9 +126,14 @@ def chosen_figures(
                 found.setdefault((technique, model), {}).setdefault(shown.path, shown)
     chosen = {
         technique: [
-            shown
-            for model in models
-            for shown in _spread(list(found.get((technique, model), {}).values()), technique.most)
+            *(
+                shown
+                for model in models
+                for shown in _spread(
+                    list(found.get((technique, model), {}).values()), technique.most
+                )
+            ),
+            *(shown for kind, shown in told if kind in technique.kinds),
         ]
         for technique in TECHNIQUES
     }
@@ -133,10 +162,11 @@ def _on_page(page: Page, technique: Technique, model: str) -> Iterator[Shown]:
             drawn = f"models/{model}/pictures/" not in path  # what was drawn, not what was shown
             if drawn and re.fullmatch(technique.picture, posixpath.basename(path)):
                 target = f"{page.address}#{section}" if section else page.address
-                yield Shown(path, target, _short(html.unescape(tag[3])), model, " ink" in tag[4])
+                yield Shown(path, target, shortened(html.unescape(tag[3])), model, " ink" in tag[4])
 
 
-def _short(alt: str) -> str:
+def shortened(alt: str) -> str:
+    """The first sentence of an alt text, or its beginning."""
     first = re.split(r"(?<=[^\d.])[.:;] ", alt)[0].rstrip(".")
     return first if len(first) <= LONGEST else first[: LONGEST - 1].rsplit(" ", 1)[0] + "…"
 
@@ -150,27 +180,37 @@ def _spread(found: Sequence[Shown], most: int) -> list[Shown]:
 def figures_page(
     findings: Sequence[Findings],
     written: Iterable[Page],
+    told: Sequence[Told],
     pictures: Mapping[str, Drawn],
     store: Path,
     pages: Pages,
 ) -> tuple[Page, dict[str, Drawn]]:
     """The gallery of what stands on the pages that were written, and its thumbnails by their path."""
-    chosen = chosen_figures(findings, written)
-    every = {one.path: pictures[one.path] for shown in chosen.values() for one in shown}
-    small = thumbnails(every, "figures", store)
+    chosen = chosen_figures(findings, written, told)
+    all_shown = [one for shown in chosen.values() for one in shown]
+    paths = dict.fromkeys(path for one in all_shown for path in (one.path, one.dark) if path)
+    small = thumbnails({path: pictures[path] for path in paths}, "figures", store)
     pages = pages.with_pictures(dict(small.values()))
+
+    def thumbs(one: Shown) -> list[Figure]:
+        both = [path for path in (one.path, one.dark) if path]
+        return [pages.figure(small[path][0], "", ink=one.ink) for path in both]
+
     groups = [
-        (technique, [(one, pages.figure(small[one.path][0], "", ink=one.ink)) for one in shown])
-        for technique, shown in chosen.items()
+        (technique, [(one, thumbs(one)) for one in shown]) for technique, shown in chosen.items()
     ]
-    owners = {one.model for shown in chosen.values() for one in shown}
+    owners = {one.model for one in all_shown}
+    sections = {one.section for one in all_shown}
+    places = {"models": "models’ pages", "articles": "articles", "lectures": "lectures"}
+    count = len({one.path for one in all_shown})
     page = pages.page(
         "figures.html",
         ADDRESS,
         "Figures",
-        f"{len(every)} figures of {len(groups)} techniques, each with the page that explains it.",
+        f"{count} figures of {len(groups)} techniques, each with the page that explains it.",
         place=Place((home(),)),
         groups=groups,
         models=[found.model for found in findings if found.model.id in owners],
+        places={key: name for key, name in places.items() if key in sections},
     )
     return page, dict(small.values())

@@ -1,15 +1,16 @@
-// The gallery of figures by technique and model; the choice stands in the address.
+// The gallery of figures by technique, model and place; the choice stands in the address.
 (() => {
   const form = document.querySelector(".c-filter");
   const status = form.querySelector("[role=status]");
 
   function show() {
-    const { technique, model } = Object.fromEntries(new FormData(form));
+    const { technique, model, place } = Object.fromEntries(new FormData(form));
     let count = 0;
     for (const section of document.querySelectorAll(".c-shown")) {
       let here = 0;
       for (const item of section.querySelectorAll("li")) {
-        item.hidden = Boolean(model && item.dataset.model !== model);
+        const other = (key, chosen) => Boolean(chosen && item.dataset[key] !== chosen);
+        item.hidden = other("model", model) || other("place", place);
         here += !item.hidden;
       }
       section.hidden = !here || Boolean(technique && section.id !== technique);
