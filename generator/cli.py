@@ -175,6 +175,8 @@ def card(
     from generator.progress import Reporter
 
     if site_url:
+        if not site_url.startswith(("https://", "http://")):
+            raise UsageError(f"--site-url: '{site_url}' is no address that starts with https://.")
         shown = shown.model_copy(update={"site_url": site_url})
     folder = (out or Path(f"{name}-card")).resolve()
     work = _work(shown.base, folder)

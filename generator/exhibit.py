@@ -20,6 +20,7 @@ from generator.card_schema import (
     Triple,
 )
 from generator.errors import UsageError, did_you_mean
+from generator.patterns import reason
 
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9]+([-_.][a-z0-9]+)*$", max_length=80)]
 Line = Annotated[str, Field(min_length=1, max_length=400)]
@@ -158,7 +159,9 @@ class Exhibit(_Strict):
     )
     seed: int = Field(0, ge=0, lt=2**31, description="what everything random starts from")
     site_url: str = Field(
-        "", description="address of the published site, for canonical links and a sitemap"
+        "",
+        pattern=r"^(https?://.+)?$",
+        description="address of the published site, for canonical links and a sitemap",
     )
     models: tuple[ModelSpec, ...] = Field(min_length=1, description="what is opened")
     images: str | tuple[ImageSpec, ...] = Field(
@@ -224,7 +227,7 @@ def load_texts(path: Path) -> tuple[TextSpec, ...]:
     """Texts from a YAML list, or from a plain file with one text a line."""
     if path.suffix.lower() in {".yml", ".yaml"}:
         return check(TypeAdapter(tuple[TextSpec, ...]), read_yaml(path, "list of texts"), path)
-    lines = [line.strip() for line in _read(path, "texts").splitlines()]
+    lines = [line.strip() for line in _read(path, "file of texts").splitlines()]
     texts = [line for line in lines if line]
     return tuple(
         TextSpec(id=f"text-{number}", text=text, phenomenon=f"Text {number}")
@@ -261,7 +264,7 @@ def _read(path: Path, what: str) -> str:
     except FileNotFoundError as error:
         raise UsageError(
             f"{path}: there is no such {what}.",
-            hint="'cutaway new DIR' makes a folder that builds.",
+            hint="'cutaway new DIR' makes a folder that builds." if what == "exhibit" else "",
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: cannot be read as UTF-8 text: {error}.") from error
@@ -315,7 +318,7 @@ def _explain(
         return f"{where}: unknown key '{key}'. {did_you_mean(str(place[-1]), _siblings(place, schema))}"
     if detail["type"] == "missing":
         return f"{where}: the key '{key}' is missing."
-    return f"{where}: {key}: {detail['msg']}."
+    return f"{where}: {key}: {reason(detail)}."
 
 
 def _siblings(place: Sequence[int | str], top: type[BaseModel]) -> list[str]:

@@ -314,6 +314,11 @@ def test_a_wrong_command_line_is_a_usage_error(words, said, tmp_path):
     assert [path for path in tmp_path.iterdir() if path.name != "build"] == []
 
 
+def test_an_address_of_a_site_has_a_scheme(tmp_path):
+    run = cutaway("card", "timm:resnet18", "--site-url", "example.org/x", cwd=tmp_path)
+    assert (run.code, "https://" in run.err) == (2, True), run.err
+
+
 @pytest.mark.parametrize("out", [".", "..", "images", "exhibit.yml", "build/docs"])
 def test_out_replaces_no_folder_that_holds_something_else(tiny, out):
     (tiny.parent / "precious.txt").write_text("mine")

@@ -129,6 +129,27 @@ def test_a_wrong_value_is_named_with_its_line(tmp_path, old, new, line, key):
 
 
 @pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("id: m\n", "id: My Net\n", "models.0.id: 'My Net' will not do; write a-z, 0-9, and"),
+        (
+            "title: T",
+            "title: T\nsite_url: user.example.org/x",
+            "site_url: 'user.example.org/x' will not do; write an address that starts with https://.",
+        ),
+    ],
+)
+def test_a_pattern_is_told_in_words(tmp_path, old, new, said):
+    assert said in refusal(tmp_path, GOOD.replace(old, new))
+
+
+def test_a_file_of_texts_that_is_not_there_is_no_reason_to_start_anew(tmp_path):
+    with pytest.raises(UsageError, match=r"gone\.txt: there is no such file of texts\.") as caught:
+        load_texts(tmp_path / "gone.txt")
+    assert caught.value.hint == ""
+
+
+@pytest.mark.parametrize(
     ("removed", "key", "line"),
     [
         ("    source: timm:resnet18\n", "models.0.source", 3),

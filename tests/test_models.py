@@ -120,7 +120,10 @@ def test_bare_weights_need_an_architecture(tmp_path):
     torch.save(state_of(TIMM), tmp_path / "w.pth")
     with pytest.raises(UsageError, match="ships bare weights") as caught:
         load("./w.pth", tmp_path)
-    assert "architecture:" in caught.value.hint
+    assert "architecture:" in caught.value.hint and "--architecture" in caught.value.hint
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(CutawayError, match="holds no weights"):
+        load("./empty", tmp_path)
     found = load("./w.pth", tmp_path, architecture=TIMM, preprocessing=SMALL)
     assert found.provenance.architecture == TIMM
     assert list(found.provenance.files) == ["w.pth"]

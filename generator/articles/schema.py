@@ -9,14 +9,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-# Patterns in words; any other is shown as it is.
-_PATTERNS = {
-    r"^[a-z0-9]+([-_.][a-z0-9]+)*$": "a-z, 0-9, and - _ . between them",
-    r"^(\d{4}-\d{4}-\d{4}-\d{3}[\dX])?$": "an ORCID",
-    r"^(https?://.+)?$": "an address that starts with https://",
-    r"^https?://\S+$": "an address that starts with https://",
-    r"^(10\.\d{4,9}/\S+)?$": "a DOI that starts with 10.",
-}
+from generator.patterns import PATTERNS
+
 _NAMES = {
     "string": "text",
     "integer": "whole number",
@@ -138,7 +132,7 @@ def _limits(field: Mapping[str, Any]) -> str:
         said.append(f"at most {field['maxLength']:,} characters")
     if "pattern" in field:
         pattern = field["pattern"]
-        said.append(_PATTERNS.get(pattern, f"matching `{pattern}`"))
+        said.append(PATTERNS.get(pattern, f"matching `{pattern}`"))
     if field.get("format") == "date":
         said.append("a date such as 2026-01-31")
     return f" ({', '.join(said)})" if said else ""

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from generator.articles.bibliography import Bibliography, read_bibliography
 from generator.articles.errors import WritingError
 from generator.errors import UsageError, did_you_mean
+from generator.patterns import reason
 
 # The sections of a site that are written, by folder, with the name that readers see.
 GUIDE = "guide"
@@ -199,4 +200,4 @@ def _explained(error: ValidationError, path: Path, lines: Mapping[str, int]) -> 
         return WritingError(path, line, f"front matter: unknown key '{name}'. {near}")
     if detail["type"] == "missing":
         return WritingError(path, line, f"front matter: the key '{name}' is missing.")
-    return WritingError(path, line, f"front matter: {name}: {detail['msg']}.")
+    return WritingError(path, line, f"front matter: {name}: {reason(detail)}.")

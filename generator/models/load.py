@@ -159,9 +159,12 @@ def _from_files(
         converted = gguf_to_folder(gguf, cache / "converted" / file_sha256(gguf))
         return load_language(converted, spec, place, device)
     if spec.architecture is None:
+        if _one_of(files.root, _BARE) is None:
+            raise _without_weights(spec)
         raise UsageError(
             f"{spec.id}: '{spec.source}' ships bare weights; say what they belong to.",
-            hint="Add, for example, architecture: timm:tf_efficientnet_lite0",
+            hint="Add, for example, architecture: timm:tf_efficientnet_lite0 to the model in exhibit.yml, or "
+            "--architecture timm:tf_efficientnet_lite0 on the command line.",
         )
     return _bare_weights(files.root, spec, spec.architecture, place, cache, seed, device)
 
@@ -176,6 +179,10 @@ def _read_config(path: Path, spec: ModelSpec) -> dict[str, Any]:
     return config
 
 
+def _without_weights(spec: ModelSpec) -> CutawayError:
+    return CutawayError(f"{spec.id}: '{spec.source}' holds no weights that are understood.")
+
+
 def _bare_weights(
     root: Path,
     spec: ModelSpec,
@@ -188,7 +195,7 @@ def _bare_weights(
 ) -> VisionModel:
     weights = _one_of(root, _BARE)
     if weights is None:
-        raise CutawayError(f"{spec.id}: '{spec.source}' holds no weights that are understood.")
+        raise _without_weights(spec)
     network = _build(architecture, root, pretrained=False, seed=seed, classes=classes)
     fit_weights(network.module, read_state_dict(weights, cache))
     return finish(replace(network, architecture=architecture), spec, place, device)
