@@ -31,6 +31,11 @@ class Provenance:
     architecture: str
     licence: str
 
+    @property
+    def random(self) -> bool:
+        """Whether the weights were drawn at random: nothing was learned. `origin` is written to say so."""
+        return self.origin.startswith("random weights")
+
 
 @dataclass(frozen=True, eq=False)
 class Model:
