@@ -60,6 +60,8 @@ def test_one_vision_model_needs_no_exhibit(tmp_path):
     layers = (site / "models" / "resnet18" / "data" / "layers.csv").read_text().splitlines()
     assert (site / "models/resnet18/layers/layer4.1.conv2/index.html").is_file()
     assert "random weights" in (site / "manifest.json").read_text()
+    overview = (site / "models/resnet18/index.html").read_text(encoding="utf-8")
+    assert "The weights of this network are random" in overview
     assert {path.name for path in where.iterdir()} == {"build"}
     assert len(layers) > 25
     assert "https://" not in run.out
