@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import isfinite
 
-from generator.cards.evaluations import Evaluation
+from generator.cards.evaluation import Evaluation
 from generator.cards.tree import Block, Facts, Line, Strong, Table
 from generator.pages.environment import number, percent
 

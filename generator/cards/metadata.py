@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from generator.cards.evaluations import Evaluation, evaluations
+from generator.cards.evaluation import Evaluation
+from generator.cards.evaluations import evaluations
 from generator.cards.origin import NOT_STATED, card_url
 from generator.exhibit import Exhibit
 from generator.findings import Carded, TextFindings

@@ -1,0 +1,65 @@
+"""One evaluated number, with all that it needs to be understood."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class Control:
+    """What the same measure gives where nothing was learned."""
+
+    name: str
+    value: float
+    spread: float = NAN
+
+
+@dataclass(frozen=True)
+class Data:
+    """What was evaluated on: the Hub's name of the task, our name of the set, and a digest of its inputs."""
+
+    task: str
+    id: str
+    name: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One number with all that it needs to be understood. `metric` is the Hub's name of it.
+
+    `limit` marks one that was made to be failed: it stands among the probes, not in the metadata. `error` is
+    the standard error of `value`, `spread` a standard deviation over what `counted` names;
+    nan where they have no meaning. `unit` is "share", "nats" or "".
+    """
+
+    key: str
+    title: str
+    data: Data
+    metric: str
+    metric_name: str
+    value: float
+    error: float
+    spread: float
+    count: int
+    counted: str
+    unit: str
+    definition: str
+    controls: tuple[Control, ...]
+    limit: bool = False
+
+
+def digest(parts: Sequence[object]) -> str:
+    """What tells one set of inputs from another: twelve hexadecimal digits."""
+    return hashlib.sha256("\n".join(str(part) for part in parts).encode()).hexdigest()[:12]
+
+
+def deviation(values: np.ndarray) -> float:
+    """The sample standard deviation; nan where there are fewer than two values."""
+    return float(values.std(ddof=1)) if len(values) > 1 else NAN

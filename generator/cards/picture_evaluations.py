@@ -1,0 +1,97 @@
+"""What was evaluated of a model of pictures: its own classes, and those learned from its features."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from generator.cards.evaluation import NAN, Control, Data, Evaluation, deviation, digest
+from generator.findings import VisionFindings
+from generator.probes.learned_classes import LearnedClasses
+from generator.probes.recognition import Recognition
+
+
+def picture_evaluations(found: VisionFindings) -> Iterator[Evaluation]:
+    """The evaluations of a model of pictures, in the order of its card."""
+    evaluation = found.evaluation
+    if evaluation.curated is not None:
+        digests = [
+            image.sha256 for image in found.images if image.id in evaluation.curated.pictures
+        ]
+        total = len(found.images)
+        yield from _recognition("pictures", "curated pictures", total, evaluation.curated, digests)
+    if evaluation.pool is not None:
+        chosen = set(evaluation.pool.pictures)
+        digests = [one.sha256 for one in found.pool if one.id in chosen]
+        yield from _recognition(
+            "pool", "pictures of the pool", len(found.pool), evaluation.pool, digests
+        )
+    learned = found.searched.learned if found.searched else None
+    if learned is not None and learned.learned is not None:
+        yield _learned(found, learned)
+
+
+def _recognition(
+    key: str, name: str, total: int, made: Recognition, digests: Sequence[str]
+) -> Iterator[Evaluation]:
+    subjects = len(set(made.subjects))
+    several = subjects < len(made.pictures)
+    of = f"{len(made.pictures)} {name}" + (f" of {subjects} things" if several else "")
+    left = total - len(made.pictures)
+    scope = (
+        f" {left} of {total} pictures show nothing that the network has a class for and are left out."
+        if left
+        else ""
+    )
+    each = " Pictures of one thing count as one." if several else ""
+    for places in (1, 5) if made.classes > 20 else (1,):
+        top = f"top-{places}"
+        controls = [Control("classes drawn at random", made.chance(places))]
+        if places == 1:
+            controls.insert(0, Control("answers exchanged among the pictures", made.dealt))
+        yield Evaluation(
+            key=f"{key}-{top}",
+            title=f"{top.capitalize()} accuracy on {name}",
+            data=Data("image-classification", f"cutaway-{key}", of, digest(digests)),
+            metric="accuracy" if places == 1 else "top_5_accuracy",
+            metric_name=f"{top.capitalize()} accuracy",
+            value=made.accuracy(places),
+            error=made.error(places),
+            spread=NAN,
+            count=subjects,
+            counted="things" if several else "pictures",
+            unit="share",
+            definition="Share of pictures with a right class "
+            + ("in the first place" if places == 1 else f"among the {places} most probable")
+            + f" of {made.classes:,} classes.{each}{scope}",
+            controls=tuple(controls),
+        )
+
+
+def _learned(found: VisionFindings, learned: LearnedClasses) -> Evaluation:
+    assert learned.learned is not None
+    return Evaluation(
+        key="learned-classes",
+        title="Classes learned from the last feature maps",
+        data=Data(
+            "image-classification",
+            "cutaway-pool-groups",
+            f"{len(learned.pictures)} pictures of the pool in {len(learned.classes)} folders",
+            digest([one.sha256 for one in found.pool if one.id in set(learned.pictures)]),
+        ),
+        metric="accuracy",
+        metric_name="Cross-validated accuracy of logistic regression on pooled features",
+        value=learned.accuracy,
+        error=learned.standard_error,
+        spread=deviation(learned.fold_accuracies),
+        count=len(learned.pictures),
+        counted="pictures",
+        unit="share",
+        definition=f"Logistic regression on the channel means of {learned.layer} tells "
+        f"{', '.join(learned.classes)} apart; mean over {len(learned.fold_accuracies)} folds, all pictures "
+        "of one thing in one fold. It says what the features hold, not what the network’s own classes "
+        "say. The standard error is over folds, which share training pictures: it is rather too small.",
+        controls=(
+            Control("shuffled labels", learned.shuffled, deviation(learned.learned.shuffled)),
+            Control("always the most frequent", learned.majority),
+        ),
+    )
