@@ -10,6 +10,7 @@ import numpy as np
 from generator.findings import TextFindings
 from generator.inputs.texts import readable
 from generator.pages.csv_text import as_csv
+from generator.pages.role_table import role_table
 from generator.probes.circuits import TOP
 
 
@@ -45,22 +46,7 @@ def head_tables(found: TextFindings) -> Iterator[tuple[str, str]]:
 
 
 def _roles(found: TextFindings) -> str:
-    """The evidence of every rule on every head."""
-    rows = [
-        (
-            role.layer, role.head, role.role, one.rule.role, one.rule.statistic, one.value,
-            one.rule.threshold, int(one.looks), one.probe, one.effect, one.error, one.bar,
-            int(one.acts),
-        )
-        for row in found.heads.roles
-        for role in row
-        for one in role.evidence
-    ]  # fmt: skip
-    header = (
-        "layer", "head", "role", "rule", "statistic", "value", "threshold", "looks", "probe",
-        "effect", "standard_error", "median_effect", "acts",
-    )  # fmt: skip
-    return as_csv(header, rows)
+    return role_table((role.layer, role) for row in found.heads.roles for role in row)
 
 
 def _alike(found: TextFindings) -> str:

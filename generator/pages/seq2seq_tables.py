@@ -13,6 +13,7 @@ from generator.pages.components import attention_files, vector_files
 from generator.pages.csv_text import as_csv
 from generator.pages.definitions import BY_COLUMN, DEFINITIONS
 from generator.pages.page import data_address
+from generator.pages.role_table import role_table
 from generator.pages.standings import order_heads, strong_links
 from generator.probes import heads as head_probe
 from generator.probes.seq2seq import LONGEST
@@ -138,22 +139,12 @@ def _links(found: Seq2SeqFindings) -> str:
 
 
 def _roles(found: Seq2SeqFindings) -> str:
-    rows = [
-        (
-            stack.layers[role.layer].name, role.head, role.role, one.rule.role, one.rule.statistic,
-            one.value, one.rule.threshold, int(one.looks), one.probe, one.effect, one.error, one.bar,
-            int(one.acts),
-        )
+    return role_table(
+        (stack.layers[role.layer].name, role)
         for stack in found.stacks
         for row in stack.roles
         for role in row
-        for one in role.evidence
-    ]  # fmt: skip
-    header = (
-        "layer", "head", "role", "rule", "statistic", "value", "threshold", "looks", "probe",
-        "effect", "standard_error", "median_effect", "acts",
-    )  # fmt: skip
-    return as_csv(header, rows)
+    )
 
 
 def _alike(found: Seq2SeqFindings) -> str:

@@ -1,0 +1,26 @@
+"""The table of what speaks for the roles of heads, roles.csv."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from generator.pages.csv_text import as_csv
+from generator.probes.roles import HeadRole
+
+
+def role_table(roles: Iterable[tuple[int | str, HeadRole]]) -> str:
+    """The evidence of every rule on every head; each role comes with what its layer is called."""
+    rows = [
+        (
+            layer, role.head, role.role, one.rule.role, one.rule.statistic, one.value,
+            one.rule.threshold, int(one.looks), one.probe, one.effect, one.error, one.bar,
+            int(one.acts),
+        )
+        for layer, role in roles
+        for one in role.evidence
+    ]  # fmt: skip
+    header = (
+        "layer", "head", "role", "rule", "statistic", "value", "threshold", "looks", "probe",
+        "effect", "standard_error", "median_effect", "acts",
+    )  # fmt: skip
+    return as_csv(header, rows)
