@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import shutil
@@ -12,11 +14,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 import yaml
 from filelock import FileLock
 from tiny_transformers import save_tiny
+
+from generator.cli import main
 
 CHECKOUT = Path(__file__).parent.parent
 COMMAND = Path(sys.executable).with_name("cutaway")
@@ -97,6 +102,23 @@ def cutaway(*words: str | Path, cwd: Path | None = None, **env: str) -> Run:
     return Run(done.returncode, done.stdout, done.stderr, time.perf_counter() - started)
 
 
+def cutaway_here(*words: str | Path) -> Run:
+    """The same command in this process, which has torch already: for what is not about the process."""
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    started = time.perf_counter()
+    with (
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        mock.patch.object(sys, "argv", ["cutaway", *map(str, words)]),
+        mock.patch.dict(os.environ, environment()),
+    ):
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else 0
+    return Run(code, out.getvalue(), err.getvalue(), time.perf_counter() - started)
+
+
 def make_exhibit(
     folder: Path,
     models: tuple[str, ...] = ("efficientnet-lite0", "minilm-l6", "smollm2-135m"),
@@ -164,20 +186,33 @@ def read_exhibit(folder: Path) -> dict[str, Any]:
 
 def build(folder: Path, *words: str | Path) -> Site:
     """Build an exhibit's folder; a failure is the test's failure."""
-    run = cutaway("build", folder, *words)
+    return _built(folder, cutaway("build", folder, *words))
+
+
+def build_here(folder: Path, *words: str | Path) -> Site:
+    """The same in this process, drawing in it too."""
+    return _built(folder, cutaway_here("build", folder, "--jobs", "1", *words))
+
+
+def _built(folder: Path, run: Run) -> Site:
     assert run.code == 0, run.out + run.err
     assert run.err == ""
     return Site(folder, folder / "site", folder / "build", run.out, run.seconds)
 
 
-def built_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], Path]) -> Site:
+def built_once(
+    factory: pytest.TempPathFactory,
+    name: str,
+    make: Callable[[Path], Path],
+    how: Callable[[Path], Site] = build,
+) -> Site:
     """The site of the exhibit that `make` lays out, built by the first test process that asks."""
     root = factory.getbasetemp()
     root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
     notes = root / f"{name}.json"
     with FileLock(root / f"{name}.lock"):
         if not notes.exists():
-            site = build(make(root / name))
+            site = how(make(root / name))
             notes.write_text(json.dumps({"stdout": site.stdout, "seconds": site.seconds}))
     folder = root / name
     return Site(folder, folder / "site", folder / "build", **json.loads(notes.read_text()))
@@ -223,6 +258,7 @@ def _tiny_exhibit(folder: Path) -> Path:
     )
     data = read_exhibit(folder)
     data["models"][0]["make"] = {"features": 1, "classes": 0, "steps": 0.01, "dream": ""}
+    data["models"][0]["preprocessing"]["size"] = 64
     data["models"][1]["make"] = {"ablate": 1, "runs": 1, "words": 4}
     write_exhibit(folder, data)
     return folder
@@ -239,7 +275,7 @@ def tiny(tiny_site: Site, tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def families_site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     """Tiny random transformers of families that no code names, built as a user's folders are."""
-    return built_once(tmp_path_factory, "families", _families_exhibit)
+    return built_once(tmp_path_factory, "families", _families_exhibit, build_here)
 
 
 ACROSS = """---

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
-from small_site import Site, cutaway, read_exhibit, write_exhibit
+from small_site import Site, cutaway_here, read_exhibit, write_exhibit
 from test_article_kinds import ASKED as ASKED_OF_OTHERS
 
 from generator.articles.kinds import KINDS, plan
@@ -222,7 +222,7 @@ def test_widths() -> None:
 def test_the_command_draws_for_paper(tiny: Path, tmp_path: Path) -> None:
     asked = ("--model", CNN, "--exhibit", tiny, "--image", "cat")
     pdf = tmp_path / "cam.pdf"
-    run = cutaway("figure", "cam", *asked, "--classes", "tabby,fox squirrel", "-o", pdf)
+    run = cutaway_here("figure", "cam", *asked, "--classes", "tabby,fox squirrel", "-o", pdf)
     assert (run.code, run.err) == (0, "")
     assert "Class activation maps" in run.out
     data = pdf.read_bytes()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from small_site import Site, cutaway, read_exhibit, write_exhibit
+from small_site import Site, cutaway_here, read_exhibit, write_exhibit
 
 from generator.articles.bibliography import Bibliography, read_bibliography
 from generator.articles.check import check_links
@@ -199,7 +199,7 @@ def test_a_build_answers_such_a_mistake_before_it_loads_a_model(tiny: Path) -> N
     (tiny / "writing" / "articles").mkdir(parents=True)
     (tiny / "writing" / "articles" / "one.md").write_text(FRONT + "{{ figur() }}")
     write_exhibit(tiny, read_exhibit(tiny) | {"writing": "writing"})
-    run = cutaway("build", tiny)
+    run = cutaway_here("build", tiny)
     assert run.code == 2
     assert "one.md, line 5: 'figur' is undefined. Did you mean 'figure'?" in run.err
     assert "Models" not in run.out

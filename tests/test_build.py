@@ -38,6 +38,7 @@ from small_site import (
     TEXTS,
     Site,
     build,
+    build_here,
     differing,
     environment,
     files_of,
@@ -647,16 +648,32 @@ def test_a_hostile_label_is_escaped_wherever_it_stands(pages):
 # The same again
 
 
-def test_another_folder_and_an_empty_store_give_the_same_bytes(small_site, tmp_path):
-    folder = copy_of(small_site, tmp_path / "elsewhere", with_store=False)
-    site = build(folder, "--jobs", "1")
-    assert differing(site.site, small_site.site) == []
+def test_another_folder_and_an_empty_store_give_the_same_bytes(families_site, tmp_path):
+    folder = copy_of(families_site, tmp_path / "elsewhere", with_store=False)
+    site = build_here(folder)
+    assert differing(site.site, families_site.site) == []
     assert " 0 of " in site.stdout
+
+
+def test_two_models_alone_are_measured_and_drawn_as_among_others(small_site, tmp_path):
+    folder = copy_of(small_site, tmp_path / "elsewhere", with_store=False)
+    data = read_exhibit(folder)
+    data["models"] = [model for model in data["models"] if model["id"] != "smollm2-135m"]
+    del data["writing"]
+    write_exhibit(folder, data)
+    site = build_here(folder)
+    assert " 0 of " in site.stdout
+    found, known = stored(site.work / "store"), stored(small_site.work / "store")
+    assert len(found) > 100
+    assert [name for name in found if found[name] != known.get(name)] == []
+    for model in data["models"]:
+        mine, other = (each.work / "docs" / "models" / model["id"] for each in (site, small_site))
+        assert differing(mine, other) == []
 
 
 def test_a_full_store_gives_the_same_bytes_and_computes_nothing(small_site, tmp_path):
     folder = copy_of(small_site, tmp_path / "again", with_store=True)
-    site = build(folder)
+    site = build_here(folder)
     assert differing(site.site, small_site.site) == []
     assert all_reused(site.stdout)
 
@@ -684,7 +701,7 @@ def test_words_cost_no_measurement_and_a_new_picture_does(tiny, tiny_site):
     data["images"][0] |= {"alt": "Another alternative.", "origin": "Elsewhere."}
     data["texts"][0]["look_for"] = "Something else."
     write_exhibit(tiny, data)
-    site = build(tiny)
+    site = build_here(tiny)
     assert all_reused(site.stdout)
     changed = differing(site.site, tiny_site.site)
     assert {"index.html", "models/efficientnet-lite0/index.html", "manifest.json"} <= set(changed)
@@ -696,7 +713,7 @@ def test_words_cost_no_measurement_and_a_new_picture_does(tiny, tiny_site):
     picture = tiny / data["images"][0]["file"]
     with Image.open(picture) as image:
         image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(picture, quality=95)
-    stdout = build(tiny).stdout
+    stdout = build_here(tiny).stdout
     some, all_ = reused(stdout)["results"]
     assert 0 < some < all_  # the texts are as they were
     assert reused(stdout)["drawings"][0] > 0
@@ -706,7 +723,7 @@ def test_what_left_the_exhibit_leaves_the_site(tiny):
     data = read_exhibit(tiny)
     del data["models"][0]
     write_exhibit(tiny, data)
-    site = build(tiny).site
+    site = build_here(tiny).site
     assert not (site / "models" / "efficientnet-lite0").exists()
     assert not (tiny / "build" / "docs" / "models" / "efficientnet-lite0").exists()
 
@@ -745,7 +762,7 @@ def stored(store: Path) -> dict[str, object]:
 @pytest.mark.parametrize("harm", [damages, shutil.rmtree])
 def test_a_damaged_store_costs_time_only(tiny, tiny_site, harm):
     harm(tiny / "build" / "store")
-    again = build(tiny)
+    again = build_here(tiny)
     assert differing(again.site, tiny_site.site) == []
     assert not all_reused(again.stdout)
     assert stored(tiny / "build" / "store") == stored(tiny_site.work / "store")
@@ -754,7 +771,7 @@ def test_a_damaged_store_costs_time_only(tiny, tiny_site, harm):
 def test_a_flipped_byte_in_a_stored_picture_is_noticed(tiny, tiny_site):
     for path in (tiny / "build" / "store").rglob("*.webp"):
         path.write_bytes(flipped(path.read_bytes()))
-    assert differing(build(tiny).site, tiny_site.site) == []
+    assert differing(build_here(tiny).site, tiny_site.site) == []
 
 
 def test_half_written_files_of_killed_runs_go(tiny, tiny_site):
@@ -765,7 +782,7 @@ def test_half_written_files_of_killed_runs_go(tiny, tiny_site):
         path.write_bytes(b"half")
     os.utime(left, (0, 0))
     (tiny / ".site-new" / "models").mkdir(parents=True)
-    site = build(tiny)
+    site = build_here(tiny)
     assert differing(site.site, tiny_site.site) == []
     assert young.exists()  # another run may be writing it
     assert not left.exists()
@@ -827,7 +844,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_site(tiny, tiny_site):
 def test_killed_while_the_site_is_put_in_place_it_ends_with_the_same_site(tiny, tiny_site):
     kill_after(0.1, tiny, "Site ...")
     assert files_of(tiny / "site") == files_of(tiny_site.site)
-    assert differing(build(tiny).site, tiny_site.site) == []
+    assert differing(build_here(tiny).site, tiny_site.site) == []
     assert not list(tiny.glob(".site*"))
 
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from PIL import Image
 from rich.console import Console
-from small_site import CHECKOUT, Site, built_once, cutaway
+from small_site import CHECKOUT, Site, build_here, built_once, cutaway, cutaway_here
 from test_head_pages import TEXTS
 from test_parts import lay_out
 from tiny_transformers import tiny, tiny_masked
@@ -286,7 +286,7 @@ def test_licences_are_named_as_the_hub_names_them(stated, found):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory) -> Site:
-    return built_once(tmp_path_factory, "digits", partial(lay_out))
+    return built_once(tmp_path_factory, "digits", partial(lay_out), build_here)
 
 
 def card_in(folder: Path, exhibit: Path, *, overwrite: bool = False) -> CardFolder:
@@ -312,7 +312,7 @@ def folder(site, tmp_path_factory):
     }
     data["site_url"] = "https://example.org/cards/"
     path.write_text(yaml.safe_dump(data))
-    run = cutaway("card", MODEL, "--exhibit", copy, "-o", copy / "card")
+    run = cutaway_here("card", MODEL, "--exhibit", copy, "-o", copy / "card")
     assert (run.code, run.err) == (0, ""), run.out + run.err
     assert "figures." in run.out and "Kept" not in run.out
     return copy
@@ -427,7 +427,7 @@ def test_a_card_is_written_anew_around_what_was_written_into_it(folder, text, tm
     readme.write_text(
         mine.replace("license: apache-2.0", "license: mit\nmine: yes"), encoding="utf-8"
     )
-    run = cutaway("card", MODEL, "--exhibit", folder, "-o", tmp_path / "card")
+    run = cutaway_here("card", MODEL, "--exhibit", folder, "-o", tmp_path / "card")
     assert run.code == 0, run.err
     assert "Kept as edited by hand: metadata: license, about. --overwrite replaces them." in run.out
     new = readme.read_text(encoding="utf-8")
@@ -454,7 +454,7 @@ def test_the_page_is_the_same_card(site, tmp_path):
 
 
 def test_a_model_that_is_not_there_is_named(site):
-    run = cutaway("card", "digit", "--exhibit", site.exhibit)
+    run = cutaway_here("card", "digit", "--exhibit", site.exhibit)
     assert run.code == 2 and "Did you mean 'digits'?" in run.err
 
 

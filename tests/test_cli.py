@@ -23,6 +23,7 @@ from small_site import (
     COMMAND,
     Run,
     cutaway,
+    cutaway_here,
     environment,
     files_of,
     make_exhibit,
@@ -289,7 +290,7 @@ def test_a_mistake_is_answered_and_the_old_site_stays(tiny, tiny_site, mistake):
     code, said = MISTAKES[mistake]
     mistake(tiny)
     before = files_of(tiny)
-    refused(cutaway("build", tiny), code, *said)
+    refused(cutaway_here("build", tiny), code, *said)
     assert files_of(tiny / "site") == files_of(tiny_site.site)
     assert set(files_of(tiny)) == set(before)  # nothing was done to the folder either
 
@@ -325,7 +326,7 @@ def test_an_address_of_a_site_has_a_scheme(tmp_path):
 def test_out_replaces_no_folder_that_holds_something_else(tiny, out):
     (tiny.parent / "precious.txt").write_text("mine")
     before = files_of(tiny.parent)
-    run = cutaway("build", tiny, "--out", tiny / out)
+    run = cutaway_here("build", tiny, "--out", tiny / out)
     refused(run, 2, "replaces the folder")
     assert files_of(tiny.parent) == before
 

@@ -167,7 +167,7 @@ def test_the_guide_names_the_sections_of_a_card() -> None:
 
 def test_the_first_article_of_the_quickstart_builds(new_site: Site, tmp_path: Path) -> None:
     """Someone who never saw the project writes an article by the quickstart alone."""
-    from small_site import build
+    from small_site import build_here
 
     folder = tmp_path / "mine"
     shutil.copytree(new_site.exhibit, folder)
@@ -175,7 +175,7 @@ def test_the_first_article_of_the_quickstart_builds(new_site: Site, tmp_path: Pa
     (folder / "writing" / "articles" / "first.md").write_text(article, encoding="utf-8")
     # "Delete it when you need it no more, and the section goes with it."
     (folder / "writing" / "guide" / "next-steps.md").unlink()
-    made = build(folder)
+    made = build_here(folder)
     page = (made.site / "articles" / "first" / "index.html").read_text(encoding="utf-8")
     assert 'id="fig-where"' in page
     assert 'href="#ref-zhou2016learning"' in page

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from small_site import Site, build, cutaway, files_of, read_exhibit
+from small_site import Site, build_here, cutaway, files_of, read_exhibit
 
 from generator.starter import SHAPES
 
@@ -30,7 +30,7 @@ def started(
     made = cutaway("new", folder, "--shape", shape)
     assert (made.code, made.err) == (0, "")
     assert f"cutaway build {folder}" in made.out
-    return shape, build(folder)
+    return shape, build_here(folder)
 
 
 def test_the_folder_builds_as_it_comes(started):

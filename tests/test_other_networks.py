@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from small_site import CHECKOUT, POOL, build
+from small_site import CHECKOUT, POOL, build_here
 
 from generator.models.compat import repair_torchvision
 
@@ -61,7 +61,7 @@ def test_every_technique_runs_on_a_network_that_was_never_named(name, tmp_path):
     exhibit = {"title": name, "seed": 3, "models": [model], "images": images, "pool": "pool"}
     (folder / "exhibit.yml").write_text(yaml.safe_dump(exhibit))
 
-    site = build(folder).site / "models" / name
+    site = build_here(folder).site / "models" / name
     for part in ("classes", "evolution", "features", "building-blocks", "controls"):
         assert (site / part / "index.html").is_file(), part
     said = (site / "classes" / "index.html").read_text(encoding="utf-8")

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from small_site import CHECKOUT, Site, build, built_once, cutaway
+from small_site import CHECKOUT, Site, build_here, built_once, cutaway_here
 
 from generator.pages.environment import number, percent
 
@@ -44,7 +44,7 @@ def lay_out(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    return built_once(tmp_path_factory, "digits", partial(lay_out))
+    return built_once(tmp_path_factory, "digits", partial(lay_out), build_here)
 
 
 @pytest.mark.parametrize("make", [{"dream": "nothing"}, {"blocks": ["nothing"]}])
@@ -53,7 +53,7 @@ def test_a_picture_that_make_does_not_know_is_refused_by_name(make, tmp_path):
     data = yaml.safe_load((folder / "exhibit.yml").read_text())
     data["models"][0]["make"] = make
     (folder / "exhibit.yml").write_text(yaml.safe_dump(data))
-    run = cutaway("build", folder)
+    run = cutaway_here("build", folder)
     assert run.code == 2
     assert f"make.{next(iter(make))} names no picture 'nothing'" in run.err
     assert "Models" not in run.out  # nothing is loaded for it
@@ -65,7 +65,7 @@ def test_full_shows_every_exemplar_of_every_unit_and_links_lead_somewhere(site, 
     data = yaml.safe_load((folder / "exhibit.yml").read_text())
     data["models"][0]["make"] |= {"features": 0, "classes": 0}
     (folder / "exhibit.yml").write_text(yaml.safe_dump(data))
-    plain = build(folder)
+    plain = build_here(folder)
     assert 'href="../../../../evolution/index.html"' in page(plain, f"layers/{UNITS[0]}/units/3")
     # Nothing was made, so no page is there to show it and no link leads to one.
     assert not (plain.site / "models" / MODEL / "features" / "index.html").exists()
@@ -73,7 +73,7 @@ def test_full_shows_every_exemplar_of_every_unit_and_links_lead_somewhere(site, 
     page(plain, "evolution")
     data["models"][0]["make"]["features"] = 3
     (folder / "exhibit.yml").write_text(yaml.safe_dump(data))
-    full = build(folder, "--full")
+    full = build_here(folder, "--full")
     page(full, "evolution")
     rows = [row for row in table(full, "features.csv") if row["kind"] == "channel"]
     assert len(rows) == UNITS[1]

@@ -14,7 +14,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import expect
-from small_site import CHECKOUT, Site, built_once, write_exhibit
+from small_site import CHECKOUT, Site, build_here, built_once, write_exhibit
 from tiny_vision import BLOCKS, COLUMNS, HEADS, HIGH, SIDE, WIDE, save, save_seeker
 
 # The bright patch of the picture "corner": at the top, on the right.
@@ -70,7 +70,7 @@ def exhibit(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory) -> Site:
-    return built_once(tmp_path_factory, "patches", exhibit)
+    return built_once(tmp_path_factory, "patches", exhibit, build_here)
 
 
 @pytest.fixture(scope="module")
