@@ -442,7 +442,7 @@ def building(folder: Path, stage: str) -> Iterator[subprocess.Popen[str]]:
 @ON_POSIX
 @pytest.mark.parametrize(("stage", "seconds"), [("Models", 0.5), ("Figures", 0.02), ("Site", 0)])
 def test_an_interrupt_stops_at_once_and_leaves_the_old_site(tiny, tiny_site, stage, seconds):
-    shutil.rmtree(tiny / "build")
+    shutil.rmtree(tiny / "build" / "store" / "figures")  # so that there is something to draw
     with building(tiny, f"{stage} ...") as process:
         time.sleep(seconds)
         os.killpg(process.pid, signal.SIGINT)
@@ -458,7 +458,7 @@ def test_an_interrupt_stops_at_once_and_leaves_the_old_site(tiny, tiny_site, sta
 def test_an_interrupt_of_long_drawings_is_answered_soon(small_exhibit, tmp_path):
     """Sheets of hundreds of heads take seconds each: nobody waits for those in the making."""
     folder = shutil.copytree(
-        small_exhibit, tmp_path / "e", ignore=shutil.ignore_patterns("build", "site")
+        small_exhibit, tmp_path / "e", ignore=shutil.ignore_patterns("figures", "docs", "site")
     )
     alone = [m for m in read_exhibit(folder)["models"] if m["id"] == "smollm2-135m"]
     change(folder, models=alone, writing="")
@@ -488,7 +488,6 @@ def test_without_a_terminal_progress_is_plain_lines(tiny_site):
 def test_a_terminal_shows_bars(tiny):
     import pty
 
-    shutil.rmtree(tiny / "build" / "store" / "figures")
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [COMMAND, "build", tiny],
