@@ -131,9 +131,8 @@
 
   // Where the words of pages can be searched, the last thing to choose does that.
   function searched(text) {
-    const page = text && document.querySelector(".c-jump-open").dataset.search;
-    if (!page) return [];
-    const href = new URL(`?q=${encodeURIComponent(text)}`, new URL(page, location.href)).href;
+    if (!text || !document.querySelector(".c-jump-open[data-search]")) return [];
+    const href = new URL(`index.html?q=${encodeURIComponent(text)}`, base).href;
     return [{ kind: "search", text: `“${text}”`, note: "in the text of all pages", model: "", href }];
   }
 
@@ -245,6 +244,8 @@
   });
   for (const button of document.querySelectorAll(".c-jump-open")) {
     button.hidden = false;
+    button.title = "Jump to a page (key J)";
+    button.setAttribute("aria-keyshortcuts", "j");
     button.addEventListener("click", open);
   }
 })();
