@@ -176,7 +176,11 @@ def test_the_entry_for_this_article_can_be_copied(visit: Visitors, origin: str) 
 
 @both_origins
 def test_equations_are_set_and_readable_by_machines(visit: Visitors, origin: str) -> None:
-    page = visit(origin).open(ARTICLE)
+    visitor = visit(origin)
+    page = visitor.open(ARTICLE)
+    page.wait_for_timeout(300)
+    assert not [url for url in visitor.requests if "katex" in url and url.endswith(".js")]
+    page.locator(".c-equation").scroll_into_view_if_needed()  # fetched when one is near
     expect(page.locator(".c-equation .katex-display")).to_be_visible()
     assert page.locator(".c-equation math").count() == 1
     assert page.locator(".katex-error").count() == 0

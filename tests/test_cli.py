@@ -115,7 +115,7 @@ def test_inspect_lists_layers_units_heads_and_groups(words, first, lines, last):
 def test_inspect_knows_the_models_of_an_exhibit_by_their_ids(tiny_site, tmp_path):
     for run in (
         cutaway("inspect", "minilm-l6", cwd=tiny_site.exhibit),
-        cutaway("inspect", "minilm-l6", "--exhibit", tiny_site.exhibit),
+        cutaway_here("inspect", "minilm-l6", "--exhibit", tiny_site.exhibit),
     ):
         assert (run.code, run.err) == (0, "")
         assert "encoder, 22,713,216 parameters" in run.out

@@ -391,7 +391,7 @@ def test_a_text_without_a_phenomenon_goes_by_its_id():
 
 
 def test_texts_that_are_missing_or_no_text_are_refused_by_name(tmp_path):
-    with pytest.raises(UsageError, match=r"gone\.txt: there is no such texts"):
+    with pytest.raises(UsageError, match=r"gone\.txt: there is no such file of texts"):
         curated_texts(exhibit_of(tmp_path, texts="gone.txt"))
     shutil.copy(CHECKOUT / "site_src/inputs/images/cat.jpg", tmp_path / "cat.txt")
     with pytest.raises(UsageError, match=r"cat\.txt: cannot be read as UTF-8 text"):

@@ -2,6 +2,7 @@
 // clear of each other, entries can be copied, and on paper every answer is there.
 (() => {
   const article = document.querySelector(".c-article");
+  const beside = matchMedia("(min-width: 76.25em)"); // as in the style sheet
 
   function follow(contents) {
     const links = new Map();
@@ -34,16 +35,16 @@
     };
     addEventListener("scroll", soon, { passive: true });
     addEventListener("resize", soon);
-    mark();
+    soon(); // not at once: a long page would be laid out twice
   }
 
   function clear() {
     const notes = [...article.querySelectorAll(".c-body > :is(.c-aside, .c-layout-gutter)")];
     const wide = [...article.querySelectorAll(".c-body > :is(.c-layout-page, .c-layout-screen)")];
     for (const note of notes) note.style.height = note.style.marginTop = "";
+    if (!beside.matches) return; // below the text: nothing to do, and nothing to lay out for it
     let last = -Infinity;
     for (const note of notes) {
-      if (getComputedStyle(note).height !== "0px") return; // below the text: nothing to do
       const top = note.getBoundingClientRect().top;
       if (top < last) note.style.marginTop = `${last - top + 12}px`;
       last = note.getBoundingClientRect().top + note.scrollHeight;

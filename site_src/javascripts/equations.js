@@ -1,5 +1,5 @@
-// Sets the equations of a page with KaTeX, which is fetched when the page itself is there. Without a script
-// they stay as they were written, in TeX.
+// Sets the equations of a page with KaTeX, which is fetched when the page itself is there and an equation is
+// near, or the reader does anything at all. Without a script they stay as they were written, in TeX.
 (() => {
   const library = document.currentScript.dataset.katex;
   const SLICE = 6; // milliseconds
@@ -37,6 +37,21 @@
     document.head.append(script);
   }
 
-  if (document.readyState === "complete") load();
-  else addEventListener("load", load);
+  const SIGNS = ["scroll", "pointermove", "pointerdown", "touchstart", "keydown", "beforeprint"];
+
+  function wait() {
+    const once = () => {
+      near.disconnect();
+      for (const sign of SIGNS) removeEventListener(sign, once);
+      load();
+    };
+    const near = new IntersectionObserver((seen) => {
+      if (seen.some(({ isIntersecting }) => isIntersecting)) once();
+    }, { rootMargin: "1500px" });
+    for (const sign of SIGNS) addEventListener(sign, once, { passive: true });
+    for (const node of document.querySelectorAll(".arithmatex")) near.observe(node);
+  }
+
+  if (document.readyState === "complete") wait();
+  else addEventListener("load", wait);
 })();
