@@ -6,12 +6,13 @@ parameters, of models and of citations. What a variable holds is known when the 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Collection
 from typing import cast
 
 from jinja2 import Environment, TemplateSyntaxError, meta, nodes
 
-from generator.articles.directives import directives
+from generator.articles.directives import Blocks, directives
 from generator.articles.draft import Draft
 from generator.articles.errors import WritingError, named
 from generator.articles.kinds import check_parameters
@@ -21,7 +22,11 @@ from generator.articles.source import Source, Writing
 from generator.errors import did_you_mean
 
 # Parameters of every figure, whatever its kind.
-_OF_FIGURES = ("id", "caption", "alt", "layout")
+_OF_FIGURES = frozenset(
+    name
+    for name, one in inspect.signature(Blocks.figure).parameters.items()
+    if one.kind is one.KEYWORD_ONLY
+)
 _NAMES_A_MODEL_FIRST = ("head", "unit", "layer", "model", "page")
 
 
