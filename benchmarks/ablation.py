@@ -16,7 +16,7 @@ from generator.models.heads_access import find_heads
 from generator.models.load import load_model
 from generator.models.model import LanguageModel
 from generator.paths import cache_root
-from generator.probes.ablation import ablate_texts
+from generator.probes.ablation import ablate, scored_texts
 from generator.store import Store
 
 TEXTS = 6
@@ -39,7 +39,7 @@ def main() -> None:
                 plain[name].append(time.process_time() - started)
     with tempfile.TemporaryDirectory() as folder:
         started = time.process_time()
-        ablate_texts(model, texts, Store(Path(folder)))
+        ablate(model, scored_texts(texts), Store(Path(folder)))
         sweep = time.process_time() - started
     passes = heads * sum(min(times) for times in plain.values())
     print(

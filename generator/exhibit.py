@@ -170,6 +170,11 @@ class Exhibit(_Strict):
     texts: str | tuple[TextSpec, ...] = Field(
         (), description="curated texts: a table, a plain file with one text a line, or a list"
     )
+    held_out: str | tuple[TextSpec, ...] = Field(
+        (),
+        description="texts that no page shows, on which it is tested what is said of attention heads: as "
+        "`texts`",
+    )
     pairs: str = Field("", description="a file of sentences that differ in one word, for probes")
     pool: str = Field(
         "",

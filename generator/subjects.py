@@ -14,7 +14,7 @@ from generator.inputs.datasets import on_disk
 from generator.inputs.images import CuratedImage, curated_images
 from generator.inputs.pairs import compared
 from generator.inputs.pool import PoolPicture, image_pool
-from generator.inputs.texts import CuratedText, curated_texts
+from generator.inputs.texts import CuratedText, curated_texts, held_out_texts
 from generator.models.checkpoints import Checkpoints, load_checkpoints
 from generator.models.load import AnyModel, load_model
 from generator.models.model import VisionModel
@@ -30,6 +30,7 @@ class Inputs:
 
     images: tuple[CuratedImage, ...]
     texts: tuple[CuratedText, ...]
+    held_out: tuple[CuratedText, ...]
     pool: tuple[PoolPicture, ...]
     pairs: Pairs
 
@@ -49,14 +50,14 @@ def read_inputs(exhibit: Exhibit) -> list[Inputs]:
 
     Raises UsageError for what names an input that is not there, before any model is loaded.
     """
-    texts, pairs = curated_texts(exhibit), compared(exhibit)
+    texts, held_out, pairs = curated_texts(exhibit), held_out_texts(exhibit), compared(exhibit)
     read: dict[Any, Inputs] = {}
     found = []
     for spec in exhibit.models:
         shown = on_disk(exhibit.shown_to(spec), cache_root())
         key = (shown.images, shown.pool)
         if key not in read:
-            read[key] = Inputs(curated_images(shown), texts, image_pool(shown), pairs)
+            read[key] = Inputs(curated_images(shown), texts, held_out, image_pool(shown), pairs)
         _check(spec, read[key].images)
         found.append(read[key])
     return found
@@ -99,7 +100,16 @@ def measure(
             raise UsageError(f"{model.id} takes texts, and the exhibit names none ('texts').")
         if isinstance(model, Seq2SeqModel):
             return measure_seq2seq(model, inputs.texts, subject.choices, seed, store, step)
-        return measure_text(model, inputs.texts, inputs.pairs, subject.choices, seed, store, step)
+        return measure_text(
+            model,
+            inputs.texts,
+            inputs.pairs,
+            subject.choices,
+            seed,
+            store,
+            step,
+            held_out=inputs.held_out,
+        )
     if not inputs.images:
         raise UsageError(f"{model.id} takes pictures, and the exhibit names none ('images').")
     return measure_vision(

@@ -17,12 +17,16 @@ from generator.probes import ablation
 from generator.probes.ablation import (
     Scored,
     ablate,
-    ablate_repeats,
-    ablate_texts,
+    scored_repeats,
+    scored_texts,
+    token_losses,
+)
+from generator.probes.head_changes import (
+    changed_states,
     head_outputs,
     mean_outputs,
-    silenced_states,
-    token_losses,
+    random_rotation,
+    silenced,
 )
 from generator.probes.heads import random_sequences
 from generator.store import Store
@@ -47,6 +51,11 @@ def _encoding(ids):
 
 def _texts(model):
     return {"one": _encoding(tokens(model)), "two": _encoding(tokens(model, 9, seed=1))}
+
+
+def every(model, layers):
+    """All heads of some layers."""
+    return {layer: range(model.heads) for layer in layers}
 
 
 def _outputs(model, name, ids):
@@ -83,7 +92,7 @@ def _silenced(model, name, ids, layer, head, value):
 def test_the_batched_sweep_is_that_of_one_pass_for_each_head(family, tmp_path):
     model, name = tiny(family), OUTPUT[family]
     texts = _texts(model)
-    found = ablate_texts(model, texts, Store(tmp_path))
+    found = ablate(model, scored_texts(texts), Store(tmp_path))
     means = torch.cat([_outputs(model, name, one.ids)[0] for one in texts.values()], 1).mean(1)
     for column, one in enumerate(texts.values()):
         whole = model.run(one.ids)
@@ -119,15 +128,17 @@ def test_a_head_replaced_by_its_own_output_changes_nothing(family):
     places, ends = find_heads(model), find_ends(model)
     if family == "bloom":  # a bias by position of the whole batch is handed from block to block
         with pytest.raises(CutawayError, match="heads cannot be silenced in one batch"):
-            silenced_states(model, places, ends, ids, torch.zeros(3, 4, 8), range(3))
+            changed_states(
+                model, places, ends, ids, every(model, range(3)), silenced(torch.zeros(3, 4, 8))
+            )
         return
     own = torch.stack(head_outputs(model, places, ends, ids))
-    states = silenced_states(model, places, ends, ids, own, range(3))
+    states = changed_states(model, places, ends, ids, every(model, range(3)), silenced(own))
     assert states.shape == (1 + 3 * 4, len(ids), 32)
     whole = ends.states(torch.tensor([ids]))[0]
     torch.testing.assert_close(states, whole.expand_as(states), rtol=1e-4, atol=1e-5)
     # ... and another output changes something in every head.
-    states = silenced_states(model, places, ends, ids, own + 0.5, range(3))
+    states = changed_states(model, places, ends, ids, every(model, range(3)), silenced(own + 0.5))
     assert ((states[1:] - whole).abs().amax((1, 2)) > 1e-4).all()
     torch.testing.assert_close(states[0], whole, rtol=1e-4, atol=1e-5)
 
@@ -141,9 +152,9 @@ def test_identity_on_smollm2_and_the_loss_of_another_implementation(smollm2_mode
     means = mean_outputs(model, places, ends, [ids])
     torch.testing.assert_close(means, own.mean(2), rtol=1e-5, atol=1e-6)
     layers = range(28, 30)
-    states = silenced_states(model, places, ends, ids, own, layers)
+    states = changed_states(model, places, ends, ids, every(model, layers), silenced(own))
     torch.testing.assert_close(states, whole.expand_as(states), rtol=1e-4, atol=1e-4)
-    states = silenced_states(model, places, ends, ids, means, layers)
+    states = changed_states(model, places, ends, ids, every(model, layers), silenced(means))
     targets = torch.tensor(ids[1:])
     for layer, head in ((28, 5), (29, 2)):
         row = 1 + (layer - 28) * 9 + head
@@ -177,9 +188,9 @@ def test_losses_in_slabs_are_those_of_cross_entropy(slab, monkeypatch):
 @pytest.mark.parametrize("family", ["llama", "bert"])
 def test_how_many_heads_share_a_pass_does_not_matter(family, tmp_path, monkeypatch):
     model = tiny(family)
-    found = ablate_texts(model, _texts(model), Store(tmp_path / "a"))
+    found = ablate(model, scored_texts(_texts(model)), Store(tmp_path / "a"))
     monkeypatch.setattr(ablation, "ROWS", 1)
-    other = ablate_texts(model, _texts(model), Store(tmp_path / "b"))
+    other = ablate(model, scored_texts(_texts(model)), Store(tmp_path / "b"))
     np.testing.assert_allclose(found.delta, other.delta, atol=2e-6)
 
 
@@ -201,7 +212,7 @@ def test_spans_say_where_the_loss_is_read(tmp_path):
 def test_a_text_of_one_token_has_no_loss(tmp_path):
     model = tiny("llama")
     texts = {"one": _encoding((5,)), "two": _encoding(tokens(model))}
-    found = ablate_texts(model, texts, Store(tmp_path))
+    found = ablate(model, scored_texts(texts), Store(tmp_path))
     assert np.isnan(found.of("text")[0]).all()
     assert np.isfinite(found.of("text")[1]).all()
     assert found.statistic("text").probes == 1
@@ -209,7 +220,7 @@ def test_a_text_of_one_token_has_no_loss(tmp_path):
 
 def test_repeats_are_scored_where_the_first_copy_and_the_second_can_be_foreseen(tmp_path):
     model = tiny("gpt2")
-    found = ablate_repeats(model, 3, Store(tmp_path), count=2)
+    found = ablate(model, scored_repeats(model, 3, 2), Store(tmp_path))
     assert (found.spans, found.inputs) == (("first", "second"), ("0", "1"))
     for column, made in enumerate(random_sequences(model, 3, 2)):
         logits = model.run(made.ids).logits[0]
@@ -227,7 +238,9 @@ def test_silencing_the_induction_head_of_smollm2_harms_the_second_copy_only(smol
     places, ends = find_heads(model), find_ends(model)
     made = random_sequences(model, 20, 2)[1]
     means = mean_outputs(model, places, ends, [made.ids])
-    states = silenced_states(model, places, ends, made.ids, means, range(17, 19))
+    states = changed_states(
+        model, places, ends, made.ids, every(model, range(17, 19)), silenced(means)
+    )
     change = {}
     for name, span in (("first", made.first), ("second", made.second)):
         at = torch.arange(span.start + 1, span.stop)
@@ -241,7 +254,7 @@ def test_silencing_the_induction_head_of_smollm2_harms_the_second_copy_only(smol
 @pytest.mark.parametrize("family", ENCODERS)
 def test_an_encoder_is_measured_on_its_final_states(family, tmp_path):
     model = tiny(family)
-    found = ablate_texts(model, _texts(model), Store(tmp_path))
+    found = ablate(model, scored_texts(_texts(model)), Store(tmp_path))
     assert found.measure == "representation"
     np.testing.assert_allclose(found.base, 0, atol=1e-12)
     assert (found.delta > 0).all()
@@ -249,7 +262,7 @@ def test_an_encoder_is_measured_on_its_final_states(family, tmp_path):
 
 def test_a_model_that_cannot_be_ablated_says_why(tmp_path):
     model = tiny("gemma2")
-    found = ablate_texts(model, _texts(model), Store(tmp_path))
+    found = ablate(model, scored_texts(_texts(model)), Store(tmp_path))
     assert found.measure == "none"
     assert found.reason == "gemma2: its logits are not one matrix times the final state."
     assert found.delta.size == 0
@@ -257,20 +270,62 @@ def test_a_model_that_cannot_be_ablated_says_why(tmp_path):
 
 def test_a_stored_ablation_is_reused_and_other_texts_are_not(tmp_path):
     model, store = tiny("llama"), Store(tmp_path)
-    first = ablate_texts(model, _texts(model), store)
-    again = ablate_texts(model, _texts(model), store)
+    first = ablate(model, scored_texts(_texts(model)), store)
+    again = ablate(model, scored_texts(_texts(model)), store)
     np.testing.assert_array_equal(first.delta, again.delta)
     assert (store.made, store.reused) == (1, 1)
     one = {"one": _texts(model)["one"]}
-    other = ablate_texts(model, one, store)
+    other = ablate(model, scored_texts(one), store)
     assert store.made == 2
     assert not np.allclose(first.delta[:, :1], other.delta)  # the mean is over other texts
 
 
 def test_as_a_statistic_it_has_a_mean_a_spread_and_a_control_of_zero(tmp_path):
     model = tiny("llama")
-    found = ablate_texts(model, _texts(model), Store(tmp_path)).statistic("text")
+    found = ablate(model, scored_texts(_texts(model)), Store(tmp_path)).statistic("text")
     assert found.name == "ablation_delta_loss"
     assert found.mean.shape == found.spread.shape == (3, 4)
     assert found.probes == 2
     assert found.uniform == 0
+
+
+def test_some_heads_alone_are_as_in_the_sweep_and_means_may_come_from_elsewhere(tmp_path):
+    model, store = tiny("llama"), Store(tmp_path)
+    texts = scored_texts(_texts(model))
+    whole = ablate(model, texts, store)
+    some = ablate(model, texts, store, heads=((0, 1), (2, 0), (2, 3)))
+    asked = np.isfinite(some.delta[0, 0])
+    assert np.argwhere(asked).tolist() == [[0, 1], [2, 0], [2, 3]]
+    np.testing.assert_allclose(some.delta[:, :, asked], whole.delta[:, :, asked], atol=1e-6)
+    one = {"one": texts["one"]}
+    elsewhere = ablate(model, one, store, reference=texts)
+    np.testing.assert_allclose(elsewhere.delta, whole.delta[:, :1], atol=1e-6)
+    assert not np.allclose(ablate(model, one, store).delta, elsewhere.delta)
+
+
+@pytest.mark.parametrize("family", ["bert", "gpt2"])
+def test_a_push_is_as_long_as_the_ablation_at_every_token(family, tmp_path):
+    model, name, width = tiny(family), OUTPUT[family], 32
+    rotation = random_rotation(width, (4, 0))
+    torch.testing.assert_close(rotation @ rotation.t(), torch.eye(width), atol=1e-5, rtol=0)
+    one = scored_texts({"one": _texts(model)["one"]})
+    found = ablate(model, one, Store(tmp_path), heads=((1, 2),), turned=4)
+    assert np.isfinite(found.delta).sum() == 1
+    ids, place = one["one"].ids, find_heads(model)[1]
+    z = _outputs(model, name, ids)[0][1][:, 16:24]
+    push = (z.mean(0) - z) @ place.output[2]
+    torch.testing.assert_close((push @ rotation).norm(dim=-1), push.norm(dim=-1))
+
+    def add(_, args, output):
+        return output + push @ rotation
+
+    whole = model.run(ids)
+    handle = model.module.get_submodule(name.format(1)).register_forward_hook(add)
+    pushed = model.run(ids)
+    handle.remove()
+    if model.causal:
+        expected = _loss(pushed, ids) - _loss(whole, ids)
+    else:
+        states = (pushed.last_hidden_state[0], whole.last_hidden_state[0])
+        expected = 1 - functional.cosine_similarity(*states, dim=-1).mean()
+    assert found.delta[0, 0, 1, 2] == pytest.approx(float(expected), abs=1e-6)

@@ -91,7 +91,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Shown:
     )  # fmt: skip
     text = CuratedText("rain", "rain fell on the town", "", "", "w9 w8")
     choices = Choices(features=0, classes=0, ablate=1, blocks=(), dream="")
-    inputs = Inputs((image,), (text,), (), Pairs())
+    inputs = Inputs((image,), (text,), (), (), Pairs())
     models = [tiny_vision(DEIT), tiny_vision(SWIN), tiny_pair(T5)]
     subjects = {model.id: Subject(model, (), inputs, choices) for model in models}
     store = Store(folder / "store")

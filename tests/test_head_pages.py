@@ -31,13 +31,19 @@ from generator.pages.roles import role_rows, stable_rows
 from generator.plates.text import readings, text_drawings
 from generator.probes.circuits import measure_circuits
 from generator.probes.head_control import RandomControl
+from generator.probes.replication import Replication
 from generator.probes.roles import RULES, UNLABELLED
+from generator.probes.significance import HeadEffect
 from generator.store import Store
 
 SEED = 3
 TEXTS = tuple(
     CuratedText(name, text, name.capitalize(), "")
     for name, text in (("one", "w1 w2 w3 w1 w2 w5 w6"), ("two", "w9 w8 w7 w9 w8"))
+)
+HELD_OUT = tuple(
+    CuratedText(f"held-out/{i}", " ".join(f"w{(3 * i + j * j) % 50}" for j in range(8)), "", "")
+    for i in range(7)
 )
 WICKED = "</script><svg/onload=alert(1)>"
 
@@ -54,7 +60,10 @@ class Everything(dict):
 
 def measured(family, folder, **choices):
     made = Choices(**({"ablate": 2, "runs": 3, "words": 5} | choices))
-    return measure_text(tiny(family), TEXTS, Pairs(), made, SEED, Store(folder), lambda _: None)
+    store = Store(folder)
+    return measure_text(
+        tiny(family), TEXTS, Pairs(), made, SEED, store, lambda _: None, held_out=HELD_OUT
+    )
 
 
 def pages_of(found):
@@ -122,7 +131,14 @@ def test_a_control_on_another_network_would_be_noticed(decoder):
 
 def test_the_ablation_says_on_how_many_texts(decoder, encoder, pages):
     assert decoder.heads.texts.inputs == ("one", "two")
-    assert "silenced on 2 texts only" in text_of(pages[head_address("llama", 0, 0)])
+    assert "over the 2 texts on which every head was silenced" in text_of(
+        pages[head_address("llama", 0, 0)]
+    )
+    overview = text_of(pages["models/llama/index.html"])
+    assert "every head was silenced on 2 texts and 2 sequences" in overview
+    tested = decoder.heads.named.held_out
+    assert tested.texts.inputs == tuple(one.id for one in HELD_OUT)
+    assert f"Effects were tested on {len(HELD_OUT)} other texts" in overview
     assert encoder.heads.texts.measure == "representation"
     overview = text_of(pages_of(encoder)["models/bert/index.html"])
     assert "This encoder predicts no word, so the effect is the distance" in overview
@@ -131,24 +147,58 @@ def test_the_ablation_says_on_how_many_texts(decoder, encoder, pages):
 # Roles
 
 
-def test_a_badge_shows_the_role_and_both_numbers(decoder):
+def with_role(found, made):
+    roles = [list(row) for row in found.heads.roles]
+    roles[made.layer][made.head] = made
+    named = replace(found.heads.named, roles=tuple(tuple(row) for row in roles))
+    return replace(found, heads=replace(found.heads, named=named))
+
+
+def test_a_badge_shows_the_role_both_numbers_and_the_test(decoder):
     role = decoder.heads.roles[1][2]
+    effect = HeadEffect(12, 0.1234, 0.02, 0.08, 0.17, 0.01, 0.00002)
     evidence = tuple(
-        replace(one, value=0.8765, looks=True, acts=True, effect=0.1234, error=0.0123, bar=0.01)
+        replace(
+            one,
+            value=0.8761,
+            value_low=0.812,
+            threshold=0.345,
+            looks=True,
+            probe="second",
+            effect=effect,
+            adjusted=0.0004,
+        )
         if one.rule.role == "induction"
         else replace(one, looks=False, acts=False)
         for one in role.evidence
     )
     for name, acts in (("induction", True), (UNLABELLED, False)):
-        made = replace(role, role=name, near="induction", evidence=evidence)
-        roles = [list(row) for row in decoder.heads.roles]
-        roles[1][2] = made
-        heads = replace(decoder.heads, roles=tuple(tuple(row) for row in roles))
-        text = text_of(pages_of(replace(decoder, heads=heads))[head_address("llama", 1, 2)])
+        told = tuple(replace(one, acts=acts and one.looks) for one in evidence)
+        made = replace(role, role=name, patterns=("induction", "attention sink"), evidence=told)
+        text = text_of(pages_of(with_role(decoder, made))[head_address("llama", 1, 2)])
         assert f"{name} " in text
-        assert "Induction 0.876, at least 0.333 needed" in text or "Induction 0.877" in text
-        assert "by 0.123 ± 0.01 (mean ± standard error) on the second copy" in text
-        assert ("but its effect does not agree" in text) is not acts
+        assert "Induction 0.876, surely 0.812 or more, where 0.345 is needed" in text
+        assert "second copy in 12 held-out sequences of repeated random tokens" in text
+        assert "by 0.123 (95 % 0.080 to 0.170)" in text
+        assert ("not shown to be more than the median head’s 0.010" in text) is not acts
+        assert ("but silencing it" in text) is not acts
+        assert "p < 0.001 after Holm" in text
+        assert "rests on the first token on ordinary text, which is a pattern and no role" in text
+
+
+def test_a_pattern_that_is_no_role_is_told_as_one(decoder):
+    role = replace(decoder.heads.roles[0][1], role=UNLABELLED, patterns=("attention sink",))
+    text = text_of(pages_of(with_role(decoder, role))[head_address("llama", 0, 1)])
+    assert "unlabelled It rests on the first token on ordinary text" in text
+
+
+def test_the_page_says_how_far_names_hold_and_what_random_weights_get(decoder):
+    named = replace(decoder.heads.named, replication=Replication(9, 8))
+    control = replace(decoder.heads.control, asked=3, labelled=1)
+    changed = replace(decoder, heads=replace(decoder.heads, named=named, control=control))
+    text = text_of(pages_of(changed)["models/llama/index.html"])
+    assert "of 9 names 8 (88.9 %) held on the other half" in text
+    assert "Of the 12 heads of the random twin 3 were tested and 1 got a role" in text
 
 
 def test_every_head_stands_in_one_role_or_none(decoder):
@@ -156,6 +206,7 @@ def test_every_head_stands_in_one_role_or_none(decoder):
     roles = [role.role for row in decoder.heads.roles for role in row]
     assert list(counts) == [rule.role for rule in RULES]
     assert {name: roles.count(name) for name in counts} == counts
+    assert counts["attention sink"] == 0  # a pattern alone
     assert sum(counts.values()) + roles.count(UNLABELLED) == LAYERS * HEADS
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from generator.exhibit import Choices
 from generator.inputs.texts import CuratedText
 from generator.models.model import Encoding, LanguageModel
-from generator.probes.ablation import Ablation, ablate_repeats, ablate_texts
+from generator.probes.ablation import Ablation
 from generator.probes.attention import Attention
 from generator.probes.circuits import (
     Circuits,
@@ -19,104 +19,92 @@ from generator.probes.circuits import (
     measure_circuits,
     measure_copying,
 )
-from generator.probes.head_control import TEXTS as CONTROL_TEXTS
 from generator.probes.head_control import RandomControl, random_control
-from generator.probes.heads import Statistic
+from generator.probes.heads import RepeatedSequences, Statistic
 from generator.probes.likeness import Likeness, alike_heads
-from generator.probes.roles import HeadRole, extra_statistics, head_roles
+from generator.probes.naming import NamedHeads, name_heads, role_inputs, sweep_heads
+from generator.probes.positions import extra_statistics
+from generator.probes.roles import Roles
 from generator.probes.stability import Stability, measure_stability
 from generator.store import Store
-
-# A sweep runs the network once for each head: on longer texts it would cost more than all else.
-LONGEST_SILENCED = 64
-# Silencing on random tokens needs a spread, so two sequences at least, and each costs a sweep.
-REPEATS = 2
 
 
 @dataclass(frozen=True, eq=False)
 class HeadFindings:
     """What all heads of a model do, what they are for, and what random weights would show.
 
-    `texts` and `repeats` are ablations on curated texts and on repeated random tokens; `stability` is
-    None where fewer than two draws were asked for. Where a part could not be measured, it says why.
+    `texts` and `repeats` are the sweep: ablations of every head, on some of the curated texts and on
+    repeated random tokens; `named` are the roles, tested on other inputs. `stability` is None where fewer
+    than two draws were asked for. Where a part could not be measured, it says why.
     """
 
     copying: Copying
     circuits: Circuits
     texts: Ablation
     repeats: Ablation
+    named: NamedHeads
     control: RandomControl
     stability: Stability | None
     likeness: Likeness
-    roles: tuple[tuple[HeadRole, ...], ...]
+
+    @property
+    def roles(self) -> Roles:
+        """The role of each head, by layer."""
+        return self.named.roles
 
 
 def measure_heads(
     model: LanguageModel,
     texts: Sequence[CuratedText],
+    held_out: Sequence[CuratedText],
     encodings: Mapping[str, Encoding],
     attentions: Sequence[Attention],
-    statistics: Sequence[Statistic],
+    repeated: RepeatedSequences,
     choices: Choices,
     seed: int,
     store: Store,
     step: Callable[[str], None],
 ) -> tuple[HeadFindings, tuple[Statistic, ...]]:
-    """The findings, and the statistics that they add to `statistics`, those with a value."""
+    """The findings, and the statistics that they add to those of attention alone, those with a value.
+
+    `held_out` are texts on which effects are tested, beside the curated ones that the sweep leaves.
+    """
     copying = measure_copying(model, store)
     circuits = measure_circuits(model, curated_words(model, encodings, choices.words), store)
     step(f"{model.id}: circuits")
-    silenced, repeats = _ablations(model, encodings, choices, seed, store)
+    more = {text.id: model.encode(text) for text in held_out}
+    inputs = role_inputs(model, encodings, more, choices.ablate, seed)
+    sweep = sweep_heads(model, inputs, store)
     step(f"{model.id}: heads silenced")
-    ablated = min(CONTROL_TEXTS, choices.ablate)
-    control = random_control(model, texts, encodings, seed, store, ablated=ablated)
+    special = [_special(model, encodings[text.id]) for text in texts]
+    control = random_control(model, texts, special, inputs, seed, store)
     step(f"{model.id}: random weights")
+    named = name_heads(
+        model, attentions, special, repeated, inputs, sweep, control.values, seed, store
+    )
+    step(f"{model.id}: roles of heads")
     stability = None
     if choices.runs > 1:
         stability = measure_stability(model, seed, store, runs=choices.runs)
         step(f"{model.id}: other random tokens")
-    extra = extra_statistics(attentions, [_special(model, encodings[text.id]) for text in texts])
-    known = {statistic.name: statistic for statistic in statistics} | extra
     found = HeadFindings(
         copying=copying,
         circuits=circuits,
-        texts=silenced,
-        repeats=repeats,
+        texts=sweep.texts,
+        repeats=sweep.repeats,
+        named=named,
         control=control,
         stability=stability,
         likeness=alike_heads(attentions),
-        roles=head_roles(known, silenced, repeats),
     )
-    more = [*extra.values(), *_of_weights(copying), *_of_effects(silenced)]
-    return found, tuple(one for one in more if np.isfinite(one.mean).all())
+    extra = extra_statistics(attentions, special)
+    added = [*extra.values(), *_of_weights(copying), *_of_effects(sweep.texts)]
+    return found, tuple(one for one in added if np.isfinite(one.mean).all())
 
 
 def _special(model: LanguageModel, encoding: Encoding) -> frozenset[int]:
     special = set(model.tokenizer.all_special_ids)
     return frozenset(place for place, one in enumerate(encoding.ids) if one in special)
-
-
-def _ablations(
-    model: LanguageModel,
-    encodings: Mapping[str, Encoding],
-    choices: Choices,
-    seed: int,
-    store: Store,
-) -> tuple[Ablation, Ablation]:
-    short = [name for name, one in encodings.items() if len(one.ids) <= LONGEST_SILENCED]
-    chosen = {name: encodings[name] for name in short[: choices.ablate]}
-    if not choices.ablate:
-        return (
-            _not_measured("No head was silenced: the exhibit asks for none (make.ablate)."),
-        ) * 2
-    if not chosen:
-        reason = f"No head was silenced: every text has more than {LONGEST_SILENCED} tokens."
-        return (_not_measured(reason),) * 2
-    return ablate_texts(model, chosen, store), ablate_repeats(model, seed, store, REPEATS)
-
-
-def _not_measured(reason: str) -> Ablation:
-    return Ablation("none", (), (), np.zeros((0, 0)), np.zeros((0, 0, 0, 0)), reason)
 
 
 def _of_weights(copying: Copying) -> list[Statistic]:

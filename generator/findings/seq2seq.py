@@ -16,32 +16,38 @@ from generator.probes.ablation import Ablation
 from generator.probes.attention import Attention
 from generator.probes.heads import Statistic
 from generator.probes.likeness import Likeness, alike_heads
+from generator.probes.naming import NamedHeads
 from generator.probes.queries import Queries
-from generator.probes.roles import CROSS_RULES, RULES, HeadRole, Rule, head_roles
+from generator.probes.roles import Roles, Rule
 from generator.probes.seq2seq import (
     Pair,
     measure_pair,
     measure_pair_attention,
     measure_pair_queries,
 )
-from generator.probes.seq2seq_ablation import ablate_pairs, not_ablated
-from generator.probes.seq2seq_heads import measure_pair_repeats, pair_control, stack_statistics
+from generator.probes.seq2seq_control import PairControl, pair_control
+from generator.probes.seq2seq_heads import measure_pair_repeats, stack_statistics
+from generator.probes.seq2seq_naming import (
+    name_pair_heads,
+    rules_of,
+    sweep_pairs,
+)
 from generator.probes.signal import Signal, measure_pair_signal
 from generator.store import Store
 
 Step = Callable[[str], None]
 
-# As for other transformers: vectors of the first text alone, ablation on texts of modest length.
+# As for other transformers, vectors of the first text alone.
 WITH_VECTORS = 1
-LONGEST_SILENCED = 64
 
 
 @dataclass(frozen=True, eq=False)
 class StackFindings:
     """The heads of one stack on all texts.
 
-    `control` holds each statistic of the random twin's heads, (layers, heads), by name. `queries` are
-    the vectors of the first texts, where the model shows them.
+    `control` holds each statistic of the random twin's heads, (layers, heads), by name; `twin_asked` of
+    these were tested for a role, `twin_labelled` got one. `queries` are the vectors of the first texts,
+    where the model shows them. `ablation` is the sweep of all heads, `named` the roles.
     """
 
     stack: Stack
@@ -52,13 +58,20 @@ class StackFindings:
     control: Mapping[str, np.ndarray]
     queries: tuple[Queries, ...]
     ablation: Ablation
-    roles: tuple[tuple[HeadRole, ...], ...]
+    named: NamedHeads
+    twin_asked: int
+    twin_labelled: int
     likeness: Likeness
+
+    @property
+    def roles(self) -> Roles:
+        """The role of each head, by layer."""
+        return self.named.roles
 
     @property
     def rules(self) -> tuple[Rule, ...]:
         """The roles that its heads were tried for."""
-        return CROSS_RULES if self.stack is CROSS else RULES
+        return rules_of(self.stack)
 
     @property
     def telling_axes(self) -> tuple[str, str]:
@@ -114,16 +127,22 @@ def measure_seq2seq(
     step(f"{model.id}: repeated sequences")
     queries = [measure_pair_queries(model, pair, store).stacks for pair in pairs[:WITH_VECTORS]]
     step(f"{model.id}: queries and keys")
-    ablations = _ablations(model, pairs, choices, store)
+    sweeps = sweep_pairs(model, pairs, choices.ablate, store)
     step(f"{model.id}: heads silenced")
-    control = pair_control(model, pairs, seed, store)
+    control = pair_control(model, pairs, choices.ablate, seed, store)
     step(f"{model.id}: random weights")
+    named = name_pair_heads(
+        model, pairs, attentions, repeats, sweeps, choices.ablate, control.values, store
+    )
+    step(f"{model.id}: roles of heads")
     stacks = []
-    for place, (stack, ablation) in enumerate(zip(PAIR, ablations, strict=True)):
+    for place, stack in enumerate(PAIR):
         shown = tuple(one.of(stack) for one in attentions)
         vectors = tuple(found[place] for found in queries if found)
         statistics = stack_statistics(model, stack, pairs, shown, repeats)
-        found = _stack(model, stack, shown, statistics, vectors, control.values, ablation)
+        found = _stack(
+            model, stack, shown, statistics, vectors, control, sweeps[place], named[place]
+        )
         stacks.append(found)
     signal = measure_pair_signal(model, pairs, store)
     step(f"{model.id}: signal")
@@ -137,36 +156,22 @@ def _stack(
     attentions: tuple[Attention, ...],
     statistics: tuple[Statistic, ...],
     queries: tuple[Queries, ...],
-    control: Mapping[str, Mapping[str, np.ndarray]],
+    control: PairControl,
     ablation: Ablation,
+    named: NamedHeads,
 ) -> StackFindings:
     more = () if ablation.reason else (ablation.statistic("text"),)
-    # The second copy of random tokens tells of one stack that predicts what it reads; here none does.
-    none = Ablation("none", (), (), np.zeros((0, 0)), np.zeros((0, 0, 0, 0)), "not measured")
-    known = {one.name: one for one in statistics}
-    rules = CROSS_RULES if stack is CROSS else RULES
     return StackFindings(
         stack=stack,
         layers=model.stack(stack),
         heads=model.heads[stack.name],
         attentions=attentions,
         statistics=(*statistics, *more),
-        control=control[stack.name],
+        control=control.values[stack.name],
         queries=queries,
         ablation=ablation,
-        roles=head_roles(known, ablation, none, rules),
+        named=named,
+        twin_asked=control.asked[stack.name],
+        twin_labelled=control.labelled[stack.name],
         likeness=alike_heads(attentions),
     )
-
-
-def _ablations(
-    model: Seq2SeqModel, pairs: Sequence[Pair], choices: Choices, store: Store
-) -> tuple[Ablation, ...]:
-    if not choices.ablate:
-        reason = "No head was silenced: the exhibit asks for none (make.ablate)."
-        return not_ablated(reason).stacks
-    short = [one for one in pairs if len(one.source.ids) <= LONGEST_SILENCED]
-    if not short:
-        reason = f"No head was silenced: every text has more than {LONGEST_SILENCED} tokens."
-        return not_ablated(reason).stacks
-    return ablate_pairs(model, short[: choices.ablate], store).stacks

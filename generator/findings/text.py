@@ -89,14 +89,19 @@ def measure_text(
     seed: int,
     store: Store,
     step: Step,
+    held_out: Sequence[CuratedText] = (),
 ) -> TextFindings:
-    """Run every text probe. `step` is told the name of each piece of work that is done."""
+    """Run every text probe. `step` is told the name of each piece of work that is done.
+
+    `held_out` are texts that no page shows, on which it is tested what is said of heads.
+    """
     encodings = {text.id: model.encode(text) for text in texts}
     attentions = []
     for text in texts:
         attentions.append(measure_attention(model, text, store))
         step(f"{model.id}: {text.id}")
-    statistics = head_statistics(attentions, repeated_sequences(model, seed, store))
+    repeated = repeated_sequences(model, seed, store)
+    statistics = head_statistics(attentions, repeated)
     step(f"{model.id}: repeated sequences")
     predictions = {found.input: found for found in predict_texts(model, encodings, store)}
     signal = measure_text_signal(model, encodings, store)
@@ -105,7 +110,7 @@ def measure_text(
     queries = [measure_queries(model, text, store) for text in short[:WITH_VECTORS]]
     step(f"{model.id}: queries and keys")
     heads, more = measure_heads(
-        model, texts, encodings, attentions, statistics, choices, seed, store, step
+        model, texts, held_out, encodings, attentions, repeated, choices, seed, store, step
     )
     decoded = _decode(model, encodings, predictions, store)
     step(f"{model.id}: decoding")

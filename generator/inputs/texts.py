@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from generator.errors import UsageError
 from generator.exhibit import Exhibit, load_texts
@@ -25,13 +25,29 @@ class CuratedText:
 
 def curated_texts(exhibit: Exhibit) -> tuple[CuratedText, ...]:
     """The exhibit's texts, inline or from a file. Raises UsageError if an id is used twice."""
-    specs = exhibit.texts
+    return _texts(exhibit, "texts")
+
+
+def held_out_texts(exhibit: Exhibit) -> tuple[CuratedText, ...]:
+    """The texts that no page shows. Raises UsageError if one has the id or the words of another."""
+    shown, found = curated_texts(exhibit), _texts(exhibit, "held_out")
+    words = {one.text: one.id for one in shown}
+    for one in found:
+        if one.text in words:
+            raise UsageError(
+                f"held_out: '{one.id}' is the text '{words[one.text]}', which is shown."
+            )
+    return tuple(replace(one, id=f"held-out/{one.id}") for one in found)
+
+
+def _texts(exhibit: Exhibit, key: str) -> tuple[CuratedText, ...]:
+    specs = getattr(exhibit, key)
     if isinstance(specs, str):
         specs = load_texts(exhibit.base / specs)
     ids = [spec.id for spec in specs]
     for name in ids:
         if ids.count(name) > 1:
-            raise UsageError(f"texts: the id '{name}' is used more than once.")
+            raise UsageError(f"{key}: the id '{name}' is used more than once.")
     return tuple(
         CuratedText(
             id=spec.id,

@@ -20,6 +20,7 @@ from generator.models.model import LanguageModel, VisionModel
 from generator.models.seq2seq import Seq2SeqModel
 from generator.models.source import Source, parse_source
 from generator.models.training import build_trained, trained
+from generator.models.twin import state_initialisation
 from generator.models.vision import (
     Network,
     build_timm,
@@ -157,7 +158,9 @@ def _from_files(
     gguf = _one_of(files.root, ("*.gguf",))
     if gguf is not None:
         converted = gguf_to_folder(gguf, cache / "converted" / file_sha256(gguf))
-        return load_language(converted, spec, place, device)
+        model = load_language(converted, spec, place, device)
+        state_initialisation(model)
+        return model
     if spec.architecture is None:
         if _one_of(files.root, _BARE) is None:
             raise _without_weights(spec)

@@ -16,6 +16,19 @@ from generator.models.unrolled import unroll_like
 T = TypeVar("T", LanguageModel, Seq2SeqModel)
 
 
+def state_initialisation(model: LanguageModel | Seq2SeqModel) -> None:
+    """Write into a configuration that was read off a GGUF file what such files do not say.
+
+    The library would draw the twin's matrices with its default deviation of 0.02, whatever the width.
+    1 / sqrt(width) keeps the size of what passes through (LeCun et al. 1998), and is what SmolLM2's own
+    configuration states, 0.0417.
+    """
+    config: Any = model.module.config
+    width = getattr(config, "hidden_size", None)
+    if width and hasattr(config, "initializer_range"):
+        config.initializer_range = float(width) ** -0.5
+
+
 def random_twin(model: T, seed: int) -> T:
     """The same architecture with weights as its library initialises them, from a seed.
 
@@ -46,10 +59,15 @@ def random_twin(model: T, seed: int) -> T:
         mlp_outputs=twins(model.mlp_outputs),
         provenance=replace(
             model.provenance,
-            origin=f"random weights, seed {seed}, as transformers initialises them",
+            origin=f"random weights, seed {seed}, as transformers initialises them{_deviation(original)}",
             revision=None,
             files={},
             weights_sha256=digest,
         ),
         **more,
     )
+
+
+def _deviation(module: Any) -> str:
+    found = getattr(module.config, "initializer_range", None)
+    return f" (standard deviation {found:.3g})" if isinstance(found, float) else ""

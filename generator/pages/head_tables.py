@@ -59,11 +59,22 @@ def _alike(found: TextFindings) -> str:
 
 
 def _ablation(found: TextFindings) -> str:
-    """The effect of silencing each head on each input and span."""
+    """The effect of silencing heads on each input and span: all in the sweep, some on held-out inputs."""
     rows: list[tuple[Any, ...]] = []
-    for kind, ablation in (("text", found.heads.texts), ("repeats", found.heads.repeats)):
+    held_out = found.heads.named.held_out
+    parts = {
+        "text": found.heads.texts,
+        "repeats": found.heads.repeats,
+        "held-out text": held_out.texts,
+        "held-out repeats": held_out.repeats,
+        "held-out text, random push": held_out.turned_texts,
+        "held-out repeats, random push": held_out.turned_repeats,
+    }
+    for kind, ablation in ((kind, one) for kind, one in parts.items() if one is not None):
         for span, name in np.ndindex(ablation.base.shape):
             for (layer, head), delta in np.ndenumerate(ablation.delta[span, name]):
+                if np.isnan(delta) and kind not in ("text", "repeats"):
+                    continue  # was not asked
                 where = (kind, ablation.inputs[name], ablation.spans[span])
                 rows.append((*where, layer, head, ablation.base[span, name], delta))
     return as_csv(("probe", "input", "span", "layer", "head", "loss", "delta"), rows)

@@ -13,14 +13,16 @@ def role_table(roles: Iterable[tuple[int | str, HeadRole]]) -> str:
     rows = [
         (
             layer, role.head, role.role, one.rule.role, one.rule.statistic, one.value,
-            one.rule.threshold, int(one.looks), one.probe, one.effect, one.error, one.bar,
-            int(one.acts),
+            one.threshold, int(one.looks), one.probe, one.effect.mean, one.effect.error,
+            one.effect.bar, int(one.acts), one.value_low, one.effect.low, one.effect.high,
+            one.effect.inputs, one.effect.p_value, one.adjusted,
         )
         for layer, role in roles
         for one in role.evidence
     ]  # fmt: skip
     header = (
         "layer", "head", "role", "rule", "statistic", "value", "threshold", "looks", "probe",
-        "effect", "standard_error", "median_effect", "acts",
+        "effect", "standard_error", "median_effect", "acts", "value_low", "low", "high", "n", "p_value",
+        "p_holm",
     )  # fmt: skip
     return as_csv(header, rows)

@@ -13,23 +13,31 @@ from generator.pages.definitions import BY_COLUMN
 from generator.pages.environment import number
 from generator.pages.page import Link, head_address
 from generator.probes.roles import RULES, UNLABELLED, Evidence, HeadRole, Rule
+from generator.probes.significance import FEWEST
 from generator.probes.stability import agreement, leaders
 
 LEADERS = 6
 STABLE = 4
-_PROBES = {
-    "text": "on the curated texts",
-    "second": "on the second copy of repeated random tokens",
-    "rest": "on the curated texts",
+_PATTERNS = {
+    "induction": "looks at what came after the same token before",
+    "duplicate token": "looks at earlier copies of the same token",
+    "previous token": "looks at the token before",
+    "next token": "looks at the token after",
+    "delimiter": "looks at punctuation and special tokens",
+    "positional": "looks by distance alone",
+    "broad": "spreads its attention widely",
+    "attention sink": "rests on the first token on ordinary text",
+    "written token": "looks at the source token that is written next",
+    "read token": "looks at the source token that was just read",
 }
 
 
 @dataclass(frozen=True)
 class Badge:
-    """A head's role and the two numbers behind it, or why it has none.
+    """A head's role with its evidence, and what else is seen in its attention.
 
-    `looks` and `acts` are sentences on the attention statistic and on the effect; empty where no
-    statistic comes near a role.
+    `looks` and `acts` are sentences on the attention statistic and on the effect, empty where no pattern
+    is met that a role could be made of. `patterns` are what its attention does beyond its role.
     """
 
     role: str
@@ -37,6 +45,7 @@ class Badge:
     near: str
     looks: str
     acts: str
+    patterns: tuple[str, ...]
 
 
 def head_link(findings: TextFindings, layer: int, head: int) -> Link:
@@ -48,42 +57,69 @@ def head_link(findings: TextFindings, layer: int, head: int) -> Link:
 def badge(findings: TextFindings, layer: int, head: int) -> Badge:
     """The role of one head with both numbers."""
     decoder = findings.model.causal
-    measure = "the loss in nats a token" if decoder else "its final states (1 − cosine)"
+    measure = "the loss in nats a token" if decoder else "the final states (1 − cosine)"
     return badge_of(findings.heads.roles[layer][head], measure)
 
 
 def badge_of(found: HeadRole, measure: str) -> Badge:
     """A role with both numbers; `measure` says what silencing the head changes."""
-    evidence = found.deciding
     labelled = found.role != UNLABELLED
-    if evidence is None:
-        return Badge(found.role, labelled, "", "", "")
-    return Badge(found.role, labelled, found.near, _looks(evidence), _acts(measure, evidence))
+    patterns = tuple(_PATTERNS[name] for name in found.patterns if name != found.role)
+    evidence = found.deciding
+    if evidence is None or not evidence.rule.effects:
+        return Badge(found.role, labelled, "", "", "", patterns)
+    return Badge(
+        found.role,
+        labelled,
+        evidence.rule.role,
+        _looks(evidence),
+        _acts(measure, evidence),
+        patterns,
+    )
 
 
 def _looks(evidence: Evidence) -> str:
     name = BY_COLUMN[evidence.rule.statistic].name
-    return f"{name} {number(evidence.value)}, at least {number(evidence.rule.threshold)} needed"
+    return (
+        f"{name} {number(evidence.value)}, surely {number(evidence.value_low)} or more, where "
+        f"{number(evidence.threshold)} is needed"
+    )
 
 
 def _acts(measure: str, evidence: Evidence) -> str:
-    if not np.isfinite(evidence.effect):
+    effect, encoder = evidence.effect, "cosine" in measure
+    if not effect.inputs:
         return "the effect of silencing it was not measured"
-    where = _PROBES[evidence.probe]
-    effect = f"{number(evidence.effect)} ± {number(evidence.error, 2)}"
-    what = f"silencing it changes {measure} by {effect} (mean ± standard error) {where}"
-    if evidence.probe == "rest":
-        wanted = f"no more than the median head’s {number(evidence.bar)} is asked of a sink"
-    else:
-        wanted = f"more than {number(evidence.bar)}, the median head’s, and two errors is needed"
-        if evidence.probe == "second":
-            wanted += ", and more than on the first copy"
-    return f"{what}; {wanted}"
+    where = _WHERE[evidence.probe].format(count=effect.inputs)
+    what = (
+        f"silencing it on {where} changes {measure} by {number(effect.mean)} (95 % "
+        f"{number(effect.low)} to {number(effect.high)})"
+    )
+    if np.isnan(evidence.adjusted):
+        return what
+    wanted = _WANTED[encoder, evidence.probe].format(bar=number(effect.bar))
+    p = "p < 0.001" if evidence.adjusted < 0.001 else f"p = {evidence.adjusted:.3f}"
+    if np.isnan(effect.p_value):
+        return f"{what}; {FEWEST} inputs are needed to test whether that is {wanted}"
+    verdict = "" if evidence.acts else "not shown to be "
+    return f"{what}, {verdict}{wanted} ({p} after Holm)"
+
+
+_WHERE = {
+    "text": "{count} held-out texts",
+    "second": "the second copy in {count} held-out sequences of repeated random tokens",
+}
+_WANTED = {
+    (False, "text"): "more than the median head’s {bar}",
+    (False, "second"): "more than the median head’s {bar} and more than on the first copy",
+    (True, "text"): "more than an equal push in random directions",
+    (True, "second"): "more than an equal push in random directions",
+}
 
 
 @dataclass(frozen=True)
 class RoleRow:
-    """One role: how many heads have it or only look like it, and those whose statistic is highest."""
+    """One role: how many heads have it or only its pattern, and those whose statistic is highest."""
 
     role: str
     statistic: str
@@ -98,7 +134,16 @@ _EFFECTS = {
     ("text",): "loss on the texts rises",
     ("second",): "loss on the second copy rises, by more than on the first",
     ("text", "second"): "loss rises on the texts, or on the second copy by more than on the first",
-    ("rest",): "the texts feel it no more than they feel the median head",
+    (): "a pattern, no role",
+}
+_MOVES = {
+    ("text",): "final states move more than by an equal push",
+    ("second",): "final states of the second copy move more than by an equal push",
+    (
+        "text",
+        "second",
+    ): "final states of texts, or of the second copy, move more than by an equal push",
+    (): "a pattern, no role",
 }
 
 
@@ -125,12 +170,10 @@ def rows_of(
             RoleRow(
                 role=rule.role,
                 statistic=BY_COLUMN[rule.statistic].name,
-                threshold=rule.threshold,
-                effect=_EFFECTS[rule.effects]
-                if predicts
-                else _EFFECTS[rule.effects].replace("loss", "distance"),
+                threshold=flat[0].evidence[place].threshold,
+                effect=(_EFFECTS if predicts else _MOVES)[rule.effects],
                 count=len(having),
-                near=sum(role.role == UNLABELLED and role.near == rule.role for role in flat),
+                near=sum(rule.role in role.patterns and role.role != rule.role for role in flat),
                 leaders=tuple(_leader(link, role, place) for role in best),
             )
         )
@@ -141,7 +184,7 @@ def _leader(
     link: Callable[[int, int], Link], role: HeadRole, place: int
 ) -> tuple[Link, float, float]:
     evidence = role.evidence[place]
-    return link(role.layer, role.head), evidence.value, evidence.effect
+    return link(role.layer, role.head), evidence.value, evidence.effect.mean
 
 
 @dataclass(frozen=True)

@@ -177,6 +177,10 @@ def _stack(findings: Seq2SeqFindings, stack: StackFindings, pages: Pages) -> dic
         "figure": figure,
         "leaders": [leader(one, stack.control, link) for one in stack.statistics],
         "roles": rows_of(stack.roles, stack.rules, link, predicts=True),
+        "named": stack.named,
+        "twin_asked": stack.twin_asked,
+        "twin_labelled": stack.twin_labelled,
+        "count": count,
     }
 
 

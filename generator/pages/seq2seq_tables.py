@@ -64,6 +64,7 @@ def _heads(found: Seq2SeqFindings) -> str:
     header = ["layer", "head", "kv_group", "stack", "name", "role", "near_role"]
     for column in columns:
         header += [f"{column}{end}" for end in ("", "_sd", "_rank", "_percentile")]
+    header.append("patterns")
     rows = []
     for stack in found.stacks:
         order = order_heads(stack.statistics)
@@ -86,7 +87,7 @@ def _heads(found: Seq2SeqFindings) -> str:
                 row += [known[column].mean[layer, head], known[column].spread[layer, head]]
                 row.append(int(order.ranks[column][layer, head]))
                 row.append(order.percentiles[column][layer, head])
-            rows.append(row)
+            rows.append([*row, "; ".join(role.patterns)])
     return as_csv(header, rows)
 
 

@@ -123,6 +123,7 @@ def _heads(found: TextFindings) -> str:
     header = ["layer", "head", "kv_group", "role", "near_role"]
     for statistic in statistics:
         header += [f"{statistic.name}{end}" for end in ("", "_sd", "_rank", "_percentile")]
+    header.append("patterns")
     order = order_heads(found.statistics)
     rows = []
     for layer, head in np.ndindex(len(model.layers), model.heads):
@@ -132,7 +133,7 @@ def _heads(found: TextFindings) -> str:
             row += [statistic.mean[layer, head], statistic.spread[layer, head]]
             row.append(int(order.ranks[statistic.name][layer, head]))
             row.append(order.percentiles[statistic.name][layer, head])
-        rows.append(row)
+        rows.append([*row, "; ".join(role.patterns)])
     return as_csv(header, rows)
 
 
@@ -273,6 +274,10 @@ def _model(found: Findings) -> dict[str, Any]:
         stated["silenced_on"] = {
             "texts": list(found.heads.texts.inputs),
             "repeated_sequences": len(found.heads.repeats.inputs),
+        }
+        stated["effects_tested_on"] = {
+            "texts": list(found.heads.named.held_out.texts.inputs),
+            "repeated_sequences": len(found.heads.named.held_out.repeats.inputs),
         }
         stated["random_twin_seed"] = found.heads.control.seed
     return stated

@@ -8,17 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from generator.inputs.texts import CuratedText
-from generator.models.model import Encoding, LanguageModel
+from generator.models.model import LanguageModel
 from generator.models.twin import random_twin
-from generator.probes.ablation import ablate_texts
 from generator.probes.attention import measure_attention
 from generator.probes.circuits import measure_copying
-from generator.probes.heads import head_statistics, repeated_sequences
-from generator.probes.roles import extra_statistics
-from generator.store import Store
+from generator.probes.heads import repeated_sequences
+from generator.probes.naming import RoleInputs, name_heads, sweep_heads, text_statistics
+from generator.store import Store, digest_of_value
 
-VERSION = 1
-TEXTS = 2  # that the twin's heads are silenced on: its losses hardly differ from text to text
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -26,11 +24,14 @@ class RandomControl:
     """Each statistic of all heads of the random twin, (layers, heads), by name.
 
     Heads of two networks do not correspond: compare a head with all heads of the twin, by their mean
-    and their largest value. A statistic that cannot be had is missing.
+    and their largest value. A statistic that cannot be had is missing. `labelled` of the twin's heads get
+    a role by the same rules, `asked` have a pattern and were tested; its own highest heads are no bar.
     """
 
     seed: int
     values: Mapping[str, np.ndarray]
+    asked: int = 0
+    labelled: int = 0
 
     def mean(self, name: str) -> float:
         """Mean over the twin's heads; NaN if the statistic is missing."""
@@ -44,32 +45,32 @@ class RandomControl:
 def random_control(
     model: LanguageModel,
     texts: Sequence[CuratedText],
-    encodings: Mapping[str, Encoding],
+    special: Sequence[frozenset[int]],
+    inputs: RoleInputs,
     seed: int,
     store: Store,
-    ablated: int = TEXTS,
 ) -> RandomControl:
-    """All statistics of heads on the random twin; ablation on the first `ablated` texts only."""
+    """All statistics of heads on the random twin, and roles as `name_heads` gives them."""
 
     def make() -> RandomControl:
         twin = random_twin(model, seed)
-        special = set(model.tokenizer.all_special_ids)
-        places = [
-            frozenset(at for at, one in enumerate(encodings[text.id].ids) if one in special)
-            for text in texts
-        ]
         attentions = [measure_attention(twin, text, store) for text in texts]
-        found = list(head_statistics(attentions, repeated_sequences(twin, seed, store)))
-        found += extra_statistics(attentions, places).values()
-        values = {one.name: one.mean for one in found}
+        repeated = repeated_sequences(twin, seed, store)
+        found = text_statistics(attentions, special, repeated)
+        values = {name: one.mean for name, one in found.items()}
         copying = measure_copying(twin, store)
         if not copying.reason:
             values["copying"] = copying.values
-        few = {text.id: encodings[text.id] for text in texts[:ablated]}
-        if few and not (ablation := ablate_texts(twin, few, store)).reason:
-            values["ablation_delta_loss"] = ablation.statistic("text").mean
-        return RandomControl(seed, values)
+        sweep = sweep_heads(twin, inputs, store)
+        if not sweep.texts.reason:
+            values["ablation_delta_loss"] = sweep.texts.statistic("text").mean
+        named = name_heads(twin, attentions, special, repeated, inputs, sweep, {}, seed, store)
+        return RandomControl(seed, values, named.asked, named.labelled)
 
-    inputs = {text.id: list(encodings[text.id].ids) for text in texts}
-    parts = {"model": model.key, "texts": inputs, "seed": seed, "ablated": ablated}
+    parts = {
+        "model": model.key,
+        "texts": {text.id: list(model.encode(text).ids) for text in texts},
+        "seed": seed,
+        "inputs": digest_of_value(inputs),
+    }
     return store.result("random_control", VERSION, parts, RandomControl, make)

@@ -13,6 +13,7 @@ from itertools import takewhile
 from operator import itemgetter
 
 import numpy as np
+from scipy.stats import t as student
 
 from generator.errors import CutawayError
 from generator.models.model import LanguageModel
@@ -94,11 +95,17 @@ def _mean_diagonal(weights: np.ndarray, offset: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Statistic:
-    """One statistic of all heads. `values` has shape (probes, layers, heads)."""
+    """One statistic of all heads. `values` has shape (probes, layers, heads).
+
+    A statistic that is taken of all texts at once has one value, and `error` (layers, heads), its standard
+    error over `drawn` texts.
+    """
 
     name: str
     values: np.ndarray
     control: np.ndarray
+    error: np.ndarray | None = None
+    drawn: int = 0
 
     @property
     def mean(self) -> np.ndarray:
@@ -114,6 +121,18 @@ class Statistic:
     def probes(self) -> int:
         """On how many texts or sequences the statistic is defined."""
         return int(np.isfinite(self.values).all(axis=(1, 2)).sum())
+
+    def lower(self, level: float) -> np.ndarray:
+        """One-sided lower bound of the mean (layers, heads) if inputs are drawn at random (Student's t).
+
+        The mean itself where there is one input only.
+        """
+        count = self.drawn or self.probes
+        if count < 2:
+            return self.mean
+        defined = self.values[np.isfinite(self.values).all(axis=(1, 2))]
+        error = defined.std(0, ddof=1) / np.sqrt(count) if self.error is None else self.error
+        return self.mean - student.ppf(1 - level, count - 1) * error
 
     @property
     def uniform(self) -> float:
@@ -135,6 +154,16 @@ class RepeatedSequences:
     control_duplicate: np.ndarray
     control_induction: np.ndarray
 
+    def part(self, some: slice) -> RepeatedSequences:
+        """The scores on some of the sequences."""
+        every = (
+            self.duplicate_token,
+            self.induction,
+            self.control_duplicate,
+            self.control_induction,
+        )
+        return RepeatedSequences(*(each[some] for each in every))
+
 
 @dataclass(frozen=True)
 class RepeatedSequence:
@@ -151,14 +180,14 @@ class RepeatedSequence:
 
 
 def random_sequences(
-    model: LanguageModel | Seq2SeqModel, seed: int, count: int = SEQUENCES
+    model: LanguageModel | Seq2SeqModel, seed: int, count: int = SEQUENCES, start: int = 0
 ) -> tuple[RepeatedSequence, ...]:
-    """Seeded sequences of random tokens, the same for equal seeds, of varied length and gap.
+    """Seeded sequences of random tokens number `start` and on, of varied length and gap.
 
     Raises CutawayError if the model's context or vocabulary is too small for the longest.
     """
     _refuse_small(model)
-    return tuple(_random_sequence(model, seed, number) for number in range(count))
+    return tuple(_random_sequence(model, seed, number) for number in range(start, start + count))
 
 
 def repeated_sequences(model: LanguageModel, seed: int, store: Store) -> RepeatedSequences:

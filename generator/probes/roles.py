@@ -1,97 +1,128 @@
-"""What a head is for, said only where two measurements agree.
+"""What a head is for, said only where two measurements agree, the second on inputs of its own.
 
 Attention shows where a head looks, ablation whether it matters. A head that looks at the token before
-it, and whose silence costs nothing, has no role on that evidence. So a role needs its statistic above
-a stated threshold and the effect that the role would have; all other heads stay unlabelled, and what
-they came near to is kept. A role says what a head does on these probes, not all that it does.
+it, and whose silence costs nothing, has no role on that evidence: it has a *pattern*, and that is told
+as one. A *role* needs the pattern, on all inputs that are shown, and the effect that the role would
+have, on held-out inputs, by a one-sided t-test. All tests of a model are held to one level together
+(Holm 1979): the chance that any role rests on noise is at most LEVEL.
+
+A role says what a head does on these probes, not all that it does. Where a pattern leaves most weight
+on the first token, no effect is asked, and no role is made of the absence of one.
 """
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from generator.probes.ablation import Ablation
-from generator.probes.attention import Attention
-from generator.probes.heads import Statistic, uniform_attention
+from generator.probes.heads import Statistic
+from generator.probes.significance import (
+    NOT_TESTED,
+    EffectTest,
+    HeadEffect,
+    Tested,
+    effect_test,
+    holm,
+)
 
 UNLABELLED = "unlabelled"
-# More of the weight there than on all other tokens together.
-MOST = 0.5
-# Induction competes with the rest position between copies: a third, some ten times an even spread.
-INDUCTION = 1 / 3
-# Nine tenths of the entropy of an even spread.
+# Of what an even spread leaves, the share that a head must put there: for all masses alike.
+SHARE = 1 / 3
+# Of the entropy of an even spread.
 EVEN = 0.9
-# Half of all differences between weights are differences of distance.
-DISTANCE = 0.5
-# An effect is clear beyond two standard errors of its mean over inputs.
-ERRORS = 2.0
+# Chance that any role of a model rests on noise.
+LEVEL = 0.05
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A role: its statistic and threshold, and what silencing such a head must do, one of `effects`.
+    """A role: its statistic, and what silencing such a head must do, one of `effects`.
 
-    "text": it costs something on the texts. "second": it costs something on the second copy of
-    repeated random tokens, and more than on the first. "rest": it does no more on the texts than the
-    median head.
+    "text": it costs more on the texts than the median head does; of an encoder, that it moves the
+    final states more than an equal push in random directions. "second": it costs more on the second
+    copy of repeated random tokens than the median head does, and more than on the first. A rule
+    without effects is a pattern only.
     """
 
     role: str
     statistic: str
-    threshold: float
     effects: tuple[str, ...]
+
+    def threshold(self, even: float, twin: float) -> float:
+        """What the statistic must reach, given an even spread's and the highest of the random twin's heads.
+
+        A third of what an even spread leaves, the same for all masses that compete; for the evenness
+        itself, nine tenths of an even spread's. And never less than a head with random weights has.
+        """
+        start = even if np.isfinite(even) else 0.0
+        least = EVEN * start if self.role == "broad" else start + SHARE * (1 - start)
+        return float(np.nanmax([least, twin]))
 
 
 # In the order in which they are tried: the more special first. An induction head reads what a
 # previous-token head wrote (Olsson et al. 2022), so that the second copy needs both.
 RULES = (
-    Rule("induction", "induction", INDUCTION, ("second",)),
-    Rule("duplicate token", "duplicate_token", MOST, ("second",)),
-    Rule("previous token", "previous_token", MOST, ("text", "second")),
-    Rule("next token", "next_token", MOST, ("text",)),
-    Rule("delimiter", "delimiter_mass", MOST, ("text",)),
-    Rule("attention sink", "sink_mass", MOST, ("rest",)),
-    Rule("positional", "positional", DISTANCE, ("text",)),
-    Rule("broad", "relative_entropy", EVEN, ("text",)),
+    Rule("induction", "induction", ("second",)),
+    Rule("duplicate token", "duplicate_token", ("second",)),
+    Rule("previous token", "previous_token", ("text", "second")),
+    Rule("next token", "next_token", ("text",)),
+    Rule("delimiter", "delimiter_mass", ("text",)),
+    Rule("positional", "positional", ("text",)),
+    Rule("broad", "relative_entropy", ("text",)),
+    Rule("attention sink", "sink_mass", ()),
+)
+
+# Cross attention looks at another text: no distance, no copies of its own.
+CROSS_RULES = (
+    Rule("written token", "writes_same", ("text",)),
+    Rule("read token", "reads_same", ("text",)),
+    Rule("delimiter", "delimiter_mass", ("text",)),
+    Rule("broad", "relative_entropy", ("text",)),
+    Rule("attention sink", "sink_mass", ()),
 )
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """One rule tried on one head: both numbers, what they must pass, and whether each does.
+    """One rule tried on one head.
 
-    `probe` is the one of the rule's effects that agrees, or the first. `effect` is the mean change on
-    it, `error` its standard error over inputs, `bar` what the effect is held against: the median
-    size of the effect among the model's heads.
+    `value` is its statistic, `value_low` a one-sided 95 % bound of that over inputs; the head `looks` as
+    the role asks where the bound reaches `threshold`. `effect` is that of `probe`, the one of the rule's
+    effects with the least p, and `adjusted` its p held against all tests of the model: the head `acts` as
+    the role asks where that is at most LEVEL. NaN where nothing was tested.
     """
 
     rule: Rule
     value: float
+    value_low: float
+    threshold: float
     probe: str
-    effect: float
-    error: float
-    bar: float
+    effect: HeadEffect
+    adjusted: float
     looks: bool
     acts: bool
 
 
 @dataclass(frozen=True)
 class HeadRole:
-    """The role of one head, and the evidence of every rule, in the order in which rules are tried.
+    """What one head is for, and the evidence of every rule, in the order in which rules are tried.
 
-    `role` is UNLABELLED unless statistic and ablation agree. `near` names the first role whose
-    attention statistic is met, agreed or not; empty if there is none.
+    `role` is UNLABELLED unless statistic and effect agree. `patterns` names all roles whose statistic is
+    met, agreed or not.
     """
 
     layer: int
     head: int
     role: str
-    near: str
+    patterns: tuple[str, ...]
     evidence: tuple[Evidence, ...]
+
+    @property
+    def near(self) -> str:
+        """The first role whose statistic is met; empty if there is none."""
+        return self.patterns[0] if self.patterns else ""
 
     @property
     def deciding(self) -> Evidence | None:
@@ -100,179 +131,107 @@ class HeadRole:
         return next((found for found in self.evidence if found.rule.role == name), None)
 
 
-# Cross attention looks at another text: no distance, no copies of its own. That a token to be written
-# is found in the source is a matter of the texts, so that the bar is the same as for other tokens.
-CROSS_RULES = (
-    Rule("written token", "writes_same", MOST, ("text",)),
-    Rule("read token", "reads_same", MOST, ("text",)),
-    Rule("delimiter", "delimiter_mass", MOST, ("text",)),
-    Rule("attention sink", "sink_mass", MOST, ("rest",)),
-    Rule("broad", "relative_entropy", EVEN, ("text",)),
-)
+Roles = tuple[tuple[HeadRole, ...], ...]
+Statistics = Mapping[str, Statistic]
+Adjusted = Mapping[tuple[str, str, tuple[int, int]], float]
+"""Adjusted p of each test, by role, probe and head."""
+
+
+def thresholds(
+    rules: Sequence[Rule], statistics: Statistics, twin: Mapping[str, np.ndarray]
+) -> dict[str, float]:
+    """What each rule's statistic must reach, by role; `twin` has those of the random twin's heads."""
+    found = {}
+    for rule in rules:
+        if rule.statistic in statistics:
+            highest = float(np.max(twin[rule.statistic])) if rule.statistic in twin else np.nan
+            found[rule.role] = rule.threshold(statistics[rule.statistic].uniform, highest)
+    return found
+
+
+def lower_bounds(rules: Sequence[Rule], statistics: Statistics) -> dict[str, np.ndarray]:
+    """What each rule's statistic surely reaches in each head (layers, heads), by role."""
+    known = {rule.role: statistics.get(rule.statistic) for rule in rules}
+    return {role: one.lower(LEVEL) for role, one in known.items() if one is not None}
+
+
+def with_pattern(
+    rules: Sequence[Rule], statistics: Statistics, bars: Mapping[str, float]
+) -> dict[str, np.ndarray]:
+    """Which heads (layers, heads) surely have the pattern of each role, by role."""
+    lows = lower_bounds(rules, statistics)
+    return {role: low >= bars[role] for role, low in lows.items()}  # false for NaN
 
 
 def head_roles(
-    statistics: Mapping[str, Statistic],
-    texts: Ablation,
-    repeats: Ablation,
+    statistics: Statistics,
+    bars: Mapping[str, float],
+    effects: Mapping[str, Tested],
     rules: Sequence[Rule] = RULES,
-) -> tuple[tuple[HeadRole, ...], ...]:
-    """The role of each head, by layer. `statistics` are by name, extra_statistics included.
+) -> Roles:
+    """The role of each head, by layer.
 
-    A statistic that is missing meets no rule. Where the ablation could not be measured, no head has a
-    role.
+    `statistics` are by name; one that is missing meets no rule. `bars` are those of `thresholds`,
+    `effects` those of the probes that were run: without any, no head has a role.
     """
-    effects = _effects(texts, repeats)
+    lows = lower_bounds(rules, statistics)
     shape = next(iter(statistics.values())).mean.shape
-    nothing = np.full(shape, np.nan)
-    means = {
-        rule.statistic: statistics[rule.statistic].mean if rule.statistic in statistics else nothing
+    tests = {name: effect_test(one) for name, one in effects.items()}
+    asked = [
+        (rule.role, probe, (int(layer), int(head)))
         for rule in rules
-    }
+        for probe in rule.effects
+        if probe in tests and rule.role in lows
+        for layer, head in np.argwhere(lows[rule.role] >= bars[rule.role])
+    ]
+    adjusted = dict(zip(asked, holm([tests[probe].p[at] for _, probe, at in asked]), strict=True))
     return tuple(
-        tuple(_role(layer, head, rules, means, effects) for head in range(shape[1]))
+        tuple(
+            _role((layer, head), rules, statistics, lows, bars, tests, adjusted)
+            for head in range(shape[1])
+        )
         for layer in range(shape[0])
     )
 
 
-@dataclass(frozen=True)
-class _Effect:
-    """Of each head, (layers, heads): mean effect, its standard error, and whether it is as asked."""
-
-    mean: np.ndarray
-    error: np.ndarray
-    bar: float
-    agrees: np.ndarray
-
-
-_NOT_MEASURED = _Effect(np.array(np.nan), np.array(np.nan), float("nan"), np.array(False))
-
-
-def _effects(texts: Ablation, repeats: Ablation) -> dict[str, _Effect]:
-    """The effects that rules ask for, by name; those that were measured."""
-    found = {}
-    if not texts.reason:
-        found["text"] = text = _effect(texts.of("text"))
-        found["rest"] = replace(text, agrees=np.abs(text.mean) <= text.bar)
-    if not repeats.reason:
-        second = _effect(repeats.of("second"))
-        more = (repeats.of("second") - repeats.of("first")).mean(0) > 0
-        found["second"] = replace(second, agrees=second.agrees & more)
-    return found
-
-
-def _effect(delta: np.ndarray) -> _Effect:
-    """Mean and standard error over inputs (inputs, layers, heads), and which heads' effect is clear."""
-    known = delta[np.isfinite(delta).all((1, 2))]
-    if len(known) < 2:  # one input shows no spread, so that nothing can be clear
-        nothing = np.full(delta.shape[1:], np.nan)
-        return _Effect(nothing, nothing, float("nan"), np.zeros(delta.shape[1:], dtype=bool))
-    mean = known.mean(0)
-    error = known.std(0, ddof=1) / np.sqrt(len(known))
-    bar = float(np.median(np.abs(mean)))
-    return _Effect(mean, error, bar, (mean > ERRORS * error) & (mean > bar))
-
-
 def _role(
-    layer: int,
-    head: int,
+    at: tuple[int, int],
     rules: Sequence[Rule],
-    means: Mapping[str, np.ndarray],
-    effects: Mapping[str, _Effect],
+    statistics: Statistics,
+    lows: Mapping[str, np.ndarray],
+    bars: Mapping[str, float],
+    tests: Mapping[str, EffectTest],
+    adjusted: Adjusted,
 ) -> HeadRole:
-    evidence = [
-        _evidence(rule, float(means[rule.statistic][layer, head]), effects, (layer, head))
-        for rule in rules
-    ]
-    agreed = [found.rule.role for found in evidence if found.looks and found.acts]
-    near = [found.rule.role for found in evidence if found.looks]
-    return HeadRole(
-        layer, head, agreed[0] if agreed else UNLABELLED, near[0] if near else "", tuple(evidence)
-    )
+    evidence = []
+    for rule in rules:
+        value = low = bar = np.nan
+        if rule.role in lows:
+            value, low = statistics[rule.statistic].mean[at], lows[rule.role][at]
+            bar = bars[rule.role]
+        held, probe = _nearest(rule, at, tests, adjusted)
+        evidence.append(
+            Evidence(
+                rule=rule,
+                value=float(value),
+                value_low=float(low),
+                threshold=bar,
+                probe=probe,
+                effect=tests[probe].at(at) if probe else NOT_TESTED,
+                adjusted=held,
+                looks=bool(low >= bar),  # false for NaN
+                acts=held <= LEVEL,
+            )
+        )
+    agreed = [one.rule.role for one in evidence if one.acts]
+    patterns = tuple(one.rule.role for one in evidence if one.looks)
+    return HeadRole(*at, agreed[0] if agreed else UNLABELLED, patterns, tuple(evidence))
 
 
-def _evidence(
-    rule: Rule, value: float, effects: Mapping[str, _Effect], at: tuple[int, int]
-) -> Evidence:
-    known = [probe for probe in rule.effects if probe in effects]
-    agreeing = [probe for probe in known if effects[probe].agrees[at]]
-    probe = (agreeing or known or list(rule.effects))[0]
-    found = effects.get(probe, _NOT_MEASURED)
-    return Evidence(
-        rule=rule,
-        value=value,
-        probe=probe,
-        effect=float(found.mean[at] if known else np.nan),
-        error=float(found.error[at] if known else np.nan),
-        bar=found.bar,
-        looks=bool(value >= rule.threshold),  # false for NaN
-        acts=bool(agreeing),
-    )
-
-
-# Two more statistics that roles need
-
-
-def extra_statistics(
-    attentions: Sequence[Attention], special: Sequence[frozenset[int]]
-) -> dict[str, Statistic]:
-    """delimiter_mass and positional, for the same texts as the other statistics.
-
-    `special` has the positions of special tokens of each text.
-    """
-    causal = attentions[0].causal
-    masks = [delimiters(a.tokens, places) for a, places in zip(attentions, special, strict=True)]
-    even = [uniform_attention(len(a.tokens), causal) for a in attentions]
-    pairs = zip(attentions, masks, strict=True)
-    mass = [delimiter_mass(one.weights, mask, causal) for one, mask in pairs]
-    even_mass = [delimiter_mass(one, mask, causal) for one, mask in zip(even, masks, strict=True)]
-    found = positional([one.weights for one in attentions], causal)
-    control = positional([one[None, None] for one in even], causal)
-    return {
-        "delimiter_mass": Statistic("delimiter_mass", np.stack(mass), np.stack(even_mass)),
-        "positional": Statistic("positional", found[None], control[0, 0][None]),
-    }
-
-
-def delimiters(tokens: Sequence[str], special: frozenset[int]) -> np.ndarray:
-    """Which positions hold punctuation or a special token; the first, where sinks are, is left out."""
-    found = [place in special or _is_punctuation(token) for place, token in enumerate(tokens)]
-    return np.array([place > 0 and one for place, one in enumerate(found)])
-
-
-def _is_punctuation(token: str) -> bool:
-    plain = token.strip()
-    return bool(plain) and all(unicodedata.category(one).startswith("P") for one in plain)
-
-
-def delimiter_mass(weights: np.ndarray, mask: np.ndarray, causal: bool) -> np.ndarray:
-    """Mean weight on delimiters, (...) of (..., queries, keys), over queries that can see one."""
-    if not mask.any():
-        return np.full(weights.shape[:-2], np.nan)
-    seen = weights[..., np.logical_or.accumulate(mask), :] if causal else weights
-    return seen[..., mask].sum(-1).mean(-1)
-
-
-def positional(weights: Sequence[np.ndarray], causal: bool) -> np.ndarray:
-    """How much of a head's map is a matter of distance alone: R squared, (layers, heads).
-
-    Each visible weight of all texts (layers, heads, n, n) is predicted by the mean of all weights at
-    the same distance i - j: 1 if the same pattern slides along every text, 0 if distance tells
-    nothing. NaN for a head whose weights are all equal.
-    """
-    longest = max(w.shape[-1] for w in weights)
-    shape = (*weights[0].shape[:2], 2 * longest - 1)
-    count, total, square = np.zeros(shape), np.zeros(shape), np.zeros(shape)
-    for text in weights:
-        length = text.shape[-1]
-        for offset in range(-(length - 1), 1 if causal else length):
-            line = np.diagonal(text, offset, -2, -1).astype(np.float64)
-            place = offset + longest - 1
-            count[..., place] += line.shape[-1]
-            total[..., place] += line.sum(-1)
-            square[..., place] += np.square(line).sum(-1)
-    by_distance = np.divide(total**2, count, out=np.zeros(shape), where=count > 0).sum(-1)
-    squares, overall = square.sum(-1), total.sum(-1) ** 2 / count.sum(-1)
-    spread = squares - overall
-    found = np.full(spread.shape, np.nan)
-    return np.divide(by_distance - overall, spread, out=found, where=spread > 1e-12 * squares)
+def _nearest(
+    rule: Rule, at: tuple[int, int], tests: Mapping[str, EffectTest], adjusted: Adjusted
+) -> tuple[float, str]:
+    """The least adjusted p of a rule's effects, and which that is; NaN and "" without a test."""
+    known = [probe for probe in rule.effects if probe in tests]
+    asked = [(adjusted.get((rule.role, probe, at), np.nan), probe) for probe in known]
+    return min(asked, key=lambda one: np.nan_to_num(one[0], nan=2.0), default=(np.nan, ""))

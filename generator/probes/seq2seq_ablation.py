@@ -17,12 +17,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from generator.models.seq2seq import Seq2SeqModel
-from generator.models.stacks import ENCODER, PAIR
-from generator.probes.ablation import Ablation, silence_heads
+from generator.models.stacks import ENCODER, PAIR, Stack
+from generator.probes.ablation import Ablation, Heads
+from generator.probes.head_changes import silence_heads
 from generator.probes.seq2seq import Pair
 from generator.store import Store
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -32,28 +33,36 @@ class PairAblation:
     stacks: tuple[Ablation, ...]
 
 
-def not_ablated(reason: str) -> PairAblation:
-    """Nothing was measured, and why."""
-    nothing = (np.zeros((0, 0)), np.zeros((0, 0, 0, 0)))
-    return PairAblation(tuple(Ablation("none", (), (), *nothing, reason) for _ in PAIR))
+def ablate_pairs(
+    model: Seq2SeqModel,
+    pairs: Sequence[Pair],
+    store: Store,
+    *,
+    heads: Mapping[str, Heads] | None = None,
+    reference: Sequence[Pair] | None = None,
+) -> PairAblation:
+    """Silence `heads` of each stack in turn (all if left out) on all pairs; NaN for the others.
 
-
-def ablate_pairs(model: Seq2SeqModel, pairs: Sequence[Pair], store: Store) -> PairAblation:
-    """Silence each head in turn on all pairs; its mean is taken over these."""
+    A head's mean is taken over `reference`, these pairs if left out.
+    """
+    means_over = pairs if reference is None else reference
 
     def make() -> PairAblation:
-        means = _mean_outputs(model, pairs)
+        means = _mean_outputs(model, means_over)
         base = np.array([_losses(model, pair).mean(-1)[0] for pair in pairs])
-        delta = {name: np.zeros((len(pairs), *one.shape[:2])) for name, one in means.items()}
+        delta = {name: np.full((len(pairs), *one.shape[:2]), np.nan) for name, one in means.items()}
         for number, pair in enumerate(pairs):
             encoded = model.encoded(pair.source.ids)
             for stack in PAIR:
+                # What the encoder hands over stays the same while heads behind it are silenced.
+                known = None if stack is ENCODER else encoded
                 for layer, mean in enumerate(means[stack.name]):
+                    chosen = _chosen(heads, stack, layer, len(mean))
+                    if not chosen:
+                        continue
                     projection = model.projections[stack.name][layer]
-                    # What the encoder hands over stays the same while heads behind it are silenced.
-                    known = None if stack is ENCODER else encoded
-                    found = _losses(model, pair, projection, mean, known).mean(-1)
-                    delta[stack.name][number, layer] = found - base[number]
+                    found = _losses(model, pair, projection, mean, chosen, known).mean(-1)
+                    delta[stack.name][number, layer, chosen] = found - base[number]
         names = tuple(pair.text for pair in pairs)
         return PairAblation(
             tuple(
@@ -63,8 +72,18 @@ def ablate_pairs(model: Seq2SeqModel, pairs: Sequence[Pair], store: Store) -> Pa
         )
 
     inputs = {pair.text: [list(pair.source.ids), list(pair.written.ids)] for pair in pairs}
-    parts = {"model": model.key, "inputs": inputs}
+    parts: dict[str, Any] = {"model": model.key, "inputs": inputs}
+    if heads is not None:
+        parts["heads"] = {name: [list(one) for one in each] for name, each in heads.items()}
+    if reference is not None:
+        parts["reference"] = [[list(one.source.ids), list(one.read.ids)] for one in reference]
     return store.result("pair_ablation", VERSION, parts, PairAblation, make)
+
+
+def _chosen(heads: Mapping[str, Heads] | None, stack: Stack, layer: int, count: int) -> list[int]:
+    if heads is None:
+        return list(range(count))
+    return [head for at, head in heads.get(stack.name, ()) if at == layer]
 
 
 def _mean_outputs(model: Seq2SeqModel, pairs: Sequence[Pair]) -> Mapping[str, Tensor]:
@@ -98,19 +117,20 @@ def _losses(
     pair: Pair,
     projection: nn.Module | None = None,
     means: Tensor | None = None,
+    heads: Sequence[int] = (),
     encoded: Any = None,
 ) -> np.ndarray:
-    """-ln p of each token of the target: (heads, tokens), the h-th row with head h set to its mean.
+    """-ln p of each token of the target: (heads, tokens), each row with one head set to its mean.
 
     Without `projection` one row, untouched. One pass serves all heads of a layer.
     """
-    copies = 1 if means is None else len(means)
+    copies = len(heads) or 1
     if encoded is not None:
         state = encoded.last_hidden_state.expand(copies, -1, -1)
         encoded = type(encoded)(last_hidden_state=state)
     with ExitStack() as hooks:
         if projection is not None and means is not None:
-            handle = projection.register_forward_pre_hook(silence_heads(means))
+            handle = projection.register_forward_pre_hook(silence_heads(means, heads))
             hooks.callback(handle.remove)
         output = model.run(pair.source.ids, pair.read.ids, encoded=encoded, copies=copies)
     logits: Tensor = output.logits.double()

@@ -15,8 +15,7 @@ import numpy as np
 
 from generator.models.model import Encoding
 from generator.models.seq2seq import Seq2SeqModel
-from generator.models.stacks import CROSS, DECODER, ENCODER, PAIR, Stack
-from generator.models.twin import random_twin
+from generator.models.stacks import CROSS, DECODER, ENCODER, Stack
 from generator.probes.attention import Attention
 from generator.probes.heads import (
     RepeatedSequence,
@@ -28,8 +27,8 @@ from generator.probes.heads import (
     score_repeats,
     sink_mass,
 )
-from generator.probes.roles import delimiter_mass, delimiters, extra_statistics
-from generator.probes.seq2seq import Pair, measure_pair_attention, pair_weights
+from generator.probes.positions import delimiter_mass, delimiters, extra_statistics
+from generator.probes.seq2seq import Pair, pair_weights
 from generator.store import Store
 
 VERSION = 1
@@ -170,32 +169,3 @@ def measure_pair_repeats(model: Seq2SeqModel, seed: int, store: Store) -> PairRe
 def _behind_start(model: Seq2SeqModel, one: RepeatedSequence) -> RepeatedSequence:
     second = slice(one.second.start + 1, one.second.stop + 1)
     return RepeatedSequence((model.start, *one.ids), one.period, second)
-
-
-@dataclass(frozen=True)
-class PairControl:
-    """Each statistic of all heads of the random twin, by stack and name, (layers, heads)."""
-
-    seed: int
-    values: Mapping[str, Mapping[str, np.ndarray]]
-
-
-def pair_control(
-    model: Seq2SeqModel, pairs: Sequence[Pair], seed: int, store: Store
-) -> PairControl:
-    """The same statistics on the same texts, targets included, for random weights."""
-
-    def make() -> PairControl:
-        twin = random_twin(model, seed)
-        repeats = measure_pair_repeats(twin, seed, store).by_stack
-        attentions = [measure_pair_attention(twin, pair, store) for pair in pairs]
-        values = {}
-        for stack in PAIR:
-            shown = [one.of(stack) for one in attentions]
-            found = stack_statistics(twin, stack, pairs, shown, repeats)
-            values[stack.name] = {one.name: one.mean for one in found}
-        return PairControl(seed, values)
-
-    inputs = {pair.text: [list(pair.source.ids), list(pair.read.ids)] for pair in pairs}
-    parts = {"model": model.key, "texts": inputs, "seed": seed}
-    return store.result("pair_control", VERSION, parts, PairControl, make)

@@ -1,0 +1,243 @@
+"""Names the roles of a model's heads: patterns on what is shown, effects on what is held out.
+
+Every head is silenced on a few inputs, the *sweep*, which says what the median head costs. Heads with a
+pattern are then silenced on inputs that the sweep did not see, with their means taken over the sweep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from generator.models.model import Encoding, LanguageModel
+from generator.probes.ablation import (
+    Ablation,
+    Heads,
+    Scored,
+    ablate,
+    not_ablated,
+    scored_repeats,
+    scored_texts,
+)
+from generator.probes.attention import Attention
+from generator.probes.heads import RepeatedSequences, head_statistics
+from generator.probes.positions import extra_statistics
+from generator.probes.replication import Half, Replication, replicate
+from generator.probes.roles import (
+    RULES,
+    Roles,
+    Rule,
+    Statistics,
+    head_roles,
+    thresholds,
+    with_pattern,
+)
+from generator.probes.significance import Tested, median_effect, tested_repeats, tested_texts
+from generator.store import Store
+
+# A sweep runs the network once for each head: on longer texts it would cost more than all else.
+LONGEST = 64
+SWEEP_REPEATS = 2
+HELD_OUT_REPEATS = 12
+NOTHING_TESTED = "No head has a pattern whose effect could be tested."
+
+
+@dataclass(frozen=True)
+class RoleInputs:
+    """What heads are silenced on: in the sweep, and held out from it; `reason` says why on nothing."""
+
+    sweep: Mapping[str, Scored]
+    sweep_repeats: Mapping[str, Scored]
+    held_out: Mapping[str, Scored]
+    held_out_repeats: Mapping[str, Scored]
+    reason: str = ""
+
+
+def role_inputs(
+    model: LanguageModel,
+    shown: Mapping[str, Encoding],
+    more: Mapping[str, Encoding],
+    count: int,
+    seed: int,
+) -> RoleInputs:
+    """Sweep the first `count` texts that are short enough; hold out the others, and all of `more`."""
+    short = {name: one for name, one in shown.items() if len(one.ids) <= LONGEST}
+    rest = {name: one for name, one in more.items() if len(one.ids) <= LONGEST}
+    chosen = list(short)[:count]
+    held = {name: one for name, one in short.items() if name not in chosen} | rest
+    sweep = scored_texts({name: short[name] for name in chosen})
+    if not sweep:
+        return RoleInputs({}, {}, {}, {}, why_no_sweep(count))
+    return RoleInputs(
+        sweep,
+        scored_repeats(model, seed, SWEEP_REPEATS),
+        {name: one for name, one in scored_texts(held).items() if len(one.ids) > 1},
+        scored_repeats(model, seed, HELD_OUT_REPEATS, SWEEP_REPEATS),
+    )
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The effect of silencing every head, on texts and on repeated random tokens."""
+
+    texts: Ablation
+    repeats: Ablation
+
+
+def why_no_sweep(count: int) -> str:
+    """Why no head was silenced, where `count` texts are asked for and there is none."""
+    if not count:
+        return "No head was silenced: the exhibit asks for none (make.ablate)."
+    return f"No head was silenced: every text has more than {LONGEST} tokens."
+
+
+def sweep_heads(model: LanguageModel, inputs: RoleInputs, store: Store) -> Sweep:
+    """Silence every head on the inputs of the sweep."""
+    if inputs.reason:
+        return Sweep(not_ablated(inputs.reason), not_ablated(inputs.reason))
+    return Sweep(ablate(model, inputs.sweep, store), ablate(model, inputs.sweep_repeats, store))
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The effect of silencing heads with a pattern on held-out inputs; NaN for all other heads.
+
+    `turned_texts` and `turned_repeats` are, for an encoder, the effects of an equal push in random
+    directions; None for a decoder.
+    """
+
+    texts: Ablation
+    repeats: Ablation
+    turned_texts: Ablation | None = None
+    turned_repeats: Ablation | None = None
+
+
+@dataclass(frozen=True)
+class NamedHeads:
+    """The role of every head, what was tested for it, and how far such roles replicate.
+
+    `asked` is the number of heads that were tested.
+    """
+
+    roles: Roles
+    held_out: HeldOut
+    replication: Replication
+    asked: int
+
+    @property
+    def labelled(self) -> int:
+        """How many heads have a role."""
+        return sum(bool(one.role in one.patterns) for row in self.roles for one in row)
+
+
+def name_heads(
+    model: LanguageModel,
+    attentions: Sequence[Attention],
+    special: Sequence[frozenset[int]],
+    repeated: RepeatedSequences,
+    inputs: RoleInputs,
+    sweep: Sweep,
+    twin: Mapping[str, np.ndarray],
+    seed: int,
+    store: Store,
+) -> NamedHeads:
+    """Give roles by RULES. `twin` has the statistics of the random twin's heads, where there is one."""
+    whole = text_statistics(attentions, special, repeated)
+    halves = [
+        text_statistics(attentions[at::2], special[at::2], repeated.part(slice(at, None, 2)))
+        for at in (0, 1)
+        if len(attentions) > 1
+    ]
+
+    def silence(asked: Mapping[str, Heads]) -> HeldOut:
+        return _silence(model, asked, inputs, sweep, seed, store)
+
+    return name_by(RULES, whole, halves, twin, sweep, silence)
+
+
+def name_by(
+    rules: Sequence[Rule],
+    whole: Statistics,
+    halves: Sequence[Statistics],
+    twin: Mapping[str, np.ndarray],
+    sweep: Sweep,
+    silence: Callable[[Mapping[str, Heads]], HeldOut],
+) -> NamedHeads:
+    """Give roles by any rules, from the statistics on all inputs and on two halves of them.
+
+    `silence` measures, for each effect, the heads that are asked of it.
+    """
+    bars = thresholds(rules, whole, twin)
+    asked = _asked(rules, [whole, *halves], bars)
+    held_out = silence(asked)
+    effects = _tested(held_out, sweep)
+    replication = Replication(0, 0)
+    if halves:
+        parts = [
+            Half(one, {name: tested.half(at) for name, tested in effects.items()})
+            for at, one in enumerate(halves)
+        ]
+        replication = replicate(parts[0], parts[1], bars, rules)
+    every = {head for heads in asked.values() for head in heads}
+    return NamedHeads(head_roles(whole, bars, effects, rules), held_out, replication, len(every))
+
+
+def text_statistics(
+    attentions: Sequence[Attention],
+    special: Sequence[frozenset[int]],
+    repeated: RepeatedSequences,
+) -> Statistics:
+    """All statistics that rules ask for, by name; `special` has the special tokens of each text."""
+    found = {one.name: one for one in head_statistics(attentions, repeated)}
+    return found | extra_statistics(attentions, special)
+
+
+def _asked(
+    rules: Sequence[Rule], every: Sequence[Statistics], bars: Mapping[str, float]
+) -> dict[str, Heads]:
+    """The heads to silence for each effect: those with its pattern on all inputs, or on a half."""
+    found: dict[str, set[tuple[int, int]]] = {"text": set(), "second": set()}
+    for statistics in every:
+        looks = with_pattern(rules, statistics, bars)
+        for rule in (rule for rule in rules if rule.role in looks):
+            heads = {(int(layer), int(head)) for layer, head in np.argwhere(looks[rule.role])}
+            for effect in rule.effects:
+                found[effect] |= heads
+    return {name: tuple(sorted(heads)) for name, heads in found.items()}
+
+
+def _silence(
+    model: LanguageModel,
+    asked: Mapping[str, Heads],
+    inputs: RoleInputs,
+    sweep: Sweep,
+    seed: int,
+    store: Store,
+) -> HeldOut:
+    if sweep.texts.reason:
+        return HeldOut(sweep.texts, sweep.repeats)
+
+    def on(effect: str, turned: int | None = None) -> Ablation:
+        text = effect == "text"
+        scored = inputs.held_out if text else inputs.held_out_repeats
+        reference = inputs.sweep if text else inputs.sweep_repeats
+        if not asked[effect] or not scored:
+            return not_ablated(NOTHING_TESTED)
+        return ablate(model, scored, store, heads=asked[effect], reference=reference, turned=turned)
+
+    if model.causal:
+        return HeldOut(on("text"), on("second"))
+    return HeldOut(on("text"), on("second"), on("text", seed), on("second", seed))
+
+
+def _tested(held_out: HeldOut, sweep: Sweep) -> dict[str, Tested]:
+    found = {}
+    if not held_out.texts.reason:
+        bar = median_effect(sweep.texts.of("text"))
+        found["text"] = tested_texts(held_out.texts, held_out.turned_texts, bar)
+    if not held_out.repeats.reason:
+        bar = median_effect(sweep.repeats.of("second"))
+        found["second"] = tested_repeats(held_out.repeats, held_out.turned_repeats, bar)
+    return found

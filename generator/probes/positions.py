@@ -1,0 +1,104 @@
+"""Two statistics of where tokens stand: the weight on delimiters, and how much distance alone explains."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+
+import numpy as np
+
+from generator.probes.attention import Attention
+from generator.probes.heads import Statistic, uniform_attention
+
+
+def extra_statistics(
+    attentions: Sequence[Attention], special: Sequence[frozenset[int]]
+) -> dict[str, Statistic]:
+    """delimiter_mass and positional, for the same texts as the other statistics.
+
+    `special` has the positions of special tokens of each text.
+    """
+    causal = attentions[0].causal
+    masks = [delimiters(a.tokens, places) for a, places in zip(attentions, special, strict=True)]
+    even = [uniform_attention(len(a.tokens), causal) for a in attentions]
+    pairs = zip(attentions, masks, strict=True)
+    mass = [delimiter_mass(one.weights, mask, causal) for one, mask in pairs]
+    even_mass = [delimiter_mass(one, mask, causal) for one, mask in zip(even, masks, strict=True)]
+    weights = [one.weights for one in attentions]
+    found, error = positional(weights, causal), positional_error(weights, causal)
+    control = positional([one[None, None] for one in even], causal)
+    return {
+        "delimiter_mass": Statistic("delimiter_mass", np.stack(mass), np.stack(even_mass)),
+        "positional": Statistic(
+            "positional", found[None], control[0, 0][None], error, len(attentions)
+        ),
+    }
+
+
+def delimiters(tokens: Sequence[str], special: frozenset[int]) -> np.ndarray:
+    """Which positions hold punctuation or a special token; the first, where sinks are, is left out."""
+    found = [place in special or _is_punctuation(token) for place, token in enumerate(tokens)]
+    return np.array([place > 0 and one for place, one in enumerate(found)])
+
+
+def _is_punctuation(token: str) -> bool:
+    plain = token.strip()
+    return bool(plain) and all(unicodedata.category(one).startswith("P") for one in plain)
+
+
+def delimiter_mass(weights: np.ndarray, mask: np.ndarray, causal: bool) -> np.ndarray:
+    """Mean weight on delimiters, (...) of (..., queries, keys), over queries that can see one."""
+    if not mask.any():
+        return np.full(weights.shape[:-2], np.nan)
+    seen = weights[..., np.logical_or.accumulate(mask), :] if causal else weights
+    return seen[..., mask].sum(-1).mean(-1)
+
+
+def positional(weights: Sequence[np.ndarray], causal: bool) -> np.ndarray:
+    """How much of a head's map is a matter of distance alone: R squared, (layers, heads).
+
+    Each visible weight of all texts (layers, heads, n, n) is predicted by the mean of all weights at
+    the same distance i - j: 1 if the same pattern slides along every text, 0 if distance tells
+    nothing. NaN for a head whose weights are all equal.
+    """
+    return _explained(np.sum(_sums(weights, causal), axis=0))
+
+
+def positional_error(weights: Sequence[np.ndarray], causal: bool) -> np.ndarray:
+    """Standard error of `positional` if texts are drawn at random: the jackknife (Efron & Stein 1981)."""
+    count = len(weights)
+    if count < 2:
+        return np.full(weights[0].shape[:2], np.nan)
+    each = _sums(weights, causal)
+    total = np.sum(each, axis=0)
+    without = np.stack([_explained(total - one) for one in each])
+    return np.sqrt((count - 1) * without.var(0))
+
+
+def _sums(weights: Sequence[np.ndarray], causal: bool) -> list[np.ndarray]:
+    """Of each text, the number of weights at each distance, their sum and sum of squares.
+
+    Each is (3, layers, heads, distances).
+    """
+    longest = max(w.shape[-1] for w in weights)
+    found = []
+    for text in weights:
+        length = text.shape[-1]
+        sums = np.zeros((3, *text.shape[:2], 2 * longest - 1))
+        for offset in range(-(length - 1), 1 if causal else length):
+            line = np.diagonal(text, offset, -2, -1).astype(np.float64)
+            sums[0, ..., offset + longest - 1] = line.shape[-1]
+            sums[1, ..., offset + longest - 1] = line.sum(-1)
+            sums[2, ..., offset + longest - 1] = np.square(line).sum(-1)
+        found.append(sums)
+    return found
+
+
+def _explained(sums: np.ndarray) -> np.ndarray:
+    """R squared of the means at each distance, of sums as `_sums` makes them."""
+    count, total, square = sums
+    by_distance = np.divide(total**2, count, out=np.zeros(count.shape), where=count > 0).sum(-1)
+    squares, overall = square.sum(-1), total.sum(-1) ** 2 / count.sum(-1)
+    spread = squares - overall
+    found = np.full(spread.shape, np.nan)
+    return np.divide(by_distance - overall, spread, out=found, where=spread > 1e-12 * squares)
