@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.stats
@@ -11,7 +13,6 @@ from tiny_transformers import tiny
 
 from generator.inputs.texts import CuratedText
 from generator.models.twin import random_twin
-from generator.probes.ablation import Ablation
 from generator.probes.attention import Attention, attention_weights
 from generator.probes.circuits import measure_copying
 from generator.probes.head_control import random_control
@@ -23,50 +24,61 @@ from generator.probes.heads import (
     uniform_attention,
 )
 from generator.probes.likeness import alike_heads, percentile
-from generator.probes.roles import (
-    RULES,
-    UNLABELLED,
+from generator.probes.naming import role_inputs
+from generator.probes.positions import (
     delimiter_mass,
     delimiters,
     extra_statistics,
-    head_roles,
     positional,
+    positional_error,
 )
+from generator.probes.replication import Half, replicate
+from generator.probes.roles import RULES, UNLABELLED, head_roles, thresholds
+from generator.probes.significance import EffectSamples, holm
 from generator.probes.stability import agreement, leaders, measure_stability
 from generator.store import Store
 
 HEADS = 8
 LOUD, QUIET = 1.0, 0.001
-# Two heads of eight are loud, so that the median head is quiet.
-BASE = [0.01] * HEADS
+BAR = 0.01
+BARS = {rule.role: 0.5 for rule in RULES}
 
 
 def statistics(**at):
-    """All statistics at zero, but for named heads of the only layer."""
+    """All statistics at zero on three inputs, but for named heads of the only layer."""
     found = {}
     for rule in RULES:
-        values = np.zeros((1, 1, HEADS))
+        values = np.zeros((3, 1, HEADS))
         for head, value in at.get(rule.statistic, {}).items():
-            values[0, 0, head] = value
-        found[rule.statistic] = Statistic(rule.statistic, values, np.zeros(1))
+            values[:, 0, head] = value + np.array([-0.01, 0, 0.01])
+        found[rule.statistic] = Statistic(rule.statistic, values, np.zeros(3))
     return found
 
 
-def measured(spans, **effects):
-    """An ablation on four inputs with small noise; heads not named do BASE."""
-    noise = np.array([-1, 1, -1, 1]) * 1e-4
-    delta = np.tile(np.array(BASE), (len(spans), 4, 1, 1))
-    for place, span in enumerate(spans):
-        for head, value in effects.get(span, {}).items():
-            delta[place, :, 0, head] = value
-    delta = delta + noise[None, :, None, None]
-    return Ablation("loss", spans, tuple("abcd"), np.zeros((len(spans), 4)), delta)
+def deltas(count, **effects):
+    """Effects on held-out inputs with small noise; heads that are not named do nothing."""
+    noise = np.resize([-1, 1], count) * 1e-4
+    found = np.zeros((count, 1, HEADS))
+    for head, value in effects.items():
+        found[:, 0, int(head)] = value
+    return found + noise[:, None, None]
 
 
-def role_of(head, stats, texts=None, repeats=None):
-    texts = measured(("text",), text=texts or {})
-    repeats = measured(("first", "second"), **(repeats or {}))
-    return head_roles(stats, texts, repeats)[0][head]
+def on_texts(values, count=8):
+    delta = deltas(count, **{str(head): value for head, value in values.items()})
+    return {"text": EffectSamples(delta, (delta - BAR,), BAR)}
+
+
+def on_repeats(second, first=None, count=8):
+    here, there = (
+        deltas(count, **{str(head): value for head, value in (one or {}).items()})
+        for one in (second, first)
+    )
+    return {"second": EffectSamples(here, (here - BAR, here - there), BAR)}
+
+
+def role_of(head, stats, effects):
+    return head_roles(stats, BARS, effects)[0][head]
 
 
 @pytest.mark.parametrize(
@@ -81,74 +93,133 @@ def role_of(head, stats, texts=None, repeats=None):
 )
 def test_a_role_needs_both_the_look_and_the_loss(statistic, role):
     looks = statistics(**{statistic: {3: 0.95}})
-    assert role_of(3, looks, {3: LOUD}).role == role
-    silent = role_of(3, looks, {3: QUIET})
-    assert (silent.role, silent.near) == (UNLABELLED, role)
+    assert role_of(3, looks, on_texts({3: LOUD})).role == role
+    silent = role_of(3, looks, on_texts({3: QUIET}))
+    assert (silent.role, silent.patterns) == (UNLABELLED, (role,))
     assert silent.deciding.value == pytest.approx(0.95)
-    assert silent.deciding.effect == pytest.approx(QUIET)
-    blind = role_of(3, statistics(**{statistic: {3: 0.2}}), {3: LOUD})
-    assert (blind.role, blind.near, blind.deciding) == (UNLABELLED, "", None)
+    assert silent.deciding.effect.mean == pytest.approx(QUIET)
+    blind = role_of(3, statistics(**{statistic: {3: 0.2}}), on_texts({3: LOUD}))
+    assert (blind.role, blind.patterns, blind.deciding) == (UNLABELLED, (), None)
 
 
 @pytest.mark.parametrize("statistic", ["induction", "duplicate_token"])
 def test_copying_roles_need_the_second_copy_to_suffer_more_than_the_first(statistic):
     looks = statistics(**{statistic: {2: 0.8}})
     role = {"induction": "induction", "duplicate_token": "duplicate token"}[statistic]
-    assert role_of(2, looks, repeats={"second": {2: LOUD}}).role == role
+    assert role_of(2, looks, on_repeats({2: LOUD})).role == role
     # A head that every text needs is no evidence for copying.
-    both = {"second": {2: LOUD}, "first": {2: LOUD + 1}}
-    assert role_of(2, looks, {2: LOUD}, both).role == UNLABELLED
-    assert role_of(2, looks, {2: LOUD}).role == UNLABELLED
+    both = on_texts({2: LOUD}) | on_repeats({2: LOUD}, {2: LOUD + 1})
+    assert role_of(2, looks, both).role == UNLABELLED
+    assert role_of(2, looks, on_texts({2: LOUD})).role == UNLABELLED
 
 
 def test_a_previous_token_head_may_serve_induction_alone():
     looks = statistics(previous_token={2: 0.8})
-    found = role_of(2, looks, {2: QUIET}, {"second": {2: LOUD}})
+    found = role_of(2, looks, on_texts({2: QUIET}) | on_repeats({2: LOUD}))
     assert found.role == "previous token"
-    assert (found.deciding.probe, found.deciding.effect) == ("second", pytest.approx(LOUD))
-    both = {"second": {2: LOUD}, "first": {2: LOUD + 1}}
-    silent = role_of(2, looks, {2: QUIET}, both)
-    assert (silent.role, silent.deciding.probe) == (UNLABELLED, "text")
+    assert (found.deciding.probe, found.deciding.effect.mean) == ("second", pytest.approx(LOUD))
 
 
-def test_a_sink_rests_so_its_silence_must_cost_little():
+@pytest.mark.parametrize("effect", [QUIET, LOUD, -LOUD])
+def test_resting_on_the_first_token_is_a_pattern_and_never_a_role(effect):
     looks = statistics(sink_mass={1: 0.9})
-    assert role_of(1, looks, {1: QUIET}).role == "attention sink"
-    assert role_of(1, looks, {1: LOUD}).role == UNLABELLED
-    assert role_of(1, looks, {1: -LOUD}).role == UNLABELLED
+    found = role_of(1, looks, on_texts({1: effect}))
+    assert (found.role, found.patterns) == (UNLABELLED, ("attention sink",))
+    both = statistics(sink_mass={1: 0.9}, previous_token={1: 0.8})
+    found = role_of(1, both, on_texts({1: LOUD}))
+    assert (found.role, found.patterns) == ("previous token", ("previous token", "attention sink"))
 
 
 def test_the_more_special_role_wins_if_it_agrees():
-    looks = statistics(induction={0: 0.9}, sink_mass={0: 0.9}, positional={0: 0.9})
-    assert role_of(0, looks, {0: QUIET}, {"second": {0: LOUD}}).role == "induction"
-    rest = role_of(0, looks, {0: QUIET})
-    assert (rest.role, rest.near) == ("attention sink", "induction")
-    assert rest.deciding.rule.role == "attention sink"
-    assert [found.looks for found in rest.evidence].count(True) == 3
+    looks = statistics(induction={0: 0.9}, positional={0: 0.9})
+    assert role_of(0, looks, on_texts({0: LOUD}) | on_repeats({0: LOUD})).role == "induction"
+    rest = role_of(0, looks, on_texts({0: LOUD}) | on_repeats({0: QUIET}))
+    assert (rest.role, rest.near) == ("positional", "induction")
 
 
-def test_an_effect_that_varies_from_text_to_text_is_not_clear():
-    texts = measured(("text",), text={4: LOUD})
-    wild = texts.delta.copy()
-    wild[0, :, 0, 4] = [4.0, -2.0, 3.0, -1.0]  # mean 1, standard error 1.5
-    changed = Ablation("loss", texts.spans, texts.inputs, texts.base, wild)
-    looks, repeats = statistics(previous_token={4: 0.9}), measured(("first", "second"))
-    assert head_roles(looks, texts, repeats)[0][4].role == "previous token"
-    assert head_roles(looks, changed, repeats)[0][4].role == UNLABELLED
-    error = head_roles(looks, changed, repeats)[0][4].deciding.error
-    assert error == pytest.approx(scipy.stats.sem([4.0, -2.0, 3.0, -1.0]))
+def test_a_pattern_has_to_be_sure_over_inputs():
+    looks = statistics()
+    wild = looks["previous_token"].values.copy()
+    wild[:, 0, 4] = [0.95, 0.2, 0.8]  # mean 0.65, above the threshold of 0.5, but not surely
+    looks["previous_token"] = Statistic("previous_token", wild, np.zeros(3))
+    found = role_of(4, looks, on_texts({4: LOUD}))
+    assert (found.role, found.patterns) == (UNLABELLED, ())
+    bound = next(one for one in found.evidence if one.rule.role == "previous token").value_low
+    mean, error = wild[:, 0, 4].mean(), scipy.stats.sem(wild[:, 0, 4])
+    expected = scipy.stats.t.interval(0.9, 2, mean, error)[0]  # one side of 95 % is 90 % of two
+    assert bound == pytest.approx(expected)
 
 
-def test_without_ablation_or_with_one_text_there_are_no_roles():
-    looks = statistics(previous_token={4: 0.9}, sink_mass={5: 0.9})
-    nothing = Ablation("none", (), (), np.zeros((0, 0)), np.zeros((0, 0, 0, 0)), "no W_O.")
-    single = measured(("text",), text={4: LOUD})
-    single = Ablation("loss", ("text",), ("a",), single.base[:, :1], single.delta[:, :1])
-    for texts in (nothing, single):
-        found = head_roles(looks, texts, nothing)[0]
-        assert {one.role for one in found} == {UNLABELLED}
-        assert found[4].near == "previous token"
-        assert np.isnan(found[4].deciding.effect)
+def test_an_effect_is_tested_as_scipy_tests_it_and_too_few_inputs_decide_nothing():
+    random = np.random.default_rng(0)
+    delta = random.normal(0.5, 1, (9, 1, HEADS))
+    looks = statistics(previous_token={4: 0.9})
+    found = role_of(4, looks, {"text": EffectSamples(delta, (delta - 0.1,), 0.1)}).deciding
+    of = delta[:, 0, 4]
+    expected = scipy.stats.ttest_1samp(of, 0.1, alternative="greater").pvalue
+    assert found.effect.p_value == pytest.approx(expected)
+    assert found.adjusted == pytest.approx(expected)  # one head was asked
+    interval = scipy.stats.t.interval(0.95, 8, of.mean(), scipy.stats.sem(of))
+    assert (found.effect.low, found.effect.high) == pytest.approx(interval)
+    few = role_of(4, looks, on_texts({4: LOUD}, count=5))
+    assert few.role == UNLABELLED
+    assert np.isnan(few.deciding.effect.p_value)
+    assert few.deciding.effect.mean == pytest.approx(LOUD, abs=1e-3)
+
+
+def test_without_any_effect_there_are_no_roles():
+    found = role_of(4, statistics(previous_token={4: 0.9}), {})
+    assert (found.role, found.near) == (UNLABELLED, "previous token")
+    assert (found.deciding.effect.inputs, found.deciding.acts) == (0, False)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
+def test_holm_is_the_closed_test_of_bonferroni(values):
+    """Rejected at any level is what each set of tests that holds it rejects by Bonferroni (Marcus 1976)."""
+    found = holm(values)
+    for index, p in enumerate(values):
+        # Of all sets of m tests that hold this one, the hardest has the largest others.
+        others = sorted(values[:index] + values[index + 1 :], reverse=True)
+        sets = [min([p, *others[: m - 1]]) * m for m in range(1, len(values) + 1)]
+        assert found[index] == pytest.approx(min(1.0, max(sets)))
+
+
+def test_under_no_effect_hardly_any_model_gets_a_role():
+    """Half a thousand models of eight heads that all have the pattern: at most 5 % get any role."""
+    random = np.random.default_rng(3)
+    looks = statistics(previous_token=dict.fromkeys(range(HEADS), 0.9))
+    given_role = 0
+    for _ in range(500):
+        delta = random.normal(0, 1, (8, 1, HEADS))
+        roles = head_roles(looks, BARS, {"text": EffectSamples(delta, (delta,), 0.0)})[0]
+        given_role += any(one.role != UNLABELLED for one in roles)
+    assert given_role / 500 < 0.05 + 2 * np.sqrt(0.05 * 0.95 / 500)
+
+
+def test_thresholds_of_masses_are_alike_and_never_below_the_random_twin():
+    known = statistics()
+    even = {name: replace(one, control=np.full(3, 0.1)) for name, one in known.items()}
+    even["relative_entropy"] = replace(known["relative_entropy"], control=np.ones(3))
+    bars = thresholds(RULES, even, {})
+    masses = {name: bar for name, bar in bars.items() if name != "broad"}
+    assert list(masses.values()) == [pytest.approx(0.1 + 0.9 / 3)] * len(masses)
+    assert bars["broad"] == 0.9
+    twin = {"relative_entropy": np.array([[0.2, 0.97]]), "induction": np.array([[0.02, 0.05]])}
+    held = thresholds(RULES, even, twin)
+    assert (held["broad"], held["induction"]) == (0.97, bars["induction"])
+
+
+def test_replication_counts_the_names_that_hold_on_the_other_half():
+    first = statistics(previous_token={1: 0.9, 2: 0.9}, delimiter_mass={3: 0.9})
+    second = statistics(previous_token={1: 0.9, 2: 0.2})
+    parts = [
+        Half(first, on_texts({1: LOUD, 2: LOUD, 3: LOUD})),
+        Half(second, on_texts({1: LOUD, 2: LOUD})),
+    ]
+    found = replicate(*parts, BARS, RULES)
+    # Named on the first half: 1, 2 and 3, of which the second half bears out 1; named there: 1, borne out.
+    assert (found.labelled, found.held, found.share) == (4, 2, 0.5)
+    assert np.isnan(replicate(Half(second, {}), Half(first, {}), BARS, RULES).share)
 
 
 # Delimiters and distance
@@ -212,6 +283,17 @@ def test_positional_is_one_for_a_pattern_that_slides_and_low_for_a_sink():
     sink[..., 0] = 1
     assert positional([sink], causal=True) < 0.5
     assert np.isnan(positional([uniform_attention(4, False)[None, None]], causal=False)).all()
+
+
+def test_the_error_of_positional_is_that_of_a_jackknife_over_texts():
+    random = np.random.default_rng(1)
+    texts = [random.dirichlet(np.ones(n), (1, 2, n)) for n in (5, 7, 6, 8)]
+    without = [positional(texts[:i] + texts[i + 1 :], causal=False) for i in range(4)]
+    found = positional_error(texts, causal=False)
+    np.testing.assert_allclose(
+        found, np.sqrt(3 / 4 * sum((w - np.mean(without, 0)) ** 2 for w in without))
+    )
+    assert np.isnan(positional_error(texts[:1], causal=False)).all()
 
 
 def test_extra_statistics_come_with_their_controls():
@@ -333,7 +415,9 @@ def test_the_random_control_holds_every_statistic_of_the_twin(tmp_path):
     model, store = tiny("llama"), Store(tmp_path)
     texts = [CuratedText(str(at), f"w{at} w1 w2 w{at} w3", "p", "") for at in range(3)]
     encodings = {text.id: model.encode(text) for text in texts}
-    found = random_control(model, texts, encodings, 3, store)
+    inputs = role_inputs(model, encodings, {}, 2, 3)
+    special = [frozenset()] * 3
+    found = random_control(model, texts, special, inputs, 3, store)
     names = {*ORDER, "delimiter_mass", "positional", "copying", "ablation_delta_loss"}
     assert set(found.values) == names
     assert all(values.shape == (3, 4) for values in found.values.values())
@@ -344,5 +428,5 @@ def test_the_random_control_holds_every_statistic_of_the_twin(tmp_path):
     assert found.highest("sink_mass") == found.values["sink_mass"].max()
     assert np.isnan(found.mean("unheard of"))
     made = store.made
-    random_control(model, texts, encodings, 3, store)
+    random_control(model, texts, special, inputs, 3, store)
     assert store.made == made

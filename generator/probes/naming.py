@@ -34,7 +34,7 @@ from generator.probes.roles import (
     thresholds,
     with_pattern,
 )
-from generator.probes.significance import Tested, median_effect, tested_repeats, tested_texts
+from generator.probes.significance import EffectSamples, median_effect, tested_repeats, tested_texts
 from generator.store import Store
 
 # A sweep runs the network once for each head: on longer texts it would cost more than all else.
@@ -232,7 +232,7 @@ def _silence(
     return HeldOut(on("text"), on("second"), on("text", seed), on("second", seed))
 
 
-def _tested(held_out: HeldOut, sweep: Sweep) -> dict[str, Tested]:
+def _tested(held_out: HeldOut, sweep: Sweep) -> dict[str, EffectSamples]:
     found = {}
     if not held_out.texts.reason:
         bar = median_effect(sweep.texts.of("text"))

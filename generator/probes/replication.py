@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from generator.probes.roles import LEVEL, UNLABELLED, HeadRole, Rule, Statistics, head_roles
-from generator.probes.significance import EffectTest, Tested, effect_test
+from generator.probes.significance import EffectSamples, EffectTest, effect_test
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class Half:
     """One half of the inputs: statistics by name, and effects by probe."""
 
     statistics: Statistics
-    effects: Mapping[str, Tested]
+    effects: Mapping[str, EffectSamples]
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ import numpy as np
 from generator.probes.heads import Statistic
 from generator.probes.significance import (
     NOT_TESTED,
+    EffectSamples,
     EffectTest,
     HeadEffect,
-    Tested,
     effect_test,
     holm,
 )
@@ -166,7 +166,7 @@ def with_pattern(
 def head_roles(
     statistics: Statistics,
     bars: Mapping[str, float],
-    effects: Mapping[str, Tested],
+    effects: Mapping[str, EffectSamples],
     rules: Sequence[Rule] = RULES,
 ) -> Roles:
     """The role of each head, by layer.

@@ -19,7 +19,7 @@ FEWEST = 6
 
 
 @dataclass(frozen=True)
-class Tested:
+class EffectSamples:
     """The effect of heads on held-out inputs: `delta` (inputs, layers, heads), NaN where none was asked.
 
     Each of `excess`, of the same shape, has to be above zero in the mean: the effect less what it must
@@ -30,17 +30,19 @@ class Tested:
     excess: tuple[np.ndarray, ...]
     bar: float
 
-    def half(self, start: int) -> Tested:
+    def half(self, start: int) -> EffectSamples:
         """Every second input."""
-        return Tested(self.delta[start::2], tuple(one[start::2] for one in self.excess), self.bar)
+        return EffectSamples(
+            self.delta[start::2], tuple(one[start::2] for one in self.excess), self.bar
+        )
 
 
-def tested_texts(ablation: Ablation, turned: Ablation | None, bar: float) -> Tested:
+def tested_texts(ablation: Ablation, turned: Ablation | None, bar: float) -> EffectSamples:
     """The effect on held-out texts: above `bar`, or above that of an equal push in random directions."""
     return _above(ablation.of("text"), None if turned is None else turned.of("text"), bar)
 
 
-def tested_repeats(ablation: Ablation, turned: Ablation | None, bar: float) -> Tested:
+def tested_repeats(ablation: Ablation, turned: Ablation | None, bar: float) -> EffectSamples:
     """The same on the second copy of held-out repeats; a decoder's also above that on the first copy.
 
     An encoder reads both copies at once.
@@ -48,13 +50,13 @@ def tested_repeats(ablation: Ablation, turned: Ablation | None, bar: float) -> T
     second = ablation.of("second")
     if turned is not None:
         return _above(second, turned.of("second"), bar)
-    return Tested(second, (second - bar, second - ablation.of("first")), bar)
+    return EffectSamples(second, (second - bar, second - ablation.of("first")), bar)
 
 
-def _above(delta: np.ndarray, control: np.ndarray | None, bar: float) -> Tested:
+def _above(delta: np.ndarray, control: np.ndarray | None, bar: float) -> EffectSamples:
     if control is None:
-        return Tested(delta, (delta - bar,), bar)
-    return Tested(delta, (delta - control,), float("nan"))
+        return EffectSamples(delta, (delta - bar,), bar)
+    return EffectSamples(delta, (delta - control,), float("nan"))
 
 
 def median_effect(sweep: np.ndarray) -> float:
@@ -123,7 +125,7 @@ class EffectTest:
 NOT_TESTED = HeadEffect(0, *[float("nan")] * 6)
 
 
-def effect_test(tested: Tested) -> EffectTest:
+def effect_test(tested: EffectSamples) -> EffectTest:
     """Test the effect of each head. Of inputs without a value none counts; one input shows no spread."""
     known = np.isfinite(tested.delta).any((1, 2))
     delta = tested.delta[known]
