@@ -43,6 +43,7 @@ def _others(found: VisionFindings) -> Iterator[tuple[str, Sequence[str], list[Se
     against = ("pool_peak", "pool_mean", "logit", "probability")
     yield "features.csv", (*made, *against), feature_rows(found)
     parts = ("picture", "layer", "class", "probability", "logit", "silent", "linear", "path")
+    parts = (*parts, "path_error", "path_points")
     yield "building_blocks.csv", parts, block_rows(found.blocks)
     effects = ("linear", "path", "measured", "shuffled")
     groups = ("picture", "layer", "group", "share", "class", *effects)
