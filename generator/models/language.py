@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from generator.models.model import LanguageModel, Provenance
 from generator.models.seq2seq import Seq2SeqModel, finish_seq2seq
 from generator.models.transformer import (
     config_digest,
+    mlp_activation,
     mlp_output,
     open_transformer,
     stated_licence,
@@ -60,7 +62,11 @@ def load_language(
         module=module.to(device),
         provenance=provenance,
         layers=tuple(
-            _layer(index, block, width, heads, groups, shared) for index, block in enumerate(blocks)
+            replace(
+                _layer(index, block, width, heads, groups, shared),
+                activation=mlp_activation(config),
+            )
+            for index, block in enumerate(blocks)
         ),
         parameters=sum(parameter.numel() for parameter in module.parameters()),
         device=device,

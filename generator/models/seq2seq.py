@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -18,8 +18,9 @@ from generator.models.meetings import Meeting, Meetings
 from generator.models.model import Encoding, Model, Provenance
 from generator.models.stacks import CROSS, DECODER, ENCODER, Stack
 from generator.models.tokens import token_text
-from generator.models.transformer import mlp_output
+from generator.models.transformer import mlp_activation, mlp_output
 
+CROSS_KIND = "cross attention"
 _PROBE = (5, 4)  # tokens of source and target in the pass that is watched
 _CLOSE = 1e-4  # of a weight: products of the same numbers in another order
 
@@ -190,7 +191,10 @@ def finish_seq2seq(
         kind="encoder-decoder",
         module=module,
         provenance=provenance,
-        layers=_layers(module, blocks, projections, heads, width),
+        layers=tuple(
+            layer if layer.kind == CROSS_KIND else replace(layer, activation=mlp_activation(config))
+            for layer in _layers(module, blocks, projections, heads, width)
+        ),
         parameters=sum(parameter.numel() for parameter in module.parameters()),
         device=device,
         tokenizer=tokenizer,
@@ -269,7 +273,7 @@ def _layers(
     for index, block in enumerate(blocks[DECODER.name]):
         across = _size(owner[projections[CROSS.name][index]])
         add(DECODER, index, "decoder block", _size(block) - across)
-        add(CROSS, index, "cross attention", across)
+        add(CROSS, index, CROSS_KIND, across)
     return tuple(found)
 
 
