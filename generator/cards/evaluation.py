@@ -6,8 +6,6 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 NAN = float("nan")
 
 
@@ -58,8 +56,3 @@ class Evaluation:
 def digest(parts: Sequence[object]) -> str:
     """What tells one set of inputs from another: twelve hexadecimal digits."""
     return hashlib.sha256("\n".join(str(part) for part in parts).encode()).hexdigest()[:12]
-
-
-def deviation(values: np.ndarray) -> float:
-    """The sample standard deviation; nan where there are fewer than two values."""
-    return float(values.std(ddof=1)) if len(values) > 1 else NAN

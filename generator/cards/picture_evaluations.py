@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from generator.cards.evaluation import NAN, Control, Data, Evaluation, deviation, digest
+from generator.cards.evaluation import NAN, Control, Data, Evaluation, digest
+from generator.deviation import sample_deviation
 from generator.findings import VisionFindings
 from generator.probes.learned_classes import LearnedClasses
 from generator.probes.recognition import Recognition
@@ -82,7 +83,7 @@ def _learned(found: VisionFindings, learned: LearnedClasses) -> Evaluation:
         metric_name="Cross-validated accuracy of logistic regression on pooled features",
         value=learned.accuracy,
         error=learned.standard_error,
-        spread=deviation(learned.fold_accuracies),
+        spread=float(sample_deviation(learned.fold_accuracies)),
         count=len(learned.pictures),
         counted="pictures",
         unit="share",
@@ -91,7 +92,11 @@ def _learned(found: VisionFindings, learned: LearnedClasses) -> Evaluation:
         "of one thing in one fold. It says what the features hold, not what the network’s own classes "
         "say. The standard error is over folds, which share training pictures: it is rather too small.",
         controls=(
-            Control("shuffled labels", learned.shuffled, deviation(learned.learned.shuffled)),
+            Control(
+                "shuffled labels",
+                learned.shuffled,
+                float(sample_deviation(learned.learned.shuffled)),
+            ),
             Control("always the most frequent", learned.majority),
         ),
     )

@@ -8,6 +8,7 @@ from generator.card_schema import PairedProbe
 from generator.cards.evaluated import evaluation_blocks
 from generator.cards.evaluations import evaluations
 from generator.cards.tree import Block, Inline, Line, Paragraph, Section, Shown, Strong, Table
+from generator.deviation import sample_deviation
 from generator.findings import Carded, TextFindings, VisionFindings
 from generator.pages.environment import Pages, number, percent
 from generator.pages.page import Link
@@ -138,7 +139,7 @@ def _leans(one: PairedTexts) -> Table:
                 (name,),
                 (str(len(mine)),),
                 (f"{mean}{error}",),
-                (number(float(mine.std(ddof=1))),),
+                (number(float(sample_deviation(mine))),),
                 (number(float(theirs.mean())) if group != CONTROL else "0",),
             )
         )
@@ -151,7 +152,7 @@ def _leans(one: PairedTexts) -> Table:
 def _verdict(one: PairedTexts, probe: PairedProbe) -> Line:
     """What the numbers say, in words that go no further than they do."""
     leans, random = one.trained, one.random
-    control = float(leans.of(CONTROL).std(ddof=1))
+    control = float(sample_deviation(leans.of(CONTROL)))
     if len(leans.names) == 2:
         first, second = leans.names
         size = f"{number(leans.difference)} ± {number(leans.error)}"
@@ -186,7 +187,7 @@ def _verdict(one: PairedTexts, probe: PairedProbe) -> Line:
     order = np.argsort(mine, kind="stable")
     names = leans.subjects_of(leans.names[0])
     low, high = (f"{number(float(mine[n]))} ({names[n]})" for n in (order[0], order[-1]))
-    spread, twin = (float(one.of(leans.names[0]).std(ddof=1)) for one in (leans, random))
+    spread, twin = (float(sample_deviation(one.of(leans.names[0]))) for one in (leans, random))
     return (
         f"Leans reach from {low} to {high}; their spread is {number(spread)}, that of the control "
         f"subjects {number(control)}, and with random weights {number(twin)}.",
@@ -230,5 +231,5 @@ def _change(one: Change) -> tuple[Line, ...]:
         (str(len(one.pictures)),),
         (f"{percent(one.share)} ± {percent(one.share_error)}",),
         (f"{moves.mean():.1f} ± {standard_error(moves):.1f}",),
-        (f"{moves.std(ddof=1):.1f}" if len(moves) > 1 else "–",),
+        (f"{sample_deviation(moves):.1f}" if len(moves) > 1 else "–",),
     )

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from generator.cards.evaluations import evaluations
+from generator.deviation import sample_deviation
 from generator.findings import Carded, TextFindings, VisionFindings
 from generator.pages.csv_text import as_csv
 from generator.probes.paired_texts import Leans, standard_error
@@ -55,7 +56,7 @@ def _leans(found: TextFindings) -> Iterator[Sequence[Any]]:
             yield one.probe, "lean", group, subject, value, "", "", "", random
         for group in dict.fromkeys(one.trained.groups):
             mine, theirs = one.trained.of(group), one.random.of(group)
-            error, spread = standard_error(mine), mine.std(ddof=1)
+            error, spread = standard_error(mine), sample_deviation(mine)
             count = len(mine)
             yield (
                 one.probe,
@@ -68,7 +69,7 @@ def _leans(found: TextFindings) -> Iterator[Sequence[Any]]:
                 count,
                 theirs.mean(),
             )
-            yield one.probe, "spread", group, "", spread, "", "", count, theirs.std(ddof=1)
+            yield one.probe, "spread", group, "", spread, "", "", count, sample_deviation(theirs)
         if len(one.trained.names) == 2:
             yield one.probe, "difference", *_difference(one.trained), one.random.difference
 
@@ -84,7 +85,16 @@ def _changes(found: VisionFindings) -> Iterator[Sequence[Any]]:
         turned = one.before != one.after
         share, mean = (one.share, one.share_error, ""), (moves.mean(), standard_error(moves))
         yield one.name, "share of pictures with another class", "", "", *share, count, ""
-        yield one.name, "mean change of probability", "", "", *mean, moves.std(ddof=1), count, ""
+        yield (
+            one.name,
+            "mean change of probability",
+            "",
+            "",
+            *mean,
+            sample_deviation(moves),
+            count,
+            "",
+        )
         for picture, move, new in zip(one.pictures, moves, turned, strict=True):
             yield one.name, "change of probability", "", picture, move, "", "", "", ""
             yield one.name, "another class", "", picture, int(new), "", "", "", ""

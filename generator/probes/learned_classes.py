@@ -25,6 +25,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from generator.deviation import sample_deviation
 from generator.models.layer import Layer
 from generator.models.model import VisionModel
 from generator.probes.class_maps import pooled_head
@@ -106,7 +107,7 @@ class LearnedClasses:
         this is rather too small.
         """
         folds = self.fold_accuracies
-        return float(folds.std(ddof=1) / np.sqrt(len(folds)))
+        return float(sample_deviation(folds) / np.sqrt(len(folds)))
 
     @property
     def majority(self) -> float:
