@@ -10,6 +10,7 @@ import numpy as np
 from generator.findings import TextFindings
 from generator.inputs.texts import readable
 from generator.pages.csv_text import as_csv
+from generator.pages.definitions import MEASURED
 from generator.pages.role_table import role_table
 from generator.probes.circuits import TOP
 
@@ -65,8 +66,10 @@ def _ablation(found: TextFindings) -> str:
         for span, name in np.ndindex(ablation.base.shape):
             for (layer, head), delta in np.ndenumerate(ablation.delta[span, name]):
                 where = (kind, ablation.inputs[name], ablation.spans[span])
-                rows.append((*where, layer, head, ablation.base[span, name], delta))
-    return as_csv(("probe", "input", "span", "layer", "head", "loss", "delta"), rows)
+                unit = MEASURED[ablation.measure]
+                rows.append((*where, layer, head, ablation.base[span, name], delta, unit))
+    header = ("probe", "input", "span", "layer", "head", "loss", "delta", "measure")
+    return as_csv(header, rows)
 
 
 def _written(found: TextFindings) -> str:

@@ -24,6 +24,7 @@ from generator.pages.context import (
     size_text,
 )
 from generator.pages.decoding import decodes, decoding_address, decoding_page
+from generator.pages.definitions import definitions_of
 from generator.pages.environment import Figure, Pages, number, percent
 from generator.pages.head_tables import head_table_names
 from generator.pages.heads import (
@@ -114,7 +115,7 @@ def ways_in(findings: TextFindings) -> list[tuple[Link, str]]:
 
 
 def _overview(findings: TextFindings, pages: Pages) -> Page:
-    model = findings.model
+    model, words = findings.model, definitions_of(findings.heads.texts.measure)
     return pages.page(
         "model_language.html",
         model_address(model.id),
@@ -130,7 +131,7 @@ def _overview(findings: TextFindings, pages: Pages) -> Page:
         signal=_signal_figure(findings, pages),
         heads=_head_grids(findings, pages),
         leaders=[
-            leader(one, findings.heads.control.values, partial(head_link, findings))
+            leader(one, findings.heads.control.values, partial(head_link, findings), words)
             for one in findings.statistics
         ],
         roles=role_rows(findings),
@@ -195,7 +196,7 @@ def _head_grids(findings: TextFindings, pages: Pages) -> Figure:
 
 
 def _layer(findings: TextFindings, layer: Layer, order: Order, pages: Pages) -> Page:
-    model = findings.model
+    model, words = findings.model, definitions_of(findings.heads.texts.measure)
     links = [layer_link(model, each) for each in model.layers]
     before, after = around(links, layer.index)
     signal = findings.signal.of(layer.name)
@@ -228,7 +229,7 @@ def _layer(findings: TextFindings, layer: Layer, order: Order, pages: Pages) -> 
                 "link": Link(head_address(model.id, layer.name, h), head_name(layer.index, h)),
                 "group": h * model.kv_groups // model.heads,
                 "standings": standings(
-                    findings.statistics, findings.heads.control.values, order, layer.index, h
+                    findings.statistics, findings.heads.control.values, order, layer.index, h, words
                 ),
                 "badge": badge(findings, layer.index, h),
             }

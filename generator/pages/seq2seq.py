@@ -14,6 +14,7 @@ from generator.models.stacks import CROSS, DECODER, ENCODER
 from generator.pages.all_heads import AllHeads, attention_page
 from generator.pages.atlas import Mapped, atlas_page
 from generator.pages.context import Place, home, layer_link, model_link, size_text
+from generator.pages.definitions import TARGET, definitions_of
 from generator.pages.environment import Figure, Pages, number, percent
 from generator.pages.page import Link, Page, head_address, model_address, part_address
 from generator.pages.roles import rows_of
@@ -96,6 +97,7 @@ def _mapped(findings: Seq2SeqFindings, stack: StackFindings) -> Mapped:
         roles=stack.roles,
         rules=stack.rules,
         axes=stack.telling_axes,
+        words=definitions_of(TARGET),
         link=partial(head_link, findings, stack),
     )
 
@@ -175,7 +177,9 @@ def _stack(findings: Seq2SeqFindings, stack: StackFindings, pages: Pages) -> dic
         "title": stack.stack.title,
         "about": _ABOUT[stack.stack.name],
         "figure": figure,
-        "leaders": [leader(one, stack.control, link) for one in stack.statistics],
+        "leaders": [
+            leader(one, stack.control, link, definitions_of(TARGET)) for one in stack.statistics
+        ],
         "roles": rows_of(stack.roles, stack.rules, link, predicts=True),
     }
 
