@@ -16,11 +16,11 @@ from generator.probes.paired_texts import Leans, standard_error
 EVALUATION, PROBES = "evaluation.csv", "probes.csv"
 _EVALUATION = (
     "evaluation", "measured", "value", "standard_error", "spread", "count", "counted", "unit", "dataset",
-    "dataset_digest", "metric",
+    "dataset_digest", "metric", "interval_low", "interval_high",
 )  # fmt: skip
 _PROBES = (
     "probe", "quantity", "group", "case", "value", "standard_error", "spread", "count",
-    "random_weights",
+    "random_weights", "interval_low", "interval_high",
 )  # fmt: skip
 
 
@@ -38,15 +38,16 @@ def _evaluation(found: Carded) -> list[Sequence[Any]]:
     rows: list[Sequence[Any]] = []
     for one in evaluations(found):
         end = (one.count, one.counted, one.unit, one.data.id, one.data.digest, one.metric)
-        rows.append((one.key, "model", one.value, one.error, one.spread, *end))
+        rows.append((one.key, "model", one.value, one.error, one.spread, *end, *one.interval))
         for each in one.controls:
-            rows.append((one.key, each.name, each.value, np.nan, each.spread, *end))
+            rows.append((one.key, each.name, each.value, np.nan, each.spread, *end, "", ""))
     return rows
 
 
 def probe_rows(found: Carded) -> list[Sequence[Any]]:
     """The leans of every subject and group, or what each change did to each picture."""
-    return list(_leans(found) if isinstance(found, TextFindings) else _changes(found))
+    rows = _leans(found) if isinstance(found, TextFindings) else _changes(found)
+    return [(*row, *("" for _ in _PROBES[len(row) :])) for row in rows]
 
 
 def _leans(found: TextFindings) -> Iterator[Sequence[Any]]:
@@ -84,7 +85,16 @@ def _changes(found: VisionFindings) -> Iterator[Sequence[Any]]:
         count, moves = len(one.pictures), one.moves
         turned = one.before != one.after
         share, mean = (one.share, one.share_error, ""), (moves.mean(), standard_error(moves))
-        yield one.name, "share of pictures with another class", "", "", *share, count, ""
+        yield (
+            one.name,
+            "share of pictures with another class",
+            "",
+            "",
+            *share,
+            count,
+            "",
+            *one.interval,
+        )
         yield (
             one.name,
             "mean change of probability",

@@ -16,6 +16,7 @@ from generator.models.digest import state_digest
 from generator.models.layer import TRANSFORMER_BLOCK, Layer
 from generator.models.model import LanguageModel, Provenance
 from generator.models.seq2seq import Seq2SeqModel, finish_seq2seq
+from generator.models.tokens import context_limit
 from generator.models.transformer import (
     config_digest,
     mlp_activation,
@@ -75,7 +76,7 @@ def load_language(
         heads=heads,
         kv_groups=groups,
         head_width=int(getattr(config, "head_dim", None) or width // heads),
-        max_tokens=min(limit for limit in limits if limit > 0),
+        max_tokens=context_limit(limits),
         blocks=blocks,
         head_kind=head_kind,
         mlp_outputs=tuple(mlp_output(block, width, spec) for block in blocks),

@@ -17,7 +17,7 @@ from generator.models.layer import Layer
 from generator.models.meetings import Meeting, Meetings
 from generator.models.model import Encoding, Model, Provenance
 from generator.models.stacks import CROSS, DECODER, ENCODER, Stack
-from generator.models.tokens import token_text
+from generator.models.tokens import context_limit, token_text
 from generator.models.transformer import mlp_activation, mlp_output
 
 CROSS_KIND = "cross attention"
@@ -200,7 +200,7 @@ def finish_seq2seq(
         tokenizer=tokenizer,
         heads=heads,
         head_width=meetings[ENCODER.name][0].query.shape[-1],
-        max_tokens=min(int(limit) for limit in limits if limit > 0),
+        max_tokens=context_limit(limits),
         start=start,
         end=int(tokenizer.eos_token_id if tokenizer.eos_token_id is not None else -1),
         blocks=both,

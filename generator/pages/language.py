@@ -11,6 +11,7 @@ from generator.figures.attention import sheet_columns
 from generator.findings import TextFindings
 from generator.inputs.texts import CuratedText, readable
 from generator.models.layer import Layer
+from generator.models.tokens import context_text
 from generator.pages.all_heads import AllHeads, attention_address, attention_page
 from generator.pages.atlas import atlas_address, language_atlas
 from generator.pages.components import attention_files, layer_component, vector_files
@@ -127,6 +128,7 @@ def _overview(findings: TextFindings, pages: Pages) -> Page:
             (home(),), (layer_strip(model, None),), None, layer_link(model, model.layers[0])
         ),
         size=size_text(model.parameters),
+        context=context_text(model.max_tokens),
         ways=ways_in(findings),
         signal=_signal_figure(findings, pages),
         heads=_head_grids(findings, pages),

@@ -11,6 +11,7 @@ from generator.findings.seq2seq import Seq2SeqFindings, StackFindings
 from generator.inputs.texts import CuratedText, readable
 from generator.models.layer import Layer
 from generator.models.stacks import CROSS, DECODER, ENCODER
+from generator.models.tokens import context_text
 from generator.pages.all_heads import AllHeads, attention_page
 from generator.pages.atlas import Mapped, atlas_page
 from generator.pages.context import Place, home, layer_link, model_link, size_text
@@ -121,7 +122,7 @@ def _overview(findings: Seq2SeqFindings, pages: Pages) -> Page:
         ),
         size=size_text(model.parameters),
         heads=heads,
-        context=f"{model.max_tokens:,} tokens" if model.max_tokens < 10**6 else "not limited",
+        context=context_text(model.max_tokens),
         ways=seq2seq_ways(findings),
         signals=[
             _signal(findings, one, pages) for one in findings.stacks if one.stack is not CROSS

@@ -204,12 +204,14 @@ def _links(found: TextFindings) -> str:
 
 
 def _predictions(found: VisionFindings | TextFindings) -> str:
+    vision = isinstance(found, VisionFindings)
     rows = [
         (
             prediction.input,
             prediction.kind,
             place,
-            readable(guess.label),
+            # Tokens show their white space; the names of classes are plain words.
+            guess.label if vision else readable(guess.label),
             guess.score,
             prediction.loss,
         )

@@ -31,6 +31,7 @@ from generator.models.model import VisionModel
 from generator.probes.class_maps import pooled_head
 from generator.probes.exemplars import BATCH, CHUNK, PoolImage, batches
 from generator.probes.held_out import Learned, cross_validate
+from generator.shares import share_interval
 from generator.store import Store
 
 VERSION = 1
@@ -108,6 +109,11 @@ class LearnedClasses:
         """
         folds = self.fold_accuracies
         return float(sample_deviation(folds) / np.sqrt(len(folds)))
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % interval of the accuracy, pictures taken as independent: rather too narrow (Wilson)."""
+        return share_interval(self.accuracy, len(self.truth))
 
     @property
     def majority(self) -> float:

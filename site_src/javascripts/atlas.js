@@ -51,7 +51,7 @@
     const found = columns.findIndex(([column]) => column === name);
     return found >= 0 ? found : columns.findIndex(([column]) => column === other);
   };
-  const short = (value) => String(Number(value.toPrecision(3)));
+  const short = (value) => String(Number(value.toPrecision(3))).replace("-", "−");
   const plot = box.querySelector(".c-atlas__plot");
   const says = box.querySelector(".c-atlas__says");
 
