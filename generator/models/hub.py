@@ -41,6 +41,7 @@ def asked_once() -> Iterator[None]:
     next file.
     """
     from huggingface_hub import constants, get_session
+    from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled
 
     before = constants.HF_HUB_OFFLINE
     if not before:
@@ -52,7 +53,7 @@ def asked_once() -> Iterator[None]:
             constants.HF_HUB_OFFLINE = True
     try:
         yield
-    except (OSError, RuntimeError) as error:
+    except (LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
         if before or not constants.HF_HUB_OFFLINE:
             raise
         raise CutawayError(
