@@ -26,7 +26,7 @@ from generator.pages.figures import figures_page
 from generator.pages.gallery import gallery
 from generator.pages.jump import INDEX, jump_index
 from generator.pages.language import language_files, language_pages
-from generator.pages.page import Page
+from generator.pages.page import GLOSSARY, Page
 from generator.pages.seq2seq import seq2seq_pages
 from generator.pages.tables import manifest, tables
 from generator.pages.units import unit_pages
@@ -159,7 +159,8 @@ def _write(
     reporter: Reporter,
 ) -> int:
     tree, data = Tree(options.work / "docs"), data_root()
-    pages = Pages(data / "templates", pictures)
+    written = {article.source.address for article in articles}
+    pages = Pages(data / "templates", pictures, GLOSSARY if GLOSSARY in written else "")
     with reporter.stage("Pages", None) as step:
         made = _pages(exhibit, findings, articles, pages)
         thumbs = options.work / "store" / "figures" / "thumbs"

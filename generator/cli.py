@@ -192,7 +192,9 @@ def card(
 
 @app.command()
 def serve(
-    site: Annotated[Path, typer.Argument(help="A built site.")] = Path("site"),
+    site: Annotated[
+        Path, typer.Argument(help="A built site, or the folder that it was built in.")
+    ] = Path("site"),
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; any free one if 0.")] = 8000,
 ) -> None:

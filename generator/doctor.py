@@ -17,6 +17,10 @@ from generator.errors import CutawayError
 from generator.paths import cache_root, data_root
 
 GIGABYTE = 1e9
+_REPAIRED = (
+    "; a plain 'import torchvision' fails beside this torch, Cutaway repairs it for itself alone: "
+    "for other programs install the torchvision that was built for it"
+)
 
 
 @dataclass(frozen=True)
@@ -60,12 +64,13 @@ def _python() -> Finding:
 def _torchvision() -> Finding:
     import torch
 
-    from generator.models.compat import repair_torchvision
+    from generator.models.compat import repair_torchvision, repaired
 
     repair_torchvision()
     import torchvision
 
-    return Finding("torch", True, f"{torch.__version__}, torchvision {torchvision.__version__}")
+    detail = f"{torch.__version__}, torchvision {torchvision.__version__}"
+    return Finding("torch", True, f"{detail}{_REPAIRED if repaired() else ''}")
 
 
 def _transformers() -> Finding:

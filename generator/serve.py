@@ -39,7 +39,12 @@ class _Server(http.server.ThreadingHTTPServer):
 
 
 def make_server(site: Path, host: str, port: int) -> http.server.ThreadingHTTPServer:
-    """A server for the folder. Raises UsageError if it holds no site, CutawayError if it cannot listen."""
+    """A server for a built site, or for that of an exhibit's folder.
+
+    Raises UsageError if there is no site, CutawayError if it cannot listen.
+    """
+    if not (site / "index.html").is_file() and (site / "site" / "index.html").is_file():
+        site = site / "site"
     if not (site / "index.html").is_file():
         raise UsageError(f"{site} holds no built site.", hint="Run: cutaway build")
     handler = functools.partial(_Handler, directory=str(site))

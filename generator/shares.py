@@ -13,3 +13,19 @@ def share_error(right: int, of: int) -> float:
         return float("nan")
     share = (right + 2) / (of + 4)
     return float((share * (1 - share) / (of + 4)) ** 0.5)
+
+
+_Z = 1.959964  # 95 % of a normal distribution lie within
+
+
+def share_interval(share: float, of: int) -> tuple[float, float]:
+    """95 % interval of a share of `of` independent cases (Wilson 1927); it never leaves 0 to 1.
+
+    Wide where few were counted, and lopsided close to 0 and 1. nan where nothing was counted.
+    """
+    if not of:
+        return float("nan"), float("nan")
+    middle = share + _Z**2 / (2 * of)
+    half = _Z * float(max(0.0, share * (1 - share) / of + _Z**2 / (4 * of**2)) ** 0.5)
+    low, high = ((middle + side) / (1 + _Z**2 / of) for side in (-half, half))
+    return max(0.0, low), min(1.0, high)

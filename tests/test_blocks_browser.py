@@ -135,7 +135,7 @@ def named_units(box: Locator) -> list[str]:
 def numbers(box: Locator, column: int = 0) -> list[float]:
     """The numbers of a column of bars, each drawn to its side of zero."""
     cells = box.locator(f".c-blocks-bars tbody tr td:nth-child({column + 2})")
-    found = [float(text) for text in cells.all_inner_texts()]
+    found = [float(text.replace("−", "-")) for text in cells.all_inner_texts()]
     against = cells.locator(".c-blocks-bar").evaluate_all(
         "all => all.map(one => one.classList.contains('c-blocks-bar--against'))"
     )
@@ -445,7 +445,9 @@ def test_without_a_script_the_figures_and_tables_say_it(
     assert rows.count() == 7
     for row, values in enumerate(one.groups.measured):
         texts = rows.nth(row).locator("td:nth-of-type(3n)").all_inner_texts()
-        np.testing.assert_allclose([float(t) for t in texts], values, rtol=0.06, atol=0.006)
+        np.testing.assert_allclose(
+            [float(t.replace("−", "-")) for t in texts], values, rtol=0.06, atol=0.006
+        )
     page.locator(".c-tabs__label[for=picture-two]").click()
     expect(page.locator("img[src$='blocks/two-cells.webp']")).to_be_visible()
     expect(page.locator("img[src$='blocks/one-cells.webp']")).to_be_hidden()

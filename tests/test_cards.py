@@ -7,6 +7,7 @@ import html
 import io
 import re
 import shutil
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -30,7 +31,7 @@ from generator.cards.markdown import Markdown, escaped
 from generator.cards.merge import digest, merged
 from generator.cards.metadata import hub_licence, metadata
 from generator.cards.page import card_page
-from generator.cards.stated import linked, own, paragraphs
+from generator.cards.stated import linked, missing, own, paragraphs
 from generator.cards.tables import card_tables
 from generator.cards.tree import (
     Card,
@@ -337,7 +338,9 @@ def test_the_hub_loads_the_card_and_its_metadata(folder, text):
         for row in table(folder / "card", "evaluation.csv")
         if row["measured"] == "model"
     }
-    assert len(data.eval_results) == len(rows) == 3
+    # A linear probe on features is no result of the model.
+    assert rows.pop(("cutaway-pool-groups", "accuracy"))
+    assert len(data.eval_results) == len(rows) == 2
     for result in data.eval_results:
         row = rows[result.dataset_type, result.metric_type]
         assert result.metric_value == pytest.approx(float(row["value"]), rel=1e-5)
@@ -378,19 +381,20 @@ def numbers_said(parts: list[str]) -> list[str]:
     rows = [line for each in parts for line in each.splitlines() if re.match(r"\| [^-]", line)]
     cells = [cell for row in rows for cell in row.split("|")[2:-1]]
     cells = [re.sub(r"top-\d|all [\d,]+ tokens", "", cell.lower()) for cell in cells]
-    number = r"(?<![\w.·])-?\d[\d,]*(?:\.\d+)?(?:·10[⁻⁰¹²³⁴-⁹]+)?"
+    number = r"(?<![\w.·])[-−]?\d[\d,]*(?:\.\d+)?(?:·10[⁻⁰¹²³⁴-⁹]+)?"
     return [found for cell in cells for found in re.findall(number, cell)]
 
 
 def values_of(tables: list[list[dict[str, str]]]) -> list[float]:
-    keys = ("value", "standard_error", "spread", "count", "random_weights")
+    ends = ("interval_low", "interval_high")
+    keys = ("value", "standard_error", "spread", "count", "random_weights", *ends)
     rows = [row for each in tables for row in each]
     return [float(row[key]) for row in rows for key in keys if row.get(key)]
 
 
 def stands_in(said: str, values: list[float]) -> bool:
     """Whether a number, as it is or as a percentage, is one of the values rounded as it is."""
-    plain = said.replace(",", "")
+    plain = said.replace(",", "").replace("−", "-")
     mantissa, _, power = plain.partition("·10")
     scale = 10.0 ** int(power.translate(LOWERED)) if power else 1.0
     close = 0.5000001 * 10 ** -len(mantissa.partition(".")[2]) * scale
@@ -580,3 +584,41 @@ def test_a_mistake_in_the_sentences_is_answered_with_its_line(tmp_path):
     path.write_text("paraphrase: []\n")
     with pytest.raises(UsageError, match="Did you mean 'paraphrases'"):
         load_pairs(path)
+
+
+def test_of_random_weights_no_bias_is_stated(tmp_path):
+    model = tiny("llama")
+    drawn = replace(model.provenance, origin="random weights, seed 1, as it initialises them")
+    model = replace(model, provenance=drawn)
+    made = Choices(ablate=0, runs=1, words=2)
+    found = measure_text(model, TEXTS, PAIRS, made, 3, Store(tmp_path), lambda _: None)
+    exhibit = Exhibit(models=(ModelSpec(id="llama", source="./x"),))
+    probes = card_of(exhibit, found, PageMaker(CHECKOUT / "templates", {})).select("probes")
+    assert "the weights are random" in Markdown({}).section(probes, 2)
+    assert not probes.sections
+
+
+def test_what_nobody_stated_is_listed():
+    def said(card: CardSpec, licence: bool, language: bool) -> str:
+        return Markdown({}).section(missing(card, licence, language), 2)
+
+    bare = said(CardSpec(), False, True)
+    assert "licence, language, intended use, training data, how to use it, base model" in bare
+    assert "language" not in said(CardSpec(), True, False)
+    every = CardSpec(
+        intended_use="a", training_data="b", base_model="c", contact="d", language=("en",),
+        sections=(OwnSection(title="How to use", text="so"),),
+    )  # fmt: skip
+    assert not missing(every, True, True).blocks
+
+
+def test_a_probe_on_features_is_not_the_accuracy_of_the_model(text):
+    data = yaml.safe_load(text.split("---")[1])
+    names = [
+        metric["name"]
+        for result in data["model-index"][0]["results"]
+        for metric in result["metrics"]
+    ]
+    assert "Top-1 accuracy" in names
+    assert not [name for name in names if "regression" in name or "probe" in name]
+    assert "Linear probe on features" in text

@@ -10,6 +10,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.parse
@@ -31,6 +32,8 @@ from small_site import (
     write_exhibit,
 )
 from test_sources import make_wheel
+
+from generator.serve import make_server
 
 ON_POSIX = pytest.mark.skipif(os.name == "nt", reason="signals, terminals and mounts of POSIX")
 
@@ -131,6 +134,8 @@ def test_doctor_says_what_there_is():
     for name in ("cutaway", "torch", "transformers", "devices", "mkdocs", "templates", "cache"):
         assert re.search(rf"^ok\s+{name}\s+\S", run.out, re.MULTILINE), run.out
     assert re.search(r"torch\s+2\..*torchvision 0\.", run.out)
+    plain = subprocess.run([sys.executable, "-c", "import torchvision"], capture_output=True)
+    assert ("a plain 'import torchvision' fails" in run.out) == (plain.returncode != 0)
     assert "\x1b" not in run.out
 
 
@@ -148,6 +153,13 @@ def test_help_and_version_answer_at_once():
     assert run.code == 0
     assert all(option in run.out for option in ("--out", "--model", "--texts", "--images"))
     assert run.seconds < 5
+
+
+def test_without_a_network_the_weights_of_a_library_are_refused_at_once(tmp_path):
+    nowhere = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path)}
+    run = cutaway("inspect", "timm:resnet18", **nowhere)
+    refused(run, 1, "http://127.0.0.1:9 gives no answer", "weights: random")
+    assert "Retrying" not in run.out + run.err
 
 
 # Serving
@@ -202,6 +214,12 @@ def test_serve_says_nothing_of_readers_who_leave(tiny_site, tmp_path):
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=10)
     assert (process.returncode, err) == (0, "")
+
+
+def test_serve_finds_the_site_in_the_folder_that_it_was_built_in(tiny_site):
+    server = make_server(tiny_site.site.parent, "127.0.0.1", 0)
+    server.server_close()
+    assert Path(server.RequestHandlerClass.keywords["directory"]) == tiny_site.site
 
 
 def test_serve_without_a_site_says_how_to_make_one(tmp_path):

@@ -39,10 +39,11 @@ from generator.pages.components import (
 )
 from generator.pages.page import relative
 from generator.pages.standings import grain_note, strong_links
-from generator.pages.worked import context_files, three_words, token_steps
+from generator.pages.worked import context_files, degrees, three_words, token_steps
 from generator.plates.text import attention_drawings
 from generator.probes.attention import Attention, attention_weights, measure_attention
 from generator.probes.queries import (
+    Worked,
     measure_queries,
     read_queries,
     telling_place,
@@ -498,3 +499,23 @@ def test_the_strongest_links_are_those_of_a_full_sort(length):
     ]
     expected = [(query, key) for _, query, key in sorted(places)[:5]]
     assert [(link.query_place, link.key_place) for link in found] == expected
+
+
+@pytest.mark.parametrize("angle", [1e-9, 1e-6, 1e-4, 0.3, np.pi / 2, 3.0, np.pi - 1e-6])
+def test_an_angle_is_exact_where_the_cosine_is_1_but_for_its_last_digits(angle):
+    turned = np.array([np.cos(angle), np.sin(angle)])
+    assert degrees(np.array([2.0, 0.0]), 5 * turned) == pytest.approx(np.degrees(angle), rel=1e-9)
+
+
+def test_a_small_turn_of_a_token_is_not_lost_in_32_bits():
+    stream = np.zeros((1, 3), np.float32) + np.float32([1, 0, 0])
+    written = np.float32([[0, 1e-6, 0]])
+    one = np.ones((1, 1), np.float32)
+    worked = Worked(
+        text="t", layer=0, head=0, causal=True, scale=1.0, tokens=("a",), stream=stream,
+        query=one, key=one, value=one, scores=one, weights=one, mixed=one, written=written,
+        together=2 * written,
+    )  # fmt: skip
+    (step,) = token_steps(worked)
+    assert step.turned == pytest.approx(np.degrees(1e-6), rel=1e-5)
+    assert step.turned_together == pytest.approx(np.degrees(2e-6), rel=1e-5)

@@ -309,6 +309,23 @@ def test_the_atlas_sorts_filters_and_opens_heads(browser, atlas, decoder):
     page.close()
 
 
+def test_letters_of_the_atlas_keep_their_size_in_a_wide_window(browser, atlas):
+    page = browser.new_page(viewport={"width": 360, "height": 740})
+    page.goto(atlas)
+    page.evaluate(
+        "document.documentElement.style.fontSize = '24px'"
+    )  # the theme's, in wide windows
+    stretched = """() => {
+      const svg = document.querySelector(".c-atlas__plot svg");
+      return svg.getBoundingClientRect().width / svg.viewBox.baseVal.width;
+    }"""
+    for width in (700, 1000, 1900, 500):
+        page.set_viewport_size({"width": width, "height": 740})
+        page.wait_for_timeout(100)
+        assert page.evaluate(stretched) == pytest.approx(1, abs=0.01), width
+    page.close()
+
+
 def test_without_a_script_the_atlas_is_a_picture_and_a_table(browser, atlas):
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()

@@ -278,7 +278,7 @@ def test_texts_on_which_a_statistic_is_undefined_are_left_out_of_its_mean(make_a
         found = {s.name: s for s in head_statistics([short, both], _no_repeats())}
         previous = found["previous_token"]
         np.testing.assert_allclose(previous.mean, [[1, 0]])
-        np.testing.assert_allclose(previous.spread, [[0, 0]])
+        assert np.isnan(previous.spread).all()  # one text is no sample
         assert previous.probes == 1
         assert previous.uniform == pytest.approx((1 / np.arange(2, N + 1)).mean())
         assert np.isnan(found["induction"].mean).all()
@@ -329,7 +329,7 @@ def test_mean_and_spread_are_over_texts():
     values = np.array([[[1.0, 2.0]], [[3.0, 6.0]]])  # two texts, one layer, two heads
     found = Statistic("s", values, np.array([0.2, 0.4]))
     np.testing.assert_allclose(found.mean, [[2, 4]])
-    np.testing.assert_allclose(found.spread, [[1, 2]])
+    np.testing.assert_allclose(found.spread, [[2**0.5, 8**0.5]])  # n - 1
     assert found.probes == 2
     assert found.uniform == pytest.approx(0.3)
 

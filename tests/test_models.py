@@ -17,8 +17,10 @@ from generator.errors import CutawayError, UsageError
 from generator.exhibit import ModelSpec, Preprocessing
 from generator.inputs.texts import CuratedText
 from generator.models.compat import repair_torchvision
+from generator.models.fetch import fetch
 from generator.models.load import load_model, pick_device
 from generator.models.model import LanguageModel, VisionModel
+from generator.models.source import parse_source, stated_source
 from generator.models.twin import random_twin
 from generator.probes.attention import attention_weights
 from generator.probes.heads import repeated_sequences
@@ -622,3 +624,12 @@ def test_a_folder_without_weights_is_refused(tmp_path):
         load("./empty", tmp_path, architecture=TIMM)
     with pytest.raises(UsageError, match="does not exist"):
         load("./gone", tmp_path)
+
+
+def test_a_local_path_is_stated_by_its_last_name(tmp_path):
+    folder = tmp_path / "home" / "somebody" / "net"
+    folder.mkdir(parents=True)
+    source = parse_source(str(folder), tmp_path)
+    assert stated_source(source) == "net"
+    assert fetch(source, tmp_path).origin == "local folder net"
+    assert stated_source(parse_source("timm:resnet18", tmp_path)) == "timm:resnet18"

@@ -16,6 +16,7 @@ import yaml
 from small_site import CHECKOUT, Site, build_here, built_once, cutaway_here
 
 from generator.pages.environment import number, percent
+from generator.shares import share_interval
 
 MODEL = "digits"
 UNITS = ("conv2", 16)
@@ -117,8 +118,9 @@ def test_learned_classes_are_counted_on_held_out_pictures(site):
     ]
     assert len(parts) == 5
     said = words(page(site, "classes"))
-    error = np.std(right, ddof=1) / 5**0.5
-    assert f"{percent(float(np.mean(right)))} ± {percent(float(error))}" in said
+    mean = float(np.mean(right))
+    low, high = (percent(end) for end in share_interval(mean, len(rows)))
+    assert f"{percent(mean)} (95 % interval {low} to {high})" in said
     for row in rows:
         chances = {key[2:]: float(value) for key, value in row.items() if key.startswith("p_")}
         assert sum(chances.values()) == pytest.approx(1, abs=1e-4)

@@ -509,3 +509,14 @@ def test_pages_say_what_is_not_measured_and_why(families_site):
     assert "not defined between two texts" in body
     overview = (families_site.site / KINDS["model"]).read_text(encoding="utf-8")
     assert "the model’s own answer" in overview and "the target that the exhibit names" in overview
+
+
+def test_its_ablation_is_stated_as_the_loss_on_the_target(root):
+    def rows(name):
+        text = (root / "models/t5/data" / name).read_text(encoding="utf-8")
+        return list(csv.DictReader(text.splitlines()))
+
+    statistics = [r for r in rows("statistics.csv") if r["statistic"] == "ablation_delta_loss"]
+    assert statistics and all("loss on the target" in row["definition"] for row in statistics)
+    measured = {row["measure"] for row in rows("ablation.csv")}
+    assert measured == {"loss on the target, nats a token"}

@@ -14,10 +14,12 @@ from torch import Tensor, nn
 
 from generator.inputs.images import as_pixels, as_seen, curated_images, open_rgb
 from generator.inputs.texts import curated_texts
+from generator.models.layer import Layer
 from generator.probes.signal import (
     BINS,
     NEAR,
     _Tally,
+    exact_zeros,
     measure_text_signal,
     measure_vision_signal,
 )
@@ -258,3 +260,26 @@ def test_a_dead_layer_has_a_histogram_without_counts():
     assert found.near_zero.tolist() == [1]
     assert found.counts.sum() == 0
     assert (found.active == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("activation", "by_design"),
+    [("relu", True), ("relu6", True), ("hardswish", True), ("gelu", False), ("silu", False)],
+)
+def test_zeros_by_underflow_are_no_sparsity(activation, by_design):
+    function = {"gelu": torch.nn.functional.gelu, "silu": torch.nn.functional.silu}
+    values = function.get(activation, torch.relu)(torch.linspace(-200, 1, 60).reshape(6, 10))
+    assert (values == 0).any()  # whatever makes them
+    tally = _Tally()
+    tally.add(values)
+    found = tally.finish("x")
+    shares = exact_zeros(Layer(0, "x", "linear", (6,), 0, activation), found)
+    if by_design:
+        assert shares.tolist() == found.zero.tolist()
+    else:
+        assert np.isnan(shares).all() and found.near_zero[0] > 0.5
+
+
+def test_the_activation_of_a_transformer_is_what_its_configuration_states(minilm_model):
+    assert {layer.activation for layer in minilm_model.layers} == {"gelu"}
+    assert not any(layer.rectified for layer in minilm_model.layers)

@@ -62,13 +62,13 @@ def rollout(shown: Shown, model: str, text: str = "", layers: Numbers = ()) -> P
     return Plan(
         "attention_grid",
         {
-            "titles": tuple(f"behind layer {layer}" for layer in chosen),
+            "titles": tuple(f"after layer {layer}" for layer in chosen),
             "weights": followed[chosen].astype(np.float32),
             "causal": attention.causal,
             "tokens": tuple(readable(token) for token in attention.tokens),
         },
         f"Attention rollout on {len(attention.tokens)} tokens behind {len(chosen)} layers; "
-        "behind layer "
+        "after layer "
         f"{chosen[-1]} the first token has a share of {percent(first)} in the last position.",
         f"Attention rollout (Abnar & Zuidema 2020) of {network.title}: the share of each input "
         "token in each "
@@ -139,7 +139,7 @@ def _three_words() -> Plan:
 def logit_lens_of(
     shown: Shown, model: str, text: str, positions: Numbers = (), rows: int = _ROWS
 ) -> Plan:
-    """The likeliest next token behind each layer at each position of a text."""
+    """The likeliest next token after each layer at each position of a text."""
     network = shown.language(model)
     encoding = network.encode(shown.text(model, text))
     found = logit_lens(network, text, encoding, shown.store)
@@ -167,7 +167,7 @@ def logit_lens_of(
         f"A table of {len(shown_rows)} rows and {len(chosen)} positions with the likeliest next "
         "token behind each "
         f"layer; at the last position it ends at ‘{answer}’ ({_sure(found, chosen[-1])}).",
-        f"The logit lens of {network.title}: the likeliest next token behind each layer "
+        f"The logit lens of {network.title}: the likeliest next token after each layer "
         "(nostalgebraist 2020), "
         f"coloured by its probability. At the last position the answer is ‘{answer}’ "
         f"({_sure(found, chosen[-1])}).",

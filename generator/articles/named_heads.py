@@ -12,7 +12,7 @@ from generator.models.load import AnyModel
 from generator.models.model import VisionModel
 from generator.models.seq2seq import Seq2SeqModel
 from generator.models.stacks import ONLY, PAIR, Stack
-from generator.pages.definitions import BY_COLUMN, Definition
+from generator.pages.definitions import TARGET, Definition, definitions_of
 from generator.pages.patch_views import BY_STATISTIC
 from generator.probes.ablation import Ablation
 from generator.probes.heads import Statistic
@@ -131,7 +131,14 @@ def _measured(heads: NamedHeads, found: Findings) -> MeasuredHeads:
         one = found.of(heads.stack)
         roles = tuple(role.role for row in one.roles for role in row)
         return MeasuredHeads(
-            heads, one.statistics, BY_COLUMN, one.telling_axes, roles, one.rules, one.ablation, None
+            heads,
+            one.statistics,
+            definitions_of(TARGET),
+            one.telling_axes,
+            roles,
+            one.rules,
+            one.ablation,
+            None,
         )
     if isinstance(found, VisionFindings):
         assert found.patches is not None  # its heads are named
@@ -139,7 +146,7 @@ def _measured(heads: NamedHeads, found: Findings) -> MeasuredHeads:
         statistics = found.patches.statistics
         return MeasuredHeads(heads, statistics, BY_STATISTIC, axes, none, (), None, None)
     about, roles = found.heads, tuple(role.role for row in found.heads.roles for role in row)
+    words = definitions_of(about.texts.measure)
     return MeasuredHeads(
-        heads, found.statistics, BY_COLUMN, found.telling_axes, roles, RULES, about.texts,
-        about.repeats,
+        heads, found.statistics, words, found.telling_axes, roles, RULES, about.texts, about.repeats,
     )  # fmt: skip

@@ -9,7 +9,7 @@ from generator.cards.tables import EVALUATION, PROBES
 from generator.cards.tree import Card, Paragraph, Section, filled
 from generator.errors import UsageError, did_you_mean
 from generator.exhibit import Exhibit
-from generator.findings import Carded
+from generator.findings import Carded, TextFindings
 from generator.pages.environment import Pages
 from generator.pages.page import Link, data_address
 
@@ -34,6 +34,11 @@ def card_of(exhibit: Exhibit, found: Carded, pages: Pages) -> Card:
         origin.cite(found, said, exhibit),
         stated.references(said),
         stated.contact(said),
+        stated.missing(
+            said,
+            found.model.provenance.licence != origin.NOT_STATED,
+            isinstance(found, TextFindings),
+        ),
     )
     card = Card(found.model.title, found.model.about, filled(sections))
     for each in said.sections:
@@ -56,7 +61,8 @@ def _evaluation(found: Carded) -> Section:
         return Section("evaluation", EVALUATED)
     intro = (
         "Measured by Cutaway on small curated sets, each beside what it gives where nothing was learned. "
-        "The numbers say whether the model works as it should, and how surely; they do not rank it."
+        "The numbers say whether the model works as it should, and how surely; they do not rank it. "
+        "What stands behind a share is its 95 % interval (Wilson 1927)."
     )
     return Section("evaluation", EVALUATED, (Paragraph((intro,)), *evaluation_blocks(every)))
 

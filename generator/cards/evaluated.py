@@ -9,7 +9,7 @@ from generator.cards.evaluation import Evaluation
 from generator.cards.tree import Block, Facts, Line, Strong, Table
 from generator.pages.environment import number, percent
 
-_HEAD = ("Evaluation", "Counted", "Value ± standard error", "Controls")
+_HEAD = ("Evaluation", "Counted", "Value ± standard error, or interval of a share", "Controls")
 
 
 def evaluation_blocks(every: Sequence[Evaluation]) -> tuple[Block, ...]:
@@ -20,11 +20,19 @@ def evaluation_blocks(every: Sequence[Evaluation]) -> tuple[Block, ...]:
 
 def _row(one: Evaluation) -> tuple[Line, ...]:
     value = _value(one, one.value)
-    if isfinite(one.error):
+    if one.unit == "share":
+        value += f" ({interval(one.interval)})"
+    elif isfinite(one.error):
         value += f" ± {_value(one, one.error, 2)}"
     spread = f", spread {_value(one, one.spread, 2)}" if isfinite(one.spread) else ""
     controls = "; ".join(f"{each.name} {_value(one, each.value)}" for each in one.controls)
     return (one.title,), (f"{one.count:,} {one.counted}",), (Strong(value), spread), (controls,)
+
+
+def interval(ends: tuple[float, float]) -> str:
+    """A 95 % interval of a share."""
+    low, high = (percent(end) for end in ends)
+    return f"{low} to {high}"
 
 
 def _value(one: Evaluation, value: float, digits: int = 3) -> str:
@@ -34,6 +42,6 @@ def _value(one: Evaluation, value: float, digits: int = 3) -> str:
 
 
 def _defined(one: Evaluation) -> str:
-    if one.limit:
+    if one.limit or not one.own:
         return one.definition
     return f"{one.definition} In the metadata: {one.metric_name}, on {one.data.name}."

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
+from generator.shares import share_interval
 
 NAN = float("nan")
 
@@ -34,7 +34,8 @@ class Data:
 class Evaluation:
     """One number with all that it needs to be understood. `metric` is the Hub's name of it.
 
-    `limit` marks one that was made to be failed: it stands among the probes, not in the metadata. `error` is
+    `limit` marks one that was made to be failed: it stands among the probes, not in the metadata; nor does
+    one that is not the model's `own` answer, but that of something fitted to its features. `error` is
     the standard error of `value`, `spread` a standard deviation over what `counted` names;
     nan where they have no meaning. `unit` is "share", "nats" or "".
     """
@@ -53,13 +54,14 @@ class Evaluation:
     definition: str
     controls: tuple[Control, ...]
     limit: bool = False
+    own: bool = True
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % interval of a share, what was counted taken as independent; nan for other values."""
+        return share_interval(self.value, self.count) if self.unit == "share" else (NAN, NAN)
 
 
 def digest(parts: Sequence[object]) -> str:
     """What tells one set of inputs from another: twelve hexadecimal digits."""
     return hashlib.sha256("\n".join(str(part) for part in parts).encode()).hexdigest()[:12]
-
-
-def deviation(values: np.ndarray) -> float:
-    """The sample standard deviation; nan where there are fewer than two values."""
-    return float(values.std(ddof=1)) if len(values) > 1 else NAN

@@ -36,7 +36,9 @@ def metadata(exhibit: Exhibit, found: Carded) -> dict[str, Any]:
     said = exhibit.model(found.model.id).card
     licence, name = hub_licence(found.model.provenance.licence)
     url = card_url(exhibit, found.model.id)
-    results = [EvalResult(**_result(one, url)) for one in evaluations(found) if not one.limit]
+    results = [
+        EvalResult(**_result(one, url)) for one in evaluations(found) if one.own and not one.limit
+    ]
     data = ModelCardData(
         language=list(said.language) or None,
         license=licence,

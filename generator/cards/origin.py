@@ -10,6 +10,7 @@ from generator.cards.stated import cited
 from generator.cards.tree import Block, Code, Facts, Line, Listing, Paragraph, Section
 from generator.exhibit import Exhibit
 from generator.findings import Carded, TextFindings, VisionFindings
+from generator.models.tokens import context_text
 from generator.pages.context import size_text
 from generator.pages.environment import thousands
 from generator.pages.page import Link, part_address
@@ -31,7 +32,7 @@ def about(found: Carded) -> Section:
         rows += [
             ("Attention heads", (f"{found.model.heads} a layer",)),
             ("Width", (str(model.layers[0].shape[0]),)),
-            ("Longest input", (f"{thousands(found.model.max_tokens)} tokens",)),
+            ("Longest input", (context_text(found.model.max_tokens),)),
             ("Answers with", (found.model.head_kind,)),
         ]
     else:

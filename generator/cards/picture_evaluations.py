@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from generator.cards.evaluation import NAN, Control, Data, Evaluation, deviation, digest
+from generator.cards.evaluation import NAN, Control, Data, Evaluation, digest
+from generator.deviation import sample_deviation
 from generator.findings import VisionFindings
 from generator.probes.learned_classes import LearnedClasses
 from generator.probes.recognition import Recognition
@@ -71,7 +72,7 @@ def _learned(found: VisionFindings, learned: LearnedClasses) -> Evaluation:
     assert learned.learned is not None
     return Evaluation(
         key="learned-classes",
-        title="Classes learned from the last feature maps",
+        title="Linear probe on features: classes learned from the last feature maps",
         data=Data(
             "image-classification",
             "cutaway-pool-groups",
@@ -79,19 +80,26 @@ def _learned(found: VisionFindings, learned: LearnedClasses) -> Evaluation:
             digest([one.sha256 for one in found.pool if one.id in set(learned.pictures)]),
         ),
         metric="accuracy",
-        metric_name="Cross-validated accuracy of logistic regression on pooled features",
+        metric_name="Cross-validated accuracy of a linear probe on pooled features",
         value=learned.accuracy,
         error=learned.standard_error,
-        spread=deviation(learned.fold_accuracies),
+        spread=float(sample_deviation(learned.fold_accuracies)),
         count=len(learned.pictures),
         counted="pictures",
         unit="share",
-        definition=f"Logistic regression on the channel means of {learned.layer} tells "
-        f"{', '.join(learned.classes)} apart; mean over {len(learned.fold_accuracies)} folds, all pictures "
-        "of one thing in one fold. It says what the features hold, not what the network’s own classes "
-        "say. The standard error is over folds, which share training pictures: it is rather too small.",
+        definition="A linear probe, not the model: logistic regression on the channel means of "
+        f"{learned.layer} tells {', '.join(learned.classes)} apart; mean over "
+        f"{len(learned.fold_accuracies)} folds, all pictures of one thing in one fold. It says what the "
+        "features hold, not what the network’s own classes "
+        "say, and stands in no metadata. Pictures of one thing are not independent: the interval is "
+        "rather too narrow.",
         controls=(
-            Control("shuffled labels", learned.shuffled, deviation(learned.learned.shuffled)),
+            Control(
+                "shuffled labels",
+                learned.shuffled,
+                float(sample_deviation(learned.learned.shuffled)),
+            ),
             Control("always the most frequent", learned.majority),
         ),
+        own=False,
     )

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from generator.card_schema import PairedProbe
-from generator.cards.evaluated import evaluation_blocks
+from generator.cards.evaluated import evaluation_blocks, interval
 from generator.cards.evaluations import evaluations
 from generator.cards.tree import Block, Inline, Line, Paragraph, Section, Shown, Strong, Table
+from generator.deviation import sample_deviation
 from generator.findings import Carded, TextFindings, VisionFindings
-from generator.pages.environment import Pages, number, percent
+from generator.pages.environment import Pages, fixed, number, percent
 from generator.pages.page import Link
 from generator.probes.paired_images import AGAIN, OTHER, Change
 from generator.probes.paired_texts import CONTROL, PairedTexts, standard_error
@@ -41,10 +42,16 @@ _LEANS = {
     "representation": "cosine similarity of the subject’s sentence to the first choice’s, less that to the "
     "second choice’s",
 }
+_RANDOM = (
+    "Left out: the weights are random. What such a network leans to is an accident of their seed, not a bias "
+    "that was learned."
+)
 
 
 def probed(found: Carded, pages: Pages) -> Section:
-    """Everything that was probed of a model; empty where nothing was."""
+    """Everything that was probed of a model; empty where nothing was, or where nothing was learned."""
+    if found.model.provenance.random:
+        return Section("probes", TITLE, (Paragraph((_RANDOM,)),))
     if isinstance(found, TextFindings):
         return _texts(found, pages)
     return _pictures(found, pages)
@@ -138,7 +145,7 @@ def _leans(one: PairedTexts) -> Table:
                 (name,),
                 (str(len(mine)),),
                 (f"{mean}{error}",),
-                (number(float(mine.std(ddof=1))),),
+                (number(float(sample_deviation(mine))),),
                 (number(float(theirs.mean())) if group != CONTROL else "0",),
             )
         )
@@ -151,7 +158,7 @@ def _leans(one: PairedTexts) -> Table:
 def _verdict(one: PairedTexts, probe: PairedProbe) -> Line:
     """What the numbers say, in words that go no further than they do."""
     leans, random = one.trained, one.random
-    control = float(leans.of(CONTROL).std(ddof=1))
+    control = float(sample_deviation(leans.of(CONTROL)))
     if len(leans.names) == 2:
         first, second = leans.names
         size = f"{number(leans.difference)} ± {number(leans.error)}"
@@ -186,7 +193,7 @@ def _verdict(one: PairedTexts, probe: PairedProbe) -> Line:
     order = np.argsort(mine, kind="stable")
     names = leans.subjects_of(leans.names[0])
     low, high = (f"{number(float(mine[n]))} ({names[n]})" for n in (order[0], order[-1]))
-    spread, twin = (float(one.of(leans.names[0]).std(ddof=1)) for one in (leans, random))
+    spread, twin = (float(sample_deviation(one.of(leans.names[0]))) for one in (leans, random))
     return (
         f"Leans reach from {low} to {high}; their spread is {number(spread)}, that of the control "
         f"subjects {number(control)}, and with random weights {number(twin)}.",
@@ -216,7 +223,13 @@ def _pictures(found: VisionFindings, pages: Pages) -> Section:
         blocks.append(Shown(pages.figure(path, alt, caption, ink=True)))
     blocks.append(
         Table(
-            ("Change", "Pictures", "Another class", "Change of probability, points", "Spread"),
+            (
+                "Change",
+                "Pictures",
+                "Another class (interval)",
+                "Change of probability, points",
+                "Spread",
+            ),
             tuple(_change(one) for one in changed),
         )
     )
@@ -228,7 +241,13 @@ def _change(one: Change) -> tuple[Line, ...]:
     return (
         (_CHANGES[one.name],),
         (str(len(one.pictures)),),
-        (f"{percent(one.share)} ± {percent(one.share_error)}",),
-        (f"{moves.mean():.1f} ± {standard_error(moves):.1f}",),
-        (f"{moves.std(ddof=1):.1f}" if len(moves) > 1 else "–",),
+        (f"{percent(one.share)} ({interval(one.interval)})",),
+        (_with_error(moves),),
+        (fixed(float(sample_deviation(moves)), 1) if len(moves) > 1 else "–",),
     )
+
+
+def _with_error(moves: np.ndarray) -> str:
+    """The mean, with its standard error where there is one."""
+    mean = fixed(float(moves.mean()), 1)
+    return f"{mean} ± {fixed(standard_error(moves), 1)}" if len(moves) > 1 else mean

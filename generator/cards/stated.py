@@ -28,6 +28,25 @@ def linked(text: str) -> Line:
     return tuple(part for part in (*found, text[end:]) if part)
 
 
+def missing(card: CardSpec, licence: bool, language: bool) -> Section:
+    """What a reader of a card looks for and nobody stated; no section where nothing is missing.
+
+    `licence` says whether one is known, `language` whether the model reads text.
+    """
+    wanted = {
+        "licence": licence,
+        "language": bool(card.language) or not language,
+        "intended use": bool(card.intended_use),
+        "training data": bool(card.training_data or card.datasets),
+        "how to use it": any("use" in one.title.lower().split() for one in card.sections),
+        "base model": bool(card.base_model),
+        "contact": bool(card.contact),
+    }
+    names = [name for name, there in wanted.items() if not there]
+    text = f"Nobody stated: {', '.join(names)}. What is not stated is not known, and not implied."
+    return Section("not-stated", "Not stated", (Paragraph((text,)),) if names else ())
+
+
 def use(card: CardSpec) -> Section:
     """What the model is for and what not, as its makers or the exhibit's author say."""
     return Section(

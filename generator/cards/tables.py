@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from generator.cards.evaluations import evaluations
+from generator.deviation import sample_deviation
 from generator.findings import Carded, TextFindings, VisionFindings
 from generator.pages.csv_text import as_csv
 from generator.probes.paired_texts import Leans, standard_error
@@ -15,11 +16,11 @@ from generator.probes.paired_texts import Leans, standard_error
 EVALUATION, PROBES = "evaluation.csv", "probes.csv"
 _EVALUATION = (
     "evaluation", "measured", "value", "standard_error", "spread", "count", "counted", "unit", "dataset",
-    "dataset_digest", "metric",
+    "dataset_digest", "metric", "interval_low", "interval_high",
 )  # fmt: skip
 _PROBES = (
     "probe", "quantity", "group", "case", "value", "standard_error", "spread", "count",
-    "random_weights",
+    "random_weights", "interval_low", "interval_high",
 )  # fmt: skip
 
 
@@ -37,15 +38,16 @@ def _evaluation(found: Carded) -> list[Sequence[Any]]:
     rows: list[Sequence[Any]] = []
     for one in evaluations(found):
         end = (one.count, one.counted, one.unit, one.data.id, one.data.digest, one.metric)
-        rows.append((one.key, "model", one.value, one.error, one.spread, *end))
+        rows.append((one.key, "model", one.value, one.error, one.spread, *end, *one.interval))
         for each in one.controls:
-            rows.append((one.key, each.name, each.value, np.nan, each.spread, *end))
+            rows.append((one.key, each.name, each.value, np.nan, each.spread, *end, "", ""))
     return rows
 
 
 def probe_rows(found: Carded) -> list[Sequence[Any]]:
     """The leans of every subject and group, or what each change did to each picture."""
-    return list(_leans(found) if isinstance(found, TextFindings) else _changes(found))
+    rows = _leans(found) if isinstance(found, TextFindings) else _changes(found)
+    return [(*row, *("" for _ in _PROBES[len(row) :])) for row in rows]
 
 
 def _leans(found: TextFindings) -> Iterator[Sequence[Any]]:
@@ -55,7 +57,7 @@ def _leans(found: TextFindings) -> Iterator[Sequence[Any]]:
             yield one.probe, "lean", group, subject, value, "", "", "", random
         for group in dict.fromkeys(one.trained.groups):
             mine, theirs = one.trained.of(group), one.random.of(group)
-            error, spread = standard_error(mine), mine.std(ddof=1)
+            error, spread = standard_error(mine), sample_deviation(mine)
             count = len(mine)
             yield (
                 one.probe,
@@ -68,7 +70,7 @@ def _leans(found: TextFindings) -> Iterator[Sequence[Any]]:
                 count,
                 theirs.mean(),
             )
-            yield one.probe, "spread", group, "", spread, "", "", count, theirs.std(ddof=1)
+            yield one.probe, "spread", group, "", spread, "", "", count, sample_deviation(theirs)
         if len(one.trained.names) == 2:
             yield one.probe, "difference", *_difference(one.trained), one.random.difference
 
@@ -83,8 +85,26 @@ def _changes(found: VisionFindings) -> Iterator[Sequence[Any]]:
         count, moves = len(one.pictures), one.moves
         turned = one.before != one.after
         share, mean = (one.share, one.share_error, ""), (moves.mean(), standard_error(moves))
-        yield one.name, "share of pictures with another class", "", "", *share, count, ""
-        yield one.name, "mean change of probability", "", "", *mean, moves.std(ddof=1), count, ""
+        yield (
+            one.name,
+            "share of pictures with another class",
+            "",
+            "",
+            *share,
+            count,
+            "",
+            *one.interval,
+        )
+        yield (
+            one.name,
+            "mean change of probability",
+            "",
+            "",
+            *mean,
+            sample_deviation(moves),
+            count,
+            "",
+        )
         for picture, move, new in zip(one.pictures, moves, turned, strict=True):
             yield one.name, "change of probability", "", picture, move, "", "", "", ""
             yield one.name, "another class", "", picture, int(new), "", "", "", ""

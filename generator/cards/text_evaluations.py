@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from generator.cards.evaluation import NAN, Control, Data, Evaluation, deviation, digest
+from generator.cards.evaluation import NAN, Control, Data, Evaluation, digest
+from generator.deviation import sample_deviation
 from generator.findings import TextFindings
 from generator.probes.language_loss import LanguageLoss
 from generator.probes.paraphrases import Paraphrases
@@ -41,7 +42,7 @@ def _losses(found: TextFindings, loss: LanguageLoss) -> Iterator[Evaluation]:
     how = (
         f"Mean of -ln p over all predicted tokens of the curated texts; {_PREDICTED[loss.kind]}. "
         f"The standard error takes the {len(chosen)} texts, not the tokens, as drawn at random; the spread "
-        "is the standard deviation of the texts’ means."
+        "is the sample standard deviation of the texts’ means."
     )
     yield Evaluation(
         data=data,
@@ -173,17 +174,23 @@ def _similarity(data: Data, made: Paraphrases) -> Evaluation:
         metric="cosine_similarity",
         metric_name="Mean cosine similarity of paraphrases",
         value=float(one.paired.mean()),
-        error=float(one.paired.std(ddof=1) / np.sqrt(count)),
-        spread=float(one.paired.std(ddof=1)),
+        error=float(sample_deviation(one.paired) / np.sqrt(count)),
+        spread=float(sample_deviation(one.paired)),
         count=count,
         counted="pairs",
         unit="",
         definition="Mean cosine similarity of a sentence and its paraphrase; embeddings are means over all "
         "tokens of the final representation.",
         controls=(
-            Control("unrelated sentences", float(one.unrelated.mean()), deviation(one.unrelated)),
             Control(
-                "paraphrases, random weights", float(random.paired.mean()), deviation(random.paired)
+                "unrelated sentences",
+                float(one.unrelated.mean()),
+                float(sample_deviation(one.unrelated)),
+            ),
+            Control(
+                "paraphrases, random weights",
+                float(random.paired.mean()),
+                float(sample_deviation(random.paired)),
             ),
             Control("unrelated, random weights", float(random.unrelated.mean())),
         ),

@@ -106,10 +106,10 @@ def lens_course(text: str, probability: np.ndarray, divergence: np.ndarray) -> l
         left, right = figure.subplots(1, 2)
         place = np.arange(len(probability)) - 1  # row 0 stands before block 0
         left.plot(place, probability, "-o", color=BLUE, markersize=3.4, linewidth=1.2)
-        left.set(ylim=(0, 1), title="probability of the final answer", xlabel="behind layer")
+        left.set(ylim=(0, 1), title="probability of the final answer", xlabel="after layer")
         left.yaxis.set_major_formatter(_PERCENT)
         right.plot(place, divergence, "-D", color=ORANGE, markersize=3.2, linewidth=1.2)
-        right.set(title="distance from the final guesses, nats", xlabel="behind layer")
+        right.set(title="distance from the final guesses, nats", xlabel="after layer")
         right.set_ylim(0, None)
         for axes in (left, right):
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=10))

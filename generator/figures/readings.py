@@ -73,7 +73,7 @@ def rollout_maps(
         labels = [short(token) for token in tokens]
         for place, (axes, layer) in enumerate(zip(row, layers, strict=True)):
             axes.imshow(maps[place], cmap=WEIGHTS, norm=NORM, interpolation="nearest")
-            axes.set_title(f"behind layer {layer}", fontsize=10)
+            axes.set_title(f"after layer {layer}", fontsize=10)
             axes.grid(False)
             axes.tick_params(length=0)
             font: Any = {"fontsize": 7.2, "color": INK}

@@ -13,6 +13,11 @@ _OPERATORS = ("nms", "qnms")
 _declared: Any = None
 
 
+def repaired() -> bool:
+    """Whether torchvision had to be repaired: a plain import of it fails here."""
+    return _declared is not None
+
+
 def repair_torchvision() -> Any:
     """torchvision, made importable beside a build of torch that its compiled part does not match.
 

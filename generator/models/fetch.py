@@ -31,4 +31,7 @@ def _local(source: Source) -> Files:
         raise UsageError(f"The source '{source.text}' names {path}, which does not exist.", hint)
     # A folder can hold anything; whoever loads a file from it takes that file's digest.
     digests = {path.name: file_sha256(path)} if path.is_file() else {}
-    return Files(root=path, revision=None, sha256=digests, origin=f"local path {source.text}")
+    kind = "file" if path.is_file() else "folder"
+    # Only the name: where it lies on somebody's machine says nothing to a reader.
+    origin = f"local {kind} {path.name}"
+    return Files(root=path, revision=None, sha256=digests, origin=origin)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import fnmatch
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from generator.errors import CutawayError
@@ -30,6 +31,37 @@ _IGNORED = (
     "*optimizer*",
     "rng_state*",
 )
+
+
+@contextmanager
+def asked_once() -> Iterator[None]:
+    """Within the block the Hub's cache alone is used if the Hub gives no answer.
+
+    Libraries that fetch weights through its client ask six times for each file, 24 s long, and then for the
+    next file.
+    """
+    from huggingface_hub import constants, get_session
+    from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled
+
+    before = constants.HF_HUB_OFFLINE
+    if not before:
+        try:
+            get_session().head(constants.ENDPOINT, timeout=10)
+        except Exception as error:
+            if not _is_unreachable(error):
+                raise
+            constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    except (LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
+        if before or not constants.HF_HUB_OFFLINE:
+            raise
+        raise CutawayError(
+            f"{constants.ENDPOINT} gives no answer, and the Hub's cache does not hold the weights.",
+            hint="Check the network, or give a weights file: weights: ./FILE, or weights: random.",
+        ) from error
+    finally:
+        constants.HF_HUB_OFFLINE = before
 
 
 def fetch_from_hub(source: Source) -> Files:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ from generator.models.digest import state_digest
 from generator.models.layer import TRANSFORMER_BLOCK, Layer
 from generator.models.model import LanguageModel, Provenance
 from generator.models.seq2seq import Seq2SeqModel, finish_seq2seq
+from generator.models.tokens import context_limit
 from generator.models.transformer import (
     config_digest,
+    mlp_activation,
     mlp_output,
     open_transformer,
     stated_licence,
@@ -60,7 +63,11 @@ def load_language(
         module=module.to(device),
         provenance=provenance,
         layers=tuple(
-            _layer(index, block, width, heads, groups, shared) for index, block in enumerate(blocks)
+            replace(
+                _layer(index, block, width, heads, groups, shared),
+                activation=mlp_activation(config),
+            )
+            for index, block in enumerate(blocks)
         ),
         parameters=sum(parameter.numel() for parameter in module.parameters()),
         device=device,
@@ -69,7 +76,7 @@ def load_language(
         heads=heads,
         kv_groups=groups,
         head_width=int(getattr(config, "head_dim", None) or width // heads),
-        max_tokens=min(limit for limit in limits if limit > 0),
+        max_tokens=context_limit(limits),
         blocks=blocks,
         head_kind=head_kind,
         mlp_outputs=tuple(mlp_output(block, width, spec) for block in blocks),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 TRANSFORMER_BLOCK = "transformer block"
+_ZERO_BY_DESIGN = {"relu", "relu2", "relu6", "hardswish", "hardsigmoid"}
 
 
 @dataclass(frozen=True)
@@ -58,5 +59,8 @@ class Layer:
 
     @property
     def rectified(self) -> bool:
-        """Whether the response ends in an activation that can be exactly zero."""
-        return self.activation in {"relu", "relu6", "hardswish", "hardsigmoid"}
+        """Whether the activation is exactly zero by design, not by underflow as GELU, SiLU and softmax.
+
+        For a transformer block it is that of its MLP.
+        """
+        return self.activation in _ZERO_BY_DESIGN

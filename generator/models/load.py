@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,11 @@ from generator.exhibit import ModelSpec
 from generator.models.convert import gguf_to_folder, read_state_dict
 from generator.models.digest import file_sha256
 from generator.models.fetch import Files, fetch
+from generator.models.hub import asked_once
 from generator.models.language import load_language
 from generator.models.model import LanguageModel, VisionModel
 from generator.models.seq2seq import Seq2SeqModel
-from generator.models.source import Source, parse_source
+from generator.models.source import Source, parse_source, stated_source
 from generator.models.training import build_trained, trained
 from generator.models.twin import state_initialisation
 from generator.models.vision import (
@@ -73,7 +75,7 @@ def _place(
     source: Source, origin: str, revision: str | None, digests: Mapping[str, str]
 ) -> dict[str, Any]:
     return {
-        "source": source.text,
+        "source": stated_source(source),
         "origin": origin,
         "revision": revision,
         "files": dict(sorted(digests.items())),
@@ -86,7 +88,8 @@ def _build(
     source = parse_source(reference, base)
     try:
         if source.kind == "timm":
-            return build_timm(source.name, pretrained=pretrained, seed=seed, classes=classes)
+            with asked_once() if pretrained else nullcontext():
+                return build_timm(source.name, pretrained=pretrained, seed=seed, classes=classes)
         if source.kind == "torchvision":
             return build_torchvision(source.name, source.revision, pretrained=pretrained, seed=seed)
     except (OSError, RuntimeError) as error:

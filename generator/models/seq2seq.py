@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -17,9 +17,10 @@ from generator.models.layer import Layer
 from generator.models.meetings import Meeting, Meetings
 from generator.models.model import Encoding, Model, Provenance
 from generator.models.stacks import CROSS, DECODER, ENCODER, Stack
-from generator.models.tokens import token_text
-from generator.models.transformer import mlp_output
+from generator.models.tokens import context_limit, token_text
+from generator.models.transformer import mlp_activation, mlp_output
 
+CROSS_KIND = "cross attention"
 _PROBE = (5, 4)  # tokens of source and target in the pass that is watched
 _CLOSE = 1e-4  # of a weight: products of the same numbers in another order
 
@@ -190,13 +191,16 @@ def finish_seq2seq(
         kind="encoder-decoder",
         module=module,
         provenance=provenance,
-        layers=_layers(module, blocks, projections, heads, width),
+        layers=tuple(
+            layer if layer.kind == CROSS_KIND else replace(layer, activation=mlp_activation(config))
+            for layer in _layers(module, blocks, projections, heads, width)
+        ),
         parameters=sum(parameter.numel() for parameter in module.parameters()),
         device=device,
         tokenizer=tokenizer,
         heads=heads,
         head_width=meetings[ENCODER.name][0].query.shape[-1],
-        max_tokens=min(int(limit) for limit in limits if limit > 0),
+        max_tokens=context_limit(limits),
         start=start,
         end=int(tokenizer.eos_token_id if tokenizer.eos_token_id is not None else -1),
         blocks=both,
@@ -269,7 +273,7 @@ def _layers(
     for index, block in enumerate(blocks[DECODER.name]):
         across = _size(owner[projections[CROSS.name][index]])
         add(DECODER, index, "decoder block", _size(block) - across)
-        add(CROSS, index, "cross attention", across)
+        add(CROSS, index, CROSS_KIND, across)
     return tuple(found)
 
 

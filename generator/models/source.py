@@ -74,6 +74,11 @@ class Files:
     """The origin in words, for the page."""
 
 
+def stated_source(source: Source) -> str:
+    """The source as pages and cards state it: of a local path its last name, not where it lies."""
+    return Path(source.name).name if source.kind == "path" else source.text
+
+
 def parse_source(text: str, base: Path) -> Source:
     """Take a reference apart; relative paths start at `base`, the exhibit's folder."""
     text = text.strip()

@@ -3,8 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
+
+NO_LIMIT = 10**9  # libraries write 10^30 or so where nothing limits a text
+
+
+def context_limit(stated: Iterable[float]) -> int:
+    """The smallest number of tokens that is stated as the longest text; NO_LIMIT where none is."""
+    return min((int(limit) for limit in stated if 0 < limit < NO_LIMIT), default=NO_LIMIT)
+
+
+def context_text(limit: int) -> str:
+    """The longest text in words."""
+    return "not limited" if limit >= NO_LIMIT else f"{limit:,} tokens"
 
 
 def token_text(tokenizer: Any, token_id: int) -> str:

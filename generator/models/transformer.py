@@ -15,6 +15,11 @@ from generator.errors import CutawayError
 from generator.exhibit import ModelSpec
 from generator.models.compat import repair_torchvision
 
+# What configurations of different families call the activation of their MLPs.
+_ACTIVATION_NAMES = (
+    "hidden_act", "hidden_activation", "dense_act_fn", "activation_function", "ffn_activation", "activation",
+)  # fmt: skip
+
 
 def open_transformer(folder: Path, spec: ModelSpec) -> tuple[nn.Module, Any, str]:
     """The network, its tokenizer, and what it answers with.
@@ -64,6 +69,15 @@ def open_transformer(folder: Path, spec: ModelSpec) -> tuple[nn.Module, Any, str
 def _not_loaded(folder: Path, spec: ModelSpec, error: Exception) -> CutawayError:
     reason = (str(error).strip() or type(error).__name__).splitlines()[0]
     return CutawayError(f"{spec.id}: transformers cannot load {folder.name}: {reason}")
+
+
+def mlp_activation(config: object) -> str | None:
+    """The activation function of the MLPs as a configuration names it; None where it says none."""
+    for name in _ACTIVATION_NAMES:
+        stated = getattr(config, name, None)
+        if isinstance(stated, str):
+            return stated
+    return None
 
 
 def mlp_output(block: nn.Module, width: int, spec: ModelSpec) -> nn.Module:

@@ -14,6 +14,7 @@ from generator.findings import TextFindings
 from generator.models.model import Model
 from generator.pages.components import inline
 from generator.pages.context import Place, home, layer_strip, model_link
+from generator.pages.definitions import Definition, definitions_of
 from generator.pages.environment import Figure, Pages, number
 from generator.pages.page import Link, Page, part_address
 from generator.pages.roles import head_link
@@ -53,6 +54,7 @@ class Mapped:
     roles: Sequence[Sequence[HeadRole]]
     rules: Sequence[Rule]
     axes: tuple[str, str]
+    words: Mapping[str, Definition]
     link: Callable[[int, int], Link]
 
     def statistic(self, name: str) -> np.ndarray:
@@ -78,6 +80,7 @@ def heads_of(findings: TextFindings) -> Mapped:
         roles=findings.heads.roles,
         rules=RULES,
         axes=findings.telling_axes,
+        words=definitions_of(findings.heads.texts.measure),
         link=partial(head_link, findings),
     )
 
@@ -119,7 +122,9 @@ def _rows(mapped: Mapped, order: Order) -> list[AtlasRow]:
             group=head // share,
             first=share > 1 and head % share == 0,
             role=mapped.roles[layer][head].role,
-            standings=tuple(standings(mapped.statistics, mapped.twin, order, layer, head)),
+            standings=tuple(
+                standings(mapped.statistics, mapped.twin, order, layer, head, mapped.words)
+            ),
         )
         for layer in range(layers)
         for head in range(heads)

@@ -16,6 +16,7 @@ from generator.pages.context import Place, layer_link
 from generator.pages.environment import Figure, Pages
 from generator.pages.page import Link, Page, unit_address
 from generator.probes.building_blocks import NEAR, BuildingBlocks, Groups
+from generator.probes.integrated_gradients import TOLERANCE
 
 STRONGEST = 6
 
@@ -49,6 +50,7 @@ def building_blocks_page(
         channels=channels,
         near=_near(layer),
         items=items,
+        tolerance=TOLERANCE,
         no_classes="" if model.labels else NO_CLASSES,
         data=script_data(model, layer, usable, found, channels, pages)
         if layer and usable and model.labels
@@ -78,6 +80,8 @@ def _item(
         "full": blocks.full,
         "cells": _cells_figure(folder, image, blocks, pages) if channels.sheet else None,
         "classes": _classes(folder, image, blocks, pages),
+        "points": blocks.points,
+        "path_error": float(blocks.path_error.max(initial=0.0)),
         "groups": _groups(model, folder, image, blocks, channels, pages),
         "all_groups": _all_groups(folder, image, blocks, pages),
         "found": blocks.groups,
@@ -223,14 +227,15 @@ def _unit(model: VisionModel, layer: str, channel: int, channels: Channels) -> L
 
 
 def block_rows(found: Mapping[str, BuildingBlocks]) -> list[Sequence[Any]]:
-    """Each picture's classes: their logits with and without the layer, and the attributions' sums."""
+    """Each picture's classes: logits with and without the layer, the attributions' sums, the path's error."""
     rows: list[Sequence[Any]] = []
     for picture, blocks in found.items():
         linear = blocks.of_channels(blocks.gradient).sum(1) if blocks.labels else ()
         path = blocks.of_channels(blocks.path).sum(1) if blocks.labels else ()
-        numbers = (blocks.probabilities, blocks.logits, blocks.silent, linear, path)
+        logits = (blocks.probabilities, blocks.logits, blocks.silent)
+        numbers = (*logits, linear, path, blocks.path_error)
         rows += [
-            (picture, blocks.layer, label, *values)
+            (picture, blocks.layer, label, *values, blocks.points)
             for label, *values in zip(blocks.labels, *numbers, strict=True)
         ]
     return rows

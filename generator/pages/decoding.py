@@ -89,7 +89,7 @@ def decoding_page(findings: TextFindings, pages: Pages) -> Page:
         "decoding.html",
         decoding_address(model.id),
         f"What it would say at each layer · {model.title}",
-        f"The logit lens of {model.title} on {len(texts)} texts: its next-token guess behind each layer, "
+        f"The logit lens of {model.title} on {len(texts)} texts: its next-token guess after each layer, "
         "and what every head and MLP wrote towards the token that it predicts.",
         searchable=False,
         model=model,

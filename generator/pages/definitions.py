@@ -19,6 +19,34 @@ class Definition:
 _TEXTS = "curated texts"
 _RANDOM = "random sequences"
 
+
+def _ablation(measured: str) -> Definition:
+    return Definition("ablation_delta_loss", "Ablation", measured, _TEXTS, "Michel et al. 2019")
+
+
+_SILENCED = "with the head’s output set to its mean over the probes, minus"
+
+# What counts as an effect depends on what a network does: predict the next token, write a target, or
+# neither.
+TARGET = "target"  # an encoder-decoder's
+ABLATIONS = {
+    "loss": _ablation(f"loss on the next token {_SILENCED} that loss, in nats a token"),
+    TARGET: _ablation(
+        f"loss on the target, which the decoder is given, {_SILENCED} that loss, in nats a token"
+    ),
+    "representation": _ablation(
+        "1 − cosine similarity of the final states without and with the head’s output set to its mean over "
+        "the probes, mean over tokens"
+    ),
+}
+
+# The unit of the columns `loss` and `delta` of ablation.csv.
+MEASURED = {
+    "loss": "loss on the next token, nats a token",
+    TARGET: "loss on the target, nats a token",
+    "representation": "1 - cosine similarity of the final states",
+}
+
 DEFINITIONS: tuple[Definition, ...] = (
     Definition(
         "entropy_nats",
@@ -127,14 +155,13 @@ DEFINITIONS: tuple[Definition, ...] = (
         "set of weights, no text",
         "Elhage et al. 2021",
     ),
-    Definition(
-        "ablation_delta_loss",
-        "Ablation",
-        "loss with the head’s output set to its mean over the probes, minus loss, in nats a token; for an "
-        "encoder 1 − cosine similarity of the final states instead",
-        _TEXTS,
-        "Michel et al. 2019",
-    ),
+    ABLATIONS["loss"],
 )
 
+
 BY_COLUMN = {definition.column: definition for definition in DEFINITIONS}
+
+
+def definitions_of(measure: str) -> dict[str, Definition]:
+    """All definitions by column, that of ablation as measured: one of ABLATIONS, or "none"."""
+    return BY_COLUMN | {one.column: one for one in [ABLATIONS.get(measure)] if one is not None}

@@ -31,11 +31,15 @@ class Figure:
 
 
 class Pages:
-    """Renders templates into pages; knows which pictures there are."""
+    """Renders templates into pages; knows which pictures there are.
 
-    def __init__(self, templates: Path, pictures: Mapping[str, Drawn]) -> None:
+    Pages of models link to `glossary`, the address of a page that explains words; to none if it is empty.
+    """
+
+    def __init__(self, templates: Path, pictures: Mapping[str, Drawn], glossary: str = "") -> None:
         self._templates = templates
         self._pictures = pictures
+        self._glossary = glossary
         self._jinja = Environment(
             loader=FileSystemLoader(templates),
             autoescape=True,
@@ -44,6 +48,7 @@ class Pages:
             lstrip_blocks=True,
         )
         self._jinja.filters.update(num=number, percent=percent, thousands=thousands)
+        self._jinja.globals["glossary"] = glossary
 
     def figure(
         self,
@@ -60,7 +65,7 @@ class Pages:
 
     def with_pictures(self, more: Mapping[str, Drawn]) -> Pages:
         """The same templates with more pictures."""
-        return Pages(self._templates, {**self._pictures, **more})
+        return Pages(self._templates, {**self._pictures, **more}, self._glossary)
 
     def has(self, path: str) -> bool:
         """Whether a picture was drawn."""
@@ -115,6 +120,15 @@ NO_BREAK = "\u00a0"
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
+MINUS = "\u2212"
+
+
+def fixed(value: float, places: int) -> str:
+    """A value with `places` decimals and a true minus sign; what is rounded to zero has none."""
+    text = f"{value:.{places}f}".replace("-", MINUS)
+    return text if text.strip(f"{MINUS}0.") else text.removeprefix(MINUS)
+
+
 def number(value: float | None, digits: int = 3) -> str:
     """A measured value with `digits` significant digits; a dash where it is not defined."""
     if value is None or not math.isfinite(value):
@@ -123,12 +137,12 @@ def number(value: float | None, digits: int = 3) -> str:
         return "0"
     if abs(value) < 10**-digits / 2:
         mantissa, power = f"{value:.1e}".split("e")
-        return f"{mantissa}·10" + str(int(power)).translate(_RAISED)
+        return f"{mantissa.replace('-', MINUS)}·10" + str(int(power)).translate(_RAISED)
     exponent = int(
         f"{value:.{digits - 1}e}".split("e")[1]
     )  # after rounding: 0.9996 is written 1.00
     places = max(0, digits - 1 - exponent)
-    return f"{value:.{min(places, digits)}f}"
+    return fixed(value, min(places, digits))
 
 
 def percent(share: float | None, places: int = 1) -> str:
@@ -137,7 +151,7 @@ def percent(share: float | None, places: int = 1) -> str:
         return "–"
     if 0 < share < 0.5 * 10 ** -(places + 2):
         return f"<{NO_BREAK}{10**-places:g}{NO_BREAK}%"
-    return f"{100 * share:.{places}f}{NO_BREAK}%"
+    return f"{fixed(100 * share, places)}{NO_BREAK}%"
 
 
 def thousands(value: int) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from generator.findings import TextFindings
 from generator.inputs.texts import readable
 from generator.pages.csv_text import as_csv
+from generator.pages.definitions import MEASURED
 from generator.pages.role_table import role_table
 from generator.probes.circuits import TOP
 
@@ -76,8 +77,10 @@ def _ablation(found: TextFindings) -> str:
                 if np.isnan(delta) and kind not in ("text", "repeats"):
                     continue  # was not asked
                 where = (kind, ablation.inputs[name], ablation.spans[span])
-                rows.append((*where, layer, head, ablation.base[span, name], delta))
-    return as_csv(("probe", "input", "span", "layer", "head", "loss", "delta"), rows)
+                unit = MEASURED[ablation.measure]
+                rows.append((*where, layer, head, ablation.base[span, name], delta, unit))
+    header = ("probe", "input", "span", "layer", "head", "loss", "delta", "measure")
+    return as_csv(header, rows)
 
 
 def _written(found: TextFindings) -> str:

@@ -9,6 +9,7 @@ from generator.models.layer import Layer
 from generator.pages.circuit_views import circuit_view
 from generator.pages.components import head_component
 from generator.pages.context import Place, Strip, around, home, layer_link, layer_strip, model_link
+from generator.pages.definitions import definitions_of
 from generator.pages.environment import Pages, number
 from generator.pages.head_tables import head_table_names
 from generator.pages.page import Link, Page, head_address
@@ -73,7 +74,12 @@ def head_page(findings: TextFindings, layer: Layer, head: int, order: Order, pag
             after,
         ),
         standings=standings(
-            findings.statistics, findings.heads.control.values, order, layer.index, head
+            findings.statistics,
+            findings.heads.control.values,
+            order,
+            layer.index,
+            head,
+            definitions_of(findings.heads.texts.measure),
         ),
         badge=badge(findings, layer.index, head),
         alike=_alike(findings, layer.index, head),

@@ -121,7 +121,12 @@ def _text_rows(found: TextFindings) -> Iterator[Row]:
         )
         yield from leaders
     for role in (role for role in role_rows(found) if role.count):
-        yield "role", role.role.capitalize(), f"{role.count} heads have this role", "#roles"
+        yield (
+            "role",
+            role.role.capitalize(),
+            "1 head has this role" if role.count == 1 else f"{role.count} heads have this role",
+            "#roles",
+        )
 
 
 def _seq2seq_rows(found: Seq2SeqFindings) -> Iterator[Row]:

@@ -11,6 +11,7 @@ from generator.figures.attention import sheet_columns
 from generator.findings import TextFindings
 from generator.inputs.texts import CuratedText, readable
 from generator.models.layer import Layer
+from generator.models.tokens import context_text
 from generator.pages.all_heads import AllHeads, attention_address, attention_page
 from generator.pages.atlas import atlas_address, language_atlas
 from generator.pages.components import attention_files, layer_component, vector_files
@@ -24,6 +25,7 @@ from generator.pages.context import (
     size_text,
 )
 from generator.pages.decoding import decodes, decoding_address, decoding_page
+from generator.pages.definitions import definitions_of
 from generator.pages.environment import Figure, Pages, number, percent
 from generator.pages.head_tables import head_table_names
 from generator.pages.heads import (
@@ -114,7 +116,7 @@ def ways_in(findings: TextFindings) -> list[tuple[Link, str]]:
 
 
 def _overview(findings: TextFindings, pages: Pages) -> Page:
-    model = findings.model
+    model, words = findings.model, definitions_of(findings.heads.texts.measure)
     return pages.page(
         "model_language.html",
         model_address(model.id),
@@ -126,11 +128,12 @@ def _overview(findings: TextFindings, pages: Pages) -> Page:
             (home(),), (layer_strip(model, None),), None, layer_link(model, model.layers[0])
         ),
         size=size_text(model.parameters),
+        context=context_text(model.max_tokens),
         ways=ways_in(findings),
         signal=_signal_figure(findings, pages),
         heads=_head_grids(findings, pages),
         leaders=[
-            leader(one, findings.heads.control.values, partial(head_link, findings))
+            leader(one, findings.heads.control.values, partial(head_link, findings), words)
             for one in findings.statistics
         ],
         roles=role_rows(findings),
@@ -195,7 +198,7 @@ def _head_grids(findings: TextFindings, pages: Pages) -> Figure:
 
 
 def _layer(findings: TextFindings, layer: Layer, order: Order, pages: Pages) -> Page:
-    model = findings.model
+    model, words = findings.model, definitions_of(findings.heads.texts.measure)
     links = [layer_link(model, each) for each in model.layers]
     before, after = around(links, layer.index)
     signal = findings.signal.of(layer.name)
@@ -228,7 +231,7 @@ def _layer(findings: TextFindings, layer: Layer, order: Order, pages: Pages) -> 
                 "link": Link(head_address(model.id, layer.name, h), head_name(layer.index, h)),
                 "group": h * model.kv_groups // model.heads,
                 "standings": standings(
-                    findings.statistics, findings.heads.control.values, order, layer.index, h
+                    findings.statistics, findings.heads.control.values, order, layer.index, h, words
                 ),
                 "badge": badge(findings, layer.index, h),
             }

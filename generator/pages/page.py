@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+GLOSSARY = "guide/glossary/index.html"  # where somebody wrote one
 GALLERY = "index.html"
 
 

@@ -11,9 +11,11 @@ from generator.findings.seq2seq import Seq2SeqFindings, StackFindings
 from generator.inputs.texts import CuratedText, readable
 from generator.models.layer import Layer
 from generator.models.stacks import CROSS, DECODER, ENCODER
+from generator.models.tokens import context_text
 from generator.pages.all_heads import AllHeads, attention_page
 from generator.pages.atlas import Mapped, atlas_page
 from generator.pages.context import Place, home, layer_link, model_link, size_text
+from generator.pages.definitions import TARGET, definitions_of
 from generator.pages.environment import Figure, Pages, number, percent
 from generator.pages.page import Link, Page, head_address, model_address, part_address
 from generator.pages.roles import rows_of
@@ -96,6 +98,7 @@ def _mapped(findings: Seq2SeqFindings, stack: StackFindings) -> Mapped:
         roles=stack.roles,
         rules=stack.rules,
         axes=stack.telling_axes,
+        words=definitions_of(TARGET),
         link=partial(head_link, findings, stack),
     )
 
@@ -119,7 +122,7 @@ def _overview(findings: Seq2SeqFindings, pages: Pages) -> Page:
         ),
         size=size_text(model.parameters),
         heads=heads,
-        context=f"{model.max_tokens:,} tokens" if model.max_tokens < 10**6 else "not limited",
+        context=context_text(model.max_tokens),
         ways=seq2seq_ways(findings),
         signals=[
             _signal(findings, one, pages) for one in findings.stacks if one.stack is not CROSS
@@ -175,7 +178,9 @@ def _stack(findings: Seq2SeqFindings, stack: StackFindings, pages: Pages) -> dic
         "title": stack.stack.title,
         "about": _ABOUT[stack.stack.name],
         "figure": figure,
-        "leaders": [leader(one, stack.control, link) for one in stack.statistics],
+        "leaders": [
+            leader(one, stack.control, link, definitions_of(TARGET)) for one in stack.statistics
+        ],
         "roles": rows_of(stack.roles, stack.rules, link, predicts=True),
         "named": stack.named,
         "twin_asked": stack.twin_asked,

@@ -12,6 +12,7 @@ from generator.models.layer import Layer
 from generator.models.stacks import CROSS
 from generator.pages.components import head_component, layer_component
 from generator.pages.context import Place, Strip, around, home, layer_link, model_link
+from generator.pages.definitions import TARGET, definitions_of
 from generator.pages.environment import Figure, Pages, number, percent
 from generator.pages.page import Link, Page, head_address, layer_address
 from generator.pages.roles import badge_of
@@ -22,6 +23,7 @@ from generator.probes.seq2seq import LONGEST, Pair
 from generator.probes.signal import LayerSignal
 
 MEASURE = "the loss on the target in nats a token"
+_WORDS = definitions_of(TARGET)
 
 
 def all_heads_address(model: str, stack: str) -> str:
@@ -107,7 +109,9 @@ def _layer(
             {
                 "link": head_link(findings, stack, place, head),
                 "group": head,
-                "standings": standings(stack.statistics, stack.control, order, place, head),
+                "standings": standings(
+                    stack.statistics, stack.control, order, place, head, definitions_of(TARGET)
+                ),
                 "badge": badge_of(stack.roles[place][head], MEASURE),
             }
             for head in range(stack.heads)
@@ -127,9 +131,11 @@ def _activity(findings: Seq2SeqFindings, layer: Layer, pages: Pages) -> Figure |
     if signal is None:
         return None
     path = f"models/{findings.model.id}/layers/{layer.name}/activity.webp"
+    share = percent(float(signal.zero.mean()))
+    zeros = f"; {share} are exactly zero" if layer.rectified else ""
     text = (
         f"Left: activations of the MLP that are not exactly zero, from {number(float(signal.edges[0]))} to "
-        f"{number(float(signal.edges[-1]))}; {percent(float(signal.zero.mean()))} are exactly zero. Right: "
+        f"{number(float(signal.edges[-1]))}{zeros}. Right: "
         f"its {len(signal.active)} hidden units, most often above zero first; the median unit is above "
         f"zero at {percent(float(np.median(signal.active)))} of tokens."
     )
@@ -200,7 +206,9 @@ def _head(
             before,
             after,
         ),
-        standings=standings(stack.statistics, stack.control, order, place, head),
+        standings=standings(
+            stack.statistics, stack.control, order, place, head, definitions_of(TARGET)
+        ),
         badge=badge_of(stack.roles[place][head], MEASURE),
         alike=[
             (head_link(findings, stack, int(one), int(other)), float(value))

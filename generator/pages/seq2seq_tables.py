@@ -11,7 +11,7 @@ from generator.findings.seq2seq import Seq2SeqFindings
 from generator.inputs.texts import readable
 from generator.pages.components import attention_files, vector_files
 from generator.pages.csv_text import as_csv
-from generator.pages.definitions import BY_COLUMN, DEFINITIONS
+from generator.pages.definitions import DEFINITIONS, MEASURED, TARGET, definitions_of
 from generator.pages.page import data_address
 from generator.pages.role_table import role_table
 from generator.pages.standings import order_heads, strong_links
@@ -106,10 +106,10 @@ def _by_text(found: Seq2SeqFindings) -> str:
 
 
 def _statistics(found: Seq2SeqFindings) -> str:
-    rows = []
+    rows, words = [], definitions_of(TARGET)
     for stack in found.stacks:
         for statistic in stack.statistics:
-            said, twin = BY_COLUMN[statistic.name], stack.control.get(statistic.name)
+            said, twin = words[statistic.name], stack.control.get(statistic.name)
             control = ("", "") if twin is None else (twin.mean(), twin.max())
             rows.append(
                 (
@@ -171,6 +171,7 @@ def _answers(found: Seq2SeqFindings) -> str:
 
 def _ablation(found: Seq2SeqFindings) -> str:
     rows: list[tuple[Any, ...]] = []
+    unit = MEASURED[TARGET]
     for stack in found.stacks:
         made = stack.ablation
         for name, (layer, head) in (
@@ -179,8 +180,8 @@ def _ablation(found: Seq2SeqFindings) -> str:
             for at in np.ndindex(*made.delta.shape[2:])
         ):
             where = (made.inputs[name], stack.layers[layer].name, head)
-            rows.append((*where, made.base[0, name], made.delta[0, name, layer, head]))
-    return as_csv(("text", "layer", "head", "loss", "delta"), rows)
+            rows.append((*where, made.base[0, name], made.delta[0, name, layer, head], unit))
+    return as_csv(("text", "layer", "head", "loss", "delta", "measure"), rows)
 
 
 def seq2seq_inputs(found: Seq2SeqFindings) -> dict[str, Any]:

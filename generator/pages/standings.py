@@ -9,7 +9,7 @@ import numpy as np
 
 from generator.figures.attention import grain
 from generator.inputs.texts import readable
-from generator.pages.definitions import BY_COLUMN, Definition
+from generator.pages.definitions import Definition
 from generator.pages.page import Link
 from generator.probes.attention import Attention
 from generator.probes.heads import Statistic, rank
@@ -69,14 +69,15 @@ def standings(
     order: Order,
     layer: int,
     head: int,
+    words: Mapping[str, Definition],
 ) -> list[Standing]:
-    """All statistics of one head. `twin` has those of the random twin's heads, by name."""
+    """All statistics of one head, defined in `words`. `twin` has those of the random twin's heads."""
     found = []
     for statistic in statistics:
         name, mean, spread = statistic.name, statistic.mean, statistic.spread
         found.append(
             Standing(
-                definition=BY_COLUMN[name],
+                definition=words[name],
                 value=float(mean[layer, head]),
                 spread=float(spread[layer, head]),
                 uniform=statistic.uniform,
@@ -94,7 +95,10 @@ def standings(
 
 
 def leader(
-    statistic: Statistic, twin: Mapping[str, np.ndarray], link: Callable[[int, int], Link]
+    statistic: Statistic,
+    twin: Mapping[str, np.ndarray],
+    link: Callable[[int, int], Link],
+    words: Mapping[str, Definition],
 ) -> dict[str, object]:
     """The three heads that lead in a statistic, beside what an even spread would give."""
     name, mean = statistic.name, statistic.mean
@@ -103,7 +107,7 @@ def leader(
         layer, head = (int(i) for i in np.unravel_index(place, mean.shape))
         heads.append((link(layer, head), float(mean[layer, head])))
     return {
-        "definition": BY_COLUMN[name],
+        "definition": words[name],
         "heads": heads if float(mean.max()) > 0 else [],
         "uniform": statistic.uniform,
         "probes": statistic.probes,

@@ -12,12 +12,13 @@ import numpy as np
 
 from generator import __version__
 from generator.cards.tables import card_tables
+from generator.deviation import sample_deviation
 from generator.exhibit import Exhibit
 from generator.findings import Findings, Seq2SeqFindings, TextFindings, VisionFindings
 from generator.inputs.texts import readable
 from generator.models.layer import Layer
 from generator.pages.csv_text import as_csv
-from generator.pages.definitions import BY_COLUMN
+from generator.pages.definitions import definitions_of
 from generator.pages.head_tables import head_tables
 from generator.pages.page import data_address
 from generator.pages.patch_data import patch_files
@@ -26,7 +27,7 @@ from generator.pages.standings import order_heads, strong_links
 from generator.pages.vision_tables import vision_tables
 from generator.pages.worked import context_tables
 from generator.probes import heads as head_probe
-from generator.probes.signal import LayerSignal
+from generator.probes.signal import LayerSignal, exact_zeros
 
 LIBRARIES = (
     "torch",
@@ -103,9 +104,15 @@ def _layer_row(layer: Layer, signal: LayerSignal | None) -> tuple[Any, ...]:
     if signal is None:
         return (*what, "", "", "", "", "", "")
     return (
-        *what, signal.zero.mean(), signal.zero.std(), signal.near_zero.mean(), signal.near_zero.std(),
-        len(signal.active), layer.activation or "",
-    )  # fmt: skip
+        *what,
+        *(n for shares in (exact_zeros(layer, signal), signal.near_zero) for n in _both(shares)),
+        len(signal.active),
+        layer.activation or "",
+    )
+
+
+def _both(shares: np.ndarray) -> tuple[float, float]:
+    return float(shares.mean()), float(sample_deviation(shares))
 
 
 def _vision_row(layer: Layer, signal: LayerSignal) -> tuple[Any, ...]:
@@ -139,12 +146,13 @@ def _heads(found: TextFindings) -> str:
 
 def _statistics(found: TextFindings) -> str:
     """What each column of heads.csv means, and its controls: an even spread, and random weights."""
+    words = definitions_of(found.heads.texts.measure)
     rows = [
         (
             statistic.name,
-            BY_COLUMN[statistic.name].formula,
-            BY_COLUMN[statistic.name].source,
-            BY_COLUMN[statistic.name].probe,
+            words[statistic.name].formula,
+            words[statistic.name].source,
+            words[statistic.name].probe,
             statistic.probes,
             statistic.uniform,
             found.heads.control.mean(statistic.name),
@@ -197,12 +205,14 @@ def _links(found: TextFindings) -> str:
 
 
 def _predictions(found: VisionFindings | TextFindings) -> str:
+    vision = isinstance(found, VisionFindings)
     rows = [
         (
             prediction.input,
             prediction.kind,
             place,
-            readable(guess.label),
+            # Tokens show their white space; the names of classes are plain words.
+            guess.label if vision else readable(guess.label),
             guess.score,
             prediction.loss,
         )

@@ -332,10 +332,10 @@ def _sheets(findings: VisionFindings, layer: Layer, pages: Pages) -> list[dict[s
 
 def _activity(findings: VisionFindings, layer: Layer, signal: LayerSignal, pages: Pages) -> Figure:
     total = int(signal.counts.sum())
-    zero = float(signal.zero.mean())
+    zeros = f" ({percent(float(signal.zero.mean()))} of all are)" if layer.rectified else ""
     low, high = number(float(signal.edges[0])), number(float(signal.edges[-1]))
     text = (
-        f"Left: {total:,} activations that are not exactly zero ({percent(zero)} of all are), from "
+        f"Left: {total:,} activations that are not exactly zero{zeros}, from "
         f"{low} to {high}. Right: the {len(signal.active)} units, most often active first; the median "
         f"unit is above zero at {percent(float(np.median(signal.active)))} of positions."
     )

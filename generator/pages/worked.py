@@ -69,9 +69,24 @@ def three_words() -> list[WordStep]:
 
 
 def cosine(one: np.ndarray, other: np.ndarray) -> float:
-    """The cosine of the angle between two vectors."""
+    """The cosine of the angle between two vectors, in double precision."""
+    one, other = one.astype(np.float64), other.astype(np.float64)
     lengths = np.linalg.norm(one) * np.linalg.norm(other)
     return float((one * other).sum() / lengths) if lengths else float("nan")
+
+
+def degrees(one: np.ndarray, other: np.ndarray) -> float:
+    """The angle between two vectors; nan if one of them is 0.
+
+    Of unit vectors u and v it is 2 atan2(|u - v|, |u + v|) (Kahan 2006): exact for small angles too, where
+    the cosine is 1 but for its last digits.
+    """
+    one, other = one.astype(np.float64), other.astype(np.float64)
+    lengths = np.linalg.norm(one), np.linalg.norm(other)
+    if not all(lengths):
+        return float("nan")
+    u, v = one / lengths[0], other / lengths[1]
+    return float(np.degrees(2 * np.arctan2(np.linalg.norm(u - v), np.linalg.norm(u + v))))
 
 
 @dataclass(frozen=True)
@@ -117,9 +132,10 @@ def token_steps(worked: Worked) -> list[TokenStep]:
 
 def _step(worked: Worked, tokens: Sequence[str], place: int) -> TokenStep:
     seen = place + 1 if worked.causal else len(tokens)
-    before, written = worked.stream[place], worked.written[place]
+    # In double precision: what a head adds can be too small to move a sum of 32 bits.
+    before = worked.stream[place].astype(np.float64)
+    written = worked.written[place].astype(np.float64)
     after, together = before + written, before + worked.together[place]
-    near, near_together = cosine(before, after), cosine(before, together)
     return TokenStep(
         place=place,
         token=tokens[place],
@@ -129,11 +145,11 @@ def _step(worked: Worked, tokens: Sequence[str], place: int) -> TokenStep:
         length=float(np.linalg.norm(before)),
         written=float(np.linalg.norm(written)),
         moved=float(np.linalg.norm(after)),
-        cosine=near,
-        turned=_degrees(near),
+        cosine=cosine(before, after),
+        turned=degrees(before, after),
         together=float(np.linalg.norm(together)),
-        cosine_together=near_together,
-        turned_together=_degrees(near_together),
+        cosine_together=cosine(before, together),
+        turned_together=degrees(before, together),
     )
 
 
@@ -147,10 +163,6 @@ def _row(worked: Worked, tokens: Sequence[str], place: int, key: int) -> KeyRow:
         weight=weight,
         share=weight * float(np.linalg.norm(worked.value[key])),
     )
-
-
-def _degrees(near: float) -> float:
-    return float(np.degrees(np.arccos(np.clip(near, -1, 1))))
 
 
 def _vectors(worked: Worked) -> dict[str, np.ndarray]:

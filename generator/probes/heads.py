@@ -15,6 +15,7 @@ from operator import itemgetter
 import numpy as np
 from scipy.stats import t as student
 
+from generator.deviation import sample_deviation
 from generator.errors import CutawayError
 from generator.models.model import LanguageModel
 from generator.models.seq2seq import Seq2SeqModel
@@ -114,8 +115,12 @@ class Statistic:
 
     @property
     def spread(self) -> np.ndarray:
-        """Standard deviation over the probe texts or sequences, shape (layers, heads)."""
-        return _over_probes(np.nanstd, self.values)
+        """Sample standard deviation over the probe texts or sequences, shape (layers, heads).
+
+        NaN where the statistic is defined on one alone.
+        """
+        defined = self.values[np.isfinite(self.values).reshape(len(self.values), -1).all(-1)]
+        return sample_deviation(defined)
 
     @property
     def probes(self) -> int:

@@ -13,6 +13,7 @@ from functools import partial
 
 import numpy as np
 
+from generator.deviation import sample_deviation
 from generator.models.model import Encoding, LanguageModel
 from generator.models.twin import random_twin
 from generator.probes.embedding import masked_losses, next_token_losses
@@ -63,8 +64,8 @@ class TextLosses:
 
     @property
     def spread(self) -> float:
-        """Standard deviation of the texts' means; nan for one text."""
-        return float(self.means.std(ddof=1)) if len(self.losses) > 1 else float("nan")
+        """Sample standard deviation of the texts' means; nan for one text."""
+        return float(sample_deviation(self.means))
 
 
 @dataclass(frozen=True)

@@ -25,11 +25,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from generator.deviation import sample_deviation
 from generator.models.layer import Layer
 from generator.models.model import VisionModel
 from generator.probes.class_maps import pooled_head
 from generator.probes.exemplars import BATCH, CHUNK, PoolImage, batches
 from generator.probes.held_out import Learned, cross_validate
+from generator.shares import share_interval
 from generator.store import Store
 
 VERSION = 1
@@ -106,7 +108,12 @@ class LearnedClasses:
         this is rather too small.
         """
         folds = self.fold_accuracies
-        return float(folds.std(ddof=1) / np.sqrt(len(folds)))
+        return float(sample_deviation(folds) / np.sqrt(len(folds)))
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % interval of the accuracy, pictures taken as independent: rather too narrow (Wilson)."""
+        return share_interval(self.accuracy, len(self.truth))
 
     @property
     def majority(self) -> float:

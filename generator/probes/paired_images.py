@@ -20,7 +20,7 @@ from scipy import ndimage
 from generator.exhibit import Preprocessing
 from generator.inputs.images import as_pixels
 from generator.models.model import VisionModel, logits_of
-from generator.shares import share_error
+from generator.shares import share_error, share_interval
 from generator.store import Store, digest_of_value
 
 VERSION = 3
@@ -64,6 +64,11 @@ class Change:
     def share_error(self) -> float:
         """Standard error of the share (Agresti & Coull)."""
         return share_error(self.changed, len(self.pictures))
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % interval of the share (Wilson)."""
+        return share_interval(self.share, len(self.pictures))
 
     @property
     def moves(self) -> np.ndarray:

@@ -23,6 +23,7 @@ from functools import partial
 import numpy as np
 
 from generator.card_schema import CHOICE, SUBJECT, PairedProbe
+from generator.deviation import sample_deviation
 from generator.models.model import LanguageModel
 from generator.models.twin import random_twin
 from generator.probes.embedding import embed, masked_losses, next_token_losses, token_ids
@@ -75,7 +76,7 @@ class Leans:
 
 def standard_error(values: np.ndarray) -> float:
     """Of the mean; nan for fewer than two values."""
-    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")
+    return float(sample_deviation(values) / np.sqrt(len(values)))
 
 
 @dataclass(frozen=True)

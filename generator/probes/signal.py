@@ -3,7 +3,9 @@
 An activation is near zero where its magnitude is at most 1 % of the layer's scale on the same input.
 The scale is the median over positions of the root mean square over units: a single token can carry
 activations a hundred times larger than all others (Sun et al. 2024), and a plain mean would follow
-it. Linear outputs are almost never exactly zero; rectified ones are.
+it. Linear outputs are almost never exactly zero; rectified ones are. A smooth activation (GELU, SiLU)
+is exactly zero only where single precision cannot hold the value, which is no sparsity: for it, and for
+softmax, only near zeros are stated (`exact_zeros`).
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from generator.models.layer import Layer
 from generator.models.model import Encoding, LanguageModel, VisionModel
 from generator.models.seq2seq import Seq2SeqModel
 from generator.models.stacks import DECODER, ENCODER
@@ -46,6 +49,11 @@ class LayerSignal:
     minimum: np.ndarray
     counts: np.ndarray
     edges: np.ndarray
+
+
+def exact_zeros(layer: Layer, signal: LayerSignal) -> np.ndarray:
+    """Share of exact zeros on each input, (inputs,); NaN where the layer makes none by design."""
+    return signal.zero if layer.rectified else np.full_like(signal.zero, np.nan)
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@
     const found = columns.findIndex(([column]) => column === name);
     return found >= 0 ? found : columns.findIndex(([column]) => column === other);
   };
-  const short = (value) => String(Number(value.toPrecision(3)));
+  const short = (value) => String(Number(value.toPrecision(3))).replace("-", "−");
   const plot = box.querySelector(".c-atlas__plot");
   const says = box.querySelector(".c-atlas__says");
 
@@ -89,10 +89,13 @@
       `${columns[y][1]} ${short(head.values[y])}${names.length ? `; shares keys and values with ${names.join(", ")}` : ""}.`;
   }
 
+  // As wide as on the screen, so that letters keep their size.
+  const room = () => Math.max(300, plot.clientWidth);
+
   function draw() {
     const x = index(read().get("x"), axes[0]);
     const y = index(read().get("y"), axes[1]);
-    const width = Math.max(300, Math.min(880, plot.clientWidth)); // as on the screen: text keeps its size
+    const width = room();
     const [height, left, bottom] = [Math.round(Math.min(460, Math.max(280, width * 0.62))), 56, 44];
     const across = scale(x, left, width - 12);
     const up = scale(y, height - bottom, 12);
@@ -233,7 +236,7 @@
     sort();
   });
   addEventListener("resize", () => {
-    if (Math.abs(plot.clientWidth - plot.firstChild.viewBox.baseVal.width) > 20 && plot.clientWidth < 880) draw();
+    if (Math.abs(room() - plot.firstChild.viewBox.baseVal.width) > 2) draw();
   });
   box.hidden = false;
   filters.hidden = false;

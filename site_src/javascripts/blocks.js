@@ -21,7 +21,7 @@
   function number(value) {
     if (value === 0) return "0";
     const places = Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value))));
-    return value.toFixed(Math.min(places, 3));
+    return value.toFixed(Math.min(places, 3)).replace("-", "−");
   }
 
   function bytes(text) {

@@ -9,7 +9,7 @@
   document.body.classList.add("c-show--ready");
   Reveal.initialize({
     width: 1280, height: 720, margin: 0.03, minScale: 0.1, maxScale: 4,
-    center: false, hash: true, transition: "none", backgroundTransition: "none",
+    center: false, hash: true, navigationMode: "linear", transition: "none", backgroundTransition: "none",
     slideNumber: "c/t", plugins: [RevealNotes],
   }).then(() => {
     const fitAll = () => { for (const slide of document.querySelectorAll(".c-slide")) if (slide.offsetParent) fit(slide); };
