@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+_FALLING = {"hardswish"}
 TRANSFORMER_BLOCK = "transformer block"
 
 
@@ -27,7 +28,8 @@ class Layer:
 
     `shape` is that of the output for one input, without the batch: (channels, height, width),
     (features,) or (tokens, width). `start` and `operation` are the places of
-    its first operation and of its response in the trace, `module` and
+    its first operation and of its response in the trace, `preactivation` that of the operation whose output
+    enters the activation that ends the layer, if that one saturates (-1 otherwise), `module` and
     `call` name a module call that returns it ("" where none does), and `reads` the layers whose
     responses it is computed from directly.
     """
@@ -47,6 +49,7 @@ class Layer:
     kv_groups: int = 0
     start: int = -1
     operation: int = -1
+    preactivation: int = -1
     module: str = ""
     call: int = 0
     reads: tuple[str, ...] = ()
@@ -60,3 +63,8 @@ class Layer:
     def rectified(self) -> bool:
         """Whether the response ends in an activation that can be exactly zero."""
         return self.activation in {"relu", "relu6", "hardswish", "hardsigmoid"}
+
+    @property
+    def monotone(self) -> bool:
+        """Whether the response never falls where what enters the activation rises."""
+        return self.activation not in _FALLING

@@ -72,6 +72,7 @@ def channel_tiles(findings: VisionFindings, layer: Layer) -> np.ndarray:
     seen = {
         int(n): as_seen(open_rgb(findings.pool[int(n)].path), how)
         for n in np.unique(exemplars.neuron[:, 0])
+        if n >= 0
     }
     tiles = []
     for unit in range(layer.units):
