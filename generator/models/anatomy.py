@@ -86,6 +86,7 @@ def read_anatomy(
             name=name or f"operation-{operation.index}",
             activation=activation,
             parameters=_parameters(module, modules),
+            norm_parameters=_parameters(module, modules) - _parameters(module, modules[:1]),
             shape=_shape(operation, response),
             operation=response.index,
             preactivation=_preactivation(response, producers),

@@ -26,11 +26,12 @@ class Layer:
     """A layer: a convolution or linear map with the normalisation and activation that follow it,
     the output of a block, or a transformer block.
 
-    `shape` is that of the output for one input, without the batch: (channels, height, width),
-    (features,) or (tokens, width). `start` and `operation` are the places of
-    its first operation and of its response in the trace, `preactivation` that of the operation whose output
-    enters the activation that ends the layer, if that one saturates (-1 otherwise), `module` and
-    `call` name a module call that returns it ("" where none does), and `reads` the layers whose
+    `parameters` are those of its map and of its normalisation, the latter `norm_parameters`; a block's are
+    those of all that it holds. `shape` is that of the output for one input, without the batch:
+    (channels, height, width), (features,) or (tokens, width). `start` and `operation` are the places of its
+    first operation and of its response in the trace, `preactivation` that of the operation whose output
+    enters the activation that ends the layer, if that one saturates (-1 otherwise). `module` and `call` name
+    a module call that returns the response ("" where none does), and `reads` the layers whose
     responses it is computed from directly.
     """
 
@@ -39,6 +40,7 @@ class Layer:
     kind: str
     shape: tuple[int, ...]
     parameters: int
+    norm_parameters: int = 0
     activation: str | None = None
     kernel: tuple[int, int] | None = None
     stride: tuple[int, int] | None = None
@@ -58,6 +60,11 @@ class Layer:
     def units(self) -> int:
         """The number of channels, features or hidden dimensions."""
         return self.shape[-1] if self.heads else self.shape[0]
+
+    @property
+    def joins(self) -> bool:
+        """Whether this is the output of a block, beside the layers that the block is made of."""
+        return self.kind in {"block", TRANSFORMER_BLOCK}
 
     @property
     def rectified(self) -> bool:
