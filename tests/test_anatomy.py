@@ -14,6 +14,7 @@ from generator.models.compat import repair_torchvision
 from generator.models.load import load_model
 from generator.models.model import VisionModel
 from generator.models.vision import Network, finish
+from generator.pages.context import counted
 from generator.paths import cache_root
 
 SIZE = 32
@@ -79,6 +80,17 @@ def test_the_parameters_of_the_layers_add_up_to_those_of_the_model(lite0):
     own = sum(layer.parameters for layer in lite0.layers if layer.kind != "block")
     total = sum(parameter.numel() for parameter in lite0.module.parameters())
     assert own == total == lite0.parameters == 4_652_008
+
+
+def test_block_outputs_and_the_parameters_of_norms_are_told_apart(lite0):
+    assert counted(lite0) == (
+        "50 layers and 16 block outputs",
+        "22,008 units (23,816 with block outputs)",
+    )
+    for layer in lite0.layers:
+        # A batch norm has a gain and a bias a channel; the classifier has none behind it.
+        norm = 0 if layer.joins or layer.kind == "linear" else 2 * layer.units
+        assert layer.norm_parameters == norm, layer.name
 
 
 def test_a_blocks_parameters_are_those_of_the_layers_in_it(lite0):

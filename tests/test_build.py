@@ -357,12 +357,17 @@ def test_units_make_one_chain_and_show_what_the_tables_hold(pages, small_site):
             others = ("The first in full", "Its patch", "By guided", "Feature visualisation")
             captions = pages[chain[unit]].all("figcaption")
             shown = [each for each in captions if not each.text.strip().startswith(others)]
+            # What enters the activation stands behind the response where pictures tie at its limit.
             stated = [
-                number(float(row["response"]))
+                (number(float(row["response"])), row["response_pre"], int(row["tied"]))
                 for row in rows
                 if (row["layer"], row["unit"]) == (layer, str(unit))
             ]
-            assert [caption.text.split()[-1] for caption in shown] == stated
+            for caption, (response, pre, tied) in zip(shown, stated, strict=True):
+                alone, _, entering = caption.text.strip().partition(" (")
+                assert alone.split()[-1] == response
+                if entering:
+                    assert tied > 1 and entering == f"{number(float(pre))})"
 
 
 def test_every_pool_picture_is_published_with_its_author_and_licence(pages, small_site):
@@ -570,7 +575,9 @@ def test_layers_csv_says_what_the_layer_pages_say(pages, small_site, model):
     for address in layer_addresses(model):
         row = by_name[address.split("/")[3]]
         facts = pages[address].facts()
-        assert facts["Parameters"] == thousands(int(row["parameters"]))
+        norm = int(row.get("norm_parameters") or 0)
+        also = f", {thousands(norm)} of them its normalisation’s" if norm else ""
+        assert facts["Parameters"] == thousands(int(row["parameters"])) + also
         zero = "MLP near zero" if model in BLOCKS else "Exactly zero"
         column = "near_zero" if model in BLOCKS else "sparsity"
         assert facts[zero] == percent(float(row[column] or "nan")), address

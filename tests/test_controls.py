@@ -165,8 +165,40 @@ def test_purity_and_chance_count_pairs(groups, random):
         for row in chosen
     ]
     short = np.full((1, 9), -1)  # a unit without nine pictures does not count
-    found = controls.purity(np.concatenate((chosen, short)), groups)
-    assert found == pytest.approx(np.mean(shares))
+    found = controls.purities(np.concatenate((chosen, short)), groups)
+    np.testing.assert_allclose(found, shares)
+
+
+def test_shuffled_groups_are_dealt_to_things_and_fall_to_chance():
+    random = np.random.default_rng(0)
+    groups = ["bird"] * 30 + ["fruit"] * 30 + ["tool"] * 30
+    # Units that each see one group: pure by the groups as they are.
+    chosen = np.stack([random.permutation(30)[:9] + 30 * (unit % 3) for unit in range(60)])
+    assert controls.purities(chosen, groups).tolist() == [1.0] * 60
+    alone = controls.shuffled_purity(chosen, groups, (), seed=1)
+    assert len(alone) == controls.SHUFFLES and alone.std() > 0
+    assert alone.mean() == pytest.approx(controls.chance(groups), abs=0.01)
+    # Three views of each thing stay together, whatever it is called, and so are of one group more often.
+    things = [f"thing {place // 3}" for place in range(90)]
+    assert controls.shuffled_purity(chosen, groups, things, seed=1).mean() > alone.mean() + 0.02
+    again = controls.shuffled_purity(chosen, groups, (), seed=1)
+    np.testing.assert_array_equal(again, alone)
+
+
+@pytest.mark.parametrize("count", [1, 16, 17, 303])
+def test_statistics_are_counted_on_pictures_from_all_through_the_pool(count):
+    def pixels(place):
+        return np.full((3, 2, 2), place, dtype=np.float32)
+
+    pool = [PoolImage(f"p{i}", f"p{i}", partial(pixels, i)) for i in range(count)]
+    seen = [batch[:, 0, 0, 0].numpy() for batch in controls._pixels(pool)]
+    assert sorted(np.concatenate(seen).tolist()) == list(range(count))
+    assert min(len(batch) for batch in seen) > 1 or count == 1
+    for batch in seen if count == 303 else ():
+        assert np.ptp(batch) > 0.9 * (count - len(seen)), "neighbours lie in one folder"
+    some = [int(one.id[1:]) for one in controls.spread(pool, 10)]
+    assert some[0] == 0 and len(set(some)) == len(some) == min(10, count)
+    assert count < 100 or np.ptp(np.diff(some)) <= 1
 
 
 @settings(max_examples=60, deadline=None)
@@ -196,7 +228,11 @@ def test_a_random_network_is_worse_by_both_measures(small, images, pictures, exe
         small, images, groups, exemplars, shown, seed=5, store=store, step=lambda _: None
     )
     assert found.layer in {"blocks.3.1", "conv_head"}
-    assert found.trained_purity > found.random_purity
+    trained, random = found.trained_purity, found.random_purity
+    assert trained.mean - trained.interval > random.mean + random.interval
+    assert found.counted == PICTURES
+    mean, low, high = found.floor
+    assert low < mean < high < trained.mean
     assert found.random.neuron.shape == exemplars.of(found.layer).neuron.shape
     for pair in found.maps:
         assert pair.trained.shape == pair.random.shape == (7, 7)

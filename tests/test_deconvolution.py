@@ -24,6 +24,7 @@ from generator.models.vision import Network, finish
 from generator.probes import deconvolution as probe
 from generator.probes import effective_field as effective
 from generator.probes.backward import DECONVOLUTION, GRADIENT, GUIDED, RULES
+from generator.probes.building_blocks import near_box
 from generator.probes.descent import Descent, to_pixels
 from generator.probes.exemplars import PoolImage, field_box, find_exemplars
 from generator.store import Store
@@ -373,3 +374,56 @@ def test_the_plate_and_the_strip_put_patches_beside_what_came_of_them():
     assert shown.shape[:2] == (strip.height, strip.width)
     middles = [sprites.MARGIN + row * 100 + 48 for row in range(4)]
     assert np.abs(shown[middles, -60, 0] - [9, 90, 150, 220]).max() <= 3
+
+
+class Strided(nn.Module):
+    """Three convolutions of stride 2, of one kernel on each axis, padded on both sides or behind only."""
+
+    def __init__(self, taps, lopsided):
+        super().__init__()
+        kernel = torch.tensor(taps).outer(torch.tensor(taps)).expand(3, 1, 3, 3)
+        self.pad = (0, 1, 0, 1) if lopsided else (1, 1, 1, 1)
+        self.steps = nn.ModuleList(nn.Conv2d(3, 3, 3, 2, groups=3, bias=False) for _ in range(3))
+        for step in self.steps:
+            step.weight.data = kernel.clone()
+
+    def forward(self, pixels):
+        for step in self.steps:
+            pixels = torch.relu(step(nn.functional.pad(pixels, self.pad)))
+        return pixels
+
+
+@pytest.mark.parametrize(
+    ("taps", "lopsided"),
+    [((0.02, 0.96, 0.02), False), ((0.02, 0.96, 0.02), True), ((0.96, 0.04, 0.0), True)],
+)
+@pytest.mark.parametrize("dot", [(40, 32), (56, 72)])
+def test_what_excites_a_unit_lies_in_the_middle_of_its_tile(taps, lopsided, dot, tmp_path):
+    """A trained network with lopsided padding leans on the near side of its kernels, half a stride away."""
+    module = nn.Sequential(Strided(taps, lopsided), nn.Flatten())
+    network = Network(module, "test", Preprocessing(size=112), ())
+    origin = {"source": "test", "origin": "test", "revision": None, "files": {}}
+    model = finish(network, ModelSpec(id="net", source="test"), origin, torch.device("cpu"))
+    layer = [each for each in model.layers if each.receptive_field[0].stride == 8][-1]
+    # The dot is where one position looks hardest.
+    start = 7 if lopsided and taps[1] > taps[0] else 0
+    row, column = (8 * (edge // 8) + start for edge in dot)
+    pixels = np.zeros((3, 112, 112), dtype=np.float32)
+    pixels[:, row, column] = 1
+    pool = [PoolImage("dot", "dot", lambda: pixels)]
+    found = find_exemplars(model, pool, Store(tmp_path), lambda _: None)
+    backs = probe.measure_deconvolution(
+        model, pool, found, {}, full=False, store=Store(tmp_path), step=lambda _: None
+    ).of(layer.name)
+    place = int(found.of(layer.name).place[0, 0])
+    left, top, wide, high = near_box(layer, place, 112, backs.centre[0])
+    assert wide == high == 48
+    assert abs(left + wide / 2 - (column + 0.5)) <= 1
+    assert abs(top + high / 2 - (row + 0.5)) <= 1
+
+
+def test_the_centre_is_that_of_the_mass():
+    squares = np.zeros((20, 30))
+    squares[4, 7], squares[4, 9] = 1, 3
+    assert effective.centre_of(squares) == (9.0, 4.5)
+    assert np.isnan(effective.centre_of(np.zeros((3, 3)))).all()

@@ -16,11 +16,20 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from generator.errors import CutawayError, UsageError
-from generator.exhibit import Exhibit, ImageSpec, ModelSpec, Preprocessing, TextSpec
+from generator.exhibit import (
+    Exhibit,
+    ImageSpec,
+    ModelSpec,
+    Preprocessing,
+    TextSpec,
+    load_exhibit,
+)
+from generator.findings.evaluation import _some
 from generator.inputs.images import as_pixels, as_seen, curated_images, open_rgb
 from generator.inputs.pool import image_pool
 from generator.inputs.texts import curated_texts
 from generator.models.compat import repair_torchvision
+from generator.paths import data_root
 
 CHECKOUT = Path(__file__).parent.parent
 GREY = (128, 128, 128)
@@ -336,9 +345,9 @@ def test_pictures_of_one_name_get_ids_of_their_own(tmp_path):
 def test_pictures_of_one_thing_have_one_subject(tmp_path):
     folder = tmp_path / "pool"
     names = ("a.png", "b/b.png", "b/b-2.png", "b/b-3.png", "c.png", "d.png", "e.png")
-    for name in names:
+    for shade, name in enumerate(names):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        saved(folder, Image.new("RGB", (4, 4)), name)
+        saved(folder, Image.new("RGB", (4, 4), (shade, 0, 0)), name)
     # A chain, a file that is gone, a circle, and a file that the table does not name.
     origin = {"b/b-3.png": "b/b-2.png", "b/b-2.png": "b/b.png", "c.png": "gone.png"}
     origin |= {"d.png": "e.png", "e.png": "d.png"}
@@ -358,6 +367,31 @@ def test_pictures_of_one_thing_have_one_subject(tmp_path):
         "d.png": "d.png",
         "e.png": "d.png",
     }
+
+
+def test_the_same_bytes_and_the_thing_of_a_curated_picture_are_one_subject(tmp_path):
+    shades = {"pool/a.png": 1, "pool/b.png": 2, "pool/c.png": 1, "pool/d.png": 4, "bear.png": 9}
+    for name, shade in shades.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        saved(tmp_path, Image.new("RGB", (4, 4), (shade, 0, 0)), name)
+    # b is another view of c, whose bytes are those of a; d shows what a picture outside the pool shows.
+    rows = ["b.png,x,x,x,c.png", "d.png,x,x,x,bear.png"]
+    table = "file,label,licence,origin,variant_of\n" + "\n".join(rows)
+    (tmp_path / "pool.csv").write_text(table, encoding="utf-8")
+    subjects = [one.subject for one in image_pool(exhibit_of(tmp_path, pool="pool"))]
+    outside = hashlib.sha256((tmp_path / "bear.png").read_bytes()).hexdigest()
+    assert subjects == ["a.png", "a.png", "a.png", outside]
+
+
+def test_pictures_that_are_changed_show_each_thing_once():
+    exhibit = load_exhibit(data_root())
+    curated, pool = curated_images(exhibit), image_pool(exhibit)
+    digests = {one.sha256 for one in curated}
+    twice = {one.label for one in pool if one.subject in digests}
+    assert {"brown bear", "fire engine", "hot air balloon", "mantis"} <= twice and len(twice) == 9
+    chosen = _some(pool, digests)
+    assert not digests & {one.subject for one in chosen}
+    assert len({one.subject for one in chosen}) == len(chosen) > 30
 
 
 def test_texts_come_one_a_line_from_a_plain_file(tmp_path):

@@ -13,6 +13,7 @@ from generator.findings.vision import pool_images
 from generator.inputs.images import as_seen, open_rgb
 from generator.models.layer import Layer
 from generator.pages.environment import number
+from generator.pages.ties import Row, neurons
 from generator.plates.units import patch
 from generator.probes.backward import RULES
 from generator.probes.deconvolution import send_back
@@ -27,29 +28,35 @@ def exemplars(shown: Shown, model: str, layer: str, unit: Numbers, count: int = 
     findings = shown.about_pictures(model)
     place, found = searched(findings, layer)
     units = [unit_of(place, one) for one in unit]
-    rows, said = [], []
+    rows, said, ranked = [], [], False
     for one in units:
-        labels = exemplar_labels(findings, found, one)[:count]
-        values = found.neuron_value[one, : len(labels)]
+        row = neurons(place, found, one)
+        labels = _some_labels(findings, found, one)[:count]
         pixels = _patches(findings, place, found, one, len(labels))
-        panels = [
-            Panel(tile, number(float(value), 2)) for tile, value in zip(pixels, values, strict=True)
-        ]
+        panels = [Panel(tile, _response(row, rank)) for rank, tile in enumerate(pixels)]
+        ranked = ranked or bool(row.at_limit[: len(labels)].any())
         # One unit may have two rows; of several each has its own.
         across = len(panels) if len(units) > 1 or len(panels) <= _FEW else -(-len(panels) // 2)
         rows += [tuple(panels[start : start + across]) for start in range(0, len(panels), across)]
         said.append(f"unit {one}: {listed(labels)}")
     names = tuple(f"unit {one}" for one in units) if len(units) > 1 else ()
     which = listed([str(one) for one in units])
+    about = f"unit {which} of {place.name}"
+    patches = f"Patches for {about}" if ranked else f"The patches that excite {about} most"
+    by_input = f"; where responses tie, in brackets what enters {place.activation}, by which they are ranked"
     return Plan(
         "panels",
         {"rows": tuple(rows), "names": names, "widest": 150.0, "gap": 8.0},
-        f"The patches that excite unit {which} of {place.name} most, out of {found.pictures} pictures. "
-        f"{'; '.join(said)}.",
-        f"The strongest of {found.pictures} pictures for unit {which} of {place.name}, cut to "
-        "what the neuron "
-        "can see, with its response above each.",
+        f"{patches}, out of {found.pictures} pictures. {'; '.join(said)}.",
+        f"The strongest of {found.pictures} pictures for {about}, cut to what the "
+        f"neuron can see, with its response above each{by_input if ranked else ''}.",
     )
+
+
+def _response(row: Row, rank: int) -> str:
+    entering = row.entering(rank)
+    said = number(float(row.value[rank]), 2)
+    return said if entering is None else f"{said} ({number(entering, 2)})"
 
 
 def deconvolution(shown: Shown, model: str, layer: str, unit: int, count: int = _FEW) -> Plan:
@@ -69,7 +76,7 @@ def deconvolution(shown: Shown, model: str, layer: str, unit: int, count: int = 
     if made is None:
         pool = pool_images(findings.model, findings.pool)
         made = send_back(findings.model, place, (one,), pool, found, shown.store)[0]
-    labels = exemplar_labels(findings, found, one)[:count]
+    labels = _some_labels(findings, found, one)[:count]
     patches = _patches(findings, place, found, one, len(labels))
     rows = [tuple(Panel(tile) for tile in patches)]
     for rule in range(len(RULES)):
@@ -103,7 +110,8 @@ def evolution(shown: Shown, model: str, layers: Names = (), units: int = 3) -> P
         row: list[Panel] = []
         for one in chosen:
             tile = _patches(findings, place, found, one, 1)[0]
-            row.append(Panel(tile, f"unit {one}", exemplar_labels(findings, found, one)[0]))
+            best = "".join(exemplar_labels(findings, found, one)[:1])
+            row.append(Panel(tile, f"unit {one}", best))
             row += [
                 Panel(backs.tiles[one, 0], "", "deconvolution"),
                 Panel(backs.guided[one, 0], "", "guided"),
@@ -135,10 +143,12 @@ def unit_responses(shown: Shown, model: str, layer: str, unit: int) -> Plan:
     filled = np.flatnonzero(counts)
     first, last = int(filled[0]), int(filled[-1]) + 1
     edges = (np.arange(first, last + 1) - BINS // 2) * width
-    best = exemplar_labels(findings, found, one)[0]
+    ties = neurons(place, found, one)
+    best, tied = exemplar_labels(findings, found, one)[:1], int(ties.tied[0])
     peak = number(float(found.neuron_value[one, 0]), 3)
     excited = int(found.excited[one])
-    said = f"It is above zero on {excited} of {found.pictures}; the largest, {peak}, is on {best}."
+    where = f"on {best[0]}" if ties.strongest else f"on {tied} of them"
+    said = f"It is above zero on {excited} of {found.pictures}; the largest, {peak}, is {where}."
     return Plan(
         "histogram",
         {"counts": counts[first:last], "edges": edges, "labels": ("largest response", "pictures")},
@@ -160,6 +170,16 @@ def searched(findings: VisionFindings, layer: str) -> tuple[Layer, LayerExemplar
 def exemplar_labels(findings: VisionFindings, found: LayerExemplars, unit: int) -> list[str]:
     """What a unit's exemplars show, strongest first."""
     return [findings.pool[int(one)].label for one in found.neuron[unit] if one >= 0]
+
+
+def _some_labels(findings: VisionFindings, found: LayerExemplars, unit: int) -> list[str]:
+    """The same. Raises UsageError where no picture excites the unit more than others."""
+    labels = exemplar_labels(findings, found, unit)
+    if not labels:
+        raise UsageError(
+            f"{found.undecided[unit]} pictures tie for unit {unit} of {found.layer}: none excites it more."
+        )
+    return labels
 
 
 def _patches(

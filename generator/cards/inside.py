@@ -109,11 +109,13 @@ def _controls(found: VisionFindings) -> Section:
         return Section("controls", "Against random weights")
     layer = next(one for one in found.model.layers if one.name == controls.layer)
     agreement = [pair.agreement for pair in controls.maps]
+    mean, low, high = controls.floor
     parts: list[Inline] = [
         "Of the pairs among a unit’s nine strongest pictures of the pool, ",
-        f"{percent(controls.trained_purity)} show things of one group in ",
+        f"{percent(controls.trained_purity.mean)} show things of one group in ",
         _layer(found, layer),
-        f"; with random weights {percent(controls.random_purity)}, by chance {percent(controls.chance)}.",
+        f"; with random weights {percent(controls.random_purity.mean)}, with shuffled groups "
+        f"{percent(mean)} ({percent(low)} to {percent(high)}), by chance {percent(controls.chance)}.",
     ]
     if agreement and np.isfinite(np.mean(agreement)):
         parts.append(

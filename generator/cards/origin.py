@@ -11,7 +11,7 @@ from generator.cards.tree import Block, Code, Facts, Line, Listing, Paragraph, S
 from generator.exhibit import Exhibit
 from generator.findings import Carded, TextFindings, VisionFindings
 from generator.models.tokens import context_text
-from generator.pages.context import size_text
+from generator.pages.context import counted, size_text
 from generator.pages.environment import thousands
 from generator.pages.page import Link, part_address
 from generator.pages.tables import environment as measured_with
@@ -23,10 +23,13 @@ CARD = "card"
 def about(found: Carded) -> Section:
     """Kind and size of the network."""
     model = found.model
+    layers = (
+        counted(found.model)[0] if isinstance(found, VisionFindings) else str(len(model.layers))
+    )
     rows: list[tuple[str, Line]] = [
         ("Kind", (model.kind,)),
         ("Parameters", (f"{size_text(model.parameters)} ({thousands(model.parameters)})",)),
-        ("Layers", (str(len(model.layers)),)),
+        ("Layers", (layers.removesuffix(" layers").replace(" layers", ","),)),
     ]
     if isinstance(found, TextFindings):
         rows += [

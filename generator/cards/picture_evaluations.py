@@ -76,7 +76,8 @@ def _learned(found: VisionFindings, learned: LearnedClasses) -> Evaluation:
         data=Data(
             "image-classification",
             "cutaway-pool-groups",
-            f"{len(learned.pictures)} pictures of the pool in {len(learned.classes)} folders",
+            f"{len(learned.pictures)} pictures of the pool, of {int(learned.subjects.sum())} things, in "
+            f"{len(learned.classes)} folders",
             digest([one.sha256 for one in found.pool if one.id in set(learned.pictures)]),
         ),
         metric="accuracy",

@@ -206,8 +206,8 @@ def _pictures(found: VisionFindings, pages: Pages) -> Section:
         return Section("probes", TITLE)
     count = max(len(one.pictures) for one in changed)
     how = (
-        f"{count} pictures, curated ones and some of the pool. Counted is how often the most probable class "
-        "becomes another one, and how far the probability of the first class moves."
+        f"{count} pictures of as many things, curated ones and some of the pool. Counted is how often the "
+        "most probable class becomes another one, and how far the probability of the first class moves."
     )
     blocks: list[Block] = [Paragraph((_PICTURES,)), Paragraph((how,))]
     path = PATH.format(found.model.id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 
@@ -104,7 +104,8 @@ def evaluate_vision(
         )
         for one in pool
     ]
-    more = {f"pool/{one.id}": np.asarray(square_of(one.path, how)) for one in _some(pool)}
+    others = _some(pool, {one.sha256 for one in images})
+    more = {f"pool/{one.id}": np.asarray(square_of(one.path, how)) for one in others}
     found = VisionEvaluation(
         curated=measure_recognition(model, curated, store),
         pool=measure_recognition(model, pooled, store),
@@ -114,10 +115,14 @@ def evaluate_vision(
     return found
 
 
-def _some(pool: Sequence[PoolPicture]) -> list[PoolPicture]:
-    """The first picture of each subject, and of those at most CHANGED, evenly through the pool."""
+def _some(pool: Sequence[PoolPicture], curated: Container[str]) -> list[PoolPicture]:
+    """The first picture of each subject, and of those at most CHANGED, evenly through the pool.
+
+    What a curated picture shows, whose digests are given, is left out: it counts once.
+    """
     firsts: dict[str, PoolPicture] = {}
     for one in pool:
-        firsts.setdefault(one.subject, one)
+        if one.sha256 not in curated and one.subject not in curated:
+            firsts.setdefault(one.subject, one)
     listed = list(firsts.values())
     return listed[:: max(1, -(-len(listed) // CHANGED))]

@@ -324,6 +324,7 @@ class _Pool:
                 groups,
                 exemplars,
                 pixels,
+                subjects,
                 seed=self.seed,
                 store=self.store,
                 step=self.step,

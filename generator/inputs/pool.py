@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import hashlib
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from generator.errors import CutawayError, UsageError
@@ -20,8 +20,9 @@ _COLUMNS = {"file", "label", "licence", "origin"}
 class PoolPicture:
     """One picture of a pool. `group` is the folder it lies in, which names its class.
 
-    Pictures with one `subject` show the same thing (another view, the same drawing): what is learned
-    from one of them is not news about another. `classes` are the names that would be right for it.
+    Pictures with one `subject` show the same thing (another view, the same drawing, the same bytes): what
+    is learned from one of them is not news about another. It is the file of the first view, or the digest of
+    one outside the pool. `classes` are the names that would be right for it.
     """
 
     id: str
@@ -39,8 +40,9 @@ def image_pool(exhibit: Exhibit) -> tuple[PoolPicture, ...]:
     """The exhibit's pool in a fixed order; empty if it names none.
 
     A table `pool.csv` in the folder or beside it gives label, licence and origin. It may say of which other
-    file a picture is a variant (`variant_of`), and which `classes` of a network are right for it, with a
-    semicolon between them; without that column it is the label, and without a table the folder.
+    file a picture is a variant (`variant_of`: one of the pool, or any other by its path from the table), and
+    which `classes` of a network are right for it, with a semicolon between them; without that column it is
+    the label, and without a table the folder.
 
     Raises UsageError for a missing folder.
     """
@@ -54,7 +56,24 @@ def image_pool(exhibit: Exhibit) -> tuple[PoolPicture, ...]:
         raise UsageError(f"{folder}: holds no picture.")
     table = _table(folder)
     taken: dict[str, int] = {}
-    return tuple(_picture(file, folder, table, taken) for file in files)
+    return _joined([_picture(file, folder, table, taken) for file in files])
+
+
+def _joined(pictures: Sequence[PoolPicture]) -> tuple[PoolPicture, ...]:
+    """The pictures, with one subject for those that have the same bytes, and for all of their subjects."""
+    of_bytes: dict[str, str] = {}
+    same: dict[str, str] = {}
+
+    def first(subject: str) -> str:
+        while subject in same:
+            subject = same[subject]
+        return subject
+
+    for one in pictures:
+        mine, earlier = first(one.subject), first(of_bytes.setdefault(one.sha256, one.subject))
+        if mine != earlier:
+            same[mine] = earlier
+    return tuple(replace(one, subject=first(one.subject)) for one in pictures)
 
 
 def _picture(
@@ -72,7 +91,7 @@ def _picture(
         licence=stated.get("licence") or "not stated",
         origin=stated.get("origin") or "not stated",
         sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
-        subject=_subject(relative.as_posix(), table),
+        subject=_outside(_subject(relative.as_posix(), table), folder),
         classes=_classes(stated, relative),
     )
 
@@ -92,6 +111,14 @@ def _subject(file: str, table: Mapping[str, Mapping[str, str]]) -> str:
         seen.append(origin)
     # Files that name each other in a circle are one subject all the same.
     return min(seen) if origin else seen[-1]
+
+
+def _outside(subject: str, folder: Path) -> str:
+    """A file of the pool by its name; any other, which a table names by its path, by its digest."""
+    if (folder / subject).is_file():
+        return subject
+    path = folder.parent / subject
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else subject
 
 
 def _table(folder: Path) -> dict[str, dict[str, str]]:

@@ -37,6 +37,17 @@ _ACTIVATIONS = {
     "sigmoid": "sigmoid",
     "tanh": "tanh",
 }
+# Those whose outputs tie at a limit: what is equal behind them need not be so in front of them.
+_SATURATING = {
+    "relu",
+    "hardtanh",
+    "clamp",
+    "clamp_min",
+    "hardswish",
+    "hardsigmoid",
+    "sigmoid",
+    "tanh",
+}
 _BOUNDED = {"hardtanh", "clamp", "clamp_min"}
 _MATRIX = {"addmm", "mm", "linear"}
 _RESHAPES = {"view", "_unsafe_view"}
@@ -59,7 +70,7 @@ def read_anatomy(
     A layer's response is what leaves the normalisation and activation that follow it directly. The
     blocks of a transformer are listed where its `attention` is known.
     """
-    consumers = trace.consumers()
+    consumers, producers = trace.consumers(), trace.producers()
     fields = receptive_fields(trace)
     found: list[tuple[float, Layer]] = []
     filters: dict[str, Tensor] = {}
@@ -75,8 +86,10 @@ def read_anatomy(
             name=name or f"operation-{operation.index}",
             activation=activation,
             parameters=_parameters(module, modules),
+            norm_parameters=_parameters(module, modules) - _parameters(module, modules[:1]),
             shape=_shape(operation, response),
             operation=response.index,
+            preactivation=_preactivation(response, producers),
             start=operation.index,
             receptive_field=fields.get(response.output),
         )
@@ -170,6 +183,18 @@ def _unfolds(matrix: Operation, reader: Operation) -> bool:
     return matrix.name in _MATRIX and reader.name in _RESHAPES and same_units
 
 
+def _preactivation(response: Operation, producers: Mapping[int, Operation]) -> int:
+    """The operation whose output enters the saturating activation that makes a response, or -1."""
+    if response.name.rstrip("_") not in _SATURATING or not response.inputs:
+        return -1
+    bounds = (each for each in response.arguments[1:3] if each is not None)
+    made = producers.get(response.inputs[0])
+    # Bounds that are tensors may differ between positions, and so order them.
+    if made is None or made.shape != response.shape:
+        return -1
+    return made.index if all(isinstance(bound, int | float) for bound in bounds) else -1
+
+
 def _activation(operation: Operation, name: str) -> str:
     if name not in _BOUNDED:
         return _ACTIVATIONS[name]
@@ -217,7 +242,11 @@ def _blocks(module: nn.Module, trace: Trace) -> list[tuple[int, Layer, int]]:
             0, name, "block", tuple(made.shape[1:]), size, operation=made.index, start=made.index
         )
         if made.name.rstrip("_") in _ACTIVATIONS:
-            block = replace(block, activation=_activation(made, made.name.rstrip("_")))
+            block = replace(
+                block,
+                activation=_activation(made, made.name.rstrip("_")),
+                preactivation=_preactivation(made, producers),
+            )
         found.append((made.index, block, made.output))
     return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+_FALLING = {"hardswish"}
 TRANSFORMER_BLOCK = "transformer block"
 _ZERO_BY_DESIGN = {"relu", "relu2", "relu6", "hardswish", "hardsigmoid"}
 
@@ -26,10 +27,12 @@ class Layer:
     """A layer: a convolution or linear map with the normalisation and activation that follow it,
     the output of a block, or a transformer block.
 
-    `shape` is that of the output for one input, without the batch: (channels, height, width),
-    (features,) or (tokens, width). `start` and `operation` are the places of
-    its first operation and of its response in the trace, `module` and
-    `call` name a module call that returns it ("" where none does), and `reads` the layers whose
+    `parameters` are those of its map and of its normalisation, the latter `norm_parameters`; a block's are
+    those of all that it holds. `shape` is that of the output for one input, without the batch:
+    (channels, height, width), (features,) or (tokens, width). `start` and `operation` are the places of its
+    first operation and of its response in the trace, `preactivation` that of the operation whose output
+    enters the activation that ends the layer, if that one saturates (-1 otherwise). `module` and `call` name
+    a module call that returns the response ("" where none does), and `reads` the layers whose
     responses it is computed from directly.
     """
 
@@ -38,6 +41,7 @@ class Layer:
     kind: str
     shape: tuple[int, ...]
     parameters: int
+    norm_parameters: int = 0
     activation: str | None = None
     kernel: tuple[int, int] | None = None
     stride: tuple[int, int] | None = None
@@ -48,6 +52,7 @@ class Layer:
     kv_groups: int = 0
     start: int = -1
     operation: int = -1
+    preactivation: int = -1
     module: str = ""
     call: int = 0
     reads: tuple[str, ...] = ()
@@ -58,9 +63,19 @@ class Layer:
         return self.shape[-1] if self.heads else self.shape[0]
 
     @property
+    def joins(self) -> bool:
+        """Whether this is the output of a block, beside the layers that the block is made of."""
+        return self.kind in {"block", TRANSFORMER_BLOCK}
+
+    @property
     def rectified(self) -> bool:
         """Whether the activation is exactly zero by design, not by underflow as GELU, SiLU and softmax.
 
         For a transformer block it is that of its MLP.
         """
         return self.activation in _ZERO_BY_DESIGN
+
+    @property
+    def monotone(self) -> bool:
+        """Whether the response never falls where what enters the activation rises."""
+        return self.activation not in _FALLING

@@ -117,14 +117,27 @@ class VisionModel(Model):
         read_weights(self.module, self.attention, batch, take)
 
     def run_batch(
-        self, batch: Tensor, layers: Sequence[Layer], take: Callable[[Layer, Tensor], None]
+        self,
+        batch: Tensor,
+        layers: Sequence[Layer],
+        take: Callable[[Layer, Tensor], None],
+        enter: Callable[[Layer, Tensor], None] | None = None,
     ) -> None:
-        """Run pictures (N, 3, H, W); hand `take` the responses (N, C, H, W) of some spatial layers."""
-        by_name = {layer.name: layer for layer in layers}
-        points = {layer.name: layer.operation for layer in layers}
+        """Run pictures (N, 3, H, W); hand `take` the responses (N, C, H, W) of some spatial layers.
 
-        def hand(name: str, response: Tensor) -> None:
-            take(by_name[name], _batch_units_first(by_name[name], response))
+        `enter` is handed the pre-activations, in the same shape and before the response, of those layers
+        that have them (`Layer.preactivation`).
+        """
+        points = {layer.name: layer.operation for layer in layers}
+        wanted = {layer.name: (layer, take) for layer in layers}
+        for layer in layers:
+            if enter and layer.preactivation >= 0:
+                points[f"{layer.name}:enters"] = layer.preactivation
+                wanted[f"{layer.name}:enters"] = layer, enter
+
+        def hand(name: str, made: Tensor) -> None:
+            layer, to = wanted[name]
+            to(layer, _batch_units_first(layer, made))
 
         with listen(points, hand):
             self.module(batch.to(self.device))

@@ -33,6 +33,7 @@ def controls_page(findings: VisionFindings, pages: Pages) -> Page:
         found=found,
         link=layer_link(model, layer) if layer.name in model.paged else None,
         size=model.preprocessing.size,
+        size_of_layer=layer.units,
         units=[
             {
                 "link": Link(unit_address(model.id, layer.name, unit), f"unit {unit}"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from generator.exhibit import Exhibit
 from generator.findings import Findings, Seq2SeqFindings, TextFindings
-from generator.pages.context import Place, model_link, size_text
+from generator.pages.context import Place, counted, model_link, size_text
 from generator.pages.environment import Figure, Pages
 from generator.pages.page import GALLERY, Link, Page, model_address
 
@@ -46,7 +46,7 @@ def _card(found: Findings, pages: Pages) -> dict[str, object]:
         inside = f"{' + '.join(counts)} heads in encoder, decoder and across"
         seen = f"{len(found.texts)} texts"
     else:
-        inside = f"{len(model.layers)} layers, {sum(layer.units for layer in model.layers):,} units"
+        inside = ", ".join(counted(found.model))
         seen = f"{len(found.images)} pictures"
     return {
         "link": Link(model_address(model.id), model.title),

@@ -75,7 +75,10 @@ _LAYER_COLUMNS = (
 def _layers(found: Findings) -> str:
     vision = isinstance(found, VisionFindings)
     extra = (
-        ("dead_units", "field_height", "field_width", "field_stride", "field_start")
+        (
+            *("dead_units", "field_height", "field_width", "field_stride", "field_start"),
+            "norm_parameters",
+        )
         if vision
         else ("heads", "kv_groups", "stream_rms")
     )
@@ -116,13 +119,14 @@ def _both(shares: np.ndarray) -> tuple[float, float]:
 
 
 def _vision_row(layer: Layer, signal: LayerSignal) -> tuple[Any, ...]:
+    norm = layer.norm_parameters
     dead: int | str = int((signal.maximum <= 0).sum()) if layer.rectified else ""
     if layer.receptive_field is None:
-        return (dead, "", "", "", "")
+        return (dead, "", "", "", "", norm)
     vertical, horizontal = layer.receptive_field
     if vertical.whole:
-        return (dead, "whole", "whole", "", "")
-    return (dead, vertical.size, horizontal.size, vertical.stride, vertical.start)
+        return (dead, "whole", "whole", "", "", norm)
+    return (dead, vertical.size, horizontal.size, vertical.stride, vertical.start, norm)
 
 
 def _heads(found: TextFindings) -> str:

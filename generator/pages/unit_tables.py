@@ -26,19 +26,20 @@ def units_table(found: VisionFindings) -> str:
             for unit, values in enumerate(zip(*columns, strict=True))
         ]
     header = ("layer", "unit", "active_share", "mean", "maximum", "minimum")
-    return as_csv((*header, *_POOL, *_BACK, *_EFFECT, "visualised_peak"), rows)
+    return as_csv((*header, *_POOL, *_BACK, *_EFFECT, "visualised_peak", *_TIES), rows)
 
 
 _POOL = ("pool_excited", "pool_pictures", "pool_maximum", "most_alike", "alike_r")
 _BACK = ("effective_left", "effective_top", "effective_width", "effective_height")
 _EFFECT = ("raises", "raises_by", "lowers", "lowers_by")
+_TIES = ("pool_maximum_pre", "pool_tied", "pool_undecided")
 
 
 def _on_pool(found: VisionFindings, layer: Layer) -> list[tuple[Any, ...]]:
     """What the pool says of each unit of a layer; empty cells where it was not searched."""
     exemplars = found.exemplars.of(layer.name) if found.exemplars else None
     if found.searched is None or exemplars is None:
-        return [("",) * (len(_POOL) + len(_BACK) + len(_EFFECT) + 1)] * layer.units
+        return [("",) * (len(_POOL) + len(_BACK) + len(_EFFECT) + 1 + len(_TIES))] * layer.units
     rows: list[tuple[Any, ...]] = []
     for unit in range(layer.units):
         pool = (
@@ -50,7 +51,13 @@ def _on_pool(found: VisionFindings, layer: Layer) -> list[tuple[Any, ...]]:
         )
         made = found.feature(layer.name, unit)
         peak = made.peak if made else ""
-        rows.append((*pool, *_back(found, layer, unit), *_effect(found, layer, unit), peak))
+        tied = (
+            _known(exemplars.neuron_pre[unit, 0]),
+            int(exemplars.neuron_tied[unit, 0]),
+            int(exemplars.undecided[unit]),
+        )
+        shown = (*_back(found, layer, unit), *_effect(found, layer, unit), peak)
+        rows.append((*pool, *shown, *tied))
     return rows
 
 
@@ -70,22 +77,38 @@ def _effect(found: VisionFindings, layer: Layer, unit: int) -> tuple[Any, ...]:
 
 
 def exemplars_table(found: VisionFindings) -> str:
-    """Every exemplar: the picture, the position of the neuron, the response."""
+    """Every exemplar: the picture, the position of the neuron, the response, and what it ties with.
+
+    `response_pre` is the pre-activation that ranks pictures of one response, `tied` how many pictures of the
+    pool have that response.
+    """
     rows: list[tuple[Any, ...]] = []
-    for exemplars in found.exemplars.layers if found.exemplars else ():
-        width = next(x.shape[-1] for x in found.model.layers if x.name == exemplars.layer)
-        for unit, place in np.ndindex(exemplars.neuron.shape):
-            picture = int(exemplars.neuron[unit, place])
-            row, column = divmod(int(exemplars.place[unit, place]), width)
-            response = exemplars.neuron_value[unit, place]
-            shown = found.pool[picture].id
-            rows.append((exemplars.layer, unit, "neuron", place + 1, shown, row, column, response))
-        for unit, place in np.ndindex(exemplars.channel.shape):
-            shown = found.pool[int(exemplars.channel[unit, place])].id
-            response = exemplars.channel_value[unit, place]
-            rows.append((exemplars.layer, unit, "channel", place + 1, shown, "", "", response))
+    for one in found.exemplars.layers if found.exemplars else ():
+        width = next(x.shape[-1] for x in found.model.layers if x.name == one.layer)
+        for unit, rank in np.argwhere(one.neuron >= 0).tolist():
+            position = divmod(int(one.place[unit, rank]), width)
+            columns = (one.neuron, one.neuron_value, one.neuron_pre, one.neuron_tied)
+            values = [column[unit, rank] for column in columns]
+            rows.append((one.layer, unit, "neuron", rank + 1, *_exemplar(found, position, *values)))
+        for unit, rank in np.argwhere(one.channel >= 0).tolist():
+            columns = (one.channel, one.channel_value, one.channel_pre, one.channel_tied)
+            values = [column[unit, rank] for column in columns]
+            rows.append(
+                (one.layer, unit, "channel", rank + 1, *_exemplar(found, ("", ""), *values))
+            )
     header = ("layer", "unit", "variant", "place", "picture", "row", "column", "response")
-    return as_csv(header, [row for row in rows if row[4]])
+    return as_csv((*header, "response_pre", "tied"), rows)
+
+
+def _exemplar(
+    found: VisionFindings, position: tuple[Any, Any], picture: Any, value: Any, pre: Any, tied: Any
+) -> tuple[Any, ...]:
+    return found.pool[int(picture)].id, *position, value, _known(pre), int(tied)
+
+
+def _known(value: Any) -> Any:
+    """An empty cell for what a layer does not have."""
+    return value if np.isfinite(value) else ""
 
 
 def pool_table(found: VisionFindings) -> str:

@@ -74,7 +74,7 @@ def back(
                 _tiles(f"{folder}/guided", found.guided, layer, unit, pages),
             ),
         ),
-        responds=float(exemplars.neuron_value[unit, 0]) > 0,
+        responds=exemplars.neuron[unit, 0] >= 0 and float(exemplars.neuron_value[unit, 0]) > 0,
         effective=(left, top, width, height),
         strip=pages.figure(strip, _strip_text(unit)) if pages.has(strip) else None,
     )

@@ -14,6 +14,7 @@ from generator.pages.context import Place, around, home, layer_link, model_link
 from generator.pages.environment import Figure, Pages, number
 from generator.pages.page import Link, Page, unit_address
 from generator.pages.parts import EVOLUTION, parts
+from generator.pages.ties import Row, channels, neurons
 from generator.pages.unit_views import back, effects, made
 from generator.probes.exemplars import BINS, LayerExemplars, field_box, unit_layers
 from generator.probes.wires import Wires, feeds, listens, strongest
@@ -23,7 +24,10 @@ SATURATION = {"relu6": 6.0}
 
 @dataclass(frozen=True)
 class Crop:
-    """A part of a pool picture, in pixels of what the network saw, and the unit's response to it."""
+    """A part of a pool picture, in pixels of what the network saw, and the unit's response to it.
+
+    `entering` is what enters the activation, for a picture that is ranked by it.
+    """
 
     path: str
     label: str
@@ -32,6 +36,7 @@ class Crop:
     width: int
     height: int
     value: float
+    entering: float | None
 
 
 @dataclass(frozen=True)
@@ -78,12 +83,14 @@ def contact(findings: VisionFindings, layer: Layer, pages: Pages) -> Contact | N
     ]
     columns = min(layer.units, CONTACT_COLUMNS)
     active = findings.signal.of(layer.name).active
-    groups = [findings.pool[int(best)].group for best in exemplars.neuron[:, 0]]
+    pool = findings.pool
+    groups = [pool[int(best)].group if best >= 0 else "" for best in exemplars.neuron[:, 0]]
     by_group = sorted(range(layer.units), key=lambda unit: (groups[unit], unit))
     figure = pages.figure(
         f"models/{model.id}/layers/{layer.name}/units.webp",
         f"The best exemplar of each of the {layer.units} units of {layer.name}.",
-        f"Each tile is the patch of {exemplars.pictures} pictures that excites the unit most.",
+        f"Each tile is the patch of {exemplars.pictures} pictures that excites the unit most"
+        f"{_ranked(layer, exemplars)}.",
     )
     folder = f"models/{model.id}/layers/{layer.name}"
     backs = {"deconvolution": f"{folder}/deconvolutions.webp", "guided": f"{folder}/guided.webp"}
@@ -97,6 +104,21 @@ def contact(findings: VisionFindings, layer: Layer, pages: Pages) -> Contact | N
             ("alike", "units alike together", exemplars.order.tolist()),
             ("class", "by what the best exemplar shows", by_group),
         ],
+    )
+
+
+def _ranked(layer: Layer, exemplars: LayerExemplars) -> str:
+    """What must be added where the tiles of some units are those of a tie."""
+    rows = [neurons(layer, exemplars, unit) for unit in range(layer.units)]
+    by_input = sum(bool(row.at_limit[0]) for row in rows)
+    none = sum(not len(row.shown) for row in rows)
+    said = (
+        f"; for {by_input} units whose best tie, by what enters {layer.activation}"
+        if by_input
+        else ""
+    )
+    return said + (
+        f"; grey for {none} units that no picture excites more than others" if none else ""
     )
 
 
@@ -133,11 +155,13 @@ def _layer_units(
             ),
             badges=badges(findings, layer, exemplars, unit),
             neuron=crops(findings, layer, exemplars, unit),
+            ties=neurons(layer, exemplars, unit),
+            channel_ties=channels(layer, exemplars, unit),
             back=back(findings, layer, exemplars, unit, pages),
             made=made(findings, layer, exemplars, unit, pages),
             effects=effects(findings, layer, unit),
             evolved=evolved,
-            channel=wholes(findings, exemplars, unit),
+            channel=wholes(findings, layer, exemplars, unit),
             pictures=exemplars.pictures,
             excited=int(exemplars.excited[unit]),
             distribution=distribution(exemplars, unit),
@@ -161,9 +185,8 @@ def badges(
         found.append(f"always on: above zero at {share:.1%} of positions of the curated pictures")
     limit = SATURATION.get(layer.activation or "")
     if limit and exemplars.neuron_value[unit].min() >= limit:
-        found.append(
-            f"saturated: its {exemplars.neuron.shape[1]} best pictures all reach {limit:g}"
-        )
+        reaching = int(exemplars.neuron_tied[unit, 0])
+        found.append(f"saturated: {reaching} of {exemplars.pictures} pictures reach {limit:g}")
     return found
 
 
@@ -171,34 +194,27 @@ def crops(
     findings: VisionFindings, layer: Layer, exemplars: LayerExemplars, unit: int
 ) -> list[Crop]:
     """The unit's strongest neurons, each cut to the exact receptive field, clipped at the border."""
-    columns = zip(
-        exemplars.neuron[unit], exemplars.place[unit], exemplars.neuron_value[unit], strict=True
-    )
-    found = []
-    for picture, place, value in columns:
-        if picture >= 0:
-            box = field_box(layer, int(place), findings.model.preprocessing.size)
-            found.append(_crop(findings, int(picture), box, float(value)))
+    row, found = neurons(layer, exemplars, unit), []
+    for rank in row.shown:
+        place = int(exemplars.place[unit, rank])
+        box = field_box(layer, place, findings.model.preprocessing.size)
+        found.append(_crop(findings, row, int(rank), box))
     return found
 
 
-def _crop(
-    findings: VisionFindings, picture: int, box: tuple[int, int, int, int], value: float
-) -> Crop:
-    chosen = findings.pool[picture]
+def _crop(findings: VisionFindings, row: Row, rank: int, box: tuple[int, int, int, int]) -> Crop:
+    chosen = findings.pool[int(row.picture[rank])]
     path = f"models/{findings.model.id}/pool/{chosen.id}.webp"
-    return Crop(path, chosen.label, *box, value)
+    return Crop(path, chosen.label, *box, float(row.value[rank]), row.entering(rank))
 
 
-def wholes(findings: VisionFindings, exemplars: LayerExemplars, unit: int) -> list[Crop]:
+def wholes(
+    findings: VisionFindings, layer: Layer, exemplars: LayerExemplars, unit: int
+) -> list[Crop]:
     """The pictures with the largest mean response, whole."""
     size = findings.model.preprocessing.size
-    columns = zip(exemplars.channel[unit], exemplars.channel_value[unit], strict=True)
-    return [
-        _crop(findings, int(picture), (0, 0, size, size), float(value))
-        for picture, value in columns
-        if picture >= 0
-    ]
+    row = channels(layer, exemplars, unit)
+    return [_crop(findings, row, int(rank), (0, 0, size, size)) for rank in row.shown]
 
 
 def distribution(exemplars: LayerExemplars, unit: int) -> dict[str, object]:

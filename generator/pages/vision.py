@@ -16,6 +16,7 @@ from generator.pages.classes import classes_page
 from generator.pages.context import (
     Place,
     around,
+    counted,
     home,
     layer_link,
     layer_strip,
@@ -103,11 +104,12 @@ def _overview(findings: VisionFindings, pages: Pages) -> Page:
         for image in findings.images
     ]
     paged = paged_layers(model)
+    layers, units = counted(model)
     return pages.page(
         "model_vision.html",
         model_address(model.id),
         model.title,
-        f"{model.title} opened: {len(model.layers)} layers of a {model.kind} with "
+        f"{model.title} opened: {layers} of a {model.kind} with "
         f"{size_text(model.parameters)} parameters, measured on {len(findings.images)} pictures.",
         model=model,
         place=Place((home(),), (layer_strip(model, None),), None, layer_link(model, paged[0])),
@@ -119,7 +121,8 @@ def _overview(findings: VisionFindings, pages: Pages) -> Page:
         rows=rows,
         inputs=inputs,
         no_classes="" if model.labels else NO_CLASSES,
-        units=sum(layer.units for layer in model.layers),
+        layers=layers.removesuffix(" layers").replace(" layers", ","),
+        units=units.replace(" units", ""),
         weight_tables=(
             "layers.csv",
             "units.csv",
@@ -153,7 +156,7 @@ def _signal_figure(findings: VisionFindings, pages: Pages) -> Figure:
     text = "; ".join(seen) + "."
     return pages.figure(
         f"models/{model.id}/signal.svg",
-        f"Chart over the {len(model.layers)} layers, first to last. {text}",
+        f"Chart over {counted(model)[0]}, first to last. {text}",
         f"{text} Points are means over {len(signal.inputs)} pictures, bars reach from the lowest to "
         "the highest picture.",
         ink=True,

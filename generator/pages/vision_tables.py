@@ -48,7 +48,7 @@ def _others(found: VisionFindings) -> Iterator[tuple[str, Sequence[str], list[Se
     effects = ("linear", "path", "measured", "shuffled")
     groups = ("picture", "layer", "group", "share", "class", *effects)
     yield "building_groups.csv", groups, group_rows(found.blocks)
-    control = ("what", "picture", "class", "trained", "random", "chance")
+    control = ("what", "picture", "class", "trained", "random", "chance", *_SPREADS)
     yield "controls.csv", control, _controls(found)
     series = ("state", "accuracy", "judged", "layer", "unit", "picture", "response", "likeness")
     yield "checkpoints.csv", series, _checkpoints(found)
@@ -56,12 +56,27 @@ def _others(found: VisionFindings) -> Iterator[tuple[str, Sequence[str], list[Se
     yield "training.csv", course, _course(found)
 
 
+_SPREADS = (
+    *("shuffled", "shuffled_low", "shuffled_high"),
+    *("trained_sd", "trained_interval", "trained_units"),
+    *("random_sd", "random_interval", "random_units"),
+)
+
+
 def _controls(found: VisionFindings) -> list[Sequence[Any]]:
     controls = found.searched.controls if found.searched else None
     if controls is None:
         return []
-    purity = ("purity", "", "", controls.trained_purity, controls.random_purity, controls.chance)
-    maps = [("agreement", one.picture, one.label, 1, one.agreement, "") for one in controls.maps]
+    trained, random = controls.trained_purity, controls.random_purity
+    spreads = [
+        value for one in (trained, random) for value in (one.deviation, one.interval, one.units)
+    ]
+    values = (trained.mean, random.mean, controls.chance, *controls.floor, *spreads)
+    purity = ("purity", "", "", *values)
+    gaps = ("",) * len(_SPREADS)
+    maps = [
+        ("agreement", one.picture, one.label, 1, one.agreement, "", *gaps) for one in controls.maps
+    ]
     return [purity, *maps]
 
 

@@ -14,6 +14,8 @@ from generator.inputs.images import as_seen, open_rgb
 from generator.models.layer import Layer
 from generator.probes.building_blocks import BuildingBlocks, near_box
 
+GREY = (128, 128, 128)
+
 
 def made_drawings(findings: VisionFindings) -> Iterator[Drawing]:
     """Feature visualisations, the strips of dreams, and the building blocks with their tiles."""
@@ -63,15 +65,18 @@ def _picture(
 def channel_tiles(findings: VisionFindings, layer: Layer) -> np.ndarray:
     """What stands for each channel of a layer: its visualisation, or the best patch of its exemplar.
 
-    (units, TILE, TILE, 3) uint8; none where the pool was not searched for this layer.
+    (units, TILE, TILE, 3) uint8, grey for a unit that no picture excites more than others; none where the
+    pool was not searched for this layer. A patch has what the response depends on in its middle.
     """
     exemplars = findings.exemplars.of(layer.name) if findings.exemplars else None
     if exemplars is None:
         return np.zeros((0, TILE, TILE, 3), dtype=np.uint8)
     how = findings.model.preprocessing
+    backs = findings.searched.deconvolutions.of(layer.name) if findings.searched else None
     seen = {
         int(n): as_seen(open_rgb(findings.pool[int(n)].path), how)
         for n in np.unique(exemplars.neuron[:, 0])
+        if n >= 0
     }
     tiles = []
     for unit in range(layer.units):
@@ -79,9 +84,13 @@ def channel_tiles(findings: VisionFindings, layer: Layer) -> np.ndarray:
         if made is not None:
             shown = Image.fromarray(made.picture[..., :3])
             box = (0, 0, shown.width, shown.height)
+        elif exemplars.neuron[unit, 0] < 0:
+            shown, box = Image.new("RGB", (1, 1), GREY), (0, 0, 1, 1)
         else:
             shown = seen[int(exemplars.neuron[unit, 0])]
-            left, top, wide, high = near_box(layer, int(exemplars.place[unit, 0]), shown.width)
+            centre = None if backs is None else backs.centre[unit]
+            place = int(exemplars.place[unit, 0])
+            left, top, wide, high = near_box(layer, place, shown.width, centre)
             box = (left, top, left + wide, top + high)
         tiles.append(np.asarray(shown.resize((TILE, TILE), Image.Resampling.BOX, box=box)))
     return np.stack(tiles)

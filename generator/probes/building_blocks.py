@@ -136,20 +136,26 @@ def blocks_layer(model: VisionModel) -> Layer | None:
     return None
 
 
-def near_box(layer: Layer, place: int, size: int) -> tuple[int, int, int, int]:
+def near_box(
+    layer: Layer, place: int, size: int, centre: np.ndarray | None = None
+) -> tuple[int, int, int, int]:
     """Left, top, width and height of the NEAR strides around what one position sees, in pixels.
 
     The exact receptive field of a middle layer is as large as the picture; a tile that stands for a
-    channel shows what lies at its centre, which counts most. Whole where the field is not known.
+    channel shows what counts most: what lies around the `centre` (column, row) that was measured of the
+    response, or the middle of the field where none was. Whole where the field is not known.
     """
     field = layer.receptive_field
     if field is None or field[0].whole or field[1].whole:
         return 0, 0, size, size
     side = min(size, NEAR * max(axis.stride for axis in field))
     corner = []
-    for position, axis in zip(divmod(place, layer.shape[-1]), field, strict=True):
-        middle = position * axis.stride + axis.start + axis.size / 2
-        corner.append(int(np.clip(round(middle - side / 2), 0, size - side)))
+    positions = zip(divmod(place, layer.shape[-1]), field, strict=True)
+    middle = [position * axis.stride + axis.start + axis.size / 2 for position, axis in positions]
+    if centre is not None and np.isfinite(centre).all():
+        middle = [float(centre[1]), float(centre[0])]
+    for each in middle:
+        corner.append(int(np.clip(round(each - side / 2), 0, size - side)))
     return corner[1], corner[0], side, side
 
 

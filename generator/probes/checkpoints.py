@@ -32,10 +32,11 @@ from generator.probes.exemplars import (
     pass_over,
     unit_layers,
 )
+from generator.probes.ranking import strongest
 from generator.shares import share_error
 from generator.store import Store
 
-VERSION = 1
+VERSION = 2
 LAYERS = 4
 UNITS = 6
 
@@ -44,7 +45,8 @@ UNITS = 6
 class CheckpointLayer:
     """The chosen units of one layer at one state; `units` are their places in the layer.
 
-    `picture` (units,) is the index of each unit's strongest picture in the pool, `place` (units,) the flat
+    `picture` (units,) is the index of each unit's strongest picture in the pool (generator.probes.ranking;
+    the first of those that nothing tells apart), `place` (units,) the flat
     position of its peak there, `value` (units,) the response. `box` (units, 4) is the receptive field in
     that picture: left, top, width, height in pixels, clipped to the picture. `patch` (units, side, side, 4)
     uint8 is what the box holds, as the network saw it; where the field reaches beyond the picture it is
@@ -108,11 +110,12 @@ class CheckpointSeries:
 
 @dataclass(frozen=True)
 class _Layer:
-    """Peaks of every unit on every picture (pictures, units) and their flat positions."""
+    """Peaks of every unit on every picture (pictures, units), their positions and pre-activations there."""
 
     layer: str
     peak: np.ndarray
     place: np.ndarray
+    pre: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -188,7 +191,9 @@ def _responses(
 ) -> _Pass:
     def make() -> _Pass:
         found = pass_over(model, layers, pool)
-        return _Pass(tuple(_Layer(each.layer, each.peak, each.place) for each in found))
+        return _Pass(
+            tuple(_Layer(each.layer, each.peak, each.place, each.peak_pre) for each in found)
+        )
 
     parts = {
         "model": model.key,
@@ -236,7 +241,7 @@ def _layer(
     there: _Layer,
     pool: Sequence[PoolImage],
 ) -> CheckpointLayer:
-    picture = here.peak[:, units].argmax(0)  # the first of equals
+    picture = strongest(here.peak[:, units], here.pre[:, units])
     place = here.place[picture, units]
     pixels = np.stack([pool[index].load() for index in picture])
     signals = to_pixels(state, layer, pixels, units, place, (DECONVOLUTION,))[:, 0]

@@ -2,8 +2,9 @@
 
 After Adebayo et al. 2018, "Sanity checks for saliency maps". Two numbers go with the pictures. The
 *purity* of a unit's exemplars is the share of pairs among them that are of one group (the pool's
-folders); chance is that share among all pairs of the pool. The *agreement* of two maps is Spearman's
-rank correlation over positions.
+folders); chance is that share among all pairs of the pool, and with *shuffled* groups the same exemplars
+are judged by groups that each thing was dealt anew. The *agreement* of two maps is Spearman's rank
+correlation over positions.
 """
 
 from __future__ import annotations
@@ -24,15 +25,17 @@ from generator.probes.exemplars import (
     Exemplars,
     LayerExemplars,
     PoolImage,
-    batches,
     find_exemplars,
     unit_layers,
 )
 from generator.probes.grad_cam import weighted_maps
 from generator.store import Store, digest_of_value
 
-VERSION = 1
+VERSION = 2
 SHOWN = 6
+SHUFFLES = 200
+# Batch norms count their statistics over so many pictures at most, evenly spread over the pool.
+COUNTED = 512
 
 
 @dataclass(frozen=True)
@@ -47,23 +50,49 @@ class MapPair:
 
 
 @dataclass(frozen=True)
+class Spread:
+    """Mean and standard deviation over `units` units; nan without any."""
+
+    mean: float
+    deviation: float
+    units: int
+
+    @property
+    def interval(self) -> float:
+        """Half the 95 % interval of the mean.
+
+        The units share pictures and are not independent of each other, so that it is rather too small.
+        """
+        return 1.96 * self.deviation / self.units**0.5 if self.units > 1 else float("nan")
+
+
+@dataclass(frozen=True)
 class Controls:
     """One layer of a network beside the same layer with random weights.
 
-    `units` are those drawn. `trained_purity` and `random_purity` are means over all units of the layer
-    whose exemplars are full, `chance` the same share among all pairs of pool pictures; nan where the
-    pool has no groups.
+    `units` are those drawn, `counted` the pictures over which the random network's batch norms counted.
+    `trained_purity` and `random_purity` are those of all units of the layer whose exemplars are full,
+    `chance` is the same share among all pairs of pool pictures, and `shuffled` (SHUFFLES,) are the means of
+    the trained units with the group of each thing given to another thing; nan where the pool has no groups.
     """
 
     layer: str
     map_layer: str
     seed: int
+    counted: int
     units: tuple[int, ...]
     random: LayerExemplars
-    trained_purity: float
-    random_purity: float
+    trained_purity: Spread
+    random_purity: Spread
     chance: float
+    shuffled: np.ndarray
     maps: tuple[MapPair, ...]
+
+    @property
+    def floor(self) -> tuple[float, float, float]:
+        """Mean of `shuffled`, and the limits of the middle 95 % of them."""
+        low, high = np.quantile(self.shuffled, (0.025, 0.975))
+        return float(self.shuffled.mean()), float(low), float(high)
 
 
 def measure_controls(
@@ -72,6 +101,7 @@ def measure_controls(
     groups: Sequence[str],
     exemplars: Exemplars,
     pictures: Mapping[str, np.ndarray],
+    subjects: Sequence[str] = (),
     *,
     seed: int,
     store: Store,
@@ -79,7 +109,8 @@ def measure_controls(
 ) -> Controls | None:
     """Exemplars and evidence maps with trained and with random weights; None without unit pages.
 
-    `groups` names the group of each pool picture, `pictures` maps ids to pixels (3, H, W).
+    `groups` names the group of each pool picture, `subjects` the thing that it shows (each its own if left
+    out), `pictures` maps ids to pixels (3, H, W).
     """
     layers = unit_layers(model)
     if not layers:
@@ -92,13 +123,15 @@ def measure_controls(
         "model": model.key,
         "pool": [image.key for image in pool],
         "groups": list(groups),
+        "subjects": list(subjects),
         "pictures": {name: digest_of_value(pixels) for name, pixels in pictures.items()},
         "layer": layer.name,
         "seed": seed,
     }
 
     def make() -> Controls:
-        control = randomised(model, _pixels(pool[: 4 * BATCH]), seed)
+        counted = spread(pool, COUNTED)
+        control = randomised(model, _pixels(counted), seed)
         searched = find_exemplars(_only(control, layer), pool, store, step).layers[0]
         features = _map_layer(model)
         chosen = np.random.default_rng(seed).permutation(layer.units)[:SHOWN]
@@ -106,26 +139,55 @@ def measure_controls(
             layer=layer.name,
             map_layer=features.name if features else "",
             seed=seed,
+            counted=len(counted),
             units=tuple(int(unit) for unit in np.sort(chosen)),
             random=searched,
-            trained_purity=purity(trained.neuron, groups),
-            random_purity=purity(searched.neuron, groups),
+            trained_purity=_spread_of(purities(trained.neuron, groups)),
+            random_purity=_spread_of(purities(searched.neuron, groups)),
             chance=chance(groups),
+            shuffled=shuffled_purity(trained.neuron, groups, subjects, seed),
             maps=_maps(model, control, features, pictures) if features and model.labels else (),
         )
 
     return store.result("controls", VERSION, parts, Controls, make)
 
 
-def purity(chosen: np.ndarray, groups: Sequence[str]) -> float:
-    """Mean share of pairs of one group among each unit's pictures; `chosen` (units, pictures)."""
+def purities(chosen: np.ndarray, groups: Sequence[str]) -> np.ndarray:
+    """Share of pairs of one group among each unit's pictures; `chosen` (units, pictures).
+
+    Of the units that have all pictures; none where there is only one group.
+    """
     full = chosen[(chosen >= 0).all(axis=1)]
     if not len(full) or len(set(groups)) < 2:
-        return float("nan")
+        return np.zeros(0)
     codes = np.unique(np.asarray(groups), return_inverse=True)[1][full]
     same = codes[:, :, None] == codes[:, None, :]
     count = codes.shape[1]
-    return float((same.sum(axis=(1, 2)) - count).mean() / (count * (count - 1)))
+    return np.asarray((same.sum(axis=(1, 2)) - count) / (count * (count - 1)))
+
+
+def shuffled_purity(
+    chosen: np.ndarray, groups: Sequence[str], subjects: Sequence[str], seed: int
+) -> np.ndarray:
+    """Mean purity with the groups dealt anew, (SHUFFLES,): each thing gets the group of another.
+
+    Pictures of one thing keep one group, as they look alike whatever they are called.
+    """
+    things = np.asarray(subjects or [str(place) for place in range(len(groups))])
+    _, first, which = np.unique(things, return_index=True, return_inverse=True)
+    of_things, random = np.asarray(groups)[first], np.random.default_rng(seed)
+    found = []
+    for _ in range(SHUFFLES):
+        dealt = random.permutation(of_things)[which]
+        found.append(_spread_of(purities(chosen, dealt.tolist())).mean)
+    return np.array(found)
+
+
+def _spread_of(values: np.ndarray) -> Spread:
+    if not len(values):
+        return Spread(float("nan"), float("nan"), 0)
+    deviation = float(values.std(ddof=1)) if len(values) > 1 else float("nan")
+    return Spread(float(values.mean()), deviation, len(values))
 
 
 def chance(groups: Sequence[str]) -> float:
@@ -177,6 +239,18 @@ def _only(model: VisionModel, layer: Layer) -> VisionModel:
     return replace(model, with_units=frozenset({layer.name}))
 
 
+def spread(pool: Sequence[PoolImage], most: int) -> list[PoolImage]:
+    """All pictures of a pool, or `most` of them at even steps through it."""
+    count = min(most, len(pool))
+    return [pool[place * len(pool) // count] for place in range(count)]
+
+
 def _pixels(pool: Sequence[PoolImage]) -> Iterator[Tensor]:
-    for batch in batches(pool, BATCH):
-        yield torch.from_numpy(np.stack(batch))
+    """Batches of nearly one size, each of pictures from all through the pool.
+
+    A pool lies by folders: batches of neighbours would vary less than the pool does, and a last batch of one
+    picture has no variance at all.
+    """
+    count = -(-len(pool) // BATCH)
+    for number in range(count):
+        yield torch.from_numpy(np.stack([image.load() for image in pool[number::count]]))

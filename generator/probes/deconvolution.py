@@ -31,11 +31,11 @@ from generator.models.layer import Layer
 from generator.models.model import VisionModel
 from generator.probes.backward import DECONVOLUTION, GRADIENT, GUIDED, RULES, Rules
 from generator.probes.descent import Descent
-from generator.probes.effective_field import Box, effective_field
+from generator.probes.effective_field import Box, centre_of, effective_field
 from generator.probes.exemplars import Exemplars, LayerExemplars, PoolImage, field_box, unit_layers
 from generator.store import Store
 
-VERSION = 1
+VERSION = 2
 TILE = 64
 LARGE = 112
 GREY = 128
@@ -53,13 +53,15 @@ class LayerBacks:
     `guided` has guided backpropagation in the same shape.
     `effective` (units, 4) is the effective receptive field on the strongest picture: left, top, width and
     height in pixels, the smallest box of CELL x CELL px cells with SHARE of the squared gradient, without
-    what lies outside the exact field; zeros where the gradient is zero everywhere.
+    what lies outside the exact field; zeros where the gradient is zero everywhere. `centre` (units, 2) is
+    the centroid of the squared gradient, column and row in pixels, nan there.
     """
 
     layer: str
     tiles: np.ndarray
     guided: np.ndarray
     effective: np.ndarray
+    centre: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -204,15 +206,18 @@ class _Work:
             shape = (2, units, count, TILE, TILE, 3)
             tiles = np.full(shape, GREY, dtype=np.uint8)
             effective = np.zeros((units, 4), dtype=np.int64)
+            centre = np.full((units, 2), np.nan)
             for ranks, rules in ((range(1), RULES), (range(1, count), (DECONVOLUTION, GUIDED))):
                 asks = _asks(self.exemplars, range(units), ranks)
                 for (unit, rank), signals in self._signals(asks, rules):
                     for number in range(2):
                         tiles[number, unit, rank] = self._tile(unit, rank, signals[number])
                     if rank == 0:
-                        squared = signals[RULES.index(GRADIENT)].astype(np.float64) ** 2
-                        effective[unit] = self._within(unit, effective_field(squared.sum(0)))
-            return LayerBacks(self.layer.name, tiles[0], tiles[1], effective)
+                        signal = signals[RULES.index(GRADIENT)].astype(np.float64)
+                        squared = (signal**2).sum(0)
+                        effective[unit] = self._within(unit, effective_field(squared))
+                        centre[unit] = centre_of(squared)
+            return LayerBacks(self.layer.name, tiles[0], tiles[1], effective, centre)
 
         units = len(self.exemplars.neuron)
         parts = self._parts(range(units), count)

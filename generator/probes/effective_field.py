@@ -41,6 +41,21 @@ def effective_field(squared: np.ndarray) -> Box:
     return left * CELL, top * CELL, min(right, wide) - left * CELL, min(bottom, tall) - top * CELL
 
 
+def centre_of(squared: np.ndarray) -> tuple[float, float]:
+    """Column and row of the centroid of a map (H, W) of squares, in pixels from the corner; nan for zeros.
+
+    The middle of the first pixel is 0.5. The middle of the exact field is another point where padding is
+    lopsided: each stride then moves it by half a pixel of the layer before, and a trained network undoes that
+    by leaning on the near side of its kernels.
+    """
+    total = squared.sum(dtype=np.float64)
+    if total <= 0:
+        return float("nan"), float("nan")
+    rows, columns = (np.arange(side) + 0.5 for side in squared.shape)
+    down, across = squared.sum(1, dtype=np.float64), squared.sum(0, dtype=np.float64)
+    return float(across @ columns / total), float(down @ rows / total)
+
+
 def _sums(below: np.ndarray, height: int, width: int) -> np.ndarray:
     """The sums of all boxes of one size, by their top and left."""
     slabs = below[height:] - below[:-height]

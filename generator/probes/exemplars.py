@@ -3,7 +3,8 @@
 One pass over the pool. For every unit and picture two responses are kept: that of the *neuron* (the
 largest over positions, with its place) and that of the *channel* (the mean over positions). Work is
 stored a chunk of pictures at a time, and the chunks are merged one by one: memory does not grow with
-the pool, and a pass that was stopped continues. Pictures that respond alike keep the pool's order.
+the pool, and a pass that was stopped continues. How pictures are ranked, those that tie among them, says
+`generator.probes.ranking`.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from torch import Tensor
 
 from generator.models.layer import Layer, ReceptiveField
 from generator.models.model import VisionModel
+from generator.probes.ranking import Standing, joined, ranked
+from generator.probes.unit_likeness import correlation, most_alike, seriation
 from generator.store import Store
 
-VERSION = 2
-TOP = 9
+VERSION = 3
 CHUNK = 64
 BATCH = 16
 BINS = 32
@@ -37,12 +39,19 @@ class PoolImage:
 
 @dataclass(frozen=True)
 class LayerResponses:
-    """Responses of one layer to a chunk: `peak`, `mean` (pictures, units) and `place` of the peak."""
+    """Responses of one layer to a chunk, arrays (pictures, units).
+
+    `peak` is the largest over positions and `place` where it is: of several the one with the largest
+    pre-activation, which is `peak_pre`. `mean` and `mean_pre` are means over positions. The last two are
+    nan in a layer that does not end in an activation that saturates.
+    """
 
     layer: str
     peak: np.ndarray
     mean: np.ndarray
     place: np.ndarray
+    peak_pre: np.ndarray
+    mean_pre: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -52,10 +61,13 @@ class _Chunk:
 
 @dataclass(frozen=True)
 class LayerExemplars:
-    """The strongest pictures of every unit of a layer.
+    """The strongest pictures of every unit of a layer, ranked as `generator.probes.ranking` says.
 
-    `neuron`, `place`, `neuron_value`, `channel` and `channel_value` have shape (units, TOP): indices
-    into the pool, flat positions, and responses, strongest first; -1 fills up a pool smaller than TOP.
+    `neuron`, `place`, `neuron_value`, `neuron_pre`, `neuron_tied`, `channel`, `channel_value`, `channel_pre`
+    and `channel_tied` have shape (units, TOP), strongest first: indices into the pool, flat positions,
+    responses, pre-activations (nan in a layer without), and how many pictures of the pool have the same
+    response. An index is -1 where the pool ends, and where nothing tells the picture from others that are
+    left out: `undecided` and `channel_undecided` (units,) count all pictures of that tie, 0 if there is none.
     `counts` (units, BINS) is a histogram of the peaks, bin b of unit u holding those in
     [(b - BINS / 2) * width[u], (b + 1 - BINS / 2) * width[u]). `excited` is the number of pictures
     whose peak is above zero. `alike` (units, 5) are the units of the layer whose peaks correlate most,
@@ -67,8 +79,14 @@ class LayerExemplars:
     neuron: np.ndarray
     place: np.ndarray
     neuron_value: np.ndarray
+    neuron_pre: np.ndarray
+    neuron_tied: np.ndarray
+    undecided: np.ndarray
     channel: np.ndarray
     channel_value: np.ndarray
+    channel_pre: np.ndarray
+    channel_tied: np.ndarray
+    channel_undecided: np.ndarray
     counts: np.ndarray
     width: np.ndarray
     excited: np.ndarray
@@ -156,24 +174,54 @@ def pass_over(
 ) -> tuple[LayerResponses, ...]:
     """Peak, its place and mean of every unit on every picture, shapes (pictures, units)."""
     rows: dict[str, list[tuple[np.ndarray, ...]]] = {layer.name: [] for layer in layers}
+    entered: dict[str, tuple[Tensor, ...]] = {}
+
+    def enter(layer: Layer, entering: Tensor) -> None:
+        flat = entering.flatten(2)
+        # It may be written over by the activation: what is needed of it is taken at once.
+        entered[layer.name] = _peaks(flat) if layer.monotone else (flat.clone(),)
 
     def take(layer: Layer, response: Tensor) -> None:
-        flat = response.flatten(2)
-        place = flat.argmax(-1, keepdim=True)
-        peak = flat.gather(-1, place).squeeze(-1)
-        kept = (peak, flat.mean(-1), place.squeeze(-1))
+        kept = _reduced(response.flatten(2), entered.pop(layer.name, ()))
         rows[layer.name].append(tuple(each.cpu().numpy() for each in kept))
 
     for batch in batches(part, BATCH):
         # A batch of another size sums in another order: full ones keep equal pictures equal.
         filled = batch + batch[-1:] * (BATCH - len(batch))
-        model.run_batch(torch.from_numpy(np.stack(filled)), layers, take)
+        model.run_batch(torch.from_numpy(np.stack(filled)), layers, take, enter)
     found = []
     for name, parts in rows.items():
-        columns = zip(*parts, strict=True)
-        peak, mean, place = (np.concatenate(column)[: len(part)] for column in columns)
-        found.append(LayerResponses(name, peak, mean, place.astype(np.int32)))
+        columns = [np.concatenate(column)[: len(part)] for column in zip(*parts, strict=True)]
+        found.append(LayerResponses(name, *columns))
     return tuple(found)
+
+
+def _peaks(flat: Tensor) -> tuple[Tensor, ...]:
+    """Where a map (N, units, positions) is largest, how large it is there, and its mean."""
+    place = flat.argmax(-1, keepdim=True)
+    return place, flat.gather(-1, place), flat.mean(-1)
+
+
+def _reduced(flat: Tensor, entered: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """The arrays of `LayerResponses` for responses (N, units, positions) and what is kept of their input.
+
+    An activation that never falls peaks where its input does: that place, its input and the mean of the
+    input are enough. Of any other, such as hard swish, the whole input is given.
+    """
+    if not entered:
+        place, peak, mean = _peaks(flat)
+        pre = mean_pre = torch.full_like(mean, torch.nan)
+    elif len(entered) == 1:
+        (entering,) = entered
+        highest = flat.amax(-1, keepdim=True)
+        at_peak = entering.masked_fill(flat != highest, -torch.inf)
+        place = at_peak.argmax(-1, keepdim=True)
+        peak, mean, mean_pre = highest, flat.mean(-1), entering.mean(-1)
+        pre = at_peak.gather(-1, place).squeeze(-1)
+    else:
+        place, highest, mean_pre = entered
+        peak, mean, pre = flat.gather(-1, place), flat.mean(-1), highest.squeeze(-1)
+    return peak.squeeze(-1), mean, place.squeeze(-1).int(), pre, mean_pre
 
 
 def batches(part: Sequence[PoolImage], size: int) -> Iterable[list[np.ndarray]]:
@@ -186,8 +234,8 @@ class _Merge:
     """What is known of one layer after the chunks so far."""
 
     def __init__(self) -> None:
-        self.neuron: tuple[np.ndarray, ...] = ()
-        self.channel: tuple[np.ndarray, ...] = ()
+        self.neuron: Standing | None = None
+        self.channel: Standing | None = None
         self.counts = np.zeros((0, BINS), dtype=np.int64)
         self.width = np.zeros(0)
         self.excited: np.ndarray | int = 0
@@ -195,12 +243,10 @@ class _Merge:
         self.products: np.ndarray | float = 0.0
 
     def add(self, start: int, responses: LayerResponses) -> None:
-        index = np.arange(start, start + len(responses.peak))
-        names = np.broadcast_to(index, responses.peak.T.shape)
-        self.neuron = _strongest(
-            self.neuron, (responses.peak.T, names, responses.place.T.astype(np.int64))
-        )
-        self.channel = _strongest(self.channel, (responses.mean.T, names))
+        one = responses
+        self.neuron = joined(self.neuron, start, one.peak, one.peak_pre, one.place)
+        nowhere = np.full_like(one.place, -1)
+        self.channel = joined(self.channel, start, one.mean, one.mean_pre, nowhere)
         self._count(responses.peak)
         self.excited = self.excited + (responses.peak > 0).sum(0)
         peaks = responses.peak.astype(np.float64)
@@ -221,71 +267,34 @@ class _Merge:
         np.add.at(self.counts, (units, place), 1)
 
     def finish(self, layer: str, pictures: int) -> LayerExemplars:
-        value, index, place = (_filled(column) for column in self.neuron)
-        mean, pooled = (_filled(column) for column in self.channel)
-        correlation = _correlation(np.asarray(self.sums), np.asarray(self.products), pictures)
-        alike, alike_value = _alike(correlation)
+        assert self.neuron is not None and self.channel is not None, "the pool has no picture"
+        neuron, channel = ranked(self.neuron), ranked(self.channel)
+        likeness = correlation(np.asarray(self.sums), np.asarray(self.products), pictures)
+        alike, alike_value = most_alike(likeness)
         return LayerExemplars(
             layer=layer,
             pictures=pictures,
-            neuron=index.astype(np.int64),
-            place=place.astype(np.int64),
-            neuron_value=value,
-            channel=pooled.astype(np.int64),
-            channel_value=mean,
+            neuron=neuron.picture,
+            place=neuron.place,
+            neuron_value=neuron.value,
+            neuron_pre=neuron.pre,
+            neuron_tied=neuron.tied,
+            undecided=neuron.undecided,
+            channel=channel.picture,
+            channel_value=channel.value,
+            channel_pre=channel.pre,
+            channel_tied=channel.tied,
+            channel_undecided=channel.undecided,
             counts=self.counts,
             width=self.width,
             excited=np.asarray(self.excited),
             alike=alike,
             alike_value=alike_value,
-            order=_seriation(correlation),
+            order=seriation(likeness),
         )
-
-
-def _strongest(
-    before: tuple[np.ndarray, ...], new: tuple[np.ndarray, ...]
-) -> tuple[np.ndarray, ...]:
-    """The TOP largest of both by their first column, (units, pictures); earlier ones win ties."""
-    columns = new
-    if before:
-        columns = tuple(np.concatenate(pair, axis=1) for pair in zip(before, new, strict=True))
-    order = np.argsort(-columns[0], axis=1, kind="stable")[:, :TOP]
-    return tuple(np.take_along_axis(column, order, axis=1) for column in columns)
 
 
 def _halved(counts: np.ndarray) -> np.ndarray:
     """The same histogram in bins of twice the width, around the same zero."""
     paired = counts.reshape(len(counts), BINS // 2, 2).sum(-1)
     return np.pad(paired, ((0, 0), (BINS // 4, BINS // 4)))
-
-
-def _filled(column: np.ndarray) -> np.ndarray:
-    missing = TOP - column.shape[1]
-    return np.pad(column, ((0, 0), (0, missing)), constant_values=-1) if missing > 0 else column
-
-
-def _correlation(sums: np.ndarray, products: np.ndarray, count: int) -> np.ndarray:
-    """Correlation of the units' peaks over the pool; nan for a unit that never changes."""
-    covariance = products - np.outer(sums, sums) / count
-    scale = np.sqrt(np.clip(np.diag(covariance), 0, None))
-    scale = np.where(scale > 1e-9 * max(1.0, float(scale.max(initial=0))), scale, np.nan)
-    # Threads add up in their own order: what differs in the last bits must not decide an order.
-    return np.round(covariance / np.outer(scale, scale), 6)
-
-
-def _alike(correlation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The five units with the highest correlation, and the correlations; -1 and nan fill up."""
-    others = np.where(np.isnan(correlation), -np.inf, correlation)
-    np.fill_diagonal(others, -np.inf)
-    order = np.argsort(-others, axis=1, kind="stable")[:, :5]
-    values = np.take_along_axis(others, order, axis=1)
-    usable = np.isfinite(values)
-    return np.where(usable, order, -1), np.where(usable, values, np.nan)
-
-
-def _seriation(correlation: np.ndarray) -> np.ndarray:
-    """Units sorted along the leading eigenvector of their correlations."""
-    vectors = np.linalg.eigh(np.nan_to_num(correlation))[1]
-    leading = np.round(vectors[:, -1], 6)
-    leading = leading * np.sign(leading[np.abs(leading).argmax()])
-    return np.argsort(-leading, kind="stable")

@@ -112,8 +112,8 @@ class LearnedClasses:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """95 % interval of the accuracy, pictures taken as independent: rather too narrow (Wilson)."""
-        return share_interval(self.accuracy, len(self.truth))
+        """95 % interval of the accuracy (Wilson), with things, not their pictures, taken as independent."""
+        return share_interval(self.accuracy, int(self.subjects.sum()))
 
     @property
     def majority(self) -> float:

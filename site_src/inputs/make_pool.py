@@ -6,7 +6,8 @@ Usage::
 
 The first argument is the folder ``stamps`` of Tux Paint's stamp collection (Debian package
 tuxpaint-stamps-default 2022.06.04).  The chosen stamps, with their folders, labels, licences,
-origins and the ImageNet classes that they show, if any, stand in ``make_pool.csv``; ``pool.csv``
+origins and the ImageNet classes that they show, if any, stand in ``make_pool.csv``, and which curated
+picture shows the same stamp; ``pool.csv``
 (one row a picture) is written beside the output folder.  Nothing is random: grounds and variants
 follow from the names of the pictures.
 """
@@ -140,7 +141,7 @@ def main() -> None:
             path = args.out / f"{name}.jpg"
             path.parent.mkdir(parents=True, exist_ok=True)
             picture.save(path, quality=QUALITY, optimize=True)
-            of = "" if number == 1 else f"{plain}.jpg"
+            of = stamp["curated"] if number == 1 else f"{plain}.jpg"
             shared = [stamp[field] for field in FIELDS[1:5]]
             rows.append([f"{name}.jpg", *shared, of, stamp["classes"]])
     with args.out.with_suffix(".csv").open("w", newline="", encoding="utf-8") as table:

@@ -1,0 +1,116 @@
+"""What a page says where pictures respond alike: how they are ranked then, or that nothing ranks them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from generator.models.layer import Layer
+from generator.probes.exemplars import LayerExemplars
+from generator.probes.ranking import DIGITS
+
+
+@dataclass(frozen=True)
+class Row:
+    """A unit's exemplars of one kind, arrays (TOP,) as in `LayerExemplars`."""
+
+    layer: Layer
+    pictures: int
+    picture: np.ndarray
+    value: np.ndarray
+    pre: np.ndarray
+    tied: np.ndarray
+    undecided: int
+
+    @property
+    def shown(self) -> np.ndarray:
+        """The ranks that have a picture."""
+        return np.flatnonzero(self.picture >= 0)
+
+    @property
+    def at_limit(self) -> np.ndarray:
+        """Which ranks tie with others by the response and are told apart by the pre-activation, (TOP,)."""
+        alike = (self.value[:, None] == self.value) & (self.picture >= 0)
+        pre = np.round(self.pre, DIGITS)
+        same = alike & (pre[:, None] == pre)
+        return np.isfinite(self.pre) & (self.picture >= 0) & (self.tied > same.sum(1))
+
+    @property
+    def strongest(self) -> bool:
+        """Whether the first responds more than any picture that it is not just equal to."""
+        return bool(len(self.shown)) and not self.at_limit[0] and self.tied[0] < self.pictures
+
+    def entering(self, rank: int) -> float | None:
+        """What enters the activation, where pictures are ranked by it."""
+        return float(self.pre[rank]) if self.at_limit[rank] else None
+
+    def sentences(self) -> list[str]:
+        """How the ranks that tie came about, one sentence a tie."""
+        found = [self._at_limit(float(value)) for value in _distinct(self.value[self.at_limit])]
+        equal = self.value[(self.tied > 1) & (self.picture >= 0) & ~self.at_limit]
+        for value in _distinct(equal):
+            count = int(self.tied[self.value == value][0])
+            found.append(
+                f"{self._of(count)} respond with {value:g}, and nothing ranks one of them "
+                "above another."
+            )
+        if self.undecided:
+            found.append(self._undecided())
+        return found
+
+    def _at_limit(self, value: float) -> str:
+        count = int(self.tied[self.at_limit & (self.value == value)][0])
+        name = self.layer.activation
+        return (
+            f"{self._of(count)} tie at {value:g}, a limit of {name}: these are ranked by what enters "
+            f"{name}, which stands in brackets."
+        )
+
+    def _undecided(self) -> str:
+        value = f"{self.value[len(self.shown)]:g}"
+        also = f", and so does what enters {self.layer.activation}" if self._known else ""
+        if not len(self.shown):
+            return f"{self._of(self.undecided)} tie at {value}{also}: no picture excites it more than others."
+        return f"The next {self.undecided} tie at {value}{also}: none of them is shown."
+
+    @property
+    def _known(self) -> bool:
+        return bool(np.isfinite(self.pre[len(self.shown)]))
+
+    def _of(self, count: int) -> str:
+        return (
+            f"All {count} pictures"
+            if count == self.pictures
+            else f"{count} of {self.pictures} pictures"
+        )
+
+
+def neurons(layer: Layer, exemplars: LayerExemplars, unit: int) -> Row:
+    """The exemplars of a unit by its largest response."""
+    return Row(
+        layer,
+        exemplars.pictures,
+        exemplars.neuron[unit],
+        exemplars.neuron_value[unit],
+        exemplars.neuron_pre[unit],
+        exemplars.neuron_tied[unit],
+        int(exemplars.undecided[unit]),
+    )
+
+
+def channels(layer: Layer, exemplars: LayerExemplars, unit: int) -> Row:
+    """The exemplars of a unit by its mean response."""
+    return Row(
+        layer,
+        exemplars.pictures,
+        exemplars.channel[unit],
+        exemplars.channel_value[unit],
+        exemplars.channel_pre[unit],
+        exemplars.channel_tied[unit],
+        int(exemplars.channel_undecided[unit]),
+    )
+
+
+def _distinct(values: np.ndarray) -> list[float]:
+    return [float(value) for value in dict.fromkeys(values.tolist())]

@@ -1,0 +1,118 @@
+"""The strongest pictures of every unit, kept in order while a pool is searched chunk by chunk.
+
+Pictures stand by their response. An activation that saturates makes many of them equal (ReLU6 lets nothing
+above 6 through, ReLU nothing below zero), and these stand by their *pre-activation*, the value that enters
+the activation. Where that ties too, up to DIGITS decimals, only the order of the pool is left, which says
+nothing of the unit: equal pictures keep it while all of them are shown, and none is shown otherwise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+TOP = 9
+DIGITS = 5
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The TOP strongest pictures so far, arrays (units, at most TOP), strongest first.
+
+    `value` is the response, `pre` the pre-activation (nan in a layer without one), `picture` an index into
+    the pool and `place` a flat position. `same_value` (units,) counts the pictures left out whose response
+    is that of the last one kept, `same` those among them whose pre-activation is its too.
+    """
+
+    value: np.ndarray
+    pre: np.ndarray
+    picture: np.ndarray
+    place: np.ndarray
+    same_value: np.ndarray
+    same: np.ndarray
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The TOP strongest pictures of a pool, arrays (units, TOP), strongest first.
+
+    `picture` is -1 where the pool ends, and where pictures that are left out respond just the same:
+    `undecided` (units,) counts all pictures of such a tie. `tied` is the number of pictures of the pool with
+    the same response, the picture itself among them. `value`, `pre` and `place` are as in `Standing`.
+    """
+
+    value: np.ndarray
+    pre: np.ndarray
+    picture: np.ndarray
+    place: np.ndarray
+    tied: np.ndarray
+    undecided: np.ndarray
+
+
+def joined(
+    before: Standing | None,
+    start: int,
+    value: np.ndarray,
+    pre: np.ndarray,
+    place: np.ndarray,
+) -> Standing:
+    """The standing after a further chunk: arrays (pictures, units), the first picture being number `start`.
+
+    The chunks come in the order of the pool; how it is cut changes nothing.
+    """
+    units, nothing = value.shape[1], np.zeros(value.shape[1], dtype=np.int64)
+    index = np.broadcast_to(np.arange(start, start + len(value)), (units, len(value)))
+    columns = [value.T, pre.T, index, place.T.astype(np.int64)]
+    if before is not None:
+        old = (before.value, before.pre, before.picture, before.place)
+        columns = [np.concatenate(pair, axis=1) for pair in zip(old, columns, strict=True)]
+    keys = _keys(columns[1])
+    order = np.lexsort((-keys, -columns[0]), axis=1)
+    ordered, keys = (np.take_along_axis(each, order, axis=1) for each in (columns[0], keys))
+    kept = [np.take_along_axis(column, order[:, :TOP], axis=1) for column in columns]
+    last = ordered[:, :TOP][:, -1:], keys[:, :TOP][:, -1:]
+    alike = ordered[:, TOP:] == last[0]
+    same_value, same = alike.sum(1), (alike & (keys[:, TOP:] == last[1])).sum(1)
+    if before is not None:
+        # What was left out earlier is no stronger than the last was then: it counts while that one stays.
+        stays = before.value[:, -1:] == last[0]
+        also = stays & (_keys(before.pre[:, -1:]) == last[1])
+        same_value = same_value + np.where(stays[:, 0], before.same_value, nothing)
+        same = same + np.where(also[:, 0], before.same, nothing)
+    values, pres, pictures, places = kept
+    return Standing(values, pres, pictures, places, same_value, same)
+
+
+def ranked(found: Standing) -> Ranking:
+    """The ranking that a standing is after the last chunk."""
+    keys = _keys(found.pre)
+    value_of_last = found.value == found.value[:, -1:]
+    open_ended = value_of_last & (keys == keys[:, -1:]) & (found.same > 0)[:, None]
+    tied = (found.value[:, :, None] == found.value[:, None, :]).sum(-1)
+    return Ranking(
+        value=_filled(found.value),
+        pre=_filled(found.pre, np.nan),
+        picture=_filled(np.where(open_ended, -1, found.picture)),
+        place=_filled(found.place),
+        tied=_filled(tied + value_of_last * found.same_value[:, None], 0),
+        undecided=open_ended.sum(1) + found.same,
+    )
+
+
+def strongest(value: np.ndarray, pre: np.ndarray) -> np.ndarray:
+    """The picture that stands first for each unit, (units,); both are (pictures, units)."""
+    best = value == value.max(0)
+    return np.where(best, _keys(pre), -np.inf).argmax(0)
+
+
+def _keys(pre: np.ndarray) -> np.ndarray:
+    """Pre-activations as ties are told by: to DIGITS decimals, all alike where there are none."""
+    return np.round(np.nan_to_num(pre.astype(np.float64)), DIGITS)
+
+
+def _filled(column: np.ndarray, value: float = -1) -> np.ndarray:
+    missing = TOP - column.shape[1]
+    if missing <= 0:
+        return column
+    return np.pad(column, ((0, 0), (0, missing)), constant_values=value)
