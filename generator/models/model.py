@@ -17,6 +17,7 @@ from generator.models.layer import TRANSFORMER_BLOCK, Layer
 from generator.models.patches import VisionAttention, read_weights
 from generator.models.tokens import token_text
 from generator.models.trace import listen
+from generator.models.trial import Check, LeftOut
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,10 @@ class Provenance:
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A loaded network in evaluation mode, its layers in the order they are computed."""
+    """A loaded network in evaluation mode, its layers in the order they are computed.
+
+    `trial` is what was tried when it was opened, `left_out` what is not shown of it, with the reasons.
+    """
 
     id: str
     title: str
@@ -50,6 +54,8 @@ class Model:
     layers: tuple[Layer, ...]
     parameters: int
     device: torch.device
+    trial: tuple[Check, ...] = field(default=(), kw_only=True)
+    left_out: tuple[LeftOut, ...] = field(default=(), kw_only=True)
 
     @property
     def key(self) -> dict[str, Any]:
