@@ -264,7 +264,7 @@ def test_blocks_are_layers_whose_response_is_what_the_module_returns():
 
 def test_attention_that_is_elsewhere_than_it_was_is_not_taken_for_weights():
     model = tiny_vision("vit")
-    moved = tuple(range(BLOCKS))
+    moved = tuple(replace(each, index=each.index - 1) for each in model.attention.operations)
     with pytest.raises(CutawayError, match="not where it was found"):
         weights_of(model.module, replace(model.attention, operations=moved), noise(1))
 

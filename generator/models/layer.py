@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from generator.models.dispatch import NOWHERE, Point
+
 TRANSFORMER_BLOCK = "transformer block"
 
 
@@ -26,10 +28,10 @@ class Layer:
     the output of a block, or a transformer block.
 
     `shape` is that of the output for one input, without the batch: (channels, height, width),
-    (features,) or (tokens, width). `start` and `operation` are the places of
-    its first operation and of its response in the trace, `module` and
-    `call` name a module call that returns it ("" where none does), and `reads` the layers whose
-    responses it is computed from directly.
+    (features,) or (tokens, width). `start` is the number of its first operation in the trace, `operation`
+    where to listen for its response, `module` and `call` name a module call that returns it ("" where none
+    does), and `reads` the layers whose responses it is computed from directly. `axis` is the axis of the
+    response that holds the units; the other two of three are the rows and columns of the picture.
     """
 
     index: int
@@ -46,7 +48,8 @@ class Layer:
     heads: int = 0
     kv_groups: int = 0
     start: int = -1
-    operation: int = -1
+    operation: Point = NOWHERE
+    axis: int = 1
     module: str = ""
     call: int = 0
     reads: tuple[str, ...] = ()

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from generator.errors import UsageError
 from generator.exhibit import Preprocessing
 from generator.inputs.texts import CuratedText
-from generator.models.layer import TRANSFORMER_BLOCK, Layer
+from generator.models.layer import Layer
+from generator.models.listen import listen
 from generator.models.patches import VisionAttention, read_weights
 from generator.models.tokens import token_text
-from generator.models.trace import listen
 from generator.models.trial import Check, LeftOut
 
 
@@ -79,6 +79,7 @@ class VisionModel(Model):
     `labels` are the names of its classes; none where it ends in features, as the towers of many
     text-and-picture models do.
     `attention` is that of a vision transformer; where it cannot be shown, `no_attention` says why.
+    `batched` says whether it computes the same operations for several pictures at once as for one.
     """
 
     preprocessing: Preprocessing
@@ -88,6 +89,7 @@ class VisionModel(Model):
     with_units: frozenset[str]
     attention: VisionAttention | None = None
     no_attention: str = ""
+    batched: bool = True
 
     @property
     def key(self) -> dict[str, Any]:
@@ -97,14 +99,14 @@ class VisionModel(Model):
     def run(self, pixels: np.ndarray, take: Callable[[Layer, Tensor], None]) -> Tensor:
         """Run one picture (3, H, W); hand `take` each layer's response, channels first.
 
-        A response is (C, H, W), or (C, positions) for a matrix applied to tokens. It is live:
+        A response is (C, H, W), or (C, positions) where positions are not those of a picture. It is live:
         reduce or copy it at once. Returns the logits, shape (classes,).
         """
         by_name = {layer.name: layer for layer in self.layers}
 
         def hand(name: str, response: Tensor) -> None:
             layer = by_name[name]
-            take(layer, _units_first(layer, response))
+            take(layer, units_first(layer, response))
 
         points = {layer.name: layer.operation for layer in self.layers}
         batch = torch.from_numpy(pixels).unsqueeze(0).to(self.device)
@@ -126,13 +128,26 @@ class VisionModel(Model):
         self, batch: Tensor, layers: Sequence[Layer], take: Callable[[Layer, Tensor], None]
     ) -> None:
         """Run pictures (N, 3, H, W); hand `take` the responses (N, C, H, W) of some spatial layers."""
+        if self.batched:
+            self._listen(batch, layers, take)
+            return
+        found: dict[str, list[Tensor]] = {layer.name: [] for layer in layers}
+        for one in batch.split(1):
+            self._listen(one, layers, lambda layer, made: found[layer.name].append(made.clone()))
+        for layer in layers:
+            take(layer, torch.cat(found[layer.name]))
+
+    def _listen(
+        self, batch: Tensor, layers: Sequence[Layer], take: Callable[[Layer, Tensor], None]
+    ) -> None:
         by_name = {layer.name: layer for layer in layers}
         points = {layer.name: layer.operation for layer in layers}
 
         def hand(name: str, response: Tensor) -> None:
             take(by_name[name], _batch_units_first(by_name[name], response))
 
-        with listen(points, hand):
+        side = self.preprocessing.size
+        with listen(points, hand, len(batch), resized=batch.shape[2:] != (side, side)):
             self.module(batch.to(self.device))
 
 
@@ -143,17 +158,16 @@ def logits_of(output: Any) -> Tensor:
 
 
 def _batch_units_first(layer: Layer, response: Tensor) -> Tensor:
-    if layer.kind == "linear" and len(layer.shape) == 3:
-        return response.movedim(-1, 1)
-    return response
+    return response if layer.axis == 1 else response.movedim(layer.axis, 1)
 
 
-def _units_first(layer: Layer, response: Tensor) -> Tensor:
-    if layer.kind not in {"linear", TRANSFORMER_BLOCK}:
-        return response[0]
+def units_first(layer: Layer, response: Tensor) -> Tensor:
+    """A response to one picture as (units, rows, columns), or (units, positions)."""
     if len(layer.shape) == 3:
-        return response[0].movedim(-1, 0)
-    return response.flatten(0, -2).t()
+        return _batch_units_first(layer, response)[0]
+    if layer.axis == -1:
+        return response.flatten(0, -2).t()
+    return response.movedim(layer.axis, 0).flatten(1)
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,14 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from generator.errors import CutawayError
-from generator.models.trace import Operation, Trace, listen, trace
+from generator.models.dispatch import Point, device_of
+from generator.models.listen import listen
+from generator.models.trace import Operation, Trace, trace
 
 _SOFTMAX = {"_softmax", "_safe_softmax"}
+# What may lie between a softmax and the product with the values.
+_UNCHANGED = {"expand", "view", "_unsafe_view", "clone", "native_dropout", "_to_copy"}
+_STEPS = 6
 # What libraries call the tokens that stand before the patches, in the order in which they put them.
 _SPECIAL = (
     ("class", ("cls_token", "class_token", "class_embedding")),
@@ -66,26 +71,24 @@ AVERAGE = "average patch"
 class VisionAttention:
     """The attention of a vision transformer: a softmax in each of its blocks, in order.
 
-    `blocks` are the names of the modules; `operations` the places of the softmaxes, (1, heads, tokens,
-    tokens), in a trace made with `unfused` attention.
+    `blocks` are the names of the modules; `operations` where to listen for the softmaxes, (1, heads, tokens,
+    tokens), in a pass with `unfused` attention, `values` and `mixed` for what these weights are multiplied
+    with and for the products, each (heads, tokens, head width).
     """
 
     blocks: tuple[str, ...]
-    operations: tuple[int, ...]
+    operations: tuple[Point, ...]
+    values: tuple[Point, ...]
+    mixed: tuple[Point, ...]
     heads: int
     grid: PatchGrid
 
 
 @contextmanager
 def unfused() -> Iterator[None]:
-    """Within the block, attention is computed step by step, in every library that builds on PyTorch."""
-    fast = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        with sdpa_kernel(SDPBackend.MATH):
-            yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast)
+    """Within the block, traced or listened to, attention is computed step by step in every library."""
+    with sdpa_kernel(SDPBackend.MATH):
+        yield
 
 
 def read_weights(
@@ -99,16 +102,11 @@ def read_weights(
     Row i holds what token i looks at, and sums to 1. The tensor is live: copy or reduce it at once. Raises
     CutawayError if the network computes something else now than when it was read.
     """
-    points = {str(block): place for block, place in enumerate(attention.operations)}
-    shape = (1, attention.heads, attention.grid.tokens, attention.grid.tokens)
+    points = dict(zip(attention.blocks, attention.operations, strict=True))
+    number = {name: block for block, name in enumerate(attention.blocks)}
 
     def hand(name: str, weights: Tensor) -> None:
-        if tuple(weights.shape) != shape:
-            raise CutawayError(
-                f"{attention.blocks[int(name)]}: the attention is not where it was found: "
-                f"{tuple(weights.shape)} instead of {shape}"
-            )
-        take(int(name), weights[0])
+        take(number[name], weights[0])
 
     with unfused(), listen(points, hand):
         module(batch)
@@ -125,7 +123,7 @@ def find_attention(module: nn.Module, size: int) -> VisionAttention | None:
     Raises CutawayError with the reason where its attention cannot be laid over a picture.
     """
     with unfused():
-        traced = trace(module, torch.zeros(1, 3, size, size))
+        traced = trace(module, torch.zeros(1, 3, size, size, device=device_of(module)))
     found = [operation for operation in traced.operations if _weighs(operation)]
     if not found:
         return None
@@ -134,7 +132,34 @@ def find_attention(module: nn.Module, size: int) -> VisionAttention | None:
     blocks = _blocks(module, traced, square)
     grid = _grid(module, traced, square[0], size, tokens)
     _check_places(module, traced, square[0], grid, size)
-    return VisionAttention(blocks, tuple(each.index for each in square), heads, grid)
+    products = [_product(traced, each) for each in square]
+    producers = traced.producers()
+    return VisionAttention(
+        blocks,
+        tuple(each.point for each in square),
+        tuple(producers[each.inputs[1]].point for each in products),
+        tuple(each.point for each in products),
+        heads,
+        grid,
+    )
+
+
+def _product(traced: Trace, softmax: Operation) -> Operation:
+    """The product of the weights of a softmax with the values."""
+    consumers, current = traced.consumers(), softmax
+    for _ in range(_STEPS):
+        readers = consumers.get(current.output, [])
+        if len(readers) != 1:
+            break
+        current = readers[0]
+        if current.name == "bmm" and current.input_shapes[0][-2:] == softmax.shape[-2:]:
+            return current
+        if current.name not in _UNCHANGED or current.shape[-2:] != softmax.shape[-2:]:
+            break
+    raise CutawayError(
+        f"what leaves the softmax of {softmax.module} is changed before values are weighed with it: the "
+        "weights are not those that the network uses"
+    )
 
 
 def _weighs(operation: Operation) -> bool:
@@ -243,9 +268,10 @@ def _check_places(
     module: nn.Module, traced: Trace, first: Operation, grid: PatchGrid, size: int
 ) -> None:
     """Change one patch at a time: the scores of its token, and of no other, must move."""
-    place = traced.producers()[first.inputs[0]].index
+    place = traced.producers()[first.inputs[0]].point
     random = torch.Generator().manual_seed(0)
-    picture, other = (torch.randn(1, 3, size, size, generator=random) for _ in range(2))
+    pictures = torch.randn(2, 3, size, size, generator=random).to(device_of(module))
+    picture, other = pictures[:1], pictures[1:]
     before = _scores(module, picture, place)
     corners = {(row, column) for row in (0, grid.rows - 1) for column in (0, grid.columns - 1)}
     for row, column in sorted(corners | {(0, grid.columns // 2), (grid.rows // 2, 0)}):
@@ -266,7 +292,7 @@ def _check_places(
             )
 
 
-def _scores(module: nn.Module, picture: Tensor, place: int) -> Tensor:
+def _scores(module: nn.Module, picture: Tensor, place: Point) -> Tensor:
     """What one softmax is given, (heads, tokens, tokens); the pass ends there."""
     found: list[Tensor] = []
 
