@@ -7,38 +7,11 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
+from networks import SIDE, opened, picture, timm_network, torchvision_network
 from torch import Tensor, nn
 
 from generator.errors import CutawayError
-from generator.exhibit import ModelSpec, Preprocessing
-from generator.models.compat import repair_torchvision
 from generator.models.model import VisionModel
-from generator.models.vision import Network, finish
-
-SIDE = 64
-
-
-def opened(module: nn.Module, side: int = SIDE) -> VisionModel:
-    network = Network(module, "a network", Preprocessing(size=side), ("a", "b"))
-    place = {"source": "", "origin": "", "revision": None, "files": {}}
-    return finish(network, ModelSpec(id="net", source="timm:x"), place, torch.device("cpu"))
-
-
-def timm_network(name: str, **shape) -> nn.Module:
-    repair_torchvision()
-    import timm
-
-    torch.manual_seed(0)
-    return timm.create_model(name, pretrained=False, **shape)
-
-
-def torchvision_network(name: str) -> nn.Module:
-    torch.manual_seed(0)
-    return getattr(repair_torchvision().models, name)(weights=None)
-
-
-def picture(side: int = SIDE, seed: int = 5) -> np.ndarray:
-    return np.random.default_rng(seed).normal(size=(3, side, side)).astype(np.float32)
 
 
 def returned(module: nn.Module, pixels: np.ndarray) -> dict[tuple[str, int], Tensor]:
