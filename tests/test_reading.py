@@ -181,3 +181,97 @@ class Maps(nn.Module):
 def test_maps_of_attention_are_not_taken_for_maps_of_the_picture():
     shapes = {layer.name: layer.shape for layer in opened(Maps()).layers}
     assert shapes == {"stem": (8, 8, 8), "mix": (2,), "last": (2,), "head": (2,)}
+
+
+# Every linear map
+
+
+MATRICES = {
+    "mixer_s16_224": ({"img_size": 32}, 34),
+    "cait_xxs24_224": ({"img_size": 32, "patch_size": 8, "depth": 2, "embed_dim": 48}, 26),
+    "resmlp_12_224": ({"img_size": 32}, 38),
+}
+
+
+@pytest.mark.parametrize("name", list(MATRICES))
+def test_every_linear_map_is_listed_with_its_bias(name):
+    """On transposed or four-dimensional tensors PyTorch computes some as batches of products."""
+    shape, count = MATRICES[name]
+    module = timm_network(name, **shape)
+    model = opened(module, 32)
+    maps = {
+        each
+        for each, part in module.named_modules()
+        if isinstance(part, nn.Linear | nn.Conv2d) and each
+    }
+    assert {layer.name for layer in model.layers if not layer.heads} == maps
+    assert len(maps) == count
+    assert compare_all(model) == len(model.layers)
+    for layer in model.layers:
+        if layer.kind == "linear":
+            assert torch.equal(model.filters[layer.name], module.get_submodule(layer.name).weight)
+
+
+class Products(nn.Module):
+    """Linear maps written in the ways that PyTorch offers."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.cut, self.how = nn.Conv2d(3, 6, 16, 16), how
+        self.weight, self.bias = nn.Parameter(torch.randn(5, 6)), nn.Parameter(torch.randn(5))
+        self.head = nn.Linear(5, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.cut(x).flatten(2).transpose(1, 2)  # (1, 16 tokens, 6), not in one piece
+        if self.how == "einsum":
+            x = torch.einsum("ntc,dc->ntd", x, self.weight)
+        elif self.how == "matmul":
+            x = x @ self.weight.t()
+        elif self.how == "bias":
+            x = x @ self.weight.t() + self.bias
+        elif self.how == "addmm":
+            x = torch.addmm(self.bias, x[0], self.weight.t())[None]
+        elif self.how == "bmm":
+            x = torch.bmm(x, self.weight.t().expand(len(x), 6, 5))
+        elif self.how == "left":
+            x = (self.weight @ x.transpose(1, 2)).transpose(1, 2)
+        return self.head(x.mean(1))
+
+
+@pytest.mark.parametrize("how", ["einsum", "matmul", "bias", "addmm", "bmm", "left"])
+def test_a_product_with_a_parameter_is_a_linear_map(how):
+    module = Products(how)
+    model = opened(module)
+    assert [layer.units for layer in model.layers] == [6, 5, 2]
+    found: list[Tensor] = []
+    model.run(picture(), lambda _layer, response: found.append(response.clone()))
+    expected = module.weight @ found[0].flatten(1)
+    if how in {"bias", "addmm"}:
+        expected = expected + module.bias[:, None]
+    assert torch.allclose(found[1], expected, atol=1e-5)
+    assert torch.equal(model.filters[model.layers[1].name], module.weight)
+
+
+class Unlisted(nn.Module):
+    """Operations with weights that are no layer of a picture."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cut, self.along = nn.Conv2d(3, 6, 16, 16), nn.Conv1d(6, 6, 3, padding=1)
+        self.places, self.many = nn.Linear(4, 6), nn.Parameter(torch.randn(2, 3, 3))
+        self.head = nn.Linear(6, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.along(self.cut(x).flatten(2)) + self.places(torch.eye(16, 4)).t()
+        groups = x[0].unflatten(0, (2, 3)).transpose(1, 2)
+        return self.head(torch.bmm(groups, self.many).transpose(1, 2).flatten(0, 1).mean(1)[None])
+
+
+def test_what_has_weights_and_is_no_layer_is_left_out_with_the_reason():
+    model = opened(Unlisted())
+    assert [layer.name for layer in model.layers] == ["cut", "head"]
+    reasons = {part.name: part.reason for part in model.left_out}
+    assert set(reasons) == {"along", "places", "the network itself"}
+    assert "along 1 axes" in reasons["along"] and "the same for every picture" in reasons["places"]
+    assert "another matrix" in reasons["the network itself"]

@@ -125,8 +125,8 @@ def _weighted_layers(module: nn.Module, trace: Trace) -> tuple[list[Found], dict
 
 def _without_layer(trace: Trace) -> list[LeftOut]:
     """The operations with weights of the network that are no layer, by module."""
-    reasons = {op.module or f"operation-{op.index}": reason_against(op) for op in trace.operations}
-    return [LeftOut(name, reason) for name, reason in reasons.items() if reason]
+    reasons = ((op.module or "the network itself", reason_against(op)) for op in trace.operations)
+    return [LeftOut(*each) for each in dict.fromkeys(reasons) if each[1]]
 
 
 def _describe(operation: Operation, weighted: Weighted) -> Layer:

@@ -19,12 +19,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from generator.errors import CutawayError
 from generator.models.dispatch import Point, device_of
 from generator.models.listen import listen
+from generator.models.softmaxes import between_tokens, product_of
 from generator.models.trace import Operation, Trace, trace
 
-_SOFTMAX = {"_softmax", "_safe_softmax"}
-# What may lie between a softmax and the product with the values.
-_UNCHANGED = {"expand", "view", "_unsafe_view", "clone", "native_dropout", "_to_copy"}
-_STEPS = 6
 # What libraries call the tokens that stand before the patches, in the order in which they put them.
 _SPECIAL = (
     ("class", ("cls_token", "class_token", "class_embedding")),
@@ -124,15 +121,14 @@ def find_attention(module: nn.Module, size: int) -> VisionAttention | None:
     """
     with unfused():
         traced = trace(module, torch.zeros(1, 3, size, size, device=device_of(module)))
-    found = [operation for operation in traced.operations if _weighs(operation)]
-    if not found:
+    square = between_tokens(traced)
+    if not square:
         return None
-    square = _over_the_picture(found)
     tokens, heads = square[0].shape[-1], square[0].shape[1]
+    products = [product_of(traced, each) for each in square]
     blocks = _blocks(module, traced, square)
     grid = _grid(module, traced, square[0], size, tokens)
     _check_places(module, traced, square[0], grid, size)
-    products = [_product(traced, each) for each in square]
     producers = traced.producers()
     return VisionAttention(
         blocks,
@@ -142,57 +138,6 @@ def find_attention(module: nn.Module, size: int) -> VisionAttention | None:
         heads,
         grid,
     )
-
-
-def _product(traced: Trace, softmax: Operation) -> Operation:
-    """The product of the weights of a softmax with the values."""
-    consumers, current = traced.consumers(), softmax
-    for _ in range(_STEPS):
-        readers = consumers.get(current.output, [])
-        if len(readers) != 1:
-            break
-        current = readers[0]
-        if current.name == "bmm" and current.input_shapes[0][-2:] == softmax.shape[-2:]:
-            return current
-        if current.name not in _UNCHANGED or current.shape[-2:] != softmax.shape[-2:]:
-            break
-    raise CutawayError(
-        f"what leaves the softmax of {softmax.module} is changed before values are weighed with it: the "
-        "weights are not those that the network uses"
-    )
-
-
-def _weighs(operation: Operation) -> bool:
-    """Whether an operation is a softmax over keys."""
-    if operation.name not in _SOFTMAX or len(operation.shape) < 3 or operation.shape[-1] < 2:
-        return False
-    return operation.arguments[1] in (-1, len(operation.shape) - 1)
-
-
-def _over_the_picture(found: Sequence[Operation]) -> list[Operation]:
-    """The softmaxes between all tokens, the same ones in every block; one that pools them may follow."""
-    for each in found:
-        if len(each.shape) != 4 or each.shape[0] != 1:
-            raise CutawayError(
-                f"its attention runs inside {each.shape[0]} windows of {each.shape[-1]} tokens "
-                f"({each.module}): no map of a head covers the picture"
-            )
-    square = [each for each in found if each.shape[-1] == each.shape[-2]]
-    others = [each for each in found if each.shape[-1] != each.shape[-2]]
-    if not square or any(each.index < square[-1].index for each in others):
-        queries, keys = others[0].shape[-2:]
-        raise CutawayError(
-            f"its {queries} queries look at {keys} keys ({others[0].module}): tokens and keys do not "
-            "stand for the same parts of the picture"
-        )
-    if len({each.shape for each in square}) > 1:
-        counts = ", ".join(str(each.shape[-1]) for each in (square[0], square[-1]))
-        heads = ", ".join(str(each.shape[1]) for each in (square[0], square[-1]))
-        raise CutawayError(
-            f"its tokens or heads change from block to block (from the first to the last: {counts} "
-            f"tokens, {heads} heads)"
-        )
-    return square
 
 
 def _blocks(module: nn.Module, traced: Trace, square: Sequence[Operation]) -> tuple[str, ...]:
@@ -211,8 +156,12 @@ def _blocks(module: nn.Module, traced: Trace, square: Sequence[Operation]) -> tu
         if not alone:
             raise CutawayError(f"its blocks cannot be told apart ({place} computes several)")
         returned = traced.module_values.get(alone[0], ())
-        if len(returned) != 1 or shapes.get(returned[0], ())[1:2] != square[0].shape[-1:]:
-            raise CutawayError(f"{alone[0]} does not return one vector for each token")
+        made = [shapes.get(value, ()) for value in returned]
+        if len(made) != 1 or made[0][:1] != (1,) or made[0][1:-1] != square[0].shape[-1:]:
+            raise CutawayError(
+                f"{alone[0]} returns {' and '.join(map(str, made)) or 'nothing'}, and not a row of "
+                f"{square[0].shape[-1]} vectors, one for each token"
+            )
         names.append(alone[0])
     return tuple(names)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -35,8 +36,9 @@ def require(model: str, checks: Iterable[Check]) -> tuple[Check, ...]:
     kept = tuple(checks)
     failed = next((check for check in kept if not check.passed), None)
     if failed is not None:
+        size = f"{failed.difference:.1e}" if math.isfinite(failed.difference) else "not defined"
         raise CutawayError(
             f"{model}: refused, since a check failed when it was opened ({failed.name}; largest difference "
-            f"{failed.difference:.1e}). It should hold that: {failed.says}"
+            f"{size}). It should hold that: {failed.says}"
         )
     return kept

@@ -73,7 +73,7 @@ def build_torchvision(name: str, weights: str | None, *, pretrained: bool, seed:
     torchvision = repair_torchvision()
     known = torchvision.models.list_models(module=torchvision.models)
     if name not in known:
-        raise UsageError(f"torchvision has no classifier '{name}'. {did_you_mean(name, known)}")
+        raise _no_classifier(torchvision.models, name, known)
     enum = torchvision.models.get_model_weights(name)
     if weights is not None and weights not in enum.__members__:
         raise UsageError(
@@ -93,6 +93,27 @@ def build_torchvision(name: str, weights: str | None, *, pretrained: bool, seed:
     )
     tag = f"@{member.name}" if pretrained else ""
     return Network(module, f"torchvision:{name}{tag}", how, tuple(member.meta["categories"]))
+
+
+# What the networks of torchvision that are no classifiers of pictures do, by the part that holds them.
+_OTHER_KINDS = {
+    "segmentation": "labels each pixel of a picture",
+    "detection": "finds objects in pictures",
+    "video": "classifies videos",
+    "optical_flow": "follows what moves between two pictures",
+    "quantization": "is quantised and computes with whole numbers",
+}
+
+
+def _no_classifier(models: Any, name: str, known: Sequence[str]) -> UsageError:
+    """Why torchvision's network of this name cannot be opened."""
+    for part, does in _OTHER_KINDS.items():
+        if name in models.list_models(module=getattr(models, part)):
+            within = max((each for each in known if each in name), key=len, default="")
+            hint = f"torchvision:{within}, which it is built on, can be opened." if within else ""
+            opened = "opened are networks that give a picture classes or features"
+            return UsageError(f"torchvision's '{name}' {does}; {opened}.", hint)
+    return UsageError(f"torchvision has no network '{name}'. {did_you_mean(name, known)}")
 
 
 def build_transformers(folder: Path) -> Network:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from generator.errors import CutawayError
 from generator.models.dispatch import first_tensor
 from generator.models.layer import Layer, ReceptiveField
+from generator.models.layout import CHANNELS_FIRST, CHANNELS_LAST, picture_axes
 from generator.models.listen import listen
 from generator.models.model import VisionModel, logits_of, units_first
 from generator.models.patches import unfused
@@ -28,12 +29,14 @@ from generator.models.trial import Check, LeftOut, require
 # Against the largest value that is compared: 32-bit numbers, added up in another order.
 CLOSE = 1e-4
 _FIELDS = 5
+NAN = float("nan")
 # Of every response so many values are kept and compared.
 _KEPT = 4096
 
 ANSWER = "Answer"
 LAYERS = "Layers"
 BATCH = "Batch"
+AXES = "Rows and columns"
 FIELDS = "Receptive fields"
 ROWS = "Attention"
 HEADS = "Heads"
@@ -57,6 +60,7 @@ def tried(model: VisionModel) -> VisionModel:
     batch = _batch(model, pictures, read)
     model = replace(model, batched=batch.passed)
     checks += [batch] if batch.passed else []
+    checks += require(model.id, [_axes(model)])
     model, fields = _with_fields(model, pictures[:1])
     model, attention = _with_attention(model, pictures[0])
     return replace(model, trial=(*checks, *fields, *attention))
@@ -148,9 +152,27 @@ def _batch(model: VisionModel, pictures: Tensor, read: Mapping[str, Tensor]) -> 
     try:
         model.run_batch(pictures, spatial, take)
     except (CutawayError, RuntimeError):
-        return Check(BATCH, says, False, float("nan"))
+        return Check(BATCH, says, False, NAN)
     worst = max(apart.values(), default=0.0)
     return Check(BATCH, says, worst <= CLOSE, worst)
+
+
+def _axes(model: VisionModel) -> Check:
+    """Whether rows and columns of blocks and of matrices are those that a change of the picture moves."""
+    layers = [layer for layer in model.layers if len(layer.shape) == 3 and not layer.kernel]
+    side = model.preprocessing.size
+    points = {layer.name: layer.operation for layer in layers}
+    measured = picture_axes(model.module, points, (side, side))
+    expected = {
+        layer.name: CHANNELS_FIRST if layer.axis == 1 else CHANNELS_LAST for layer in layers
+    }
+    wrong = [name for name, axes in measured.items() if axes not in (None, expected[name])]
+    sure = sum(axes is not None for axes in measured.values())
+    says = "a change in one half of a picture moves that half of a response; seen in "
+    says += f"{sure} of {len(layers)} blocks and matrices with rows and columns."
+    return Check(
+        AXES, f"{says} {wrong[0]} moves along other axes." if wrong else says, not wrong, NAN
+    )
 
 
 def _with_fields(model: VisionModel, batch: Tensor) -> tuple[VisionModel, tuple[Check, ...]]:
