@@ -218,7 +218,7 @@ TRANSFORMERS: dict[str, tuple[str, dict[str, Any]]] = {
     "deit": ("DeiT", _TOKENS),
     "dinov2": ("Dinov2", _TOKENS),
     "dinov2_registers": ("Dinov2WithRegisters", _TOKENS),
-    "efficientnet": ("EfficientNet", _SIDE | _THINNER | {"hidden_dim": 1280}),
+    "efficientnet": ("EfficientNet", _SIDE | _THINNER | {"hidden_dim": 640}),
     "focalnet": ("FocalNet", _SIDE | _SHALLOW | {"embed_dim": 24}),
     "hiera": ("Hiera", _SHALLOW | {"image_size": [64, 64], "embed_dim": 24}),
     "ijepa": ("IJepa", _TOKENS),

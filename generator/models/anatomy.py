@@ -41,7 +41,7 @@ _ACTIVATIONS = {
     "tanh": "tanh",
 }
 _BOUNDED = {"hardtanh", "clamp", "clamp_min"}
-NO_AXIS = "none of the axes of its output could be shown to hold channels"
+NO_MAP = "its output could not be shown to be a map of the picture with one axis of channels"
 _RESHAPES = {"view", "_unsafe_view"}
 _JOINS = {"add", "add_", "cat"}
 
@@ -76,7 +76,7 @@ def read_anatomy(
         if axes is not None:
             layer = laid(one.layer, response, axes, fields.get(response.output))
         elif one.layer.kind == "block":
-            left_out.append(LeftOut(one.layer.name, NO_AXIS))
+            left_out.append(LeftOut(one.layer.name, NO_MAP))
             continue
         else:
             # Positions that are not those of a picture see no window of it.

@@ -72,6 +72,10 @@ NO_CLASSES = (
 )
 
 
+# Raised when other layers are listed, or responses are read in another way: all is measured anew.
+READING = 2
+
+
 @dataclass(frozen=True, eq=False)
 class VisionModel(Model):
     """A network that takes a picture. `filters` holds each weighted layer's weight tensor.
@@ -93,8 +97,9 @@ class VisionModel(Model):
 
     @property
     def key(self) -> dict[str, Any]:
-        """Adds the preprocessing, which shapes every activation."""
-        return {**super().key, "preprocessing": self.preprocessing.model_dump(mode="json")}
+        """Adds the preprocessing, which shapes every activation, and the way in which layers are read."""
+        how = self.preprocessing.model_dump(mode="json")
+        return {**super().key, "preprocessing": how, "reading": READING}
 
     def run(self, pixels: np.ndarray, take: Callable[[Layer, Tensor], None]) -> Tensor:
         """Run one picture (3, H, W); hand `take` each layer's response, channels first.
