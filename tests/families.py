@@ -97,7 +97,6 @@ TIMM = [
     "convformer_s18",
     "poolformer_s12",
     "poolformerv2_s12",
-    "randformer_s12",
     "gmixer_24_224",
     "gmlp_s16_224",
     "mixer_s32_224",
