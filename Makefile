@@ -1,6 +1,6 @@
 # make site   the whole site, from nothing          make test   the whole suite, with a browser
 # make check  formatting, lint and types            make serve  look at the site
-# make lighthouse  the site's scores in Lighthouse, which npm fetches
+# make families  opens a network of every family      make lighthouse  the site's scores in Lighthouse, which npm fetches
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: site test check format serve benchmarks lighthouse clean
+.PHONY: site test check format serve benchmarks families lighthouse clean
 
 site: $(VENV)/.installed
 	$(BIN)/cutaway build
@@ -32,6 +32,9 @@ format: $(VENV)/.tested
 
 benchmarks: $(VENV)/.tested
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+families: $(VENV)/.tested
+	OMP_NUM_THREADS=1 $(BIN)/python tests/families.py
 
 lighthouse: $(VENV)/.tested browser
 	test -f site/index.html || $(MAKE) site

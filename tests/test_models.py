@@ -170,6 +170,23 @@ def test_an_unknown_architecture_is_answered_with_the_nearest(source, nearest, t
         load(source, tmp_path, weights="random")
 
 
+@pytest.mark.parametrize(
+    ("name", "does", "within"),
+    [
+        ("fcn_resnet50", "labels each pixel", "resnet50"),
+        ("deeplabv3_mobilenet_v3_large", "labels each pixel", "mobilenet_v3_large"),
+        ("ssd300_vgg16", "finds objects", "vgg16"),
+        ("r3d_18", "classifies videos", ""),
+        ("raft_small", "follows what moves", ""),
+        ("quantized_resnet18", "is quantised", "resnet18"),
+    ],
+)
+def test_a_network_that_is_no_classifier_is_refused_for_what_it_is(name, does, within, tmp_path):
+    with pytest.raises(UsageError, match=f"torchvision's '{name}' {does}") as raised:
+        load(f"torchvision:{name}", tmp_path, weights="random")
+    assert raised.value.hint.startswith(f"torchvision:{within}," if within else "")
+
+
 def test_an_unknown_weights_member_is_answered_with_the_nearest(tmp_path):
     with pytest.raises(UsageError, match=r"Did you mean 'IMAGENET1K_V2'\?"):
         load("torchvision:resnet50@IMAGENET_V2", tmp_path, weights="random")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import shutil
 from pathlib import Path
 
@@ -33,6 +34,7 @@ def convnext(folder: Path) -> str:
 NETWORKS = {
     "resnet18": ("torchvision:resnet18", ["conv1", "layer2.1"], "ReLU", ""),
     "vgg11": ("torchvision:vgg11", ["features.0", "features.8"], "ReLU", NO_HEAD),
+    "mambaout": ("timm:test_mambaout", ["stem.conv1", "stages.1.blocks.0"], "GELU", NO_HEAD),
     "convnext": (convnext, ["*stages.0.layers.0", "*stages.2.layers.1"], "GELU", ""),
 }
 
@@ -73,5 +75,10 @@ def test_every_technique_runs_on_a_network_that_was_never_named(name, tmp_path):
     assert len({row["layer"] for row in rows}) == 2
     assert all(row["effective_width"] for row in rows)
     assert any(row["raises"] for row in rows)
+    overview = (site / "index.html").read_text(encoding="utf-8")
+    assert "Checked when it was opened" in overview and "did not hold" not in overview
+    manifest = json.loads((site.parents[1] / "manifest.json").read_text(encoding="utf-8"))
+    checks = {check["name"]: check for check in manifest["models"][0]["checks"]}
+    assert {"Answer", "Layers"} <= set(checks) and all(each["passed"] for each in checks.values())
     pages = list((site / "layers").glob("*/units/*/index.html"))
     assert len(pages) == len(rows) > 20

@@ -204,10 +204,14 @@ def test_tokens_that_stand_elsewhere_are_refused_and_not_guessed():
 @pytest.mark.parametrize(
     ("name", "changes", "reason"),
     [
-        ("swin_tiny_patch4_window7_224", {"depths": (1, 1, 1, 1)}, "inside 64 windows"),
-        ("pvt_v2_b0", {"depths": (1, 1, 1, 1)}, "queries look at"),
-        ("cait_xxs24_224", {"depth": 1}, "0 tokens, and those known by name are: class"),
-        ("xcit_nano_12_p16_224", {"depth": 1}, "does not return one vector for each token"),
+        ("swin_tiny_patch4_window7_224", {"depths": (1, 1, 1, 1)}, "inside 64 groups of 49 tokens"),
+        ("pvt_v2_b0", {"depths": (1, 1, 1, 1)}, "queries and keys differ in number, 3136 and 49"),
+        ("cait_xxs24_224", {"depth": 1}, "blocks.0.attn is changed before values are weighed"),
+        ("xcit_nano_12_p16_224", {"depth": 1}, "attends over the 32 channels of each head"),
+        ("edgenext_xx_small", {}, "attends over the 12 channels of each head"),
+        ("davit_tiny", {"depths": (1, 1, 1, 1)}, "inside 64 groups of 49 tokens"),
+        ("gcresnext26ts", {}, "weighs 4096 positions once for the whole picture"),
+        ("botnet26t_256", {}, "heads and parts of the picture stand on one axis"),
         ("vit_small_r26_s32_224", {"depth": 1}, "30 convolutions"),
     ],
 )
@@ -215,8 +219,9 @@ def test_attention_that_no_map_can_be_made_of_is_refused_with_the_reason(name, c
     repair_torchvision()
     import timm
 
+    module = timm.create_model(name, **changes).eval()
     with pytest.raises(CutawayError, match=reason):
-        find_attention(timm.create_model(name, **changes).eval(), 224)
+        find_attention(module, module.pretrained_cfg["input_size"][-1])
 
 
 def test_a_network_without_a_class_token_is_read_from_the_mean_of_its_patches(tmp_path):
@@ -238,7 +243,9 @@ def test_a_network_without_a_class_token_is_read_from_the_mean_of_its_patches(tm
 
 def test_a_network_without_attention_has_no_heads_and_no_reason(lite0):
     assert lite0.attention is None and lite0.no_attention == ""
-    assert tiny_vision("swin").no_attention.startswith("its attention runs inside 16 windows")
+    assert tiny_vision("swin").no_attention.startswith(
+        "its attention runs inside 16 groups of 16 tokens"
+    )
 
 
 def test_blocks_are_layers_whose_response_is_what_the_module_returns():
@@ -264,7 +271,7 @@ def test_blocks_are_layers_whose_response_is_what_the_module_returns():
 
 def test_attention_that_is_elsewhere_than_it_was_is_not_taken_for_weights():
     model = tiny_vision("vit")
-    moved = tuple(range(BLOCKS))
+    moved = tuple(replace(each, index=each.index - 1) for each in model.attention.operations)
     with pytest.raises(CutawayError, match="not where it was found"):
         weights_of(model.module, replace(model.attention, operations=moved), noise(1))
 

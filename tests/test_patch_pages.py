@@ -137,7 +137,7 @@ def test_a_page_states_what_the_table_says(site):
 
 def test_windows_are_refused_on_the_page_and_the_rest_is_built(site):
     swin = text_of(site, "models/swin/index.html")
-    assert "not laid over the pictures: its attention runs inside 16 windows" in swin
+    assert "not laid over the pictures: its attention runs inside 16 groups of 16 tokens" in swin
     assert not (site.site / "models/swin/attention").exists()
     assert (site.site / "models/swin/classes/index.html").is_file()
     assert not (site.site / "models/swin/data/heads.csv").exists()

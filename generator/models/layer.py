@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from generator.models.dispatch import NOWHERE, Point
+
 _FALLING = {"hardswish"}
 TRANSFORMER_BLOCK = "transformer block"
 _ZERO_BY_DESIGN = {"relu", "relu2", "relu6", "hardswish", "hardsigmoid"}
@@ -29,11 +31,12 @@ class Layer:
 
     `parameters` are those of its map and of its normalisation, the latter `norm_parameters`; a block's are
     those of all that it holds. `shape` is that of the output for one input, without the batch:
-    (channels, height, width), (features,) or (tokens, width). `start` and `operation` are the places of its
-    first operation and of its response in the trace, `preactivation` that of the operation whose output
-    enters the activation that ends the layer, if that one saturates (-1 otherwise). `module` and `call` name
-    a module call that returns the response ("" where none does), and `reads` the layers whose
-    responses it is computed from directly.
+    (channels, height, width), (features,) or (tokens, width). `start` is the number of its first operation
+    in the trace, `operation` where to listen for its response, `preactivation` where to listen for what
+    enters the activation that ends the layer, if that one saturates (NOWHERE otherwise). `module` and `call`
+    name a module call that returns the response ("" where none does), and `reads` the layers whose
+    responses it is computed from directly. `axis` is the axis of the response that holds the units; the
+    other two of three are the rows and columns of the picture.
     """
 
     index: int
@@ -51,8 +54,9 @@ class Layer:
     heads: int = 0
     kv_groups: int = 0
     start: int = -1
-    operation: int = -1
-    preactivation: int = -1
+    operation: Point = NOWHERE
+    preactivation: Point = NOWHERE
+    axis: int = 1
     module: str = ""
     call: int = 0
     reads: tuple[str, ...] = ()

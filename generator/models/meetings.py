@@ -14,7 +14,7 @@ from typing import Any
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from generator.models.trace import first_tensor
+from generator.models.dispatch import first_tensor
 
 _PRODUCTS = {"bmm": (0, 1), "baddbmm": (1, 2)}
 _SOFTMAX = {"_softmax", "_safe_softmax"}

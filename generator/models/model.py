@@ -13,10 +13,12 @@ from torch import Tensor, nn
 from generator.errors import UsageError
 from generator.exhibit import Preprocessing
 from generator.inputs.texts import CuratedText
-from generator.models.layer import TRANSFORMER_BLOCK, Layer
+from generator.models.dispatch import NOWHERE
+from generator.models.layer import Layer
+from generator.models.listen import listen
 from generator.models.patches import VisionAttention, read_weights
 from generator.models.tokens import token_text
-from generator.models.trace import listen
+from generator.models.trial import Check, LeftOut
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,10 @@ class Provenance:
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A loaded network in evaluation mode, its layers in the order they are computed."""
+    """A loaded network in evaluation mode, its layers in the order they are computed.
+
+    `trial` is what was tried when it was opened, `left_out` what is not shown of it, with the reasons.
+    """
 
     id: str
     title: str
@@ -50,6 +55,8 @@ class Model:
     layers: tuple[Layer, ...]
     parameters: int
     device: torch.device
+    trial: tuple[Check, ...] = field(default=(), kw_only=True)
+    left_out: tuple[LeftOut, ...] = field(default=(), kw_only=True)
 
     @property
     def key(self) -> dict[str, Any]:
@@ -66,6 +73,13 @@ NO_CLASSES = (
 )
 
 
+Take = Callable[[Layer, Tensor], None]
+"""Is handed a layer and a tensor that is live: reduce or copy it at once."""
+
+# Raised when other layers are listed, or responses are read in another way: all is measured anew.
+READING = 2
+
+
 @dataclass(frozen=True, eq=False)
 class VisionModel(Model):
     """A network that takes a picture. `filters` holds each weighted layer's weight tensor.
@@ -73,6 +87,7 @@ class VisionModel(Model):
     `labels` are the names of its classes; none where it ends in features, as the towers of many
     text-and-picture models do.
     `attention` is that of a vision transformer; where it cannot be shown, `no_attention` says why.
+    `batched` says whether it computes the same operations for several pictures at once as for one.
     """
 
     preprocessing: Preprocessing
@@ -82,23 +97,25 @@ class VisionModel(Model):
     with_units: frozenset[str]
     attention: VisionAttention | None = None
     no_attention: str = ""
+    batched: bool = True
 
     @property
     def key(self) -> dict[str, Any]:
-        """Adds the preprocessing, which shapes every activation."""
-        return {**super().key, "preprocessing": self.preprocessing.model_dump(mode="json")}
+        """Adds the preprocessing, which shapes every activation, and the way in which layers are read."""
+        how = self.preprocessing.model_dump(mode="json")
+        return {**super().key, "preprocessing": how, "reading": READING}
 
     def run(self, pixels: np.ndarray, take: Callable[[Layer, Tensor], None]) -> Tensor:
         """Run one picture (3, H, W); hand `take` each layer's response, channels first.
 
-        A response is (C, H, W), or (C, positions) for a matrix applied to tokens. It is live:
+        A response is (C, H, W), or (C, positions) where positions are not those of a picture. It is live:
         reduce or copy it at once. Returns the logits, shape (classes,).
         """
         by_name = {layer.name: layer for layer in self.layers}
 
         def hand(name: str, response: Tensor) -> None:
             layer = by_name[name]
-            take(layer, _units_first(layer, response))
+            take(layer, units_first(layer, response))
 
         points = {layer.name: layer.operation for layer in self.layers}
         batch = torch.from_numpy(pixels).unsqueeze(0).to(self.device)
@@ -117,29 +134,46 @@ class VisionModel(Model):
         read_weights(self.module, self.attention, batch, take)
 
     def run_batch(
-        self,
-        batch: Tensor,
-        layers: Sequence[Layer],
-        take: Callable[[Layer, Tensor], None],
-        enter: Callable[[Layer, Tensor], None] | None = None,
+        self, batch: Tensor, layers: Sequence[Layer], take: Take, enter: Take | None = None
     ) -> None:
         """Run pictures (N, 3, H, W); hand `take` the responses (N, C, H, W) of some spatial layers.
 
         `enter` is handed the pre-activations, in the same shape and before the response, of those layers
         that have them (`Layer.preactivation`).
         """
+        if self.batched:
+            self._listen(batch, layers, take, enter)
+            return
+        made: dict[str, list[Tensor]] = {layer.name: [] for layer in layers}
+        entered: dict[str, list[Tensor]] = {layer.name: [] for layer in layers}
+        for one in batch.split(1):
+            self._listen(
+                one,
+                layers,
+                lambda layer, found: made[layer.name].append(found.clone()),
+                (lambda layer, found: entered[layer.name].append(found.clone())) if enter else None,
+            )
+        for layer in layers:
+            if enter and entered[layer.name]:
+                enter(layer, torch.cat(entered[layer.name]))
+            take(layer, torch.cat(made[layer.name]))
+
+    def _listen(
+        self, batch: Tensor, layers: Sequence[Layer], take: Take, enter: Take | None
+    ) -> None:
         points = {layer.name: layer.operation for layer in layers}
         wanted = {layer.name: (layer, take) for layer in layers}
         for layer in layers:
-            if enter and layer.preactivation >= 0:
+            if enter and layer.preactivation != NOWHERE:
                 points[f"{layer.name}:enters"] = layer.preactivation
                 wanted[f"{layer.name}:enters"] = layer, enter
 
-        def hand(name: str, made: Tensor) -> None:
+        def hand(name: str, found: Tensor) -> None:
             layer, to = wanted[name]
-            to(layer, _batch_units_first(layer, made))
+            to(layer, _batch_units_first(layer, found))
 
-        with listen(points, hand):
+        side = self.preprocessing.size
+        with listen(points, hand, len(batch), resized=batch.shape[2:] != (side, side)):
             self.module(batch.to(self.device))
 
 
@@ -150,17 +184,16 @@ def logits_of(output: Any) -> Tensor:
 
 
 def _batch_units_first(layer: Layer, response: Tensor) -> Tensor:
-    if layer.kind == "linear" and len(layer.shape) == 3:
-        return response.movedim(-1, 1)
-    return response
+    return response if layer.axis == 1 else response.movedim(layer.axis, 1)
 
 
-def _units_first(layer: Layer, response: Tensor) -> Tensor:
-    if layer.kind not in {"linear", TRANSFORMER_BLOCK}:
-        return response[0]
+def units_first(layer: Layer, response: Tensor) -> Tensor:
+    """A response to one picture as (units, rows, columns), or (units, positions)."""
     if len(layer.shape) == 3:
-        return response[0].movedim(-1, 0)
-    return response.flatten(0, -2).t()
+        return _batch_units_first(layer, response)[0]
+    if layer.axis == -1:
+        return response.flatten(0, -2).t()
+    return response.movedim(layer.axis, 0).flatten(1)
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,11 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from generator.errors import CutawayError
-from generator.models.trace import Operation, Trace, listen, trace
+from generator.models.dispatch import Point, device_of
+from generator.models.listen import listen
+from generator.models.softmaxes import between_tokens, product_of
+from generator.models.trace import Operation, Trace, trace
 
-_SOFTMAX = {"_softmax", "_safe_softmax"}
 # What libraries call the tokens that stand before the patches, in the order in which they put them.
 _SPECIAL = (
     ("class", ("cls_token", "class_token", "class_embedding")),
@@ -66,26 +68,24 @@ AVERAGE = "average patch"
 class VisionAttention:
     """The attention of a vision transformer: a softmax in each of its blocks, in order.
 
-    `blocks` are the names of the modules; `operations` the places of the softmaxes, (1, heads, tokens,
-    tokens), in a trace made with `unfused` attention.
+    `blocks` are the names of the modules; `operations` where to listen for the softmaxes, (1, heads, tokens,
+    tokens), in a pass with `unfused` attention, `values` and `mixed` for what these weights are multiplied
+    with and for the products, each (heads, tokens, head width).
     """
 
     blocks: tuple[str, ...]
-    operations: tuple[int, ...]
+    operations: tuple[Point, ...]
+    values: tuple[Point, ...]
+    mixed: tuple[Point, ...]
     heads: int
     grid: PatchGrid
 
 
 @contextmanager
 def unfused() -> Iterator[None]:
-    """Within the block, attention is computed step by step, in every library that builds on PyTorch."""
-    fast = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        with sdpa_kernel(SDPBackend.MATH):
-            yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast)
+    """Within the block, traced or listened to, attention is computed step by step in every library."""
+    with sdpa_kernel(SDPBackend.MATH):
+        yield
 
 
 def read_weights(
@@ -99,16 +99,11 @@ def read_weights(
     Row i holds what token i looks at, and sums to 1. The tensor is live: copy or reduce it at once. Raises
     CutawayError if the network computes something else now than when it was read.
     """
-    points = {str(block): place for block, place in enumerate(attention.operations)}
-    shape = (1, attention.heads, attention.grid.tokens, attention.grid.tokens)
+    points = dict(zip(attention.blocks, attention.operations, strict=True))
+    number = {name: block for block, name in enumerate(attention.blocks)}
 
     def hand(name: str, weights: Tensor) -> None:
-        if tuple(weights.shape) != shape:
-            raise CutawayError(
-                f"{attention.blocks[int(name)]}: the attention is not where it was found: "
-                f"{tuple(weights.shape)} instead of {shape}"
-            )
-        take(int(name), weights[0])
+        take(number[name], weights[0])
 
     with unfused(), listen(points, hand):
         module(batch)
@@ -125,49 +120,24 @@ def find_attention(module: nn.Module, size: int) -> VisionAttention | None:
     Raises CutawayError with the reason where its attention cannot be laid over a picture.
     """
     with unfused():
-        traced = trace(module, torch.zeros(1, 3, size, size))
-    found = [operation for operation in traced.operations if _weighs(operation)]
-    if not found:
+        traced = trace(module, torch.zeros(1, 3, size, size, device=device_of(module)))
+    square = between_tokens(traced)
+    if not square:
         return None
-    square = _over_the_picture(found)
     tokens, heads = square[0].shape[-1], square[0].shape[1]
+    products = [product_of(traced, each) for each in square]
     blocks = _blocks(module, traced, square)
     grid = _grid(module, traced, square[0], size, tokens)
     _check_places(module, traced, square[0], grid, size)
-    return VisionAttention(blocks, tuple(each.index for each in square), heads, grid)
-
-
-def _weighs(operation: Operation) -> bool:
-    """Whether an operation is a softmax over keys."""
-    if operation.name not in _SOFTMAX or len(operation.shape) < 3 or operation.shape[-1] < 2:
-        return False
-    return operation.arguments[1] in (-1, len(operation.shape) - 1)
-
-
-def _over_the_picture(found: Sequence[Operation]) -> list[Operation]:
-    """The softmaxes between all tokens, the same ones in every block; one that pools them may follow."""
-    for each in found:
-        if len(each.shape) != 4 or each.shape[0] != 1:
-            raise CutawayError(
-                f"its attention runs inside {each.shape[0]} windows of {each.shape[-1]} tokens "
-                f"({each.module}): no map of a head covers the picture"
-            )
-    square = [each for each in found if each.shape[-1] == each.shape[-2]]
-    others = [each for each in found if each.shape[-1] != each.shape[-2]]
-    if not square or any(each.index < square[-1].index for each in others):
-        queries, keys = others[0].shape[-2:]
-        raise CutawayError(
-            f"its {queries} queries look at {keys} keys ({others[0].module}): tokens and keys do not "
-            "stand for the same parts of the picture"
-        )
-    if len({each.shape for each in square}) > 1:
-        counts = ", ".join(str(each.shape[-1]) for each in (square[0], square[-1]))
-        heads = ", ".join(str(each.shape[1]) for each in (square[0], square[-1]))
-        raise CutawayError(
-            f"its tokens or heads change from block to block (from the first to the last: {counts} "
-            f"tokens, {heads} heads)"
-        )
-    return square
+    producers = traced.producers()
+    return VisionAttention(
+        blocks,
+        tuple(each.point for each in square),
+        tuple(producers[each.inputs[1]].point for each in products),
+        tuple(each.point for each in products),
+        heads,
+        grid,
+    )
 
 
 def _blocks(module: nn.Module, traced: Trace, square: Sequence[Operation]) -> tuple[str, ...]:
@@ -186,8 +156,12 @@ def _blocks(module: nn.Module, traced: Trace, square: Sequence[Operation]) -> tu
         if not alone:
             raise CutawayError(f"its blocks cannot be told apart ({place} computes several)")
         returned = traced.module_values.get(alone[0], ())
-        if len(returned) != 1 or shapes.get(returned[0], ())[1:2] != square[0].shape[-1:]:
-            raise CutawayError(f"{alone[0]} does not return one vector for each token")
+        made = [shapes.get(value, ()) for value in returned]
+        if len(made) != 1 or made[0][:1] != (1,) or made[0][1:-1] != square[0].shape[-1:]:
+            raise CutawayError(
+                f"{alone[0]} returns {' and '.join(map(str, made)) or 'nothing'}, and not a row of "
+                f"{square[0].shape[-1]} vectors, one for each token"
+            )
         names.append(alone[0])
     return tuple(names)
 
@@ -243,9 +217,10 @@ def _check_places(
     module: nn.Module, traced: Trace, first: Operation, grid: PatchGrid, size: int
 ) -> None:
     """Change one patch at a time: the scores of its token, and of no other, must move."""
-    place = traced.producers()[first.inputs[0]].index
+    place = traced.producers()[first.inputs[0]].point
     random = torch.Generator().manual_seed(0)
-    picture, other = (torch.randn(1, 3, size, size, generator=random) for _ in range(2))
+    pictures = torch.randn(2, 3, size, size, generator=random).to(device_of(module))
+    picture, other = pictures[:1], pictures[1:]
     before = _scores(module, picture, place)
     corners = {(row, column) for row in (0, grid.rows - 1) for column in (0, grid.columns - 1)}
     for row, column in sorted(corners | {(0, grid.columns // 2), (grid.rows // 2, 0)}):
@@ -266,7 +241,7 @@ def _check_places(
             )
 
 
-def _scores(module: nn.Module, picture: Tensor, place: int) -> Tensor:
+def _scores(module: nn.Module, picture: Tensor, place: Point) -> Tensor:
     """What one softmax is given, (heads, tokens, tokens); the pass ends there."""
     found: list[Tensor] = []
 

@@ -78,6 +78,25 @@ def receptive_fields(trace: Trace) -> dict[int, tuple[ReceptiveField, ReceptiveF
 
     None stands where an operation is not understood: better no number than a wrong one.
     """
+    return {value: _stated(view) for value, view in _views(trace).items()}
+
+
+def exact_axes(trace: Trace) -> dict[int, tuple[int, int]]:
+    """The axes of rows and columns of each value of which the receptive field is a known window."""
+    return {
+        value: view.axes
+        for value, view in _views(trace).items()
+        if view is not None and view.axes is not None and not any(f.whole for f in view.fields)
+    }
+
+
+def picture_size(trace: Trace) -> tuple[int, int]:
+    """Height and width of the picture that was traced."""
+    given = _input_shape(trace) or (1, 3, 1, 1)
+    return given[2], given[3]
+
+
+def _views(trace: Trace) -> dict[int, _View | None]:
     given = _input_shape(trace)
     if given is None:
         return {}
@@ -97,7 +116,7 @@ def receptive_fields(trace: Trace) -> dict[int, tuple[ReceptiveField, ReceptiveF
             views[operation.output] = found
             for value in operation.others:
                 views[value] = found if operation.name in _SPLITS else None
-    return {value: _stated(view) for value, view in views.items()}
+    return views
 
 
 def _input_shape(trace: Trace) -> Sequence[int] | None:

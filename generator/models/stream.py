@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from generator.errors import CutawayError
+from generator.models.dispatch import first_tensor
 from generator.models.model import LanguageModel
-from generator.models.trace import first_tensor
 
 PROBE = 8  # tokens in the pass that is watched
 _LARGE = 1e3  # beside it the eps of a norm (1e-12 to 1e-5) is nothing

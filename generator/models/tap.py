@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from generator.errors import CutawayError
+from generator.models.dispatch import first_tensor
 from generator.models.layer import Layer
 from generator.models.model import VisionModel, logits_of
-from generator.models.trace import first_tensor
 
 Touch = Callable[[Layer, Tensor], Tensor | None]
 
@@ -62,8 +62,7 @@ def _touch(layer: Layer, output: Any, touch: Touch) -> Any:
     response = first_tensor(output)
     if response is None:
         raise CutawayError(f"{layer.name} returns no tensor.")
-    # Units stand last in the response of a linear map over positions, first everywhere else.
-    last = layer.kind == "linear" and len(layer.shape) == 3
+    last = layer.axis == -1 and len(layer.shape) == 3
     changed = touch(layer, response.movedim(-1, 1) if last else response)
     if changed is None:
         return None

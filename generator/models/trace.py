@@ -4,12 +4,15 @@ Hooks on modules miss functional calls and confuse a module that serves several 
 watches PyTorch's dispatcher instead, below modules: every convolution, normalisation, activation
 and sum of one forward pass, each with the module it ran in. Layers, receptive fields and the place
 of each activation are read off this list.
+
+An operation is remembered by its number. Only what computes something from a tensor is counted, and on
+every reading the operation of that number must have the name and the shape that it had in the trace:
+another operation's numbers would look like any others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,12 +20,24 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from generator.models.dispatch import (
+    Point,
+    counted,
+    first_tensor,
+    flat,
+    follow,
+    tensors_in,
+    watched,
+)
+
 
 @dataclass(frozen=True, eq=False)
 class Operation:
     """One dispatched operation. `inputs` and `output` are value numbers, not tensor objects.
 
-    `others` are the further values of an operation that returns several, such as a split.
+    `others` are the further values of an operation that returns several, such as a split. Of each
+    input `depends` says whether it was computed from the picture, and `weights` whether it is a
+    parameter or buffer of the network, or a view of one. `trail` is that of its point.
     """
 
     index: int
@@ -35,6 +50,14 @@ class Operation:
     input_shapes: tuple[tuple[int, ...], ...]
     shape: tuple[int, ...]
     arguments: tuple[Any, ...] = field(repr=False)
+    depends: tuple[bool, ...]
+    weights: tuple[bool, ...]
+    trail: int
+
+    @property
+    def point(self) -> Point:
+        """Where to listen for its output."""
+        return Point(self.index, self.name, self.shape, self.trail)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,30 +82,21 @@ class Trace:
         return {operation.output: operation for operation in self.operations}
 
 
-def first_tensor(value: Any) -> Tensor | None:
-    """The first tensor in a module's or an operation's output (tuples, model outputs)."""
-    if isinstance(value, Tensor):
-        return value
-    if isinstance(value, Mapping):
-        value = tuple(value.values())
-    if isinstance(value, tuple | list):
-        for item in value:
-            found = first_tensor(item)
-            if found is not None:
-                return found
-    return None
-
-
 class _Recorder(TorchDispatchMode):
     """Numbers values and operations as they are made; keeps tensors alive so ids stay unique."""
 
-    def __init__(self) -> None:
+    def __init__(self, pixels: Tensor, weights: set[int]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.operations: list[Operation] = []
         self.modules: list[str] = []
         self._values: dict[int, int] = {}
         self._alive: list[Tensor] = []
         self._count = 0
+        self._trail = 0
+        self._weights = weights
+        self.start = self.number(pixels)
+        self._depends = {self.start}
+        self._written: set[int] = set()
 
     def number(self, tensor: Tensor) -> int:
         if id(tensor) not in self._values:
@@ -91,47 +105,66 @@ class _Recorder(TorchDispatchMode):
 
     def renumber(self, tensor: Tensor) -> int:
         # An operation in place returns the tensor it was given: the value is new all the same.
-        self._alive.append(tensor)
-        self._values[id(tensor)] = self._count
         self._count += 1
-        return self._count - 1
+        return self._know(tensor, self._count - 1)
+
+    def _know(self, tensor: Tensor, value: int) -> int:
+        self._alive.append(tensor)
+        self._values[id(tensor)] = value
+        return value
 
     def __torch_dispatch__(
         self, func: Any, kinds: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        tensors = [item for item in _flat(args) if isinstance(item, Tensor)]
+        tensors = tensors_in(args)
         inputs = tuple(self.number(tensor) for tensor in tensors)
+        depends = tuple(self._pictured(tensor) for tensor in tensors)
         result = func(*args, **(kwargs or {}))
         made = first_tensor(result)
-        if made is not None:
-            self.operations.append(
-                Operation(
-                    index=len(self.operations),
-                    name=func.overloadpacket.__name__,
-                    module=self.modules[-1] if self.modules else "",
-                    inputs=inputs,
-                    output=self.renumber(made),
-                    others=tuple(self.renumber(other) for other in _others(result, made)),
-                    pointwise=torch.Tag.pointwise in func.tags,
-                    input_shapes=tuple(tuple(tensor.shape) for tensor in tensors),
-                    shape=tuple(made.shape),
-                    arguments=args,
-                )
+        if made is None:
+            return result
+        if not counted(func, tensors):
+            if inputs:
+                self._know(made, inputs[0])
+            return result
+        name = func.overloadpacket.__name__
+        self._trail = follow(self._trail, name)
+        self.operations.append(
+            Operation(
+                index=len(self.operations),
+                name=name,
+                module=self.modules[-1] if self.modules else "",
+                inputs=inputs,
+                output=self.renumber(made),
+                others=tuple(self.renumber(other) for other in _others(result, made)),
+                pointwise=torch.Tag.pointwise in func.tags,
+                input_shapes=tuple(tuple(tensor.shape) for tensor in tensors),
+                shape=tuple(made.shape),
+                arguments=args,
+                depends=depends,
+                weights=tuple(_memory(tensor) in self._weights for tensor in tensors),
+                trail=self._trail,
             )
+        )
+        if any(depends):
+            self._depends |= {self.operations[-1].output, *self.operations[-1].others}
+            # What is written in place is read through every other view of the same memory.
+            if any(made is tensor for tensor in tensors):
+                self._written.add(_memory(made))
         return result
+
+    def _pictured(self, tensor: Tensor) -> bool:
+        return self.number(tensor) in self._depends or _memory(tensor) in self._written
+
+
+def _memory(tensor: Tensor) -> int:
+    """The address of the memory that a tensor is a view of."""
+    return tensor.untyped_storage().data_ptr()
 
 
 def _others(result: Any, first: Tensor) -> list[Tensor]:
-    several = _flat(result) if isinstance(result, tuple | list) else ()
+    several = flat(result) if isinstance(result, tuple | list) else ()
     return [item for item in several if isinstance(item, Tensor) and item is not first]
-
-
-def _flat(args: tuple[Any, ...] | list[Any]) -> Iterator[Any]:
-    for item in args:
-        if isinstance(item, tuple | list):
-            yield from _flat(item)
-        else:
-            yield item
 
 
 def trace(module: nn.Module, pixels: Tensor) -> Trace:
@@ -142,7 +175,8 @@ def trace(module: nn.Module, pixels: Tensor) -> Trace:
     """
     with torch.no_grad():
         module(pixels)
-    recorder = _Recorder()
+    held = {_memory(each) for each in (*module.parameters(), *module.buffers())} - {0}
+    recorder = _Recorder(pixels, held)
     returned: dict[str, list[int]] = {}
     received: dict[str, list[int]] = {}
 
@@ -169,8 +203,7 @@ def trace(module: nn.Module, pixels: Tensor) -> Trace:
         handles.append(part.register_forward_pre_hook(enter(name)))
         handles.append(part.register_forward_hook(leave(name)))
     try:
-        with torch.no_grad(), recorder:
-            start = recorder.number(pixels)
+        with watched(recorder):
             module(pixels)
     finally:
         for handle in handles:
@@ -179,41 +212,5 @@ def trace(module: nn.Module, pixels: Tensor) -> Trace:
         operations=tuple(recorder.operations),
         module_values={name: tuple(values) for name, values in returned.items()},
         module_inputs={name: tuple(values) for name, values in received.items()},
-        input_value=start,
+        input_value=recorder.start,
     )
-
-
-class _Listener(TorchDispatchMode):
-    """Calls back with the output of chosen operations, by their place in the pass."""
-
-    def __init__(
-        self, wanted: Mapping[int, list[str]], take: Callable[[str, Tensor], None]
-    ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._wanted = wanted
-        self._take = take
-        self._index = 0
-
-    def __torch_dispatch__(
-        self, func: Any, kinds: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        result = func(*args, **(kwargs or {}))
-        made = first_tensor(result)
-        if made is not None:
-            for name in self._wanted.get(self._index, ()):
-                self._take(name, made)
-            self._index += 1
-        return result
-
-
-@contextmanager
-def listen(points: Mapping[str, int], take: Callable[[str, Tensor], None]) -> Iterator[None]:
-    """Within the block, hand `take` the output of each operation that `points` names by index.
-
-    The tensor is live: copy or reduce it at once, since a later operation may write over it.
-    """
-    wanted: dict[int, list[str]] = {}
-    for name, index in points.items():
-        wanted.setdefault(index, []).append(name)
-    with torch.no_grad(), _Listener(wanted, take):
-        yield

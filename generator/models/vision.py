@@ -21,6 +21,7 @@ from generator.models.layer import Layer
 from generator.models.model import Provenance, VisionModel
 from generator.models.patches import VisionAttention, attends, find_attention
 from generator.models.trace import trace
+from generator.models.vision_trial import tried
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +73,7 @@ def build_torchvision(name: str, weights: str | None, *, pretrained: bool, seed:
     torchvision = repair_torchvision()
     known = torchvision.models.list_models(module=torchvision.models)
     if name not in known:
-        raise UsageError(f"torchvision has no classifier '{name}'. {did_you_mean(name, known)}")
+        raise _no_classifier(torchvision.models, name, known)
     enum = torchvision.models.get_model_weights(name)
     if weights is not None and weights not in enum.__members__:
         raise UsageError(
@@ -92,6 +93,27 @@ def build_torchvision(name: str, weights: str | None, *, pretrained: bool, seed:
     )
     tag = f"@{member.name}" if pretrained else ""
     return Network(module, f"torchvision:{name}{tag}", how, tuple(member.meta["categories"]))
+
+
+# What the networks of torchvision that are no classifiers of pictures do, by the part that holds them.
+_OTHER_KINDS = {
+    "segmentation": "labels each pixel of a picture",
+    "detection": "finds objects in pictures",
+    "video": "classifies videos",
+    "optical_flow": "follows what moves between two pictures",
+    "quantization": "is quantised and computes with whole numbers",
+}
+
+
+def _no_classifier(models: Any, name: str, known: Sequence[str]) -> UsageError:
+    """Why torchvision's network of this name cannot be opened."""
+    for part, does in _OTHER_KINDS.items():
+        if name in models.list_models(module=getattr(models, part)):
+            within = max((each for each in known if each in name), key=len, default="")
+            hint = f"torchvision:{within}, which it is built on, can be opened." if within else ""
+            opened = "opened are networks that give a picture classes or features"
+            return UsageError(f"torchvision's '{name}' {does}; {opened}.", hint)
+    return UsageError(f"torchvision has no network '{name}'. {did_you_mean(name, known)}")
 
 
 def build_transformers(folder: Path) -> Network:
@@ -163,23 +185,27 @@ def finish(
     module = network.module.float().eval().requires_grad_(False)
     how = spec.preprocessing or network.preprocessing
     random = spec.weights == "random"
+    digest = state_digest(module.state_dict())
+    # Another device may compute the same in other operations.
+    module.to(device)
     try:
-        traced = trace(module, torch.zeros(1, 3, how.size, how.size))
-        attention, no_attention = _attention(module, how.size) if attends(traced) else (None, "")
-        anatomy = read_anatomy(module, traced, attention)
+        traced = trace(module, torch.zeros(1, 3, how.size, how.size, device=device))
     except Exception as error:  # whatever a network's own code raises, assertions included
         raise CutawayError(
             f"{spec.id}: the network does not run on a {how.size} px picture: {error}"
         ) from error
+    try:
+        attention, no_attention = _attention(module, how.size) if attends(traced) else (None, "")
+        anatomy = read_anatomy(module, traced, attention)
+    except CutawayError as error:
+        raise CutawayError(f"{spec.id}: refused, {error}", error.hint) from error
     provenance = Provenance(
-        weights_sha256=state_digest(module.state_dict()),
+        weights_sha256=digest,
         architecture=network.architecture,
         licence=spec.licence or network.licence or "not stated",
         **place,
     )
-    module.to(device)
-    filters = {name: weight.to(device) for name, weight in anatomy.filters.items()}
-    return VisionModel(
+    model = VisionModel(
         id=spec.id,
         title=spec.name,
         about=spec.about,
@@ -191,12 +217,14 @@ def finish(
         device=device,
         preprocessing=how,
         labels=_numbered(len(network.labels)) if random else network.labels,
-        filters=filters,
+        filters=anatomy.filters,
+        left_out=anatomy.left_out,
         paged=_chosen(spec, spec.layers, [layer.name for layer in anatomy.layers]),
         with_units=_chosen(spec, spec.units, [layer.name for layer in anatomy.layers]),
         attention=attention,
         no_attention=no_attention,
     )
+    return tried(model)
 
 
 def _attention(module: nn.Module, size: int) -> tuple[VisionAttention | None, str]:

@@ -20,11 +20,11 @@ def wire(layers: tuple[Layer, ...], trace: Trace) -> tuple[Layer, ...]:
     owners: dict[int, str] = {}
     # A block that adds nothing shares its response with its last convolution, which keeps it.
     for layer in sorted(layers, key=lambda layer: layer.kind == "block", reverse=True):
-        owners[made[layer.operation].output] = layer.name
+        owners[made[layer.operation.index].output] = layer.name
     calls = _calls(trace)
     wired = []
     for layer in layers:
-        module, call = calls.get(made[layer.operation].output, ("", 0))
+        module, call = calls.get(made[layer.operation.index].output, ("", 0))
         starts = _starts(layer, made, producers)
         reads = [_owner(value, owners, producers, layer.name) for value in starts]
         found = tuple(dict.fromkeys(name for name in reads if name))

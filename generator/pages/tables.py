@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import platform
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
@@ -262,6 +263,16 @@ def _model(found: Findings) -> dict[str, Any]:
         "weights_sha256": origin.weights_sha256,
         "architecture": origin.architecture,
         "licence": origin.licence,
+        "checks": [
+            {
+                "name": check.name,
+                "says": check.says,
+                "passed": check.passed,
+                "difference": check.difference if math.isfinite(check.difference) else None,
+            }
+            for check in model.trial
+        ],
+        "left_out": {part.name: part.reason for part in model.left_out},
     }
     if isinstance(found, VisionFindings):
         stated["pool"] = {one.id: one.sha256 for one in found.pool}

@@ -17,11 +17,12 @@ from torch.nn import functional
 
 from generator.models.layer import Layer
 from generator.models.model import VisionModel
+from generator.models.sizes import runnable
 from generator.probes.optvis.lean import Folded, Lean, foldable
 from generator.probes.optvis.objectives import values, whole_layer
 from generator.probes.optvis.parametrisation import COLOURS
 from generator.probes.optvis.render import see
-from generator.probes.optvis.wants import drawable_layers, runnable
+from generator.probes.optvis.wants import drawable_layers
 from generator.store import Store, digest_of_value
 
 VERSION = 1
@@ -68,8 +69,8 @@ def dream(
     """
     room = 1 + int(np.log(max(1.0, min(picture.shape[:2]) / SMALLEST)) / np.log(OCTAVE))
     count = min(octaves, room)
-    smallest = round(min(picture.shape[:2]) / OCTAVE ** (count - 1))
-    if runnable(model, smallest) != smallest:
+    sides = [round(min(picture.shape[:2]) / OCTAVE**octave) for octave in range(1, count)]
+    if any(runnable(model, side) != side for side in sides):
         count = 1
 
     def make() -> Dream:

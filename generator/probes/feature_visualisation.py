@@ -28,7 +28,7 @@ from generator.probes.optvis.lean import Folded, foldable
 from generator.probes.optvis.objectives import Objective
 from generator.probes.optvis.render import Recipe, optimise
 from generator.probes.optvis.transforms import Shake
-from generator.probes.optvis.wants import Want
+from generator.probes.optvis.wants import Want, fitting
 from generator.store import Store
 
 VERSION = 2
@@ -89,8 +89,10 @@ def visualise_features(
 ) -> tuple[Visualised, ...]:
     """One picture for each want, in their order; `step` is told each batch that is done.
 
-    Pictures of one size and number of steps are made up to BATCH at a time, by depth.
+    A network of one size gets all of them in that size. Pictures of one size and number of steps are made up
+    to BATCH at a time, by depth.
     """
+    wanted = fitting(model, wanted)
     folds: list[tuple[Folded, ...]] = []
     found: dict[str, Visualised] = {}
     for batch in batches(model, wanted):

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 
 from generator.models.layer import Layer
 from generator.models.model import VisionModel
+from generator.models.sizes import runnable
 from generator.probes.exemplars import Exemplars, unit_layers
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -101,11 +101,13 @@ def default_wants(
     wants = [*_of_units(model, exemplars, seed, effort), *_of_classes(model, seed, classes, effort)]
     if effort.sets:
         wants += _of_sets(model, exemplars, seed)
+    return tuple(replace(want, steps=max(1, round(want.steps * effort.steps))) for want in wants)
+
+
+def fitting(model: VisionModel, wants: Sequence[Want]) -> tuple[Want, ...]:
+    """The wants in sizes that the network takes."""
     side = {size: runnable(model, size) for size in {want.size for want in wants}}
-    return tuple(
-        replace(want, size=side[want.size], steps=max(1, round(want.steps * effort.steps)))
-        for want in wants
-    )
+    return tuple(replace(want, size=side[want.size]) for want in wants)
 
 
 def alive(exemplars: Exemplars | None, layer: Layer) -> np.ndarray:
@@ -128,8 +130,7 @@ def want_direction(model: VisionModel, layer: Layer, vector: np.ndarray, name: s
     """A mixture of a layer's units, each as much as `vector` (units,) says."""
     one = want_unit(model, layer, -1)
     mixture = tuple(vector.round(6).tolist())
-    size = runnable(model, one.size)
-    return replace(one, name=name, kind="direction", size=size, vector=mixture)
+    return replace(one, name=name, kind="direction", vector=mixture)
 
 
 def _look(model: VisionModel, layer: Layer) -> _Look:
@@ -191,16 +192,3 @@ def _of_sets(model: VisionModel, exemplars: Exemplars | None, seed: int) -> list
             for number, share in enumerate(SHARES)
         ]
     return wants
-
-
-def runnable(model: VisionModel, size: int) -> int:
-    """The side, or the network's own where it is smaller or the network takes no other."""
-    own = model.preprocessing.size
-    if size >= own:
-        return own
-    try:
-        with torch.no_grad():
-            model.module(torch.zeros(1, 3, size, size, device=model.device))
-    except (RuntimeError, ValueError, AssertionError):  # a fixed number of positions
-        return own
-    return size

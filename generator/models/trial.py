@@ -1,0 +1,44 @@
+"""What was tried when a model was opened: the record that its page and the manifest state."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from generator.errors import CutawayError
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was tried on a model before anything was measured.
+
+    `name` is short; `says` is a sentence that states what holds if the check passed. `difference` is the
+    largest that was seen between the two sides that were compared, nan where nothing was subtracted.
+    """
+
+    name: str
+    says: str
+    passed: bool
+    difference: float
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A part of a model that is not shown, and why: the `reason` follows "left out: "."""
+
+    name: str
+    reason: str
+
+
+def require(model: str, checks: Iterable[Check]) -> tuple[Check, ...]:
+    """The checks, if all of them passed. Raises CutawayError that names the first that did not."""
+    kept = tuple(checks)
+    failed = next((check for check in kept if not check.passed), None)
+    if failed is not None:
+        size = f"{failed.difference:.1e}" if math.isfinite(failed.difference) else "not defined"
+        raise CutawayError(
+            f"{model}: refused, since a check failed when it was opened ({failed.name}; largest difference "
+            f"{size}). It should hold that: {failed.says}"
+        )
+    return kept

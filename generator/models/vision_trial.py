@@ -1,0 +1,287 @@
+"""A trial of a vision network as it is opened: what is read of it is compared with the network itself.
+
+One picture of noise is enough to see whether the responses that are handed out are those of the modules they
+are named after, and whether layers, receptive fields and heads are what their pages will say.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from generator.errors import CutawayError
+from generator.models.dispatch import first_tensor
+from generator.models.layer import Layer, ReceptiveField
+from generator.models.layout import CHANNELS_FIRST, CHANNELS_LAST, picture_axes
+from generator.models.listen import listen
+from generator.models.model import VisionModel, logits_of, units_first
+from generator.models.patches import unfused
+from generator.models.tap import responses
+from generator.models.trial import Check, LeftOut, require
+
+# Against the largest value that is compared: 32-bit numbers, added up in another order.
+CLOSE = 1e-4
+_FIELDS = 5
+NAN = float("nan")
+# Of every response so many values are kept and compared.
+_KEPT = 4096
+
+ANSWER = "Answer"
+LAYERS = "Layers"
+BATCH = "Batch"
+AXES = "Rows and columns"
+FIELDS = "Receptive fields"
+ROWS = "Attention"
+HEADS = "Heads"
+
+
+def tried(model: VisionModel) -> VisionModel:
+    """The model with the record of its trial; what does not hold of it is left out.
+
+    Raises CutawayError if the network itself, or a layer, is not what is read of it.
+    """
+    side, random = model.preprocessing.size, torch.Generator().manual_seed(1)
+    pictures = torch.randn(2, 3, side, side, generator=random)
+    read, answer = _read(model, pictures[0])
+    try:
+        checks = [*require(model.id, [_answers(model, pictures[0], answer)])]
+        checks += require(model.id, [_layers(model, pictures[0], read)])
+    except RuntimeError as error:
+        raise CutawayError(
+            f"{model.id}: the network fails on a picture of noise: {error}"
+        ) from error
+    batch = _batch(model, pictures, read)
+    model = replace(model, batched=batch.passed)
+    checks += [batch] if batch.passed else []
+    checks += require(model.id, [_axes(model)])
+    model, fields = _with_fields(model, pictures[:1])
+    model, attention = _with_attention(model, pictures[0])
+    return replace(model, trial=(*checks, *fields, *attention))
+
+
+def _read(model: VisionModel, pixels: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+    """Some values of each response as it is handed out, and the logits."""
+    found: dict[str, Tensor] = {}
+    logits = model.run(pixels.numpy(), lambda layer, r: found.update({layer.name: _some(r)}))
+    return found, logits
+
+
+def _some(response: Tensor) -> Tensor:
+    """At most _KEPT values, from all over a response."""
+    values = response.flatten()
+    return values[:: max(1, -(-len(values) // _KEPT))].double().cpu()
+
+
+def _apart(one: Tensor, other: Tensor) -> float:
+    """The largest difference, as a share of the largest value; infinite where shapes differ."""
+    if one.shape != other.shape:
+        return float("inf")
+    size = float(other.abs().max()) if other.numel() else 0.0
+    difference = float((one - other).abs().max()) if other.numel() else 0.0
+    return difference / size if size > 0 else difference
+
+
+def _answers(model: VisionModel, pixels: Tensor, read: Tensor) -> Check:
+    with torch.no_grad():
+        plain = logits_of(model.module(pixels[None].to(model.device)))[0].float().cpu()
+    apart = _apart(read.double(), plain.double())
+    says = "the network answers alike whether or not its layers are listened to."
+    return Check(ANSWER, says, apart <= CLOSE, apart)
+
+
+def _layers(model: VisionModel, pixels: Tensor, read: Mapping[str, Tensor]) -> Check:
+    """Responses as they are handed out, against what hooks on the modules see in a pass of their own."""
+    layers = [layer for layer in model.layers if layer.module]
+    found: dict[str, Tensor] = {}
+    with _hooked(model.module, layers, found), torch.no_grad():
+        model.module(pixels[None].to(model.device))
+    worst, name = 0.0, ""
+    for layer in layers:
+        apart = _apart(read[layer.name], found.get(layer.name, torch.zeros(0)))
+        if not apart <= worst:  # nan as well
+            worst, name = apart, layer.name
+    passed = worst <= CLOSE
+    says = f"the responses of {len(layers)} of {len(model.layers)} layers are what their modules return"
+    says += ", and each operation has the name and shape that it had when the layers were listed."
+    return Check(LAYERS, says if passed else f"{says} {name} is not.", passed, worst)
+
+
+@contextmanager
+def _hooked(module: nn.Module, layers: list[Layer], found: dict[str, Tensor]) -> Iterator[None]:
+    calls: Counter[str] = Counter()
+    # A block that adds nothing shares its response with its last layer.
+    wanted: dict[tuple[str, int], list[Layer]] = {}
+    for layer in layers:
+        wanted.setdefault((layer.module, layer.call), []).append(layer)
+
+    def hook_of(name: str) -> Any:
+        def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
+            made = first_tensor(output)
+            for layer in wanted.get((name, calls[name]), ()):
+                if made is not None:
+                    found[layer.name] = _some(units_first(layer, made))
+            calls[name] += 1
+
+        return hook
+
+    names = {layer.module for layer in layers}
+    handles = [module.get_submodule(n).register_forward_hook(hook_of(n)) for n in sorted(names)]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _batch(model: VisionModel, pictures: Tensor, read: Mapping[str, Tensor]) -> Check:
+    """Responses to one of two pictures, against those to it alone."""
+    spatial = [layer for layer in model.layers if len(layer.shape) == 3]
+    apart = {}
+
+    def take(layer: Layer, response: Tensor) -> None:
+        apart[layer.name] = _apart(_some(response[0]), read[layer.name])
+
+    says = "a picture's responses are the same alone and among others."
+    try:
+        model.run_batch(pictures, spatial, take)
+    except (CutawayError, RuntimeError):
+        return Check(BATCH, says, False, NAN)
+    worst = max(apart.values(), default=0.0)
+    return Check(BATCH, says, worst <= CLOSE, worst)
+
+
+def _axes(model: VisionModel) -> Check:
+    """Whether rows and columns of blocks and of matrices are those that a change of the picture moves."""
+    layers = [layer for layer in model.layers if len(layer.shape) == 3 and not layer.kernel]
+    side = model.preprocessing.size
+    points = {layer.name: layer.operation for layer in layers}
+    measured = picture_axes(model.module, points, (side, side))
+    expected = {
+        layer.name: CHANNELS_FIRST if layer.axis == 1 else CHANNELS_LAST for layer in layers
+    }
+    wrong = [name for name, axes in measured.items() if axes not in (None, expected[name])]
+    sure = sum(axes is not None for axes in measured.values())
+    says = "a change in one half of a picture moves that half of a response; seen in "
+    says += f"{sure} of {len(layers)} blocks and matrices with rows and columns."
+    return Check(
+        AXES, f"{says} {wrong[0]} moves along other axes." if wrong else says, not wrong, NAN
+    )
+
+
+def _with_fields(model: VisionModel, batch: Tensor) -> tuple[VisionModel, tuple[Check, ...]]:
+    """The model with its receptive fields, if gradients agree with them, and the check."""
+    stated = [
+        layer
+        for layer in model.layers
+        if layer.module and len(layer.shape) == 3 and layer.receptive_field and not _whole(layer)
+    ]
+    if not stated:
+        return model, ()
+    places = sorted({round(i * (len(stated) - 1) / (_FIELDS - 1)) for i in range(_FIELDS)})
+    chosen = [stated[place] for place in places]
+    try:
+        worst = max(_outside(model, batch, chosen).items(), key=lambda item: item[1])
+    except RuntimeError:
+        return _without_fields(model, "no gradient reaches the picture to check them with"), ()
+    names = ", ".join(layer.name for layer in chosen)
+    says = f"no pixel outside its receptive field moves a position; tried at three positions of {names}."
+    if worst[1] == 0:
+        return model, (Check(FIELDS, says, True, 0.0),)
+    reason = f"pixels outside the field that was computed for {worst[0]} move it"
+    return _without_fields(model, reason), ()
+
+
+def _without_fields(model: VisionModel, reason: str) -> VisionModel:
+    return replace(
+        model,
+        layers=tuple(replace(layer, receptive_field=None) for layer in model.layers),
+        left_out=(*model.left_out, LeftOut("receptive fields", reason)),
+    )
+
+
+def _whole(layer: Layer) -> bool:
+    return layer.receptive_field is not None and any(axis.whole for axis in layer.receptive_field)
+
+
+def _outside(model: VisionModel, batch: Tensor, layers: list[Layer]) -> dict[str, float]:
+    """Of each layer the largest gradient of a pixel outside the field, as a share of the largest."""
+    pixels = batch.to(model.device).requires_grad_()
+    with torch.enable_grad():
+        found = responses(model, pixels, layers)
+    worst = {}
+    for layer in layers:
+        response = found[layer.name]
+        weights = torch.linspace(1, 2, response.shape[1], device=response.device)
+        rows, columns = response.shape[2:]
+        worst[layer.name] = 0.0
+        for row, column in ((0, 0), (rows // 2, columns // 2), (rows - 1, columns - 1)):
+            value = (response[0, :, row, column] * weights).sum()
+            gradient = torch.autograd.grad(value, pixels, retain_graph=True)[0][0].abs().sum(0)
+            assert layer.receptive_field is not None
+            outside = gradient.clone()
+            vertical, horizontal = layer.receptive_field
+            outside[_seen(vertical, row), _seen(horizontal, column)] = 0
+            share = float(outside.max()) / max(float(gradient.max()), 1e-30)
+            worst[layer.name] = max(worst[layer.name], share)
+    return worst
+
+
+def _seen(field: ReceptiveField, position: int) -> slice:
+    start = position * field.stride + field.start
+    return slice(max(0, start), max(0, start + field.size))
+
+
+def _with_attention(model: VisionModel, pixels: Tensor) -> tuple[VisionModel, tuple[Check, ...]]:
+    """The model with its attention, if the weights are those that the network uses, and the checks."""
+    if model.attention is None:
+        return model, ()
+    try:
+        checks = _attention(model, pixels.numpy())
+        failed = next((check for check in checks if not check.passed), None)
+        reason = f"a check failed ({failed.name}): {failed.says}" if failed else ""
+    except CutawayError as error:
+        reason = str(error)
+    if not reason:
+        return model, checks
+    layers = tuple(replace(layer, heads=0, kv_groups=0) for layer in model.layers)
+    return replace(model, attention=None, no_attention=reason.rstrip("."), layers=layers), ()
+
+
+def _attention(model: VisionModel, pixels: np.ndarray) -> tuple[Check, ...]:
+    """Whether rows sum to 1, and whether each head's weights make of its values what the network does."""
+    attention = model.attention
+    assert attention is not None
+    seen: dict[str, Tensor] = {}
+    rows, heads = [0.0], [0.0]
+    points = {
+        f"{kind} {block}": point
+        for kind, found in (("values", attention.values), ("mixed", attention.mixed))
+        for block, point in enumerate(found)
+    }
+    batch = torch.from_numpy(pixels)[None].to(model.device)
+    with unfused(), listen(points, lambda name, made: seen.update({name: made.clone()})):
+        model.module(batch)
+
+    def take(block: int, weights: Tensor) -> None:
+        rows.append(float((weights.sum(-1) - 1).abs().max()))
+        values, mixed = (seen[f"{kind} {block}"] for kind in ("values", "mixed"))
+        heads.append(_apart(weights @ values.view(*weights.shape[:2], -1), mixed.view_as(values)))
+
+    model.attend(pixels, take)
+    return (
+        Check(ROWS, "the weights of every token sum to 1.", max(rows) <= CLOSE, max(rows)),
+        Check(
+            HEADS,
+            "the values of each head, weighed with what is shown as its attention, are what the network "
+            "computes from them.",
+            max(heads) <= CLOSE,
+            max(heads),
+        ),
+    )
