@@ -53,7 +53,7 @@ def directives(draft: Draft, shown: Shown) -> dict[str, Directive]:
 def _named(name: str, function: Directive, draft: Draft) -> Directive:
     @wraps(function)
     def call(*arguments: Any, **keywords: Any) -> Any:
-        with named(draft.source.path, template_line(), name):
+        with draft.mistakes, named(draft.source.path, template_line(), name):
             try:
                 return function(*arguments, **keywords)
             except TypeError as error:
@@ -61,6 +61,7 @@ def _named(name: str, function: Directive, draft: Draft) -> Directive:
                 if error.__traceback__ and error.__traceback__.tb_next is None:
                     raise UsageError(f"{str(error).split('.')[-1]}.") from error
                 raise
+        return Markup("")  # of a mistake, so that those behind it are found too
 
     return call
 

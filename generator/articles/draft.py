@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from markupsafe import Markup
 
-from generator.articles.addresses import links_in
+from generator.articles.addresses import Written, links_in
 from generator.articles.bibliography import Bibliography, Reference
-from generator.articles.errors import WritingError, named
+from generator.articles.errors import Mistakes, WritingError, named
 from generator.articles.markdown import Heading, as_text, convert_line, fill, gap
 from generator.articles.plan import Plan
 from generator.articles.source import Source
@@ -75,7 +75,7 @@ class Gap:
 
 @dataclass(eq=False)
 class Draft:
-    """What is known of one article while its text is read; `links` has the line of each link."""
+    """What is known of one article while its text is read; `links` has how each link was written."""
 
     source: Source
     bibliography: Bibliography
@@ -85,7 +85,8 @@ class Draft:
     anchors: dict[str, Anchor] = field(default_factory=dict)
     cited: dict[str, int] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
-    links: dict[str, int] = field(default_factory=dict)
+    links: dict[str, Written] = field(default_factory=dict)
+    mistakes: Mistakes = field(default_factory=Mistakes)
 
     def gap(self, line: int, directive: str, filler: Callable[[Filling], Markup]) -> Markup:
         """A word in the place of what will stand there."""
@@ -107,6 +108,10 @@ class Draft:
             before = self.anchors[name].line
             raise UsageError(f"the id '{name}' is used more than once, on line {before} too.")
         self.anchors[name] = Anchor(text, line)
+
+    def written(self, link: str) -> Written:
+        """How a link of the finished page was written; on line 1 where no author wrote it."""
+        return self.links.get(link, Written(link, 1))
 
     def cite(self, key: str) -> int:
         """The number of a cited work, in order of first citation."""
@@ -142,7 +147,7 @@ class Article:
 
 @dataclass(frozen=True, eq=False)
 class Filling:
-    """Fills the gaps of one article, when all pictures are drawn."""
+    """Fills the gaps of one article, when all pictures are drawn; mistakes are kept in its draft."""
 
     article: Article
     pages: Pages
@@ -164,11 +169,12 @@ class Filling:
         return self.pages.macro("partials/article.html", name, *arguments)
 
     def _fill(self, number: int) -> Markup:
-        one = self.article.draft.gaps[number]
-        with named(self.article.source.path, one.line, one.directive):
+        draft = self.article.draft
+        one, made = draft.gaps[number], Markup("")
+        with draft.mistakes, named(draft.source.path, one.line, one.directive):
             made = one.fill(self)
         for link in links_in(made):
-            self.article.draft.links.setdefault(link, one.line)
+            draft.links.setdefault(link, Written(link, one.line))
         return made
 
     def refer(self, name: str) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from jinja2 import Environment, TemplateSyntaxError, meta, nodes
 
 from generator.articles.directives import Blocks, directives
 from generator.articles.draft import Draft
-from generator.articles.errors import WritingError, named
+from generator.articles.errors import Mistakes, WritingError, named
 from generator.articles.kinds import check_parameters
 from generator.articles.read import article_jinja, not_jinja, texts_of
 from generator.articles.shown import Shown, unknown_model
@@ -31,13 +31,16 @@ _NAMES_A_MODEL_FIRST = ("head", "unit", "layer", "model", "page")
 
 
 def check_early(writing: Writing, models: Collection[str]) -> None:
-    """Raises WritingError for the first mistake. `models` are the ids of the exhibit's models."""
+    """Raises WritingErrors with all mistakes. `models` are the ids of the exhibit's models."""
+    mistakes = Mistakes(list(writing.mistakes))
     for source in writing.sources:
         draft = Draft(source, writing.bibliography)
         # Nothing is called here, so that nothing has to be shown.
         jinja = article_jinja(directives(draft, cast(Shown, None)))
         for text, first in texts_of(source):
-            _check(text, first, source, jinja, draft, models)
+            with mistakes:
+                _check(text, first, source, jinja, draft, models)
+    mistakes.tell()
 
 
 def _check(
@@ -53,15 +56,17 @@ def _check(
         unknown = meta.find_undeclared_variables(tree) - set(jinja.globals)
     except TemplateSyntaxError as error:
         raise not_jinja(source.path, error, jinja) from error
+    mistakes = Mistakes()
     for name in tree.find_all(nodes.Name):
         if name.name in unknown:
             near = did_you_mean(name.name, jinja.globals)
             reason = f"'{name.name}' is undefined. {near}"
-            raise WritingError(source.path, name.lineno, reason)
+            mistakes.found.append(WritingError(source.path, name.lineno, reason))
     for call in tree.find_all(nodes.Call):
         if isinstance(call.node, nodes.Name) and call.node.name in jinja.globals:
-            with named(source.path, call.lineno, call.node.name):
+            with mistakes, named(source.path, call.lineno, call.node.name):
                 _check_call(call.node.name, call, draft, models)
+    mistakes.tell()
 
 
 def _check_call(directive: str, call: nodes.Call, draft: Draft, models: Collection[str]) -> None:

@@ -20,18 +20,28 @@ from generator.articles.source import Source
 from generator.errors import did_you_mean
 from generator.pages.environment import number, percent, thousands
 
+_FOLLOWING = (TemplateError, ArithmeticError, TypeError, ValueError, LookupError)
 _APPENDIX = ("acknowledgements", "contributions", "corrections")
 
 
 def read_article(source: Source, shown: Shown, bibliography: Bibliography) -> Article:
-    """Everything in an article that does not wait for its pictures. Raises WritingError."""
+    """Everything in an article that does not wait for its pictures. Raises WritingErrors."""
     draft = Draft(source, bibliography)
     reader = _Reader(draft, shown)
-    abstract, text, *rest = [reader.expand(text, first) for text, first in texts_of(source)]
-    abstract, body = convert_line(abstract), convert(text)
+    expanded: list[str] = []
+    for text, first in texts_of(source):
+        with draft.mistakes:
+            expanded.append(reader.expand(text, first))
+    draft.mistakes.tell()
+    abstract, text, *rest = expanded
+    body = convert(text)
     html = with_addresses(body.html, source, draft.links)
-    appendix = {name: convert_line(text) for name, text in zip(_APPENDIX, rest, strict=True)}
-    article = Article(draft, html, body.headings, abstract, appendix)
+    front = {
+        name: with_addresses(convert_line(text), source, draft.links, source.lines.get(name, 1))
+        for name, text in zip(("abstract", *_APPENDIX), (abstract, *rest), strict=True)
+    }
+    abstract = front.pop("abstract")
+    article = Article(draft, html, body.headings, abstract, front)
     check_ids(article)
     return article
 
@@ -86,11 +96,13 @@ class _Reader:
             raise
         except TemplateSyntaxError as error:
             raise not_jinja(path, error, self._jinja) from error
-        except UndefinedError as error:
+        except _FOLLOWING as error:
+            if self._draft.mistakes.found:
+                return ""  # what a directive with a mistake did not give is no second mistake
+            if not isinstance(error, UndefinedError):
+                raise WritingError(path, _line(error), f"{error}.") from error
             near = _nearest(str(error.message), self._calls)
             raise WritingError(path, _line(error), f"{error.message}. {near}".strip()) from error
-        except (TemplateError, ArithmeticError, TypeError, ValueError, LookupError) as error:
-            raise WritingError(path, _line(error), f"{error}.") from error
 
 
 def _nearest(message: str, names: Any) -> str:

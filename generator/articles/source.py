@@ -11,9 +11,10 @@ from typing import Annotated, Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from generator.articles.bibliography import Bibliography, read_bibliography
-from generator.articles.errors import WritingError
+from generator.articles.errors import Mistakes, WritingError, WritingErrors
 from generator.errors import UsageError, did_you_mean
 from generator.patterns import reason
 
@@ -80,8 +81,9 @@ class Source:
         return f"{self.section}/{self.stem}/index.html"
 
     def line_of(self, text: str) -> int:
-        """The first line that holds a text; 1 if none does."""
-        place = self.body.find(text)
+        """The first line that holds a text as a whole, or at all; 1 if none does."""
+        whole = re.search(rf"(?<![\w/.#-]){re.escape(text)}(?![\w/.#-])", self.body)
+        place = whole.start() if whole else self.body.find(text)
         return 1 + self.body.count("\n", 0, max(0, place))
 
 
@@ -89,12 +91,14 @@ class Source:
 class Writing:
     """All written pages of an exhibit in the order of their sections, what they cite, and their files.
 
-    `files` are pictures and the like that lie beside the articles, by address in the site.
+    `files` are pictures and the like that lie beside the articles, by address in the site. `mistakes` are
+    those of the articles that could not be read, which `check_early` tells with all others.
     """
 
     sources: tuple[Source, ...] = ()
     bibliography: Bibliography = field(default_factory=Bibliography)
     files: Mapping[str, Path] = field(default_factory=dict)
+    mistakes: tuple[WritingError, ...] = ()
 
     def of(self, section: str) -> list[Source]:
         """The pages of one section."""
@@ -113,8 +117,12 @@ def read_writing(base: Path, folder: str) -> Writing:
         raise UsageError(f"{root}: there is no such folder ('writing').")
     found: list[Source] = []
     files: dict[str, Path] = {}
+    mistakes = Mistakes()
     for section in SECTIONS:
-        read = [read_source(path, section) for path in sorted((root / section).glob("*.md"))]
+        read: list[Source] = []
+        for path in sorted((root / section).glob("*.md")):
+            with mistakes:
+                read.append(read_source(path, section))
         found += sorted(
             (source for source in read if not source.meta.draft),
             key=lambda source: (source.meta.order, source.meta.title),
@@ -124,7 +132,7 @@ def read_writing(base: Path, folder: str) -> Writing:
                 files[path.relative_to(root).as_posix()] = path
     table = root / "references.bib"
     bibliography = read_bibliography(table) if table.is_file() else Bibliography()
-    return Writing(tuple(found), bibliography, files)
+    return Writing(tuple(found), bibliography, files, tuple(mistakes.found))
 
 
 def read_source(path: Path, section: str) -> Source:
@@ -184,11 +192,11 @@ def _meta(front: str, path: Path, lines: Mapping[str, int]) -> Meta:
     try:
         return Meta.model_validate(data)
     except ValidationError as error:
-        raise _explained(error, path, lines) from error
+        several = [_explained(detail, path, lines) for detail in error.errors()]
+        raise several[0] if len(several) == 1 else WritingErrors(several) from error
 
 
-def _explained(error: ValidationError, path: Path, lines: Mapping[str, int]) -> WritingError:
-    detail = error.errors()[0]
+def _explained(detail: ErrorDetails, path: Path, lines: Mapping[str, int]) -> WritingError:
     place = [str(part) for part in detail["loc"]]
     name = ".".join(place)
     line = next(
