@@ -12,11 +12,12 @@ from typing import cast
 
 from jinja2 import Environment, TemplateSyntaxError, meta, nodes
 
+from generator.articles.claims import claims_on_nothing
 from generator.articles.directives import Blocks, directives
 from generator.articles.draft import Draft
 from generator.articles.errors import Mistakes, WritingError, named
 from generator.articles.kinds import check_parameters
-from generator.articles.read import article_jinja, not_jinja, texts_of
+from generator.articles.read import article_jinja, callable_names, not_jinja, texts_of
 from generator.articles.shown import Shown, unknown_model
 from generator.articles.source import Source, Writing
 from generator.errors import did_you_mean
@@ -59,9 +60,13 @@ def _check(
     mistakes = Mistakes()
     for name in tree.find_all(nodes.Name):
         if name.name in unknown:
-            near = did_you_mean(name.name, jinja.globals)
+            near = did_you_mean(name.name, callable_names(jinja.globals))
             reason = f"'{name.name}' is undefined. {near}"
             mistakes.found.append(WritingError(source.path, name.lineno, reason))
+    for line in () if unknown else claims_on_nothing(tree):
+        reason = "claim: the condition holds no number of a table, so that it cannot fail."
+        hint = "Compare what stat, best, rows or rank has read."
+        mistakes.found.append(WritingError(source.path, line, reason, hint))
     for call in tree.find_all(nodes.Call):
         if isinstance(call.node, nodes.Name) and call.node.name in jinja.globals:
             with mistakes, named(source.path, call.lineno, call.node.name):

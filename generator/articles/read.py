@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,14 @@ from jinja2 import Environment, StrictUndefined, TemplateError, TemplateSyntaxEr
 
 from generator.articles.addresses import with_addresses
 from generator.articles.bibliography import Bibliography
+from generator.articles.claims import ClaimTag
 from generator.articles.directives import Directive, directives
 from generator.articles.draft import Article, Draft, check_ids
 from generator.articles.errors import WritingError
 from generator.articles.markdown import convert, convert_line
 from generator.articles.shown import Shown
 from generator.articles.source import Source
-from generator.errors import did_you_mean
+from generator.errors import UsageError, did_you_mean
 from generator.pages.environment import number, percent, thousands
 
 _FOLLOWING = (TemplateError, ArithmeticError, TypeError, ValueError, LookupError)
@@ -58,6 +59,7 @@ def article_jinja(calls: Mapping[str, Directive]) -> Environment:
     jinja = Environment(
         autoescape=True,
         undefined=StrictUndefined,
+        extensions=[ClaimTag],
         trim_blocks=True,
         lstrip_blocks=True,
         # {#name} is how Markdown gives a heading an id: Jinja's own comments would swallow it.
@@ -67,6 +69,11 @@ def article_jinja(calls: Mapping[str, Directive]) -> Environment:
     jinja.globals = {name: jinja.globals[name] for name in ("range", "dict")} | dict(calls)
     jinja.filters.update(num=number, percent=percent, thousands=thousands)
     return jinja
+
+
+def callable_names(known: Iterable[str]) -> list[str]:
+    """The names that authors write, of all that templates know."""
+    return [name for name in known if not name.startswith("_")]
 
 
 def not_jinja(path: Path, error: TemplateSyntaxError, jinja: Environment) -> WritingError:
@@ -96,12 +103,14 @@ class _Reader:
             raise
         except TemplateSyntaxError as error:
             raise not_jinja(path, error, self._jinja) from error
+        except UsageError as error:  # of a cell that is compared and holds no number
+            raise WritingError(path, _line(error), str(error), error.hint) from error
         except _FOLLOWING as error:
             if self._draft.mistakes.found:
                 return ""  # what a directive with a mistake did not give is no second mistake
             if not isinstance(error, UndefinedError):
                 raise WritingError(path, _line(error), f"{error}.") from error
-            near = _nearest(str(error.message), self._calls)
+            near = _nearest(str(error.message), callable_names(self._calls))
             raise WritingError(path, _line(error), f"{error.message}. {near}".strip()) from error
 
 
