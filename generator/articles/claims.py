@@ -105,7 +105,7 @@ class Claims:
     def claim(
         self, condition: Any, written: str = "", caller: Callable[[], str] | None = None
     ) -> Markup:
-        """A sentence that the build checks: {% claim CONDITION %}sentence{% endclaim %}."""
+        """A sentence that the build checks: `{% claim CONDITION %}sentence{% endclaim %}`."""
         seen = dict(self._seen)
         self._seen.clear()
         if caller is None or not written:
