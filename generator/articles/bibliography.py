@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup, escape
 from pybtex.backends.html import Backend
-from pybtex.database import BibliographyData, Entry, Person, parse_bytes
+from pybtex.database import BibliographyData, Entry, Person, parse_string
 from pybtex.exceptions import PybtexError
 from pybtex.style.formatting.unsrt import Style
 from pybtex.style.template import FieldIsMissing, href, join, optional, sentence
 from pybtex.style.template import field as of
 
 from generator.errors import UsageError, did_you_mean
+from generator.files import read_text
 
 if TYPE_CHECKING:
     from generator.articles.source import Meta
@@ -109,13 +110,11 @@ class _Titles(Style):  # type: ignore[misc]
 def read_bibliography(path: Path) -> Bibliography:
     """The entries of a file. Raises UsageError, with the line, for what is no BibTeX."""
     try:
-        data = parse_bytes(path.read_bytes(), "bibtex", encoding="utf-8")
+        data = parse_string(read_text(path), "bibtex")
     except PybtexError as error:
         line = getattr(error, "lineno", None)
         where = f"{path}, line {line}" if line else str(path)
         raise UsageError(f"{where}: not BibTeX: {_reason(error)}.") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read as UTF-8 text: {error}.") from error
     return Bibliography(path, dict(data.entries.items()))
 
 
