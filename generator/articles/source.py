@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from generator.articles.bibliography import Bibliography, read_bibliography
+from generator.articles.bibliography import Bibliography, plain_doi, read_bibliography
 from generator.articles.errors import Mistakes, WritingError, WritingErrors
 from generator.errors import UsageError, did_you_mean
 from generator.files import files_in, read_text
@@ -44,6 +44,10 @@ class Author(_Strict):
     url: str = Field("", pattern=r"^(https?://.+)?$", description="the author's own page")
 
 
+def _doi(written: Any) -> Any:
+    return plain_doi(written) if isinstance(written, str) else written
+
+
 class Meta(_Strict):
     """The front matter of an article."""
 
@@ -52,7 +56,9 @@ class Meta(_Strict):
     description: Line = Field(description="a sentence for search engines and previews")
     authors: tuple[Author, ...] = Field((), description="in the order of the title block")
     date: datetime.date | None = Field(None, description="when it was published")
-    doi: str = Field("", pattern=r"^(10\.\d{4,9}/\S+)?$", description="without https://doi.org/")
+    doi: Annotated[str, BeforeValidator(_doi)] = Field(
+        "", pattern=r"^(10\.\d{4,9}/\S+)?$", description="such as 10.23915/distill.00010"
+    )
     abstract: str = Field("", description="what it is about, in Markdown")
     licence: str = Field(
         "CC-BY-4.0", max_length=80, description="SPDX identifier of the text's licence"
