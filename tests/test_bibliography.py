@@ -141,7 +141,7 @@ def test_a_doi_is_linked_once_however_it_is_written(before: str, tmp_path: Path)
     found = read_bibliography(path).reference("a", 1)
     assert found.url == "https://doi.org/10.1000/a_b"
     assert str(found.html).count("doi.org/") == 1 and found.url in str(found.html)
-    assert parse_string(found.bibtex, "bibtex").entries["a"].fields["doi"] == "10.1000/a_b"
+    assert parse_string(found.bibtex, "bibtex").entries["a"].fields["doi"] == "10.1000/a\\_b"
     meta = Meta(title="T", description="D", doi=f"{before}10.1000/a_b")
     assert meta.doi == "10.1000/a_b"
 

@@ -15,6 +15,7 @@ from pybtex.database import BibliographyData, Entry, Person
 from pybtex.database.input.bibtex import Parser, UndefinedMacro
 from pybtex.errors import capture
 from pybtex.exceptions import PybtexError
+from pybtex.scanner import PybtexSyntaxError
 from pybtex.style.formatting.unsrt import Style
 from pybtex.style.template import FieldIsMissing, href, join, optional, sentence
 from pybtex.style.template import field as of
@@ -149,6 +150,9 @@ class _Entries(Parser):  # type: ignore[misc]
     def handle_error(self, error: PybtexError) -> None:
         """Called by the parser for every error, of which undefined names end an entry and not the file."""
         key = getattr(getattr(error, "parser", None), "current_entry_key", None)
+        if not isinstance(error, PybtexSyntaxError):
+            super().handle_error(error)  # of an entry that was read: kept by process_entry
+            return
         if not isinstance(error, UndefinedMacro) or key is None:
             raise error
         self.faults.setdefault(
@@ -184,13 +188,13 @@ def own_entry(meta: Meta, stem: str, site: str, permalink: str) -> tuple[str, En
     first = meta.authors[0].name.split()[-1] if meta.authors else site
     key = _plain(f"{first}{year}{re.split('[-_.]', stem)[0]}")
     stated = {
-        "title": f"{{{meta.title}}}",
-        "howpublished": site,
+        "title": f"{{{_closed(meta.title)}}}",
+        "howpublished": _closed(site),
         "year": year,
         "doi": meta.doi,
         "url": permalink,
     }
-    people = [Person(author.name) for author in meta.authors]
+    people = [Person(_closed(author.name)) for author in meta.authors]
     entry = Entry(
         "misc", {name: value for name, value in stated.items() if value}, {"author": people}
     )
@@ -205,6 +209,16 @@ def plain_citation(meta: Meta, site: str, permalink: str) -> str:
     link = f"https://doi.org/{meta.doi}" if meta.doi else permalink
     parts = [f"{who}{when}" if who else when.strip(), f"“{meta.title}”", site, link]
     return ". ".join(part for part in parts if part) + ("" if link else ".")
+
+
+def _closed(text: str) -> str:
+    """Text that can stand in BibTeX: without braces where one of them is not closed."""
+    depth = 0
+    for letter in text:
+        depth += (letter == "{") - (letter == "}")
+        if depth < 0:
+            break
+    return re.sub(r"[{}]", "", text) if depth else text
 
 
 def _plain(text: str) -> str:
