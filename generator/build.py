@@ -11,6 +11,7 @@ from generator.articles.check import check_links
 from generator.articles.draft import Article
 from generator.articles.early import check_early
 from generator.articles.errors import Mistakes
+from generator.articles.files import asked_files
 from generator.articles.gallery import told_figures
 from generator.articles.pages import article_pages, reading, sections
 from generator.articles.previews import previews
@@ -176,7 +177,7 @@ def _write(
                 tree.put(address, text.encode())
             for address, text in language_files(found) if isinstance(found, TextFindings) else ():
                 tree.put(address, text.encode())
-        for address, file in writing.files.items():
+        for address, file in asked_files(articles, made, writing.files).items():
             tree.put(address, file.read_bytes())
         tree.put("manifest.json", manifest(exhibit, findings).encode())
         tree.put(INDEX, jump_index(findings, made).encode())

@@ -13,6 +13,7 @@ from generator.articles.check import check_links
 from generator.articles.draft import Article, Filling
 from generator.articles.early import check_early
 from generator.articles.errors import WritingError, WritingErrors
+from generator.articles.files import asked_files
 from generator.articles.pages import article_pages
 from generator.articles.read import read_article
 from generator.articles.shown import Shown
@@ -273,6 +274,30 @@ def test_a_dead_link_is_told_by_its_own_article_alone(
         "two.md, line 6: the link 'gone.md'",
         "two.md, line 8: the link 'cat.png'",
     ]
+
+
+def test_only_what_an_article_asks_for_is_published(
+    tmp_path: Path, shown: Shown, tiny_site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "writing" / "articles"
+    (folder / "demo").mkdir(parents=True)
+    asked = {"cat.png", "film.png", "demo/index.html", "demo/app.js", "two words.csv"}
+    left = {"one.md~", "one.md.bak", "demo/app.js.orig", ".DS_Store", "draft.md.swp", "._one.md"}
+    for name in asked | left | {"turns.csv"}:
+        (folder / name).write_text('<script src="app.js"></script>')
+    text = """![A cat](cat.png) [data](two%20words.csv) <iframe src="demo/index.html"></iframe>
+<video poster="film.png"></video> `one.md.bak`"""
+    (folder / "one.md").write_bytes(b"\xef\xbb\xbf" + (FRONT + text).encode())
+    writing = read_writing(tmp_path, "writing")
+    (source,) = writing.sources
+    article = read_article(source, shown, Bibliography())
+    pages = Pages(data_root() / "templates", {})
+    made = article_pages([article], load_exhibit(tiny_site.exhibit), pages)
+    published = asked_files([article], made, writing.files)
+    assert set(published) == {f"articles/{name}" for name in asked}
+    told = capsys.readouterr().err
+    assert "articles/one.md~" in told and "articles/demo/app.js.orig" in told
+    assert "DS_Store" not in told and "turns" not in told and "cat.png" not in told
 
 
 def test_a_block_that_is_not_closed_names_no_other_thing(read: Read) -> None:

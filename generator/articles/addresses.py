@@ -12,12 +12,12 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from html import escape, unescape
 from html.parser import HTMLParser
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from generator.articles.source import Source
 from generator.pages.page import relative
 
-_LINKS = ("href", "src")
+_LINKS = ("href", "src", "poster")
 # A name and its value: quoted, bare or left out. Read one behind the other, so that a value that looks
 # like another attribute is not taken for one.
 _ATTRIBUTE = re.compile(r"""([^\s"'<>/=]+)(?:(\s*=\s*)("[^"]*"|'[^']*'|[^\s"'>]+))?""")
@@ -64,6 +64,19 @@ def links_in(html: str) -> list[str]:
 
     rewrite_links(html, _LINKS, kept)
     return found
+
+
+def leads_to(origin: str, link: str) -> str:
+    """The address that a link on a page leads to; empty where it leaves the site."""
+    parts = urlsplit(link)
+    if parts.scheme or parts.netloc:
+        return ""
+    if not parts.path:
+        return origin
+    target = posixpath.normpath(posixpath.join(posixpath.dirname(origin), unquote(parts.path)))
+    if parts.path.endswith("/"):
+        target = posixpath.join(target, "index.html").removeprefix("./")
+    return target
 
 
 def start_tags(html: str) -> list[tuple[int, str]]:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit
 
+from generator.articles.addresses import leads_to
 from generator.articles.draft import Article
 from generator.articles.errors import Mistakes, WritingError
 from generator.errors import did_you_mean
 from generator.pages.page import Page
 
-_ADDRESSES = {"href", "src", "data-picture", "data-photo", "data-source"}
+_ADDRESSES = {"href", "src", "poster", "data-picture", "data-photo", "data-source"}
 
 
 @dataclass(eq=False)
@@ -131,19 +131,10 @@ class _Site:
 
         The second goes on from "the link '...'".
         """
-        parts = urlsplit(link)
-        if parts.scheme or parts.netloc:
-            return "", ""
-        if not parts.path:
-            target = origin
-        else:
-            folder = posixpath.dirname(origin)
-            target = posixpath.normpath(posixpath.join(folder, unquote(parts.path)))
-            if parts.path.endswith("/"):
-                target = posixpath.join(target, "index.html").removeprefix("./")
-        if target not in self.pages:
-            return target, "" if target in self.files else self._missing(target)
-        return target, self._fragment(target, unquote(parts.fragment))
+        target = leads_to(origin, link)
+        if target in self.pages:
+            return target, self._fragment(target, unquote(urlsplit(link).fragment))
+        return target, "" if not target or target in self.files else self._missing(target)
 
     def _missing(self, target: str) -> str:
         near = did_you_mean(target, self.pages) if target.endswith(".html") else ""

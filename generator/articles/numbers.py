@@ -14,6 +14,7 @@ from generator.articles.cells import Cell
 from generator.articles.draft import Draft
 from generator.articles.shown import Row, Shown, one_of
 from generator.errors import UsageError, did_you_mean
+from generator.files import files_in, read_text
 from generator.pages.environment import NO_BREAK, number, percent, thousands
 
 _OF: Mapping[str, Callable[[Sequence[float]], float]] = {
@@ -172,15 +173,11 @@ class Numbers:
     def _beside(self, table: str) -> list[Row]:
         """A table of the author's own, in the folder of the article."""
         folder = self.draft.source.path.parent
-        known = {path.stem: path for path in sorted(folder.glob("*.csv"))}
+        known = {path.stem: path for path in files_in(folder, "*.csv")}
         if table not in known:
             near = did_you_mean(table, known) if known else "Name the model whose table it is."
             raise UsageError(f"there is no {table}.csv beside the article. {near}")
-        try:
-            text = known[table].read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"{table}.csv cannot be read as UTF-8 text: {error}.") from error
-        rows = list(csv.DictReader(io.StringIO(text)))
+        rows = list(csv.DictReader(io.StringIO(read_text(known[table]))))
         if any(None in row or None in row.values() for row in rows):
             raise UsageError(f"{table}.csv has rows that are longer or shorter than its first.")
         return rows

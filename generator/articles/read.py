@@ -15,6 +15,7 @@ from generator.articles.claims import ClaimTag
 from generator.articles.directives import Directive, directives
 from generator.articles.draft import Article, Draft, check_ids
 from generator.articles.errors import WritingError
+from generator.articles.lint import unclosed_block
 from generator.articles.markdown import convert, convert_line
 from generator.articles.shown import Shown
 from generator.articles.source import Source
@@ -77,8 +78,12 @@ def callable_names(known: Iterable[str]) -> list[str]:
 
 
 def not_jinja(path: Path, error: TemplateSyntaxError, jinja: Environment) -> WritingError:
-    """A text that Jinja cannot read."""
+    """A text that Jinja cannot read; a block that is not closed is told by the line that opens it."""
     message = str(error.message)
+    if message.startswith(("Unexpected end of template", "Missing end of raw")):
+        opened = unclosed_block(str(error.source or ""))
+        if opened:
+            return WritingError(path, opened.line, opened.text)
     # "No filter named 'nums'": other messages quote what Jinja looked for.
     names = [*jinja.filters, *jinja.tests] if message.startswith("No ") else []
     near = _nearest(message, names)

@@ -37,6 +37,7 @@ _VOID = frozenset(
 _LINKS = (
     "href",
     "src",
+    "poster",
     *(f"data-{name}" for name in ("picture", "source", "alone", "heads", "neurons")),
 )
 _SECTION = re.compile(r"<(/?)section\b")
