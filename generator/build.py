@@ -10,6 +10,8 @@ from pathlib import Path
 from generator.articles.check import check_links
 from generator.articles.draft import Article
 from generator.articles.early import check_early
+from generator.articles.errors import Mistakes
+from generator.articles.files import asked_files
 from generator.articles.gallery import told_figures
 from generator.articles.pages import article_pages, reading, sections
 from generator.articles.previews import previews
@@ -123,10 +125,12 @@ def _read(
     measured = {found.model.id: found for found in findings}
     shown = Shown({one.model.id: one for one in subjects}, measured.__getitem__, store, seed)
     with reporter.stage("Articles", len(writing.sources)) as step:
-        articles = []
+        articles, mistakes = list[Article](), Mistakes()
         for source in writing.sources:
-            articles.append(read_article(source, shown, writing.bibliography))
+            with mistakes:
+                articles.append(read_article(source, shown, writing.bibliography))
             step(source.address)
+        mistakes.tell()
     return articles
 
 
@@ -174,7 +178,7 @@ def _write(
                 tree.put(address, text.encode())
             for address, text in language_files(found) if isinstance(found, TextFindings) else ():
                 tree.put(address, text.encode())
-        for address, file in writing.files.items():
+        for address, file in asked_files(articles, made, writing.files).items():
             tree.put(address, file.read_bytes())
         tree.put("manifest.json", manifest(exhibit, findings).encode())
         tree.put(INDEX, jump_index(findings, made).encode())

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from generator import __version__
 from generator.errors import CutawayError, UsageError
+from generator.progress import Reporter, print_summary, terminal
 
 
 class Stopped(CutawayError):
@@ -118,12 +119,11 @@ def build(
     # torch takes seconds to import: a mistake in the exhibit is answered before.
     from generator.build import Options
     from generator.build import build as run
-    from generator.progress import Reporter, print_summary
 
     site = (out or shown.base / "site").resolve()
     work = _work(shown.base, site)
     options = Options(site=site, work=work, device=device, jobs=jobs, full=full)
-    reporter = Reporter(Console(), verbose)
+    reporter = Reporter(terminal(), verbose)
     try:
         summary = run(shown, options, reporter)
     except KeyboardInterrupt as error:
@@ -172,7 +172,6 @@ def card(
 
     shown, name = card_exhibit(source, exhibit, texts, images, pool, architecture, weights)
     from generator.card import make_card
-    from generator.progress import Reporter
 
     if site_url:
         if not site_url.startswith(("https://", "http://")):
@@ -180,7 +179,7 @@ def card(
         shown = shown.model_copy(update={"site_url": site_url})
     folder = (out or Path(f"{name}-card")).resolve()
     work = _work(shown.base, folder)
-    reporter = Reporter(Console(), verbose)
+    reporter = Reporter(terminal(), verbose)
     try:
         made = make_card(shown, name, folder, work, reporter, device=device, overwrite=overwrite)
     except KeyboardInterrupt as error:
@@ -246,7 +245,7 @@ def inspect(
         base, spec = known[0].base, known[1]
     model = load_model(spec, base, cache_root(), device=device)
     # A layer's name must be readable in full, to be copied into an exhibit.
-    console = Console(width=max(Console().width, 150))
+    console = terminal(max(terminal().width, 150))
     table = Table(box=None, pad_edge=False)
     for name in ("#", "layer", "kind", "output", "units", "heads", "KV groups", "parameters"):
         side: Literal["left", "right"] = "left" if name in {"layer", "kind"} else "right"
@@ -256,8 +255,8 @@ def inspect(
         heads = [str(count) if count else "" for count in (layer.heads, layer.kv_groups)]
         row = [str(layer.index), layer.name, layer.kind, shape, str(layer.units)]
         table.add_row(*row, *heads, f"{layer.parameters:,}")
-    console.print(f"{model.title}: {model.kind}, {model.parameters:,} parameters", highlight=False)
-    console.print(f"weights {model.provenance.weights_sha256}", highlight=False)
+    console.print(f"{model.title}: {model.kind}, {model.parameters:,} parameters")
+    console.print(f"weights {model.provenance.weights_sha256}")
     console.print(table)
 
 
@@ -303,9 +302,9 @@ def doctor() -> None:
     table = Table(box=None, pad_edge=False, show_header=False)
     findings = examine()
     for finding in findings:
-        mark = "[green]ok[/]" if finding.works else "[red]no[/]"
+        mark = Text("ok", "green") if finding.works else Text("no", "red")
         table.add_row(mark, finding.name, finding.detail)
-    Console().print(table)
+    terminal().print(table)
     if not all(finding.works for finding in findings if finding.needed):
         raise typer.Exit(1)
 

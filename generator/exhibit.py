@@ -20,6 +20,7 @@ from generator.card_schema import (
     Triple,
 )
 from generator.errors import UsageError, did_you_mean
+from generator.files import read_text
 from generator.patterns import reason
 
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9]+([-_.][a-z0-9]+)*$", max_length=80)]
@@ -232,7 +233,7 @@ def load_texts(path: Path) -> tuple[TextSpec, ...]:
     """Texts from a YAML list, or from a plain file with one text a line."""
     if path.suffix.lower() in {".yml", ".yaml"}:
         return check(TypeAdapter(tuple[TextSpec, ...]), read_yaml(path, "list of texts"), path)
-    lines = [line.strip() for line in _read(path, "file of texts").splitlines()]
+    lines = [line.strip() for line in read_text(path, "file of texts").splitlines()]
     texts = [line for line in lines if line]
     return tuple(
         TextSpec(id=f"text-{number}", text=text, phenomenon=f"Text {number}")
@@ -251,8 +252,9 @@ _BAD_VALUES = (ValueError, KeyError, TypeError, AttributeError, OverflowError, R
 
 def read_yaml(path: Path, what: str) -> Any:
     """The plain values of a YAML file. Raises UsageError if it is missing or not YAML."""
+    hint = "'cutaway new DIR' makes a folder that builds." if what == "exhibit" else ""
     try:
-        return yaml.safe_load(_read(path, what))
+        return yaml.safe_load(read_text(path, what, hint))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
@@ -261,18 +263,6 @@ def read_yaml(path: Path, what: str) -> Any:
     except _BAD_VALUES as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UsageError(f"{path}: holds a value that cannot be read: {reason}.") from error
-
-
-def _read(path: Path, what: str) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise UsageError(
-            f"{path}: there is no such {what}.",
-            hint="'cutaway new DIR' makes a folder that builds." if what == "exhibit" else "",
-        ) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read as UTF-8 text: {error}.") from error
 
 
 def check(
@@ -369,7 +359,7 @@ def _lines(path: Path) -> dict[tuple[int | str, ...], int]:
                 found[(*place, index)] = item.start_mark.line + 1
                 walk(item, (*place, index))
 
-    root = yaml.compose(path.read_text(encoding="utf-8"))
+    root = yaml.compose(read_text(path))
     if root is not None:
         walk(root, ())
     return found

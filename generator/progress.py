@@ -19,6 +19,12 @@ from rich.progress import (
 )
 from rich.table import Table
 
+
+def terminal(width: int | None = None) -> Console:
+    """The terminal, on which text is shown as it is: what a user named may hold brackets and colons."""
+    return Console(width=width, markup=False, emoji=False, highlight=False)
+
+
 Step = Callable[[str], None]
 
 
@@ -53,12 +59,12 @@ class Reporter:
 
                 yield step
         else:
-            self.console.print(f"{name} ...", highlight=False)
+            self.console.print(f"{name} ...")
             yield self._plain_step
         seconds = time.perf_counter() - started
         self.stages.append(StageTime(name, seconds, self._note))
         if not self.console.is_terminal:
-            self.console.print(f"{name}: {seconds:.1f} s {self._note}".rstrip(), highlight=False)
+            self.console.print(f"{name}: {seconds:.1f} s {self._note}".rstrip())
 
     def note(self, text: str) -> None:
         """Say what came of the stage that runs now."""
@@ -66,7 +72,7 @@ class Reporter:
 
     def _plain_step(self, detail: str) -> None:
         if self.verbose and detail:
-            self.console.print(f"  {detail}", highlight=False)
+            self.console.print(f"  {detail}")
 
 
 def _bars(console: Console) -> Progress:
@@ -77,7 +83,7 @@ def _bars(console: Console) -> Progress:
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[detail]}", style="dim"),
+        TextColumn("{task.fields[detail]}", style="dim", markup=False),
         console=console,
         transient=False,
     )
@@ -94,6 +100,6 @@ def print_summary(reporter: Reporter, site: Path, pages: int, figures: int, size
     table.add_row(
         "total", f"{total:.1f}", f"{pages:,} pages, {figures:,} figures, {size / 1e6:.1f} MB"
     )
-    reporter.console.print(table, highlight=False)
-    reporter.console.print(f"The site is in {site}", highlight=False, soft_wrap=True)
-    reporter.console.print(f"Look at it: cutaway serve {site}", highlight=False, soft_wrap=True)
+    reporter.console.print(table)
+    reporter.console.print(f"The site is in {site}", soft_wrap=True)
+    reporter.console.print(f"Look at it: cutaway serve {site}", soft_wrap=True)

@@ -12,7 +12,8 @@ from generator.articles.bibliography import Bibliography, read_bibliography
 from generator.articles.check import check_links
 from generator.articles.draft import Article, Filling
 from generator.articles.early import check_early
-from generator.articles.errors import WritingError
+from generator.articles.errors import WritingError, WritingErrors
+from generator.articles.files import asked_files
 from generator.articles.pages import article_pages
 from generator.articles.read import read_article
 from generator.articles.shown import Shown
@@ -60,7 +61,9 @@ def read(tmp_path: Path, shown: Shown, book: Bibliography) -> Read:
 
 
 def filled(article: Article) -> str:
-    return str(Filling(article, Pages(data_root() / "templates", {})).html(article.html))
+    html = str(Filling(article, Pages(data_root() / "templates", {})).html(article.html))
+    article.draft.mistakes.tell()
+    return html
 
 
 WRONG = {
@@ -205,6 +208,98 @@ def test_a_build_answers_such_a_mistake_before_it_loads_a_model(tiny: Path) -> N
     assert "Models" not in run.out
 
 
+def test_all_mistakes_of_all_texts_are_told_at_once(
+    tmp_path: Path, shown: Shown, book: Bibliography
+) -> None:
+    (tmp_path / "writing" / "articles").mkdir(parents=True)
+    for name, text in {
+        "one.md": FRONT + "{{ figur() }}\n{{ figure('came') }}",
+        "three.md": FRONT.replace("title", "titel").replace("D\n", "D\nauthor: A\n"),
+        "two.md": FRONT + "\n{{ cite('nobody') }}",
+    }.items():
+        (tmp_path / "writing" / "articles" / name).write_text(text, encoding="utf-8")
+    with pytest.raises(WritingErrors) as caught:
+        check_early(read_writing(tmp_path, "writing"), ["efficientnet-lite0"])
+    first, *told = str(caught.value).splitlines()
+    assert first == "6 mistakes in what is written."
+    places = (
+        "one.md, line 5: 'figur'",
+        "one.md, line 6: figure",
+        "three.md, line 1",
+        "three.md, line 2",
+    )
+    places += ("three.md, line 4", "two.md, line 6: cite")
+    for line, place in zip(told, places, strict=True):
+        assert place in line
+
+
+def test_all_directives_that_fail_are_told_at_once_and_nothing_that_follows_from_them(
+    read: Read,
+) -> None:
+    text = f"""{{{{ figure("cam", {CNN}, image="cot") }}}}
+{{{{ best("heads", "inductio", {BERT})[0].layer + 1 }}}}
+{{{{ stat("haeds", "induction", {BERT}, of="max") }}}}"""
+    with pytest.raises(WritingErrors) as caught:
+        read(text)
+    _, *told = str(caught.value).splitlines()
+    assert [line.split(": ")[0].split(", ")[1] for line in told] == ["line 5", "line 6"]
+    with pytest.raises(WritingErrors) as caught:
+        read(text.replace("[0].layer + 1", ""))
+    assert "line 7: stat" in str(caught.value)
+    article = read('{{ ref("gone") }}\n\n{{ ref("away") }}')
+    with pytest.raises(WritingErrors, match=r"(?s)line 5: ref.*line 7: ref"):
+        filled(article)
+
+
+def test_a_dead_link_is_told_by_its_own_article_alone(
+    tmp_path: Path, shown: Shown, book: Bibliography, tiny_site: Site
+) -> None:
+    texts = {"one": "[two](two.md)", "two": "`gone.md`\n\n[x](gone.md) ![A cat](cat.png)\n"}
+    articles = []
+    for name, text in texts.items():
+        path = tmp_path / f"{name}.md"
+        path.write_text(
+            FRONT.replace("D\n", "D\nabstract: '[y](away.md)'\n") + text, encoding="utf-8"
+        )
+        articles.append(read_article(read_source(path, "articles"), shown, book))
+    made = article_pages(
+        articles, load_exhibit(tiny_site.exhibit), Pages(data_root() / "templates", {})
+    )
+    with pytest.raises(WritingErrors) as caught:
+        check_links(articles, [*made, type(made[0])("index.html", "", "", "")], STATICS)
+    _, *told = str(caught.value).splitlines()
+    assert [line.removeprefix(f"{tmp_path}/").split(" leads")[0] for line in told] == [
+        "one.md, line 4: the link 'away.md'",
+        "two.md, line 4: the link 'away.md'",
+        "two.md, line 6: the link 'gone.md'",
+        "two.md, line 8: the link 'cat.png'",
+    ]
+
+
+def test_only_what_an_article_asks_for_is_published(
+    tmp_path: Path, shown: Shown, tiny_site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "writing" / "articles"
+    (folder / "demo").mkdir(parents=True)
+    asked = {"cat.png", "film.png", "demo/index.html", "demo/app.js", "two words.csv"}
+    left = {"one.md~", "one.md.bak", "demo/app.js.orig", ".DS_Store", "draft.md.swp", "._one.md"}
+    for name in asked | left | {"turns.csv"}:
+        (folder / name).write_text('<script src="app.js"></script>')
+    text = """![A cat](cat.png) [data](two%20words.csv) <iframe src="demo/index.html"></iframe>
+<video poster="film.png"></video> `one.md.bak`"""
+    (folder / "one.md").write_bytes(b"\xef\xbb\xbf" + (FRONT + text).encode())
+    writing = read_writing(tmp_path, "writing")
+    (source,) = writing.sources
+    article = read_article(source, shown, Bibliography())
+    pages = Pages(data_root() / "templates", {})
+    made = article_pages([article], load_exhibit(tiny_site.exhibit), pages)
+    published = asked_files([article], made, writing.files)
+    assert set(published) == {f"articles/{name}" for name in asked}
+    told = capsys.readouterr().err
+    assert "articles/one.md~" in told and "articles/demo/app.js.orig" in told
+    assert "DS_Store" not in told and "turns" not in told and "cat.png" not in told
+
+
 def test_a_block_that_is_not_closed_names_no_other_thing(read: Read) -> None:
     with pytest.raises(WritingError, match="'endcall'") as caught:
         read("{% call aside() %}\ntext")
@@ -222,7 +317,7 @@ def test_a_dead_link_is_told_by_its_line_where_there_are_slides_too(
     )
     assert len(made) == 3
     front = type(made[0])("index.html", "", "", "")
-    with pytest.raises(WritingError, match=r"line 7: the link '.*gone/index.html'"):
+    with pytest.raises(WritingError, match=r"line 7: the link 'gone.md' leads to articles/gone/"):
         check_links([article], [*made, front], STATICS)
 
 
@@ -268,7 +363,7 @@ def test_a_missing_model_comes_with_a_hint(read: Read) -> None:
         ("[x](/models/minilm-l6/layer/0/)", ("line 5", "models/minilm-l6/layer/0/index.html")),
         ("\n[x](#no-where)\n\n## Now here", ("line 6", "no '#no-where'", "now-here")),
         ("![One](picture.png)", ("line 5", "articles/picture.png")),
-        ("\n![ ](picture.png)", ("line 6", "'../picture.png' has no alt text")),
+        ("\n![ ](picture.png)", ("line 6", "'picture.png' has no alt text")),
         ("{% call aside() %}\n![](picture.png)\n{% endcall %}", ("line 6", "has no alt text")),
         ("![One](https://example.org/x.png)", ("line 5", "is on another host")),
         ("![One](//example.org/x.png)", ("line 5", "is on another host")),
@@ -287,7 +382,7 @@ def test_dead_links_are_found(
     index = made[0]
     two = type(index)("articles/two/index.html", "", "", '<p id="here">')
     front = type(index)("index.html", "", "", "")
-    with pytest.raises(WritingError) as caught:
+    with pytest.raises(UsageError) as caught:
         check_links([article], [*made, two, front], STATICS)
     for word in words:
         assert word in str(caught.value)

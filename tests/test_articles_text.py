@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from markupsafe import Markup, escape
 
 from generator.articles import kinds
+from generator.articles.addresses import Written, links_in, rewrite_links, with_addresses
 from generator.articles.bibliography import Bibliography
 from generator.articles.draft import Draft, publication
 from generator.articles.markdown import as_text, convert, convert_line, fill
@@ -78,6 +80,34 @@ def test_a_block_holds_markdown_and_stands_alone() -> None:
     assert made.replace("\n", "") == (
         "<p>Before.</p><aside><ul><li><em>one</em></li><li>two</li></ul></aside><p>After.</p>"
     )
+
+
+def test_only_the_links_of_real_tags_are_rewritten() -> None:
+    text = """Write `<img src="picture.png" alt="x">` or `<a href="two.md">`.
+
+Then `<img src="` and [a link](/figures/).
+
+<a title='see href="three.md"' HREF=four.md>x</a> <!-- <a href="five.md"> -->
+"""
+    links: dict[str, Written] = {}
+    html = with_addresses(convert(text).html, replace(SOURCE, body=text), links)
+    assert "&lt;img src=&quot;picture.png&quot; alt=&quot;x&quot;&gt;" in html.replace(
+        '"', "&quot;"
+    )
+    assert links == {
+        "../../figures/index.html": Written("/figures/", 3),
+        "../four/index.html": Written("four.md", 5),
+    }
+    for kept in ("two.md", "three.md", '<a href="five.md">', '<a href="../../figures/index.html">'):
+        assert kept in html
+
+
+@given(st.text(st.sampled_from("<a hrefsc=\"'/.>&;!-x\n"), max_size=60))
+@example("<a href='a.md' title=\"b href='c.md'\">")
+def test_what_is_not_rewritten_stays_to_the_byte(html: str) -> None:
+    found = links_in(html)
+    assert rewrite_links(html, (), str.upper) == html
+    assert links_in(rewrite_links(html, ("href", "src"), lambda link: link)) == found
 
 
 def test_an_empty_cell_above_a_column_is_no_heading() -> None:

@@ -89,8 +89,8 @@ def test_what_is_no_bibtex_names_file_and_line(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"r\.bib, line [345]: not BibTeX"):
         read_bibliography(path)
     path.write_text("@misc{a, title={T}}\n@misc{a, title={U}}\n", encoding="utf-8")
-    with pytest.raises(UsageError, match=r"r\.bib.*(repeated|a)"):
-        read_bibliography(path)
+    with pytest.raises(UsageError, match=r"'a' in r\.bib \(line 1\): repeated"):
+        read_bibliography(path).check("a")
 
 
 def test_an_unknown_key_is_answered_with_the_nearest() -> None:
@@ -128,3 +128,42 @@ def test_any_title_makes_bibtex_or_is_refused_in_words(title: str) -> None:
     key, entry = own_entry(meta, "a", "Site", "")
     text = as_bibtex(key, entry)
     assert text.startswith("@misc{site")
+
+
+@pytest.mark.parametrize(
+    "before",
+    ["", "https://doi.org/", "http://dx.doi.org/", "doi:", "DOI: ", "doi.org/", "https://DOI.org/"],
+)
+def test_a_doi_is_linked_once_however_it_is_written(before: str, tmp_path: Path) -> None:
+    path = tmp_path / "r.bib"
+    entry = f"@misc{{a, title={{T}}, year=2020, doi={{{before}10.1000/a\\_b}}}}"
+    path.write_text(entry, encoding="utf-8")
+    found = read_bibliography(path).reference("a", 1)
+    assert found.url == "https://doi.org/10.1000/a_b"
+    assert str(found.html).count("doi.org/") == 1 and found.url in str(found.html)
+    assert parse_string(found.bibtex, "bibtex").entries["a"].fields["doi"] == "10.1000/a\\_b"
+    meta = Meta(title="T", description="D", doi=f"{before}10.1000/a_b")
+    assert meta.doi == "10.1000/a_b"
+
+
+def test_what_is_wrong_in_an_entry_is_told_when_it_is_cited(tmp_path: Path) -> None:
+    path = tmp_path / "r.bib"
+    path.write_text(
+        "@misc{good, title={Good}, year=2016}\n"
+        "@misc{month, title={M}, year=2020, month = June}\n"
+        "@misc{long, title={L}, author={family=E, given=Ada, prefix=de, useprefix=true}}\n"
+        "@misc{twice, title={L}, title={M}}\n"
+        "@misc{last, title={Good}, year=2016, month=jun}\n",
+        encoding="utf-8",
+    )
+    book = read_bibliography(path)
+    for key in ("good", "last"):
+        book.check(key)
+    wrong = {
+        "month": r"line 2\): June is no month",
+        "long": r"line 3\): .*commas",
+        "twice": "line 4",
+    }
+    for key, said in wrong.items():
+        with pytest.raises(UsageError, match=rf"'{key}' in r\.bib \({said}"):
+            book.check(key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import inspect
 import re
 import shutil
 import subprocess
@@ -22,6 +23,7 @@ from generator.articles.draft import Filling
 from generator.articles.kinds import KINDS, parameters_of
 from generator.articles.markdown import convert
 from generator.articles.read import read_article
+from generator.articles.reference import reference
 from generator.articles.schema import schema_reference
 from generator.articles.source import Meta, read_source
 from generator.card_schema import Pairs
@@ -90,9 +92,20 @@ def test_every_directive_has_a_live_example_that_is_what_is_shown():
     for shown, run in examples:
         assert shown in run
     called = set(re.findall(r"\{(?:\{|% call) ?(\w+)\(", "\n".join(shown for shown, _ in examples)))
-    called |= set(re.findall(r"in (\w+)\(", "\n".join(shown for shown, _ in examples)))
-    names = set(directives(cast(Any, None), cast(Any, None)))
+    called |= set(re.findall(r"(?:in|=) (\w+)\(", "\n".join(shown for shown, _ in examples)))
+    called |= set(re.findall(r"\{% (claim) ", "\n".join(shown for shown, _ in examples)))
+    names = {name for name in directives(cast(Any, None), cast(Any, None)) if name[0] != "_"}
     assert names - {"reference"} <= called | {"stat"}
+
+
+def test_every_directive_is_listed_with_its_parameters() -> None:
+    listed = reference("directives")
+    for name, function in directives(cast(Any, None), cast(Any, None)).items():
+        assert (f"| `{name}` |" in listed) is (name[0] != "_")
+        row = listed.split(f"| `{name}` |")[-1].split("\n")[0]
+        for one in inspect.signature(function).parameters:
+            known = one in ("caller", "written", "parameters", "chosen") or name[0] == "_"
+            assert known or f"`{one}`" in row, (name, one)
 
 
 def test_every_command_is_described(built):

@@ -16,14 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from generator.errors import CutawayError, UsageError
-from generator.exhibit import (
-    Exhibit,
-    ImageSpec,
-    ModelSpec,
-    Preprocessing,
-    TextSpec,
-    load_exhibit,
-)
+from generator.exhibit import Exhibit, ImageSpec, ModelSpec, Preprocessing, TextSpec, load_exhibit
 from generator.findings.evaluation import _some
 from generator.inputs.images import as_pixels, as_seen, curated_images, open_rgb
 from generator.inputs.pool import image_pool
@@ -311,9 +304,57 @@ def test_a_folder_with_a_table_follows_the_table(tmp_path):
     assert [(image.path.name, image.label) for image in found] == [("two.png", "second")]
 
 
-def test_an_empty_folder_is_refused_with_the_kinds_of_picture(tmp_path):
-    with pytest.raises(UsageError, match=r"holds no picture \(\.bmp, .*\.png"):
+def test_a_folder_without_pictures_is_refused_with_what_is_there(tmp_path):
+    (tmp_path / ".hidden").write_text("x")
+    with pytest.raises(UsageError, match=r"holds no picture"):
         curated_images(exhibit_of(tmp_path, images="."))
+    (tmp_path / "cow.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(40))
+    with pytest.raises(UsageError) as caught:
+        curated_images(exhibit_of(tmp_path, images="."))
+    assert "cow.heic" in caught.value.hint
+
+
+def test_pictures_are_what_can_be_opened_and_the_rest_is_named_once(tmp_path, capsys):
+    picture = Image.new("RGB", (4, 4), (9, 9, 9))
+    for name in ("pics/cat.png", "pics/a/cat.png", "pics/.checkpoints/cat.png", "pics/._cat.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        picture.save(tmp_path / name)
+    picture.save(tmp_path / "pics" / "sheep.jfif", format="JPEG")
+    picture.save(tmp_path / "pics" / "drawn.eps", format="EPS")
+    (tmp_path / "pics" / "folder.png").mkdir()
+    (tmp_path / "pics" / "cow.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(40))
+    (tmp_path / "pics" / "pool.csv").write_text("file,label,licence,origin\n")
+    exhibit = exhibit_of(tmp_path, images="pics", pool="pics")
+    assert [one.path.name for one in curated_images(exhibit)] == ["cat.png", "sheep.jfif"]
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and said.endswith("a picture: cow.heic, drawn.eps, pool.csv.\n")
+    found = [one.path.relative_to(tmp_path / "pics").as_posix() for one in image_pool(exhibit)]
+    assert found == ["a/cat.png", "cat.png", "sheep.jfif"]
+    assert capsys.readouterr().err.endswith("a picture: cow.heic, drawn.eps.\n")
+    image_pool(exhibit)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_byte_order_mark_is_no_part_of_what_is_read(tmp_path):
+    mark = "\ufeff"
+    (tmp_path / "pool").mkdir()
+    Image.new("RGB", (4, 4)).save(tmp_path / "pool" / "one.png")
+    files = {
+        "pool.csv": "file,label,licence,origin\r\none.png,an ant,CC0-1.0,own\r\n",
+        "pool/images.yml": "- {file: one.png, label: a bee}\n",
+        "texts.txt": "rain fell\n",
+        "texts.yml": "- {id: rain, text: rain fell}\n",
+        "exhibit.yml": "models: [{id: net, source: timm:test_resnet}]\npool: pool\nimages: pool\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_bytes((mark + text).encode())
+    exhibit = load_exhibit(tmp_path)
+    assert [one.label for one in image_pool(exhibit)] == ["an ant"]
+    assert [one.label for one in curated_images(exhibit)] == ["a bee"]
+    for name in ("texts.txt", "texts.yml"):
+        assert [one.text for one in curated_texts(exhibit_of(tmp_path, texts=name))] == [
+            "rain fell"
+        ]
 
 
 def test_a_missing_picture_is_named(tmp_path):

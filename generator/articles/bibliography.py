@@ -11,13 +11,17 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup, escape
 from pybtex.backends.html import Backend
-from pybtex.database import BibliographyData, Entry, Person, parse_bytes
+from pybtex.database import BibliographyData, Entry, Person
+from pybtex.database.input.bibtex import Parser, UndefinedMacro
+from pybtex.errors import capture
 from pybtex.exceptions import PybtexError
+from pybtex.scanner import PybtexSyntaxError
 from pybtex.style.formatting.unsrt import Style
 from pybtex.style.template import FieldIsMissing, href, join, optional, sentence
 from pybtex.style.template import field as of
 
 from generator.errors import UsageError, did_you_mean
+from generator.files import read_text
 
 if TYPE_CHECKING:
     from generator.articles.source import Meta
@@ -36,16 +40,19 @@ class Reference:
 
 @dataclass(frozen=True)
 class Bibliography:
-    """The entries of a BibTeX file by their keys."""
+    """The entries of a BibTeX file by their keys. `faults` are those of entries that could not be read."""
 
     path: Path = Path("references.bib")
     entries: Mapping[str, Entry] = field(default_factory=dict)
+    faults: Mapping[str, str] = field(default_factory=dict)
 
     def check(self, key: str) -> None:
         """Raises UsageError for a key that is not there, and for an entry that lacks something."""
         if key not in self.entries:
             near = did_you_mean(key, self.entries) or "The file has no entries."
             raise UsageError(f"no entry '{key}' in {self.path.name}. {near}")
+        if key in self.faults:
+            raise UsageError(f"the entry '{key}' in {self.path.name} {self.faults[key]}")
         _written_out(key, self.entries[key], self.path)
 
     def reference(self, key: str, number: int) -> Reference:
@@ -107,21 +114,67 @@ class _Titles(Style):  # type: ignore[misc]
 
 
 def read_bibliography(path: Path) -> Bibliography:
-    """The entries of a file. Raises UsageError, with the line, for what is no BibTeX."""
+    """The entries of a file, their DOIs without an address before them.
+
+    What is wrong within an entry is told when it is cited. Raises UsageError, with the line, for what is no
+    BibTeX, since it hides where entries end.
+    """
+    text = read_text(path)
+    parser = _Entries()
     try:
-        data = parse_bytes(path.read_bytes(), "bibtex", encoding="utf-8")
+        data = parser.parse_string(text)
     except PybtexError as error:
         line = getattr(error, "lineno", None)
         where = f"{path}, line {line}" if line else str(path)
         raise UsageError(f"{where}: not BibTeX: {_reason(error)}.") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read as UTF-8 text: {error}.") from error
-    return Bibliography(path, dict(data.entries.items()))
+    for entry in data.entries.values():
+        if "doi" in entry.fields:
+            entry.fields["doi"] = plain_doi(entry.fields["doi"])
+    faults = {key: f"(line {_line_of(key, text)}): {said}" for key, said in parser.faults.items()}
+    return Bibliography(path, dict(data.entries.items()), faults)
+
+
+def plain_doi(written: str) -> str:
+    """A DOI without what people write before it: an address, or 'doi:'; LaTeX's escapes undone."""
+    bare = re.sub(r"\\([_%&#$])", r"\1", written.strip())
+    return re.sub(r"^(https?://)?((dx\.|www\.)?doi\.org/|doi:\s*)", "", bare, flags=re.IGNORECASE)
+
+
+class _Entries(Parser):  # type: ignore[misc]
+    """pybtex's parser, which goes on behind an entry with a value that it cannot read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.faults: dict[str, str] = {}
+
+    def handle_error(self, error: PybtexError) -> None:
+        """Called by the parser for every error, of which undefined names end an entry and not the file."""
+        key = getattr(getattr(error, "parser", None), "current_entry_key", None)
+        if not isinstance(error, PybtexSyntaxError):
+            super().handle_error(error)  # of an entry that was read: kept by process_entry
+            return
+        if not isinstance(error, UndefinedMacro) or key is None:
+            raise error
+        self.faults.setdefault(
+            key, f"{_reason(error)} is no month or @string; put it between braces."
+        )
+
+    def process_entry(self, entry_type: str, key: str, fields: object) -> None:
+        """Called by the parser for every entry; a name may be none, and a field be there twice."""
+        with capture() as errors:
+            super().process_entry(entry_type, key, fields)
+        if errors:
+            self.faults.setdefault(key, f"{_reason(errors[0])}.")
+
+
+def _line_of(key: str, text: str) -> int:
+    found = re.search(rf"@\s*\w+\s*[{{(]\s*{re.escape(key)}\s*,", text)
+    return 1 + text.count("\n", 0, found.start() if found else 0)
 
 
 def _reason(error: PybtexError) -> str:
     text = str(error).strip().removesuffix(".")
-    return re.sub(r"^syntax error in line \d+: ", "", text)
+    return re.sub(r"^(syntax error|undefined string) in line \d+: ", "", text)
 
 
 def as_bibtex(key: str, entry: Entry) -> str:
@@ -135,13 +188,13 @@ def own_entry(meta: Meta, stem: str, site: str, permalink: str) -> tuple[str, En
     first = meta.authors[0].name.split()[-1] if meta.authors else site
     key = _plain(f"{first}{year}{re.split('[-_.]', stem)[0]}")
     stated = {
-        "title": f"{{{meta.title}}}",
-        "howpublished": site,
+        "title": f"{{{_closed(meta.title)}}}",
+        "howpublished": _closed(site),
         "year": year,
         "doi": meta.doi,
         "url": permalink,
     }
-    people = [Person(author.name) for author in meta.authors]
+    people = [Person(_closed(author.name)) for author in meta.authors]
     entry = Entry(
         "misc", {name: value for name, value in stated.items() if value}, {"author": people}
     )
@@ -156,6 +209,16 @@ def plain_citation(meta: Meta, site: str, permalink: str) -> str:
     link = f"https://doi.org/{meta.doi}" if meta.doi else permalink
     parts = [f"{who}{when}" if who else when.strip(), f"“{meta.title}”", site, link]
     return ". ".join(part for part in parts if part) + ("" if link else ".")
+
+
+def _closed(text: str) -> str:
+    """Text that can stand in BibTeX: without braces where one of them is not closed."""
+    depth = 0
+    for letter in text:
+        depth += (letter == "{") - (letter == "}")
+        if depth < 0:
+            break
+    return re.sub(r"[{}]", "", text) if depth else text
 
 
 def _plain(text: str) -> str:

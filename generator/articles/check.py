@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit
 
+from generator.articles.addresses import leads_to
 from generator.articles.draft import Article
-from generator.articles.errors import WritingError
+from generator.articles.errors import Mistakes, WritingError
 from generator.errors import did_you_mean
 from generator.pages.page import Page
 
-_ADDRESSES = {"href", "src", "data-picture", "data-photo", "data-source"}
+_ADDRESSES = {"href", "src", "poster", "data-picture", "data-photo", "data-source"}
 
 
 @dataclass(eq=False)
@@ -51,36 +51,50 @@ def links_of(html: str) -> Links:
 
 
 def check_links(articles: Sequence[Article], pages: Sequence[Page], files: Collection[str]) -> None:
-    """Follow every link of every article, and every link of the pages that articles link to.
+    """Follow every link of every article, and every link of the pages that authors link to.
 
-    `files` are the addresses of all that is published beside the pages. Raises WritingError for a link to
-    what is not there, an id that is used twice, and a picture without alt text, with article and line.
+    `files` are the addresses of all that is published beside the pages. Raises WritingErrors for links to
+    what is not there, ids that are used twice, pictures without alt text, and what went wrong while the
+    articles were filled, each with article and line.
     """
-    if not articles:
-        return
     site = _Site({page.address: page for page in pages}, set(files))
-    followed: set[str] = set()
+    mistakes = Mistakes()
     for article in articles:
-        source = article.source
-        own = site.links(source.address)
-        for name in own.twice:
-            raise WritingError(source.path, source.line_of(name), f"the id '{name}' is used twice.")
-        for picture, reason in _wrong_pictures(article, own):
-            raise WritingError(source.path, article.draft.links.get(picture, 1), reason)
-        targets: dict[str, int] = {}
-        for link in own.links:
-            line = article.draft.links.get(link, 1)
-            target, wrong = site.follow(source.address, link)
-            if wrong:
-                raise WritingError(source.path, line, wrong)
-            targets.setdefault(target, line)
-        # After all of its own: its slides have the same links, and not the lines of them.
-        for target, line in targets.items():
-            if target in site.pages and target not in {source.address, *followed}:
-                followed.add(target)
-                for other, reason in site.dead(target):
-                    said = f"it links to {target}, whose link '{other}' is dead: {reason}"
-                    raise WritingError(source.path, line, said)
+        mistakes.found += article.draft.mistakes.found
+        mistakes.found += _own_mistakes(article, site)
+    mistakes.tell()
+    # What authors have not written is told only where all that they have written is right.
+    written = {article.source.address for article in articles}
+    for article in articles:
+        mistakes.found += _dead_beyond(article, site, written)
+    mistakes.tell()
+
+
+def _own_mistakes(article: Article, site: _Site) -> Iterator[WritingError]:
+    """What is wrong on the page of one article."""
+    source, page = article.source, site.links(article.source.address)
+    for name in page.twice:
+        yield WritingError(source.path, source.line_of(name), f"the id '{name}' is used twice.")
+    for picture, reason in _wrong_pictures(article, page):
+        yield WritingError(source.path, article.draft.written(picture).line, reason)
+    for link in page.links:
+        wrong = site.follow(source.address, link)[1]
+        if wrong:
+            one = article.draft.written(link)
+            yield WritingError(source.path, one.line, f"the link '{one.text}' {wrong}")
+
+
+def _dead_beyond(article: Article, site: _Site, written: Collection[str]) -> Iterator[WritingError]:
+    """The dead links of the pages that an author links to, but for other articles, which tell theirs."""
+    source = article.source
+    targets: dict[str, int] = {}
+    for link, one in article.draft.links.items():
+        targets.setdefault(site.follow(source.address, link)[0], one.line)
+    for target, line in targets.items():
+        if target in site.pages and target not in written:
+            for other, wrong in site.dead(target):
+                said = f"it links to {target}, whose link '{other}' {wrong}"
+                yield WritingError(source.path, line, said)
 
 
 def _wrong_pictures(article: Article, page: Links) -> Iterator[tuple[str, str]]:
@@ -90,16 +104,12 @@ def _wrong_pictures(article: Article, page: Links) -> Iterator[tuple[str, str]]:
     """
     own = links_of(article.html).pictures
     for picture in [*(one for one, alt in own if not alt), *page.nameless]:
-        yield (
-            picture,
-            f"the picture '{picture}' has no alt text; write ![What one sees]({picture}).",
-        )
+        name = article.draft.written(picture).text
+        yield picture, f"the picture '{name}' has no alt text; write ![What one sees]({name})."
     for picture, _ in own:
         if urlsplit(picture).netloc:
-            yield (
-                picture,
-                f"the picture '{picture}' is on another host; save it beside the article.",
-            )
+            name = article.draft.written(picture).text
+            yield picture, f"the picture '{name}' is on another host; save it beside the article."
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,32 +127,27 @@ class _Site:
         return self._read[address]
 
     def follow(self, origin: str, link: str) -> tuple[str, str]:
-        """The address that a link leads to, and what is wrong with it ("" if nothing is)."""
-        parts = urlsplit(link)
-        if parts.scheme or parts.netloc:
-            return "", ""
-        if not parts.path:
-            target = origin
-        else:
-            folder = posixpath.dirname(origin)
-            target = posixpath.normpath(posixpath.join(folder, unquote(parts.path)))
-            if parts.path.endswith("/"):
-                target = posixpath.join(target, "index.html").removeprefix("./")
-        if target not in self.pages:
-            return target, "" if target in self.files else self._missing(link, target)
-        return target, self._fragment(target, unquote(parts.fragment))
+        """The address that a link leads to, and what is wrong with it ("" if nothing is).
 
-    def _missing(self, link: str, target: str) -> str:
+        The second goes on from "the link '...'".
+        """
+        target = leads_to(origin, link)
+        if target in self.pages:
+            return target, self._fragment(target, unquote(urlsplit(link).fragment))
+        return target, "" if not target or target in self.files else self._missing(target)
+
+    def _missing(self, target: str) -> str:
         near = did_you_mean(target, self.pages) if target.endswith(".html") else ""
         known = near if near.startswith("Did") else ""
-        return f"the link '{link}' leads to {target}, and there is no such page or file. {known}".strip()
+        return f"leads to {target}, and there is no such page or file. {known}".strip()
 
     def _fragment(self, target: str, fragment: str) -> str:
         # What has an equals sign is the state of a component, such as #text=cat.
         if not fragment or "=" in fragment or fragment in self.links(target).ids:
             return ""
         near = did_you_mean(fragment, self.links(target).ids)
-        return f"the page {target} has no '#{fragment}'. {near if near.startswith('Did') else ''}".strip()
+        known = near if near.startswith("Did") else ""
+        return f"leads nowhere: the page {target} has no '#{fragment}'. {known}".strip()
 
     def dead(self, address: str) -> Iterator[tuple[str, str]]:
         """The links of a page that lead nowhere, with what is wrong."""

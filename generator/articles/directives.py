@@ -10,6 +10,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from generator.articles.claims import Claims
 from generator.articles.draft import WIDTHS, Draft, Filling, Wanted, publication
 from generator.articles.errors import named, template_line
 from generator.articles.kinds import plan
@@ -28,6 +29,7 @@ def directives(draft: Draft, shown: Shown) -> dict[str, Directive]:
     """Everything that the text of an article can call, by name. Errors name file, line and directive."""
     text, links = Blocks(draft, shown), Links(draft, shown)
     numbers, widgets = Numbers(draft, shown), Widgets(draft, shown)
+    claims = Claims(draft)
     found: dict[str, Directive] = {
         "figure": text.figure,
         "cite": text.cite,
@@ -44,6 +46,10 @@ def directives(draft: Draft, shown: Shown) -> dict[str, Directive]:
         "page": links.page,
         "stat": numbers.stat,
         "best": numbers.best,
+        "rows": numbers.rows,
+        "rank": numbers.rank,
+        "claim": claims.claim,
+        "_quantity": claims.quantity,
         "widget": widgets.widget,
         "reference": reference,
     }
@@ -53,7 +59,7 @@ def directives(draft: Draft, shown: Shown) -> dict[str, Directive]:
 def _named(name: str, function: Directive, draft: Draft) -> Directive:
     @wraps(function)
     def call(*arguments: Any, **keywords: Any) -> Any:
-        with named(draft.source.path, template_line(), name):
+        with draft.mistakes, named(draft.source.path, template_line(), name):
             try:
                 return function(*arguments, **keywords)
             except TypeError as error:
@@ -61,6 +67,7 @@ def _named(name: str, function: Directive, draft: Draft) -> Directive:
                 if error.__traceback__ and error.__traceback__.tb_next is None:
                     raise UsageError(f"{str(error).split('.')[-1]}.") from error
                 raise
+        return Markup("")  # of a mistake, so that those behind it are found too
 
     return call
 
@@ -109,7 +116,8 @@ class Blocks:
         if not keys:
             raise UsageError("names no key of the bibliography.")
         numbers = [(key, self.draft.cite(key)) for key in keys]
-        return self.draft.gap(template_line(), "cite", lambda f: f.macro("cite", numbers))
+        said = f"[{', '.join(str(number) for _, number in numbers)}]"
+        return self.draft.gap(template_line(), "cite", lambda f: f.macro("cite", numbers), said)
 
     def ref(self, id: str, text: str = "") -> Markup:
         """A link to a figure, an equation, an exercise or a section of this article."""
@@ -118,7 +126,7 @@ class Blocks:
             called, target = filling.refer(id)
             return filling.macro("ref", target, text or called)
 
-        return self.draft.gap(template_line(), "ref", filled)
+        return self.draft.gap(template_line(), "ref", filled, text or self.draft.known(id))
 
     def aside(self, caller: Callable[[], str]) -> Markup:
         """A note in the gutter."""

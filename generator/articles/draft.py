@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from markupsafe import Markup
 
-from generator.articles.addresses import links_in
+from generator.articles.addresses import Written, links_in
 from generator.articles.bibliography import Bibliography, Reference
-from generator.articles.errors import WritingError, named
-from generator.articles.markdown import Heading, as_text, convert_line, fill, gap
+from generator.articles.errors import Mistakes, WritingError, named
+from generator.articles.markdown import GAP, Heading, as_text, convert_line, fill, gap
 from generator.articles.plan import Plan
 from generator.articles.source import Source
 from generator.errors import UsageError, did_you_mean
@@ -29,6 +29,16 @@ class Anchor:
 
     text: str
     line: int
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sentence that was checked: its id on the page, its text, and the condition with its numbers."""
+
+    id: str
+    text: str
+    condition: str
+    numbers: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,16 +76,23 @@ class Wanted:
 
 @dataclass(frozen=True, eq=False)
 class Gap:
-    """What a directive makes, on which line it stands, and the markup once everything is drawn."""
+    """What a directive makes, on which line it stands, and the markup once everything is drawn.
+
+    `text` is what a reader sees of it, as far as that is known while the article is read.
+    """
 
     line: int
     directive: str
     fill: Callable[[Filling], Markup]
+    text: str = "…"
 
 
 @dataclass(eq=False)
 class Draft:
-    """What is known of one article while its text is read; `links` has the line of each link."""
+    """What is known of one article while its text is read.
+
+    `links` has how each link was written, `claims` the sentences that were checked and hold.
+    """
 
     source: Source
     bibliography: Bibliography
@@ -85,12 +102,21 @@ class Draft:
     anchors: dict[str, Anchor] = field(default_factory=dict)
     cited: dict[str, int] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
-    links: dict[str, int] = field(default_factory=dict)
+    links: dict[str, Written] = field(default_factory=dict)
+    claims: list[Claim] = field(default_factory=list)
+    mistakes: Mistakes = field(default_factory=Mistakes)
 
-    def gap(self, line: int, directive: str, filler: Callable[[Filling], Markup]) -> Markup:
-        """A word in the place of what will stand there."""
-        self.gaps.append(Gap(line, directive, filler))
+    def gap(
+        self, line: int, directive: str, filler: Callable[[Filling], Markup], text: str = "…"
+    ) -> Markup:
+        """A word in the place of what will stand there, which reads `text`."""
+        self.gaps.append(Gap(line, directive, filler, text))
         return Markup(gap(len(self.gaps) - 1))
+
+    def plain(self, markdown: str) -> str:
+        """What a reader sees of a line, with "…" for what is not known before everything is drawn."""
+        html = GAP.sub(lambda match: self.gaps[int(match[1])].text, convert_line(markdown))
+        return " ".join(as_text(html).split())
 
     def block(self, line: int, directive: str, filler: Callable[[Filling], Markup]) -> Markup:
         """The same in a paragraph of its own."""
@@ -107,6 +133,14 @@ class Draft:
             before = self.anchors[name].line
             raise UsageError(f"the id '{name}' is used more than once, on line {before} too.")
         self.anchors[name] = Anchor(text, line)
+
+    def written(self, link: str) -> Written:
+        """How a link of the finished page was written; on line 1 where no author wrote it."""
+        return self.links.get(link, Written(link, 1))
+
+    def known(self, name: str) -> str:
+        """What an id is called, as far as it stands before this line."""
+        return self.anchors[name].text if name in self.anchors else "…"
 
     def cite(self, key: str) -> int:
         """The number of a cited work, in order of first citation."""
@@ -142,7 +176,7 @@ class Article:
 
 @dataclass(frozen=True, eq=False)
 class Filling:
-    """Fills the gaps of one article, when all pictures are drawn."""
+    """Fills the gaps of one article, when all pictures are drawn; mistakes are kept in its draft."""
 
     article: Article
     pages: Pages
@@ -164,11 +198,12 @@ class Filling:
         return self.pages.macro("partials/article.html", name, *arguments)
 
     def _fill(self, number: int) -> Markup:
-        one = self.article.draft.gaps[number]
-        with named(self.article.source.path, one.line, one.directive):
+        draft = self.article.draft
+        one, made = draft.gaps[number], Markup("")
+        with draft.mistakes, named(draft.source.path, one.line, one.directive):
             made = one.fill(self)
         for link in links_in(made):
-            self.article.draft.links.setdefault(link, one.line)
+            draft.links.setdefault(link, Written(link, one.line))
         return made
 
     def refer(self, name: str) -> tuple[str, str]:

@@ -7,19 +7,22 @@ parameters, of models and of citations. What a variable holds is known when the 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import cast
 
 from jinja2 import Environment, TemplateSyntaxError, meta, nodes
 
+from generator.articles import lint
+from generator.articles.claims import claims_on_nothing
 from generator.articles.directives import Blocks, directives
 from generator.articles.draft import Draft
-from generator.articles.errors import WritingError, named
+from generator.articles.errors import Mistakes, WritingError, named
 from generator.articles.kinds import check_parameters
-from generator.articles.read import article_jinja, not_jinja, texts_of
+from generator.articles.read import article_jinja, callable_names, not_jinja, texts_of
 from generator.articles.shown import Shown, unknown_model
 from generator.articles.source import Source, Writing
 from generator.errors import did_you_mean
+from generator.files import tell
 
 # Parameters of every figure, whatever its kind.
 _OF_FIGURES = frozenset(
@@ -31,13 +34,21 @@ _NAMES_A_MODEL_FIRST = ("head", "unit", "layer", "model", "page")
 
 
 def check_early(writing: Writing, models: Collection[str]) -> None:
-    """Raises WritingError for the first mistake. `models` are the ids of the exhibit's models."""
+    """Raises WritingErrors with all mistakes. `models` are the ids of the exhibit's models."""
+    mistakes = Mistakes(list(writing.mistakes))
     for source in writing.sources:
         draft = Draft(source, writing.bibliography)
         # Nothing is called here, so that nothing has to be shown.
         jinja = article_jinja(directives(draft, cast(Shown, None)))
         for text, first in texts_of(source):
-            _check(text, first, source, jinja, draft, models)
+            for one in lint.mistakes(text):
+                error = WritingError(source.path, one.line + first - 1, one.text, one.hint)
+                mistakes.found.append(error)
+            for one in lint.remarks(text):
+                tell(f"{source.path}, line {one.line + first - 1}: {one.text}.")
+            with mistakes:
+                _check(text, first, source, jinja, draft, models)
+    mistakes.tell()
 
 
 def _check(
@@ -53,15 +64,35 @@ def _check(
         unknown = meta.find_undeclared_variables(tree) - set(jinja.globals)
     except TemplateSyntaxError as error:
         raise not_jinja(source.path, error, jinja) from error
+    mistakes = Mistakes()
     for name in tree.find_all(nodes.Name):
         if name.name in unknown:
-            near = did_you_mean(name.name, jinja.globals)
+            near = did_you_mean(name.name, callable_names(jinja.globals))
             reason = f"'{name.name}' is undefined. {near}"
-            raise WritingError(source.path, name.lineno, reason)
+            mistakes.found.append(WritingError(source.path, name.lineno, reason, lint.TWO_BRACES))
+    for line in () if unknown else claims_on_nothing(tree):
+        reason = "claim: the condition holds no number of a table, so that it cannot fail."
+        hint = "Compare what stat, best, rows or rank has read."
+        mistakes.found.append(WritingError(source.path, line, reason, hint))
+    for line in _answers_alone(tree):
+        reason = "answer: stands in no exercise; put it before the 'endcall' of one."
+        mistakes.found.append(WritingError(source.path, line, reason))
     for call in tree.find_all(nodes.Call):
         if isinstance(call.node, nodes.Name) and call.node.name in jinja.globals:
-            with named(source.path, call.lineno, call.node.name):
+            with mistakes, named(source.path, call.lineno, call.node.name):
                 _check_call(call.node.name, call, draft, models)
+    mistakes.tell()
+
+
+def _answers_alone(node: nodes.Node) -> Iterator[int]:
+    """The lines of answers outside an exercise."""
+    for child in node.iter_child_nodes():
+        called = child.call.node if isinstance(child, nodes.CallBlock) else None
+        name = called.name if isinstance(called, nodes.Name) else ""
+        if name == "answer":
+            yield child.lineno
+        if name != "exercise":
+            yield from _answers_alone(child)
 
 
 def _check_call(directive: str, call: nodes.Call, draft: Draft, models: Collection[str]) -> None:

@@ -141,7 +141,7 @@ class Links:
             drawn = next((path for path in pictures if filling.pages.has(path)), "")
             return filling.macro("inside", link, drawn, note, filling.to)
 
-        return self.draft.gap(template_line(), directive, filled)
+        return self.draft.gap(template_line(), directive, filled, link.text)
 
 
 def _of_head(found: MeasuredHeads, layer: int, head: int) -> str:

@@ -16,12 +16,15 @@ from typing import Any
 import markdown
 from markdown.extensions.toc import slugify
 from markupsafe import Markup
+from pymdownx.arithmatex import RE_BRACKET_INLINE, RE_SMART_DOLLAR_INLINE
 
 # The same for every article, so that any builder shows the same page.
 _EXTENSIONS = (
     "tables", "footnotes", "attr_list", "def_list", "abbr", "md_in_html", "toc", "sane_lists", "smarty",
     "pymdownx.superfences", "pymdownx.highlight", "pymdownx.inlinehilite", "pymdownx.arithmatex",
 )  # fmt: skip
+# pymdownx's own, and no digit behind the last dollar sign: $5 and $10 are money.
+_EQUATION = re.compile(rf"(?:{RE_SMART_DOLLAR_INLINE}(?!\d)|{RE_BRACKET_INLINE})", re.DOTALL)
 _OPEN, _CLOSE = "cwgap", "pagwc"
 GAP = re.compile(rf"{_OPEN}(\d+){_CLOSE}")
 _ALONE = re.compile(rf"<p>\s*({GAP.pattern})\s*</p>")
@@ -56,6 +59,7 @@ def gap(number: int) -> str:
 def convert(text: str) -> Converted:
     """A whole article. Raw HTML in it is its author's."""
     made = markdown.Markdown(extensions=list(_EXTENSIONS), extension_configs=_configuration())
+    made.inlinePatterns["arithmatex-inline"].compiled_re = _EQUATION
     html = made.convert(text)
     html = _EMPTY_HEADER.sub(r"<td\1></td>", html)
     return Converted(_ALONE.sub(r"\1", html), _headings(made.toc_tokens))

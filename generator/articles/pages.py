@@ -117,6 +117,7 @@ def _pages(
         "abstract": filling.html(article.abstract),
         "contents": filling.headings(article.headings),
         "references": references,
+        "claims": article.draft.claims,
         "words": words,
         "minutes": _minutes(words),
         "bibtex": as_bibtex(key, entry),

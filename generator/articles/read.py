@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,27 +11,39 @@ from jinja2 import Environment, StrictUndefined, TemplateError, TemplateSyntaxEr
 
 from generator.articles.addresses import with_addresses
 from generator.articles.bibliography import Bibliography
+from generator.articles.claims import ClaimTag
 from generator.articles.directives import Directive, directives
 from generator.articles.draft import Article, Draft, check_ids
 from generator.articles.errors import WritingError
+from generator.articles.lint import unclosed_block
 from generator.articles.markdown import convert, convert_line
 from generator.articles.shown import Shown
 from generator.articles.source import Source
-from generator.errors import did_you_mean
+from generator.errors import UsageError, did_you_mean
 from generator.pages.environment import number, percent, thousands
 
+_FOLLOWING = (TemplateError, ArithmeticError, TypeError, ValueError, LookupError)
 _APPENDIX = ("acknowledgements", "contributions", "corrections")
 
 
 def read_article(source: Source, shown: Shown, bibliography: Bibliography) -> Article:
-    """Everything in an article that does not wait for its pictures. Raises WritingError."""
+    """Everything in an article that does not wait for its pictures. Raises WritingErrors."""
     draft = Draft(source, bibliography)
     reader = _Reader(draft, shown)
-    abstract, text, *rest = [reader.expand(text, first) for text, first in texts_of(source)]
-    abstract, body = convert_line(abstract), convert(text)
+    expanded: list[str] = []
+    for text, first in texts_of(source):
+        with draft.mistakes:
+            expanded.append(reader.expand(text, first))
+    draft.mistakes.tell()
+    abstract, text, *rest = expanded
+    body = convert(text)
     html = with_addresses(body.html, source, draft.links)
-    appendix = {name: convert_line(text) for name, text in zip(_APPENDIX, rest, strict=True)}
-    article = Article(draft, html, body.headings, abstract, appendix)
+    front = {
+        name: with_addresses(convert_line(text), source, draft.links, source.lines.get(name, 1))
+        for name, text in zip(("abstract", *_APPENDIX), (abstract, *rest), strict=True)
+    }
+    abstract = front.pop("abstract")
+    article = Article(draft, html, body.headings, abstract, front)
     check_ids(article)
     return article
 
@@ -48,6 +60,7 @@ def article_jinja(calls: Mapping[str, Directive]) -> Environment:
     jinja = Environment(
         autoescape=True,
         undefined=StrictUndefined,
+        extensions=[ClaimTag],
         trim_blocks=True,
         lstrip_blocks=True,
         # {#name} is how Markdown gives a heading an id: Jinja's own comments would swallow it.
@@ -59,9 +72,18 @@ def article_jinja(calls: Mapping[str, Directive]) -> Environment:
     return jinja
 
 
+def callable_names(known: Iterable[str]) -> list[str]:
+    """The names that authors write, of all that templates know."""
+    return [name for name in known if not name.startswith("_")]
+
+
 def not_jinja(path: Path, error: TemplateSyntaxError, jinja: Environment) -> WritingError:
-    """A text that Jinja cannot read."""
+    """A text that Jinja cannot read; a block that is not closed is told by the line that opens it."""
     message = str(error.message)
+    if message.startswith(("Unexpected end of template", "Missing end of raw")):
+        opened = unclosed_block(str(error.source or ""))
+        if opened:
+            return WritingError(path, opened.line, opened.text)
     # "No filter named 'nums'": other messages quote what Jinja looked for.
     names = [*jinja.filters, *jinja.tests] if message.startswith("No ") else []
     near = _nearest(message, names)
@@ -86,11 +108,15 @@ class _Reader:
             raise
         except TemplateSyntaxError as error:
             raise not_jinja(path, error, self._jinja) from error
-        except UndefinedError as error:
-            near = _nearest(str(error.message), self._calls)
+        except UsageError as error:  # of a cell that is compared and holds no number
+            raise WritingError(path, _line(error), str(error), error.hint) from error
+        except _FOLLOWING as error:
+            if self._draft.mistakes.found:
+                return ""  # what a directive with a mistake did not give is no second mistake
+            if not isinstance(error, UndefinedError):
+                raise WritingError(path, _line(error), f"{error}.") from error
+            near = _nearest(str(error.message), callable_names(self._calls))
             raise WritingError(path, _line(error), f"{error.message}. {near}".strip()) from error
-        except (TemplateError, ArithmeticError, TypeError, ValueError, LookupError) as error:
-            raise WritingError(path, _line(error), f"{error}.") from error
 
 
 def _nearest(message: str, names: Any) -> str:

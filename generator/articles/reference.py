@@ -5,23 +5,29 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from markupsafe import Markup
 
+from generator.articles.draft import Draft
 from generator.articles.kinds import KINDS, parameters_of
 from generator.articles.schema import schema_reference
-from generator.articles.shown import one_of
+from generator.articles.shown import Shown, one_of
 from generator.articles.source import Meta
 from generator.card_schema import Pairs
 from generator.exhibit import Exhibit
 
+# What Jinja and the tag of a claim hand over.
+_NOT_WRITTEN = ("caller", "written")
 # In words, Markdown would make a dash of the two hyphens.
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 
 
 def reference(what: str) -> Markup:
-    """Markdown with headings and tables. Raises UsageError for a name that is none of REFERENCES."""
+    """A part of this guide that is made from the code.
+
+    Raises UsageError for a name that is none of REFERENCES.
+    """
     return Markup("\n\n{}\n\n").format(Markup(REFERENCES[one_of("reference", what, REFERENCES)]()))
 
 
@@ -44,6 +50,37 @@ def _figures() -> str:
         about = " ".join(inspect.cleandoc(function.__doc__ or "").split("\n\n")[0].split())
         rows.append(f"| {kinds} | {_coded(needed)} | {_coded(others)} | {about} |")
     return "\n".join(rows)
+
+
+def _directives() -> str:
+    """Every directive: what it may be told, in brackets what can be left out, and what it makes."""
+    from generator.articles.directives import directives
+
+    # Only their names, parameters and descriptions are read.
+    known = directives(cast(Draft, None), cast(Shown, None))
+    rows = ["| Directive | Parameters | What it makes |", "|---|---|---|"]
+    for name, function in known.items():
+        if name.startswith("_"):
+            continue
+        about = " ".join(inspect.cleandoc(function.__doc__ or "").split("\n\n")[0].split())
+        rows.append(f"| `{name}` | {_parameters(function)} | {about} |")
+    return "\n".join(rows)
+
+
+def _parameters(function: Callable[..., object]) -> str:
+    """The parameters of a directive that an author writes; those with a default in brackets."""
+    told = []
+    for one in inspect.signature(function).parameters.values():
+        if one.name in _NOT_WRITTEN:
+            continue
+        several: dict[Any, str] = {
+            one.VAR_POSITIONAL: f"`{one.name}` …",
+            one.VAR_KEYWORD: "others by name",
+        }
+        needed = one.default is inspect.Parameter.empty
+        plain = f"`{one.name}`" if needed else f"[`{one.name}`]"
+        told.append(several.get(one.kind, plain))
+    return ", ".join(told)
 
 
 def _by_function() -> dict[tuple[str, ...], Callable[..., object]]:
@@ -96,6 +133,7 @@ REFERENCES: Mapping[str, Callable[[], str]] = {
     "exhibit": _exhibit,
     "front-matter": _front_matter,
     "figures": _figures,
+    "directives": _directives,
     "commands": _commands,
     "pairs": _pairs,
 }

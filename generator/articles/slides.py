@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from html import escape, unescape
 from html.parser import HTMLParser
 from urllib.parse import urlsplit
 
 from markupsafe import Markup
 
+from generator.articles.addresses import rewrite_links
 from generator.articles.markdown import as_text
 from generator.pages.page import Link
 
@@ -34,8 +34,11 @@ _VOID = frozenset(
         "wbr",
     ]
 )
-_LINK = re.compile(
-    r'(\s(?:href|src|data-picture|data-source|data-alone|data-heads|data-neurons)=)"([^"]*)"'
+_LINKS = (
+    "href",
+    "src",
+    "poster",
+    *(f"data-{name}" for name in ("picture", "source", "alone", "heads", "neurons")),
 )
 _SECTION = re.compile(r"<(/?)section\b")
 
@@ -136,15 +139,13 @@ def _joined(elements: list[_Element]) -> Markup:
 def _one_deeper(body: str) -> str:
     """HTML whose links start one folder further down; those within the page lead to the article."""
 
-    def moved(match: re.Match[str]) -> str:
-        link = unescape(match[2])
+    def moved(link: str) -> str:
         parts = urlsplit(link)
         if parts.scheme or parts.netloc:
-            return match[0]
-        target = f"../index.html{link}" if link.startswith("#") else f"../{link}"
-        return f'{match[1]}"{escape(target)}"'
+            return link
+        return f"../index.html{link}" if link.startswith("#") else f"../{link}"
 
-    return _LINK.sub(moved, body)
+    return rewrite_links(body, _LINKS, moved)
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
-from generator.articles.bibliography import Bibliography, read_bibliography
-from generator.articles.errors import WritingError
+from generator.articles.bibliography import Bibliography, plain_doi, read_bibliography
+from generator.articles.errors import Mistakes, WritingError, WritingErrors
 from generator.errors import UsageError, did_you_mean
+from generator.files import files_in, read_text
 from generator.patterns import reason
 
 # The sections of a site that are written, by folder, with the name that readers see.
@@ -42,6 +44,10 @@ class Author(_Strict):
     url: str = Field("", pattern=r"^(https?://.+)?$", description="the author's own page")
 
 
+def _doi(written: Any) -> Any:
+    return plain_doi(written) if isinstance(written, str) else written
+
+
 class Meta(_Strict):
     """The front matter of an article."""
 
@@ -50,7 +56,9 @@ class Meta(_Strict):
     description: Line = Field(description="a sentence for search engines and previews")
     authors: tuple[Author, ...] = Field((), description="in the order of the title block")
     date: datetime.date | None = Field(None, description="when it was published")
-    doi: str = Field("", pattern=r"^(10\.\d{4,9}/\S+)?$", description="without https://doi.org/")
+    doi: Annotated[str, BeforeValidator(_doi)] = Field(
+        "", pattern=r"^(10\.\d{4,9}/\S+)?$", description="such as 10.23915/distill.00010"
+    )
     abstract: str = Field("", description="what it is about, in Markdown")
     licence: str = Field(
         "CC-BY-4.0", max_length=80, description="SPDX identifier of the text's licence"
@@ -80,8 +88,9 @@ class Source:
         return f"{self.section}/{self.stem}/index.html"
 
     def line_of(self, text: str) -> int:
-        """The first line that holds a text; 1 if none does."""
-        place = self.body.find(text)
+        """The first line that holds a text as a whole, or at all; 1 if none does."""
+        whole = re.search(rf"(?<![\w/.#-]){re.escape(text)}(?![\w/.#-])", self.body)
+        place = whole.start() if whole else self.body.find(text)
         return 1 + self.body.count("\n", 0, max(0, place))
 
 
@@ -89,12 +98,15 @@ class Source:
 class Writing:
     """All written pages of an exhibit in the order of their sections, what they cite, and their files.
 
-    `files` are pictures and the like that lie beside the articles, by address in the site.
+    `files` are pictures and the like that lie beside the articles, by address in the site; what pages ask
+    for is published (generator/articles/files.py). `mistakes` are
+    those of the articles that could not be read, which `check_early` tells with all others.
     """
 
     sources: tuple[Source, ...] = ()
     bibliography: Bibliography = field(default_factory=Bibliography)
     files: Mapping[str, Path] = field(default_factory=dict)
+    mistakes: tuple[WritingError, ...] = ()
 
     def of(self, section: str) -> list[Source]:
         """The pages of one section."""
@@ -113,18 +125,22 @@ def read_writing(base: Path, folder: str) -> Writing:
         raise UsageError(f"{root}: there is no such folder ('writing').")
     found: list[Source] = []
     files: dict[str, Path] = {}
+    mistakes = Mistakes()
     for section in SECTIONS:
-        read = [read_source(path, section) for path in sorted((root / section).glob("*.md"))]
+        read: list[Source] = []
+        for path in files_in(root / section, "*.md"):
+            with mistakes:
+                read.append(read_source(path, section))
         found += sorted(
             (source for source in read if not source.meta.draft),
             key=lambda source: (source.meta.order, source.meta.title),
         )
-        for path in sorted((root / section).rglob("*")):
-            if path.is_file() and path.suffix != ".md":
+        for path in files_in(root / section, "**/*"):
+            if path.suffix != ".md":
                 files[path.relative_to(root).as_posix()] = path
     table = root / "references.bib"
     bibliography = read_bibliography(table) if table.is_file() else Bibliography()
-    return Writing(tuple(found), bibliography, files)
+    return Writing(tuple(found), bibliography, files, tuple(mistakes.found))
 
 
 def read_source(path: Path, section: str) -> Source:
@@ -132,10 +148,7 @@ def read_source(path: Path, section: str) -> Source:
     if not _STEM.fullmatch(path.stem):
         reason = "a file's name becomes its address: use a-z, 0-9 and hyphens."
         raise WritingError(path, 1, reason)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read as UTF-8 text: {error}.") from error
+    text = read_text(path)
     start = _FENCE.match(text)
     end = re.compile(r"^---[ \t]*$", re.MULTILINE).search(text, start.end()) if start else None
     if start is None or end is None:
@@ -184,11 +197,11 @@ def _meta(front: str, path: Path, lines: Mapping[str, int]) -> Meta:
     try:
         return Meta.model_validate(data)
     except ValidationError as error:
-        raise _explained(error, path, lines) from error
+        several = [_explained(detail, path, lines) for detail in error.errors()]
+        raise several[0] if len(several) == 1 else WritingErrors(several) from error
 
 
-def _explained(error: ValidationError, path: Path, lines: Mapping[str, int]) -> WritingError:
-    detail = error.errors()[0]
+def _explained(detail: ErrorDetails, path: Path, lines: Mapping[str, int]) -> WritingError:
     place = [str(part) for part in detail["loc"]]
     name = ".".join(place)
     line = next(

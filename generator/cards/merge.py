@@ -28,6 +28,7 @@ from typing import Any
 import yaml
 
 from generator.errors import UsageError
+from generator.files import read_text
 
 INDEX = "model-index"
 _FRONT = re.compile(r"\A---\r?\n(.*?)\r?\n---[ \t]*(?:\r?\n|\Z)", re.DOTALL)
@@ -71,10 +72,7 @@ def merged(
 
 def read_card(path: Path) -> str:
     """The text of a card; empty if there is none. Raises UsageError if it cannot be read."""
-    try:
-        return path.read_text(encoding="utf-8").replace("\r\n", "\n") if path.is_file() else ""
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read as UTF-8 text: {error}.") from error
+    return read_text(path) if path.is_file() else ""
 
 
 def _split(old: str) -> tuple[dict[str, Any], dict[str, str], str]:

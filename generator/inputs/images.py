@@ -6,17 +6,19 @@ import hashlib
 import math
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from generator.errors import CutawayError, UsageError
 from generator.exhibit import Exhibit, ImageSpec, Preprocessing, load_image_table
+from generator.files import files_in, some_of, tell
 
-_PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
+# Formats of Pillow's that another program would have to draw.
+_NOT_DRAWN = {"EPS", "MPEG"}
 _GROUND = (128, 128, 128)
 
 
@@ -53,10 +55,38 @@ def curated_images(exhibit: Exhibit) -> tuple[CuratedImage, ...]:
 
 
 def _folder(folder: Path) -> tuple[ImageSpec, ...]:
-    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in _PICTURES)
-    if not files:
-        raise UsageError(f"{folder}: holds no picture ({', '.join(sorted(_PICTURES))}).")
+    files = pictures_in(folder)
     return tuple(ImageSpec(file=file.name, label=_words(file.stem)) for file in files)
+
+
+def pictures_in(folder: Path, pattern: str = "*", beside: Collection[str] = ()) -> list[Path]:
+    """The files of a folder that Pillow can open, whatever they are called; the user is told of the others.
+
+    `beside` are names of files that are read otherwise. Raises UsageError if no picture is left.
+    """
+    files = [file for file in files_in(folder, pattern) if file.name not in beside]
+    found = [file for file in files if is_picture(file)]
+    others = [file.relative_to(folder).as_posix() for file in files if file not in set(found)]
+    if not found:
+        raise UsageError(
+            f"{folder}: holds no picture.",
+            hint=f"None of its files can be opened as one: {some_of(others)}." if others else "",
+        )
+    if others:
+        tell(f"{folder}: not shown, since it cannot be opened as a picture: {some_of(others)}.")
+    return found
+
+
+def is_picture(path: Path) -> bool:
+    """Whether Pillow knows the format of a file, by what is in it, and draws it itself."""
+    try:
+        with warnings.catch_warnings(action="ignore"), Image.open(path) as opened:
+            drawn = opened.format not in _NOT_DRAWN
+            return drawn and not isinstance(opened, ImageFile.StubImageFile)
+    except Image.DecompressionBombError:
+        return True  # refused by name when it is opened
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError):
+        return False
 
 
 def _words(stem: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,8 +12,11 @@ from pathlib import Path
 
 from generator.errors import CutawayError, UsageError
 from generator.exhibit import Exhibit
+from generator.files import read_text
+from generator.inputs.images import pictures_in
 
-_PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
+_TABLE = "pool.csv"
+_BESIDE = (_TABLE, "images.yml")
 _COLUMNS = {"file", "label", "licence", "origin"}
 
 
@@ -44,16 +48,14 @@ def image_pool(exhibit: Exhibit) -> tuple[PoolPicture, ...]:
     which `classes` of a network are right for it, with a semicolon between them; without that column it is
     the label, and without a table the folder.
 
-    Raises UsageError for a missing folder.
+    Raises UsageError for a missing folder, and for one without a picture.
     """
     if not exhibit.pool:
         return ()
     folder = exhibit.base / exhibit.pool
     if not folder.is_dir():
         raise UsageError(f"{folder}: there is no such folder of pictures.")
-    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in _PICTURES)
-    if not files:
-        raise UsageError(f"{folder}: holds no picture.")
+    files = pictures_in(folder, "**/*", _BESIDE)
     table = _table(folder)
     taken: dict[str, int] = {}
     return _joined([_picture(file, folder, table, taken) for file in files])
@@ -122,10 +124,9 @@ def _outside(subject: str, folder: Path) -> str:
 
 
 def _table(folder: Path) -> dict[str, dict[str, str]]:
-    for path in (folder / "pool.csv", folder.parent / "pool.csv"):
+    for path in (folder / _TABLE, folder.parent / _TABLE):
         if path.is_file():
-            with path.open(encoding="utf-8", newline="") as stream:
-                rows = list(csv.DictReader(stream))
+            rows = list(csv.DictReader(io.StringIO(read_text(path))))
             if rows and not set(rows[0]) >= _COLUMNS:
                 raise CutawayError(f"{path}: needs the columns {', '.join(sorted(_COLUMNS))}.")
             return {row["file"]: row for row in rows}
