@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -19,8 +20,9 @@ from generator.articles.read import read_article
 from generator.articles.shown import Shown
 from generator.articles.source import Writing, read_source, read_writing
 from generator.errors import UsageError
-from generator.exhibit import load_exhibit
+from generator.exhibit import Exhibit, ModelSpec, load_exhibit
 from generator.pages.environment import Pages
+from generator.pages.page import Page
 from generator.paths import data_root
 
 FRONT = "---\ntitle: T\ndescription: D\n---\n"  # four lines
@@ -435,3 +437,29 @@ def test_what_is_no_article_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="'writing'"):
         read_writing(tmp_path, "nowhere")
     assert read_writing(tmp_path, "").sources == ()
+
+
+def test_the_curated_pictures_of_an_article_are_credited_and_no_licence_is_claimed(
+    read: Read,
+) -> None:
+    text = f"""{{{{ figure("image", {CNN}, image="cat") }}}}\n\n{{{{ figure("cam", {CNN}, image="cat") }}}}"""
+    article = read(text)
+    (cat,) = article.pictures
+    pages = Pages(data_root() / "templates", {})
+    made = str(
+        pages.macro("partials/around.html", "appendix", {"pictures": [cat]}, "", "", "articles")
+    )
+    assert cat.origin.rstrip(".") in unescape(made) and cat.licence in made
+    assert "not stated" not in made
+    assert read("Text.").pictures == ()
+    page = article_page_of(read("Text."), pages)
+    assert "icence" not in page.body.replace("c-licence", "") and "license" not in str(page.meta)
+
+
+def article_page_of(article: Article, pages: Pages) -> Page:
+    exhibit = Exhibit(models=(ModelSpec(id="m", source="timm:x"),))
+    return next(
+        page
+        for page in article_pages([article], exhibit, pages)
+        if page.address == article.source.address
+    )

@@ -29,7 +29,7 @@ WRONG = {
     "$\\begin{pmatrix} 1$": (1, "without its \\end"),
     "a\n\n<div class='x'>\n\ntext": (3, "<div> is not closed"),
     "a <b>bold\n\nrest": (1, "<b> is not closed"),
-    "\n{% call answer() %}\nx\n{% endcall %}": (2, "answer: stands in no exercise"),
+    "\n{% call answer() %}\nx\n{% endcall %}": (2, "answer: belongs to no exercise"),
     "{% call aside() %}\na\n{% endcall %}\n{% call area('page') %}\nb\n\n\nc": (
         4,
         "'{% call area('page') %}' is not closed",
@@ -45,6 +45,7 @@ RIGHT = (
     "$\\def\\own{a}\\own$, $\\% \\text{a \\textendash b}$",
     "1. one\n2. two\n\n| a | b |\n|---|---|\n| c | d |\n",
     "{% call exercise() %}\nq\n{% call answer() %}\na\n{% endcall %}\n{% endcall %}",
+    "{% call exercise() %}\nq\n{% endcall %}\n\n{% call answer() %}\na\n{% endcall %}",
     "# Heading\n- item\nlazy\n- item",
 )
 

@@ -16,6 +16,7 @@ from generator.articles.source import Source
 from generator.errors import UsageError, did_you_mean
 from generator.figures.publication.designs import DESIGNS
 from generator.figures.render import Drawing
+from generator.inputs.images import CuratedImage
 from generator.pages.environment import Figure, Pages
 from generator.pages.page import relative
 
@@ -150,13 +151,14 @@ class Draft:
 
 @dataclass(frozen=True, eq=False)
 class Article:
-    """A read article: HTML with gaps, and everything that is needed to fill them."""
+    """A read article: HTML with gaps, what is needed to fill them, and the curated pictures it shows."""
 
     draft: Draft
     html: str
     headings: tuple[Heading, ...]
     abstract: str
     appendix: Mapping[str, str]
+    pictures: tuple[CuratedImage, ...] = ()
 
     @property
     def source(self) -> Source:

@@ -75,7 +75,9 @@ def _check(
         hint = "Compare what stat, best, rows or rank has read."
         mistakes.found.append(WritingError(source.path, line, reason, hint))
     for line in _answers_alone(tree):
-        reason = "answer: stands in no exercise; put it before the 'endcall' of one."
+        reason = (
+            "answer: belongs to no exercise; put it before the 'endcall' of one, or right behind."
+        )
         mistakes.found.append(WritingError(source.path, line, reason))
     for call in tree.find_all(nodes.Call):
         if isinstance(call.node, nodes.Name) and call.node.name in jinja.globals:
@@ -85,14 +87,22 @@ def _check(
 
 
 def _answers_alone(node: nodes.Node) -> Iterator[int]:
-    """The lines of answers outside an exercise."""
+    """The lines of answers that are neither in an exercise nor right behind one."""
+    before = ""
     for child in node.iter_child_nodes():
         called = child.call.node if isinstance(child, nodes.CallBlock) else None
         name = called.name if isinstance(called, nodes.Name) else ""
-        if name == "answer":
+        if name == "answer" and before != "exercise":
             yield child.lineno
         if name != "exercise":
             yield from _answers_alone(child)
+        before = before if _is_empty(child) else name
+
+
+def _is_empty(node: nodes.Node) -> bool:
+    return isinstance(node, nodes.Output) and all(
+        isinstance(one, nodes.TemplateData) and not one.data.strip() for one in node.nodes
+    )
 
 
 def _check_call(directive: str, call: nodes.Call, draft: Draft, models: Collection[str]) -> None:

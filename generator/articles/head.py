@@ -59,7 +59,7 @@ def _schema(
         "datePublished": meta.date.isoformat() if meta.date else "",
         "identifier": f"https://doi.org/{meta.doi}" if meta.doi else "",
         "url": permalink,
-        "license": f"https://spdx.org/licenses/{meta.licence}.html",
+        "license": f"https://spdx.org/licenses/{meta.licence}.html" if meta.licence else "",
         "wordCount": words,
         "isPartOf": {"@type": "WebSite", "name": site},
         "citation": [one.url for one in references if one.url],

@@ -127,7 +127,8 @@ def _pages(
         "slides": slides,
         "appendix": {
             **{name: filling.html(text) for name, text in article.appendix.items()},
-            "licence_text": _licence(meta.licence),
+            "licence_text": _licence(meta.licence) if meta.licence else "",
+            "pictures": article.pictures,
         },
         "previous": previous,
         "following": following,

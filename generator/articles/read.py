@@ -29,6 +29,7 @@ _APPENDIX = ("acknowledgements", "contributions", "corrections")
 def read_article(source: Source, shown: Shown, bibliography: Bibliography) -> Article:
     """Everything in an article that does not wait for its pictures. Raises WritingErrors."""
     draft = Draft(source, bibliography)
+    shown.pictures.clear()
     reader = _Reader(draft, shown)
     expanded: list[str] = []
     for text, first in texts_of(source):
@@ -43,7 +44,8 @@ def read_article(source: Source, shown: Shown, bibliography: Bibliography) -> Ar
         for name, text in zip(("abstract", *_APPENDIX), (abstract, *rest), strict=True)
     }
     abstract = front.pop("abstract")
-    article = Article(draft, html, body.headings, abstract, front)
+    pictures = tuple({one.sha256: one for one in shown.pictures}.values())
+    article = Article(draft, html, body.headings, abstract, front, pictures)
     check_ids(article)
     return article
 

@@ -32,14 +32,16 @@ Row = dict[str, str]
 class Shown:
     """The models of an exhibit with what was measured on them, by the names that articles use.
 
-    `measured` gives all findings of a model; it may measure when it is asked. Everything here raises
-    UsageError with the nearest valid name for a name that is not there.
+    `measured` gives all findings of a model; it may measure when it is asked. `pictures` are those that were
+    asked for, which the article that shows them must give credit for. Everything here raises UsageError with
+    the nearest valid name for a name that is not there.
     """
 
     subjects: Mapping[str, Subject]
     measured: Callable[[str], Findings]
     store: Store
     seed: int
+    pictures: list[CuratedImage] = field(default_factory=list)
     _texts: dict[str, dict[str, str]] = field(default_factory=dict)
     _tables: dict[tuple[str, str], list[Row]] = field(default_factory=dict)
 
@@ -89,7 +91,9 @@ class Shown:
     def image(self, model: str, image: str) -> CuratedImage:
         """A curated picture of a model."""
         known = {one.id: one for one in self.subject(model).inputs.images}
-        return known[one_of("picture", image, known, f"{model} is not shown")]
+        found = known[one_of("picture", image, known, f"{model} is not shown")]
+        self.pictures.append(found)
+        return found
 
     def seen(self, model: str, image: str) -> np.ndarray:
         """A picture as a network sees it, (size, size, 3) uint8."""

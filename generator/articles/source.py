@@ -61,7 +61,9 @@ class Meta(_Strict):
     )
     abstract: str = Field("", description="what it is about, in Markdown")
     licence: str = Field(
-        "CC-BY-4.0", max_length=80, description="SPDX identifier of the text's licence"
+        "",
+        max_length=80,
+        description="SPDX identifier of the text's licence, such as CC-BY-4.0; none is claimed if left out",
     )
     acknowledgements: str = Field("", description="thanks, in Markdown")
     contributions: str = Field("", description="who did what, in Markdown")
