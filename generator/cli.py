@@ -38,7 +38,8 @@ app = typer.Typer(
 
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Architecture = Annotated[
-    str | None, typer.Option(help="What bare weights belong to: timm:NAME, torchvision:NAME.")
+    str | None,
+    typer.Option(help="What bare weights belong to: timm:NAME, torchvision:NAME, ./FILE.py:CLASS."),
 ]
 Weights = Annotated[
     str, typer.Option(help="For timm: and torchvision: pretrained, random, or a file.")
@@ -256,6 +257,8 @@ def inspect(
         table.add_row(*row, *heads, f"{layer.parameters:,}")
     console.print(f"{model.title}: {model.kind}, {model.parameters:,} parameters", highlight=False)
     console.print(f"weights {model.provenance.weights_sha256}", highlight=False)
+    for note in model.provenance.notes:
+        console.print(note, highlight=False, markup=False)
     console.print(table)
 
 

@@ -35,12 +35,13 @@ def load_language(
     architecture whose attention weights cannot be read.
     """
     opened, tokenizer, head_kind = open_transformer(folder, spec)
-    module = opened.float().eval().requires_grad_(False)
+    module = opened.module.float().eval().requires_grad_(False)
     config: Any = module.config
     provenance = Provenance(
         weights_sha256=state_digest(module.state_dict()),
         architecture=f"transformers:{type(module).__name__} {config_digest(config)}",
         licence=spec.licence or stated_licence(folder) or "not stated",
+        notes=opened.notes,
         **place,
     )
     if head_kind == "sequence":

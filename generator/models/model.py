@@ -16,12 +16,15 @@ from generator.inputs.texts import CuratedText
 from generator.models.layer import TRANSFORMER_BLOCK, Layer
 from generator.models.patches import VisionAttention, read_weights
 from generator.models.tokens import token_text
-from generator.models.trace import listen
+from generator.models.trace import first_tensor, listen
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a model's weights come from. `files` maps each downloaded file to its SHA-256."""
+    """Where a model's weights come from. `files` maps each downloaded file to its SHA-256.
+
+    `notes` are sentences on how the weights were read, where that is not plain.
+    """
 
     source: str
     origin: str
@@ -30,6 +33,7 @@ class Provenance:
     weights_sha256: str
     architecture: str
     licence: str
+    notes: tuple[str, ...] = ()
 
     @property
     def random(self) -> bool:
@@ -71,7 +75,8 @@ class VisionModel(Model):
     """A network that takes a picture. `filters` holds each weighted layer's weight tensor.
 
     `labels` are the names of its classes; none where it ends in features, as the towers of many
-    text-and-picture models do.
+    text-and-picture models do: `no_classes` says why. `exclusive` is False where several classes can be
+    right at once.
     `attention` is that of a vision transformer; where it cannot be shown, `no_attention` says why.
     """
 
@@ -82,11 +87,19 @@ class VisionModel(Model):
     with_units: frozenset[str]
     attention: VisionAttention | None = None
     no_attention: str = ""
+    no_classes: str = NO_CLASSES
+    exclusive: bool = True
 
     @property
     def key(self) -> dict[str, Any]:
-        """Adds the preprocessing, which shapes every activation."""
-        return {**super().key, "preprocessing": self.preprocessing.model_dump(mode="json")}
+        """Adds the preprocessing, which shapes every activation, and how answers become shares."""
+        shares = {} if self.exclusive else {"exclusive": False}
+        stated = self.preprocessing.model_dump(mode="json")
+        return {**super().key, "preprocessing": stated, **shares}
+
+    def shares(self, logits: Tensor) -> Tensor:
+        """Probabilities (..., classes): a softmax, or a sigmoid of each where several can be right."""
+        return logits.softmax(-1) if self.exclusive else logits.sigmoid()
 
     def run(self, pixels: np.ndarray, take: Callable[[Layer, Tensor], None]) -> Tensor:
         """Run one picture (3, H, W); hand `take` each layer's response, channels first.
@@ -131,8 +144,11 @@ class VisionModel(Model):
 
 
 def logits_of(output: Any) -> Tensor:
-    """The logits (N, classes) in what a classifier returns."""
-    logits: Tensor = output if isinstance(output, Tensor) else output.logits
+    """The logits (N, classes) in what a classifier returns; the features of a network without classes."""
+    found = output if isinstance(output, Tensor) else getattr(output, "logits", None)
+    logits = first_tensor(output) if found is None else found
+    if logits is None:
+        raise UsageError(f"the network returns no tensor, but a {type(output).__name__}.")
     return logits
 
 

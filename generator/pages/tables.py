@@ -247,6 +247,7 @@ def _model(found: Findings) -> dict[str, Any]:
         "weights_sha256": origin.weights_sha256,
         "architecture": origin.architecture,
         "licence": origin.licence,
+        "notes": list(origin.notes),
     }
     if isinstance(found, VisionFindings):
         stated["pool"] = {one.id: one.sha256 for one in found.pool}

@@ -9,7 +9,6 @@ import numpy as np
 from generator.figures.mosaic import matrix_step
 from generator.findings import VisionFindings
 from generator.models.layer import Layer
-from generator.models.model import NO_CLASSES
 from generator.pages.blocks_data import blocks_channels
 from generator.pages.building_blocks import building_blocks_page
 from generator.pages.classes import classes_page
@@ -118,7 +117,7 @@ def _overview(findings: VisionFindings, pages: Pages) -> Page:
         signal=_signal_figure(findings, pages),
         rows=rows,
         inputs=inputs,
-        no_classes="" if model.labels else NO_CLASSES,
+        no_classes="" if model.labels else model.no_classes,
         units=sum(layer.units for layer in model.layers),
         weight_tables=(
             "layers.csv",
