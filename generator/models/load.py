@@ -21,7 +21,7 @@ from generator.models.fitting import fit_weights, head_size, in_words
 from generator.models.language import load_language
 from generator.models.model import LanguageModel, VisionModel
 from generator.models.networks import build, build_transformers, class_count, is_own
-from generator.models.pretrained import read_config, takes_pictures
+from generator.models.pretrained import read_config, takes_pictures, two_towers
 from generator.models.seq2seq import Seq2SeqModel
 from generator.models.source import Source, parse_source
 from generator.models.training import build_trained, trained
@@ -232,6 +232,8 @@ def _from_folder(folder: Path, spec: ModelSpec, asked: Request) -> AnyModel:
         network = replace(network, architecture=named, licence=licence)
         return finish(network, spec, asked.place, asked.device)
     config = read_config(folder, spec)
+    if getattr(config, "vision_config", None) is not None:
+        raise two_towers(config, spec)
     if takes_pictures(config, spec):
         network = build_transformers(folder, spec, config)
         return finish(network, spec, asked.place, asked.device)

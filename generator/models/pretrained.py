@@ -88,6 +88,22 @@ def takes_pictures(config: Any, spec: ModelSpec) -> bool:
     )
 
 
+def two_towers(config: Any, spec: ModelSpec) -> CutawayError:
+    """Why a network that reads pictures and texts is not opened, and which of its parts could be."""
+    towers = {
+        "pictures": body_class(config.vision_config),
+        "text": body_class(getattr(config, "text_config", None)),
+    }
+    named = [f"{kind.__name__} for {what}" for what, kind in towers.items() if kind is not None]
+    known = f": {' and '.join(named)}" if named else ""
+    return CutawayError(
+        f"{spec.id}: {(config.architectures or ['this network'])[0]!s} reads pictures and texts with a "
+        f"part for each{known}. Cutaway opens one part at a time, saved by itself.",
+        "Load the part with transformers (its class's from_pretrained), write it with save_pretrained into "
+        "a folder of its own, beside its processor or tokenizer, and name that folder.",
+    )
+
+
 def body_class(config: Any) -> Any:
     """The class without a head that transformers opens for a configuration; None if it has none."""
     try:

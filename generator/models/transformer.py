@@ -77,13 +77,21 @@ def _factory(config: Any, tokenizer: Any, spec: ModelSpec) -> tuple[Any, str]:
 
 def mlp_output(block: nn.Module, width: int, spec: ModelSpec) -> nn.Module:
     """The matrix that leaves the block's MLP: what enters it are the MLP's activations."""
+    if any("expert" in name.lower() for name, _ in block.named_parameters()):
+        raise CutawayError(
+            f"{spec.id}: each block of it sends a token to a few of several experts; Cutaway shows blocks "
+            "with one MLP, whose every unit works on every token."
+        )
     candidates = []
     for name, part in block.named_modules():
         weight = getattr(part, "weight", None)
         attention = any(word in name.lower() for word in ("attn", "attention"))
         inner = [side for side in getattr(weight, "shape", ()) if side != width]
         # BERT calls the matrix behind attention attention.output.dense, the MLP's output.dense.
-        if weight is not None and weight.dim() == 2 and len(inner) == 1 and not attention:
+        if weight is None or weight.dim() != 2 or len(inner) != 1 or attention:
+            continue
+        # What leaves an MLP is added to the stream: a matrix that makes something else is none.
+        if weight.shape[0 if isinstance(part, nn.Linear) else 1] == width:
             candidates.append(part)
     if not candidates:
         raise CutawayError(f"{spec.id}: no MLP was found in {type(block).__name__}.")
