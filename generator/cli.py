@@ -39,7 +39,8 @@ app = typer.Typer(
 
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Architecture = Annotated[
-    str | None, typer.Option(help="What bare weights belong to: timm:NAME, torchvision:NAME.")
+    str | None,
+    typer.Option(help="What bare weights belong to: timm:NAME, torchvision:NAME, ./FILE.py:CLASS."),
 ]
 Weights = Annotated[
     str, typer.Option(help="For timm: and torchvision: pretrained, random, or a file.")
@@ -255,8 +256,10 @@ def inspect(
         heads = [str(count) if count else "" for count in (layer.heads, layer.kv_groups)]
         row = [str(layer.index), layer.name, layer.kind, shape, str(layer.units)]
         table.add_row(*row, *heads, f"{layer.parameters:,}")
-    console.print(f"{model.title}: {model.kind}, {model.parameters:,} parameters")
-    console.print(f"weights {model.provenance.weights_sha256}")
+    console.print(f"{model.title}: {model.kind}, {model.parameters:,} parameters", highlight=False)
+    console.print(f"weights {model.provenance.weights_sha256}", highlight=False)
+    for note in model.provenance.notes:
+        console.print(note, highlight=False, markup=False)
     console.print(table)
 
 

@@ -43,8 +43,11 @@ class Preprocessing(_Strict):
     std: tuple[float, float, float] = Field(
         (0.229, 0.224, 0.225), description="of red, green and blue, divided by"
     )
-    interpolation: Literal["bicubic", "bilinear", "nearest"] = Field(
+    interpolation: Literal["bicubic", "bilinear", "nearest", "lanczos", "box", "hamming"] = Field(
         "bicubic", description="how the picture is resized"
+    )
+    fit: Literal["crop", "squeeze"] = Field(
+        "crop", description="whether the longer side is cropped, or squeezed into the square"
     )
 
 
@@ -104,7 +107,15 @@ class ModelSpec(_Strict):
     about: str = Field("", max_length=2000, description="a sentence or two on what the model is")
     licence: str = Field("", max_length=80, description="SPDX identifier of the weights' licence")
     architecture: str | None = Field(
-        None, description="timm:NAME or torchvision:NAME, where a source ships bare weights"
+        None,
+        description="where a source ships bare weights: timm:NAME, torchvision:NAME, or ./FILE.py:CLASS, a "
+        "file of your own, which is run",
+    )
+    arguments: dict[str, Any] = Field(
+        {}, description="what the class of a file of your own is called with"
+    )
+    classes: int | tuple[Line, ...] | None = Field(
+        None, description="how many classes a network has, or their names in order"
     )
     weights: str = Field(
         "pretrained",

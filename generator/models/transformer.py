@@ -8,12 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+import yaml
 from torch import nn
 
 from generator.errors import CutawayError
 from generator.exhibit import ModelSpec
-from generator.models.compat import repair_torchvision
+from generator.models.pretrained import (
+    Opened,
+    library,
+    not_opened,
+    open_pretrained,
+    read_config,
+)
 
 # What configurations of different families call the activation of their MLPs.
 _ACTIVATION_NAMES = (
@@ -21,54 +27,57 @@ _ACTIVATION_NAMES = (
 )  # fmt: skip
 
 
-def open_transformer(folder: Path, spec: ModelSpec) -> tuple[nn.Module, Any, str]:
+def open_transformer(folder: Path, spec: ModelSpec) -> tuple[Opened, Any, str]:
     """The network, its tokenizer, and what it answers with.
 
     That is a "next token", a "masked token", a "sequence" of another text (encoder-decoders), or a
     "representation". Raises CutawayError for what transformers cannot load, and without a tokenizer.
     """
-    repair_torchvision()
-    import transformers
+    config = read_config(folder, spec)
+    tokenizer = _tokenizer(folder, spec)
+    factory, head_kind = _factory(config, tokenizer, spec)
+    # SDPA computes no attention weights to look at: only the eager path returns them.
+    opened = open_pretrained(
+        folder, spec, factory, attn_implementation="eager", dtype=torch.float32
+    )
+    if opened.headless and head_kind == "sequence":
+        raise CutawayError(
+            f"{spec.id}: {opened.notes[-1]} Nothing is there for its decoder to write."
+        )
+    return opened, tokenizer, "representation" if opened.headless else head_kind
 
-    transformers.utils.logging.disable_progress_bar()
-    transformers.logging.set_verbosity_error()
+
+def _tokenizer(folder: Path, spec: ModelSpec) -> Any:
     try:
-        config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
-        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, KeyError) as error:
-        raise _not_loaded(folder, spec, error) from error
+        tokenizer = library().AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
+    except Exception as error:  # at the border to a library any exception can come
+        raise not_opened(folder, spec, error) from error
     # Where a folder holds no tokenizer, transformers makes one that knows special tokens only.
     if len(tokenizer) <= len(tokenizer.all_special_ids):
         raise CutawayError(f"{spec.id}: {folder.name} holds no tokenizer.")
-    stated = (config.architectures or [""])[0]
+    return tokenizer
+
+
+def _factory(config: Any, tokenizer: Any, spec: ModelSpec) -> tuple[Any, str]:
+    """The class that opens a network of this configuration, and what it answers with."""
+    transformers = library()
+    stated = str((config.architectures or [""])[0])
     if getattr(config, "is_encoder_decoder", False):
         if not stated.endswith(
             ("ForConditionalGeneration", "MTModel", "LMHeadModel", "DecoderModel")
         ):
             raise CutawayError(
-                f"{spec.id}: {stated or folder.name} has no head that writes a text, so there is "
+                f"{spec.id}: {stated or 'this network'} has no head that writes a text, so there is "
                 "nothing for its decoder to read."
             )
-        factory, head_kind = transformers.AutoModelForSeq2SeqLM, "sequence"
-    elif stated.endswith(("ForCausalLM", "LMHeadModel")):
-        factory, head_kind = transformers.AutoModelForCausalLM, "next token"
-    elif stated.endswith("ForMaskedLM") and tokenizer.mask_token_id is not None:
-        factory, head_kind = transformers.AutoModelForMaskedLM, "masked token"
-    else:
-        factory, head_kind = transformers.AutoModel, "representation"
-    try:
-        # SDPA computes no attention weights to look at: only the eager path returns them.
-        module = factory.from_pretrained(
-            folder, attn_implementation="eager", local_files_only=True, dtype=torch.float32
-        )
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise _not_loaded(folder, spec, error) from error
-    return module, tokenizer, head_kind
-
-
-def _not_loaded(folder: Path, spec: ModelSpec, error: Exception) -> CutawayError:
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return CutawayError(f"{spec.id}: transformers cannot load {folder.name}: {reason}")
+        return transformers.AutoModelForSeq2SeqLM, "sequence"
+    if stated.endswith(("ForCausalLM", "LMHeadModel")):
+        return transformers.AutoModelForCausalLM, "next token"
+    if stated.endswith("ForMaskedLM") and tokenizer.mask_token_id is not None:
+        return transformers.AutoModelForMaskedLM, "masked token"
+    return transformers.AutoModel, "representation"
 
 
 def mlp_activation(config: object) -> str | None:
@@ -82,13 +91,21 @@ def mlp_activation(config: object) -> str | None:
 
 def mlp_output(block: nn.Module, width: int, spec: ModelSpec) -> nn.Module:
     """The matrix that leaves the block's MLP: what enters it are the MLP's activations."""
+    if any("expert" in name.lower() for name, _ in block.named_parameters()):
+        raise CutawayError(
+            f"{spec.id}: each block of it sends a token to a few of several experts; Cutaway shows blocks "
+            "with one MLP, whose every unit works on every token."
+        )
     candidates = []
     for name, part in block.named_modules():
         weight = getattr(part, "weight", None)
         attention = any(word in name.lower() for word in ("attn", "attention"))
         inner = [side for side in getattr(weight, "shape", ()) if side != width]
         # BERT calls the matrix behind attention attention.output.dense, the MLP's output.dense.
-        if weight is not None and weight.dim() == 2 and len(inner) == 1 and not attention:
+        if weight is None or weight.dim() != 2 or len(inner) != 1 or attention:
+            continue
+        # What leaves an MLP is added to the stream: a matrix that makes something else is none.
+        if weight.shape[0 if isinstance(part, nn.Linear) else 1] == width:
             candidates.append(part)
     if not candidates:
         raise CutawayError(f"{spec.id}: no MLP was found in {type(block).__name__}.")
@@ -108,10 +125,17 @@ def config_digest(config: Any) -> str:
 
 
 def stated_licence(folder: Path) -> str:
-    """The licence that a model card's metadata names."""
-    card = folder / "README.md"
-    if not card.is_file():
-        return ""
-    from huggingface_hub import ModelCard
+    """The licence that a model card's metadata names; several as they are written, "" for none.
 
-    return str(ModelCard.load(card).data.get("license") or "")
+    A licence is a convenience: what cannot be read stops no model.
+    """
+    card = folder / "README.md"
+    try:
+        _, front, _ = card.read_text(encoding="utf-8").split("---", 2)
+        stated = yaml.safe_load(front)
+    except (OSError, ValueError, yaml.YAMLError):
+        return ""
+    licence = stated.get("license") if isinstance(stated, dict) else None
+    if isinstance(licence, list):
+        return ", ".join(one for one in licence if isinstance(one, str))
+    return licence if isinstance(licence, str) else ""

@@ -10,7 +10,7 @@ import numpy as np
 from generator.figures.building_blocks import GROUP_COLOURS
 from generator.inputs.images import CuratedImage
 from generator.models.layer import Layer
-from generator.models.model import NO_CLASSES, VisionModel
+from generator.models.model import VisionModel
 from generator.pages.blocks_data import NAMED, Channels, blocks_address, script_data, top
 from generator.pages.context import Place, layer_link
 from generator.pages.environment import Figure, Pages
@@ -51,7 +51,7 @@ def building_blocks_page(
         near=_near(layer),
         items=items,
         tolerance=TOLERANCE,
-        no_classes="" if model.labels else NO_CLASSES,
+        no_classes="" if model.labels else model.no_classes,
         data=script_data(model, layer, usable, found, channels, pages)
         if layer and usable and model.labels
         else None,

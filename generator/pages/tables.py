@@ -273,6 +273,7 @@ def _model(found: Findings) -> dict[str, Any]:
             for check in model.trial
         ],
         "left_out": {part.name: part.reason for part in model.left_out},
+        "notes": list(origin.notes),
     }
     if isinstance(found, VisionFindings):
         stated["pool"] = {one.id: one.sha256 for one in found.pool}

@@ -9,7 +9,6 @@ import numpy as np
 from generator.figures.mosaic import matrix_step
 from generator.findings import VisionFindings
 from generator.models.layer import Layer
-from generator.models.model import NO_CLASSES
 from generator.pages.blocks_data import blocks_channels
 from generator.pages.building_blocks import building_blocks_page
 from generator.pages.classes import classes_page
@@ -120,7 +119,7 @@ def _overview(findings: VisionFindings, pages: Pages) -> Page:
         signal=_signal_figure(findings, pages),
         rows=rows,
         inputs=inputs,
-        no_classes="" if model.labels else NO_CLASSES,
+        no_classes="" if model.labels else model.no_classes,
         layers=layers.removesuffix(" layers").replace(" layers", ","),
         units=units.replace(" units", ""),
         weight_tables=(

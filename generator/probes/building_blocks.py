@@ -227,7 +227,7 @@ def _take_apart(
         reason="",
         labels=tuple(model.labels[c] for c in classes),
         logits=ends[0],
-        probabilities=logits.detach()[0].double().softmax(0)[classes].cpu().numpy(),
+        probabilities=model.shares(logits.detach()[0].double())[classes].cpu().numpy(),
         silent=ends[1],
         response=values,
         gradient=slopes,

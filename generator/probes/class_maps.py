@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from generator.models.layer import Layer
-from generator.models.model import NO_CLASSES, VisionModel
+from generator.models.model import VisionModel
 from generator.store import Store, digest_of_value
 
 VERSION = 2
@@ -137,7 +137,7 @@ def measure_class_maps(
     feature maps and its classes than the method allows.
     """
     if not model.labels:
-        return ClassMaps(picture, "", (), None, NO_CLASSES)
+        return ClassMaps(picture, "", (), None, model.no_classes)
     labels = list(model.labels)
     parts = {"model": model.key, "pixels": digest_of_value(pixels), "labels": labels}
     asked = {"classes": list(classes)} if classes else {}
@@ -165,7 +165,7 @@ def _measure(
     # Written so that a logit that is no number is refused too.
     if not off <= TOLERANCE * float(logits.abs().max() + 1):
         return ClassMaps(picture, "", (), None, _NO_SUM)
-    probabilities = logits.softmax(-1)
+    probabilities = model.shares(logits)
     ranked = probabilities.argsort(descending=True, stable=True)[:CLASSES].tolist()
     best = list(classes) or ranked
     found = tuple(

@@ -218,7 +218,7 @@ def measured(
         if want.layer:
             found.append(_with_unit(empty, responses[want.layer][number]))
         else:
-            found.append(_with_class(empty, logits[number]))
+            found.append(_with_class(empty, logits[number], model))
     return tuple(found)
 
 
@@ -231,9 +231,9 @@ def _with_unit(found: Visualised, response: Tensor) -> Visualised:
     return replace(found, peak=float(own.max()), mean=float(own.mean()), other_peak=other)
 
 
-def _with_class(found: Visualised, logits: Tensor) -> Visualised:
+def _with_class(found: Visualised, logits: Tensor, model: VisionModel) -> Visualised:
     unit = found.want.unit
-    return replace(found, logit=float(logits[unit]), probability=float(logits.softmax(-1)[unit]))
+    return replace(found, logit=float(logits[unit]), probability=float(model.shares(logits)[unit]))
 
 
 def _as_input(model: VisionModel, picture: np.ndarray) -> np.ndarray:

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from generator.models.layer import Layer
-from generator.models.model import NO_CLASSES, VisionModel
+from generator.models.model import VisionModel
 from generator.models.tap import tail
 from generator.store import Store, digest_of_value
 
@@ -115,7 +115,7 @@ def measure_grad_cam(
 ) -> GradCams:
     """The most probable class of one picture (3, H, W) at several depths, with its controls."""
     if not model.labels:
-        return GradCams(picture, (), (), NO_CLASSES)
+        return GradCams(picture, (), (), model.no_classes)
     layers = depths(model)
     parts = {**_parts(model, picture, pixels), "layers": [layer.name for layer in layers]}
 
@@ -160,7 +160,7 @@ def _maps(
 ) -> list[GradCam]:
     """The maps of some classes at one layer."""
     stated, found = weighted_maps(model, pixels, layer, classes)
-    probabilities = stated.softmax(-1)
+    probabilities = model.shares(stated)
     return [
         GradCam(
             layer=layer.name,

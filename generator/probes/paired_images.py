@@ -146,7 +146,7 @@ def _probabilities(model: VisionModel, pictures: Sequence[np.ndarray]) -> np.nda
         pixels = [_pixels(each, model.preprocessing) for each in pictures[start : start + BATCH]]
         with torch.no_grad():
             output = model.module(torch.from_numpy(np.stack(pixels)).to(model.device))
-        found.append(logits_of(output).double().softmax(-1).cpu().numpy())
+        found.append(model.shares(logits_of(output).double()).cpu().numpy())
     return np.concatenate(found)
 
 

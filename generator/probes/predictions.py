@@ -41,7 +41,7 @@ def classify(model: VisionModel, picture: str, pixels: np.ndarray, store: Store)
         return Prediction(picture, "class", ())
 
     def make() -> Prediction:
-        probabilities = model.run(pixels, lambda _layer, _response: None).softmax(-1)
+        probabilities = model.shares(model.run(pixels, lambda _layer, _response: None))
         return Prediction(picture, "class", _best(probabilities, model.labels))
 
     parts = {"model": model.key, "pixels": digest_of_value(pixels), "labels": list(model.labels)}

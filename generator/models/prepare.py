@@ -1,0 +1,236 @@
+"""How a network's own library prepares a picture, found by letting it prepare one.
+
+What a configuration states is a guess: libraries crop, squeeze, scale and round by rules of their own. So a
+test picture is prepared by the library and by Cutaway, and a way that makes other pixels is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from PIL import Image
+from pydantic import ValidationError
+
+from generator.errors import CutawayError
+from generator.exhibit import ModelSpec, Preprocessing
+from generator.inputs.images import as_pixels, as_seen
+from generator.models.pretrained import library
+
+_FILES = ("preprocessor_config.json", "processor_config.json")
+_METHODS = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"}
+# Libraries resize in two ways, on Pillow's pictures and on tensors, which round differently.
+_MEAN_OFF, _MAX_OFF = 1.5, 24.0  # in steps of 1/255
+_IMAGENET = Preprocessing()
+
+
+def _test_picture() -> Image.Image:
+    """A landscape with slow and fast waves in each channel, larger than most inputs."""
+    down, across = np.mgrid[0:360, 0:520].astype(np.float64)
+    waves = [
+        np.sin(across / (9 + 5 * c)) + np.sin(down / (13 + 3 * c) + across / 90) for c in range(3)
+    ]
+    values = 127.5 + 60 * np.stack(waves, axis=-1)
+    values[:, :, 0] += np.linspace(-20, 20, 520)
+    return Image.fromarray(np.clip(values, 0, 255).astype(np.uint8))
+
+
+def same_as_library(
+    candidates: Sequence[Preprocessing],
+    prepare: Callable[[Image.Image], Any],
+    spec: ModelSpec,
+    stated: str,
+) -> Preprocessing:
+    """The first of some ways whose pixels are those that `prepare` makes, (3, side, side).
+
+    `stated` is what the library follows, for the error. Raises CutawayError where none is.
+    """
+    picture = _test_picture()
+    theirs = np.asarray(prepare(picture), dtype=np.float64)
+    best: tuple[float, float, Preprocessing] | None = None
+    for how in candidates:
+        ours = as_pixels(as_seen(picture, how), how)
+        if ours.shape != theirs.shape:
+            continue
+        steps = np.abs(ours - theirs) * np.array(how.std)[:, None, None] * 255
+        found = (float(steps.mean()), float(steps.max()), how)
+        best = found if best is None or found[:2] < best[:2] else best
+    if best is not None and best[0] <= _MEAN_OFF and best[1] <= _MAX_OFF:
+        return best[2]
+    if best is None:
+        reason = f"its library makes an input of shape {' x '.join(map(str, theirs.shape))}"
+    else:
+        reason = f"its library's pixels differ by {best[0]:.1f} of 255 steps on average"
+    raise CutawayError(
+        f"{spec.id}: pictures cannot be prepared as the model's own library does it: {reason}. "
+        f"It follows {stated}.",
+        "State it yourself: preprocessing: {size: ..., fit: ..., mean: ..., std: ...} in the model's entry.",
+    )
+
+
+def of_folder(folder: Path, config: Any, spec: ModelSpec) -> tuple[Preprocessing, tuple[str, ...]]:
+    """What a folder of transformers says of its pictures, as its own processor follows it, and notes."""
+    stated = _stated(folder, spec)
+    if not stated:
+        size = _side(getattr(config, "image_size", None)) or _IMAGENET.size
+        told = (
+            "How pictures are prepared is not stated in the folder: taken are ImageNet's mean and "
+            f"deviation, at {size} px."
+        )
+        return _checked({**_IMAGENET.model_dump(), "size": size}, spec), (told,)
+    try:
+        processor = library().AutoImageProcessor.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
+        keys = {**stated, **{k: v for k, v in processor.to_dict().items() if v is not None}}
+        theirs = processor(_test_picture(), return_tensors="np")["pixel_values"][0]
+    except Exception as error:  # at the border to a library any exception can come
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        told = (
+            "The folder's own processor could not prepare a picture to compare with "
+            f"({reason.rstrip('.')}): its keys are followed as they are written."
+        )
+        return _ways(stated, None, spec)[0], (told,)
+    side = _side(theirs.shape[-2:]) if theirs.ndim == 3 else None
+    ways = _ways(keys, side, spec)
+    name = f"{type(processor).__name__} ({_told(keys)})"
+    return same_as_library(ways, lambda _: theirs, spec, name), ()
+
+
+def _stated(folder: Path, spec: ModelSpec) -> dict[str, Any]:
+    """The keys of the folder's processor; null means "not stated"."""
+    for name in _FILES:
+        path = folder / name
+        if not path.is_file():
+            continue
+        try:
+            read = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise CutawayError(f"{spec.id}: {path} cannot be read as JSON: {error}.") from error
+        if not isinstance(read, dict):
+            raise CutawayError(f"{spec.id}: {path} states nothing of a processor.")
+        inner = read.get("image_processor", read)
+        if isinstance(inner, dict) and inner:
+            return {key: value for key, value in inner.items() if value is not None}
+    return {}
+
+
+def _ways(keys: Mapping[str, Any], side: int | None, spec: ModelSpec) -> list[Preprocessing]:
+    """What the keys of a processor may mean, for an input of `side` px where that is known."""
+    size, crop = keys.get("size", 224), keys.get("crop_size")
+    cropped = crop is not None and keys.get("do_center_crop", True) is not False
+    short = _side(size) or _IMAGENET.size
+    target = side or (_side(crop) if cropped else None) or short
+    values = {
+        "size": target,
+        "interpolation": _METHODS.get(_whole(keys.get("resample")), "bicubic"),
+    }
+    values |= _scaled(keys, spec)
+    squeezed = isinstance(size, Mapping) and {"height", "width"} <= {
+        k for k, v in size.items() if v
+    }
+    fits: list[tuple[str, float]] = [("squeeze" if squeezed else "crop", float(short))]
+    for other in ("squeeze", "crop"):
+        fits += [(other, float(short)), (other, float(target))]
+        share = keys.get("crop_pct")
+        if isinstance(share, (int, float)) and share > 0:
+            fits.append((other, math.floor(target / share + 1e-6)))
+    ways = []
+    for fit, resized in dict.fromkeys(fits):
+        crop_share = min(1.0, target / max(resized, 1.0))
+        ways.append(_checked({**values, "fit": fit, "crop": crop_share}, spec))
+    return ways
+
+
+def _scaled(keys: Mapping[str, Any], spec: ModelSpec) -> dict[str, Any]:
+    """Mean and deviation for values from 0 to 1, whatever the values are that a processor scales to."""
+    factor = keys.get("rescale_factor", 1 / 255) if keys.get("do_rescale", True) else 1.0
+    if isinstance(factor, bool) or not isinstance(factor, (int, float)) or factor <= 0:
+        raise CutawayError(f"{spec.id}: its processor's rescale_factor is {factor!r}.")
+    normal = keys.get("do_normalize", True) is not False
+    mean = (
+        _three(keys.get("image_mean", _IMAGENET.mean), "image_mean", spec) if normal else [0.0] * 3
+    )
+    std = _three(keys.get("image_std", _IMAGENET.std), "image_std", spec) if normal else [1.0] * 3
+    if any(value <= 0 for value in std):
+        raise CutawayError(f"{spec.id}: its processor's image_std is {std}.")
+    top = float(factor) * 255
+    top = 1.0 if abs(top - 1) < 1e-6 else top
+    return {"mean": [value / top for value in mean], "std": [value / top for value in std]}
+
+
+def _three(value: Any, key: str, spec: ModelSpec) -> list[float]:
+    """One number for each channel; a single one stands for all three."""
+    values = [value] * 3 if isinstance(value, (int, float)) else value
+    whole = isinstance(values, (list, tuple)) and len(values) == 3
+    if not whole or not all(isinstance(v, (int, float)) and math.isfinite(v) for v in values):
+        raise CutawayError(f"{spec.id}: its processor's {key} is {value!r}, not three numbers.")
+    return [float(v) for v in values]
+
+
+def _whole(value: Any) -> int:
+    return int(value) if isinstance(value, int) else -1
+
+
+def _side(value: Any) -> int | None:
+    """The side of a square that a processor states in one of several forms; None for any other."""
+    if isinstance(value, Mapping):
+        sides = [one for one in value.values() if isinstance(one, int)]
+    elif isinstance(value, (list, tuple)):
+        sides = list(value)
+    else:
+        sides = [value] if isinstance(value, int) else []
+    return int(sides[0]) if sides and all(side == sides[0] for side in sides) else None
+
+
+def _told(keys: Mapping[str, Any]) -> str:
+    """The keys that decide how a picture is prepared, for an error."""
+    chosen = {k: v for k, v in keys.items() if k.startswith(("do_", "size", "crop", "resample"))}
+    chosen |= {k: v for k, v in keys.items() if k.startswith(("rescale", "image_"))}
+    chosen.pop("image_processor_type", None)
+    return ", ".join(f"{key}: {value}" for key, value in sorted(chosen.items()))
+
+
+def _checked(values: Mapping[str, Any], spec: ModelSpec) -> Preprocessing:
+    """Raises CutawayError for values that no picture can be prepared with."""
+    try:
+        return Preprocessing(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise CutawayError(
+            f"{spec.id}: what is stated of its pictures cannot be followed: {key}: {first['msg']}.",
+            "State preprocessing: {size: ...} in the model's entry.",
+        ) from error
+
+
+def of_timm(config: Mapping[str, Any], spec: ModelSpec) -> Preprocessing:
+    """What timm's data configuration states, as its own transform follows it."""
+    from timm.data import create_transform
+
+    side = _side(list(config["input_size"])[1:])
+    if side is None or config["input_size"][0] != 3:
+        shape = " x ".join(str(one) for one in config["input_size"])
+        raise CutawayError(
+            f"{spec.id}: it takes inputs of {shape}; only square pictures of three channels are shown."
+        )
+    method = config["interpolation"] if config["interpolation"] != "random" else "bicubic"
+    fit: Literal["squeeze", "crop"] = "squeeze" if config.get("crop_mode") == "squash" else "crop"
+    how = _checked(
+        {
+            "size": side,
+            "crop": min(1.0, float(config["crop_pct"])),
+            "mean": config["mean"],
+            "std": config["std"],
+            "interpolation": method,
+            "fit": fit,
+        },
+        spec,
+    )
+    transform = create_transform(**{**config, "interpolation": method}, is_training=False)
+    told = ", ".join(f"{key}: {value}" for key, value in sorted(config.items()))
+    return same_as_library([how], transform, spec, told)
