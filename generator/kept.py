@@ -11,7 +11,7 @@ from pathlib import Path
 
 from generator.errors import CutawayError
 
-_RECEIPT = "sizes.json"
+_RECEIPT = ".sizes.json"  # hidden: no picture or text of the folder
 _PARTIAL = ".partial-"
 
 

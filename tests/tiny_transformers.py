@@ -179,6 +179,11 @@ def _pieces():
     return plain
 
 
+def tokenizer_of_words():
+    """The tokenizer of the tiny models that know words."""
+    return _tokenizer(_words(ends=False))
+
+
 def _tokenizer(plain):
     from transformers import PreTrainedTokenizerFast
 
