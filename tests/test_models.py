@@ -194,7 +194,7 @@ def test_an_unknown_weights_member_is_answered_with_the_nearest(tmp_path):
 
 def test_an_architecture_is_of_a_library(tmp_path):
     torch.save(state_of(TIMM), tmp_path / "w.pth")
-    with pytest.raises(UsageError, match="must be timm:NAME or torchvision:NAME"):
+    with pytest.raises(UsageError, match="must be timm:NAME, torchvision:NAME or"):
         load("./w.pth", tmp_path, architecture="hf:org/name")
 
 

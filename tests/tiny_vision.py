@@ -101,6 +101,7 @@ def _write(made: Any, folder: Path) -> None:
     made.save_pretrained(folder)
     stated = {
         "size": {"height": SIDE, "width": SIDE},
+        "do_center_crop": False,  # DeiT's own processor would pad to 224 px
         "image_mean": [0, 0, 0],
         "image_std": [1, 1, 1],
     }

@@ -52,7 +52,7 @@ def _archive(path: Path) -> tuple[str, str]:
         with zipfile.ZipFile(path) as opened:
             names = opened.namelist()
     except (OSError, zipfile.BadZipFile):
-        return "a damaged zip archive", "Fetch or make the file anew."
+        return "", ""
     inner = {name.partition("/")[2] for name in names}
     if "constants.pkl" in inner:
         return f"a TorchScript program ({len(names)} members)", (
@@ -64,7 +64,7 @@ def _archive(path: Path) -> tuple[str, str]:
             + _SAVE
         )
     if "data.pkl" in inner:
-        return "a checkpoint of PyTorch", _SAVE
+        return "", ""  # what it should be, so that it is damaged
     shown = ", ".join(sorted(names)[:4])
     return f"a zip archive of {len(names)} files ({shown}{', ...' if len(names) > 4 else ''})", (
         "Unpack it and name the folder or the weights file in it."
@@ -79,7 +79,7 @@ def _pickle(path: Path) -> tuple[str, str]:
     except (ValueError, OSError, UnicodeError):
         return "", ""
     if not called:
-        return "a pickle", _SAVE
+        return "", ""
     shown = ", ".join(called[:3])
     return f"a pickle that calls for {shown}{', ...' if len(called) > 3 else ''}", _SAVE
 

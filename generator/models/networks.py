@@ -241,8 +241,8 @@ def build_transformers(folder: Path, spec: ModelSpec, config: Any) -> Network:
         labels,
         stated_licence(folder),
         (*opened.notes, *notes),
-        why,
-        exclusive,
+        no_classes=why,
+        exclusive=exclusive,
     )
 
 

@@ -133,17 +133,15 @@ def _ways(keys: Mapping[str, Any], side: int | None, spec: ModelSpec) -> list[Pr
     squeezed = isinstance(size, Mapping) and {"height", "width"} <= {
         k for k, v in size.items() if v
     }
-    fits: list[tuple[str, float]] = [("squeeze" if squeezed else "crop", float(short))]
-    for other in ("squeeze", "crop"):
-        fits += [(other, float(short)), (other, float(target))]
-        share = keys.get("crop_pct")
-        if isinstance(share, (int, float)) and share > 0:
-            fits.append((other, math.floor(target / share + 1e-6)))
-    ways = []
-    for fit, resized in dict.fromkeys(fits):
-        crop_share = min(1.0, target / max(resized, 1.0))
-        ways.append(_checked({**values, "fit": fit, "crop": crop_share}, spec))
-    return ways
+    # The share of the resized side that is kept, for each way that libraries read a size in.
+    shares = [min(1.0, target / max(short, 1)), 1.0]
+    stated = keys.get("crop_pct")
+    if isinstance(stated, (int, float)) and 0 < stated <= 1:
+        shares.append(float(stated))
+    fits = ("squeeze", "crop") if squeezed else ("crop", "squeeze")
+    return [
+        _checked({**values, "fit": fit, "crop": share}, spec) for share in shares for fit in fits
+    ]
 
 
 def _scaled(keys: Mapping[str, Any], spec: ModelSpec) -> dict[str, Any]:
