@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.stats
 from browser import launch
 from playwright.sync_api import expect, sync_playwright
 from small_site import CHECKOUT
@@ -214,10 +215,29 @@ def test_stability_names_the_best_heads_and_how_often_they_lead(decoder):
     row = stable_rows(decoder)[0]
     mean = decoder.heads.stability.induction.mean(0)
     layer, head = np.unravel_index(mean.argmax(), mean.shape)
-    link, score, among = row.heads[0]
-    assert (link.text, row.runs) == (f"L{layer}H{head}", 3)
-    assert score == pytest.approx(float(mean.max()))
-    assert 1 <= among <= 3
+    first, draws = row.heads[0], decoder.heads.stability.induction[:, layer, head]
+    assert (first.link.text, row.runs) == (f"L{layer}H{head}", 3)
+    assert first.mean == pytest.approx(float(mean.max()))
+    interval = scipy.stats.t.interval(0.95, 2, draws.mean(), scipy.stats.sem(draws))
+    assert (first.low, first.high) == pytest.approx(interval)
+    assert 1 <= first.among <= 3
+
+
+def test_an_induction_score_stands_beside_its_recipe_and_those_of_other_recipes(decoder, pages):
+    text = text_of(pages["models/llama/index.html"])
+    assert "copies of 8 to 16 random tokens, 0 to 12 others between" in text
+    recipes = decoder.heads.recipes
+    assert [one.length for one in recipes.recipes] == [8, 16, 16, 16]  # 50 do not fit
+    rows = rows_of(decoder, "recipes.csv")
+    layer, head = (
+        int(i)
+        for i in np.unravel_index(decoder.statistic("induction").mean.argmax(), (LAYERS, HEADS))
+    )
+    of = [row for row in rows if (row["layer"], row["head"]) == (str(layer), str(head))]
+    draws = recipes.scores[0, :, layer, head]
+    interval = scipy.stats.t.interval(0.95, len(draws) - 1, draws.mean(), scipy.stats.sem(draws))
+    assert (float(of[0]["low"]), float(of[0]["high"])) == pytest.approx(interval, rel=1e-5)
+    assert f"Copies of 8, no gap {number(float(draws.mean()))} ± " in text
 
 
 def test_without_silencing_no_head_has_a_role_and_the_pages_say_why(tmp_path):

@@ -387,7 +387,7 @@ def test_no_token_of_a_random_sequence_repeats_by_accident(language, sequences):
 def test_no_special_token_can_be_drawn(language):
     # Markers such as <repo_name> are special too, though they have no role of their own.
     special = {i for i, token in language.tokenizer.added_tokens_decoder.items() if token.special}
-    assert not special & set(heads._ordinary_tokens(language).tolist())
+    assert not special & set(heads.ordinary_tokens(language).tolist())
 
 
 def test_gaps_vary_so_that_counting_is_not_taken_for_matching(sequences):

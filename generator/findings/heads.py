@@ -24,6 +24,7 @@ from generator.probes.heads import RepeatedSequences, Statistic
 from generator.probes.likeness import Likeness, alike_heads
 from generator.probes.naming import NamedHeads, name_heads, role_inputs, sweep_heads
 from generator.probes.positions import extra_statistics
+from generator.probes.recipes import RecipeScores, measure_recipes
 from generator.probes.roles import Roles
 from generator.probes.stability import Stability, measure_stability
 from generator.store import Store
@@ -35,7 +36,8 @@ class HeadFindings:
 
     `texts` and `repeats` are the sweep: ablations of every head, on some of the curated texts and on
     repeated random tokens; `named` are the roles, tested on other inputs. `stability` is None where fewer
-    than two draws were asked for. Where a part could not be measured, it says why.
+    than two draws were asked for; `recipes` are induction scores under other conditions. Where a part could
+    not be measured, it says why.
     """
 
     copying: Copying
@@ -45,6 +47,7 @@ class HeadFindings:
     named: NamedHeads
     control: RandomControl
     stability: Stability | None
+    recipes: RecipeScores
     likeness: Likeness
 
     @property
@@ -86,7 +89,8 @@ def measure_heads(
     stability = None
     if choices.runs > 1:
         stability = measure_stability(model, seed, store, runs=choices.runs)
-        step(f"{model.id}: other random tokens")
+    recipes = measure_recipes(model, seed, store)
+    step(f"{model.id}: other random tokens")
     found = HeadFindings(
         copying=copying,
         circuits=circuits,
@@ -95,6 +99,7 @@ def measure_heads(
         named=named,
         control=control,
         stability=stability,
+        recipes=recipes,
         likeness=alike_heads(attentions),
     )
     extra = extra_statistics(attentions, special)

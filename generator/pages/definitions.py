@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from generator.probes.heads import LONGEST_COPY, LONGEST_GAP, SHORTEST_COPY
+
 
 @dataclass(frozen=True)
 class Definition:
@@ -18,6 +20,11 @@ class Definition:
 
 _TEXTS = "curated texts"
 _RANDOM = "random sequences"
+# A score holds for its recipe.
+_RECIPE = (
+    f"copies of {SHORTEST_COPY} to {LONGEST_COPY} random tokens, 0 to {LONGEST_GAP} others between, behind "
+    "the tokenizer’s own first token"
+)
 
 
 def _ablation(measured: str) -> Definition:
@@ -86,14 +93,15 @@ DEFINITIONS: tuple[Definition, ...] = (
     Definition(
         "duplicate_token",
         "Duplicate token",
-        "mean over repeated tokens of the weight on earlier copies of the same token",
+        f"mean over repeated tokens of the weight on earlier copies of the same token; {_RECIPE}",
         _RANDOM,
         "Wang et al. 2022",
     ),
     Definition(
         "induction",
         "Induction",
-        "mean over queries q in the second copy of A[q, q − P + 1], P the distance between copies",
+        "mean over queries q in the second copy of A[q, q − P + 1], P the distance between copies; "
+        f"{_RECIPE}",
         _RANDOM,
         "Olsson et al. 2022",
     ),

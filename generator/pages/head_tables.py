@@ -24,6 +24,7 @@ def head_table_names(found: TextFindings) -> tuple[str, ...]:
         "written.csv": not found.heads.circuits.reason,
         "pairs.csv": not found.heads.circuits.why_no_pairs,
         "stability.csv": found.heads.stability is not None,
+        "recipes.csv": bool(found.heads.recipes.recipes),
         "lens.csv": any(not lens.reason for lens, _ in found.decoded),
         "logit_shares.csv": any(one.shares is not None for _, one in found.decoded),
     }
@@ -39,6 +40,7 @@ def head_tables(found: TextFindings) -> Iterator[tuple[str, str]]:
         "written.csv": _written,
         "pairs.csv": _pairs,
         "stability.csv": _stability,
+        "recipes.csv": _recipes,
         "lens.csv": _lens,
         "logit_shares.csv": _shares,
     }
@@ -115,6 +117,20 @@ def _stability(found: TextFindings) -> str:
         for run, layer, head in np.ndindex(stability.induction.shape)
     ]
     return as_csv(("seed", "layer", "head", "induction", "previous_token", "duplicate_token"), rows)
+
+
+def _recipes(found: TextFindings) -> str:
+    """The induction score of every head under each recipe, with its 95 % interval over fresh draws."""
+    recipes = found.heads.recipes
+    mean, reach = recipes.mean, recipes.reach
+    rows = [
+        (one.length, one.gap, int(one.framed), layer, head, value, value - width, value + width)
+        for at, one in enumerate(recipes.recipes)
+        for (layer, head), value in np.ndenumerate(mean[at])
+        for width in (reach[at, layer, head],)
+    ]
+    header = ("copy", "gap", "framed", "layer", "head", "induction", "low", "high")
+    return as_csv(header, rows)
 
 
 def _lens(found: TextFindings) -> str:

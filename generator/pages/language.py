@@ -42,7 +42,7 @@ from generator.pages.page import (
     part_address,
 )
 from generator.pages.parts import CARD
-from generator.pages.roles import badge, head_link, role_rows, stable_rows
+from generator.pages.roles import badge, head_link, recipe_rows, role_rows, stable_rows
 from generator.pages.standings import Order, grain_note, leader, order_heads, standings
 from generator.pages.worked import context_address, context_files, context_page
 from generator.probes.attention import Attention
@@ -138,6 +138,7 @@ def _overview(findings: TextFindings, pages: Pages) -> Page:
         ],
         roles=role_rows(findings),
         stable=stable_rows(findings),
+        recipes=recipe_rows(findings),
         found=findings.heads,
         rows=[_architecture_row(findings, layer) for layer in model.layers],
         inputs=[_input_row(findings, text) for text in findings.texts],

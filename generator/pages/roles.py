@@ -13,7 +13,7 @@ from generator.pages.definitions import BY_COLUMN
 from generator.pages.environment import number
 from generator.pages.page import Link, head_address
 from generator.probes.roles import RULES, UNLABELLED, Evidence, HeadRole, Rule
-from generator.probes.significance import FEWEST
+from generator.probes.significance import FEWEST, mean_reach
 from generator.probes.stability import agreement, leaders
 
 LEADERS = 6
@@ -188,12 +188,23 @@ def _leader(
 
 
 @dataclass(frozen=True)
+class Leading:
+    """A head that leads: its mean score, the 95 % interval of that over draws, in how many it leads."""
+
+    link: Link
+    mean: float
+    low: float
+    high: float
+    among: int
+
+
+@dataclass(frozen=True)
 class StableRow:
-    """The heads that lead in one statistic over several draws, and in how many draws each leads."""
+    """The heads that lead in one statistic over several draws."""
 
     statistic: str
     runs: int
-    heads: tuple[tuple[Link, float, int], ...]
+    heads: tuple[Leading, ...]
     agreement: float
 
 
@@ -207,9 +218,38 @@ def stable_rows(findings: TextFindings) -> list[StableRow]:
 
 
 def _stable(findings: TextFindings, name: str, scores: np.ndarray) -> StableRow:
-    mean: Sequence[Sequence[float]] = scores.mean(0)
+    mean, reach = scores.mean(0), mean_reach(scores)
     heads = tuple(
-        (head_link(findings, layer, head), float(mean[layer][head]), among)
-        for (layer, head), among in leaders(scores, STABLE)
+        Leading(
+            head_link(findings, *at),
+            float(mean[at]),
+            float(mean[at] - reach[at]),
+            float(mean[at] + reach[at]),
+            among,
+        )
+        for at, among in leaders(scores, STABLE)
     )
     return StableRow(BY_COLUMN[name].name, len(scores), heads, agreement(scores))
+
+
+@dataclass(frozen=True)
+class RecipeRow:
+    """One recipe of random tokens, and the induction score and half its interval of some heads."""
+
+    recipe: str
+    scores: tuple[tuple[float, float], ...]
+
+
+def recipe_rows(findings: TextFindings) -> tuple[list[Link], list[RecipeRow]]:
+    """The heads that lead in induction, and their scores under each recipe."""
+    found, best = findings.heads.recipes, findings.statistic("induction").mean
+    flat = np.argsort(-best.round(6), axis=None, kind="stable")[:STABLE]
+    heads = [tuple(int(i) for i in np.unravel_index(place, best.shape)) for place in flat]
+    rows = [
+        RecipeRow(
+            recipe.words,
+            tuple((float(found.mean[at, *h]), float(found.reach[at, *h])) for h in heads),
+        )
+        for at, recipe in enumerate(found.recipes)
+    ]
+    return [head_link(findings, layer, head) for layer, head in heads], rows

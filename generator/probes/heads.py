@@ -24,7 +24,7 @@ from generator.store import Store
 
 VERSION = 2
 SEQUENCES = 12
-LONGEST_COPY, LONGEST_GAP = 16, 12
+SHORTEST_COPY, LONGEST_COPY, LONGEST_GAP = 8, 16, 12
 
 
 def entropy(weights: np.ndarray) -> np.ndarray:
@@ -228,7 +228,7 @@ def score_repeats(
 def _refuse_small(model: LanguageModel | Seq2SeqModel) -> None:
     before, after = _frame(model)
     longest = 2 * LONGEST_COPY + LONGEST_GAP + len(before) + len(after)
-    words = len(_ordinary_tokens(model))
+    words = len(ordinary_tokens(model))
     if model.max_tokens < longest or words < LONGEST_COPY + LONGEST_GAP:
         raise CutawayError(
             f"{model.id}: the repeated sequences of the induction test need {longest} tokens of context "
@@ -240,18 +240,33 @@ def _random_sequence(
     model: LanguageModel | Seq2SeqModel, seed: int, number: int
 ) -> RepeatedSequence:
     random = np.random.default_rng([seed, number])
-    length = int(random.integers(8, LONGEST_COPY + 1))
+    length = int(random.integers(SHORTEST_COPY, LONGEST_COPY + 1))
     gap = int(random.integers(0, LONGEST_GAP + 1))
-    ordinary = _ordinary_tokens(model)
+    return repeated_sequence(model, random, length, gap)
+
+
+def repeated_sequence(
+    model: LanguageModel | Seq2SeqModel,
+    random: np.random.Generator,
+    length: int,
+    gap: int,
+    *,
+    framed: bool = True,
+) -> RepeatedSequence:
+    """Random tokens r, `length` long, `gap` others, and r again; no token is drawn twice.
+
+    `framed` puts the tokenizer's own tokens around them, BOS where it has none.
+    """
+    ordinary = ordinary_tokens(model)
     drawn = random.choice(ordinary, size=length + gap, replace=False).tolist()
     repeated, filler = drawn[:length], drawn[length:]
-    before, after = _frame(model)
+    before, after = _frame(model) if framed else ([], [])
     ids = (*before, *repeated, *filler, *repeated, *after)
     start = len(before) + length + gap
     return RepeatedSequence(tuple(ids), length + gap, slice(start, start + length))
 
 
-def _ordinary_tokens(model: LanguageModel | Seq2SeqModel) -> np.ndarray:
+def ordinary_tokens(model: LanguageModel | Seq2SeqModel) -> np.ndarray:
     """Ids that stand for text: neither [CLS] and its like nor markers such as <repo_name>."""
     tokenizer = model.tokenizer
     added = tokenizer.added_tokens_decoder.items()

@@ -75,6 +75,15 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(one) for one in found]
 
 
+def mean_reach(values: np.ndarray) -> np.ndarray:
+    """Half of the 95 % interval of a mean over the first axis (Student's t)."""
+    count = len(values)
+    if count < 2:
+        return np.full(values.shape[1:], np.nan)
+    reach: np.ndarray = student.ppf(0.975, count - 1) * values.std(0, ddof=1) / np.sqrt(count)
+    return reach
+
+
 def above_zero(values: np.ndarray) -> np.ndarray:
     """One-sided p of a mean above zero over the first axis (Student's t); NaN for fewer than FEWEST."""
     count = len(values)
