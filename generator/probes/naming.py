@@ -41,6 +41,8 @@ from generator.store import Store
 LONGEST = 64
 SWEEP_REPEATS = 2
 HELD_OUT_REPEATS = 12
+# Heads that are asked again though they have no pattern, as their silence costs most in the sweep.
+MISSED = 6
 NOTHING_TESTED = "No head has a pattern whose effect could be tested."
 
 
@@ -118,7 +120,7 @@ class HeldOut:
 class NamedHeads:
     """The role of every head, what was tested for it, and how far such roles replicate.
 
-    `asked` is the number of heads that were tested.
+    `asked` is the number of heads that were tested for a role.
     """
 
     roles: Roles
@@ -171,7 +173,8 @@ def name_by(
     """
     bars = thresholds(rules, whole, twin)
     asked = _asked(rules, [whole, *halves], bars)
-    held_out = silence(asked)
+    missed = _missed_most(sweep)
+    held_out = silence({name: tuple(sorted({*asked[name], *missed[name]})) for name in asked})
     effects = _tested(held_out, sweep)
     replication = Replication(0, 0)
     if halves:
@@ -206,6 +209,18 @@ def _asked(
             for effect in rule.effects:
                 found[effect] |= heads
     return {name: tuple(sorted(heads)) for name, heads in found.items()}
+
+
+def _missed_most(sweep: Sweep) -> dict[str, Heads]:
+    """The heads whose silence costs most in the sweep: whether it does elsewhere is worth asking."""
+    found: dict[str, Heads] = {"text": (), "second": ()}
+    for name, ablation in (("text", sweep.texts), ("second", sweep.repeats)):
+        if not ablation.reason:
+            mean = ablation.statistic(name).mean
+            largest = np.argsort(-mean.round(6), axis=None, kind="stable")[:MISSED]
+            places = [np.unravel_index(place, mean.shape) for place in largest]
+            found[name] = tuple((int(layer), int(head)) for layer, head in places)
+    return found
 
 
 def _silence(
