@@ -136,11 +136,13 @@ def make_exhibit(
             shutil.copyfile(inputs / entry["file"], folder / entry["file"])
             chosen.append(entry)
     known = yaml.safe_load((inputs / "texts.yml").read_text(encoding="utf-8"))
+    more = (inputs / "held-out.txt").read_text(encoding="utf-8").splitlines()
     hostile = {"id": "hostile", "phenomenon": "<i>Hostile</i> text", "text": HOSTILE}
     shipped |= {
         "models": [model for model in shipped["models"] if model["id"] in models],
         "images": chosen,
         "texts": [text for text in (*known, hostile) if text["id"] in texts],
+        "held_out": [{"id": f"more-{i}", "text": text} for i, text in enumerate(more[:7])],
     }
     for model in shipped["models"]:
         if model["id"] == "efficientnet-lite0":

@@ -104,8 +104,9 @@ def test_inspect_lists_layers_units_heads_and_groups(words, first, lines, last):
     said = run.out.splitlines()
     assert first in said[0]
     assert re.search(r"\b[0-9a-f]{64}\b", said[1])
-    assert all(word in said[2] for word in ("layer", "kind", "units", "heads", "KV groups"))
-    rows = [" ".join(line.split()) for line in said[3:]]
+    columns = ("layer", "kind", "units", "heads", "KV groups")
+    header = next(at for at, line in enumerate(said) if all(word in line for word in columns))
+    rows = [" ".join(line.split()) for line in said[header + 1 :]]
     assert [int(row.split()[0]) for row in rows] == list(range(lines))
     assert rows[-1].endswith(last)
     assert "…" not in run.out

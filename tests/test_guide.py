@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -161,7 +162,9 @@ def test_the_probe_of_the_guide_measures(tmp_path: Path) -> None:
         f"---\ntitle: T\ndescription: D\n---\n{shown}", encoding="utf-8"
     )
     article = read_article(
-        read_source(beside / "turns.md", "articles"), cast(Any, None), Bibliography()
+        read_source(beside / "turns.md", "articles"),
+        cast(Any, SimpleNamespace(pictures=[])),
+        Bibliography(),
     )
     text = str(Filling(article, cast(Any, None)).html(article.html))
     said = re.search(r"turns it by ([\d.]+) degrees", text)

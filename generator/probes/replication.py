@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from generator.probes.roles import LEVEL, UNLABELLED, HeadRole, Rule, Statistics, head_roles
+from generator.probes.roles import SURE, UNLABELLED, HeadRole, Rule, Statistics, head_roles
 from generator.probes.significance import EffectSamples, EffectTest, effect_test
 
 
@@ -36,7 +36,7 @@ def replicate(
     """Give roles on each half by the rules, and ask of each on the other half two things.
 
     The mean of its statistic must reach the threshold, and its effect must be there again, by a test of
-    that head alone at LEVEL.
+    that head alone at SURE.
     """
     labelled = held = 0
     for given, other in ((first, second), (second, first)):
@@ -58,4 +58,4 @@ def _holds(
     assert evidence is not None
     name = evidence.rule.statistic
     reaches = name in statistics and statistics[name].mean[at] >= bars[role.role]
-    return bool(reaches and tests[evidence.probe].p[at] <= LEVEL)
+    return bool(reaches and tests[evidence.probe].p[at] <= SURE)

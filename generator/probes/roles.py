@@ -32,8 +32,8 @@ UNLABELLED = "unlabelled"
 SHARE = 1 / 3
 # Of the entropy of an even spread.
 EVEN = 0.9
-# Chance that any role of a model rests on noise.
-LEVEL = 0.05
+# Chance that any role of a model rests on noise; and that one pattern, or one replication, does.
+LEVEL, SURE = 0.01, 0.05
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ def thresholds(
 def lower_bounds(rules: Sequence[Rule], statistics: Statistics) -> dict[str, np.ndarray]:
     """What each rule's statistic surely reaches in each head (layers, heads), by role."""
     known = {rule.role: statistics.get(rule.statistic) for rule in rules}
-    return {role: one.lower(LEVEL) for role, one in known.items() if one is not None}
+    return {role: one.lower(SURE) for role, one in known.items() if one is not None}
 
 
 def with_pattern(
