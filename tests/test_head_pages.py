@@ -237,7 +237,7 @@ def test_an_induction_score_stands_beside_its_recipe_and_those_of_other_recipes(
     draws = recipes.scores[0, :, layer, head]
     interval = scipy.stats.t.interval(0.95, len(draws) - 1, draws.mean(), scipy.stats.sem(draws))
     assert (float(of[0]["low"]), float(of[0]["high"])) == pytest.approx(interval, rel=1e-5)
-    assert f"Copies of 8, no gap {number(float(draws.mean()))} ± " in text
+    assert f"Copies of 8, no gap{number(float(draws.mean()))} ± " in text
 
 
 def test_without_silencing_no_head_has_a_role_and_the_pages_say_why(tmp_path):
