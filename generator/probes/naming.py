@@ -34,15 +34,21 @@ from generator.probes.roles import (
     thresholds,
     with_pattern,
 )
-from generator.probes.significance import EffectSamples, median_effect, tested_repeats, tested_texts
+from generator.probes.significance import (
+    FEWEST,
+    EffectSamples,
+    median_effect,
+    tested_repeats,
+    tested_texts,
+)
 from generator.store import Store
 
 # A sweep runs the network once for each head: on longer texts it would cost more than all else.
 LONGEST = 64
 SWEEP_REPEATS = 2
 HELD_OUT_REPEATS = 12
-# Heads that are asked again though they have no pattern, as their silence costs most in the sweep.
-MISSED = 6
+# Heads that are asked again though they have no pattern, as their silence costs most on a second copy.
+MISSED = 4
 NOTHING_TESTED = "No head has a pattern whose effect could be tested."
 
 
@@ -64,11 +70,15 @@ def role_inputs(
     count: int,
     seed: int,
 ) -> RoleInputs:
-    """Sweep the first `count` texts that are short enough; hold out the others, and all of `more`."""
+    """Sweep the first `count` shown texts that are short enough, and hold out `more`.
+
+    Where `more` are too few for a test, the shown texts that the sweep leaves are held out too.
+    """
     short = {name: one for name, one in shown.items() if len(one.ids) <= LONGEST}
     rest = {name: one for name, one in more.items() if len(one.ids) <= LONGEST}
     chosen = list(short)[:count]
-    held = {name: one for name, one in short.items() if name not in chosen} | rest
+    left = {name: one for name, one in short.items() if name not in chosen}
+    held = rest if len(rest) >= FEWEST else left | rest
     sweep = scored_texts({name: short[name] for name in chosen})
     if not sweep:
         return RoleInputs({}, {}, {}, {}, why_no_sweep(count))
@@ -173,8 +183,8 @@ def name_by(
     """
     bars = thresholds(rules, whole, twin)
     asked = _asked(rules, [whole, *halves], bars)
-    missed = _missed_most(sweep)
-    held_out = silence({name: tuple(sorted({*asked[name], *missed[name]})) for name in asked})
+    second = tuple(sorted({*asked["second"], *_missed_most(sweep)}))
+    held_out = silence({**asked, "second": second})
     effects = _tested(held_out, sweep)
     replication = Replication(0, 0)
     if halves:
@@ -211,16 +221,14 @@ def _asked(
     return {name: tuple(sorted(heads)) for name, heads in found.items()}
 
 
-def _missed_most(sweep: Sweep) -> dict[str, Heads]:
-    """The heads whose silence costs most in the sweep: whether it does elsewhere is worth asking."""
-    found: dict[str, Heads] = {"text": (), "second": ()}
-    for name, ablation in (("text", sweep.texts), ("second", sweep.repeats)):
-        if not ablation.reason:
-            mean = ablation.statistic(name).mean
-            largest = np.argsort(-mean.round(6), axis=None, kind="stable")[:MISSED]
-            places = [np.unravel_index(place, mean.shape) for place in largest]
-            found[name] = tuple((int(layer), int(head)) for layer, head in places)
-    return found
+def _missed_most(sweep: Sweep) -> set[tuple[int, int]]:
+    """The heads without which a second copy loses most in the sweep: few rows can mislead."""
+    if sweep.repeats.reason:
+        return set()
+    mean = sweep.repeats.statistic("second").mean
+    largest = np.argsort(-mean.round(6), axis=None, kind="stable")[:MISSED]
+    places = [np.unravel_index(place, mean.shape) for place in largest]
+    return {(int(layer), int(head)) for layer, head in places}
 
 
 def _silence(
