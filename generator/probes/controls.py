@@ -17,6 +17,7 @@ import torch
 from scipy.stats import spearmanr
 from torch import Tensor
 
+from generator.deviation import sample_deviation
 from generator.models.layer import Layer
 from generator.models.model import VisionModel
 from generator.models.randomise import randomised
@@ -186,7 +187,7 @@ def shuffled_purity(
 def _spread_of(values: np.ndarray) -> Spread:
     if not len(values):
         return Spread(float("nan"), float("nan"), 0)
-    deviation = float(values.std(ddof=1)) if len(values) > 1 else float("nan")
+    deviation = float(sample_deviation(values))
     return Spread(float(values.mean()), deviation, len(values))
 
 

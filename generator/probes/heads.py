@@ -136,7 +136,7 @@ class Statistic:
         if count < 2:
             return self.mean
         defined = self.values[np.isfinite(self.values).all(axis=(1, 2))]
-        error = defined.std(0, ddof=1) / np.sqrt(count) if self.error is None else self.error
+        error = sample_deviation(defined) / np.sqrt(count) if self.error is None else self.error
         return self.mean - student.ppf(1 - level, count - 1) * error
 
     @property

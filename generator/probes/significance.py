@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t as student
 
+from generator.deviation import sample_deviation
 from generator.probes.ablation import Ablation
 
 # A t-test on fewer inputs hangs on the shape of the noise.
@@ -80,7 +81,7 @@ def mean_reach(values: np.ndarray) -> np.ndarray:
     count = len(values)
     if count < 2:
         return np.full(values.shape[1:], np.nan)
-    reach: np.ndarray = student.ppf(0.975, count - 1) * values.std(0, ddof=1) / np.sqrt(count)
+    reach: np.ndarray = student.ppf(0.975, count - 1) * sample_deviation(values) / np.sqrt(count)
     return reach
 
 
@@ -89,7 +90,7 @@ def above_zero(values: np.ndarray) -> np.ndarray:
     count = len(values)
     if count < FEWEST:
         return np.full(values.shape[1:], np.nan)
-    mean, error = values.mean(0), values.std(0, ddof=1) / np.sqrt(count)
+    mean, error = values.mean(0), sample_deviation(values) / np.sqrt(count)
     with np.errstate(divide="ignore", invalid="ignore"):
         p: np.ndarray = student.sf(mean / error, count - 1)
     return np.where((error == 0) & (mean == 0), 1.0, p)
@@ -142,7 +143,7 @@ def effect_test(tested: EffectSamples) -> EffectTest:
     if count < 2:
         nothing = np.full(tested.delta.shape[1:], np.nan)
         return EffectTest(count, nothing, nothing, tested.bar, nothing)
-    error = delta.std(0, ddof=1) / np.sqrt(count)
+    error = sample_deviation(delta) / np.sqrt(count)
     # Each condition has to hold, so that the largest p counts (Berger 1982).
     p = np.stack([above_zero(one[known]) for one in tested.excess]).max(0)
     return EffectTest(count, delta.mean(0), error, tested.bar, p)
