@@ -188,12 +188,31 @@ def as_seen(image: Image.Image, how: Preprocessing) -> Image.Image:
         width, height = (short * side // smaller for side in image.size)
     left, top = round((width - how.size) / 2), round((height - how.size) / 2)
     if max(width, height) > _NARROW * short:
-        across, down = image.width / width, image.height / height
-        right, bottom = left + how.size, top + how.size
-        box = (left * across, top * down, right * across, bottom * down)
-        return image.resize((how.size, how.size), method, box=box)
+        return _centre(image, (width, height), (left, top), how.size, method)
     resized = image.resize((width, height), method)
     return resized.crop((left, top, left + how.size, top + how.size))
+
+
+def _centre(
+    image: Image.Image,
+    whole: tuple[int, int],
+    corner: tuple[int, int],
+    size: int,
+    method: Image.Resampling,
+) -> Image.Image:
+    """The square at `corner` of a picture resized to `whole`, without resizing what lies far from it."""
+    box, inner, shape = [], [], []
+    for side, resized, start in zip(image.size, whole, corner, strict=True):
+        step = side / resized
+        # What a pixel is mixed from reaches two pixels far, of the coarser of the two grids.
+        margin = math.ceil(3 * max(1.0, 1 / step))
+        low, high = max(0, start - margin), min(resized, start + size + margin)
+        box.append((low * step, high * step))
+        inner.append(start - low)
+        shape.append(high - low)
+    (left, right), (top, bottom) = box
+    part = image.resize((shape[0], shape[1]), method, box=(left, top, right, bottom))
+    return part.crop((inner[0], inner[1], inner[0] + size, inner[1] + size))
 
 
 def as_pixels(seen: Image.Image, how: Preprocessing) -> np.ndarray:
