@@ -18,7 +18,7 @@ SIDE = 64
 
 def opened(module: nn.Module, side: int = SIDE) -> VisionModel:
     """A network for pictures of one side, as the loader opens it."""
-    network = Network(module, "a network", Preprocessing(size=side), ("a", "b"))
+    network = Network(module, "a network", Preprocessing(size=side), (), counted=True)
     place = {"source": "", "origin": "", "revision": None, "files": {}}
     return finish(network, ModelSpec(id="net", source="timm:x"), place, torch.device("cpu"))
 

@@ -22,7 +22,7 @@ SIZE = 32
 
 def model_of(module: nn.Module, size: int = SIZE) -> VisionModel:
     """A network wrapped as the loader wraps it."""
-    network = Network(module, "hand-made", Preprocessing(size=size), ("a", "b"))
+    network = Network(module, "hand-made", Preprocessing(size=size), (), counted=True)
     place = {"source": "test", "origin": "test", "revision": None, "files": {}}
     spec = ModelSpec(id="m", source="timm:none")
     return finish(network, spec, place, torch.device("cpu"))

@@ -192,8 +192,8 @@ TEXT_PAGES = [
     if not (model == "minilm-l6" and part == "decoding")  # an encoder has no next token
 ]
 TEXT_TABLES = {
-    "minilm-l6": {"ablation.csv", "stability.csv"},
-    "smollm2-135m": {"lens.csv", "logit_shares.csv"},
+    "minilm-l6": {"ablation.csv", "stability.csv", "recipes.csv"},
+    "smollm2-135m": {"lens.csv", "logit_shares.csv", "recipes.csv"},
 }
 VISION_TABLES = {
     "units.csv", "exemplars.csv", "wires.csv", "pool.csv", "class_maps.csv", "grad_cams.csv",

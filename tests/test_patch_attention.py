@@ -421,7 +421,7 @@ def test_a_network_that_takes_one_size_dreams_at_that_size(tmp_path):
     import timm
 
     module = timm.create_model("vit_tiny_patch16_224", depth=1, img_size=96)
-    network = Network(module, "a small ViT", Preprocessing(size=96), ("one",))
+    network = Network(module, "a small ViT", Preprocessing(size=96), (), counted=True)
     place = {"source": "", "origin": "", "revision": None, "files": {}}
     model = finish(network, ModelSpec(id="small", source="timm:x"), place, torch.device("cpu"))
     picture = np.random.default_rng(0).integers(0, 255, (96, 96, 3)).astype(np.uint8)

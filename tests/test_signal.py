@@ -273,7 +273,7 @@ def test_zeros_by_underflow_are_no_sparsity(activation, by_design):
     tally = _Tally()
     tally.add(values)
     found = tally.finish("x")
-    shares = exact_zeros(Layer(0, "x", "linear", (6,), 0, activation), found)
+    shares = exact_zeros(Layer(0, "x", "linear", (6,), 0, activation=activation), found)
     if by_design:
         assert shares.tolist() == found.zero.tolist()
     else:

@@ -50,7 +50,7 @@ class Small(nn.Module):
 
 
 def model_of(module):
-    network = Network(module, "test", Preprocessing(size=12), ("a", "b", "c", "d"))
+    network = Network(module, "test", Preprocessing(size=12), (), counted=True)
     return finish(network, ModelSpec(id="net", source="test"), PLACE, torch.device("cpu"))
 
 

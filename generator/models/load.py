@@ -235,7 +235,9 @@ def _from_folder(folder: Path, spec: ModelSpec, asked: Request) -> AnyModel:
         network = replace(network, architecture=named, licence=licence)
         return finish(network, spec, asked.place, asked.device)
     config = read_config(folder, spec)
-    if getattr(config, "vision_config", None) is not None:
+    # SigLIP's classifier of pictures keeps the configuration of both towers, and has one.
+    alone = any("ImageClassification" in str(name) for name in config.architectures or ())
+    if getattr(config, "vision_config", None) is not None and not alone:
         raise two_towers(config, spec)
     if takes_pictures(config, spec):
         network = build_transformers(folder, spec, config)

@@ -62,9 +62,8 @@ def reason_against(operation: Operation) -> str:
         dimensions = operation.arguments[1].dim() - 2
         if not operation.depends[0]:
             return "it is computed from the weights alone and is the same for every picture"
-        return (
-            "" if dimensions == 2 else f"a convolution along {dimensions} axes, not over a picture"
-        )
+        along = "one axis" if dimensions == 1 else f"{dimensions} axes"
+        return "" if dimensions == 2 else f"a convolution along {along}, not over a picture"
     if operation.name not in _PRODUCTS or weights_in(operation) is not None:
         return ""
     places = [place for place in _operands(operation) if operation.weights[place]]
