@@ -137,11 +137,13 @@ def test_the_ablation_says_on_how_many_texts(decoder, encoder, pages):
     )
     overview = text_of(pages["models/llama/index.html"])
     assert "every head was silenced on 2 texts and 2 sequences" in overview
-    tested = decoder.heads.named.held_out
-    assert tested.texts.inputs == tuple(one.id for one in HELD_OUT)
-    assert f"Effects were tested on {len(HELD_OUT)} other texts" in overview
+    assert decoder.heads.named.held_out.texts.reason  # no head is asked there
+    assert "Effects were tested on 12 other sequences." in overview
     assert encoder.heads.texts.measure == "representation"
     overview = text_of(pages_of(encoder)["models/bert/index.html"])
+    tested = encoder.heads.named.held_out
+    assert tested.texts.inputs == tuple(one.id for one in HELD_OUT)
+    assert f"Effects were tested on {len(HELD_OUT)} other texts and 12 other seq" in overview
     assert "This encoder predicts no word, so the effect is the distance" in overview
 
 

@@ -13,6 +13,7 @@ from tiny_transformers import tiny
 
 from generator.inputs.texts import CuratedText
 from generator.models.twin import random_twin
+from generator.probes.ablation import Ablation, not_ablated
 from generator.probes.attention import Attention, attention_weights
 from generator.probes.circuits import measure_copying
 from generator.probes.head_control import random_control
@@ -24,7 +25,7 @@ from generator.probes.heads import (
     uniform_attention,
 )
 from generator.probes.likeness import alike_heads, percentile
-from generator.probes.naming import role_inputs
+from generator.probes.naming import HeldOut, Sweep, name_by, role_inputs
 from generator.probes.positions import (
     delimiter_mass,
     delimiters,
@@ -146,8 +147,32 @@ def test_a_pattern_has_to_be_sure_over_inputs():
     assert (found.role, found.patterns) == (UNLABELLED, ())
     bound = next(one for one in found.evidence if one.rule.role == "previous token").value_low
     mean, error = wild[:, 0, 4].mean(), scipy.stats.sem(wild[:, 0, 4])
-    expected = scipy.stats.t.interval(0.9, 2, mean, error)[0]  # one side of 95 % is 90 % of two
+    expected = scipy.stats.t.interval(0.98, 2, mean, error)[0]  # one side of 99 % is 98 % of two
     assert bound == pytest.approx(expected)
+
+
+def test_only_heads_that_cost_more_than_the_median_one_in_the_sweep_are_tested():
+    looks = statistics(previous_token={1: 0.9, 2: 0.9}, induction={3: 0.9, 4: 0.9})
+    asked = {}
+
+    def silence(heads):
+        asked.update(heads)
+        nothing = not_ablated("none here")
+        return HeldOut(nothing, nothing)
+
+    def swept(span, effects):
+        found = np.zeros((1, 2, 1, HEADS))
+        found[:, :, 0] = effects
+        return Ablation("loss", (span,), ("a", "b"), np.zeros((1, 2)), found)
+
+    # Heads 1 and 4 cost more than the median head, on texts and on second copies; 2 and 3 cost less.
+    texts, repeats = [1, 3, 0, 1, 1, 1, 1, 1], [1, 0, 0, 0, 3, 4, 5, 1]
+    sweep = Sweep(swept("text", texts), swept("second", repeats))
+    named = name_by(RULES, looks, [], {}, sweep, silence)
+    assert asked["text"] == ((0, 1),)
+    assert (0, 4) in asked["second"]
+    assert not {(0, 1), (0, 2), (0, 3)} & set(asked["second"])
+    assert named.labelled == 0
 
 
 def test_an_effect_is_tested_as_scipy_tests_it_and_too_few_inputs_decide_nothing():

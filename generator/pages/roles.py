@@ -58,11 +58,15 @@ def badge(findings: TextFindings, layer: int, head: int) -> Badge:
     """The role of one head with both numbers."""
     decoder = findings.model.causal
     measure = "the loss in nats a token" if decoder else "the final states (1 − cosine)"
-    return badge_of(findings.heads.roles[layer][head], measure)
+    swept = not findings.heads.texts.reason
+    return badge_of(findings.heads.roles[layer][head], measure, swept)
 
 
-def badge_of(found: HeadRole, measure: str) -> Badge:
-    """A role with both numbers; `measure` says what silencing the head changes."""
+def badge_of(found: HeadRole, measure: str, swept: bool) -> Badge:
+    """A role with both numbers; `measure` says what silencing the head changes.
+
+    Where heads were `swept` at all, those that are not tested on held-out inputs were left out for cause.
+    """
     labelled = found.role != UNLABELLED
     patterns = tuple(_PATTERNS[name] for name in found.patterns if name != found.role)
     evidence = found.deciding
@@ -73,7 +77,7 @@ def badge_of(found: HeadRole, measure: str) -> Badge:
         labelled,
         evidence.rule.role,
         _looks(evidence),
-        _acts(measure, evidence),
+        _acts(measure, evidence, swept),
         patterns,
     )
 
@@ -86,10 +90,14 @@ def _looks(evidence: Evidence) -> str:
     )
 
 
-def _acts(measure: str, evidence: Evidence) -> str:
+def _acts(measure: str, evidence: Evidence, swept: bool) -> str:
     effect, encoder = evidence.effect, "cosine" in measure
     if not effect.inputs:
-        return "the effect of silencing it was not measured"
+        return (
+            "it was not silenced on held-out inputs, as in the sweep it cost no more than the median head"
+            if swept
+            else "the effect of silencing it was not measured"
+        )
     where = _WHERE[evidence.probe].format(count=effect.inputs)
     what = (
         f"silencing it on {where} changes {measure} by {number(effect.mean)} (95 % "

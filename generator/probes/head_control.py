@@ -16,7 +16,7 @@ from generator.probes.heads import repeated_sequences
 from generator.probes.naming import RoleInputs, name_heads, sweep_heads, text_statistics
 from generator.store import Store, digest_of_value
 
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class RandomControl:
 
     Heads of two networks do not correspond: compare a head with all heads of the twin, by their mean
     and their largest value. A statistic that cannot be had is missing. `labelled` of the twin's heads get
-    a role by the same rules, `asked` have a pattern and were tested; its own highest heads are no bar.
+    a role by the same rules, `asked` were tested for one; its own highest heads are no bar.
     """
 
     seed: int

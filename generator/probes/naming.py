@@ -1,7 +1,8 @@
 """Names the roles of a model's heads: patterns on what is shown, effects on what is held out.
 
 Every head is silenced on a few inputs, the *sweep*, which says what the median head costs. Heads with a
-pattern are then silenced on inputs that the sweep did not see, with their means taken over the sweep.
+pattern that cost more are then silenced on inputs that the sweep did not see, with their means taken over
+the sweep.
 """
 
 from __future__ import annotations
@@ -114,7 +115,7 @@ def sweep_heads(model: LanguageModel, inputs: RoleInputs, store: Store) -> Sweep
 
 @dataclass(frozen=True)
 class HeldOut:
-    """The effect of silencing heads with a pattern on held-out inputs; NaN for all other heads.
+    """The effect of silencing heads that could have a role on held-out inputs; NaN for all others.
 
     `turned_texts` and `turned_repeats` are, for an encoder, the effects of an equal push in random
     directions; None for a decoder.
@@ -182,7 +183,7 @@ def name_by(
     `silence` measures, for each effect, the heads that are asked of it.
     """
     bars = thresholds(rules, whole, twin)
-    asked = _asked(rules, [whole, *halves], bars)
+    asked = _asked(rules, [whole, *halves], bars, sweep)
     second = tuple(sorted({*asked["second"], *_missed_most(sweep)}))
     held_out = silence({**asked, "second": second})
     effects = _tested(held_out, sweep)
@@ -208,17 +209,34 @@ def text_statistics(
 
 
 def _asked(
-    rules: Sequence[Rule], every: Sequence[Statistics], bars: Mapping[str, float]
+    rules: Sequence[Rule],
+    every: Sequence[Statistics],
+    bars: Mapping[str, float],
+    sweep: Sweep,
 ) -> dict[str, Heads]:
-    """The heads to silence for each effect: those with its pattern on all inputs, or on a half."""
+    """The heads to silence for each effect: with its pattern, on all inputs or on a half.
+
+    Only those whose silence cost more than the median head's in the sweep: no other is likely to pass.
+    """
     found: dict[str, set[tuple[int, int]]] = {"text": set(), "second": set()}
+    costly = {"text": _costly(sweep.texts, "text"), "second": _costly(sweep.repeats, "second")}
     for statistics in every:
         looks = with_pattern(rules, statistics, bars)
         for rule in (rule for rule in rules if rule.role in looks):
-            heads = {(int(layer), int(head)) for layer, head in np.argwhere(looks[rule.role])}
             for effect in rule.effects:
-                found[effect] |= heads
+                heads = np.argwhere(looks[rule.role] & costly[effect])
+                found[effect] |= {(int(layer), int(head)) for layer, head in heads}
     return {name: tuple(sorted(heads)) for name, heads in found.items()}
+
+
+def _costly(ablation: Ablation, span: str) -> np.ndarray:
+    """Which heads (layers, heads) cost more than the median head; none where none was silenced."""
+    if ablation.reason:
+        return np.zeros((1, 1), bool)
+    effects = ablation.of(span)
+    known = effects[np.isfinite(effects).all((1, 2))]
+    costly: np.ndarray = known.mean(0) > median_effect(effects)
+    return costly
 
 
 def _missed_most(sweep: Sweep) -> set[tuple[int, int]]:

@@ -32,7 +32,7 @@ UNLABELLED = "unlabelled"
 SHARE = 1 / 3
 # Of the entropy of an even spread.
 EVEN = 0.9
-# Chance that any role of a model rests on noise; and that one pattern, or one replication, does.
+# Chance that one pattern, or any role of a model, rests on noise; and that one replication does.
 LEVEL, SURE = 0.01, 0.05
 
 
@@ -88,7 +88,7 @@ CROSS_RULES = (
 class Evidence:
     """One rule tried on one head.
 
-    `value` is its statistic, `value_low` a one-sided 95 % bound of that over inputs; the head `looks` as
+    `value` is its statistic, `value_low` a one-sided bound of that over inputs at LEVEL; the head `looks` as
     the role asks where the bound reaches `threshold`. `effect` is that of `probe`, the one of the rule's
     effects with the least p, and `adjusted` its p held against all tests of the model: the head `acts` as
     the role asks where that is at most LEVEL. NaN where nothing was tested.
@@ -152,7 +152,7 @@ def thresholds(
 def lower_bounds(rules: Sequence[Rule], statistics: Statistics) -> dict[str, np.ndarray]:
     """What each rule's statistic surely reaches in each head (layers, heads), by role."""
     known = {rule.role: statistics.get(rule.statistic) for rule in rules}
-    return {role: one.lower(SURE) for role, one in known.items() if one is not None}
+    return {role: one.lower(LEVEL) for role, one in known.items() if one is not None}
 
 
 def with_pattern(
@@ -182,7 +182,9 @@ def head_roles(
         for rule in rules
         for probe in rule.effects
         if probe in tests and rule.role in lows
-        for layer, head in np.argwhere(lows[rule.role] >= bars[rule.role])
+        for layer, head in np.argwhere(
+            (lows[rule.role] >= bars[rule.role]) & np.isfinite(tests[probe].mean)
+        )
     ]
     adjusted = dict(zip(asked, holm([tests[probe].p[at] for _, probe, at in asked]), strict=True))
     return tuple(

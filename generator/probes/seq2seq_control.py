@@ -15,7 +15,7 @@ from generator.probes.seq2seq_heads import measure_pair_repeats, stack_statistic
 from generator.probes.seq2seq_naming import name_pair_heads, sweep_pairs
 from generator.store import Store
 
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True)
