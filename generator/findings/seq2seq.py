@@ -16,7 +16,7 @@ from generator.probes.ablation import Ablation
 from generator.probes.attention import Attention
 from generator.probes.heads import Statistic
 from generator.probes.likeness import Likeness, alike_heads
-from generator.probes.naming import NamedHeads
+from generator.probes.naming import NamedHeads, Sweep
 from generator.probes.queries import Queries
 from generator.probes.roles import Roles, Rule
 from generator.probes.seq2seq import (
@@ -28,6 +28,7 @@ from generator.probes.seq2seq import (
 from generator.probes.seq2seq_control import PairControl, pair_control
 from generator.probes.seq2seq_heads import measure_pair_repeats, stack_statistics
 from generator.probes.seq2seq_naming import (
+    NO_REPEATS,
     name_pair_heads,
     rules_of,
     sweep_pairs,
@@ -67,6 +68,11 @@ class StackFindings:
     def roles(self) -> Roles:
         """The role of each head, by layer."""
         return self.named.roles
+
+    @property
+    def sweep(self) -> Sweep:
+        """The effect of silencing every head; on repeated tokens none was silenced."""
+        return Sweep(self.ablation, NO_REPEATS)
 
     @property
     def rules(self) -> tuple[Rule, ...]:

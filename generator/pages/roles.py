@@ -12,6 +12,7 @@ from generator.findings import TextFindings
 from generator.pages.definitions import BY_COLUMN
 from generator.pages.environment import number
 from generator.pages.page import Link, head_address
+from generator.probes.naming import Sweep
 from generator.probes.roles import RULES, UNLABELLED, Evidence, HeadRole, Rule
 from generator.probes.significance import FEWEST, mean_reach
 from generator.probes.stability import agreement, leaders
@@ -58,15 +59,12 @@ def badge(findings: TextFindings, layer: int, head: int) -> Badge:
     """The role of one head with both numbers."""
     decoder = findings.model.causal
     measure = "the loss in nats a token" if decoder else "the final states (1 − cosine)"
-    swept = not findings.heads.texts.reason
-    return badge_of(findings.heads.roles[layer][head], measure, swept)
+    sweep = Sweep(findings.heads.texts, findings.heads.repeats)
+    return badge_of(findings.heads.roles[layer][head], measure, sweep)
 
 
-def badge_of(found: HeadRole, measure: str, swept: bool) -> Badge:
-    """A role with both numbers; `measure` says what silencing the head changes.
-
-    Where heads were `swept` at all, those that are not tested on held-out inputs were left out for cause.
-    """
+def badge_of(found: HeadRole, measure: str, sweep: Sweep) -> Badge:
+    """A role with both numbers; `measure` says what silencing the head changes."""
     labelled = found.role != UNLABELLED
     patterns = tuple(_PATTERNS[name] for name in found.patterns if name != found.role)
     evidence = found.deciding
@@ -77,7 +75,7 @@ def badge_of(found: HeadRole, measure: str, swept: bool) -> Badge:
         labelled,
         evidence.rule.role,
         _looks(evidence),
-        _acts(measure, evidence, swept),
+        _acts(measure, evidence, sweep.spares(evidence.rule.effects, (found.layer, found.head))),
         patterns,
     )
 
@@ -90,12 +88,12 @@ def _looks(evidence: Evidence) -> str:
     )
 
 
-def _acts(measure: str, evidence: Evidence, swept: bool) -> str:
+def _acts(measure: str, evidence: Evidence, spared: bool) -> str:
     effect, encoder = evidence.effect, "cosine" in measure
     if not effect.inputs:
         return (
             "it was not silenced on held-out inputs, as in the sweep it cost no more than the median head"
-            if swept
+            if spared
             else "the effect of silencing it was not measured"
         )
     where = _WHERE[evidence.probe].format(count=effect.inputs)

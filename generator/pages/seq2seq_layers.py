@@ -112,7 +112,7 @@ def _layer(
                 "standings": standings(
                     stack.statistics, stack.control, order, place, head, definitions_of(TARGET)
                 ),
-                "badge": badge_of(stack.roles[place][head], MEASURE, not stack.ablation.reason),
+                "badge": badge_of(stack.roles[place][head], MEASURE, stack.sweep),
             }
             for head in range(stack.heads)
         ],
@@ -209,7 +209,7 @@ def _head(
         standings=standings(
             stack.statistics, stack.control, order, place, head, definitions_of(TARGET)
         ),
-        badge=badge_of(stack.roles[place][head], MEASURE, not stack.ablation.reason),
+        badge=badge_of(stack.roles[place][head], MEASURE, stack.sweep),
         alike=[
             (head_link(findings, stack, int(one), int(other)), float(value))
             for (one, other), value in zip(

@@ -98,6 +98,21 @@ class Sweep:
     texts: Ablation
     repeats: Ablation
 
+    def costly(self, effect: str) -> np.ndarray | None:
+        """Which heads (layers, heads) cost more than the median head; None where none was silenced."""
+        ablation = self.texts if effect == "text" else self.repeats
+        if ablation.reason:
+            return None
+        effects = ablation.of(effect)
+        known = effects[np.isfinite(effects).all((1, 2))]
+        costly: np.ndarray = known.mean(0) > median_effect(effects)
+        return costly
+
+    def spares(self, effects: Sequence[str], head: tuple[int, int]) -> bool:
+        """Whether a head (layer, head) cost no more than the median head by any of the effects."""
+        known = [found for effect in effects if (found := self.costly(effect)) is not None]
+        return bool(known) and not any(found[head] for found in known)
+
 
 def why_no_sweep(count: int) -> str:
     """Why no head was silenced, where `count` texts are asked for and there is none."""
@@ -219,24 +234,16 @@ def _asked(
     Only those whose silence cost more than the median head's in the sweep: no other is likely to pass.
     """
     found: dict[str, set[tuple[int, int]]] = {"text": set(), "second": set()}
-    costly = {"text": _costly(sweep.texts, "text"), "second": _costly(sweep.repeats, "second")}
+    costly = {effect: sweep.costly(effect) for effect in found}
     for statistics in every:
         looks = with_pattern(rules, statistics, bars)
         for rule in (rule for rule in rules if rule.role in looks):
             for effect in rule.effects:
-                heads = np.argwhere(looks[rule.role] & costly[effect])
-                found[effect] |= {(int(layer), int(head)) for layer, head in heads}
+                mask = costly[effect]
+                if mask is not None:
+                    heads = np.argwhere(looks[rule.role] & mask)
+                    found[effect] |= {(int(layer), int(head)) for layer, head in heads}
     return {name: tuple(sorted(heads)) for name, heads in found.items()}
-
-
-def _costly(ablation: Ablation, span: str) -> np.ndarray:
-    """Which heads (layers, heads) cost more than the median head; none where none was silenced."""
-    if ablation.reason:
-        return np.zeros((1, 1), bool)
-    effects = ablation.of(span)
-    known = effects[np.isfinite(effects).all((1, 2))]
-    costly: np.ndarray = known.mean(0) > median_effect(effects)
-    return costly
 
 
 def _missed_most(sweep: Sweep) -> set[tuple[int, int]]:

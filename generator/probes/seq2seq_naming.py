@@ -26,7 +26,7 @@ from generator.probes.seq2seq_heads import stack_statistics
 from generator.store import Store
 
 # The second copy of random tokens tells of one stack that predicts what it reads; here none does.
-_NO_REPEATS = not_ablated("On repeated random tokens no head was silenced.")
+NO_REPEATS = not_ablated("On repeated random tokens no head was silenced.")
 
 
 def rules_of(stack: Stack) -> tuple[Rule, ...]:
@@ -75,13 +75,13 @@ def name_pair_heads(
     def named(stack: Stack, swept: Ablation) -> NamedHeads:
         def silence(asked: Mapping[str, Heads]) -> HeldOut:
             if swept.reason or not rest or not asked["text"]:
-                return HeldOut(not_ablated(swept.reason or NOTHING_TESTED), _NO_REPEATS)
+                return HeldOut(not_ablated(swept.reason or NOTHING_TESTED), NO_REPEATS)
             heads = {stack.name: asked["text"]}
             tested = ablate_pairs(model, rest, store, heads=heads, reference=sweep)
-            return HeldOut(tested.stacks[PAIR.index(stack)], _NO_REPEATS)
+            return HeldOut(tested.stacks[PAIR.index(stack)], NO_REPEATS)
 
         halves = [statistics(stack, slice(at, None, 2)) for at in (0, 1) if len(pairs) > 1]
-        whole, own = statistics(stack, slice(None)), Sweep(swept, _NO_REPEATS)
+        whole, own = statistics(stack, slice(None)), Sweep(swept, NO_REPEATS)
         return name_by(rules_of(stack), whole, halves, twin.get(stack.name, {}), own, silence)
 
     return tuple(named(stack, swept) for stack, swept in zip(PAIR, sweeps, strict=True))
