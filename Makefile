@@ -1,5 +1,6 @@
 # make site   the whole site, from nothing          make test   the whole suite, with a browser
 # make check  formatting, lint and types            make serve  look at the site
+# make same REF=main   builds a small site at a commit and from here, and prints every file that differs
 # make families  opens a network of every family      make lighthouse  the site's scores in Lighthouse, which npm fetches
 PYTHON ?= python3
 VENV := .venv
@@ -8,7 +9,7 @@ PIP := $(BIN)/python -m pip
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: site test check format serve benchmarks families lighthouse clean
+.PHONY: site test check format serve benchmarks families same lighthouse clean
 
 site: $(VENV)/.installed
 	$(BIN)/cutaway build
@@ -35,6 +36,9 @@ benchmarks: $(VENV)/.tested
 
 families: $(VENV)/.tested
 	OMP_NUM_THREADS=1 $(BIN)/python tests/families.py
+
+same: $(VENV)/.tested
+	$(BIN)/python tests/same.py $(REF)
 
 lighthouse: $(VENV)/.tested browser
 	test -f site/index.html || $(MAKE) site
