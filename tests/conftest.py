@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from generator.exhibit import Exhibit, load_exhibit
+from generator.inputs.source import parse_source
 from generator.models.fetch import Files, fetch
 from generator.models.load import AnyModel, load_model
 from generator.models.model import LanguageModel, VisionModel
-from generator.models.source import parse_source
 from generator.paths import cache_root
 
 EFFICIENTNET = (

@@ -14,10 +14,11 @@ from generator.articles import kinds
 from generator.articles.addresses import Written, links_in, rewrite_links, with_addresses
 from generator.articles.bibliography import Bibliography
 from generator.articles.draft import Draft, publication
+from generator.articles.front_matter import Meta
 from generator.articles.markdown import as_text, convert, convert_line, fill
 from generator.articles.numbers import Cell
 from generator.articles.shown import Shown
-from generator.articles.source import Meta, Source
+from generator.articles.source import Source
 from generator.figures.publication.designs import DESIGNS, published
 from generator.store import Store
 

@@ -18,7 +18,7 @@ from generator.articles.bibliography import (
     plain_citation,
     read_bibliography,
 )
-from generator.articles.source import Author, Meta
+from generator.articles.front_matter import Author, Meta
 from generator.errors import UsageError
 
 CHECKOUT = Path(__file__).parent.parent

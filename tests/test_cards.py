@@ -32,7 +32,6 @@ from generator.cards.merge import digest, merged
 from generator.cards.metadata import hub_licence, metadata
 from generator.cards.page import card_page
 from generator.cards.stated import linked, missing, own, paragraphs
-from generator.cards.tables import card_tables
 from generator.cards.tree import (
     Card,
     Code,
@@ -51,6 +50,7 @@ from generator.exhibit import Choices, Exhibit, ModelSpec, load_exhibit, load_pa
 from generator.figures.render import KINDS
 from generator.findings import measure_text
 from generator.pages.environment import Pages as PageMaker
+from generator.pages.evaluation_tables import card_tables
 from generator.pages.page import Link
 from generator.plates.probes import probe_drawings
 from generator.progress import Reporter

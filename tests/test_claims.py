@@ -22,10 +22,11 @@ from generator.articles.draft import Article, Draft
 from generator.articles.early import check_early
 from generator.articles.errors import WritingError
 from generator.articles.expressions import as_written
+from generator.articles.front_matter import Meta
 from generator.articles.pages import article_pages
 from generator.articles.read import read_article
 from generator.articles.shown import Shown
-from generator.articles.source import Meta, Source, Writing, read_source
+from generator.articles.source import Source, Writing, read_source
 from generator.errors import UsageError
 from generator.exhibit import Exhibit
 from generator.pages.environment import Pages

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from generator.deviation import sample_deviation
-from generator.pages.csv_text import as_csv
+from generator.pages.table import as_csv
 from generator.probes.heads import Statistic
 
 GENERATOR = Path(__file__).parent.parent / "generator"

@@ -22,8 +22,8 @@ from generator.exhibit import (
     load_image_table,
     load_texts,
 )
+from generator.inputs.source import FORMS
 from generator.models.load import load_model
-from generator.models.source import FORMS
 
 GOOD = """\
 title: T

@@ -21,12 +21,13 @@ from small_site import CHECKOUT, Site, environment, make_exhibit, read_exhibit, 
 from generator.articles.bibliography import Bibliography
 from generator.articles.directives import directives
 from generator.articles.draft import Filling
+from generator.articles.front_matter import Meta
 from generator.articles.kinds import KINDS, parameters_of
 from generator.articles.markdown import convert
 from generator.articles.read import read_article
 from generator.articles.reference import reference
 from generator.articles.schema import schema_reference
-from generator.articles.source import Meta, read_source
+from generator.articles.source import read_source
 from generator.card_schema import Pairs
 from generator.cli import app
 from generator.exhibit import Exhibit

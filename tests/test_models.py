@@ -15,12 +15,12 @@ from safetensors.torch import save_file
 
 from generator.errors import CutawayError, UsageError
 from generator.exhibit import ModelSpec, Preprocessing
+from generator.inputs.source import parse_source, stated_source
 from generator.inputs.texts import CuratedText
 from generator.models.compat import repair_torchvision
 from generator.models.fetch import fetch
 from generator.models.load import load_model, pick_device
 from generator.models.model import LanguageModel, VisionModel
-from generator.models.source import parse_source, stated_source
 from generator.models.twin import random_twin
 from generator.probes.attention import attention_weights
 from generator.probes.heads import repeated_sequences

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from generator.cards.evaluated import evaluation_blocks
-from generator.cards.evaluation import Data, Evaluation
+from generator.findings.evaluation_record import Data, Evaluation
 from generator.shares import share_interval
 
 

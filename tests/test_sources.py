@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 from local_hub import Hub, Repo, serving
 
 from generator.errors import CutawayError, UsageError
+from generator.inputs.source import Source, parse_source
 from generator.models import unpack
 from generator.models.digest import file_sha256
 from generator.models.fetch import Files, fetch
-from generator.models.source import Source, parse_source
 
 BASE = Path.cwd().absolute()
 DIGEST = "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be"
@@ -502,7 +502,7 @@ import json, sys
 from pathlib import Path
 from generator.errors import CutawayError
 from generator.models.fetch import fetch
-from generator.models.source import parse_source
+from generator.inputs.source import parse_source
 try:
     found = fetch(parse_source(sys.argv[1], Path.cwd()), Path(sys.argv[2]))
     answer = dict(vars(found), root=str(found.root))

@@ -15,10 +15,10 @@ from generator.errors import UsageError
 from generator.exhibit import ModelSpec
 from generator.inputs.digits import HELD_OUT, digits
 from generator.inputs.images import as_pixels, as_seen
+from generator.inputs.source import parse_source
 from generator.models import load, training
 from generator.models.digest import file_sha256
 from generator.models.load import load_model
-from generator.models.source import parse_source
 
 EPOCHS = 2
 

@@ -7,7 +7,6 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from markupsafe import Markup, escape
 from pybtex.backends.html import Backend
@@ -20,11 +19,9 @@ from pybtex.style.formatting.unsrt import Style
 from pybtex.style.template import FieldIsMissing, href, join, optional, sentence
 from pybtex.style.template import field as of
 
+from generator.articles.front_matter import Meta, plain_doi
 from generator.errors import UsageError, did_you_mean
 from generator.files import read_text
-
-if TYPE_CHECKING:
-    from generator.articles.source import Meta
 
 
 @dataclass(frozen=True)
@@ -132,12 +129,6 @@ def read_bibliography(path: Path) -> Bibliography:
             entry.fields["doi"] = plain_doi(entry.fields["doi"])
     faults = {key: f"(line {_line_of(key, text)}): {said}" for key, said in parser.faults.items()}
     return Bibliography(path, dict(data.entries.items()), faults)
-
-
-def plain_doi(written: str) -> str:
-    """A DOI without what people write before it: an address, or 'doi:'; LaTeX's escapes undone."""
-    bare = re.sub(r"\\([_%&#$])", r"\1", written.strip())
-    return re.sub(r"^(https?://)?((dx\.|www\.)?doi\.org/|doi:\s*)", "", bare, flags=re.IGNORECASE)
 
 
 class _Entries(Parser):  # type: ignore[misc]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from generator.articles.bibliography import Reference
-from generator.articles.source import Author, Meta
+from generator.articles.front_matter import Author, Meta
 from generator.pages.environment import Figure
 
 

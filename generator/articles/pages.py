@@ -10,11 +10,12 @@ from typing import Any
 
 from generator.articles.bibliography import as_bibtex, own_entry, plain_citation
 from generator.articles.draft import Article, Filling
+from generator.articles.front_matter import Meta
 from generator.articles.head import head_of
 from generator.articles.markdown import as_text
 from generator.articles.previews import preview_path
 from generator.articles.slides import slides_link, stacks
-from generator.articles.source import GUIDE, SECTIONS, Meta
+from generator.articles.source import GUIDE, SECTIONS
 from generator.exhibit import Exhibit
 from generator.pages.context import Place, around, home
 from generator.pages.environment import Pages

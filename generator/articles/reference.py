@@ -10,10 +10,10 @@ from typing import Any, cast
 from markupsafe import Markup
 
 from generator.articles.draft import Draft
+from generator.articles.front_matter import Meta
 from generator.articles.kinds import KINDS, parameters_of
 from generator.articles.schema import schema_reference
 from generator.articles.shown import Shown, one_of
-from generator.articles.source import Meta
 from generator.card_schema import Pairs
 from generator.exhibit import Exhibit
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import datetime
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from generator.articles.bibliography import Bibliography, plain_doi, read_bibliography
+from generator.articles.bibliography import Bibliography, read_bibliography
 from generator.articles.errors import Mistakes, WritingError, WritingErrors
+from generator.articles.front_matter import Author, Meta
 from generator.errors import UsageError, did_you_mean
 from generator.files import files_in, read_text
 from generator.patterns import reason
@@ -24,53 +24,6 @@ GUIDE = "guide"
 SECTIONS = {"lectures": "Lectures", "articles": "Articles", GUIDE: "Guide"}
 _STEM = re.compile(r"[a-z0-9]+([-_.][a-z0-9]+)*")
 _FENCE = re.compile(r"---[ \t]*\n")
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-Line = Annotated[str, Field(min_length=1, max_length=400)]
-
-
-class Author(_Strict):
-    """Who wrote an article."""
-
-    name: Line = Field(description="as it is to be cited")
-    affiliation: str = Field("", max_length=400, description="institute or company")
-    orcid: str = Field(
-        "", pattern=r"^(\d{4}-\d{4}-\d{4}-\d{3}[\dX])?$", description="such as 0000-0002-1825-0097"
-    )
-    url: str = Field("", pattern=r"^(https?://.+)?$", description="the author's own page")
-
-
-def _doi(written: Any) -> Any:
-    return plain_doi(written) if isinstance(written, str) else written
-
-
-class Meta(_Strict):
-    """The front matter of an article."""
-
-    title: Line = Field(description="heading of the page")
-    subtitle: str = Field("", max_length=400, description="the line below it")
-    description: Line = Field(description="a sentence for search engines and previews")
-    authors: tuple[Author, ...] = Field((), description="in the order of the title block")
-    date: datetime.date | None = Field(None, description="when it was published")
-    doi: Annotated[str, BeforeValidator(_doi)] = Field(
-        "", pattern=r"^(10\.\d{4,9}/\S+)?$", description="such as 10.23915/distill.00010"
-    )
-    abstract: str = Field("", description="what it is about, in Markdown")
-    licence: str = Field(
-        "",
-        max_length=80,
-        description="SPDX identifier of the text's licence, such as CC-BY-4.0; none is claimed if left out",
-    )
-    acknowledgements: str = Field("", description="thanks, in Markdown")
-    contributions: str = Field("", description="who did what, in Markdown")
-    corrections: str = Field("", description="what was changed since, in Markdown")
-    slides: bool = Field(False, description="whether there is a slide view too")
-    order: int = Field(0, description="place in its section; equal ones are sorted by title")
-    draft: bool = Field(False, description="not built")
 
 
 @dataclass(frozen=True)

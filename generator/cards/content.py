@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from generator.cards import inside, origin, probed, stated
 from generator.cards.evaluated import evaluation_blocks
-from generator.cards.evaluations import evaluations
-from generator.cards.tables import EVALUATION, PROBES
 from generator.cards.tree import Card, Paragraph, Section, filled
 from generator.errors import UsageError, did_you_mean
 from generator.exhibit import Exhibit
 from generator.findings import Carded, TextFindings
+from generator.findings.evaluations import evaluations
 from generator.pages.environment import Pages
+from generator.pages.evaluation_tables import EVALUATION, PROBES
 from generator.pages.page import Link, data_address
 
 EVALUATED = "Evaluation run here"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import isfinite
 
-from generator.cards.evaluation import Evaluation
 from generator.cards.tree import Block, Facts, Line, Strong, Table
+from generator.findings.evaluation_record import Evaluation
 from generator.pages.environment import number, percent
 
 _HEAD = ("Evaluation", "Counted", "Value ± standard error, or interval of a share", "Controls")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from generator.cards.evaluation import Evaluation
-from generator.cards.evaluations import evaluations
 from generator.cards.origin import NOT_STATED, card_url
 from generator.exhibit import Exhibit
 from generator.findings import Carded, TextFindings
+from generator.findings.evaluation_record import Evaluation
+from generator.findings.evaluations import evaluations
 
 # What the Hub knows by these names, in lower case; any other licence is "other" with its name beside it.
 _KNOWN = """

@@ -6,10 +6,10 @@ import numpy as np
 
 from generator.card_schema import PairedProbe
 from generator.cards.evaluated import evaluation_blocks, interval
-from generator.cards.evaluations import evaluations
 from generator.cards.tree import Block, Inline, Line, Paragraph, Section, Shown, Strong, Table
 from generator.deviation import sample_deviation
 from generator.findings import Carded, TextFindings, VisionFindings
+from generator.findings.evaluations import evaluations
 from generator.pages.environment import Pages, fixed, number, percent
 from generator.pages.page import Link
 from generator.probes.paired_images import AGAIN, OTHER, Change

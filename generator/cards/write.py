@@ -13,11 +13,11 @@ from generator.cards.content import card_of
 from generator.cards.markdown import Markdown
 from generator.cards.merge import merged, read_card
 from generator.cards.metadata import metadata
-from generator.cards.tables import card_tables
 from generator.exhibit import Exhibit
 from generator.figures.render import Drawn
 from generator.findings import Carded
 from generator.pages.environment import Figure, Pages
+from generator.pages.evaluation_tables import card_tables
 from generator.pages.page import data_address
 from generator.store import write_atomically
 

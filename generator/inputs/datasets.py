@@ -12,9 +12,9 @@ from generator.errors import UsageError, did_you_mean
 from generator.exhibit import Exhibit
 from generator.inputs.digits import LICENCE, ORIGIN, digits
 from generator.inputs.hub_datasets import HubDataset, fetch_hub_dataset
+from generator.inputs.source import parse_source
 from generator.inputs.written import Found, write_pictures
 from generator.kept import kept_folder
-from generator.models.source import parse_source
 
 FORMS = {
     "sklearn": "sklearn:digits",

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from generator.errors import UsageError
 from generator.exhibit import CheckpointSpec, ModelSpec
+from generator.inputs.source import parse_source
 from generator.models.load import AnyModel, load_model
 from generator.models.model import VisionModel
-from generator.models.source import parse_source
 
 Checkpoints = tuple[tuple[str, VisionModel], ...]
 

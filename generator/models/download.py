@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from generator.errors import CutawayError
-from generator.models.source import Source
+from generator.inputs.source import Source
 
 _UNREACHABLE = re.compile(r"connection error|timed? ?out|SSL|NewConnectionError|ProxyError")
 

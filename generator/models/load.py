@@ -13,6 +13,7 @@ import torch
 
 from generator.errors import CutawayError, UsageError, did_you_mean
 from generator.exhibit import ModelSpec
+from generator.inputs.source import Source, parse_source, stated_source
 from generator.models.contents import adapter_of, tensors_in, what_it_is
 from generator.models.convert import gguf_to_folder, read_state_dict
 from generator.models.digest import file_sha256
@@ -23,7 +24,6 @@ from generator.models.model import LanguageModel, VisionModel
 from generator.models.networks import build, build_transformers, class_count, is_own
 from generator.models.pretrained import read_config, takes_pictures, two_towers
 from generator.models.seq2seq import Seq2SeqModel
-from generator.models.source import Source, parse_source, stated_source
 from generator.models.training import build_trained, trained
 from generator.models.transformer import stated_licence
 from generator.models.twin import state_initialisation

@@ -18,12 +18,12 @@ from torch import nn
 
 from generator.errors import CutawayError, UsageError, did_you_mean
 from generator.exhibit import ModelSpec, Preprocessing
+from generator.inputs.source import parse_source
 from generator.models.compat import repair_torchvision
 from generator.models.hub import asked_once
 from generator.models.model import NO_CLASSES
 from generator.models.prepare import of_folder, of_timm, same_as_library
 from generator.models.pretrained import library, open_pretrained
-from generator.models.source import parse_source
 from generator.models.transformer import stated_licence
 from generator.models.vision import Network, numbered
 

@@ -24,9 +24,9 @@ from generator.errors import UsageError, did_you_mean
 from generator.exhibit import Preprocessing
 from generator.inputs.digits import Digits, digits
 from generator.inputs.images import as_pixels, as_seen
+from generator.inputs.source import Files, Source
 from generator.kept import kept_folder
 from generator.models.digest import file_sha256
-from generator.models.source import Files, Source
 from generator.models.vision import Network
 from generator.shares import share_error
 

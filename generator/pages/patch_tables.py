@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from generator.findings import PatchFindings, VisionFindings
-from generator.pages.csv_text import as_csv
 from generator.pages.patch_views import BY_STATISTIC, order_heads, peak_of
+from generator.pages.table import as_csv
 from generator.plates.patches import rolled_blocks
 
 TABLES = ("heads.csv", "heads_by_picture.csv", "statistics.csv", "looks.csv", "rollout.csv")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from generator.pages.csv_text import as_csv
+from generator.pages.table import as_csv
 from generator.probes.roles import HeadRole
 
 

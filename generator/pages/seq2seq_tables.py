@@ -10,11 +10,11 @@ import numpy as np
 from generator.findings.seq2seq import Seq2SeqFindings
 from generator.inputs.texts import readable
 from generator.pages.components import attention_files, vector_files
-from generator.pages.csv_text import as_csv
 from generator.pages.definitions import DEFINITIONS, MEASURED, TARGET, definitions_of
 from generator.pages.page import data_address
 from generator.pages.role_table import role_table
 from generator.pages.standings import order_heads, strong_links
+from generator.pages.table import as_csv
 from generator.probes import heads as head_probe
 from generator.probes.seq2seq import LONGEST
 

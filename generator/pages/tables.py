@@ -12,19 +12,19 @@ from typing import Any
 import numpy as np
 
 from generator import __version__
-from generator.cards.tables import card_tables
 from generator.deviation import sample_deviation
 from generator.exhibit import Exhibit
 from generator.findings import Findings, Seq2SeqFindings, TextFindings, VisionFindings
 from generator.inputs.texts import readable
 from generator.models.layer import Layer
-from generator.pages.csv_text import as_csv
 from generator.pages.definitions import definitions_of
+from generator.pages.evaluation_tables import card_tables
 from generator.pages.head_tables import head_tables
 from generator.pages.page import data_address
 from generator.pages.patch_data import patch_files
 from generator.pages.seq2seq_tables import seq2seq_inputs, seq2seq_tables
 from generator.pages.standings import order_heads, strong_links
+from generator.pages.table import as_csv
 from generator.pages.vision_tables import vision_tables
 from generator.pages.worked import context_tables
 from generator.probes import heads as head_probe

@@ -8,7 +8,7 @@ import numpy as np
 
 from generator.findings import VisionFindings
 from generator.models.layer import Layer
-from generator.pages.csv_text import as_csv
+from generator.pages.table import as_csv
 from generator.pages.unit_views import effects
 from generator.probes.exemplars import unit_layers
 from generator.probes.wires import feeds, listens, strongest

@@ -8,9 +8,9 @@ from typing import Any
 from generator.findings import VisionFindings
 from generator.pages.building_blocks import block_rows, group_rows
 from generator.pages.classes import channel_rows, class_rows, grad_rows, learned_rows, score_rows
-from generator.pages.csv_text import as_csv
 from generator.pages.features import feature_rows
 from generator.pages.patch_tables import patch_tables
+from generator.pages.table import as_csv
 from generator.pages.unit_tables import exemplars_table, pool_table, units_table, wires_table
 
 

@@ -12,9 +12,9 @@ from generator.inputs.texts import CuratedText, readable
 from generator.models.model import LanguageModel
 from generator.pages.components import as_json
 from generator.pages.context import Place, home, layer_strip, model_link
-from generator.pages.csv_text import as_csv
 from generator.pages.environment import Pages
 from generator.pages.page import Link, Page, head_address
+from generator.pages.table import as_csv
 from generator.probes.queries import Worked
 
 # Directions that a reader can check by hand.

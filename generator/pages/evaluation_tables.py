@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from generator.cards.evaluations import evaluations
 from generator.deviation import sample_deviation
 from generator.findings import Carded, TextFindings, VisionFindings
-from generator.pages.csv_text import as_csv
+from generator.findings.evaluations import evaluations
+from generator.pages.table import as_csv
 from generator.probes.paired_texts import Leans, standard_error
 
 EVALUATION, PROBES = "evaluation.csv", "probes.csv"

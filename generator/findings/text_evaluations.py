@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from generator.cards.evaluation import NAN, Control, Data, Evaluation, digest
 from generator.deviation import sample_deviation
 from generator.findings import TextFindings
+from generator.findings.evaluation_record import NAN, Control, Data, Evaluation, digest
 from generator.probes.language_loss import LanguageLoss
 from generator.probes.paraphrases import Paraphrases
 from generator.shares import share_error

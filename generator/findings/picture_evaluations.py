@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from generator.cards.evaluation import NAN, Control, Data, Evaluation, digest
 from generator.deviation import sample_deviation
 from generator.findings import VisionFindings
+from generator.findings.evaluation_record import NAN, Control, Data, Evaluation, digest
 from generator.probes.learned_classes import LearnedClasses
 from generator.probes.recognition import Recognition
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from generator.cards.evaluation import Evaluation
-from generator.cards.picture_evaluations import picture_evaluations
-from generator.cards.text_evaluations import text_evaluations
 from generator.findings import Carded, TextFindings
+from generator.findings.evaluation_record import Evaluation
+from generator.findings.picture_evaluations import picture_evaluations
+from generator.findings.text_evaluations import text_evaluations
 
 
 def evaluations(found: Carded) -> tuple[Evaluation, ...]:
