@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,7 +46,7 @@ from generator.subjects import Subject, load_subjects, measure, read_inputs
 class Options:
     """How to build: where the site goes, where work is kept, on what device, with how many workers.
 
-    `full` draws every unit in every way, which is work for a GPU.
+    `full` draws every unit in every way, which is work for a GPU. `commands` describes the command line.
     """
 
     site: Path
@@ -54,6 +54,7 @@ class Options:
     device: str = "auto"
     jobs: int = 0
     full: bool = False
+    commands: Callable[[], str] = str
 
     @property
     def workers(self) -> int:
@@ -83,7 +84,14 @@ def build(exhibit: Exhibit, options: Options, reporter: Reporter) -> Summary:
     with reporter.stage("Models", len(exhibit.models)) as step:
         subjects = load_subjects(exhibit, inputs, options.device, step)
     findings = _measure(subjects, exhibit.seed, options, store, reporter)
-    articles = _read(writing, subjects, findings, exhibit.seed, store, reporter)
+    shown = Shown(
+        {one.model.id: one for one in subjects},
+        {found.model.id: found for found in findings}.__getitem__,
+        store,
+        exhibit.seed,
+        options.commands,
+    )
+    articles = _read(writing, shown, reporter)
     pictures = _draw(exhibit, findings, articles, options, reporter)
     pages = _write(exhibit, findings, writing, articles, pictures, options, reporter)
     with reporter.stage("Site", 1) as step:
@@ -111,19 +119,10 @@ def _measure(
     return found
 
 
-def _read(
-    writing: Writing,
-    subjects: Sequence[Subject],
-    findings: Sequence[Findings],
-    seed: int,
-    store: Store,
-    reporter: Reporter,
-) -> list[Article]:
+def _read(writing: Writing, shown: Shown, reporter: Reporter) -> list[Article]:
     """The articles up to their pictures; what they ask for beyond the findings is measured here."""
     if not writing.sources:
         return []
-    measured = {found.model.id: found for found in findings}
-    shown = Shown({one.model.id: one for one in subjects}, measured.__getitem__, store, seed)
     with reporter.stage("Articles", len(writing.sources)) as step:
         articles, mistakes = list[Article](), Mistakes()
         for source in writing.sources:

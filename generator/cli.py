@@ -6,6 +6,7 @@ import errno
 import os
 import sys
 import traceback
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from generator import __version__
+from generator.command_reference import command_reference
 from generator.errors import CutawayError, UsageError
 from generator.progress import Reporter, print_summary, terminal
 
@@ -123,7 +125,8 @@ def build(
 
     site = (out or shown.base / "site").resolve()
     work = _work(shown.base, site)
-    options = Options(site=site, work=work, device=device, jobs=jobs, full=full)
+    commands = partial(command_reference, app)
+    options = Options(site, work, device, jobs, full, commands)
     reporter = Reporter(terminal(), verbose)
     try:
         summary = run(shown, options, reporter)

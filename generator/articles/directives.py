@@ -16,7 +16,7 @@ from generator.articles.errors import named, template_line
 from generator.articles.kinds import plan
 from generator.articles.links import Links
 from generator.articles.numbers import Numbers
-from generator.articles.reference import reference
+from generator.articles.reference import reference_of
 from generator.articles.shown import Shown, one_of
 from generator.articles.widgets import Widgets
 from generator.errors import UsageError
@@ -51,8 +51,8 @@ def directives(draft: Draft, shown: Shown) -> dict[str, Directive]:
         "claim": claims.claim,
         "_quantity": claims.quantity,
         "widget": widgets.widget,
-        "reference": reference,
     }
+    found["reference"] = reference_of(found, shown)
     return {name: _named(name, function, draft) for name, function in found.items()}
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
 
 from markupsafe import Markup
 
-from generator.articles.draft import Draft
 from generator.articles.front_matter import Meta
 from generator.articles.kinds import KINDS, parameters_of
 from generator.articles.schema import schema_reference
@@ -19,24 +18,26 @@ from generator.exhibit import Exhibit
 
 # What Jinja and the tag of a claim hand over.
 _NOT_WRITTEN = ("caller", "written")
-# In words, Markdown would make a dash of the two hyphens.
-_OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 
 
-def reference(what: str) -> Markup:
-    """A part of this guide that is made from the code.
+def reference_of(
+    known: Mapping[str, Callable[..., object]], shown: Shown
+) -> Callable[[str], Markup]:
+    """The directive `reference`, which describes all that are `known`."""
+    made: dict[str, Callable[[], str]] = {
+        "exhibit": partial(schema_reference, Exhibit),
+        "front-matter": partial(schema_reference, Meta, level=3),
+        "figures": _figures,
+        "directives": partial(_directives, known),
+        "commands": lambda: shown.commands(),
+        "pairs": partial(schema_reference, Pairs, level=3),
+    }
 
-    Raises UsageError for a name that is none of REFERENCES.
-    """
-    return Markup("\n\n{}\n\n").format(Markup(REFERENCES[one_of("reference", what, REFERENCES)]()))
+    def reference(what: str) -> Markup:
+        """A part of this guide that is made from the code."""
+        return Markup("\n\n{}\n\n").format(Markup(made[one_of("reference", what, made)]()))
 
-
-def _exhibit() -> str:
-    return schema_reference(Exhibit)
-
-
-def _front_matter() -> str:
-    return schema_reference(Meta, level=3)
+    return reference
 
 
 def _figures() -> str:
@@ -52,12 +53,8 @@ def _figures() -> str:
     return "\n".join(rows)
 
 
-def _directives() -> str:
+def _directives(known: Mapping[str, Callable[..., object]]) -> str:
     """Every directive: what it may be told, in brackets what can be left out, and what it makes."""
-    from generator.articles.directives import directives
-
-    # Only their names, parameters and descriptions are read.
-    known = directives(cast(Draft, None), cast(Shown, None))
     rows = ["| Directive | Parameters | What it makes |", "|---|---|---|"]
     for name, function in known.items():
         if name.startswith("_"):
@@ -93,47 +90,3 @@ def _by_function() -> dict[tuple[str, ...], Callable[..., object]]:
 
 def _coded(names: Sequence[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
-
-
-def _commands() -> str:
-    return "\n\n".join(_command_parts())
-
-
-def _command_parts() -> Iterator[str]:
-    """Every command with its arguments and options, as the command line itself describes them."""
-    import typer.main
-
-    from generator.cli import app
-
-    group = typer.main.get_command(app)
-    for name, command in getattr(group, "commands", {}).items():
-        yield f"### cutaway {name} {{ #command-{name} }}\n\n{command.help}"
-        rows = ["| Argument | If left out | What it says |", "|---|---|---|"]
-        for one in command.params:
-            words = ", ".join(one.opts) if one.param_type_name == "option" else one.name.upper()
-            about = _OPTION.sub(r"`\g<0>`", getattr(one, "help", None) or "")
-            rows.append(f"| `{words}` | {_if_left_out(one)} | {about} |")
-        if len(rows) > 2:
-            yield "\n".join(rows)
-
-
-def _if_left_out(parameter: Any) -> str:
-    """What a parameter of the command line is where nobody states it."""
-    if parameter.required:
-        return "must be given"
-    default = parameter.default
-    return "nothing" if default in (None, "") or default is False else f"`{default}`"
-
-
-def _pairs() -> str:
-    return schema_reference(Pairs, level=3)
-
-
-REFERENCES: Mapping[str, Callable[[], str]] = {
-    "exhibit": _exhibit,
-    "front-matter": _front_matter,
-    "figures": _figures,
-    "directives": _directives,
-    "commands": _commands,
-    "pairs": _pairs,
-}

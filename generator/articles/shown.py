@@ -33,14 +33,15 @@ class Shown:
     """The models of an exhibit with what was measured on them, by the names that articles use.
 
     `measured` gives all findings of a model; it may measure when it is asked. `pictures` are those that were
-    asked for, which the article that shows them must give credit for. Everything here raises UsageError with
-    the nearest valid name for a name that is not there.
+    asked for, which the article that shows them must give credit for. `commands` describes the command line
+    for the guide. Everything here raises UsageError with the nearest valid name for a name that is not there.
     """
 
     subjects: Mapping[str, Subject]
     measured: Callable[[str], Findings]
     store: Store
     seed: int
+    commands: Callable[[], str] = str
     pictures: list[CuratedImage] = field(default_factory=list)
     _texts: dict[str, dict[str, str]] = field(default_factory=dict)
     _tables: dict[tuple[str, str], list[Row]] = field(default_factory=dict)
