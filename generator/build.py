@@ -22,15 +22,17 @@ from generator.cards.page import card_page
 from generator.exhibit import Exhibit
 from generator.figures.render import Drawing, Drawn, render
 from generator.findings import Findings, Seq2SeqFindings, TextFindings
+from generator.manifest import manifest
 from generator.memory import keep_freed
 from generator.pages.environment import Pages
 from generator.pages.figures import figures_page
 from generator.pages.gallery import gallery
 from generator.pages.jump import INDEX, jump_index
-from generator.pages.language import language_files, language_pages
-from generator.pages.page import GLOSSARY, Page
+from generator.pages.language import language_pages
+from generator.pages.page import GLOSSARY, Page, data_address
+from generator.pages.scripts import scripts
 from generator.pages.seq2seq import seq2seq_pages
-from generator.pages.tables import manifest, tables
+from generator.pages.tables import tables
 from generator.pages.units import unit_pages
 from generator.pages.vision import vision_pages
 from generator.paths import data_root
@@ -173,9 +175,9 @@ def _write(
             tree.page(page)
             step(page.address)
         for found in findings:
-            for address, text in tables(found):
-                tree.put(address, text.encode())
-            for address, text in language_files(found) if isinstance(found, TextFindings) else ():
+            for table in tables(found):
+                tree.put(data_address(found.model.id, table.name), table.csv.encode())
+            for address, text in scripts(found):
                 tree.put(address, text.encode())
         for address, file in asked_files(articles, made, writing.files).items():
             tree.put(address, file.read_bytes())

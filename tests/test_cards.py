@@ -50,7 +50,7 @@ from generator.exhibit import Choices, Exhibit, ModelSpec, load_exhibit, load_pa
 from generator.figures.render import KINDS
 from generator.findings import measure_text
 from generator.pages.environment import Pages as PageMaker
-from generator.pages.evaluation_tables import card_tables
+from generator.pages.evaluation_tables import evaluation_tables
 from generator.pages.page import Link
 from generator.plates.probes import probe_drawings
 from generator.progress import Reporter
@@ -526,7 +526,7 @@ def test_the_card_of_a_transformer(family, task, evaluated, probed, tmp_path):
     stated = metadata(exhibit, found)
     assert (stated["pipeline_tag"], stated["metrics"]) == (task, evaluated)
     assert "license" not in stated  # none is stated
-    tables = dict(card_tables(found))
+    tables = {table.name: table.csv for table in evaluation_tables(found)}
     rows = [list(csv.DictReader(io.StringIO(text))) for text in tables.values()]
     writer = Markdown({})
     said = numbers_said([writer.section(card.select(key), 2) for key in ("evaluation", "probes")])
@@ -550,7 +550,7 @@ def test_without_sentences_nothing_is_probed(tmp_path):
     exhibit = Exhibit(models=(ModelSpec(id="llama", source="./x"),))
     card = card_of(exhibit, found, PageMaker(CHECKOUT / "templates", {}))
     assert "probes" not in [each.key for each in card.sections]
-    assert list(dict(card_tables(found))) == ["evaluation.csv"]
+    assert [table.name for table in evaluation_tables(found)] == ["evaluation.csv"]
 
 
 def test_a_source_without_an_exhibit_has_a_card_too(tmp_path):

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from generator.deviation import sample_deviation
-from generator.pages.table import as_csv
+from generator.pages.table import Table
 from generator.probes.heads import Statistic
 
 GENERATOR = Path(__file__).parent.parent / "generator"
@@ -27,7 +27,9 @@ def test_one_value_has_none_and_its_cell_is_empty():
     assert np.isnan(sample_deviation(np.array([3.0])))
     assert np.isnan(sample_deviation(np.zeros((1, 2, 2)))).all()
     assert np.isnan(sample_deviation(np.array([np.nan, 3.0])))
-    assert as_csv(("a", "b"), [(1.0, sample_deviation(np.array([3.0])))]) == "a,b\n1,\n"
+    table = Table("a.csv", lambda: (("a", "b"), [(1.0, sample_deviation(np.array([3.0])))]))
+    assert table.csv == "a,b\n1,\n"
+    assert table.records == [{"a": "1", "b": ""}]
 
 
 def test_a_statistic_of_one_text_has_no_spread():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
 from dataclasses import replace
@@ -96,7 +94,7 @@ def head_address(model, layer, head):
 
 
 def rows_of(found, name):
-    return list(csv.DictReader(io.StringIO(dict(head_tables(found))[name])))
+    return next(table.records for table in head_tables(found) if table.name == name)
 
 
 def text_of(html):

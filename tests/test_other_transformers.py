@@ -65,7 +65,7 @@ def test_every_family_is_measured_and_gets_its_pages(family, tmp_path):
     heads = LAYERS * HEADS
     addresses = check(pages, model.id, heads)
     assert f"models/{family}/atlas/index.html" in addresses
-    rows = rows_of(found, f"models/{family}/data/heads.csv")
+    rows = rows_of(found, "heads.csv")
     assert len(rows) == heads and all(row["induction"] for row in rows)
     assert len(found.queries) == 1  # q and k show in all of them
     body = "\n".join(page.body for page in pages)
@@ -81,7 +81,7 @@ def test_every_encoder_decoder_is_measured_and_gets_its_pages(family, tmp_path):
     found = measure_seq2seq(model, TEXTS, CHOICES, 0, Store(tmp_path), lambda _: None)
     heads = sum(len(model.projections[name]) * count for name, count in model.heads.items())
     check(list(seq2seq_pages(found, AnyPicture())), model.id, heads)
-    assert len(rows_of(found, f"models/{family}/data/heads.csv")) == heads
+    assert len(rows_of(found, "heads.csv")) == heads
 
 
 def check(pages: list[Page], model: str, heads: int) -> set[str]:
@@ -96,9 +96,8 @@ def check(pages: list[Page], model: str, heads: int) -> set[str]:
     return addresses
 
 
-def rows_of(found, address: str) -> list[dict[str, str]]:
-    made = dict(tables(found))
-    return list(csv.DictReader(made[address].splitlines()))
+def rows_of(found, name: str) -> list[dict[str, str]]:
+    return next(table.records for table in tables(found) if table.name == name)
 
 
 def test_layers_that_share_weights_look_where_their_network_looks(families_site):

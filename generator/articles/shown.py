@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +17,7 @@ from generator.models.layer import Layer
 from generator.models.model import LanguageModel, Model, VisionModel
 from generator.models.seq2seq import Seq2SeqModel
 from generator.models.stacks import ONLY, Stack
+from generator.pages.table import Table
 from generator.pages.tables import tables
 from generator.probes.attention import Attention, measure_attention
 from generator.probes.seq2seq import measure_pair, measure_pair_attention
@@ -43,8 +42,7 @@ class Shown:
     seed: int
     commands: Callable[[], str] = str
     pictures: list[CuratedImage] = field(default_factory=list)
-    _texts: dict[str, dict[str, str]] = field(default_factory=dict)
-    _tables: dict[tuple[str, str], list[Row]] = field(default_factory=dict)
+    _tables: dict[str, dict[str, Table]] = field(default_factory=dict)
 
     def subject(self, model: str) -> Subject:
         """A model with what it is run on."""
@@ -128,18 +126,13 @@ class Shown:
         return measure_pair(network, self.text(model, text), self.store).target
 
     def table(self, model: str, name: str) -> list[Row]:
-        """A published table as rows of text; each is written and read once."""
-        if model not in self._texts:
+        """The rows of a published table as text; each is made once."""
+        if model not in self._tables:
             self.subject(model)
-            pairs = tables(self.measured(model))
-            self._texts[model] = {
-                address.rsplit("/", 1)[1].removesuffix(".csv"): text for address, text in pairs
-            }
-        known = self._texts[model]
-        found = one_of("table", name.removesuffix(".csv"), known, f"{model} has no")
-        if (model, found) not in self._tables:
-            self._tables[model, found] = list(csv.DictReader(io.StringIO(known[found])))
-        return self._tables[model, found]
+            made = tables(self.measured(model))
+            self._tables[model] = {one.name.removesuffix(".csv"): one for one in made}
+        known = self._tables[model]
+        return known[one_of("table", name.removesuffix(".csv"), known, f"{model} has no")].records
 
 
 def unknown_model(name: str, known: Iterable[str]) -> UsageError:

@@ -14,7 +14,7 @@ from generator.models.tokens import context_text
 from generator.pages.context import counted, size_text
 from generator.pages.environment import thousands
 from generator.pages.page import Link, part_address
-from generator.pages.tables import environment as measured_with
+from generator.versions import measured_with
 
 NOT_STATED = "not stated"
 CARD = "card"

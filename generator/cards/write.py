@@ -17,7 +17,7 @@ from generator.exhibit import Exhibit
 from generator.figures.render import Drawn
 from generator.findings import Carded
 from generator.pages.environment import Figure, Pages
-from generator.pages.evaluation_tables import card_tables
+from generator.pages.evaluation_tables import evaluation_tables
 from generator.pages.page import data_address
 from generator.store import write_atomically
 
@@ -53,7 +53,7 @@ def write_card(
     card = card_of(exhibit, found, pages)
     shown = {figure.path: figure for figure in card.figures()}
     files = {path: _name(path) for path in shown}
-    tables = {f"data/{name}": text for name, text in card_tables(found)}
+    tables = {f"data/{table.name}": table.csv for table in evaluation_tables(found)}
     places = files | {data_address(found.model.id, Path(name).name): name for name in tables}
     parts = Markdown(places, exhibit.site_url).parts(card)
     readme = folder / NAME

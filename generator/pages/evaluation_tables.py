@@ -10,7 +10,7 @@ import numpy as np
 from generator.deviation import sample_deviation
 from generator.findings import Carded, TextFindings, VisionFindings
 from generator.findings.evaluations import evaluations
-from generator.pages.table import as_csv
+from generator.pages.table import Table, filled
 from generator.probes.paired_texts import Leans, standard_error
 
 EVALUATION, PROBES = "evaluation.csv", "probes.csv"
@@ -24,14 +24,10 @@ _PROBES = (
 )  # fmt: skip
 
 
-def card_tables(found: Carded) -> Iterator[tuple[str, str]]:
-    """The tables of a model: name and text. One that would be empty is left out."""
-    for name, header, rows in (
-        (EVALUATION, _EVALUATION, _evaluation(found)),
-        (PROBES, _PROBES, probe_rows(found)),
-    ):
-        if rows:
-            yield name, as_csv(header, rows)
+def evaluation_tables(found: Carded) -> Iterator[Table]:
+    """The tables of a card. One that would be empty is left out."""
+    yield from filled(EVALUATION, _EVALUATION, _evaluation(found))
+    yield from filled(PROBES, _PROBES, probe_rows(found))
 
 
 def _evaluation(found: Carded) -> list[Sequence[Any]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,57 +12,48 @@ from generator.findings import TextFindings
 from generator.inputs.texts import readable
 from generator.pages.definitions import MEASURED
 from generator.pages.role_table import role_table
-from generator.pages.table import as_csv
+from generator.pages.table import Content, Table
 from generator.probes.circuits import TOP
 
 
 def head_table_names(found: TextFindings) -> tuple[str, ...]:
     """The tables that there are for a model."""
-    known = {
-        "roles.csv": True,
-        "alike.csv": True,
-        "ablation.csv": not found.heads.texts.reason,
-        "written.csv": not found.heads.circuits.reason,
-        "pairs.csv": not found.heads.circuits.why_no_pairs,
-        "stability.csv": found.heads.stability is not None,
-        "recipes.csv": bool(found.heads.recipes.recipes),
-        "lens.csv": any(not lens.reason for lens, _ in found.decoded),
-        "logit_shares.csv": any(one.shares is not None for _, one in found.decoded),
+    return tuple(table.name for table in head_tables(found))
+
+
+def head_tables(found: TextFindings) -> Iterator[Table]:
+    """The tables that there are for a model, but those of all transformers."""
+    heads = found.heads
+    known: Mapping[str, tuple[Callable[[TextFindings], Content], bool]] = {
+        "roles.csv": (_roles, True),
+        "alike.csv": (_alike, True),
+        "ablation.csv": (_ablation, not heads.texts.reason),
+        "written.csv": (_written, not heads.circuits.reason),
+        "pairs.csv": (_pairs, not heads.circuits.why_no_pairs),
+        "stability.csv": (_stability, heads.stability is not None),
+        "recipes.csv": (_recipes, bool(heads.recipes.recipes)),
+        "lens.csv": (_lens, any(not lens.reason for lens, _ in found.decoded)),
+        "logit_shares.csv": (_shares, any(one.shares is not None for _, one in found.decoded)),
     }
-    return tuple(name for name, there in known.items() if there)
+    for name, (content, there) in known.items():
+        if there:
+            yield Table(name, partial(content, found))
 
 
-def head_tables(found: TextFindings) -> Iterator[tuple[str, str]]:
-    """Each table with its name."""
-    make = {
-        "roles.csv": _roles,
-        "alike.csv": _alike,
-        "ablation.csv": _ablation,
-        "written.csv": _written,
-        "pairs.csv": _pairs,
-        "stability.csv": _stability,
-        "recipes.csv": _recipes,
-        "lens.csv": _lens,
-        "logit_shares.csv": _shares,
-    }
-    for name in head_table_names(found):
-        yield name, make[name](found)
-
-
-def _roles(found: TextFindings) -> str:
+def _roles(found: TextFindings) -> Content:
     return role_table((role.layer, role) for row in found.heads.roles for role in row)
 
 
-def _alike(found: TextFindings) -> str:
+def _alike(found: TextFindings) -> Content:
     likeness = found.heads.likeness
     rows = [
         (layer, head, place + 1, *likeness.others[layer, head, place].tolist(), value)
         for (layer, head, place), value in np.ndenumerate(likeness.correlation)
     ]
-    return as_csv(("layer", "head", "place", "other_layer", "other_head", "correlation"), rows)
+    return ("layer", "head", "place", "other_layer", "other_head", "correlation"), rows
 
 
-def _ablation(found: TextFindings) -> str:
+def _ablation(found: TextFindings) -> Content:
     """The effect of silencing heads on each input and span: all in the sweep, some on held-out inputs."""
     rows: list[tuple[Any, ...]] = []
     held_out = found.heads.named.held_out
@@ -82,10 +74,10 @@ def _ablation(found: TextFindings) -> str:
                 unit = MEASURED[ablation.measure]
                 rows.append((*where, layer, head, ablation.base[span, name], delta, unit))
     header = ("probe", "input", "span", "layer", "head", "loss", "delta", "measure")
-    return as_csv(header, rows)
+    return header, rows
 
 
-def _written(found: TextFindings) -> str:
+def _written(found: TextFindings) -> Content:
     circuits = found.heads.circuits
     rows = []
     for layer, head, word in np.ndindex(circuits.own_rank.shape):
@@ -95,20 +87,20 @@ def _written(found: TextFindings) -> str:
         rows.append((layer, head, readable(circuits.words[word]), own, *tokens, *raised))
     tops = range(1, 1 + min(TOP, circuits.written.shape[-1]))
     header = ("layer", "head", "word", "own_rank", *(f"token_{i}" for i in tops))
-    return as_csv((*header, *(f"raised_{i}" for i in tops)), rows)
+    return (*header, *(f"raised_{i}" for i in tops)), rows
 
 
-def _pairs(found: TextFindings) -> str:
+def _pairs(found: TextFindings) -> Content:
     circuits = found.heads.circuits
     words = [readable(word) for word in circuits.words]
     rows = []
     for (layer, head, place), match in np.ndenumerate(circuits.match):
         query, key = circuits.pairs[layer, head, place].tolist()
         rows.append((layer, head, place + 1, words[query], words[key], match))
-    return as_csv(("layer", "head", "place", "query", "key", "match"), rows)
+    return ("layer", "head", "place", "query", "key", "match"), rows
 
 
-def _stability(found: TextFindings) -> str:
+def _stability(found: TextFindings) -> Content:
     stability = found.heads.stability
     assert stability is not None
     parts = (stability.induction, stability.previous_token, stability.duplicate_token)
@@ -116,10 +108,10 @@ def _stability(found: TextFindings) -> str:
         (stability.seeds[run], layer, head, *(part[run, layer, head] for part in parts))
         for run, layer, head in np.ndindex(stability.induction.shape)
     ]
-    return as_csv(("seed", "layer", "head", "induction", "previous_token", "duplicate_token"), rows)
+    return ("seed", "layer", "head", "induction", "previous_token", "duplicate_token"), rows
 
 
-def _recipes(found: TextFindings) -> str:
+def _recipes(found: TextFindings) -> Content:
     """The induction score of every head under each recipe, with its 95 % interval over fresh draws."""
     recipes = found.heads.recipes
     mean, reach = recipes.mean, recipes.reach
@@ -130,10 +122,10 @@ def _recipes(found: TextFindings) -> str:
         for width in (reach[at, layer, head],)
     ]
     header = ("copy", "gap", "framed", "layer", "head", "induction", "low", "high")
-    return as_csv(header, rows)
+    return header, rows
 
 
-def _lens(found: TextFindings) -> str:
+def _lens(found: TextFindings) -> Content:
     """The likeliest next token behind each layer at each position; layer -1 is the embedding."""
     rows: list[tuple[Any, ...]] = []
     for lens, _ in found.decoded:
@@ -149,10 +141,10 @@ def _lens(found: TextFindings) -> str:
         "text", "layer", "position", "token", "probability", "final_token_rank",
         "final_token_probability", "divergence_nats",
     )  # fmt: skip
-    return as_csv(header, rows)
+    return header, rows
 
 
-def _shares(found: TextFindings) -> str:
+def _shares(found: TextFindings) -> Content:
     """The parts of the predicted token's logit; each text's `share` sum to its logit."""
     rows: list[tuple[Any, ...]] = []
     for _, one in found.decoded:
@@ -167,4 +159,4 @@ def _shares(found: TextFindings) -> str:
             bias = (s.attention_bias[layer] for s in both)
             rows.append((*where, "attention bias", layer, "", *bias))
         rows.append((*where, "bias", "", "", *(s.bias for s in both)))
-    return as_csv(("text", "token", "part", "layer", "head", "share", "share_above_mean"), rows)
+    return ("text", "token", "part", "layer", "head", "share", "share_above_mean"), rows

@@ -14,7 +14,7 @@ from generator.models.layer import Layer
 from generator.models.tokens import context_text
 from generator.pages.all_heads import AllHeads, attention_address, attention_page
 from generator.pages.atlas import atlas_address, language_atlas
-from generator.pages.components import attention_files, layer_component, vector_files
+from generator.pages.components import layer_component
 from generator.pages.context import (
     Place,
     around,
@@ -44,7 +44,7 @@ from generator.pages.page import (
 from generator.pages.parts import CARD
 from generator.pages.roles import badge, head_link, recipe_rows, role_rows, stable_rows
 from generator.pages.standings import Order, grain_note, leader, order_heads, standings
-from generator.pages.worked import context_address, context_files, context_page
+from generator.pages.worked import context_address, context_page
 from generator.probes.attention import Attention
 
 TABLES = (
@@ -83,17 +83,6 @@ def language_pages(findings: TextFindings, pages: Pages) -> Iterator[Page]:
         yield _layer(findings, layer, order, pages)
         for head in range(findings.model.heads):
             yield head_page(findings, layer, head, order, pages)
-
-
-def language_files(findings: TextFindings) -> Iterator[tuple[str, str]]:
-    """The scripts that hold the numbers of the attention components: address in the site, and text."""
-    name = findings.model.id
-    for attention in findings.attentions:
-        yield from attention_files(name, attention)
-    for queries in findings.queries:
-        yield from vector_files(name, queries)
-    if findings.worked is not None:
-        yield from context_files(name, findings.worked.steps)
 
 
 def ways_in(findings: TextFindings) -> list[tuple[Link, str]]:

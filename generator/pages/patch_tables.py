@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from generator.findings import PatchFindings, VisionFindings
 from generator.pages.patch_views import BY_STATISTIC, order_heads, peak_of
-from generator.pages.table import as_csv
+from generator.pages.table import Content, Table
 from generator.plates.patches import rolled_blocks
 
 TABLES = ("heads.csv", "heads_by_picture.csv", "statistics.csv", "looks.csv", "rollout.csv")
 
 
-def patch_tables(findings: VisionFindings) -> Iterator[tuple[str, str]]:
-    """The tables on heads: name and text; none for a network without attention over patches."""
+def patch_tables(findings: VisionFindings) -> Iterator[Table]:
+    """The tables on heads; none for a network without attention over patches."""
     found = findings.patches
     if found is None:
         return
-    make = (_heads, _by_picture, _statistics, _looks, _rollout)
-    for name, write in zip(TABLES, make, strict=True):
-        header, rows = write(found)
-        yield name, as_csv(header, rows)
-
-
-_Table = tuple[Sequence[str], list[Sequence[Any]]]
+    contents = (_heads, _by_picture, _statistics, _looks, _rollout)
+    for name, content in zip(TABLES, contents, strict=True):
+        yield Table(name, partial(content, found))
 
 
 def _each(found: PatchFindings) -> Iterator[tuple[str, int, int]]:
@@ -36,7 +33,7 @@ def _each(found: PatchFindings) -> Iterator[tuple[str, int, int]]:
             yield name, block, head
 
 
-def _heads(found: PatchFindings) -> _Table:
+def _heads(found: PatchFindings) -> Content:
     header = ["layer", "block", "head", "kv_group"]
     for statistic in found.statistics:
         header += [f"{statistic.name}{end}" for end in ("", "_sd", "_rank", "_percentile")]
@@ -52,17 +49,17 @@ def _heads(found: PatchFindings) -> _Table:
     return header, rows
 
 
-def _by_picture(found: PatchFindings) -> _Table:
+def _by_picture(found: PatchFindings) -> Content:
     header = ("layer", "block", "head", "picture", *(one.name for one in found.statistics))
     rows = [
         (name, block, head, picture, *(one.values[n, block, head] for one in found.statistics))
         for n, picture in enumerate(found.maps)
         for name, block, head in _each(found)
     ]
-    return header, list(rows)
+    return header, rows
 
 
-def _statistics(found: PatchFindings) -> _Table:
+def _statistics(found: PatchFindings) -> Content:
     """What each column of heads.csv means, and its controls: an even spread, and random weights."""
     header = (
         "statistic", "definition", "source", "probe", "probes", "uniform_attention",
@@ -82,7 +79,7 @@ def _statistics(found: PatchFindings) -> _Table:
 _PEAK = ("on_patches", "strongest_row", "strongest_column", "strongest")
 
 
-def _looks(found: PatchFindings) -> _Table:
+def _looks(found: PatchFindings) -> Content:
     """Where the tokens that the answer is read from look most, in each head and picture."""
     header = ("layer", "block", "head", "picture", "token", *_PEAK)
     rows = [
@@ -91,10 +88,10 @@ def _looks(found: PatchFindings) -> _Table:
         for name, block, head in _each(found)
         for place, reader in enumerate(found.attention.grid.readers)
     ]
-    return header, list(rows)
+    return header, rows
 
 
-def _rollout(found: PatchFindings) -> _Table:
+def _rollout(found: PatchFindings) -> Content:
     """The rollouts that are drawn, with that of the random twin behind the last block."""
     header = ("weights", "layer", "block", "picture", "token", *_PEAK)
     rows: list[Sequence[Any]] = []

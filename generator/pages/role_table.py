@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from generator.pages.table import as_csv
+from generator.pages.table import Content
 from generator.probes.roles import HeadRole
 
 
-def role_table(roles: Iterable[tuple[int | str, HeadRole]]) -> str:
+def role_table(roles: Iterable[tuple[int | str, HeadRole]]) -> Content:
     """The evidence of every rule on every head; each role comes with what its layer is called."""
     rows = [
         (
@@ -25,4 +25,4 @@ def role_table(roles: Iterable[tuple[int | str, HeadRole]]) -> str:
         "effect", "standard_error", "median_effect", "acts", "value_low", "low", "high", "n", "p_value",
         "p_holm",
     )  # fmt: skip
-    return as_csv(header, rows)
+    return header, rows

@@ -1,39 +1,35 @@
-"""Every number on the pages of an encoder-decoder, as CSV, and the scripts of its components."""
+"""Every number on the pages of an encoder-decoder, as tables."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from generator.findings.seq2seq import Seq2SeqFindings
 from generator.inputs.texts import readable
-from generator.pages.components import attention_files, vector_files
 from generator.pages.definitions import DEFINITIONS, MEASURED, TARGET, definitions_of
-from generator.pages.page import data_address
 from generator.pages.role_table import role_table
 from generator.pages.standings import order_heads, strong_links
-from generator.pages.table import as_csv
+from generator.pages.table import Content, Table
 from generator.probes import heads as head_probe
 from generator.probes.seq2seq import LONGEST
 
-TABLES = ("layers.csv", "heads.csv", "heads_by_text.csv", "statistics.csv", "links.csv")
-MORE_TABLES = ("roles.csv", "alike.csv", "answers.csv")
+LAYERS = "layers.csv"
 _ON_RANDOM = {"duplicate_token", "induction"}
 _ON_FEW = {"positional", "ablation_delta_loss"}  # one value for all texts, or not for each
 
 
 def seq2seq_table_names(found: Seq2SeqFindings) -> tuple[str, ...]:
     """The tables that there are."""
-    more = () if found.stacks[0].ablation.reason else ("ablation.csv",)
-    return (*TABLES, *MORE_TABLES, *more)
+    return (LAYERS, *(table.name for table in seq2seq_tables(found)))
 
 
-def seq2seq_tables(found: Seq2SeqFindings) -> Iterator[tuple[str, str]]:
-    """The tables but layers.csv, and the scripts: address in the site, and text."""
-    name = found.model.id
-    make = {
+def seq2seq_tables(found: Seq2SeqFindings) -> Iterator[Table]:
+    """The tables but that of layers."""
+    known: Mapping[str, Callable[[Seq2SeqFindings], Content]] = {
         "heads.csv": _heads,
         "heads_by_text.csv": _by_text,
         "statistics.csv": _statistics,
@@ -41,15 +37,11 @@ def seq2seq_tables(found: Seq2SeqFindings) -> Iterator[tuple[str, str]]:
         "roles.csv": _roles,
         "alike.csv": _alike,
         "answers.csv": _answers,
-        "ablation.csv": _ablation,
     }
-    for table in seq2seq_table_names(found)[1:]:
-        yield data_address(name, table), make[table](found)
-    for stack in found.stacks:
-        for attention in stack.attentions:
-            yield from attention_files(name, attention)
-        for queries in stack.queries:
-            yield from vector_files(name, queries)
+    for name, content in known.items():
+        yield Table(name, partial(content, found))
+    if not found.stacks[0].ablation.reason:
+        yield Table("ablation.csv", partial(_ablation, found))
 
 
 def _columns(found: Seq2SeqFindings) -> list[str]:
@@ -58,7 +50,7 @@ def _columns(found: Seq2SeqFindings) -> list[str]:
     return [one.column for one in DEFINITIONS if one.column in there]
 
 
-def _heads(found: Seq2SeqFindings) -> str:
+def _heads(found: Seq2SeqFindings) -> Content:
     """One row a head; a statistic that its stack does not have is left empty."""
     columns = _columns(found)
     header = ["layer", "head", "kv_group", "stack", "name", "role", "near_role"]
@@ -88,10 +80,10 @@ def _heads(found: Seq2SeqFindings) -> str:
                 row.append(int(order.ranks[column][layer, head]))
                 row.append(order.percentiles[column][layer, head])
             rows.append([*row, "; ".join(role.patterns)])
-    return as_csv(header, rows)
+    return header, rows
 
 
-def _by_text(found: Seq2SeqFindings) -> str:
+def _by_text(found: Seq2SeqFindings) -> Content:
     columns = [one for one in _columns(found) if one not in _ON_RANDOM | _ON_FEW]
     rows = []
     for stack in found.stacks:
@@ -102,10 +94,10 @@ def _by_text(found: Seq2SeqFindings) -> str:
                     known[one][number, layer, head] if one in known else "" for one in columns
                 ]
                 rows.append((stack.layers[layer].name, head, text.id, *values))
-    return as_csv(("layer", "head", "text", *columns), rows)
+    return ("layer", "head", "text", *columns), rows
 
 
-def _statistics(found: Seq2SeqFindings) -> str:
+def _statistics(found: Seq2SeqFindings) -> Content:
     rows, words = [], definitions_of(TARGET)
     for stack in found.stacks:
         for statistic in stack.statistics:
@@ -121,10 +113,10 @@ def _statistics(found: Seq2SeqFindings) -> str:
         "stack", "statistic", "definition", "source", "probe", "probes", "uniform_attention",
         "random_twin_mean", "random_twin_highest",
     )  # fmt: skip
-    return as_csv(header, rows)
+    return header, rows
 
 
-def _links(found: Seq2SeqFindings) -> str:
+def _links(found: Seq2SeqFindings) -> Content:
     rows = [
         (
             stack.layers[layer].name, head, attention.text, link.query_place, link.query,
@@ -136,10 +128,10 @@ def _links(found: Seq2SeqFindings) -> str:
         for link in strong_links(attention, layer, head)
     ]  # fmt: skip
     header = ("layer", "head", "text", "query", "query_token", "key", "key_token", "weight")
-    return as_csv(header, rows)
+    return header, rows
 
 
-def _roles(found: Seq2SeqFindings) -> str:
+def _roles(found: Seq2SeqFindings) -> Content:
     return role_table(
         (stack.layers[role.layer].name, role)
         for stack in found.stacks
@@ -148,17 +140,17 @@ def _roles(found: Seq2SeqFindings) -> str:
     )
 
 
-def _alike(found: Seq2SeqFindings) -> str:
+def _alike(found: Seq2SeqFindings) -> Content:
     rows = []
     for stack in found.stacks:
         names = [layer.name for layer in stack.layers]
         for (layer, head, place), value in np.ndenumerate(stack.likeness.correlation):
             other, other_head = stack.likeness.others[layer, head, place].tolist()
             rows.append((names[layer], head, place + 1, names[other], other_head, value))
-    return as_csv(("layer", "head", "place", "other_layer", "other_head", "correlation"), rows)
+    return ("layer", "head", "place", "other_layer", "other_head", "correlation"), rows
 
 
-def _answers(found: Seq2SeqFindings) -> str:
+def _answers(found: Seq2SeqFindings) -> Content:
     """What the decoder read and was to write, token by token."""
     rows = []
     for text, pair in found.pairs.items():
@@ -166,10 +158,10 @@ def _answers(found: Seq2SeqFindings) -> str:
         tokens = zip(pair.read.tokens, pair.written.tokens, strict=True)
         for place, (read, written) in enumerate(tokens):
             rows.append((text, how, place, readable(read), readable(written), pair.loss))
-    return as_csv(("text", "target", "place", "read", "written", "loss_nats"), rows)
+    return ("text", "target", "place", "read", "written", "loss_nats"), rows
 
 
-def _ablation(found: Seq2SeqFindings) -> str:
+def _ablation(found: Seq2SeqFindings) -> Content:
     rows: list[tuple[Any, ...]] = []
     unit = MEASURED[TARGET]
     for stack in found.stacks:
@@ -181,7 +173,7 @@ def _ablation(found: Seq2SeqFindings) -> str:
         ):
             where = (made.inputs[name], stack.layers[layer].name, head)
             rows.append((*where, made.base[0, name], made.delta[0, name, layer, head], unit))
-    return as_csv(("text", "layer", "head", "loss", "delta", "measure"), rows)
+    return ("text", "layer", "head", "loss", "delta", "measure"), rows
 
 
 def seq2seq_inputs(found: Seq2SeqFindings) -> dict[str, Any]:

@@ -1,70 +1,46 @@
-"""Every number that a page states, as CSV, and the provenance of all of it as JSON."""
+"""Every number that the pages of a model state, as tables."""
 
 from __future__ import annotations
 
-import json
-import math
-import platform
-from collections.abc import Iterator, Sequence
-from importlib.metadata import version
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from generator import __version__
 from generator.deviation import sample_deviation
-from generator.exhibit import Exhibit
 from generator.findings import Findings, Seq2SeqFindings, TextFindings, VisionFindings
 from generator.inputs.texts import readable
 from generator.models.layer import Layer
 from generator.pages.definitions import definitions_of
-from generator.pages.evaluation_tables import card_tables
+from generator.pages.evaluation_tables import evaluation_tables
 from generator.pages.head_tables import head_tables
-from generator.pages.page import data_address
-from generator.pages.patch_data import patch_files
-from generator.pages.seq2seq_tables import seq2seq_inputs, seq2seq_tables
+from generator.pages.seq2seq_tables import LAYERS, seq2seq_tables
 from generator.pages.standings import order_heads, strong_links
-from generator.pages.table import as_csv
+from generator.pages.table import Content, Table
 from generator.pages.vision_tables import vision_tables
 from generator.pages.worked import context_tables
-from generator.probes import heads as head_probe
 from generator.probes.signal import LayerSignal, exact_zeros
 
-LIBRARIES = (
-    "torch",
-    "torchvision",
-    "transformers",
-    "timm",
-    "numpy",
-    "matplotlib",
-    "mkdocs-material",
-)
 
-
-def tables(found: Findings) -> Iterator[tuple[str, str]]:
-    """The numbers of one model as tables: address in the site, and text."""
-    name = found.model.id
-    yield data_address(name, "layers.csv"), _layers(found)
+def tables(found: Findings) -> Iterator[Table]:
+    """The numbers of one model."""
+    yield Table(LAYERS, partial(_layers, found))
     if isinstance(found, Seq2SeqFindings):
         yield from seq2seq_tables(found)
         return
-    yield data_address(name, "predictions.csv"), _predictions(found)
-    for table, text in card_tables(found):
-        yield data_address(name, table), text
-    if isinstance(found, TextFindings):
-        yield data_address(name, "heads.csv"), _heads(found)
-        yield data_address(name, "heads_by_text.csv"), _heads_by_text(found)
-        yield data_address(name, "statistics.csv"), _statistics(found)
-        yield data_address(name, "links.csv"), _links(found)
-        for table, text in head_tables(found):
-            yield data_address(name, table), text
-        if found.worked is not None:
-            for table, text in context_tables(found.worked.steps):
-                yield data_address(name, table), text
-    else:
-        for table, text in vision_tables(found):
-            yield data_address(name, table), text
-        yield from patch_files(found)
+    yield Table("predictions.csv", partial(_predictions, found))
+    yield from evaluation_tables(found)
+    if isinstance(found, VisionFindings):
+        yield from vision_tables(found)
+        return
+    yield Table("heads.csv", partial(_heads, found))
+    yield Table("heads_by_text.csv", partial(_heads_by_text, found))
+    yield Table("statistics.csv", partial(_statistics, found))
+    yield Table("links.csv", partial(_links, found))
+    yield from head_tables(found)
+    if found.worked is not None:
+        yield from context_tables(found.worked.steps)
 
 
 _LAYER_COLUMNS = (
@@ -73,7 +49,7 @@ _LAYER_COLUMNS = (
 )  # fmt: skip
 
 
-def _layers(found: Findings) -> str:
+def _layers(found: Findings) -> Content:
     vision = isinstance(found, VisionFindings)
     extra = (
         (
@@ -95,7 +71,7 @@ def _layers(found: Findings) -> str:
             else (layer.heads, layer.kv_groups, size)
         )
         rows.append((*_layer_row(layer, signal), *more))
-    return as_csv((*_LAYER_COLUMNS, *extra), rows)
+    return (*_LAYER_COLUMNS, *extra), rows
 
 
 def _layer_row(layer: Layer, signal: LayerSignal | None) -> tuple[Any, ...]:
@@ -130,7 +106,7 @@ def _vision_row(layer: Layer, signal: LayerSignal) -> tuple[Any, ...]:
     return (dead, vertical.size, horizontal.size, vertical.stride, vertical.start, norm)
 
 
-def _heads(found: TextFindings) -> str:
+def _heads(found: TextFindings) -> Content:
     model, statistics = found.model, found.statistics
     header = ["layer", "head", "kv_group", "role", "near_role"]
     for statistic in statistics:
@@ -146,10 +122,10 @@ def _heads(found: TextFindings) -> str:
             row.append(int(order.ranks[statistic.name][layer, head]))
             row.append(order.percentiles[statistic.name][layer, head])
         rows.append([*row, "; ".join(role.patterns)])
-    return as_csv(header, rows)
+    return header, rows
 
 
-def _statistics(found: TextFindings) -> str:
+def _statistics(found: TextFindings) -> Content:
     """What each column of heads.csv means, and its controls: an even spread, and random weights."""
     words = definitions_of(found.heads.texts.measure)
     rows = [
@@ -169,10 +145,10 @@ def _statistics(found: TextFindings) -> str:
         "statistic", "definition", "source", "probe", "probes", "uniform_attention",
         "random_twin_mean", "random_twin_highest",
     )  # fmt: skip
-    return as_csv(header, rows)
+    return header, rows
 
 
-def _heads_by_text(found: TextFindings) -> str:
+def _heads_by_text(found: TextFindings) -> Content:
     model = found.model
     on_texts = [s for s in found.statistics if s.name in _ON_TEXTS]
     rows = [
@@ -180,7 +156,7 @@ def _heads_by_text(found: TextFindings) -> str:
         for number, text in enumerate(found.texts)
         for layer, head in np.ndindex(len(model.layers), model.heads)
     ]
-    return as_csv(("layer", "head", "text", *(s.name for s in on_texts)), rows)
+    return ("layer", "head", "text", *(s.name for s in on_texts)), rows
 
 
 _ON_TEXTS = {
@@ -189,7 +165,7 @@ _ON_TEXTS = {
 }  # fmt: skip
 
 
-def _links(found: TextFindings) -> str:
+def _links(found: TextFindings) -> Content:
     rows = [
         (
             layer,
@@ -206,10 +182,10 @@ def _links(found: TextFindings) -> str:
         for link in strong_links(attention, layer, head)
     ]
     header = ("layer", "head", "text", "query", "query_token", "key", "key_token", "weight")
-    return as_csv(header, rows)
+    return header, rows
 
 
-def _predictions(found: VisionFindings | TextFindings) -> str:
+def _predictions(found: VisionFindings | TextFindings) -> Content:
     vision = isinstance(found, VisionFindings)
     rows = [
         (
@@ -224,101 +200,4 @@ def _predictions(found: VisionFindings | TextFindings) -> str:
         for prediction in found.predictions.values()
         for place, guess in enumerate(prediction.guesses, start=1)
     ]
-    return as_csv(("input", "kind", "place", "answer", "score", "loss_nats"), rows)
-
-
-def manifest(exhibit: Exhibit, findings: Sequence[Findings]) -> str:
-    """Sources, digests, versions, seed and parameters; nothing that changes from run to run."""
-    stated = {
-        "generator": {"name": "cutaway", "version": __version__},
-        "exhibit": {"title": exhibit.title, "seed": exhibit.seed},
-        "environment": environment(),
-        "models": [_model(found) for found in findings],
-    }
-    return json.dumps(stated, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
-
-
-def environment() -> dict[str, Any]:
-    """The interpreter, the machine and the libraries that everything was measured with."""
-    return {
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "libraries": {name: version(name) for name in LIBRARIES},
-    }
-
-
-def _model(found: Findings) -> dict[str, Any]:
-    model, origin = found.model, found.model.provenance
-    stated: dict[str, Any] = {
-        "id": model.id,
-        "title": model.title,
-        "kind": model.kind,
-        "parameters": model.parameters,
-        "layers": len(model.layers),
-        "device": model.device.type,
-        "source": origin.source,
-        "origin": origin.origin,
-        "revision": origin.revision,
-        "files": dict(origin.files),
-        "weights_sha256": origin.weights_sha256,
-        "architecture": origin.architecture,
-        "licence": origin.licence,
-        "checks": [
-            {
-                "name": check.name,
-                "says": check.says,
-                "passed": check.passed,
-                "difference": check.difference if math.isfinite(check.difference) else None,
-            }
-            for check in model.trial
-        ],
-        "left_out": {part.name: part.reason for part in model.left_out},
-        "notes": list(origin.notes),
-    }
-    if isinstance(found, VisionFindings):
-        stated["pool"] = {one.id: one.sha256 for one in found.pool}
-        stated |= _patches(found)
-        stated["preprocessing"] = found.model.preprocessing.model_dump(mode="json")
-        stated["inputs"] = [
-            {
-                "id": i.id,
-                "label": i.label,
-                "sha256": i.sha256,
-                "licence": i.licence,
-                "origin": i.origin,
-            }
-            for i in found.images
-        ]
-    elif isinstance(found, Seq2SeqFindings):
-        stated |= seq2seq_inputs(found)
-    else:
-        stated["inputs"] = [
-            {"id": text.id, "text": text.text, "tokens": len(found.encodings[text.id].ids)}
-            for text in found.texts
-        ]
-        stated["repeated_sequences"] = head_probe.SEQUENCES
-        stated["silenced_on"] = {
-            "texts": list(found.heads.texts.inputs),
-            "repeated_sequences": len(found.heads.repeats.inputs),
-        }
-        stated["effects_tested_on"] = {
-            "texts": list(found.heads.named.held_out.texts.inputs),
-            "repeated_sequences": len(found.heads.named.held_out.repeats.inputs),
-        }
-        stated["random_twin_seed"] = found.heads.control.seed
-    return stated
-
-
-def _patches(found: VisionFindings) -> dict[str, Any]:
-    """How a vision transformer cuts its pictures, and the seed of its random twin."""
-    if found.patches is None:
-        return {"no_attention": found.model.no_attention} if found.model.no_attention else {}
-    grid = found.patches.attention.grid
-    return {
-        "patches": {
-            "grid": [grid.rows, grid.columns],
-            "pixels": [grid.height, grid.width],
-            "other_tokens": list(grid.special),
-        },
-        "random_twin_seed": found.patches.control.control.seed,
-    }
+    return ("input", "kind", "place", "answer", "score", "loss_nats"), rows

@@ -8,13 +8,13 @@ import numpy as np
 
 from generator.findings import VisionFindings
 from generator.models.layer import Layer
-from generator.pages.table import as_csv
+from generator.pages.table import Content
 from generator.pages.unit_views import effects
 from generator.probes.exemplars import unit_layers
 from generator.probes.wires import feeds, listens, strongest
 
 
-def units_table(found: VisionFindings) -> str:
+def units_table(found: VisionFindings) -> Content:
     """How active every unit of every layer is, and what the pool says of those that were searched."""
     rows = []
     for layer in found.model.layers:
@@ -26,7 +26,7 @@ def units_table(found: VisionFindings) -> str:
             for unit, values in enumerate(zip(*columns, strict=True))
         ]
     header = ("layer", "unit", "active_share", "mean", "maximum", "minimum")
-    return as_csv((*header, *_POOL, *_BACK, *_EFFECT, "visualised_peak", *_TIES), rows)
+    return (*header, *_POOL, *_BACK, *_EFFECT, "visualised_peak", *_TIES), rows
 
 
 _POOL = ("pool_excited", "pool_pictures", "pool_maximum", "most_alike", "alike_r")
@@ -76,7 +76,7 @@ def _effect(found: VisionFindings, layer: Layer, unit: int) -> tuple[Any, ...]:
     )
 
 
-def exemplars_table(found: VisionFindings) -> str:
+def exemplars_table(found: VisionFindings) -> Content:
     """Every exemplar: the picture, the position of the neuron, the response, and what it ties with.
 
     `response_pre` is the pre-activation that ranks pictures of one response, `tied` how many pictures of the
@@ -97,7 +97,7 @@ def exemplars_table(found: VisionFindings) -> str:
                 (one.layer, unit, "channel", rank + 1, *_exemplar(found, ("", ""), *values))
             )
     header = ("layer", "unit", "variant", "place", "picture", "row", "column", "response")
-    return as_csv((*header, "response_pre", "tied"), rows)
+    return (*header, "response_pre", "tied"), rows
 
 
 def _exemplar(
@@ -111,15 +111,15 @@ def _known(value: Any) -> Any:
     return value if np.isfinite(value) else ""
 
 
-def pool_table(found: VisionFindings) -> str:
+def pool_table(found: VisionFindings) -> Content:
     """The pictures that units are shown with: what each is, whose it is, and under which licence."""
     rows = [
         (one.id, one.label, one.group, one.licence, one.origin, one.sha256) for one in found.pool
     ]
-    return as_csv(("picture", "label", "group", "licence", "origin", "sha256"), rows)
+    return ("picture", "label", "group", "licence", "origin", "sha256"), rows
 
 
-def wires_table(found: VisionFindings) -> str:
+def wires_table(found: VisionFindings) -> Content:
     """The strongest weights of every unit that has a page."""
     rows: list[tuple[Any, ...]] = []
     for layer in unit_layers(found.model):
@@ -136,4 +136,4 @@ def wires_table(found: VisionFindings) -> str:
                 ]:
                     weight = wires.weights[unit, other]
                     rows.append((layer.name, unit, direction, wires.layer, other, weight))
-    return as_csv(("layer", "unit", "direction", "other_layer", "other_unit", "weight"), rows)
+    return ("layer", "unit", "direction", "other_layer", "other_unit", "weight"), rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from generator.findings import VisionFindings
@@ -10,21 +11,20 @@ from generator.pages.building_blocks import block_rows, group_rows
 from generator.pages.classes import channel_rows, class_rows, grad_rows, learned_rows, score_rows
 from generator.pages.features import feature_rows
 from generator.pages.patch_tables import patch_tables
-from generator.pages.table import as_csv
+from generator.pages.table import Table, filled
 from generator.pages.unit_tables import exemplars_table, pool_table, units_table, wires_table
 
 
-def vision_tables(found: VisionFindings) -> Iterator[tuple[str, str]]:
-    """The tables that a model has: name and text. One that would be empty is left out."""
-    yield "units.csv", units_table(found)
+def vision_tables(found: VisionFindings) -> Iterator[Table]:
+    """The tables that a model has. One that would be empty is left out."""
+    yield Table("units.csv", partial(units_table, found))
     if found.searched is not None:
-        yield "exemplars.csv", exemplars_table(found)
-        yield "wires.csv", wires_table(found)
-        yield "pool.csv", pool_table(found)
+        yield Table("exemplars.csv", partial(exemplars_table, found))
+        yield Table("wires.csv", partial(wires_table, found))
+        yield Table("pool.csv", partial(pool_table, found))
     yield from patch_tables(found)
     for name, header, rows in _others(found):
-        if rows:
-            yield name, as_csv(header, rows)
+        yield from filled(name, header, rows)
 
 
 def _others(found: VisionFindings) -> Iterator[tuple[str, Sequence[str], list[Sequence[Any]]]]:

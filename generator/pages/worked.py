@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from generator.pages.components import as_json
 from generator.pages.context import Place, home, layer_strip, model_link
 from generator.pages.environment import Pages
 from generator.pages.page import Link, Page, head_address
-from generator.pages.table import as_csv
+from generator.pages.table import Content, Table
 from generator.probes.queries import Worked
 
 # Directions that a reader can check by hand.
@@ -213,8 +214,14 @@ def context_page(
     )
 
 
-def context_tables(worked: Worked) -> Iterator[tuple[str, str]]:
+def context_tables(worked: Worked) -> Iterator[Table]:
     """Every number of the page: the three words, the tokens, and each token with each key it sees."""
+    yield Table("three_words.csv", _words)
+    yield Table("context.csv", partial(_lengths, worked))
+    yield Table("context_keys.csv", partial(_keys, worked))
+
+
+def _words() -> Content:
     words = [
         (
             step.word,
@@ -229,25 +236,32 @@ def context_tables(worked: Worked) -> Iterator[tuple[str, str]]:
         for share in step.shares
     ]
     own = ("x", "y", "similarity", "weight", "new_x", "new_y", "cosine")
-    yield "three_words.csv", as_csv(("word", "other", *own), words)
-    steps, where = token_steps(worked), (worked.text, worked.layer, worked.head)
+    return ("word", "other", *own), words
+
+
+def _lengths(worked: Worked) -> Content:
+    where = (worked.text, worked.layer, worked.head)
     lengths = [
         (
             *where, s.place, s.token, s.length, s.written, s.moved, s.cosine, s.turned, s.together,
             s.cosine_together, s.turned_together,
         )
-        for s in steps
+        for s in token_steps(worked)
     ]  # fmt: skip
     told = (
         "text", "layer", "head", "position", "token", "length", "written", "new_length", "cosine",
         "turned_degrees", "layer_length", "layer_cosine", "layer_turned_degrees",
     )  # fmt: skip
-    yield "context.csv", as_csv(told, lengths)
+    return told, lengths
+
+
+def _keys(worked: Worked) -> Content:
+    where = (worked.text, worked.layer, worked.head)
     keys = [
         (*where, s.place, s.token, r.place, r.token, r.product, r.score, r.weight, r.share)
-        for s in steps
+        for s in token_steps(worked)
         for r in s.rows
     ]
     met = ("product", "score", "weight", "weighted_value_length")
     places = ("position", "token", "key_position", "key_token")
-    yield "context_keys.csv", as_csv(("text", "layer", "head", *places, *met), keys)
+    return ("text", "layer", "head", *places, *met), keys
