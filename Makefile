@@ -1,5 +1,6 @@
 # make site   the whole site, from nothing          make test   the whole suite, with a browser
-# make check  formatting, lint and types            make serve  look at the site
+# make check  formatting, lint and types            make quick  tests without a site, a browser or big networks
+# make serve  look at the site
 # make same REF=main   builds a small site at a commit and from here, and prints every file that differs
 # make families  opens a network of every family      make lighthouse  the site's scores in Lighthouse, which npm fetches
 PYTHON ?= python3
@@ -9,7 +10,7 @@ PIP := $(BIN)/python -m pip
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: site test check format serve benchmarks families same lighthouse clean
+.PHONY: site test quick check format serve benchmarks families same lighthouse clean
 
 site: $(VENV)/.installed
 	$(BIN)/cutaway build
@@ -21,6 +22,10 @@ serve: $(VENV)/.installed
 test: $(VENV)/.tested browser
 	$(MAKE) check
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical --dist loadfile
+
+quick: $(VENV)/.tested
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical --dist loadfile -q \
+		-m "not weights and not build and not browser and not slow"
 
 check: $(VENV)/.tested
 	$(BIN)/ruff check .

@@ -74,3 +74,20 @@ def _model(exhibit: Exhibit, name: str) -> AnyModel:
 
 
 pytest_plugins = ["small_site", "article_bench", "browsing"]
+
+
+# What a test needs that takes long, by the fixtures that bring it.
+_NEEDS = {
+    "weights": {"efficientnet", "minilm", "smollm2"},
+    "build": {"small_site", "tiny_site", "families_site", "new_site", "built", "wheel"},
+    "browser": {"browser"},
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests by what they need: `make quick` runs those that need none of it."""
+    for item in items:
+        asked = set(getattr(item, "fixturenames", ()))
+        for mark, fixtures in _NEEDS.items():
+            if asked & fixtures:
+                item.add_marker(mark)

@@ -325,6 +325,7 @@ def test_frozen_half_precision_and_training_networks_load(how):
     assert torch.isfinite(logits).all()
 
 
+@pytest.mark.slow
 def test_channels_that_stand_last_inside_are_handed_over_first():
     repair_torchvision()
     import torchvision

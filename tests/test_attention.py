@@ -54,6 +54,7 @@ def pair(request):
     return ours, theirs, AutoTokenizer.from_pretrained(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", TEXTS)
 def test_weights_equal_a_plain_eager_forward_pass(pair, text):
     ours, theirs, tokenizer = pair

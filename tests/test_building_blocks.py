@@ -286,6 +286,7 @@ def test_nothing_above_zero_makes_no_group():
 # Any network.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "layer"),
     [

@@ -324,6 +324,7 @@ def text(folder):
     return (folder / "card" / "README.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_hub_loads_the_card_and_its_metadata(folder, text):
     card = ModelCard.load(folder / "card" / "README.md")
     data = card.data
@@ -553,6 +554,7 @@ def test_without_sentences_nothing_is_probed(tmp_path):
     assert [table.name for table in evaluation_tables(found)] == ["evaluation.csv"]
 
 
+@pytest.mark.slow
 def test_a_source_without_an_exhibit_has_a_card_too(tmp_path):
     run = cutaway("card", "train:digits@1", "--images", "sklearn:digits", cwd=tmp_path)
     assert (run.code, run.err) == (0, ""), run.err

@@ -29,6 +29,7 @@ PLAIN = ["gpt2", "opt", "bert", "distilbert", "roberta", "albert", "bloom"]  # n
 # Where heads read and write
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", list(FAMILIES))
 def test_what_heads_read_is_what_their_attention_is_given(family):
     model, ids = tiny(family), tokens(tiny(family), seed=5)

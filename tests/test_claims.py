@@ -184,6 +184,7 @@ ARTICLES = {
 }
 
 
+@pytest.mark.slow
 def test_a_changed_number_names_the_sentences_that_it_takes_down(tmp_path: Path) -> None:
     folder = tmp_path / "exhibit"
     writing = folder / "writing" / "articles"

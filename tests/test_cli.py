@@ -35,6 +35,8 @@ from test_sources import make_wheel
 
 from generator.serve import make_server
 
+pytestmark = pytest.mark.slow
+
 ON_POSIX = pytest.mark.skipif(os.name == "nt", reason="signals, terminals and mounts of POSIX")
 
 

@@ -361,6 +361,7 @@ def test_three_words_are_mixed_as_the_lecture_says():
         assert step.cosine == pytest.approx(np.dot(step.vector, mixed) / lengths)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "layer", "head"), [("minilm", 2, 7), ("smollm2", 13, 8)])
 def test_all_heads_together_write_what_the_attention_puts_out(name, layer, head, request, tmp_path):
     model = request.getfixturevalue(f"{name}_model")

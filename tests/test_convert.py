@@ -238,12 +238,14 @@ import timm
 """
 
 
+@pytest.mark.slow
 def test_torchvision_can_be_used_whatever_torch_is_installed():
     done = _python(USE)
     assert done.returncode == 0, done.stderr
     assert "[1, 2, 2]" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_torchvision_without_its_operators_is_repaired(tmp_path):
     # The lines on which torchvision stops when its compiled part does not load.
     (tmp_path / "torchvision").mkdir()

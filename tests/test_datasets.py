@@ -243,6 +243,7 @@ def fetched(hub, text, tmp_path, **more):
     return done.stdout.strip().splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_rows_of_a_parquet_file_become_a_pool(hub, tmp_path):
     hub.asked.clear()
     text = "hf-dataset:org/table#limit=4"

@@ -270,6 +270,7 @@ def test_a_tile_is_grey_at_zero_and_keeps_the_sign():
     np.testing.assert_array_equal(probe.as_tile(signal * 1e-6, (4, 4, 4, 4)), tile)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "layer", "activations", "heuristic", "switches"),
     [

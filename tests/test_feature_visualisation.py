@@ -247,6 +247,7 @@ def test_transparent_pictures_are_measured_on_grey(lite0):
     assert one.picture.shape[-1] == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", ["torchvision:resnet18", "timm:convnext_atto"])
 def test_any_network_without_special_code(source, network, tmp_path):
     model = network(source)

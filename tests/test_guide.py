@@ -132,6 +132,7 @@ def fenced(page: str, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
+@pytest.mark.slow
 def test_the_probe_of_the_guide_measures(tmp_path: Path) -> None:
     (code,) = fenced("probes", "python")
     folder = make_exhibit(

@@ -453,6 +453,7 @@ def test_readings_are_scaled_as_they_say(decoder):
     assert not found["without sinks"][..., 0].any()
 
 
+@pytest.mark.slow
 def test_every_drawing_of_heads_can_be_drawn(decoder):
     makers = {
         "head_scatter": head_scatter,

@@ -124,6 +124,7 @@ def test_shuffled_labels_are_at_chance():
     assert len(set(uneven.shuffled_majority.round(9))) > 1
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same():
     features, truth, things = clusters(3, 7, 2)
     one, other = (cross_validate(features, truth, things, SEED) for _ in range(2))
@@ -304,6 +305,7 @@ def network(request):
     return load_model(spec, data_root(), cache_root(), seed=0, device="cpu")
 
 
+@pytest.mark.slow
 def test_any_network_learns_two_classes_of_few_pictures(network, tmp_path):
     """Where the head is not pooled, class maps say so, and Grad-CAM and learning still work."""
     assert not any(parameter.requires_grad for parameter in network.module.parameters())

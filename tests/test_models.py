@@ -52,6 +52,7 @@ def state_of(source: str, seed: int = 0) -> dict[str, torch.Tensor]:
 # Libraries
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", [TIMM, TORCHVISION])
 def test_random_weights_follow_the_seed(source, tmp_path):
     first, again, other = (
@@ -222,6 +223,7 @@ def test_a_pattern_that_matches_no_layer_is_refused(tmp_path):
     assert "inspect timm:resnet10t" in caught.value.hint
 
 
+@pytest.mark.slow
 def test_preprocessing_is_that_of_the_library_unless_the_exhibit_says_otherwise(tmp_path):
     repair_torchvision()
     import timm
@@ -263,6 +265,7 @@ for source in sys.argv[2:]:
 """
 
 
+@pytest.mark.slow
 def test_without_a_network_pretrained_weights_are_an_error_in_words(tmp_path):
     # In a process of its own: the Hub's client reads its settings when it is imported. It is told
     # to stay offline, since it asks a closed port twelve times, for 50 s, before it gives up.

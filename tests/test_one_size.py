@@ -23,6 +23,7 @@ NETWORKS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(NETWORKS))
 def test_every_kind_of_picture_is_made_in_the_size_that_the_network_takes(name, tmp_path):
     model = opened(NETWORKS[name](), SIDE)

@@ -298,6 +298,7 @@ def test_bare_weights_lose_a_shared_prefix(tmp_path, prefix, suffix):
     assert prefix in found.provenance.notes[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("library", ["timm:resnet18", "torchvision:resnet18", "timm:test_vit"])
 def test_the_head_is_as_large_as_the_files(tmp_path, library):
     repair_torchvision()

@@ -14,6 +14,8 @@ from small_site import CHECKOUT, POOL, build_here
 
 from generator.models.compat import repair_torchvision
 
+pytestmark = pytest.mark.slow
+
 NO_HEAD = "Class activation maps need a network that averages"
 
 

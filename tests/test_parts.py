@@ -60,6 +60,7 @@ def test_a_picture_that_make_does_not_know_is_refused_by_name(make, tmp_path):
     assert "Models" not in run.out  # nothing is loaded for it
 
 
+@pytest.mark.slow
 def test_full_shows_every_exemplar_of_every_unit_and_links_lead_somewhere(site, tmp_path):
     folder = tmp_path / "e"
     shutil.copytree(site.exhibit, folder, ignore=shutil.ignore_patterns("site"))

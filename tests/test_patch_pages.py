@@ -17,6 +17,8 @@ from playwright.sync_api import expect
 from small_site import CHECKOUT, Site, build_here, built_once, write_exhibit
 from tiny_vision import BLOCKS, COLUMNS, HEADS, HIGH, SIDE, WIDE, save, save_seeker
 
+pytestmark = pytest.mark.slow
+
 # The bright patch of the picture "corner": at the top, on the right.
 ROW, COLUMN = 0, COLUMNS - 1
 SEEKER = "models/seeker/layers/vit.layers.0/heads/1/index.html"

@@ -136,6 +136,7 @@ CHANNELS_LAST = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(CHANNELS_LAST))
 def test_the_units_of_a_block_are_its_channels_wherever_they_stand(name):
     build, block, width, side = CHANNELS_LAST[name]

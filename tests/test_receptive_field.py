@@ -497,6 +497,7 @@ def test_lopsided_padding_shifts_the_fields_of_efficientnet_lite0(lite0):
     assert not fields["conv_head"][0].whole
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "side", "layers"),
     [

@@ -209,6 +209,7 @@ def test_holm_is_the_closed_test_of_bonferroni(values):
         assert found[index] == pytest.approx(min(1.0, max(sets)))
 
 
+@pytest.mark.slow
 def test_under_no_effect_hardly_any_model_gets_a_role():
     """Half a thousand models of eight heads that all have the pattern: at most 5 % get any role."""
     random = np.random.default_rng(3)

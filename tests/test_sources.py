@@ -243,6 +243,7 @@ def test_processes_at_once_share_one_entry(tmp_path, shelf):
     assert names_in(tmp_path / "cache" / "wheels") == [digest]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="kills a process group")
 @pytest.mark.parametrize("moment", ["pip.log", "entry/files/toy"])
 def test_a_killed_run_leaves_nothing_that_is_trusted(tmp_path, shelf, moment):

@@ -11,6 +11,8 @@ from generator.models.load import load_model
 from generator.models.model import VisionModel
 from generator.models.tap import responses, tail, tapped
 
+pytestmark = pytest.mark.slow
+
 NETWORKS = {
     "torchvision:resnet18": "in-place sums and ReLU modules called twice",
     "torchvision:vgg11": "no batch norm, max pooling, a head of three matrices",

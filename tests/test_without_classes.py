@@ -16,6 +16,8 @@ from generator.models.compat import repair_torchvision
 from generator.models.load import load_model
 from generator.models.model import NO_CLASSES, VisionModel
 
+pytestmark = pytest.mark.slow
+
 NETWORKS = {"vit": "test_vit", "cnn": "test_resnet"}
 PATTERNS = {"vit": ["blocks.0", "blocks.1"], "cnn": ["conv1.6", "layer3.0"]}
 SUBJECTS = 7
