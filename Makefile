@@ -1,8 +1,4 @@
-# make site   the whole site, from nothing          make test   the whole suite, with a browser
-# make check  formatting, lint and types            make quick  tests without a site, a browser or big networks
-# make serve  look at the site
-# make same REF=main   builds a small site at a commit and from here, and prints every file that differs
-# make families  opens a network of every family      make lighthouse  the site's scores in Lighthouse, which npm fetches
+# Words behind ## are what `make help` prints.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -10,42 +6,45 @@ PIP := $(BIN)/python -m pip
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: site test quick check format serve benchmarks families same lighthouse clean
+.PHONY: help site test quick check format serve benchmarks families same lighthouse clean
 
-site: $(VENV)/.installed
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+site: $(VENV)/.installed  ## the whole site, from nothing
 	$(BIN)/cutaway build
 
-serve: $(VENV)/.installed
+serve: $(VENV)/.installed  ## look at the site
 	$(BIN)/cutaway serve
 
 # One process a core, one thread each: two threads of torch get in each other's way.
-test: $(VENV)/.tested browser
+test: $(VENV)/.tested browser  ## everything: lint, types, the whole suite, a real browser
 	$(MAKE) check
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical --dist loadfile
 
-quick: $(VENV)/.tested
+quick: $(VENV)/.tested  ## tests that need no site, no browser and no big network
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical --dist loadfile -q \
 		-m "not weights and not build and not browser and not slow"
 
-check: $(VENV)/.tested
+check: $(VENV)/.tested  ## formatting, lint and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-format: $(VENV)/.tested
+format: $(VENV)/.tested  ## mend formatting and what lint can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-benchmarks: $(VENV)/.tested
+benchmarks: $(VENV)/.tested  ## how fast things are, against something else
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
 
-families: $(VENV)/.tested
+families: $(VENV)/.tested  ## open a network of every family
 	OMP_NUM_THREADS=1 $(BIN)/python tests/families.py
 
-same: $(VENV)/.tested
+same: $(VENV)/.tested  ## REF=main: what differs in a small site between a commit and here
 	$(BIN)/python tests/same.py $(REF)
 
-lighthouse: $(VENV)/.tested browser
+lighthouse: $(VENV)/.tested browser  ## the site's scores in Lighthouse, which npm fetches
 	test -f site/index.html || $(MAKE) site
 	$(BIN)/python tests/lighthouse.py site
 
@@ -65,5 +64,5 @@ $(VENV)/.tested: $(VENV)/.installed
 browser: $(VENV)/.tested
 	$(BIN)/python tests/install_browser.py
 
-clean:
+clean:  ## delete what was built
 	rm -rf build site

@@ -15,9 +15,14 @@ from generator.probes import heads as head_probe
 from generator.versions import measured_with
 
 
+# Raised when a key of manifest.json, or of a table that scripts read, is renamed or loses its meaning.
+SCHEMA = 1
+
+
 def manifest(exhibit: Exhibit, findings: Sequence[Findings]) -> str:
     """Sources, digests, versions, seed and parameters; nothing that changes from run to run."""
     stated = {
+        "schema": SCHEMA,
         "generator": {"name": "cutaway", "version": __version__},
         "exhibit": {"title": exhibit.title, "seed": exhibit.seed},
         "environment": measured_with(),

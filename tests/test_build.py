@@ -593,6 +593,7 @@ def test_layers_csv_says_what_the_layer_pages_say(pages, small_site, model):
 def test_the_manifest_says_what_the_site_was_made_from(small_site, small_exhibit):
     text = (small_site.site / "manifest.json").read_text(encoding="utf-8")
     stated = json.loads(text)
+    assert stated["schema"] == 1
     assert stated["exhibit"]["seed"] == 20
     assert {"torch", "transformers", "timm", "numpy"} <= set(stated["environment"]["libraries"])
     assert stated["environment"]["python"] == sys.version.split()[0]
