@@ -14,7 +14,6 @@ from generator.pages.seq2seq_tables import seq2seq_inputs
 from generator.probes import heads as head_probe
 from generator.versions import measured_with
 
-
 # Raised when a key of manifest.json, or of a table that scripts read, is renamed or loses its meaning.
 SCHEMA = 1
 
