@@ -7,23 +7,23 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from generator.articles.catalogue import Catalogue
 from generator.articles.check import check_links
-from generator.articles.draft import Article
-from generator.articles.early import check_early
+from generator.articles.document import Article
+from generator.articles.dry_run import check_early
 from generator.articles.errors import Mistakes
 from generator.articles.files import asked_files
 from generator.articles.gallery import told_figures
 from generator.articles.pages import article_pages, reading, sections
 from generator.articles.previews import previews
 from generator.articles.read import read_article
-from generator.articles.shown import Shown
 from generator.articles.source import Writing, read_writing
 from generator.cards.page import card_page
 from generator.exhibit import Exhibit
 from generator.figures.render import Drawing, Drawn, render
 from generator.findings import Findings, Seq2SeqFindings, TextFindings
+from generator.malloc import keep_freed
 from generator.manifest import manifest
-from generator.memory import keep_freed
 from generator.pages.environment import Pages
 from generator.pages.figures import figures_page
 from generator.pages.gallery import gallery
@@ -86,14 +86,14 @@ def build(exhibit: Exhibit, options: Options, reporter: Reporter) -> Summary:
     with reporter.stage("Models", len(exhibit.models)) as step:
         subjects = load_subjects(exhibit, inputs, options.device, step)
     findings = _measure(subjects, exhibit.seed, options, store, reporter)
-    shown = Shown(
+    catalogue = Catalogue(
         {one.model.id: one for one in subjects},
         {found.model.id: found for found in findings}.__getitem__,
         store,
         exhibit.seed,
         options.commands,
     )
-    articles = _read(writing, shown, reporter)
+    articles = _read(writing, catalogue, reporter)
     pictures = _draw(exhibit, findings, articles, options, reporter)
     pages = _write(exhibit, findings, writing, articles, pictures, options, reporter)
     with reporter.stage("Site", 1) as step:
@@ -121,7 +121,7 @@ def _measure(
     return found
 
 
-def _read(writing: Writing, shown: Shown, reporter: Reporter) -> list[Article]:
+def _read(writing: Writing, catalogue: Catalogue, reporter: Reporter) -> list[Article]:
     """The articles up to their pictures; what they ask for beyond the findings is measured here."""
     if not writing.sources:
         return []
@@ -129,7 +129,7 @@ def _read(writing: Writing, shown: Shown, reporter: Reporter) -> list[Article]:
         articles, mistakes = list[Article](), Mistakes()
         for source in writing.sources:
             with mistakes:
-                articles.append(read_article(source, shown, writing.bibliography))
+                articles.append(read_article(source, catalogue, writing.bibliography))
             step(source.address)
         mistakes.tell()
     return articles
@@ -147,9 +147,9 @@ def _draw(
     with reporter.stage("Figures", len(wanted)) as step:
         place = options.work / "store" / "figures"
         pictures, reused = render(wanted, place, options.workers, lambda: step(""))
-        shown = model_previews(findings, exhibit.title, pictures)
-        shown += previews(articles, exhibit, pictures)
-        shared, _ = render(shown, place, 1, lambda: None)
+        shared_drawings = model_previews(findings, exhibit.title, pictures)
+        shared_drawings += previews(articles, exhibit, pictures)
+        shared, _ = render(shared_drawings, place, 1, lambda: None)
         reporter.note(f"{reused} of {len(wanted)} drawings from the store")
     return pictures | shared
 
@@ -169,8 +169,10 @@ def _write(
     with reporter.stage("Pages", None) as step:
         made = _pages(exhibit, findings, articles, pages)
         thumbs = options.work / "store" / "figures" / "thumbs"
-        shown, small = figures_page(findings, made, told_figures(articles), pictures, thumbs, pages)
-        made.append(shown)
+        figures, small = figures_page(
+            findings, made, told_figures(articles), pictures, thumbs, pages
+        )
+        made.append(figures)
         for page in made:
             tree.page(page)
             step(page.address)

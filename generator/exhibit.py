@@ -21,7 +21,7 @@ from generator.card_schema import (
 )
 from generator.errors import UsageError, did_you_mean
 from generator.files import read_text
-from generator.patterns import reason
+from generator.validation_messages import reason
 
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9]+([-_.][a-z0-9]+)*$", max_length=80)]
 Line = Annotated[str, Field(min_length=1, max_length=400)]

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from generator.articles.catalogue import Catalogue, one_of
 from generator.articles.kinds import KINDS, parameters_of, plan
 from generator.articles.plan import Plan
-from generator.articles.shown import Shown, one_of
 from generator.errors import UsageError, did_you_mean
 from generator.exhibit import Exhibit, load_exhibit
 from generator.findings import Findings
@@ -87,7 +87,7 @@ def draw_alone(
     ending = one_of("format", paper.file.suffix.removeprefix(".").lower(), FORMATS)
     asked = model or _only_model(kind, exhibit)
     if not asked:
-        made = plan(Shown({}, _nothing, Store(Path("build") / "store"), 0), kind, chosen)
+        made = plan(Catalogue({}, _nothing, Store(Path("build") / "store"), 0), kind, chosen)
         _write(made, paper, ending)
         return made
     shown_exhibit = _exhibit(asked, exhibit, architecture, weights)
@@ -102,9 +102,9 @@ def draw_alone(
     def measured(asked: str) -> Findings:
         return measure(by_name[asked], shown_exhibit.seed, store, lambda _: None, full=False)
 
-    shown = Shown(by_name, measured, store, shown_exhibit.seed)
+    catalogue = Catalogue(by_name, measured, store, shown_exhibit.seed)
     own = {"model": name} if "model" in parameters_of(kind) else {}
-    made = plan(shown, kind, {**own, **chosen})
+    made = plan(catalogue, kind, {**own, **chosen})
     _write(made, paper, ending)
     return made
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from small_site import Site
 
-from generator.articles.shown import Shown
+from generator.articles.catalogue import Catalogue
 from generator.exhibit import load_exhibit
 from generator.findings import Findings
 from generator.store import Store
@@ -17,7 +17,7 @@ from generator.subjects import load_subjects, measure, read_inputs
 
 
 @pytest.fixture(scope="session")
-def shown(tiny_site: Site, tmp_path_factory: pytest.TempPathFactory) -> Shown:
+def catalogue(tiny_site: Site, tmp_path_factory: pytest.TempPathFactory) -> Catalogue:
     """An image classifier and an encoder with what the build of the tiny exhibit measured, and a dream."""
     exhibit = load_exhibit(tiny_site.exhibit)
     folder = shutil.copytree(tiny_site.work / "store", tmp_path_factory.mktemp("bench") / "store")
@@ -33,4 +33,4 @@ def shown(tiny_site: Site, tmp_path_factory: pytest.TempPathFactory) -> Shown:
     def measured(name: str) -> Findings:
         return measure(by_name[name], exhibit.seed, store, lambda _: None, full=False)
 
-    return Shown(by_name, measured, store, exhibit.seed)
+    return Catalogue(by_name, measured, store, exhibit.seed)

@@ -13,9 +13,9 @@ from PIL import Image
 from small_site import Site, cutaway_here, read_exhibit, write_exhibit
 from test_article_kinds import ASKED as ASKED_OF_OTHERS
 
+from generator.articles.catalogue import Catalogue
 from generator.articles.kinds import KINDS, plan
 from generator.articles.plan import Plan
-from generator.articles.shown import Shown
 from generator.errors import UsageError
 from generator.exhibit import Choices, load_exhibit
 from generator.figure_alone import Paper, draw_alone, parameters, pixels_of_width
@@ -75,17 +75,19 @@ REFUSED = {
 
 
 @pytest.fixture(scope="module")
-def bench(shown: Shown, smollm2_model: LanguageModel, tiny_site: Site) -> Shown:
+def bench(catalogue: Catalogue, smollm2_model: LanguageModel, tiny_site: Site) -> Catalogue:
     """What can be named on the tiny exhibit, and a decoder of which nothing was measured yet."""
     texts = curated_texts(load_exhibit(tiny_site.exhibit))
-    decoder = Subject(smollm2_model, (), _with_texts(shown, texts), Choices())
-    return Shown({**shown.subjects, LM: decoder}, shown.measured, shown.store, shown.seed)
+    decoder = Subject(smollm2_model, (), _with_texts(catalogue, texts), Choices())
+    return Catalogue(
+        {**catalogue.subjects, LM: decoder}, catalogue.measured, catalogue.store, catalogue.seed
+    )
 
 
-def _with_texts(shown: Shown, texts: Any) -> Inputs:
+def _with_texts(catalogue: Catalogue, texts: Any) -> Inputs:
     from dataclasses import replace
 
-    return replace(shown.subjects[BERT].inputs, texts=texts)
+    return replace(catalogue.subjects[BERT].inputs, texts=texts)
 
 
 def drawn(made: Plan, **more: Any) -> Figure:
@@ -104,7 +106,7 @@ def test_every_kind_is_tried_here() -> None:
 
 
 @pytest.mark.parametrize("kind", ASKED)
-def test_a_kind_draws_and_says_what_was_measured(kind: str, bench: Shown) -> None:
+def test_a_kind_draws_and_says_what_was_measured(kind: str, bench: Catalogue) -> None:
     asked, words = ASKED[kind]
     made = plan(bench, kind, asked)
     assert words in made.alt
@@ -120,20 +122,20 @@ def test_a_kind_draws_and_says_what_was_measured(kind: str, bench: Shown) -> Non
 
 
 @pytest.mark.parametrize("kind", REFUSED)
-def test_what_was_not_measured_is_said(kind: str, bench: Shown) -> None:
+def test_what_was_not_measured_is_said(kind: str, bench: Catalogue) -> None:
     asked, words = REFUSED[kind]
     with pytest.raises(UsageError, match=words):
         plan(bench, kind, asked)
 
 
-def test_a_map_holds_the_weights(bench: Shown) -> None:
+def test_a_map_holds_the_weights(bench: Catalogue) -> None:
     made = plan(bench, "attention_map", ASKED["attention_map"][0])
     weights = bench.attention(BERT, "coreference").weights[1, 2]
     images = [image for axes in drawn(made).axes for image in axes.images]
     np.testing.assert_array_equal(np.asarray(images[0].get_array()), weights)
 
 
-def test_evidence_is_that_of_the_classes_asked_for(bench: Shown) -> None:
+def test_evidence_is_that_of_the_classes_asked_for(bench: Catalogue) -> None:
     model = bench.vision(CNN)
     made = plan(bench, "cam", ASKED["cam"][0])
     index = model.labels.index("fox squirrel")
@@ -146,7 +148,7 @@ def test_evidence_is_that_of_the_classes_asked_for(bench: Shown) -> None:
     assert f"logit {one.logit:.2f}"[:10] in panel.note
 
 
-def test_bars_are_as_long_as_the_numbers(bench: Shown) -> None:
+def test_bars_are_as_long_as_the_numbers(bench: Catalogue) -> None:
     made = plan(bench, "context_steps", {"model": BERT})
     weights = made.arguments["weights"]
     assert weights.sum() == pytest.approx(1, abs=1e-4)
@@ -155,7 +157,7 @@ def test_bars_are_as_long_as_the_numbers(bench: Shown) -> None:
     np.testing.assert_allclose(widths, np.sort(weights), atol=1e-6)
 
 
-def test_photographs_are_the_same_in_both_inks_and_charts_have_one(bench: Shown) -> None:
+def test_photographs_are_the_same_in_both_inks_and_charts_have_one(bench: Catalogue) -> None:
     made = plan(bench, "cam", ASKED["cam"][0])
     light, dark = published("panels", "cam", width=680.0, **made.arguments)
     assert (light.name, dark.name) == ("cam.webp", "cam-dark.webp")
@@ -173,7 +175,7 @@ def test_photographs_are_the_same_in_both_inks_and_charts_have_one(bench: Shown)
     assert (only,) == tuple(published(chart.design, "grid", width=680.0, **chart.arguments))
 
 
-def test_long_labels_are_cut_to_their_panel(bench: Shown) -> None:
+def test_long_labels_are_cut_to_their_panel(bench: Catalogue) -> None:
     made = plan(bench, "image", ASKED["image"][0])
     panel = made.arguments["rows"][0][0]
     hostile = type(panel)(panel.pixels, "$x^2$ <b> " + "W" * 300, "日本語 " * 50)
@@ -270,11 +272,11 @@ def test_a_figure_needs_no_model_where_only_one_can_be_meant(
     assert "64 filters" in random.caption
 
 
-def test_figures_come_out_of_the_store(bench: Shown, tmp_path: Path) -> None:
+def test_figures_come_out_of_the_store(bench: Catalogue, tmp_path: Path) -> None:
     """What one figure measured, another build finds."""
     asked = {"model": CNN, "image": "cat", "layer": "blocks.4.2"}
     store = Store(bench.store.root)
-    again = Shown(bench.subjects, bench.measured, store, bench.seed)
+    again = Catalogue(bench.subjects, bench.measured, store, bench.seed)
     plan(bench, "grad_cam", asked)
     plan(again, "grad_cam", asked)
     assert (store.made, store.reused > 0) == (0, True)

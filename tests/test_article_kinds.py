@@ -17,12 +17,12 @@ from tiny_transformers import tiny_pair
 from tiny_vision import BLOCKS, HEADS, SIDE, tiny_vision
 
 from generator.articles.bibliography import Bibliography
-from generator.articles.draft import Article
+from generator.articles.catalogue import Catalogue
+from generator.articles.document import Article
 from generator.articles.errors import WritingError
 from generator.articles.kinds import plan
 from generator.articles.plan import Plan
 from generator.articles.read import read_article
-from generator.articles.shown import Shown
 from generator.articles.source import read_source
 from generator.card_schema import Pairs
 from generator.errors import UsageError
@@ -80,7 +80,7 @@ CASES = [(kind, *case) for kind, cases in ASKED.items() for case in cases]
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Shown:
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Catalogue:
     """Two vision transformers, one without heads that can be laid over a picture, and a T5."""
     folder = tmp_path_factory.mktemp("kinds")
     pixels = np.random.default_rng(0).integers(0, 255, (SIDE, SIDE, 3), dtype=np.uint8)
@@ -100,7 +100,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Shown:
     def measured(name: str) -> Findings:
         return measure(subjects[name], 0, store, lambda _: None, full=False)
 
-    return Shown(subjects, measured, store, 0)
+    return Catalogue(subjects, measured, store, 0)
 
 
 def drawn(made: Plan) -> Figure:
@@ -110,7 +110,7 @@ def drawn(made: Plan) -> Figure:
 
 @pytest.mark.parametrize(("kind", "asked", "words"), CASES)
 def test_a_kind_draws_and_says_what_was_measured(
-    bench: Shown, kind: str, asked: dict[str, Any], words: str
+    bench: Catalogue, kind: str, asked: dict[str, Any], words: str
 ) -> None:
     made = plan(bench, kind, asked)
     assert words in made.alt
@@ -124,7 +124,7 @@ def test_a_kind_draws_and_says_what_was_measured(
         assert (edges == 255).all(axis=-1).mean() > 0.97
 
 
-def test_a_map_of_patches_holds_the_weights_of_its_token(bench: Shown) -> None:
+def test_a_map_of_patches_holds_the_weights_of_its_token(bench: Catalogue) -> None:
     model, pixels = bench.vision(DEIT), bench.pixels(DEIT, "noise")
     looks = measure_patch_maps(model, "noise", pixels, bench.store).looks[1, 2, 0]
     made = plan(bench, "patch_attention", ASKED["patch_attention"][0][0])
@@ -156,7 +156,7 @@ def test_colours_lie_on_the_patches_that_have_the_weight() -> None:
 
 
 def test_a_map_of_cross_attention_has_the_target_beside_it_and_the_source_above(
-    bench: Shown,
+    bench: Catalogue,
 ) -> None:
     made = plan(bench, "attention_map", ASKED["attention_map"][0][0])
     found = bench.attention(T5, "rain", CROSS)
@@ -169,7 +169,7 @@ def test_a_map_of_cross_attention_has_the_target_beside_it_and_the_source_above(
     assert len(names[1]) == len(found.tokens) == 3
 
 
-def test_statistics_are_those_of_the_stack(bench: Shown) -> None:
+def test_statistics_are_those_of_the_stack(bench: Catalogue) -> None:
     findings = bench.measured(T5)
     assert isinstance(findings, Seq2SeqFindings)
     for stack in PAIR:
@@ -213,7 +213,7 @@ WRONG: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
 
 @pytest.mark.parametrize(("kind", "asked", "said"), WRONG)
 def test_a_mistake_is_answered_with_the_nearest_name(
-    bench: Shown, kind: str, asked: dict[str, Any], said: tuple[str, ...]
+    bench: Catalogue, kind: str, asked: dict[str, Any], said: tuple[str, ...]
 ) -> None:
     with pytest.raises(UsageError) as caught:
         plan(bench, kind, asked)
@@ -231,7 +231,7 @@ def test_options_of_the_command_name_patches_and_stacks() -> None:
 
 
 @pytest.fixture
-def read(tmp_path: Path, bench: Shown):
+def read(tmp_path: Path, bench: Catalogue):
     def reader(text: str) -> Article:
         path = tmp_path / "one.md"
         path.write_text(f"---\ntitle: T\ndescription: D\n---\n{text}", encoding="utf-8")

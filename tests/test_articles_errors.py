@@ -10,14 +10,14 @@ import pytest
 from small_site import Site, cutaway_here, read_exhibit, write_exhibit
 
 from generator.articles.bibliography import Bibliography, read_bibliography
+from generator.articles.catalogue import Catalogue
 from generator.articles.check import check_links
-from generator.articles.draft import Article, Filling
-from generator.articles.early import check_early
+from generator.articles.document import Article, Renderer
+from generator.articles.dry_run import check_early
 from generator.articles.errors import WritingError, WritingErrors
 from generator.articles.files import asked_files
 from generator.articles.pages import article_pages
 from generator.articles.read import read_article
-from generator.articles.shown import Shown
 from generator.articles.source import Writing, read_source, read_writing
 from generator.errors import UsageError
 from generator.exhibit import Exhibit, ModelSpec, load_exhibit
@@ -53,18 +53,18 @@ Read = Callable[[str], Article]
 
 
 @pytest.fixture
-def read(tmp_path: Path, shown: Shown, book: Bibliography) -> Read:
+def read(tmp_path: Path, catalogue: Catalogue, book: Bibliography) -> Read:
     def reader(text: str) -> Article:
         path = tmp_path / "one.md"
         path.write_text(FRONT + text, encoding="utf-8")
-        return read_article(read_source(path, "articles"), shown, book)
+        return read_article(read_source(path, "articles"), catalogue, book)
 
     return reader
 
 
 def filled(article: Article) -> str:
-    html = str(Filling(article, Pages(data_root() / "templates", {})).html(article.html))
-    article.draft.mistakes.tell()
+    html = str(Renderer(article, Pages(data_root() / "templates", {})).html(article.html))
+    article.document.mistakes.tell()
     return html
 
 
@@ -211,7 +211,7 @@ def test_a_build_answers_such_a_mistake_before_it_loads_a_model(tiny: Path) -> N
 
 
 def test_all_mistakes_of_all_texts_are_told_at_once(
-    tmp_path: Path, shown: Shown, book: Bibliography
+    tmp_path: Path, catalogue: Catalogue, book: Bibliography
 ) -> None:
     (tmp_path / "writing" / "articles").mkdir(parents=True)
     for name, text in {
@@ -254,7 +254,7 @@ def test_all_directives_that_fail_are_told_at_once_and_nothing_that_follows_from
 
 
 def test_a_dead_link_is_told_by_its_own_article_alone(
-    tmp_path: Path, shown: Shown, book: Bibliography, tiny_site: Site
+    tmp_path: Path, catalogue: Catalogue, book: Bibliography, tiny_site: Site
 ) -> None:
     texts = {"one": "[two](two.md)", "two": "`gone.md`\n\n[x](gone.md) ![A cat](cat.png)\n"}
     articles = []
@@ -263,7 +263,7 @@ def test_a_dead_link_is_told_by_its_own_article_alone(
         path.write_text(
             FRONT.replace("D\n", "D\nabstract: '[y](away.md)'\n") + text, encoding="utf-8"
         )
-        articles.append(read_article(read_source(path, "articles"), shown, book))
+        articles.append(read_article(read_source(path, "articles"), catalogue, book))
     made = article_pages(
         articles, load_exhibit(tiny_site.exhibit), Pages(data_root() / "templates", {})
     )
@@ -279,7 +279,7 @@ def test_a_dead_link_is_told_by_its_own_article_alone(
 
 
 def test_only_what_an_article_asks_for_is_published(
-    tmp_path: Path, shown: Shown, tiny_site: Site, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, catalogue: Catalogue, tiny_site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "writing" / "articles"
     (folder / "demo").mkdir(parents=True)
@@ -292,7 +292,7 @@ def test_only_what_an_article_asks_for_is_published(
     (folder / "one.md").write_bytes(b"\xef\xbb\xbf" + (FRONT + text).encode())
     writing = read_writing(tmp_path, "writing")
     (source,) = writing.sources
-    article = read_article(source, shown, Bibliography())
+    article = read_article(source, catalogue, Bibliography())
     pages = Pages(data_root() / "templates", {})
     made = article_pages([article], load_exhibit(tiny_site.exhibit), pages)
     published = asked_files([article], made, writing.files)
@@ -309,11 +309,11 @@ def test_a_block_that_is_not_closed_names_no_other_thing(read: Read) -> None:
 
 
 def test_a_dead_link_is_told_by_its_line_where_there_are_slides_too(
-    tmp_path: Path, shown: Shown, book: Bibliography, tiny_site: Site
+    tmp_path: Path, catalogue: Catalogue, book: Bibliography, tiny_site: Site
 ) -> None:
     path = tmp_path / "one.md"
     path.write_text(FRONT.replace("---\n", "---\nslides: true\n", 1) + "\n[x](gone.md)\n")
-    article = read_article(read_source(path, "articles"), shown, book)
+    article = read_article(read_source(path, "articles"), catalogue, book)
     made = article_pages(
         [article], load_exhibit(tiny_site.exhibit), Pages(data_root() / "templates", {})
     )

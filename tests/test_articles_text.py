@@ -13,11 +13,11 @@ from markupsafe import Markup, escape
 from generator.articles import kinds
 from generator.articles.addresses import Written, links_in, rewrite_links, with_addresses
 from generator.articles.bibliography import Bibliography
-from generator.articles.draft import Draft, publication
+from generator.articles.catalogue import Catalogue
+from generator.articles.document import Document, publication
 from generator.articles.front_matter import Meta
 from generator.articles.markdown import as_text, convert, convert_line, fill
 from generator.articles.numbers import Cell
-from generator.articles.shown import Shown
 from generator.articles.source import Source
 from generator.figures.publication.designs import DESIGNS, published
 from generator.store import Store
@@ -50,10 +50,10 @@ tokens = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), 
 @example("<script>alert(1)</script>")
 @example("**bold** _x_ `code` [a](b) ![c](d) # h\\ &lt; {{ 7 * 7 }} $x$ cwgap0pagwc")
 def test_a_cell_stays_text_whatever_is_in_it(hostile: str) -> None:
-    draft = Draft(SOURCE, Bibliography())
-    cell = escape(Cell(hostile, None, draft))
+    document = Document(SOURCE, Bibliography())
+    cell = escape(Cell(hostile, None, document))
     html = convert(f"A **b** {cell} and `{cell}`.\n\n| a |\n|---|\n| {cell} |\n\n- {cell}\n").html
-    made = fill(html, lambda number: draft.gaps[number].fill(None))  # type: ignore[arg-type]
+    made = fill(html, lambda number: document.gaps[number].fill(None))  # type: ignore[arg-type]
     plain = Seen(made)
     assert plain.text.count(hostile) >= 4
     assert f"A b {hostile} and {hostile}." in plain.text
@@ -73,11 +73,11 @@ def test_a_cell_stays_text_whatever_is_in_it(hostile: str) -> None:
 
 
 def test_a_block_holds_markdown_and_stands_alone() -> None:
-    draft = Draft(SOURCE, Bibliography())
-    first = draft.block(1, "aside", lambda _: Markup("<aside>"))
-    last = draft.block(1, "aside", lambda _: Markup("</aside>"))
+    document = Document(SOURCE, Bibliography())
+    first = document.block(1, "aside", lambda _: Markup("<aside>"))
+    last = document.block(1, "aside", lambda _: Markup("</aside>"))
     html = convert(f"Before.{first}- *one*\n- two{last}After.").html
-    made = fill(html, lambda number: draft.gaps[number].fill(None))  # type: ignore[arg-type]
+    made = fill(html, lambda number: document.gaps[number].fill(None))  # type: ignore[arg-type]
     assert made.replace("\n", "") == (
         "<p>Before.</p><aside><ul><li><em>one</em></li><li>two</li></ul></aside><p>After.</p>"
     )
@@ -126,8 +126,8 @@ def test_lines_and_headings() -> None:
 
 
 def test_three_words_are_drawn_without_a_model(tmp_path):
-    shown = Shown({}, {}.__getitem__, Store(tmp_path), 0)
-    plan = kinds.plan(shown, "context_steps", {})
+    catalogue = Catalogue({}, {}.__getitem__, Store(tmp_path), 0)
+    plan = kinds.plan(catalogue, "context_steps", {})
     drawing = publication("words", "articles/one", plan, 260)
     (picture,) = published(plan.design, **drawing.arguments)
     assert picture.name == "words.svg" and picture.data.startswith(b"<?xml")

@@ -17,15 +17,15 @@ from small_site import build_here, cutaway_here, write_exhibit
 from tiny_transformers import save_tiny
 
 from generator.articles.bibliography import Bibliography
+from generator.articles.catalogue import Catalogue
 from generator.articles.cells import Cell
-from generator.articles.draft import Article, Draft
-from generator.articles.early import check_early
+from generator.articles.document import Article, Document
+from generator.articles.dry_run import check_early
 from generator.articles.errors import WritingError
 from generator.articles.expressions import as_written
 from generator.articles.front_matter import Meta
 from generator.articles.pages import article_pages
 from generator.articles.read import read_article
-from generator.articles.shown import Shown
 from generator.articles.source import Source, Writing, read_source
 from generator.errors import UsageError
 from generator.exhibit import Exhibit
@@ -44,14 +44,14 @@ Read = Callable[[str], Article]
 def read(tmp_path: Path) -> Read:
     """Reads an article with a table beside it, as a build does."""
     (tmp_path / "t.csv").write_text(TABLE, encoding="utf-8")
-    shown = Shown({}, {}.__getitem__, Store(tmp_path / "store"), 0)
+    catalogue = Catalogue({}, {}.__getitem__, Store(tmp_path / "store"), 0)
 
     def reader(text: str) -> Article:
         path = tmp_path / "one.md"
         path.write_text(FRONT + text, encoding="utf-8")
         source, book = read_source(path, "articles"), Bibliography()
         check_early(Writing((source,), book), [])
-        return read_article(source, shown, book)
+        return read_article(source, catalogue, book)
 
     return reader
 
@@ -145,7 +145,7 @@ HOLDS = (
 
 @pytest.mark.parametrize("text", HOLDS)
 def test_conditions_are_ordinary_expressions(text: str, read: Read) -> None:
-    (claim,) = read(text).draft.claims
+    (claim,) = read(text).document.claims
     assert claim.text == "x"
 
 
@@ -268,8 +268,8 @@ ORDERS = (operator.lt, operator.le, operator.gt, operator.ge, operator.eq, opera
 
 @given(numbers, numbers, st.sampled_from(ORDERS))
 def test_cells_compare_and_count_as_numbers(first: float, second: float, order) -> None:
-    draft = Draft(SOURCE, Bibliography())
-    one, other = (Cell(f"{value:.2f}", value, draft) for value in (first, second))
+    document = Document(SOURCE, Bibliography())
+    one, other = (Cell(f"{value:.2f}", value, document) for value in (first, second))
     for left, right in ((one, other), (one, second), (first, other)):
         assert order(left, right) is order(first, second)
         assert left + right == first + second
@@ -282,10 +282,10 @@ def test_cells_compare_and_count_as_numbers(first: float, second: float, order) 
 
 @given(st.sampled_from([operator.lt, operator.le, operator.gt, operator.ge]), numbers)
 def test_a_cell_without_a_number_is_never_compared_with_one(order, value: float) -> None:
-    draft = Draft(SOURCE, Bibliography())
+    document = Document(SOURCE, Bibliography())
     for text in ("", "induction"):
-        cell = Cell(text, None, draft)
-        for left, right in ((cell, value), (value, cell), (cell, Cell("1", value, draft))):
+        cell = Cell(text, None, document)
+        for left, right in ((cell, value), (value, cell), (cell, Cell("1", value, document))):
             with pytest.raises(UsageError, match="a number is needed"):
                 order(left, right)
-    assert math.isclose(float(Cell("1", 1.0, draft)), 1.0)
+    assert math.isclose(float(Cell("1", 1.0, document)), 1.0)

@@ -20,7 +20,7 @@ from small_site import CHECKOUT, Site, environment, make_exhibit, read_exhibit, 
 
 from generator.articles.bibliography import Bibliography
 from generator.articles.directives import directives
-from generator.articles.draft import Filling
+from generator.articles.document import Renderer
 from generator.articles.front_matter import Meta
 from generator.articles.kinds import KINDS, parameters_of
 from generator.articles.markdown import convert
@@ -169,7 +169,7 @@ def test_the_probe_of_the_guide_measures(tmp_path: Path) -> None:
         cast(Any, SimpleNamespace(pictures=[])),
         Bibliography(),
     )
-    text = str(Filling(article, cast(Any, None)).html(article.html))
+    text = str(Renderer(article, cast(Any, None)).html(article.html))
     said = re.search(r"turns it by ([\d.]+) degrees", text)
     assert said and float(said[1]) == pytest.approx(float(rows[5]["bank"]), abs=0.05)
 

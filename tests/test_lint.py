@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from generator.articles.bibliography import Bibliography
-from generator.articles.early import check_early
+from generator.articles.dry_run import check_early
 from generator.articles.errors import WritingError
 from generator.articles.latex import problem
 from generator.articles.lint import mistakes, remarks

@@ -11,7 +11,7 @@ from small_site import environment
 
 TOUCH = """
 import resource, sys
-from generator.memory import keep_freed
+from generator.malloc import keep_freed
 if sys.argv[1] == "keep":
     assert keep_freed()
 for _ in range(40):

@@ -16,7 +16,7 @@ import yaml
 from small_site import CHECKOUT, Site, build_here, built_once, cutaway_here
 
 from generator.pages.environment import number, percent
-from generator.shares import share_interval
+from generator.proportion_error import share_interval
 
 MODEL = "digits"
 UNITS = ("conv2", 16)

@@ -8,7 +8,7 @@ from typing import Any, SupportsIndex
 
 from markupsafe import escape
 
-from generator.articles.draft import Draft
+from generator.articles.document import Document
 from generator.articles.errors import template_line
 from generator.errors import UsageError
 
@@ -20,22 +20,22 @@ class Cell(str):
     ends of its interval and `error` its standard error, where they were asked for.
     """
 
-    draft: Draft
+    document: Document
     value: float | None
     low: float | None = None
     high: float | None = None
     error: float | None = None
 
-    def __new__(cls, text: str, value: float | None, draft: Draft) -> Cell:
+    def __new__(cls, text: str, value: float | None, document: Document) -> Cell:
         """The text of a cell, its number (None for words), and the article that it stands in."""
         made = super().__new__(cls, text)
-        made.value, made.draft = value, draft
+        made.value, made.document = value, document
         return made
 
     def __html__(self) -> str:
         """Called where Jinja prints it: a gap, so that no character of it is markup."""
         text = escape(str.__str__(self))
-        return self.draft.gap(template_line(), "stat", lambda _: text, str.__str__(self))
+        return self.document.gap(template_line(), "stat", lambda _: text, str.__str__(self))
 
     def lower(self) -> str:
         """The filters min, max and sort compare this: of a number, still the number."""

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit
 
 from generator.articles.addresses import leads_to
-from generator.articles.draft import Article
+from generator.articles.document import Article
 from generator.articles.errors import Mistakes, WritingError
 from generator.errors import did_you_mean
 from generator.pages.page import Page
@@ -60,7 +60,7 @@ def check_links(articles: Sequence[Article], pages: Sequence[Page], files: Colle
     site = _Site({page.address: page for page in pages}, set(files))
     mistakes = Mistakes()
     for article in articles:
-        mistakes.found += article.draft.mistakes.found
+        mistakes.found += article.document.mistakes.found
         mistakes.found += _own_mistakes(article, site)
     mistakes.tell()
     # What authors have not written is told only where all that they have written is right.
@@ -76,11 +76,11 @@ def _own_mistakes(article: Article, site: _Site) -> Iterator[WritingError]:
     for name in page.twice:
         yield WritingError(source.path, source.line_of(name), f"the id '{name}' is used twice.")
     for picture, reason in _wrong_pictures(article, page):
-        yield WritingError(source.path, article.draft.written(picture).line, reason)
+        yield WritingError(source.path, article.document.written(picture).line, reason)
     for link in page.links:
         wrong = site.follow(source.address, link)[1]
         if wrong:
-            one = article.draft.written(link)
+            one = article.document.written(link)
             yield WritingError(source.path, one.line, f"the link '{one.text}' {wrong}")
 
 
@@ -88,7 +88,7 @@ def _dead_beyond(article: Article, site: _Site, written: Collection[str]) -> Ite
     """The dead links of the pages that an author links to, but for other articles, which tell theirs."""
     source = article.source
     targets: dict[str, int] = {}
-    for link, one in article.draft.links.items():
+    for link, one in article.document.links.items():
         targets.setdefault(site.follow(source.address, link)[0], one.line)
     for target, line in targets.items():
         if target in site.pages and target not in written:
@@ -104,11 +104,11 @@ def _wrong_pictures(article: Article, page: Links) -> Iterator[tuple[str, str]]:
     """
     own = links_of(article.html).pictures
     for picture in [*(one for one, alt in own if not alt), *page.nameless]:
-        name = article.draft.written(picture).text
+        name = article.document.written(picture).text
         yield picture, f"the picture '{name}' has no alt text; write ![What one sees]({name})."
     for picture, _ in own:
         if urlsplit(picture).netloc:
-            name = article.draft.written(picture).text
+            name = article.document.written(picture).text
             yield picture, f"the picture '{name}' is on another host; save it beside the article."
 
 

@@ -19,7 +19,7 @@ from jinja2.parser import Parser
 from markupsafe import Markup
 
 from generator.articles.cells import Cell
-from generator.articles.draft import Claim, Draft, Filling
+from generator.articles.document import Claim, Document, Renderer
 from generator.articles.errors import template_line
 from generator.articles.expressions import as_written
 from generator.errors import UsageError
@@ -90,7 +90,7 @@ def _watched(node: nodes.Expr, *, words: bool) -> nodes.Expr:
 class Claims:
     """Checks the claims of one article."""
 
-    draft: Draft
+    document: Document
     _seen: dict[str, Any] = field(default_factory=dict)
 
     def quantity(self, written: str, value: Any, words: bool) -> Any:
@@ -117,7 +117,7 @@ class Claims:
         sentence = Markup(caller()).strip()
         if "\n\n" in sentence:
             raise UsageError("a claim lies within one paragraph; give each paragraph its own.")
-        line, text = template_line(), self.draft.plain(sentence)
+        line, text = template_line(), self.document.plain(sentence)
         numbers = ", ".join(f"{name} = {_told(value)}" for name, value in seen.items())
         missing = [name for name, value in seen.items() if _undefined(value)]
         if missing or not condition:
@@ -126,19 +126,19 @@ class Claims:
                 f"“{text}” does not hold{why}: {written}, with {numbers}.",
                 hint="Change what is said, or mend what it rests on.",
             )
-        name = f"claim-{self.draft.count('Claim')}"
-        self.draft.anchor(line, name, text)
-        self.draft.claims.append(Claim(name, text, written, numbers))
+        name = f"claim-{self.document.count('Claim')}"
+        self.document.anchor(line, name, text)
+        self.document.claims.append(Claim(name, text, written, numbers))
         return self._marked(line, name, sentence)
 
     def _marked(self, line: int, name: str, sentence: Markup) -> Markup:
         opening = Markup('<span class="c-claim" id="{}">').format(name)
 
-        def opened(filling: Filling) -> Markup:
+        def opened(filling: Renderer) -> Markup:
             return opening
 
-        first = self.draft.gap(line, "claim", opened, "")
-        last = self.draft.gap(line, "claim", lambda _: Markup("</span>"), "")
+        first = self.document.gap(line, "claim", opened, "")
+        last = self.document.gap(line, "claim", lambda _: Markup("</span>"), "")
         return Markup("{}{}{}").format(first, sentence, last)
 
 

@@ -10,14 +10,14 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from generator.articles.catalogue import Catalogue, one_of
 from generator.articles.claims import Claims
-from generator.articles.draft import WIDTHS, Draft, Filling, Wanted, publication
+from generator.articles.document import WIDTHS, Document, Renderer, Wanted, publication
 from generator.articles.errors import named, template_line
 from generator.articles.kinds import plan
 from generator.articles.links import Links
 from generator.articles.numbers import Numbers
 from generator.articles.reference import reference_of
-from generator.articles.shown import Shown, one_of
 from generator.articles.widgets import Widgets
 from generator.errors import UsageError
 from generator.pages.environment import NO_BREAK
@@ -25,11 +25,11 @@ from generator.pages.environment import NO_BREAK
 Directive = Callable[..., Any]
 
 
-def directives(draft: Draft, shown: Shown) -> dict[str, Directive]:
+def directives(document: Document, catalogue: Catalogue) -> dict[str, Directive]:
     """Everything that the text of an article can call, by name. Errors name file, line and directive."""
-    text, links = Blocks(draft, shown), Links(draft, shown)
-    numbers, widgets = Numbers(draft, shown), Widgets(draft, shown)
-    claims = Claims(draft)
+    text, links = Blocks(document, catalogue), Links(document, catalogue)
+    numbers, widgets = Numbers(document, catalogue), Widgets(document, catalogue)
+    claims = Claims(document)
     found: dict[str, Directive] = {
         "figure": text.figure,
         "cite": text.cite,
@@ -52,14 +52,14 @@ def directives(draft: Draft, shown: Shown) -> dict[str, Directive]:
         "_quantity": claims.quantity,
         "widget": widgets.widget,
     }
-    found["reference"] = reference_of(found, shown)
-    return {name: _named(name, function, draft) for name, function in found.items()}
+    found["reference"] = reference_of(found, catalogue)
+    return {name: _named(name, function, document) for name, function in found.items()}
 
 
-def _named(name: str, function: Directive, draft: Draft) -> Directive:
+def _named(name: str, function: Directive, document: Document) -> Directive:
     @wraps(function)
     def call(*arguments: Any, **keywords: Any) -> Any:
-        with draft.mistakes, named(draft.source.path, template_line(), name):
+        with document.mistakes, named(document.source.path, template_line(), name):
             try:
                 return function(*arguments, **keywords)
             except TypeError as error:
@@ -76,8 +76,8 @@ def _named(name: str, function: Directive, draft: Draft) -> Directive:
 class Blocks:
     """Figures, citations, references, asides, areas, exercises and equations."""
 
-    draft: Draft
-    shown: Shown
+    document: Document
+    catalogue: Catalogue
 
     def figure(
         self,
@@ -92,41 +92,41 @@ class Blocks:
         """A numbered figure of what a model does. `alt` and `caption` have measured defaults."""
         if alt is not None and not alt.strip():
             raise UsageError("a figure needs alt text; leave 'alt' out for a measured one.")
-        made = plan(self.shown, kind, parameters)
+        made = plan(self.catalogue, kind, parameters)
         width = WIDTHS[one_of("layout", layout, WIDTHS)]
-        number, line = self.draft.count("Figure"), template_line()
+        number, line = self.document.count("Figure"), template_line()
         name = id or f"fig-{number}"
-        self.draft.anchor(line, name, f"Figure{NO_BREAK}{number}")
-        source = self.draft.source
+        self.document.anchor(line, name, f"Figure{NO_BREAK}{number}")
+        source = self.document.source
         folder = f"{source.section}/{source.stem}/{name}"
         drawing = publication(kind.replace("_", "-"), folder, made, width)
         words = caption or str(escape(made.caption))
         model = str(parameters.get("model", ""))
         wanted = Wanted(name, kind, model, number, made, drawing, alt or made.alt, words, layout)
-        self.draft.figures.append(wanted)
+        self.document.figures.append(wanted)
 
-        def filled(filling: Filling) -> Markup:
+        def filled(filling: Renderer) -> Markup:
             figures, text = wanted.figures(filling.pages), filling.line(wanted.caption)
             return filling.macro("figure", wanted, figures, text, filling.to)
 
-        return self.draft.block(line, "figure", filled)
+        return self.document.block(line, "figure", filled)
 
     def cite(self, *keys: str) -> Markup:
         """Links to references, numbered in the order of first citation."""
         if not keys:
             raise UsageError("names no key of the bibliography.")
-        numbers = [(key, self.draft.cite(key)) for key in keys]
+        numbers = [(key, self.document.cite(key)) for key in keys]
         said = f"[{', '.join(str(number) for _, number in numbers)}]"
-        return self.draft.gap(template_line(), "cite", lambda f: f.macro("cite", numbers), said)
+        return self.document.gap(template_line(), "cite", lambda f: f.macro("cite", numbers), said)
 
     def ref(self, id: str, text: str = "") -> Markup:
         """A link to a figure, an equation, an exercise or a section of this article."""
 
-        def filled(filling: Filling) -> Markup:
+        def filled(filling: Renderer) -> Markup:
             called, target = filling.refer(id)
             return filling.macro("ref", target, text or called)
 
-        return self.draft.gap(template_line(), "ref", filled, text or self.draft.known(id))
+        return self.document.gap(template_line(), "ref", filled, text or self.document.known(id))
 
     def aside(self, caller: Callable[[], str]) -> Markup:
         """A note in the gutter."""
@@ -140,9 +140,9 @@ class Blocks:
 
     def exercise(self, caller: Callable[[], str], id: str = "") -> Markup:
         """A numbered exercise."""
-        number, line = self.draft.count("Exercise"), template_line()
+        number, line = self.document.count("Exercise"), template_line()
         name = id or f"exercise-{number}"
-        self.draft.anchor(line, name, f"Exercise{NO_BREAK}{number}")
+        self.document.anchor(line, name, f"Exercise{NO_BREAK}{number}")
         opening = (
             f'<section class="c-exercise" id="{escape(name)}">'
             f'<h3 class="c-exercise__title">Exercise {number}</h3>'
@@ -156,15 +156,15 @@ class Blocks:
 
     def equation(self, caller: Callable[[], str], id: str = "") -> Markup:
         """A numbered equation in LaTeX."""
-        number, line = self.draft.count("Equation"), template_line()
+        number, line = self.document.count("Equation"), template_line()
         name = id or f"eq-{number}"
-        self.draft.anchor(line, name, f"Equation{NO_BREAK}{number}")
+        self.document.anchor(line, name, f"Equation{NO_BREAK}{number}")
         latex = str(caller()).strip()
 
-        def filled(filling: Filling) -> Markup:
+        def filled(filling: Renderer) -> Markup:
             return filling.macro("equation", name, number, filling.html(str(escape(latex))))
 
-        return self.draft.block(line, "equation", filled)
+        return self.document.block(line, "equation", filled)
 
     def _block(
         self, directive: str, opening: str, caller: Callable[[], str], closing: str
@@ -172,6 +172,6 @@ class Blocks:
         """Markdown between two tags that it does not see."""
         line = template_line()
         inside = textwrap.dedent(str(caller())).strip()
-        first = self.draft.block(line, directive, lambda _: Markup(opening))
-        last = self.draft.block(line, directive, lambda _: Markup(closing))
+        first = self.document.block(line, directive, lambda _: Markup(opening))
+        last = self.document.block(line, directive, lambda _: Markup(closing))
         return Markup("{}{}{}").format(first, Markup(inside), last)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from generator.articles.addresses import leads_to, links_in
-from generator.articles.draft import Article
+from generator.articles.document import Article
 from generator.files import read_text, some_of, tell
 from generator.pages.page import Page
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from generator.articles.draft import Article
+from generator.articles.document import Article
 from generator.articles.source import GUIDE
-from generator.pages.figures import Shown, Told, shortened
+from generator.pages.figures import GalleryItem, Told, shortened
 
 
 def told_figures(articles: Iterable[Article]) -> list[Told]:
@@ -17,9 +17,9 @@ def told_figures(articles: Iterable[Article]) -> list[Told]:
     found = []
     for article in articles:
         source = article.source
-        for one in article.draft.figures if source.section != GUIDE else ():
+        for one in article.document.figures if source.section != GUIDE else ():
             light, *dark = one.paths
-            shown = Shown(
+            shown = GalleryItem(
                 path=light,
                 target=f"{source.address}#{one.id}",
                 about=shortened(one.alt),

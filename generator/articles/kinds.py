@@ -17,8 +17,8 @@ from generator.articles import (
     kinds_reading,
     kinds_units,
 )
+from generator.articles.catalogue import Catalogue, one_of
 from generator.articles.plan import Plan
-from generator.articles.shown import Shown, one_of
 from generator.errors import UsageError, did_you_mean
 
 KINDS: Mapping[str, Callable[..., Plan]] = {
@@ -58,13 +58,13 @@ KINDS: Mapping[str, Callable[..., Plan]] = {
 }
 
 
-def plan(shown: Shown, kind: str, parameters: Mapping[str, Any]) -> Plan:
+def plan(catalogue: Catalogue, kind: str, parameters: Mapping[str, Any]) -> Plan:
     """What a figure of some kind shows. Raises UsageError, with the nearest name, for a wrong one."""
     check_parameters(kind, parameters)
     function = KINDS[kind]
     checked = validate_call(config=ConfigDict(arbitrary_types_allowed=True))(function)
     try:
-        return checked(shown, **parameters)
+        return checked(catalogue, **parameters)
     except ValidationError as error:
         detail = error.errors()[0]
         name = ".".join(str(part) for part in detail["loc"])
@@ -84,6 +84,6 @@ def check_parameters(kind: str, names: Collection[str]) -> None:
 
 
 def parameters_of(kind: str) -> dict[str, inspect.Parameter]:
-    """The parameters of a kind by name, without what it is shown."""
+    """The parameters of a kind by name, without the catalogue that it reads."""
     signature = inspect.signature(KINDS[kind], eval_str=True)
-    return {name: each for name, each in signature.parameters.items() if name != "shown"}
+    return {name: each for name, each in signature.parameters.items() if name != "catalogue"}

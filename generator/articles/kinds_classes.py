@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from generator.articles.catalogue import Catalogue, class_of, layer_of, one_of
 from generator.articles.plan import Classes, Names, Plan, listed
-from generator.articles.shown import Shown, class_of, layer_of, one_of
 from generator.errors import UsageError
 from generator.figures.overlay import AGAINST, FOR, SIGNED_COVER, heat, heated, signed
 from generator.figures.publication.panels import Panel, Scale
@@ -19,10 +19,10 @@ from generator.probes.grad_cam import measure_grad_cam
 _GREY = 128.0
 
 
-def image(shown: Shown, model: str, image: Names) -> Plan:
+def image(catalogue: Catalogue, model: str, image: Names) -> Plan:
     """Curated pictures as the network sees them."""
-    pictures = [shown.image(model, name) for name in image]
-    row = [Panel(shown.seen(model, one.id), one.label) for one in pictures]
+    pictures = [catalogue.image(model, name) for name in image]
+    row = [Panel(catalogue.seen(model, one.id), one.label) for one in pictures]
     names = listed([one.label for one in pictures])
     return Plan(
         "panels",
@@ -32,15 +32,15 @@ def image(shown: Shown, model: str, image: Names) -> Plan:
     )
 
 
-def cam(shown: Shown, model: str, image: str, classes: Classes = ()) -> Plan:
+def cam(catalogue: Catalogue, model: str, image: str, classes: Classes = ()) -> Plan:
     """Class activation maps of some classes, or of the three most probable, on one picture."""
-    network = shown.vision(model)
+    network = catalogue.vision(model)
     chosen = [class_of(network, name) for name in classes]
-    pixels = shown.pixels(model, image)
-    found = measure_class_maps(network, image, pixels, shown.store, chosen)
+    pixels = catalogue.pixels(model, image)
+    found = measure_class_maps(network, image, pixels, catalogue.store, chosen)
     if found.reason:
         raise UsageError(f"{model} has no class activation maps: {found.reason}")
-    picture, label = shown.seen(model, image), shown.image(model, image).label
+    picture, label = catalogue.seen(model, image), catalogue.image(model, image).label
     peak = max(float(each.values.max()) for each in found.classes)
     row = [Panel(picture, label, "what the network sees")]
     for each in found.classes:
@@ -73,12 +73,12 @@ def _over_grey(colours: np.ndarray, cover: np.ndarray) -> np.ndarray:
 
 
 def grad_cam(
-    shown: Shown, model: str, image: str, layer: Names = (), classes: Classes = ()
+    catalogue: Catalogue, model: str, image: str, layer: Names = (), classes: Classes = ()
 ) -> Plan:
     """Grad-CAM of the most probable class, or of some, at several depths or at one layer."""
-    network = shown.vision(model)
-    pixels, picture = shown.pixels(model, image), shown.seen(model, image)
-    default = measure_grad_cam(network, image, pixels, shown.store)
+    network = catalogue.vision(model)
+    pixels, picture = catalogue.pixels(model, image), catalogue.seen(model, image)
+    default = measure_grad_cam(network, image, pixels, catalogue.store)
     if default.reason:
         raise UsageError(f"{model} has no Grad-CAM: {default.reason}")
     layers = [layer_of(network, name) for name in layer]
@@ -90,10 +90,10 @@ def grad_cam(
     chosen = [class_of(network, name) for name in classes] or [default.depths[-1].index]
     known = {each.name: each for each in network.layers}
     layers = layers or [known[each.layer] for each in default.depths]
-    label = shown.image(model, image).label
+    label = catalogue.image(model, image).label
     rows, said = [], []
     for index in chosen:
-        maps = [one_grad_cam(network, image, pixels, one, index, shown.store) for one in layers]
+        maps = [one_grad_cam(network, image, pixels, one, index, catalogue.store) for one in layers]
         row = [Panel(picture, label, f"for {maps[0].label}, {percent(maps[0].probability)}")]
         for each in maps:
             drawn = heated(picture, each.values, float(each.values.max()))
@@ -111,9 +111,9 @@ def grad_cam(
     )
 
 
-def learned_cam(shown: Shown, model: str, image: str = "") -> Plan:
+def learned_cam(catalogue: Catalogue, model: str, image: str = "") -> Plan:
     """Evidence for and against classes learned on the pool, on a held-out picture of it."""
-    findings = shown.about_pictures(model)
+    findings = catalogue.about_pictures(model)
     learned = findings.searched.learned if findings.searched else None
     if learned is None or not learned.shown:
         raise UsageError(
@@ -153,9 +153,9 @@ def _in_rows(row: list[Panel], columns: int) -> tuple[tuple[Panel, ...], ...]:
     return tuple(tuple(row[start : start + columns]) for start in range(0, len(row), columns))
 
 
-def control(shown: Shown, model: str, image: Names = ()) -> Plan:
+def control(catalogue: Catalogue, model: str, image: Names = ()) -> Plan:
     """Evidence for the same class with trained and with random weights."""
-    findings = shown.about_pictures(model)
+    findings = catalogue.about_pictures(model)
     controls = findings.searched.controls if findings.searched else None
     if controls is None or not controls.maps:
         raise UsageError(f"{model} has no controls: they need a pool and layers with unit pages.")
@@ -163,7 +163,10 @@ def control(shown: Shown, model: str, image: Names = ()) -> Plan:
     names = [one_of("picture", name, known, f"{model} has no control on the") for name in image]
     rows, said = [], []
     for pair in [known[name] for name in names] or list(controls.maps)[:1]:
-        picture, label = shown.seen(model, pair.picture), shown.image(model, pair.picture).label
+        picture, label = (
+            catalogue.seen(model, pair.picture),
+            catalogue.image(model, pair.picture).label,
+        )
         maps = [np.clip(values, 0, None) for values in (pair.trained, pair.random)]
         drawn = [heated(picture, values, float(values.max())) for values in maps]
         rows.append(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from generator.articles.catalogue import Catalogue
 from generator.articles.named_heads import measured_heads, named_heads
 from generator.articles.plan import Names, Numbers, Plan
-from generator.articles.shown import Shown
 from generator.inputs.texts import readable
 from generator.pages.environment import number, percent
 from generator.pages.standings import strong_links
@@ -17,12 +17,12 @@ _APART = (0.1, 0.055)  # of the width and the height of a scatter, for two names
 
 
 def attention_map(
-    shown: Shown, model: str, layer: int | str, head: int, text: str, stack: str = ""
+    catalogue: Catalogue, model: str, layer: int | str, head: int, text: str, stack: str = ""
 ) -> Plan:
     """Where one head looks on one text; in an encoder-decoder a head of one `stack`."""
-    heads = named_heads(shown, model, stack)
+    heads = named_heads(catalogue, model, stack)
     row, column = heads.layer(layer), heads.head(head)
-    attention = shown.attention(model, text, heads.stack)
+    attention = catalogue.attention(model, text, heads.stack)
     tokens, keys = _readable(attention)
     name, links = heads.name(row, column), strong_links(attention, row, column)
     weights = attention.weights[row, column]
@@ -42,13 +42,18 @@ def attention_map(
 
 
 def attention_heads(
-    shown: Shown, model: str, layer: int | str, text: str, heads: Numbers = (), stack: str = ""
+    catalogue: Catalogue,
+    model: str,
+    layer: int | str,
+    text: str,
+    heads: Numbers = (),
+    stack: str = "",
 ) -> Plan:
     """All heads of a layer, or some, on one text; in an encoder-decoder those of one `stack`."""
-    known = named_heads(shown, model, stack)
+    known = named_heads(catalogue, model, stack)
     row = known.layer(layer)
     chosen = [known.head(head) for head in heads] or list(range(known.count))
-    attention = shown.attention(model, text, known.stack)
+    attention = catalogue.attention(model, text, known.stack)
     weights = attention.weights[row, chosen]
     names = [known.name(row, head) for head in chosen]
     sink = float(weights[:, 1:, 0].mean()) if weights.shape[-2] > 1 else float("nan")
@@ -84,10 +89,10 @@ def _of(side: str) -> str:
 
 
 def head_scatter(
-    shown: Shown, model: str, x: str = "", y: str = "", heads: Names = (), stack: str = ""
+    catalogue: Catalogue, model: str, x: str = "", y: str = "", heads: Names = (), stack: str = ""
 ) -> Plan:
     """All heads over two statistics, those with a role in colour; some can be named (L18H6)."""
-    found = measured_heads(shown, model, stack)
+    found = measured_heads(catalogue, model, stack)
     known = found.heads
     over, up = (
         found.statistic(name or usual) for name, usual in zip((x, y), found.axes, strict=True)
@@ -115,9 +120,11 @@ def head_scatter(
     )
 
 
-def head_grid(shown: Shown, model: str, statistic: str, heads: Names = (), stack: str = "") -> Plan:
+def head_grid(
+    catalogue: Catalogue, model: str, statistic: str, heads: Names = (), stack: str = ""
+) -> Plan:
     """One statistic of all heads, layers downwards, heads to the right."""
-    about = measured_heads(shown, model, stack)
+    about = measured_heads(catalogue, model, stack)
     known, found = about.heads, about.statistic(statistic)
     named = [known.place(head) for head in heads]
     best, said_of = highest(found.mean), about.definitions[statistic]

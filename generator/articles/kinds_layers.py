@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
+from generator.articles.catalogue import Catalogue, layer_of, one_of, unit_of
 from generator.articles.plan import Numbers, Plan
-from generator.articles.shown import Shown, layer_of, one_of, unit_of
 from generator.errors import UsageError
 from generator.figures.publication.panels import Panel
 from generator.figures.style import POSITIVE, SIGNED
@@ -20,9 +20,9 @@ _FILTERS, _MAPS, _UNITS = 96, 12, 5
 _GREY = 128
 
 
-def filters(shown: Shown, model: str, layer: str = "", count: int = _FILTERS) -> Plan:
+def filters(catalogue: Catalogue, model: str, layer: str = "", count: int = _FILTERS) -> Plan:
     """The filters of a layer, each with its own scale: in colour over pixels, else zero in the middle."""
-    network = shown.vision(model)
+    network = catalogue.vision(model)
     place = layer_of(network, layer or network.layers[0].name)
     found = read_filters(network, place)
     if found is None or found.kind == "matrix":
@@ -61,16 +61,21 @@ def _mosaic(tiles: np.ndarray) -> np.ndarray:
 
 
 def activation_maps(
-    shown: Shown, model: str, layer: str, image: str, units: Numbers = (), count: int = _MAPS
+    catalogue: Catalogue,
+    model: str,
+    layer: str,
+    image: str,
+    units: Numbers = (),
+    count: int = _MAPS,
 ) -> Plan:
     """The maps of channels of a layer on a picture: those named, or the ones that answer most."""
-    findings = shown.about_pictures(model)
-    place, label = layer_of(findings.model, layer), shown.image(model, image).label
+    findings = catalogue.about_pictures(model)
+    place, label = layer_of(findings.model, layer), catalogue.image(model, image).label
     maps = _maps(findings, place.name, image)
     strongest = np.argsort(-np.abs(maps).max(axis=(1, 2)), kind="stable")[:count]
     chosen = [unit_of(place, unit) for unit in units] or [int(unit) for unit in np.sort(strongest)]
     below = signed(findings, place.name)
-    row = [Panel(shown.seen(model, image), label)]
+    row = [Panel(catalogue.seen(model, image), label)]
     for unit in chosen:
         values = maps[unit]
         peak = float(np.abs(values).max()) or 1.0
@@ -101,10 +106,10 @@ def _maps(findings: VisionFindings, layer: str, picture: str) -> np.ndarray:
     return there[one_of("layer", layer, there, f"{findings.model.id} has no maps of the")]
 
 
-def sparsity(shown: Shown, model: str) -> Plan:
+def sparsity(catalogue: Catalogue, model: str) -> Plan:
     """The share of activations that are zero (after a rectifier) or near zero, layer by layer."""
-    shown.subject(model)
-    findings = shown.measured(model)
+    catalogue.subject(model)
+    findings = catalogue.measured(model)
     network, signal = findings.model, findings.signal
     rectified = np.array([layer.rectified for layer in network.layers])
     zero = np.stack([layer.zero for layer in signal.layers])
@@ -135,10 +140,10 @@ def sparsity(shown: Shown, model: str) -> Plan:
 
 
 def training(
-    shown: Shown, model: str, layer: str, units: Numbers = (), count: int = _UNITS
+    catalogue: Catalogue, model: str, layer: str, units: Numbers = (), count: int = _UNITS
 ) -> Plan:
     """Units of a layer at several states of training: the patch that excites each most, sent back."""
-    series = _series(shown, model)
+    series = _series(catalogue, model)
     name = one_of("layer", layer, series.layers, f"no states of training are known of {model}'s")
     number_of = series.layers.index(name)
     states = [state.layers[number_of] for state in series.states]
@@ -186,9 +191,9 @@ def _enlarged(pixels: np.ndarray, zoom: int) -> np.ndarray:
     return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.NEAREST))
 
 
-def training_course(shown: Shown, model: str) -> Plan:
+def training_course(catalogue: Catalogue, model: str) -> Plan:
     """Accuracy through training, and how like their final selves the units of each layer are."""
-    series = _series(shown, model)
+    series = _series(catalogue, model)
     likeness = np.array(
         [[layer.mean_likeness for layer in state.layers] for state in series.states]
     ).T
@@ -212,8 +217,8 @@ def training_course(shown: Shown, model: str) -> Plan:
     )
 
 
-def _series(shown: Shown, model: str) -> CheckpointSeries:
-    findings = shown.about_pictures(model)
+def _series(catalogue: Catalogue, model: str) -> CheckpointSeries:
+    findings = catalogue.about_pictures(model)
     series = findings.searched.checkpoints if findings.searched else None
     if series is None or not series.states:
         why = series.reason if series else "the exhibit names no checkpoints, or no pool."

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from generator.articles.catalogue import Catalogue, class_of, layer_of, one_of, unit_of
 from generator.articles.plan import Classes, Names, Numbers, Plan, listed
-from generator.articles.shown import Shown, class_of, layer_of, one_of, unit_of
 from generator.errors import UsageError
 from generator.figures.building_blocks import all_groups, cells, one_group
 from generator.figures.overlay import signed
@@ -23,7 +23,7 @@ _KINDS = ("logit", "probability")
 
 
 def feature(
-    shown: Shown,
+    catalogue: Catalogue,
     model: str,
     layer: str = "",
     unit: Numbers = (),
@@ -36,7 +36,7 @@ def feature(
     A class is drawn by its logit and by its probability, or by what `by` names.
     """
     if classes:
-        return _of_classes(shown, model, classes, by)
+        return _of_classes(catalogue, model, classes, by)
     named = [(layer, one) for one in unit] if layer else []
     for text in units:
         before, _, last = text.rpartition("/")
@@ -45,14 +45,14 @@ def feature(
         named.append((before, int(last)))
     if not named:
         raise UsageError("'feature' needs a layer and a unit, units, or classes.")
-    network = shown.vision(model)
+    network = catalogue.vision(model)
     wants = []
     for where, what in named:
         place = layer_of(network, where)
         drawable = [each.name for each in drawable_layers(network)]
         one_of("layer", place.name, drawable, "units cannot be visualised in the")
         wants.append(want_unit(network, place, unit_of(place, what)))
-    found = _visualised(shown, model, wants)
+    found = _visualised(catalogue, model, wants)
     row = [
         Panel(
             one.picture[..., :3],
@@ -70,12 +70,12 @@ def feature(
     )
 
 
-def _of_classes(shown: Shown, model: str, classes: Classes, by: Names) -> Plan:
-    network = shown.vision(model)
+def _of_classes(catalogue: Catalogue, model: str, classes: Classes, by: Names) -> Plan:
+    network = catalogue.vision(model)
     kinds = [one_of("way to raise a class", kind, _KINDS) for kind in by]
     indices = [class_of(network, name) for name in classes]
     wants = [want_class(network, index, kind) for kind in kinds for index in indices]
-    found = _visualised(shown, model, wants)
+    found = _visualised(catalogue, model, wants)
     panels = [
         Panel(
             one.picture[..., :3],
@@ -97,27 +97,27 @@ def _of_classes(shown: Shown, model: str, classes: Classes, by: Names) -> Plan:
     )
 
 
-def _visualised(shown: Shown, model: str, wants: list[Want]) -> list[Visualised]:
+def _visualised(catalogue: Catalogue, model: str, wants: list[Want]) -> list[Visualised]:
     """Those that the findings hold, and others made for this figure alone."""
-    findings = shown.about_pictures(model)
+    findings = catalogue.about_pictures(model)
     known = {one.want.name: one for one in findings.features}
-    effort = shown.subject(model).choices.steps
+    effort = catalogue.subject(model).choices.steps
     missing = [
         replace(want, steps=max(1, round(want.steps * effort)))
         for want in wants
         if want.name not in known
     ]
     made = visualise_features(
-        findings.model, missing, seed=shown.seed, store=shown.store, step=lambda _: None
+        findings.model, missing, seed=catalogue.seed, store=catalogue.store, step=lambda _: None
     )
     known |= {one.want.name: one for one in made}
     return [known[want.name] for want in wants]
 
 
-def feature_set(shown: Shown, model: str, set: str = "diversity") -> Plan:
+def feature_set(catalogue: Catalogue, model: str, set: str = "diversity") -> Plan:
     """The diversity set of one unit, or the interpolation between two."""
     kind = one_of("set", set, ("diversity", "interpolation"))
-    findings = shown.about_pictures(model)
+    findings = catalogue.about_pictures(model)
     found = [one for one in findings.features if one.want.kind == kind]
     if not found:
         raise UsageError(f"no {kind} set was made of {model} (make.features).")
@@ -140,9 +140,9 @@ def feature_set(shown: Shown, model: str, set: str = "diversity") -> Plan:
     return Plan("panels", {"rows": _in_rows(row, _ACROSS), "widest": 220.0}, alt, caption)
 
 
-def dream(shown: Shown, model: str, layer: str = "") -> Plan:
+def dream(catalogue: Catalogue, model: str, layer: str = "") -> Plan:
     """Deep Dream: a photograph, and what it becomes octave by octave as a layer answers more."""
-    findings = shown.about_pictures(model)
+    findings = catalogue.about_pictures(model)
     known = {one.layer: one for one in findings.dreams}
     if not known:
         raise UsageError(f"{model} has no layer to dream with.")
@@ -167,10 +167,10 @@ def dream(shown: Shown, model: str, layer: str = "") -> Plan:
     )
 
 
-def building_blocks(shown: Shown, model: str, image: str, classes: int = 2) -> Plan:
+def building_blocks(catalogue: Catalogue, model: str, image: str, classes: int = 2) -> Plan:
     """One layer on a picture: each cell as its strongest channel, and the cells' support for classes."""
-    found, picture, label = _blocks(shown, model, image)
-    findings = shown.about_pictures(model)
+    found, picture, label = _blocks(catalogue, model, image)
+    findings = catalogue.about_pictures(model)
     layer = layer_of(findings.model, found.layer)
     tiles = channel_tiles(findings, layer)
     row = [Panel(picture, label)]
@@ -198,9 +198,9 @@ def building_blocks(shown: Shown, model: str, image: str, classes: int = 2) -> P
     )
 
 
-def nmf(shown: Shown, model: str, image: str) -> Plan:
+def nmf(catalogue: Catalogue, model: str, image: str) -> Plan:
     """Groups of channels that respond together on a picture, and what each does to the first class."""
-    found, picture, label = _blocks(shown, model, image)
+    found, picture, label = _blocks(catalogue, model, image)
     groups = found.groups
     if groups is None:
         raise UsageError(f"no response of {found.layer} of {model} to '{image}' is above zero.")
@@ -224,14 +224,14 @@ def nmf(shown: Shown, model: str, image: str) -> Plan:
     )
 
 
-def _blocks(shown: Shown, model: str, image: str) -> tuple[BuildingBlocks, np.ndarray, str]:
-    network, label = shown.vision(model), shown.image(model, image).label
+def _blocks(catalogue: Catalogue, model: str, image: str) -> tuple[BuildingBlocks, np.ndarray, str]:
+    network, label = catalogue.vision(model), catalogue.image(model, image).label
     layer = blocks_layer(network)
-    pixels = shown.pixels(model, image)
-    found = measure_building_blocks(network, image, pixels, layer, shown.store)
+    pixels = catalogue.pixels(model, image)
+    found = measure_building_blocks(network, image, pixels, layer, catalogue.store)
     if found.reason:
         raise UsageError(f"{model}: {found.reason}")
-    return found, shown.seen(model, image), label
+    return found, catalogue.seen(model, image), label
 
 
 def _in_rows(row: list[Panel], columns: int) -> tuple[tuple[Panel, ...], ...]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from generator.articles.catalogue import Catalogue, one_of
 from generator.articles.named_heads import NamedHeads, named_heads
 from generator.articles.plan import Names, Numbers, Plan, listed
-from generator.articles.shown import Shown, one_of
 from generator.errors import UsageError
 from generator.figures.patches import Cut, laid_over
 from generator.figures.publication.panels import Panel
@@ -61,21 +61,21 @@ class _Row:
 
 
 def patch_attention(
-    shown: Shown, model: str, layer: int | str, head: int, image: str, queries: Names = ()
+    catalogue: Catalogue, model: str, layer: int | str, head: int, image: str, queries: Names = ()
 ) -> Plan:
     """Where a head of a vision transformer looks in a picture: from the class token, or from patches.
 
     `queries` are tokens by name (class, distillation, "register 0", "average patch") or patches as
     row.column, counted from 0 at the top left.
     """
-    shown.vision(model)
-    heads = named_heads(shown, model)
+    catalogue.vision(model)
+    heads = named_heads(catalogue, model)
     block, column = heads.layer(layer), heads.head(head)
-    attention = _attention(shown, model)
-    grid, picture = attention.grid, shown.image(model, image)
+    attention = _attention(catalogue, model)
+    grid, picture = attention.grid, catalogue.image(model, image)
     asked = queries or grid.readers[:1]
-    rows = [_row(shown, heads, (block, column), image, one) for one in asked]
-    seen = shown.seen(model, image)
+    rows = [_row(catalogue, heads, (block, column), image, one) for one in asked]
+    seen = catalogue.seen(model, image)
     name = heads.name(block, column)
     panels = [Panel(seen, picture.label)]
     for one in rows:
@@ -101,19 +101,21 @@ def patch_attention(
     )
 
 
-def _row(shown: Shown, heads: NamedHeads, place: tuple[int, int], image: str, query: str) -> _Row:
-    network = shown.vision(heads.model)
-    grid = _attention(shown, heads.model).grid
-    pixels = shown.pixels(heads.model, image)
+def _row(
+    catalogue: Catalogue, heads: NamedHeads, place: tuple[int, int], image: str, query: str
+) -> _Row:
+    network = catalogue.vision(heads.model)
+    grid = _attention(catalogue, heads.model).grid
+    pixels = catalogue.pixels(heads.model, image)
     found = _PLACE.fullmatch(query.strip())
     known = dict.fromkeys((*grid.special, *grid.readers))
     name = query if found else one_of("token", query, known, f"{heads.model} has no")
     if name in grid.readers:
-        maps = measure_patch_maps(network, image, pixels, shown.store)
+        maps = measure_patch_maps(network, image, pixels, catalogue.store)
         weights = maps.looks[place][grid.readers.index(name)]
         over = over_patches(weights, grid)
         return _Row(token_name(name), over, 1 - float(over.sum()), 1)
-    kept = measure_patch_weights(network, image, pixels, shown.store)
+    kept = measure_patch_weights(network, image, pixels, catalogue.store)
     shape, first = block_shape(grid, kept.block), len(grid.special)
     matrix = kept.units[place].astype(np.float64) / UNIT
     if found is None:
@@ -132,31 +134,31 @@ def _row(shown: Shown, heads: NamedHeads, place: tuple[int, int], image: str, qu
 
 
 def patch_rollout(
-    shown: Shown, model: str, image: str, layers: Numbers = (), token: str = ""
+    catalogue: Catalogue, model: str, image: str, layers: Numbers = (), token: str = ""
 ) -> Plan:
     """A vision transformer's answer followed back to the patches, block by block (attention rollout).
 
     Behind some blocks (`layers`), from the class token or another that the answer is read from
     (`token`); the last map is the control, the same network with random weights.
     """
-    network, heads = shown.vision(model), named_heads(shown, model)
-    grid = _attention(shown, model).grid
+    network, heads = catalogue.vision(model), named_heads(catalogue, model)
+    grid = _attention(catalogue, model).grid
     reader = (
         one_of("token", token, grid.readers, f"no answer of {model} is read from a")
         if token
         else (grid.readers[0])
     )
-    place, picture = grid.readers.index(reader), shown.image(model, image)
-    known = [one.id for one in shown.subject(model).inputs.images]
-    pixels = {name: shown.pixels(model, name) for name in known}
-    followed = measure_patch_maps(network, image, pixels[image], shown.store).rollout
-    control = measure_patch_control(network, pixels, shown.seed, shown.store)
+    place, picture = grid.readers.index(reader), catalogue.image(model, image)
+    known = [one.id for one in catalogue.subject(model).inputs.images]
+    pixels = {name: catalogue.pixels(model, name) for name in known}
+    followed = measure_patch_maps(network, image, pixels[image], catalogue.store).rollout
+    control = measure_patch_control(network, pixels, catalogue.seed, catalogue.store)
     chosen = [heads.layer(one) for one in layers] or list(rolled_blocks(len(followed)))
     maps = [over_patches(followed[block, place], grid) for block in chosen]
     maps.append(over_patches(control.rollout[known.index(image), place], grid))
     titles = [f"behind block {block}" for block in chosen]
     titles.append(f"random weights, behind block {len(followed) - 1}")
-    seen, cut = shown.seen(model, image), cut_of(grid)
+    seen, cut = catalogue.seen(model, image), cut_of(grid)
     rows = [
         _Row(title, over, 1 - float(over.sum()), 1)
         for title, over in zip(titles, maps, strict=True)
@@ -181,14 +183,14 @@ def patch_rollout(
 
 
 def head_preview(
-    shown: Shown, model: str, place: tuple[int, int], image: str, folder: str
+    catalogue: Catalogue, model: str, place: tuple[int, int], image: str, folder: str
 ) -> Drawing:
     """Where a head (block, head) looks from the token that the answer is read from, as a small picture."""
-    grid, pixels = _attention(shown, model).grid, shown.pixels(model, image)
-    looks = measure_patch_maps(shown.vision(model), image, pixels, shown.store).looks
+    grid, pixels = _attention(catalogue, model).grid, catalogue.pixels(model, image)
+    looks = measure_patch_maps(catalogue.vision(model), image, pixels, catalogue.store).looks
     arguments = {
         "name": f"{model}-{head_name(*place)}.webp",
-        "picture": shown.seen(model, image),
+        "picture": catalogue.seen(model, image),
         "weights": over_patches(looks[place][0], grid),
         "cut": cut_of(grid),
         "tokens": grid.tokens,
@@ -206,8 +208,8 @@ def _edges(count: int, block: int, size: int) -> tuple[int, ...]:
     return (*(place * size for place in range(0, count, block)), count * size)
 
 
-def _attention(shown: Shown, model: str) -> VisionAttention:
-    found = shown.vision(model).attention
+def _attention(catalogue: Catalogue, model: str) -> VisionAttention:
+    found = catalogue.vision(model).attention
     assert found is not None  # its heads were named
     return found
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from generator.articles.catalogue import Catalogue, head_of, layer_of, one_of
 from generator.articles.kinds_heads import highest
 from generator.articles.named_heads import measured_heads
 from generator.articles.plan import Names, Numbers, Plan
-from generator.articles.shown import Shown, head_of, layer_of, one_of
 from generator.errors import UsageError
 from generator.inputs.texts import readable
 from generator.pages.environment import number, percent
@@ -23,9 +23,9 @@ _SPANS = ("text", "first", "second")
 _POSITIONS, _ROWS = 12, 16
 
 
-def readings(shown: Shown, model: str, layer: int, heads: Numbers = ()) -> Plan:
+def readings(catalogue: Catalogue, model: str, layer: int, heads: Numbers = ()) -> Plan:
     """Heads of a layer on the first text, read in several ways, one below the other."""
-    findings = shown.about_texts(model)
+    findings = catalogue.about_texts(model)
     row = layer_of(findings.model, layer).index
     chosen = [head_of(findings.model, head) for head in heads] or list(range(findings.model.heads))
     maps = readings_of(findings)
@@ -49,11 +49,11 @@ def readings(shown: Shown, model: str, layer: int, heads: Numbers = ()) -> Plan:
     )
 
 
-def rollout(shown: Shown, model: str, text: str = "", layers: Numbers = ()) -> Plan:
+def rollout(catalogue: Catalogue, model: str, text: str = "", layers: Numbers = ()) -> Plan:
     """Attention followed through the layers: the share of each input token in each position."""
-    network = shown.language(model)
-    name = text or shown.subject(model).inputs.texts[0].id
-    attention = shown.attention(model, name)
+    network = catalogue.language(model)
+    name = text or catalogue.subject(model).inputs.texts[0].id
+    attention = catalogue.attention(model, name)
     followed = rolled_out(attention.weights)
     count = len(followed)
     spread = sorted({0, count // 8, count // 4, count - 1})
@@ -77,18 +77,23 @@ def rollout(shown: Shown, model: str, text: str = "", layers: Numbers = ()) -> P
 
 
 def context_steps(
-    shown: Shown, model: str = "", text: str = "", layer: int = -1, head: int = -1, token: int = -1
+    catalogue: Catalogue,
+    model: str = "",
+    text: str = "",
+    layer: int = -1,
+    head: int = -1,
+    token: int = -1,
 ) -> Plan:
     """One token through one head: scores, weights, what each key adds. Without a model, three words."""
     if not model:
         return _three_words()
-    findings = shown.about_texts(model)
+    findings = catalogue.about_texts(model)
     worked = findings.worked
     place = worked.token if worked else 0
     if text or layer >= 0 or head >= 0:
-        chosen = shown.text(model, text or findings.texts[0].id)
+        chosen = catalogue.text(model, text or findings.texts[0].id)
         row, column = layer_of(findings.model, layer).index, head_of(findings.model, head)
-        steps, place = work_through(findings.model, chosen, row, column, shown.store), token
+        steps, place = work_through(findings.model, chosen, row, column, catalogue.store), token
     elif worked is None:
         raise UsageError(f"no head of {model} can be followed step by step.")
     else:
@@ -137,12 +142,12 @@ def _three_words() -> Plan:
 
 
 def logit_lens_of(
-    shown: Shown, model: str, text: str, positions: Numbers = (), rows: int = _ROWS
+    catalogue: Catalogue, model: str, text: str, positions: Numbers = (), rows: int = _ROWS
 ) -> Plan:
     """The likeliest next token after each layer at each position of a text."""
-    network = shown.language(model)
-    encoding = network.encode(shown.text(model, text))
-    found = logit_lens(network, text, encoding, shown.store)
+    network = catalogue.language(model)
+    encoding = network.encode(catalogue.text(model, text))
+    found = logit_lens(network, text, encoding, catalogue.store)
     if found.reason:
         raise UsageError(f"{model} has no logit lens: {found.reason}")
     length = len(encoding.tokens)
@@ -182,11 +187,11 @@ def _row_name(row: int) -> str:
     return "embedding" if row == 0 else f"layer {row - 1}"
 
 
-def logit_attribution(shown: Shown, model: str, text: str) -> Plan:
+def logit_attribution(catalogue: Catalogue, model: str, text: str) -> Plan:
     """What each head and MLP wrote towards the token that is predicted behind a text."""
-    network = shown.language(model)
-    encoding = network.encode(shown.text(model, text))
-    found = attribute_logit(network, text, encoding, shown.store)
+    network = catalogue.language(model)
+    encoding = network.encode(catalogue.text(model, text))
+    found = attribute_logit(network, text, encoding, catalogue.store)
     shares = found.above_mean
     if shares is None:
         raise UsageError(f"{model} has no logit attribution: {found.reason}")
@@ -206,14 +211,19 @@ def logit_attribution(shown: Shown, model: str, text: str) -> Plan:
 
 
 def ablation(
-    shown: Shown, model: str, statistic: str = "", on: str = "", heads: Names = (), stack: str = ""
+    catalogue: Catalogue,
+    model: str,
+    statistic: str = "",
+    on: str = "",
+    heads: Names = (),
+    stack: str = "",
 ) -> Plan:
     """A statistic of all heads against what silencing each costs, on texts or on repeated tokens.
 
     `on` is "text", or "first" or "second": the copies of random tokens that are repeated. In an
     encoder-decoder heads are silenced on texts only, those of one `stack`.
     """
-    about = measured_heads(shown, model, stack)
+    about = measured_heads(catalogue, model, stack)
     known, name = about.heads, statistic or about.axes[1]
     over = about.statistic(name)
     repeated = about.repeats is not None and name in {"induction", "duplicate_token"}
@@ -261,9 +271,9 @@ def _ranks(values: np.ndarray) -> np.ndarray:
     return np.asarray(np.argsort(np.argsort(values.ravel().round(9), kind="stable"), kind="stable"))
 
 
-def circuits(shown: Shown, model: str, layer: int, head: int, words: int = 10) -> Plan:
+def circuits(catalogue: Catalogue, model: str, layer: int, head: int, words: int = 10) -> Plan:
     """What a head writes when it looks at a word, read off its weights."""
-    findings = shown.about_texts(model)
+    findings = catalogue.about_texts(model)
     row, column = layer_of(findings.model, layer).index, head_of(findings.model, head)
     found, name = findings.heads.circuits, head_name(row, column)
     if found.reason:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from generator.articles.catalogue import Catalogue, layer_of, one_of, unit_of
 from generator.articles.plan import Names, Numbers, Plan, listed
-from generator.articles.shown import Shown, layer_of, one_of, unit_of
 from generator.errors import UsageError
 from generator.figures.publication.panels import Panel
 from generator.findings import VisionFindings
@@ -23,9 +23,11 @@ _SIDE = 224  # pixels of a patch
 _FEW, _ALL = 5, 9
 
 
-def exemplars(shown: Shown, model: str, layer: str, unit: Numbers, count: int = _ALL) -> Plan:
+def exemplars(
+    catalogue: Catalogue, model: str, layer: str, unit: Numbers, count: int = _ALL
+) -> Plan:
     """The patches of the pool that excite one unit or several most, strongest first."""
-    findings = shown.about_pictures(model)
+    findings = catalogue.about_pictures(model)
     place, found = searched(findings, layer)
     units = [unit_of(place, one) for one in unit]
     rows, said, ranked = [], [], False
@@ -59,9 +61,11 @@ def _response(row: Row, rank: int) -> str:
     return said if entering is None else f"{said} ({number(entering, 2)})"
 
 
-def deconvolution(shown: Shown, model: str, layer: str, unit: int, count: int = _FEW) -> Plan:
+def deconvolution(
+    catalogue: Catalogue, model: str, layer: str, unit: int, count: int = _FEW
+) -> Plan:
     """A unit's patches, and below each what the three backward rules leave of it."""
-    findings = shown.about_pictures(model)
+    findings = catalogue.about_pictures(model)
     place, found = searched(findings, layer)
     one = unit_of(place, unit)
     deconvolutions = findings.searched.deconvolutions if findings.searched else None
@@ -75,7 +79,7 @@ def deconvolution(shown: Shown, model: str, layer: str, unit: int, count: int = 
     made = deconvolutions.unit(place.name, one)
     if made is None:
         pool = pool_images(findings.model, findings.pool)
-        made = send_back(findings.model, place, (one,), pool, found, shown.store)[0]
+        made = send_back(findings.model, place, (one,), pool, found, catalogue.store)[0]
     labels = _some_labels(findings, found, one)[:count]
     patches = _patches(findings, place, found, one, len(labels))
     rows = [tuple(Panel(tile) for tile in patches)]
@@ -94,9 +98,9 @@ def deconvolution(shown: Shown, model: str, layer: str, unit: int, count: int = 
     )
 
 
-def evolution(shown: Shown, model: str, layers: Names = (), units: int = 3) -> Plan:
+def evolution(catalogue: Catalogue, model: str, layers: Names = (), units: int = 3) -> Plan:
     """Units of some layers, lower to higher: the best patch of each, its deconvolution and guided signal."""
-    findings = shown.about_pictures(model)
+    findings = catalogue.about_pictures(model)
     every = [one.name for one in unit_layers(findings.model)]
     spread = np.unique(np.linspace(0, len(every) - 1, min(5, len(every))).round().astype(int))
     rows, said = [], []
@@ -134,9 +138,9 @@ def evolution(shown: Shown, model: str, layers: Names = (), units: int = 3) -> P
     )
 
 
-def unit_responses(shown: Shown, model: str, layer: str, unit: int) -> Plan:
+def unit_responses(catalogue: Catalogue, model: str, layer: str, unit: int) -> Plan:
     """How strongly a unit responds to each picture of the pool."""
-    findings = shown.about_pictures(model)
+    findings = catalogue.about_pictures(model)
     place, found = searched(findings, layer)
     one = unit_of(place, unit)
     counts, width = found.counts[one], float(found.width[one])

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from generator.articles.draft import Draft, Filling
+from generator.articles.catalogue import Catalogue, layer_of, one_of, unit_of
+from generator.articles.document import Document, Renderer
 from generator.articles.errors import template_line
 from generator.articles.kinds_patches import head_preview
 from generator.articles.named_heads import MeasuredHeads, measured_heads
-from generator.articles.shown import Shown, layer_of, one_of, unit_of
 from generator.errors import UsageError
 from generator.findings import Seq2SeqFindings, TextFindings, VisionFindings
 from generator.models.layer import Layer
@@ -38,18 +38,18 @@ _TOLD = ("previous_token", "induction", "sink_mass")
 class Links:
     """A link for each kind of page. What a link says is a name, unless `text` says otherwise."""
 
-    draft: Draft
-    shown: Shown
+    document: Document
+    catalogue: Catalogue
 
     def head(
         self, model: str, layer: int | str, head: int, text: str = "", stack: str = ""
     ) -> Markup:
         """An attention head, written L18H6; of an encoder-decoder one of a `stack`, written X1H3."""
-        found = measured_heads(self.shown, model, stack)
+        found = measured_heads(self.catalogue, model, stack)
         heads = found.heads
         row, column = heads.layer(layer), heads.head(head)
         name, place = heads.name(row, column), heads.layers[row]
-        network = self.shown.subject(model).model
+        network = self.catalogue.subject(model).model
         if isinstance(network, VisionModel):
             with_pages = [one for one in heads.layers if one in network.paged]
             if place not in with_pages:
@@ -57,7 +57,7 @@ class Links:
                 raise UsageError(f"the heads of {place} have no pages. Those with pages: {near}.")
             picture = self._over_picture(model, row, column)
         else:
-            first = self.shown.subject(model).inputs.texts[0].id
+            first = self.catalogue.subject(model).inputs.texts[0].id
             picture = f"models/{model}/layers/{place}/heads/{column}/{first}.webp"
         link = Link(head_address(model, place, column), text or name)
         note = f"{name} of {heads.title}: {_of_head(found, row, column)}"
@@ -65,18 +65,18 @@ class Links:
 
     def _over_picture(self, model: str, block: int, head: int) -> str:
         """The path of a head's map over the first picture, which is drawn for the link."""
-        image = self.shown.subject(model).inputs.images[0].id
-        source = self.draft.source
+        image = self.catalogue.subject(model).inputs.images[0].id
+        source = self.document.source
         folder = f"{source.section}/{source.stem}"
-        drawing = head_preview(self.shown, model, (block, head), image, folder)
-        names = {one.arguments["name"] for one in self.draft.drawings}
+        drawing = head_preview(self.catalogue, model, (block, head), image, folder)
+        names = {one.arguments["name"] for one in self.document.drawings}
         if drawing.arguments["name"] not in names:
-            self.draft.drawings.append(drawing)
+            self.document.drawings.append(drawing)
         return f"{folder}/{drawing.arguments['name']}"
 
     def unit(self, model: str, layer: str, unit: int, text: str = "") -> Markup:
         """A unit of a layer."""
-        findings = self.shown.about_pictures(model)
+        findings = self.catalogue.about_pictures(model)
         found = layer_of(findings.model, layer)
         number_of = unit_of(found, unit)
         with_pages = [one.name for one in unit_layers(findings.model)] if findings.exemplars else []
@@ -93,7 +93,7 @@ class Links:
 
     def layer(self, model: str, layer: str | int, text: str = "") -> Markup:
         """A layer."""
-        network = self.shown.subject(model).model
+        network = self.catalogue.subject(model).model
         found = layer_of(network, layer)
         one_of(
             "layer",
@@ -102,7 +102,7 @@ class Links:
             "no page is made of the",
         )
         folder = f"models/{model}/layers/{found.name}"
-        texts = [text.id for text in self.shown.subject(model).inputs.texts[:1]]
+        texts = [text.id for text in self.catalogue.subject(model).inputs.texts[:1]]
         pictures = (
             [f"{folder}/heads-{one}.webp" for one in texts]
             if found.heads
@@ -115,15 +115,15 @@ class Links:
 
     def model(self, model: str, text: str = "") -> Markup:
         """A model."""
-        network = self.shown.subject(model).model
+        network = self.catalogue.subject(model).model
         note = f"{network.title}: {len(network.layers)} layers, {size_text(network.parameters)} parameters"
         link = Link(model_address(model), text or network.title)
         return self._link(link, [f"models/{model}/card.webp"], note, "model")
 
     def page(self, model: str, part: str, text: str = "") -> Markup:
         """One of a model's own pages, such as its building blocks."""
-        self.shown.subject(model)
-        findings = self.shown.measured(model)
+        self.catalogue.subject(model)
+        findings = self.catalogue.measured(model)
         made: Sequence[Link]
         if isinstance(findings, TextFindings):
             made = [link for link, _ in ways_in(findings)]
@@ -137,11 +137,11 @@ class Links:
         return self._link(link, [], f"{found.text}: {findings.model.title}", "page")
 
     def _link(self, link: Link, pictures: list[str], note: str, directive: str) -> Markup:
-        def filled(filling: Filling) -> Markup:
+        def filled(filling: Renderer) -> Markup:
             drawn = next((path for path in pictures if filling.pages.has(path)), "")
             return filling.macro("inside", link, drawn, note, filling.to)
 
-        return self.draft.gap(template_line(), directive, filled, link.text)
+        return self.document.gap(template_line(), directive, filled, link.text)
 
 
 def _of_head(found: MeasuredHeads, layer: int, head: int) -> str:

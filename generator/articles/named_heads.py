@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from generator.articles.shown import Shown, one_of
+from generator.articles.catalogue import Catalogue, one_of
 from generator.errors import UsageError
 from generator.findings import Findings, Seq2SeqFindings, VisionFindings
 from generator.models.load import AnyModel
@@ -90,9 +90,9 @@ class MeasuredHeads:
         return known[one_of("statistic", name, known, f"{self.heads.model} has no")]
 
 
-def named_heads(shown: Shown, model: str, stack: str = "") -> NamedHeads:
+def named_heads(catalogue: Catalogue, model: str, stack: str = "") -> NamedHeads:
     """The heads of a model. Raises UsageError where it has none that are known, or for a wrong stack."""
-    network = shown.subject(model).model
+    network = catalogue.subject(model).model
     chosen = _stack(network, stack)
     if isinstance(network, Seq2SeqModel):
         layers = tuple(layer.name for layer in network.stack(chosen))
@@ -120,10 +120,10 @@ def _stack(network: AnyModel, name: str) -> Stack:
 _OR = "' or '".join(stack.name for stack in PAIR)
 
 
-def measured_heads(shown: Shown, model: str, stack: str = "") -> MeasuredHeads:
+def measured_heads(catalogue: Catalogue, model: str, stack: str = "") -> MeasuredHeads:
     """The heads of a model with their statistics; it may measure."""
-    heads = named_heads(shown, model, stack)
-    return _measured(heads, shown.measured(model))
+    heads = named_heads(catalogue, model, stack)
+    return _measured(heads, catalogue.measured(model))
 
 
 def _measured(heads: NamedHeads, found: Findings) -> MeasuredHeads:

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from generator.articles.catalogue import Catalogue, Row, one_of
 from generator.articles.cells import Cell
-from generator.articles.draft import Draft
-from generator.articles.shown import Row, Shown, one_of
+from generator.articles.document import Document
 from generator.errors import UsageError, did_you_mean
 from generator.files import files_in, read_text
 from generator.pages.environment import NO_BREAK, number, percent, thousands
@@ -32,8 +32,8 @@ _FORMATS = ("num", "percent", "int", "text")
 class Numbers:
     """Reads the tables in `models/<model>/data/`; without a model, those that lie beside the article."""
 
-    draft: Draft
-    shown: Shown
+    document: Document
+    catalogue: Catalogue
 
     def stat(
         self,
@@ -64,7 +64,7 @@ class Numbers:
             return self._with_interval(row, text, value, interval, format)
         if error:
             return self._with_error(row, text, value, error, format)
-        return Cell(text, value, self.draft)
+        return Cell(text, value, self.document)
 
     def best(
         self,
@@ -119,7 +119,7 @@ class Numbers:
         sign = -1 if lowest else 1
         values = [value for row in rows if (value := _number(row[column])) is not None]
         place = sum(sign * value >= sign * own for value in values)
-        return Cell(thousands(place), float(place), self.draft)
+        return Cell(thousands(place), float(place), self.document)
 
     def _with_interval(
         self, row: Row, text: str, value: float | None, ends: tuple[str, str], form: str | int
@@ -131,7 +131,7 @@ class Numbers:
             )
         first, last = (_formatted(row[name], form, name) for name in ends)
         said = f"{text} (95{NO_BREAK}% interval {first} to {last})"
-        made = Cell(said, value, self.draft)
+        made = Cell(said, value, self.document)
         made.low, made.high = low, high
         return made
 
@@ -139,7 +139,7 @@ class Numbers:
         self, row: Row, text: str, value: float | None, name: str, form: str | int
     ) -> Cell:
         error = self._beside_it(row, name)
-        made = Cell(f"{text} ± {_formatted(row[name], form, name)}", value, self.draft)
+        made = Cell(f"{text} ± {_formatted(row[name], form, name)}", value, self.document)
         made.error = error
         return made
 
@@ -157,13 +157,13 @@ class Numbers:
     def _value(self, cell: str) -> int | float | Cell:
         found = _number(cell)
         if found is None:
-            return Cell(cell, None, self.draft)
+            return Cell(cell, None, self.document)
         return int(found) if cell.lstrip("-").isdigit() else found
 
     def _rows(
         self, table: str, column: str, model: str, conditions: Mapping[str, Any]
     ) -> list[Row]:
-        rows = self.shown.table(model, table) if model else self._beside(table)
+        rows = self.catalogue.table(model, table) if model else self._beside(table)
         columns = list(rows[0]) if rows else []
         whose = f"{table}.csv of {model}" if model else f"{table}.csv"
         for name in (*([column] if column else []), *conditions):
@@ -172,7 +172,7 @@ class Numbers:
 
     def _beside(self, table: str) -> list[Row]:
         """A table of the author's own, in the folder of the article."""
-        folder = self.draft.source.path.parent
+        folder = self.document.source.path.parent
         known = {path.stem: path for path in files_in(folder, "*.csv")}
         if table not in known:
             near = did_you_mean(table, known) if known else "Name the model whose table it is."
@@ -187,12 +187,12 @@ class Numbers:
     ) -> Cell:
         one_of("aggregate", of, _OF)
         if of == "count":
-            return Cell(thousands(len(rows)), float(len(rows)), self.draft)
+            return Cell(thousands(len(rows)), float(len(rows)), self.document)
         values = [value for row in rows if (value := _number(row[column])) is not None]
         if not values:
             raise UsageError(f"no row of {table}.csv that is asked for has a number in '{column}'.")
         found = float(_OF[of](values))
-        return Cell(_formatted(repr(found), form, column), found, self.draft)
+        return Cell(_formatted(repr(found), form, column), found, self.document)
 
 
 def _only(rows: Sequence[Row], table: str, asked: Mapping[str, Any]) -> Row:

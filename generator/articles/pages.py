@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from generator.articles.bibliography import as_bibtex, own_entry, plain_citation
-from generator.articles.draft import Article, Filling
+from generator.articles.document import Article, Renderer
 from generator.articles.front_matter import Meta
-from generator.articles.head import head_of
 from generator.articles.markdown import as_text
+from generator.articles.meta_tags import head_of
 from generator.articles.previews import preview_path
 from generator.articles.slides import slides_link, stacks
 from generator.articles.source import GUIDE, SECTIONS
@@ -101,7 +101,7 @@ def _pages(
     article: Article, beside: tuple[Link | None, Link | None], exhibit: Exhibit, pages: Pages
 ) -> Iterator[Page]:
     """The article, and its slides where it has them."""
-    source, filling = article.source, Filling(article, pages)
+    source, filling = article.source, Renderer(article, pages)
     meta, permalink = source.meta, _permalink(exhibit, source.address)
     body = filling.html(article.html)
     words, references = _words(body), article.references()
@@ -118,7 +118,7 @@ def _pages(
         "abstract": filling.html(article.abstract),
         "contents": filling.headings(article.headings),
         "references": references,
-        "claims": article.draft.claims,
+        "claims": article.document.claims,
         "words": words,
         "minutes": _minutes(words),
         "bibtex": as_bibtex(key, entry),

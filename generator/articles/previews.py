@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from generator.articles.draft import Article, Wanted
+from generator.articles.document import Article, Wanted
 from generator.exhibit import Exhibit
 from generator.figures.publication.designs import DESIGNS, as_pixels
 from generator.figures.render import Drawing, Drawn
@@ -28,7 +28,7 @@ def previews(
             article.source.meta.title,
             article.source.meta.subtitle or article.source.meta.description,
             exhibit.title,
-            _picture(article.draft.figures, pictures),
+            _picture(article.document.figures, pictures),
         )
         for article in articles
     ]

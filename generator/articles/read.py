@@ -11,13 +11,13 @@ from jinja2 import Environment, StrictUndefined, TemplateError, TemplateSyntaxEr
 
 from generator.articles.addresses import with_addresses
 from generator.articles.bibliography import Bibliography
+from generator.articles.catalogue import Catalogue
 from generator.articles.claims import ClaimTag
 from generator.articles.directives import Directive, directives
-from generator.articles.draft import Article, Draft, check_ids
+from generator.articles.document import Article, Document, check_ids
 from generator.articles.errors import WritingError
 from generator.articles.lint import unclosed_block
 from generator.articles.markdown import convert, convert_line
-from generator.articles.shown import Shown
 from generator.articles.source import Source
 from generator.errors import UsageError, did_you_mean
 from generator.pages.environment import number, percent, thousands
@@ -26,26 +26,26 @@ _FOLLOWING = (TemplateError, ArithmeticError, TypeError, ValueError, LookupError
 _APPENDIX = ("acknowledgements", "contributions", "corrections")
 
 
-def read_article(source: Source, shown: Shown, bibliography: Bibliography) -> Article:
+def read_article(source: Source, catalogue: Catalogue, bibliography: Bibliography) -> Article:
     """Everything in an article that does not wait for its pictures. Raises WritingErrors."""
-    draft = Draft(source, bibliography)
-    shown.pictures.clear()
-    reader = _Reader(draft, shown)
+    document = Document(source, bibliography)
+    catalogue.pictures.clear()
+    reader = _Reader(document, catalogue)
     expanded: list[str] = []
     for text, first in texts_of(source):
-        with draft.mistakes:
+        with document.mistakes:
             expanded.append(reader.expand(text, first))
-    draft.mistakes.tell()
+    document.mistakes.tell()
     abstract, text, *rest = expanded
     body = convert(text)
-    html = with_addresses(body.html, source, draft.links)
+    html = with_addresses(body.html, source, document.links)
     front = {
-        name: with_addresses(convert_line(text), source, draft.links, source.lines.get(name, 1))
+        name: with_addresses(convert_line(text), source, document.links, source.lines.get(name, 1))
         for name, text in zip(("abstract", *_APPENDIX), (abstract, *rest), strict=True)
     }
     abstract = front.pop("abstract")
-    pictures = tuple({one.sha256: one for one in shown.pictures}.values())
-    article = Article(draft, html, body.headings, abstract, front, pictures)
+    pictures = tuple({one.sha256: one for one in catalogue.pictures}.values())
+    article = Article(document, html, body.headings, abstract, front, pictures)
     check_ids(article)
     return article
 
@@ -95,14 +95,14 @@ def not_jinja(path: Path, error: TemplateSyntaxError, jinja: Environment) -> Wri
 class _Reader:
     """Runs the directives of one article."""
 
-    def __init__(self, draft: Draft, shown: Shown) -> None:
-        self._draft = draft
-        self._calls = directives(draft, shown)
+    def __init__(self, document: Document, catalogue: Catalogue) -> None:
+        self._document = document
+        self._calls = directives(document, catalogue)
         self._jinja = article_jinja(self._calls)
 
     def expand(self, text: str, first: int) -> str:
         """Text whose first line is line `first` of the file, its directives run."""
-        path = self._draft.source.path
+        path = self._document.source.path
         padded = "\n" * (first - 1) + text
         try:
             return self._jinja.from_string(padded).render().strip("\n")
@@ -113,7 +113,7 @@ class _Reader:
         except UsageError as error:  # of a cell that is compared and holds no number
             raise WritingError(path, _line(error), str(error), error.hint) from error
         except _FOLLOWING as error:
-            if self._draft.mistakes.found:
+            if self._document.mistakes.found:
                 return ""  # what a directive with a mistake did not give is no second mistake
             if not isinstance(error, UndefinedError):
                 raise WritingError(path, _line(error), f"{error}.") from error

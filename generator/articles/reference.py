@@ -9,10 +9,10 @@ from typing import Any
 
 from markupsafe import Markup
 
+from generator.articles.catalogue import Catalogue, one_of
 from generator.articles.front_matter import Meta
 from generator.articles.kinds import KINDS, parameters_of
 from generator.articles.schema import schema_reference
-from generator.articles.shown import Shown, one_of
 from generator.card_schema import Pairs
 from generator.exhibit import Exhibit
 
@@ -21,7 +21,7 @@ _NOT_WRITTEN = ("caller", "written")
 
 
 def reference_of(
-    known: Mapping[str, Callable[..., object]], shown: Shown
+    known: Mapping[str, Callable[..., object]], catalogue: Catalogue
 ) -> Callable[[str], Markup]:
     """The directive `reference`, which describes all that are `known`."""
     made: dict[str, Callable[[], str]] = {
@@ -29,7 +29,7 @@ def reference_of(
         "front-matter": partial(schema_reference, Meta, level=3),
         "figures": _figures,
         "directives": partial(_directives, known),
-        "commands": lambda: shown.commands(),
+        "commands": lambda: catalogue.commands(),
         "pairs": partial(schema_reference, Pairs, level=3),
     }
 

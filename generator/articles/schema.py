@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from generator.patterns import PATTERNS
+from generator.validation_messages import PATTERNS
 
 _NAMES = {
     "string": "text",

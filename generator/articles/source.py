@@ -17,7 +17,7 @@ from generator.articles.errors import Mistakes, WritingError, WritingErrors
 from generator.articles.front_matter import Author, Meta
 from generator.errors import UsageError, did_you_mean
 from generator.files import files_in, read_text
-from generator.patterns import reason
+from generator.validation_messages import reason
 
 # The sections of a site that are written, by folder, with the name that readers see.
 GUIDE = "guide"

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
-from generator.articles.draft import Draft, Filling
+from generator.articles.catalogue import Catalogue, layer_of, one_of
+from generator.articles.document import Document, Renderer
 from generator.articles.errors import template_line
 from generator.articles.named_heads import named_heads
-from generator.articles.shown import Shown, layer_of, one_of
 from generator.errors import UsageError
 from generator.findings import Seq2SeqFindings, TextFindings
 from generator.models.model import VisionModel
@@ -33,8 +33,8 @@ VIEWS = ("head_view", "layer_view", "model_view", "neuron_view", "patch_view", "
 class Widgets:
     """The components that read a model's data in the browser."""
 
-    draft: Draft
-    shown: Shown
+    document: Document
+    catalogue: Catalogue
 
     def widget(
         self,
@@ -59,44 +59,47 @@ class Widgets:
             assert layer is not None and head is not None  # both are needed
             return self._patches(model, layer, head, image)
         component = self._component(kind, model, text, layer, head, stack)
-        first, base = self.draft.count("widget") == 1, self._base()
+        first, base = self.document.count("widget") == 1, self._base()
 
-        def filled(filling: Filling) -> Markup:
-            quoted = self.shown.text(model, text).text
-            target = self.shown.target(model, text)
+        def filled(filling: Renderer) -> Markup:
+            quoted = self.catalogue.text(model, text).text
+            target = self.catalogue.target(model, text)
             return filling.macro("widget", component, quoted, target, first, base, filling.to)
 
-        return self.draft.block(template_line(), "widget", filled)
+        return self.document.block(template_line(), "widget", filled)
 
     def _patches(self, model: str, layer: int | str, head: int, image: str) -> Markup:
         """A head of a vision transformer on one picture, its patches to be pointed at."""
-        self.shown.vision(model)
-        heads, findings = named_heads(self.shown, model), self.shown.about_pictures(model)
+        self.catalogue.vision(model)
+        heads, findings = named_heads(self.catalogue, model), self.catalogue.about_pictures(model)
         row, column = heads.layer(layer), heads.head(head)
-        picture, number = self.shown.image(model, image), self.draft.count("patch_view")
+        picture, number = self.catalogue.image(model, image), self.document.count("patch_view")
         base = self._base()
 
-        def filled(filling: Filling) -> Markup:
+        def filled(filling: Renderer) -> Markup:
             address = filling.article.source.address
             data = head_data(findings, row, column, address, (image,))
             seen = photo(findings, picture, filling.pages)
             name = f"{heads.name(row, column)} of {heads.title} on the picture of {picture.label}"
             return filling.macro("patches", name, picture, seen, data, number, base, filling.to)
 
-        return self.draft.block(template_line(), "widget", filled)
+        return self.document.block(template_line(), "widget", filled)
 
     def _blocks(self, model: str, image: str) -> Markup:
         """The building blocks of one picture, with the data that their script reads."""
-        findings = self.shown.about_pictures(model)
+        findings = self.catalogue.about_pictures(model)
         usable = {name: found for name, found in findings.blocks.items() if not found.reason}
         name = one_of("picture", image, usable, f"{model} has no building blocks of the")
-        if self.draft.count("building_blocks") > 1:
+        if self.document.count("building_blocks") > 1:
             raise UsageError(
                 "an article can have one 'building_blocks' widget; show others as figures."
             )
-        picture, layer = self.shown.image(model, name), layer_of(findings.model, usable[name].layer)
+        picture, layer = (
+            self.catalogue.image(model, name),
+            layer_of(findings.model, usable[name].layer),
+        )
 
-        def filled(filling: Filling) -> Markup:
+        def filled(filling: Renderer) -> Markup:
             channels = blocks_channels(findings, filling.pages)
             address = filling.article.source.address
             one = {name: usable[name]}
@@ -105,11 +108,11 @@ class Widgets:
             )
             return filling.macro("blocks", name, picture, inline(data), filling.to)
 
-        return self.draft.block(template_line(), "widget", filled)
+        return self.document.block(template_line(), "widget", filled)
 
     def _base(self) -> bool:
         """Whether this is the first component of the article that needs the script that they share."""
-        return self.draft.count("base") == 1
+        return self.document.count("base") == 1
 
     def _component(
         self,
@@ -120,13 +123,13 @@ class Widgets:
         head: int | None,
         stack: str,
     ) -> Component:
-        if isinstance(self.shown.subject(model).model, VisionModel):
+        if isinstance(self.catalogue.subject(model).model, VisionModel):
             raise UsageError(
                 f"'{model}' takes pictures, and '{kind}' shows a head on a text.",
                 hint="A head on a picture is shown by 'patch_view'.",
             )
-        heads = named_heads(self.shown, model, stack)
-        attention = self.shown.attention(model, text, heads.stack)
+        heads = named_heads(self.catalogue, model, stack)
+        attention = self.catalogue.attention(model, text, heads.stack)
         queries = self._queries(model, heads.stack)
         neurons = any(one.text == text for one in queries)
         if kind == "model_view" or layer is None:
@@ -143,7 +146,7 @@ class Widgets:
         return replace(one, opens="neurons")
 
     def _queries(self, model: str, stack: Stack) -> tuple[Queries, ...]:
-        found = self.shown.measured(model)
+        found = self.catalogue.measured(model)
         if isinstance(found, Seq2SeqFindings):
             return found.of(stack).queries
         assert isinstance(found, TextFindings)  # a model that reads texts

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from generator.cards.tree import Block, Gallery, Inline, Line, Paragraph, Section, Shown, Table
+from generator.cards.tree import Block, CardFigure, Gallery, Inline, Line, Paragraph, Section, Table
 from generator.findings import Carded, TextFindings, VisionFindings
 from generator.models.layer import Layer
 from generator.pages.context import layer_link, paged_layers
@@ -35,7 +35,7 @@ def inside(found: Carded, pages: Pages) -> Section:
 
 def _figure(found: Carded, pages: Pages, name: str, alt: str, caption: str) -> tuple[Block, ...]:
     path = f"models/{found.model.id}/{name}"
-    return (Shown(pages.figure(path, alt, caption, ink=True)),) if pages.has(path) else ()
+    return (CardFigure(pages.figure(path, alt, caption, ink=True)),) if pages.has(path) else ()
 
 
 def _layer(found: Carded, layer: Layer) -> Inline:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from generator.cards.tree import (
     Block,
     Card,
+    CardFigure,
     Code,
     Facts,
     Gallery,
@@ -18,7 +19,6 @@ from generator.cards.tree import (
     Listing,
     Paragraph,
     Section,
-    Shown,
     Strong,
     Table,
 )
@@ -59,7 +59,7 @@ class Markdown:
             Facts: lambda b: "\n".join(
                 f"- **{escaped(name)}:** {self.line(value)}" for name, value in b.rows
             ),
-            Shown: lambda b: self._figure(b.figure),
+            CardFigure: lambda b: self._figure(b.figure),
             Gallery: self._gallery,
             Listing: _listing,
         }

@@ -6,7 +6,7 @@ import numpy as np
 
 from generator.card_schema import PairedProbe
 from generator.cards.evaluated import evaluation_blocks, interval
-from generator.cards.tree import Block, Inline, Line, Paragraph, Section, Shown, Strong, Table
+from generator.cards.tree import Block, CardFigure, Inline, Line, Paragraph, Section, Strong, Table
 from generator.deviation import sample_deviation
 from generator.findings import Carded, TextFindings, VisionFindings
 from generator.findings.evaluations import evaluations
@@ -70,7 +70,7 @@ def _texts(found: TextFindings, pages: Pages) -> Section:
     blocks: list[Block] = [Paragraph((_TEXTS,)), Paragraph((how,))]
     path = PATH.format(found.model.id)
     if pages.has(path):
-        blocks.append(Shown(pages.figure(path, _alt(paired, known), _caption(), ink=True)))
+        blocks.append(CardFigure(pages.figure(path, _alt(paired, known), _caption(), ink=True)))
     return Section(
         "probes",
         TITLE,
@@ -220,7 +220,7 @@ def _pictures(found: VisionFindings, pages: Pages) -> Section:
             "One dot a picture, orange where the most probable class became another one; the bar is the "
             "mean."
         )
-        blocks.append(Shown(pages.figure(path, alt, caption, ink=True)))
+        blocks.append(CardFigure(pages.figure(path, alt, caption, ink=True)))
     blocks.append(
         Table(
             (

@@ -70,7 +70,7 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Shown:
+class CardFigure:
     """A drawn picture with its caption."""
 
     kind: ClassVar[str] = "figure"
@@ -94,7 +94,7 @@ class Listing:
     language: str = ""
 
 
-Block = Paragraph | Items | Table | Facts | Shown | Gallery | Listing
+Block = Paragraph | Items | Table | Facts | CardFigure | Gallery | Listing
 
 
 @dataclass(frozen=True)
@@ -188,7 +188,7 @@ def _keys(sections: Sequence[Section]) -> Iterator[str]:
 def _figures(sections: Sequence[Section]) -> Iterator[Figure]:
     for section in sections:
         for block in section.blocks:
-            if isinstance(block, Shown):
+            if isinstance(block, CardFigure):
                 yield block.figure
             elif isinstance(block, Gallery):
                 yield from (figure for figure, _ in block.pictures)

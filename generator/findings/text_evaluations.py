@@ -11,7 +11,7 @@ from generator.findings import TextFindings
 from generator.findings.evaluation_record import NAN, Control, Data, Evaluation, digest
 from generator.probes.language_loss import LanguageLoss
 from generator.probes.paraphrases import Paraphrases
-from generator.shares import share_error
+from generator.proportion_error import share_error
 
 
 def text_evaluations(found: TextFindings) -> Iterator[Evaluation]:

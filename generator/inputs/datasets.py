@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qsl
 
+from generator.atomic_folder import atomic_folder
 from generator.errors import UsageError, did_you_mean
 from generator.exhibit import Exhibit
 from generator.inputs.digits import LICENCE, ORIGIN, digits
 from generator.inputs.hub_datasets import HubDataset, fetch_hub_dataset
 from generator.inputs.source import parse_source
 from generator.inputs.written import Found, write_pictures
-from generator.kept import kept_folder
 
 FORMS = {
     "sklearn": "sklearn:digits",
@@ -87,7 +87,7 @@ def _digits(name: str, cache: Path) -> Path:
     if name != "digits":
         raise UsageError(f"There is no dataset 'sklearn:{name}'.", f"Write {FORMS['sklearn']}.")
     target = cache / "datasets" / f"sklearn-digits-{_VERSION}"
-    return kept_folder(target, _write_digits)
+    return atomic_folder(target, _write_digits)
 
 
 def _write_digits(folder: Path) -> None:

@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
+from generator.atomic_folder import atomic_folder
 from generator.errors import CutawayError, UsageError
 from generator.inputs.written import Found, write_pictures
-from generator.kept import kept_folder
 from generator.store import digest_of, write_atomically
 
 VERSION = 1
@@ -77,7 +77,7 @@ def fetch_hub_dataset(wanted: HubDataset, cache: Path) -> Path:
             raise
         commit, fill = known.read_text(encoding="ascii"), partial(_refuse, error)
     slug = re.sub(r"[^a-z0-9]+", "-", wanted.name.lower()).strip("-")
-    return kept_folder(root / f"{slug}-{commit[:12]}-{asked[:12]}", fill)
+    return atomic_folder(root / f"{slug}-{commit[:12]}-{asked[:12]}", fill)
 
 
 def _refuse(error: CutawayError, _folder: Path) -> None:

@@ -20,15 +20,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from generator.atomic_folder import atomic_folder
 from generator.errors import UsageError, did_you_mean
 from generator.exhibit import Preprocessing
 from generator.inputs.digits import Digits, digits
 from generator.inputs.images import as_pixels, as_seen
 from generator.inputs.source import Files, Source
-from generator.kept import kept_folder
 from generator.models.digest import file_sha256
 from generator.models.vision import Network
-from generator.shares import share_error
+from generator.proportion_error import share_error
 
 VERSION = 3
 EPOCHS = 64
@@ -120,7 +120,7 @@ def trained(source: Source, cache: Path, seed: int, epochs: int = EPOCHS) -> Fil
             f"The source '{source.text}' names epoch {chosen}; the training ends at {epochs}."
         )
     place = cache / "trained" / f"{source.name}-{VERSION}-seed-{seed}-epochs-{epochs}"
-    kept_folder(place, partial(_train, network.module, digits(), epochs, seed))
+    atomic_folder(place, partial(_train, network.module, digits(), epochs, seed))
     weights = place / f"epoch-{chosen:02d}.safetensors"
     return Files(
         root=weights,

@@ -84,7 +84,7 @@ _TAG = re.compile(
 
 
 @dataclass(frozen=True)
-class Shown:
+class GalleryItem:
     """One figure of the gallery: its picture, where it stands, what it shows, and whose it is.
 
     `dark` is the picture for a dark ground, where there are two. `section` is that of the site:
@@ -102,19 +102,19 @@ class Shown:
 
 
 # A figure of an article, behind its kind.
-Told = tuple[str, Shown]
+Told = tuple[str, GalleryItem]
 
 
 def chosen_figures(
     findings: Sequence[Findings], written: Iterable[Page], told: Sequence[Told] = ()
-) -> dict[Technique, list[Shown]]:
+) -> dict[Technique, list[GalleryItem]]:
     """The figures of each technique, in the order of the models; a technique without any is left out.
 
     Those `told` of in articles come behind the models' own.
     """
     models = {found.model.id: found for found in findings}
     leading = {name: _leading(found) for name, found in models.items()}
-    found: dict[tuple[Technique, str], dict[str, Shown]] = {}
+    found: dict[tuple[Technique, str], dict[str, GalleryItem]] = {}
     for page in written:
         _, _, below = page.address.partition("models/")
         model, _, rest = below.partition("/")
@@ -151,7 +151,7 @@ def _leading(found: Findings) -> set[str]:
     return places
 
 
-def _on_page(page: Page, technique: Technique, model: str) -> Iterator[Shown]:
+def _on_page(page: Page, technique: Technique, model: str) -> Iterator[GalleryItem]:
     """The technique's figures on one page, with the section that each stands in."""
     section = ""
     for tag in _TAG.finditer(page.body):
@@ -162,7 +162,9 @@ def _on_page(page: Page, technique: Technique, model: str) -> Iterator[Shown]:
             drawn = f"models/{model}/pictures/" not in path  # what was drawn, not what was shown
             if drawn and re.fullmatch(technique.picture, posixpath.basename(path)):
                 target = f"{page.address}#{section}" if section else page.address
-                yield Shown(path, target, shortened(html.unescape(tag[3])), model, " ink" in tag[4])
+                yield GalleryItem(
+                    path, target, shortened(html.unescape(tag[3])), model, " ink" in tag[4]
+                )
 
 
 def shortened(alt: str) -> str:
@@ -171,7 +173,7 @@ def shortened(alt: str) -> str:
     return first if len(first) <= LONGEST else first[: LONGEST - 1].rsplit(" ", 1)[0] + "…"
 
 
-def _spread(found: Sequence[Shown], most: int) -> list[Shown]:
+def _spread(found: Sequence[GalleryItem], most: int) -> list[GalleryItem]:
     """At most `most` of them, evenly from first to last."""
     places = np.linspace(0, len(found) - 1, min(most, len(found))).round().astype(int)
     return [found[int(place)] for place in places]
@@ -192,7 +194,7 @@ def figures_page(
     small = thumbnails({path: pictures[path] for path in paths}, "figures", store)
     pages = pages.with_pictures(dict(small.values()))
 
-    def thumbs(one: Shown) -> list[Figure]:
+    def thumbs(one: GalleryItem) -> list[Figure]:
         both = [path for path in (one.path, one.dark) if path]
         return [pages.figure(small[path][0], "", ink=one.ink) for path in both]
 

@@ -33,7 +33,7 @@ from generator.probes.exemplars import (
     unit_layers,
 )
 from generator.probes.ranking import strongest
-from generator.shares import share_error
+from generator.proportion_error import share_error
 from generator.store import Store
 
 VERSION = 2

@@ -31,7 +31,7 @@ from generator.models.model import VisionModel
 from generator.probes.class_maps import pooled_head
 from generator.probes.exemplars import BATCH, CHUNK, PoolImage, batches
 from generator.probes.held_out import Learned, cross_validate
-from generator.shares import share_interval
+from generator.proportion_error import share_interval
 from generator.store import Store
 
 VERSION = 1

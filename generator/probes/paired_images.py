@@ -20,7 +20,7 @@ from scipy import ndimage
 from generator.exhibit import Preprocessing
 from generator.inputs.images import as_pixels
 from generator.models.model import VisionModel, logits_of
-from generator.shares import share_error, share_interval
+from generator.proportion_error import share_error, share_interval
 from generator.store import Store, digest_of_value
 
 VERSION = 3

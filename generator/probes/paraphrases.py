@@ -19,7 +19,7 @@ from generator.card_schema import Triple
 from generator.models.model import LanguageModel
 from generator.models.twin import random_twin
 from generator.probes.embedding import embed
-from generator.shares import share_error
+from generator.proportion_error import share_error
 from generator.store import Store
 
 VERSION = 1

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from generator.models.model import VisionModel, logits_of
-from generator.shares import share_error
+from generator.proportion_error import share_error
 from generator.store import Store
 
 VERSION = 1

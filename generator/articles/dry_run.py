@@ -13,13 +13,13 @@ from typing import cast
 from jinja2 import Environment, TemplateSyntaxError, meta, nodes
 
 from generator.articles import lint
+from generator.articles.catalogue import Catalogue, unknown_model
 from generator.articles.claims import claims_on_nothing
 from generator.articles.directives import Blocks, directives
-from generator.articles.draft import Draft
+from generator.articles.document import Document
 from generator.articles.errors import Mistakes, WritingError, named
 from generator.articles.kinds import check_parameters
 from generator.articles.read import article_jinja, callable_names, not_jinja, texts_of
-from generator.articles.shown import Shown, unknown_model
 from generator.articles.source import Source, Writing
 from generator.errors import did_you_mean
 from generator.files import tell
@@ -37,9 +37,9 @@ def check_early(writing: Writing, models: Collection[str]) -> None:
     """Raises WritingErrors with all mistakes. `models` are the ids of the exhibit's models."""
     mistakes = Mistakes(list(writing.mistakes))
     for source in writing.sources:
-        draft = Draft(source, writing.bibliography)
+        document = Document(source, writing.bibliography)
         # Nothing is called here, so that nothing has to be shown.
-        jinja = article_jinja(directives(draft, cast(Shown, None)))
+        jinja = article_jinja(directives(document, cast(Catalogue, None)))
         for text, first in texts_of(source):
             for one in lint.mistakes(text):
                 error = WritingError(source.path, one.line + first - 1, one.text, one.hint)
@@ -47,7 +47,7 @@ def check_early(writing: Writing, models: Collection[str]) -> None:
             for one in lint.remarks(text):
                 tell(f"{source.path}, line {one.line + first - 1}: {one.text}.")
             with mistakes:
-                _check(text, first, source, jinja, draft, models)
+                _check(text, first, source, jinja, document, models)
     mistakes.tell()
 
 
@@ -56,7 +56,7 @@ def _check(
     first: int,
     source: Source,
     jinja: Environment,
-    draft: Draft,
+    document: Document,
     models: Collection[str],
 ) -> None:
     try:
@@ -82,7 +82,7 @@ def _check(
     for call in tree.find_all(nodes.Call):
         if isinstance(call.node, nodes.Name) and call.node.name in jinja.globals:
             with mistakes, named(source.path, call.lineno, call.node.name):
-                _check_call(call.node.name, call, draft, models)
+                _check_call(call.node.name, call, document, models)
     mistakes.tell()
 
 
@@ -105,7 +105,9 @@ def _is_empty(node: nodes.Node) -> bool:
     )
 
 
-def _check_call(directive: str, call: nodes.Call, draft: Draft, models: Collection[str]) -> None:
+def _check_call(
+    directive: str, call: nodes.Call, document: Document, models: Collection[str]
+) -> None:
     words = [one.value if isinstance(one, nodes.Const) else None for one in call.args]
     stated = {
         pair.key: pair.value.value if isinstance(pair.value, nodes.Const) else None
@@ -119,7 +121,7 @@ def _check_call(directive: str, call: nodes.Call, draft: Draft, models: Collecti
     if directive == "cite":
         for word in words:
             if isinstance(word, str):
-                draft.bibliography.check(word)
+                document.bibliography.check(word)
     open_ended = call.dyn_args is not None or call.dyn_kwargs is not None
     if directive == "figure" and words and isinstance(words[0], str) and not open_ended:
         check_parameters(words[0], [name for name in stated if name not in _OF_FIGURES])

@@ -15,7 +15,7 @@ _RECEIPT = ".sizes.json"  # hidden: no picture or text of the folder
 _PARTIAL = ".partial-"
 
 
-def kept_folder(target: Path, fill: Callable[[Path], None]) -> Path:
+def atomic_folder(target: Path, fill: Callable[[Path], None]) -> Path:
     """`target`, which `fill` is asked to fill if it does not lie there with every file's size.
 
     Several processes may ask at once: each fills a folder of its own, and the first is kept. Raises

@@ -28,7 +28,7 @@ Row = dict[str, str]
 
 
 @dataclass(frozen=True, eq=False)
-class Shown:
+class Catalogue:
     """The models of an exhibit with what was measured on them, by the names that articles use.
 
     `measured` gives all findings of a model; it may measure when it is asked. `pictures` are those that were

@@ -76,20 +76,20 @@ class Wanted:
 
 
 @dataclass(frozen=True, eq=False)
-class Gap:
-    """What a directive makes, on which line it stands, and the markup once everything is drawn.
+class Placeholder:
+    """Markup that a directive makes once everything is drawn, and the line on which it was asked for.
 
     `text` is what a reader sees of it, as far as that is known while the article is read.
     """
 
     line: int
     directive: str
-    fill: Callable[[Filling], Markup]
+    fill: Callable[[Renderer], Markup]
     text: str = "…"
 
 
 @dataclass(eq=False)
-class Draft:
+class Document:
     """What is known of one article while its text is read.
 
     `links` has how each link was written, `claims` the sentences that were checked and hold.
@@ -97,7 +97,7 @@ class Draft:
 
     source: Source
     bibliography: Bibliography
-    gaps: list[Gap] = field(default_factory=list)
+    gaps: list[Placeholder] = field(default_factory=list)
     figures: list[Wanted] = field(default_factory=list)
     drawings: list[Drawing] = field(default_factory=list)
     anchors: dict[str, Anchor] = field(default_factory=dict)
@@ -108,10 +108,10 @@ class Draft:
     mistakes: Mistakes = field(default_factory=Mistakes)
 
     def gap(
-        self, line: int, directive: str, filler: Callable[[Filling], Markup], text: str = "…"
+        self, line: int, directive: str, filler: Callable[[Renderer], Markup], text: str = "…"
     ) -> Markup:
         """A word in the place of what will stand there, which reads `text`."""
-        self.gaps.append(Gap(line, directive, filler, text))
+        self.gaps.append(Placeholder(line, directive, filler, text))
         return Markup(gap(len(self.gaps) - 1))
 
     def plain(self, markdown: str) -> str:
@@ -119,7 +119,7 @@ class Draft:
         html = GAP.sub(lambda match: self.gaps[int(match[1])].text, convert_line(markdown))
         return " ".join(as_text(html).split())
 
-    def block(self, line: int, directive: str, filler: Callable[[Filling], Markup]) -> Markup:
+    def block(self, line: int, directive: str, filler: Callable[[Renderer], Markup]) -> Markup:
         """The same in a paragraph of its own."""
         return Markup("\n\n{}\n\n").format(self.gap(line, directive, filler))
 
@@ -153,7 +153,7 @@ class Draft:
 class Article:
     """A read article: HTML with gaps, what is needed to fill them, and the curated pictures it shows."""
 
-    draft: Draft
+    document: Document
     html: str
     headings: tuple[Heading, ...]
     abstract: str
@@ -163,22 +163,22 @@ class Article:
     @property
     def source(self) -> Source:
         """The text it was read from."""
-        return self.draft.source
+        return self.document.source
 
     @property
     def drawings(self) -> list[Drawing]:
         """All pictures that it wants drawn."""
-        return [*(wanted.drawing for wanted in self.draft.figures), *self.draft.drawings]
+        return [*(wanted.drawing for wanted in self.document.figures), *self.document.drawings]
 
     def references(self) -> tuple[Reference, ...]:
         """What it cites, in the order of the text."""
-        book = self.draft.bibliography
-        return tuple(book.reference(key, number) for key, number in self.draft.cited.items())
+        book = self.document.bibliography
+        return tuple(book.reference(key, number) for key, number in self.document.cited.items())
 
 
 @dataclass(frozen=True, eq=False)
-class Filling:
-    """Fills the gaps of one article, when all pictures are drawn; mistakes are kept in its draft."""
+class Renderer:
+    """Fills the placeholders of one article once all pictures are drawn; its document keeps mistakes."""
 
     article: Article
     pages: Pages
@@ -200,17 +200,17 @@ class Filling:
         return self.pages.macro("partials/article.html", name, *arguments)
 
     def _fill(self, number: int) -> Markup:
-        draft = self.article.draft
-        one, made = draft.gaps[number], Markup("")
-        with draft.mistakes, named(draft.source.path, one.line, one.directive):
+        document = self.article.document
+        one, made = document.gaps[number], Markup("")
+        with document.mistakes, named(document.source.path, one.line, one.directive):
             made = one.fill(self)
         for link in links_in(made):
-            draft.links.setdefault(link, Written(link, one.line))
+            document.links.setdefault(link, Written(link, one.line))
         return made
 
     def refer(self, name: str) -> tuple[str, str]:
         """What an id in this article is called, and its id. Raises UsageError, with the nearest."""
-        known = {key: one.text for key, one in self.article.draft.anchors.items()}
+        known = {key: one.text for key, one in self.article.document.anchors.items()}
         known |= {one.id: as_text(self.html(one.text)) for one in flat(self.article.headings)}
         if name not in known:
             near = did_you_mean(name, known) or "Nothing in this article has an id."
@@ -232,7 +232,7 @@ def flat(headings: tuple[Heading, ...]) -> list[Heading]:
 
 def check_ids(article: Article) -> None:
     """Raises WritingError where a heading has the id of something else."""
-    anchors, source = article.draft.anchors, article.source
+    anchors, source = article.document.anchors, article.source
     for heading in flat(article.headings):
         if heading.id in anchors:
             line = anchors[heading.id].line
