@@ -49,6 +49,11 @@ class Preprocessing(_Strict):
     fit: Literal["crop", "squeeze"] = Field(
         "crop", description="whether the longer side is cropped, or squeezed into the square"
     )
+    rounding: Literal["pillow", "tensors"] = Field(
+        "pillow",
+        description="how pictures are resized and cropped to whole pixels: as Pillow, torchvision and timm "
+        "do, or as transformers does on tensors",
+    )
 
 
 class ImageSpec(_Strict):

@@ -196,7 +196,7 @@ PROCESSOR = {
         {"image_mean": 0.5, "image_std": 0.5},
     ],
 )
-@pytest.mark.parametrize("size", [(96, 64), (40, 130)])
+@pytest.mark.parametrize("size", [(96, 64), (40, 130), (9, 130)])
 def test_pictures_are_those_of_the_models_own_processor(tmp_path, more, size):
     save_vision("vit", tmp_path)
     (tmp_path / "preprocessor_config.json").write_text(json.dumps(PROCESSOR | more))
@@ -213,12 +213,55 @@ def test_pictures_are_those_of_the_models_own_processor(tmp_path, more, size):
     with torch.no_grad():
         theirs = found.module(pixels).logits.softmax(-1)[0]
     ours = found.shares(found.run(pixels_of(tmp_path / "p.png", found.preprocessing), _no))
-    # The library resizes tensors, Pillow pictures: values differ by a rounding here and there.
-    assert float((ours - theirs).abs().max()) < 0.006
+    assert float((ours - theirs).abs().max()) < 0.002
 
 
 def _no(*_):
     return None
+
+
+SHORT = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}}
+TWICE = {"size": {"height": 32, "width": 32}, "include_top": True, "image_std": [0.47, 0.48, 0.46]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [
+        ("BitImageProcessor", SHORT),  # crops at whole pixels of its own
+        ("LevitImageProcessor", SHORT),  # resizes to more than it states
+        ("EfficientNetImageProcessor", TWICE),  # divides by the deviation twice
+    ],
+)
+def test_rules_of_a_processor_that_no_key_states_are_followed(tmp_path, kind, more):
+    import transformers
+
+    save_vision("vit", tmp_path)
+    library = getattr(transformers, kind)(**more)
+    library.save_pretrained(tmp_path)
+    found = opened(tmp_path)
+    for size in ((49, 32), (33, 64), (50, 37), (300, 41), (9, 130)):
+        random = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), np.uint8)
+        picture = Image.fromarray(random)
+        theirs = library(picture, return_tensors="np")["pixel_values"][0]
+        ours = as_pixels(as_seen(picture, found.preprocessing), found.preprocessing)
+        steps = np.abs(ours - theirs) * np.array(found.preprocessing.std)[:, None, None] * 255
+        assert steps.mean() < 0.05
+    told = any("were measured" in note for note in found.provenance.notes)
+    assert told is (kind == "EfficientNetImageProcessor")
+
+
+def test_other_means_than_the_librarys_are_refused_by_what_differs():
+    from generator.models.prepare import prepared_by, same_as_library
+
+    usual, spec = Preprocessing(size=32), ModelSpec(id="net", source="timm:x")
+    theirs = prepared_by(lambda picture: as_pixels(as_seen(picture, usual), usual))
+    assert same_as_library([usual], theirs, spec, "") == usual
+    for key, value in (("mean", (0.485, 0.456, 0.41)), ("std", (0.229, 0.23, 0.225))):
+        other = usual.model_copy(update={key: value})
+        with pytest.raises(CutawayError, match=r"net: .* pixels differ by"):
+            same_as_library([other], theirs, spec, "")
+    with pytest.raises(CutawayError, match="hands it blue before red"):
+        same_as_library([usual], [one[::-1] for one in theirs], spec, "")
 
 
 @pytest.mark.parametrize("key", ["do_flip_channel_order", "do_pad"])
@@ -394,12 +437,13 @@ def test_floating_point_pictures_run_from_0_to_1(tmp_path):
         open_rgb(tmp_path / "g.tif")
 
 
+@pytest.mark.parametrize("rounding", ["pillow", "tensors"])
 @pytest.mark.parametrize("size", [(40, 1000), (1000, 40), (7, 333)])
-def test_a_long_and_narrow_picture_has_the_same_pixels(size):
+def test_a_long_and_narrow_picture_has_the_same_pixels(size, rounding):
     from generator.inputs import images
 
     random = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), np.uint8)
-    how, picture = Preprocessing(size=32), Image.fromarray(random)
+    how, picture = Preprocessing(size=32, rounding=rounding), Image.fromarray(random)
     found = as_pixels(as_seen(picture, how), how)
     usual, images._NARROW = images._NARROW, 10**9
     try:

@@ -21,7 +21,7 @@ from generator.exhibit import ModelSpec, Preprocessing
 from generator.models.compat import repair_torchvision
 from generator.models.hub import asked_once
 from generator.models.model import NO_CLASSES
-from generator.models.prepare import of_folder, of_timm, same_as_library
+from generator.models.prepare import of_folder, of_timm, prepared_by, same_as_library
 from generator.models.pretrained import library, open_pretrained
 from generator.models.source import parse_source
 from generator.models.transformer import stated_licence
@@ -192,7 +192,7 @@ def build_torchvision(
                 interpolation=recipe.interpolation.value,
             )
         ],
-        recipe,
+        prepared_by(recipe),
         spec,
         str(recipe).replace("\n", ""),
     )
