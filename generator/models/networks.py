@@ -277,15 +277,9 @@ def _build_own(file: str, name: str, spec: ModelSpec, base: Path, seed: int) -> 
         raise UsageError(f"{spec.id}: {name} of {path.name} makes no torch.nn.Module.")
     digest = hashlib.sha256(path.read_bytes())
     digest.update(json.dumps(spec.arguments, sort_keys=True, default=str).encode())
-    notes: tuple[str, ...] = ()
-    if spec.preprocessing is None:
-        notes = (
-            "How pictures are prepared was not stated: taken are ImageNet's mean and deviation at "
-            "224 px.",
-        )
     how = spec.preprocessing or Preprocessing()
     architecture = f"{path.name}:{name} {digest.hexdigest()[:12]}"
-    return Network(module, architecture, how, _names(spec, ()), notes=notes, counted=True)
+    return Network(module, architecture, how, _names(spec, ()), counted=True)
 
 
 def _called(spec: ModelSpec) -> str:

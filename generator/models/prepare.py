@@ -113,7 +113,7 @@ def of_folder(folder: Path, config: Any, spec: ModelSpec) -> tuple[Preprocessing
     """What a folder of transformers says of its pictures, as its own processor follows it, and notes."""
     stated = _stated(folder, spec)
     if not stated:
-        size = _side(getattr(config, "image_size", None)) or _IMAGENET.size
+        size = _side_of(config, spec)
         told = (
             "How pictures are prepared is not stated in the folder: taken are ImageNet's mean and "
             f"deviation, at {size} px."
@@ -150,6 +150,17 @@ def of_folder(folder: Path, config: Any, spec: ModelSpec) -> tuple[Preprocessing
             raise
         told = "How its processor scales pictures is not in its keys: mean and deviation were measured."
         return same_as_library(measured, theirs, spec, name), (told,)
+
+
+def _side_of(config: Any, spec: ModelSpec) -> int:
+    stated = getattr(config, "image_size", None)
+    side = _side(stated)
+    if side is None and isinstance(stated, (list, tuple)):
+        shape = " x ".join(str(one) for one in stated)
+        raise CutawayError(
+            f"{spec.id}: it takes pictures of {shape} px; only square ones are shown."
+        )
+    return side or _IMAGENET.size
 
 
 def _stated(folder: Path, spec: ModelSpec) -> dict[str, Any]:
@@ -214,7 +225,8 @@ def _scaled(keys: Mapping[str, Any], spec: ModelSpec) -> dict[str, Any]:
 
 def _three(value: Any, key: str, spec: ModelSpec) -> list[float]:
     """One number for each channel; a single one stands for all three."""
-    values = [value] * 3 if isinstance(value, (int, float)) else value
+    grey = isinstance(value, (list, tuple)) and len(value) == 1
+    values = [value] * 3 if isinstance(value, (int, float)) else list(value) * 3 if grey else value
     whole = isinstance(values, (list, tuple)) and len(values) == 3
     if not whole or not all(isinstance(v, (int, float)) and math.isfinite(v) for v in values):
         raise CutawayError(f"{spec.id}: its processor's {key} is {value!r}, not three numbers.")

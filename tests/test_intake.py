@@ -1,0 +1,125 @@
+"""What a network takes as its input is found by trying, and told."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from test_models import load
+from tiny_vision import save as save_vision
+from typer.testing import CliRunner
+
+from generator.cli import app
+from generator.errors import CutawayError
+from generator.exhibit import Preprocessing
+from generator.models.randomise import randomised
+from generator.probes.class_maps import measure_class_maps
+from generator.store import Store
+
+OWN = """
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, channels=1, side=0):
+        super().__init__()
+        self.conv = nn.Conv2d(channels, 4, 3, padding=1)
+        self.fc = nn.Linear(4 * side * side if side else 4, 3)
+
+    def forward(self, x):
+        maps = self.conv(x).relu()
+        return self.fc(maps.flatten(1) if self.fc.in_features > 4 else maps.mean((2, 3)))
+"""
+
+
+def saved(folder, **arguments):
+    (folder / "net.py").write_text(OWN)
+    space: dict = {}
+    exec(OWN, space)
+    torch.manual_seed(0)
+    made = space["Net"](**arguments)
+    torch.save(made.state_dict(), folder / "net.pth")
+    return made, {"architecture": "./net.py:Net", "arguments": arguments}
+
+
+def test_a_network_of_one_channel_is_given_the_luminance(tmp_path):
+    made, own = saved(tmp_path)
+    found = load(
+        "./net.pth", tmp_path, preprocessing=Preprocessing(size=32, mean=0.1, std=0.3), **own
+    )
+    assert found.preprocessing.mean == (0.1,) * 3
+    assert any("luminance" in note for note in found.provenance.notes)
+    grey = np.random.default_rng(0).normal(size=(1, 32, 32)).astype(np.float32)
+    expected = made(torch.from_numpy(grey[None]))[0]
+    alone = found.run(grey.repeat(3, axis=0), lambda *_: None)
+    assert torch.allclose(alone, expected, atol=1e-5)
+    # A control is a copy, and takes the same pictures.
+    control = randomised(found, [torch.zeros(2, 3, 32, 32)], 0)
+    assert control.run(grey.repeat(3, axis=0), lambda *_: None).shape == (3,)
+    colours = np.random.default_rng(1).normal(size=(3, 32, 32)).astype(np.float32)
+    mixed = np.einsum("c,chw->hw", [0.299, 0.587, 0.114], colours)[None, None]
+    expected = made(torch.from_numpy(mixed.astype(np.float32)))[0]
+    assert torch.allclose(found.run(colours, lambda *_: None), expected, atol=1e-5)
+
+
+def test_three_means_do_not_go_with_one_channel(tmp_path):
+    _, own = saved(tmp_path)
+    with pytest.raises(CutawayError, match="one channel, for which three means"):
+        load("./net.pth", tmp_path, preprocessing=Preprocessing(size=32), **own)
+
+
+def test_the_only_size_that_a_network_runs_on_is_taken_and_told(tmp_path):
+    for channels, taken in ((1, "values from 0 to 1"), (3, "ImageNet's mean")):
+        _, own = saved(tmp_path, channels=channels, side=28)
+        found = load("./net.pth", tmp_path, **own)
+        assert found.preprocessing.size == 28
+        assert any(
+            f"{taken}" in note and "at 28 px, the only" in note for note in found.provenance.notes
+        )
+        with pytest.raises(CutawayError, match="shapes cannot be multiplied") as caught:
+            load("./net.pth", tmp_path, preprocessing=Preprocessing(size=32, mean=0, std=1), **own)
+        assert caught.value.hint.startswith("It runs on 28 px.")
+
+
+def test_another_number_of_channels_is_named(tmp_path):
+    _, own = saved(tmp_path, channels=4)
+    with pytest.raises(CutawayError, match="does not run on a 224 px picture") as caught:
+        load("./net.pth", tmp_path, **own)
+    assert "first convolution takes 4 channels" in caught.value.hint
+
+
+def edit(path, **values):
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+def test_pictures_that_are_not_square_are_refused_by_their_shape(tmp_path):
+    save_vision("vit", tmp_path)
+    stated = {"image_processor_type": "ViTImageProcessor", "size": {"height": 32, "width": 64}}
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(stated))
+    with pytest.raises(CutawayError, match="an input of 3 x 32 x 64, not a square"):
+        load(str(tmp_path), tmp_path)
+    (tmp_path / "preprocessor_config.json").unlink()
+    edit(tmp_path / "config.json", image_size=[16, 64])
+    with pytest.raises(CutawayError, match="pictures of 16 x 64 px; only square"):
+        load(str(tmp_path), tmp_path)
+
+
+def test_maps_of_one_position_are_told_from_a_head_that_averages_nothing(tmp_path):
+    for size, told in ((32, "one position at 32 px"), (96, "")):
+        found = load(
+            "timm:resnet10t", tmp_path, preprocessing=Preprocessing(size=size), weights="random"
+        )
+        pixels = np.random.default_rng(0).normal(size=(3, size, size)).astype(np.float32)
+        maps = measure_class_maps(found, "noise", pixels, Store(tmp_path / str(size)))
+        assert told in maps.reason and bool(maps.classes) is not bool(told)
+
+
+def test_inspect_says_what_is_taken_and_what_is_left_out(tmp_path, monkeypatch):
+    save_vision("swin", tmp_path / "net")
+    monkeypatch.chdir(tmp_path / "net")
+    said = " ".join(CliRunner().invoke(app, ["inspect", "."]).output.split())
+    assert said.startswith("net: vision network")
+    assert "pictures: 32 x 32 px" in said and "classes: LABEL_0, LABEL_1" in said
+    assert "no heads: its attention runs inside" in said
