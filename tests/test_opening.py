@@ -68,6 +68,17 @@ def test_blocks_that_the_configuration_does_not_know_are_refused(tmp_path, famil
         opened(tmp_path)
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_tensor_of_another_shape_is_named_with_both(tmp_path, family):
+    save_tiny(family, tmp_path)
+    key = "n_inner" if family == "gpt2" else "intermediate_size"
+    edit(tmp_path / "config.json", **{key: 40})
+    with pytest.raises(
+        CutawayError, match=r"mlp\.\S+ is \(\d+.*\) in the file, and would be \(.*40"
+    ):
+        opened(tmp_path)
+
+
 def test_a_head_that_is_missing_is_left_out_and_told(tmp_path):
     save_tiny("bert", tmp_path)
     edit(tmp_path / "config.json", architectures=["BertForMaskedLM"])
