@@ -463,3 +463,29 @@ def test_a_long_and_narrow_picture_has_the_same_pixels(size, rounding):
         images._NARROW = usual
     # Enlarged noise is the worst case: Pillow places the taps of a part a little otherwise.
     assert np.abs(found - expected).max() * 0.229 * 255 < (6 if min(size) < 32 else 1.6)
+
+
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch):
+    from generator.paths import cache_root
+
+    def nowhere():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr("pathlib.Path.home", nowhere)
+    for name in ("CUTAWAY_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(CutawayError, match="no home folder") as caught:
+        cache_root()
+    assert "set CUTAWAY_CACHE" in caught.value.hint
+    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
+    assert cache_root().as_posix() == "/somewhere/cutaway"
+    monkeypatch.setenv("CUTAWAY_CACHE", "/elsewhere")
+    assert cache_root().as_posix() == "/elsewhere"
+
+
+def test_a_cache_that_cannot_be_written_is_named(tmp_path):
+    torch.save(state(), tmp_path / "net.pth")
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    with pytest.raises(CutawayError, match=r"The cache \S+ cannot be written") as caught:
+        load("./net.pth", tmp_path, architecture=RESNET, preprocessing=SMALL)
+    assert "CUTAWAY_CACHE" in caught.value.hint

@@ -243,8 +243,14 @@ def _apart(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 @contextlib.contextmanager
 def _atomic_writing(target: Path) -> Iterator[Path]:
     """A path to write a file or a folder to, renamed to `target` when the block ends well."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(dir=target.parent, prefix=".partial-"))
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(dir=target.parent, prefix=".partial-"))
+    except OSError as error:
+        raise CutawayError(
+            f"The cache {target.parent} cannot be written: {error}.",
+            "Free some space, or name a folder in CUTAWAY_CACHE.",
+        ) from error
     try:
         yield work / target.name
         try:
