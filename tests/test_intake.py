@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from generator.cli import app
 from generator.errors import CutawayError
 from generator.exhibit import Preprocessing
+from generator.models.compat import repair_torchvision
 from generator.models.randomise import randomised
 from generator.probes.class_maps import measure_class_maps
 from generator.store import Store
@@ -123,3 +124,58 @@ def test_inspect_says_what_is_taken_and_what_is_left_out(tmp_path, monkeypatch):
     assert said.startswith("net: vision network")
     assert "pictures: 32 x 32 px" in said and "classes: LABEL_0, LABEL_1" in said
     assert "no heads: its attention runs inside" in said
+
+
+def of_timm(folder, labels, **model):
+    """A folder as timm writes one for the Hub."""
+    repair_torchvision()
+    import timm
+    from timm.models._hub import save_for_hf
+
+    torch.manual_seed(0)
+    pictures = {"input_size": (3, 64, 64), "mean": (0.1, 0.2, 0.3), "std": (0.4, 0.5, 0.6)}
+    pictures |= {"crop_pct": 0.9, "interpolation": "bilinear"}
+    made = timm.create_model(**model, num_classes=3, pretrained_cfg_overlay=pictures)
+    stated = {key: value for key, value in model.items() if key != "model_name"}
+    save_for_hf(made, folder, model_config=labels, model_args=stated, safe_serialization=True)
+    return made.eval()
+
+
+LABELS = {
+    "label_names": ["n1", "n2", "n3"],
+    "label_descriptions": {"n1": "tabby, cat", "n2": "dog"},
+}
+
+
+def test_what_a_folder_of_timm_states_is_honoured(tmp_path):
+    shape = {"img_size": 64, "embed_dim": 24, "depth": 2, "num_heads": 3, "class_token": False}
+    shape |= {"model_name": "vit_tiny_patch16_224", "global_pool": "avg"}
+    made = of_timm(tmp_path, LABELS, **shape)
+    found = load(str(tmp_path), tmp_path)
+    assert found.labels == ("tabby", "dog", "n3")
+    how = {"size": 64, "crop": 0.9, "mean": (0.1, 0.2, 0.3), "std": (0.4, 0.5, 0.6)}
+    assert found.preprocessing == Preprocessing(**how, interpolation="bilinear")
+    assert len(found.attention.blocks) == 2 and found.attention.heads == 3
+    pixels = np.random.default_rng(0).normal(size=(3, 64, 64)).astype(np.float32)
+    expected = made(torch.from_numpy(pixels[None]))[0]
+    assert torch.allclose(found.run(pixels, lambda *_: None), expected, atol=1e-5)
+
+
+def test_what_older_releases_of_timm_stated_is_honoured(tmp_path):
+    of_timm(tmp_path, {"labels": ["cat", "dog", "bird"]}, model_name="test_resnet")
+    stated = json.loads((tmp_path / "config.json").read_text())
+    stated |= stated.pop("pretrained_cfg")
+    del stated["model_args"]
+    (tmp_path / "config.json").write_text(json.dumps(stated))
+    found = load(str(tmp_path), tmp_path)
+    assert (found.preprocessing.size, found.preprocessing.mean) == (64, (0.1, 0.2, 0.3))
+    assert found.labels == ("cat", "dog", "bird")
+
+
+def test_a_folder_of_timm_for_grey_pictures_says_what_to_state(tmp_path):
+    of_timm(tmp_path, None, model_name="test_resnet", in_chans=1)
+    with pytest.raises(CutawayError, match="it takes inputs of 1 x") as caught:
+        load(str(tmp_path), tmp_path)
+    assert "To hand it grey pictures" in caught.value.hint
+    grey = load(str(tmp_path), tmp_path, preprocessing=Preprocessing(size=64, mean=0.2, std=0.5))
+    assert grey.preprocessing.size == 64 and "luminance" in grey.provenance.notes[-1]

@@ -20,7 +20,8 @@ from generator.models.fetch import Files, fetch
 from generator.models.fitting import fit_weights, head_size, in_words
 from generator.models.language import load_language
 from generator.models.model import LanguageModel, VisionModel
-from generator.models.networks import build, build_transformers, class_count, is_own
+from generator.models.networks import build, build_transformers, class_count
+from generator.models.own import is_own
 from generator.models.pretrained import read_config, takes_pictures, two_towers
 from generator.models.seq2seq import Seq2SeqModel
 from generator.models.source import Source, parse_source, stated_source

@@ -276,8 +276,11 @@ def of_timm(config: Mapping[str, Any], spec: ModelSpec) -> Preprocessing:
     side = _side(list(config["input_size"])[1:])
     if side is None or config["input_size"][0] != 3:
         shape = " x ".join(str(one) for one in config["input_size"])
+        grey = side is not None and config["input_size"][0] == 1
+        hint = "To hand it grey pictures, state preprocessing: {size: ..., mean: ..., std: ...}."
         raise CutawayError(
-            f"{spec.id}: it takes inputs of {shape}; only square pictures of three channels are shown."
+            f"{spec.id}: it takes inputs of {shape}; only square pictures of three channels are shown.",
+            hint if grey else "",
         )
     method = config["interpolation"] if config["interpolation"] != "random" else "bicubic"
     fit: Literal["squeeze", "crop"] = "squeeze" if config.get("crop_mode") == "squash" else "crop"
