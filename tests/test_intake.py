@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from tiny_vision import save as save_vision
 from typer.testing import CliRunner
 
 from generator.cli import app
-from generator.errors import CutawayError
+from generator.errors import CutawayError, UsageError
 from generator.exhibit import Preprocessing
 from generator.models.compat import repair_torchvision
 from generator.models.randomise import randomised
@@ -179,3 +180,62 @@ def test_a_folder_of_timm_for_grey_pictures_says_what_to_state(tmp_path):
     assert "To hand it grey pictures" in caught.value.hint
     grey = load(str(tmp_path), tmp_path, preprocessing=Preprocessing(size=64, mean=0.2, std=0.5))
     assert grey.preprocessing.size == 64 and "luminance" in grey.provenance.notes[-1]
+
+
+def exported(folder):
+    made, own = saved(folder, channels=3)
+    program = torch.export.export(made.eval(), (torch.zeros(1, 3, 32, 32),))
+    torch.export.save(program, folder / "net.pt2")
+    return made, own
+
+
+def changed(folder, change):
+    """The archive with another table of weights."""
+    with (
+        zipfile.ZipFile(folder / "net.pt2") as old,
+        zipfile.ZipFile(folder / "other.pt2", "w") as new,
+    ):
+        for name in old.namelist():
+            data = old.read(name)
+            if name.endswith("_weights_config.json"):
+                table = json.loads(data)
+                change(table["config"]["conv.weight"])
+                data = json.dumps(table).encode()
+            new.writestr(name, data)
+    return "./other.pt2"
+
+
+def test_the_weights_of_an_export_are_read_and_its_program_is_not(tmp_path, monkeypatch):
+    made, own = exported(tmp_path)
+    monkeypatch.setattr("torch.export.load", None)
+    how = Preprocessing(size=32)
+    found = load("./net.pt2", tmp_path, preprocessing=how, **own)
+    pixels = np.random.default_rng(0).normal(size=(3, 32, 32)).astype(np.float32)
+    expected = made(torch.from_numpy(pixels[None]))[0]
+    assert torch.allclose(found.run(pixels, lambda *_: None), expected, atol=1e-5)
+    named = load("./net.pt2#entry=model", tmp_path, preprocessing=how, **own)
+    assert named.provenance.weights_sha256 == found.provenance.weights_sha256
+    with pytest.raises(CutawayError, match="no program 'other'"):
+        load("./net.pt2#entry=other", tmp_path, preprocessing=how, **own)
+    with pytest.raises(UsageError, match="bare weights") as caught:
+        load("./net.pt2", tmp_path)
+    assert "architecture" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda entry: entry.update(use_pickle=True), "conv.weight is pickled in it"),
+        (lambda entry: entry["tensor_meta"].update(dtype=10), "type that is not read"),
+        (lambda entry: entry["tensor_meta"]["sizes"].append({"as_int": 99}), "cannot be read"),
+        (
+            lambda entry: entry["tensor_meta"]["sizes"].__setitem__(0, {"as_expr": "f()"}),
+            "cannot be",
+        ),
+        (lambda entry: entry.update(path_name="../../secret"), "cannot be read"),
+    ],
+)
+def test_an_export_that_is_not_plain_is_refused(tmp_path, change, told):
+    _, own = exported(tmp_path)
+    with pytest.raises(CutawayError, match=told):
+        load(changed(tmp_path, change), tmp_path, preprocessing=Preprocessing(size=32), **own)

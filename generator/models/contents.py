@@ -60,7 +60,8 @@ def _archive(path: Path) -> tuple[str, str]:
         )
     if any("exported_program" in name or name.startswith("models/") for name in inner | set(names)):
         return f"an archive of torch.export ({len(names)} members)", (
-            "Its operations may stand for code and its parts are pickled, so that it is not opened. "
+            "Loading its program unpickles parts of it and evaluates strings in it, so it is not loaded. "
+            "Its weights are read where they are plain bytes, as newer releases of torch write them; else: "
             + _SAVE
         )
     if "data.pkl" in inner:

@@ -22,6 +22,7 @@ from generator.errors import CutawayError, UsageError, did_you_mean
 from generator.models.compat import repair_torchvision
 from generator.models.contents import is_adapter, what_it_is
 from generator.models.digest import file_sha256
+from generator.models.exported import exported_weights, is_export
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -76,7 +77,7 @@ def _order(metadata: Mapping[str, str]) -> list[str]:
 
 
 def to_safetensors(checkpoint: Path, target: Path, entry: str = "") -> Path:
-    """A safetensors file with the state dict of a PyTorch checkpoint (.pth, .pt, .bin, .ckpt).
+    """A safetensors file with the state dict of a PyTorch checkpoint (.pth, .pt, .bin, .ckpt, .pt2).
 
     `entry` says which, where the checkpoint holds several.
     """
@@ -86,7 +87,10 @@ def to_safetensors(checkpoint: Path, target: Path, entry: str = "") -> Path:
         return target
     from safetensors.torch import save_file
 
-    state = _apart(_state_dict(_load(checkpoint), checkpoint, entry))
+    if is_export(checkpoint):
+        state = _apart(exported_weights(checkpoint, entry))
+    else:
+        state = _apart(_state_dict(_load(checkpoint), checkpoint, entry))
     # The format sorts tensors by name; weights under other names are fitted by their order.
     order = json.dumps(list(state))
     with _atomic_writing(target) as partial:

@@ -33,7 +33,7 @@ from generator.models.vision import Network, finish
 AnyModel = VisionModel | LanguageModel | Seq2SeqModel
 
 _LEFTOVER = re.compile(r"optimizer|scheduler|rng_state|training_args|^adapter_", re.IGNORECASE)
-_BARE = ("*.safetensors", "*.pth", "*.pt", "*.bin", "*.ckpt")
+_BARE = ("*.safetensors", "*.pth", "*.pt", "*.bin", "*.ckpt", "*.pt2")
 
 
 def pick_device(name: str) -> torch.device:
@@ -290,7 +290,8 @@ def _without_weights(root: Path, spec: ModelSpec) -> CutawayError:
             return CutawayError(f"{message}: {path.name} is {words}.", hint)
     return CutawayError(
         f"{message}.",
-        "Readable are safetensors, PyTorch state dicts (.bin, .pth, .pt, .ckpt) and GGUF.",
+        "Readable are safetensors, PyTorch state dicts (.bin, .pth, .pt, .ckpt), the weights in an export "
+        "(.pt2), and GGUF.",
     )
 
 
