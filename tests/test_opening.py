@@ -367,7 +367,7 @@ def test_the_head_is_as_large_as_the_files(tmp_path, library):
     pets = ("cat", "dog", "bird")
     named = load("./w.pth", tmp_path, architecture=library, classes=pets, **small)
     assert named.labels == pets and named.provenance.notes == ()
-    with pytest.raises(CutawayError, match="do not fit"):
+    with pytest.raises(CutawayError, match="4 classes are stated, and the file has weights for 3"):
         load("./w.pth", tmp_path, architecture=library, classes=4, **small)
 
 
@@ -427,6 +427,19 @@ def test_files_that_are_no_weights_are_named(tmp_path):
     ):
         with pytest.raises(CutawayError, match=told):
             load(f"./{name}", tmp_path, architecture=RESNET)
+
+
+def test_a_whole_network_is_refused_for_what_it_is(tmp_path):
+    torch.save(torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3)), tmp_path / "whole.pth")
+    for own in ({}, {"architecture": RESNET}):
+        with pytest.raises(
+            CutawayError, match="a pickle that holds code, not only tensors"
+        ) as caught:
+            load("./whole.pth", tmp_path, **own)
+        assert "torch.save(model.state_dict()" in caught.value.hint
+    torch.save(state(), tmp_path / "net.pth")
+    with pytest.raises(UsageError, match=r"tensors, conv1\S+ .* to .*; float32.*; say what they"):
+        load("./net.pth", tmp_path)
 
 
 def test_of_several_files_the_user_chooses(tmp_path):

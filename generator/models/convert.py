@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from generator.errors import CutawayError, UsageError, did_you_mean
 from generator.models.compat import repair_torchvision
-from generator.models.contents import is_adapter, what_it_is
+from generator.models.contents import SAVE, is_adapter, what_it_is
 from generator.models.digest import file_sha256
 from generator.models.exported import exported_weights, is_export
 
@@ -214,22 +214,16 @@ def _instead(loaded: object) -> str:
     return f"its entry {odd!r} is no plain tensor."
 
 
-_MEND = (
-    "Ask its authors for safetensors. If you trust the file, load the model with its own code, "
-    "write safetensors.torch.save_model(model, 'model.safetensors'), and name that file."
-)
-
-
 def _holds_code(checkpoint: Path, detail: str) -> CutawayError:
     message = (
         f"{checkpoint} is refused: it is a pickle that holds code, not only tensors, and reading "
         f"it could run anything.{detail}"
     )
-    return CutawayError(message, _MEND)
+    return CutawayError(message, f"{SAVE} Of a file of others, ask for safetensors.")
 
 
 def _no_state_dict(checkpoint: Path, detail: str) -> CutawayError:
-    return CutawayError(f"{checkpoint} holds no plain state dict: {detail}", _MEND)
+    return CutawayError(f"{checkpoint} holds no plain state dict: {detail}", SAVE)
 
 
 def _apart(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

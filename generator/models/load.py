@@ -166,6 +166,11 @@ def _fitted(
     network = made(count)
     notes: tuple[str, ...] = ()
     found = head_size(network.module, state)
+    if found is not None and count is not None and not is_own(architecture):
+        raise UsageError(
+            f"{spec.id}: {count:,} classes are stated, and the file has weights for {found:,}.",
+            "State classes: as many names, or their number; left out, it is taken from the file.",
+        )
     if found is not None and count is None and not is_own(architecture):
         network = made(found)
         notes = (
@@ -210,10 +215,10 @@ def _from_files(files: Files, spec: ModelSpec, asked: Request) -> AnyModel:
         return model
     weights = _weights_of(files.root, spec)
     if spec.architecture is None:
-        held = tensors_in(weights)
+        # What cannot be read says so itself.
+        held = read_state_dict(weights, asked.cache, asked.source.entry)
         raise UsageError(
-            f"{spec.id}: '{spec.source}' ships bare weights"
-            f"{f' ({held})' if held else ''}; say what they belong to.",
+            f"{spec.id}: '{spec.source}' ships bare weights ({tensors_in(held)}); say what they belong to.",
             hint="Add architecture: timm:NAME, torchvision:NAME, or ./FILE.py:CLASS for a network of your "
             "own, to the model in exhibit.yml, or --architecture on the command line.",
         )
