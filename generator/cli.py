@@ -240,6 +240,7 @@ def inspect(
     """List the layers, units and heads of a model."""
     from generator.models.load import load_model
     from generator.paths import cache_root
+    from generator.said import said_beside
     from generator.single import model_of_exhibit, spec_of_one
 
     other = architecture is not None or weights != "pretrained"
@@ -261,7 +262,7 @@ def inspect(
         table.add_row(*row, *heads, f"{layer.parameters:,}")
     console.print(f"{model.title}: {model.kind}, {model.parameters:,} parameters", highlight=False)
     console.print(f"weights {model.provenance.weights_sha256}", highlight=False)
-    for note in model.provenance.notes:
+    for note in (*model.provenance.notes, *said_beside(model)):
         console.print(note, highlight=False, markup=False)
     console.print(table)
 

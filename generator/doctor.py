@@ -54,7 +54,8 @@ def _guarded(check: Callable[[], Finding]) -> Finding:
     try:
         return check()
     except (ImportError, OSError, RuntimeError, CutawayError) as error:
-        return Finding(check.__name__.lstrip("_"), False, str(error).splitlines()[0])
+        detail = f"{str(error).splitlines()[0]} {getattr(error, 'hint', '')}".strip()
+        return Finding(check.__name__.lstrip("_"), False, detail)
 
 
 def _python() -> Finding:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from generator.errors import CutawayError
+
 _PACKAGE = Path(__file__).parent
 
 
@@ -19,9 +21,16 @@ def data_root() -> Path:
 
 
 def cache_root() -> Path:
-    """Where fetched weights are kept: `$CUTAWAY_CACHE`, else the user's cache folder."""
-    named = os.environ.get("CUTAWAY_CACHE")
-    if named:
-        return Path(named).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "cutaway"
+    """Where fetched weights are kept: `$CUTAWAY_CACHE`, else the user's cache folder.
+
+    Raises CutawayError where neither is known, as for a user without a home.
+    """
+    named = os.environ.get("CUTAWAY_CACHE") or os.environ.get("XDG_CACHE_HOME")
+    inside = "" if os.environ.get("CUTAWAY_CACHE") else "cutaway"
+    try:
+        return (Path(named).expanduser() if named else Path.home() / ".cache") / inside
+    except RuntimeError as error:
+        raise CutawayError(
+            "Fetched weights have no place here: this user has no home folder.",
+            "Name a folder that can be written: set CUTAWAY_CACHE.",
+        ) from error

@@ -16,7 +16,11 @@ from generator.paths import data_root
 def spec_of_one(source: str, architecture: str | None, weights: str) -> ModelSpec:
     """The entry that an exhibit would have for a source."""
     bare = source.split("#", maxsplit=1)[0]
-    tail = bare.rsplit("/", maxsplit=1)[-1].rsplit(":", maxsplit=1)[-1]
+    if bare.startswith(".") and not Path(bare).name.strip(
+        "."
+    ):  # "." and "..": the folder's own name
+        bare = Path(bare).resolve().as_posix()
+    tail = bare.rstrip("/").rsplit("/", maxsplit=1)[-1].rsplit(":", maxsplit=1)[-1]
     stem = re.split(r"==|@", tail)[0]
     name = re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-")[:80] or "model"
     try:

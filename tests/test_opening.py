@@ -68,6 +68,17 @@ def test_blocks_that_the_configuration_does_not_know_are_refused(tmp_path, famil
         opened(tmp_path)
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_tensor_of_another_shape_is_named_with_both(tmp_path, family):
+    save_tiny(family, tmp_path)
+    key = "n_inner" if family == "gpt2" else "intermediate_size"
+    edit(tmp_path / "config.json", **{key: 40})
+    with pytest.raises(
+        CutawayError, match=r"mlp\.\S+ is \(\d+.*\) in the file, and would be \(.*40"
+    ):
+        opened(tmp_path)
+
+
 def test_a_head_that_is_missing_is_left_out_and_told(tmp_path):
     save_tiny("bert", tmp_path)
     edit(tmp_path / "config.json", architectures=["BertForMaskedLM"])
@@ -196,7 +207,7 @@ PROCESSOR = {
         {"image_mean": 0.5, "image_std": 0.5},
     ],
 )
-@pytest.mark.parametrize("size", [(96, 64), (40, 130)])
+@pytest.mark.parametrize("size", [(96, 64), (40, 130), (9, 130)])
 def test_pictures_are_those_of_the_models_own_processor(tmp_path, more, size):
     save_vision("vit", tmp_path)
     (tmp_path / "preprocessor_config.json").write_text(json.dumps(PROCESSOR | more))
@@ -213,12 +224,55 @@ def test_pictures_are_those_of_the_models_own_processor(tmp_path, more, size):
     with torch.no_grad():
         theirs = found.module(pixels).logits.softmax(-1)[0]
     ours = found.shares(found.run(pixels_of(tmp_path / "p.png", found.preprocessing), _no))
-    # The library resizes tensors, Pillow pictures: values differ by a rounding here and there.
-    assert float((ours - theirs).abs().max()) < 0.006
+    assert float((ours - theirs).abs().max()) < 0.002
 
 
 def _no(*_):
     return None
+
+
+SHORT = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}}
+TWICE = {"size": {"height": 32, "width": 32}, "include_top": True, "image_std": [0.47, 0.48, 0.46]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [
+        ("BitImageProcessor", SHORT),  # crops at whole pixels of its own
+        ("LevitImageProcessor", SHORT),  # resizes to more than it states
+        ("EfficientNetImageProcessor", TWICE),  # divides by the deviation twice
+    ],
+)
+def test_rules_of_a_processor_that_no_key_states_are_followed(tmp_path, kind, more):
+    import transformers
+
+    save_vision("vit", tmp_path)
+    library = getattr(transformers, kind)(**more)
+    library.save_pretrained(tmp_path)
+    found = opened(tmp_path)
+    for size in ((49, 32), (33, 64), (50, 37), (300, 41), (9, 130)):
+        random = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), np.uint8)
+        picture = Image.fromarray(random)
+        theirs = library(picture, return_tensors="np")["pixel_values"][0]
+        ours = as_pixels(as_seen(picture, found.preprocessing), found.preprocessing)
+        steps = np.abs(ours - theirs) * np.array(found.preprocessing.std)[:, None, None] * 255
+        assert steps.mean() < 0.05
+    told = any("were measured" in note for note in found.provenance.notes)
+    assert told is (kind == "EfficientNetImageProcessor")
+
+
+def test_other_means_than_the_librarys_are_refused_by_what_differs():
+    from generator.models.prepare import prepared_by, same_as_library
+
+    usual, spec = Preprocessing(size=32), ModelSpec(id="net", source="timm:x")
+    theirs = prepared_by(lambda picture: as_pixels(as_seen(picture, usual), usual))
+    assert same_as_library([usual], theirs, spec, "") == usual
+    for key, value in (("mean", (0.485, 0.456, 0.41)), ("std", (0.229, 0.23, 0.225))):
+        other = usual.model_copy(update={key: value})
+        with pytest.raises(CutawayError, match=r"net: .* pixels differ by"):
+            same_as_library([other], theirs, spec, "")
+    with pytest.raises(CutawayError, match="hands it blue before red"):
+        same_as_library([usual], [one[::-1] for one in theirs], spec, "")
 
 
 @pytest.mark.parametrize("key", ["do_flip_channel_order", "do_pad"])
@@ -314,7 +368,7 @@ def test_the_head_is_as_large_as_the_files(tmp_path, library):
     pets = ("cat", "dog", "bird")
     named = load("./w.pth", tmp_path, architecture=library, classes=pets, **small)
     assert named.labels == pets and named.provenance.notes == ()
-    with pytest.raises(CutawayError, match="do not fit"):
+    with pytest.raises(CutawayError, match="4 classes are stated, and the file has weights for 3"):
         load("./w.pth", tmp_path, architecture=library, classes=4, **small)
 
 
@@ -376,6 +430,19 @@ def test_files_that_are_no_weights_are_named(tmp_path):
             load(f"./{name}", tmp_path, architecture=RESNET)
 
 
+def test_a_whole_network_is_refused_for_what_it_is(tmp_path):
+    torch.save(torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3)), tmp_path / "whole.pth")
+    for own in ({}, {"architecture": RESNET}):
+        with pytest.raises(
+            CutawayError, match="a pickle that holds code, not only tensors"
+        ) as caught:
+            load("./whole.pth", tmp_path, **own)
+        assert "torch.save(model.state_dict()" in caught.value.hint
+    torch.save(state(), tmp_path / "net.pth")
+    with pytest.raises(UsageError, match=r"tensors, conv1\S+ .* to .*; float32.*; say what they"):
+        load("./net.pth", tmp_path)
+
+
 def test_of_several_files_the_user_chooses(tmp_path):
     folder = tmp_path / "both"
     folder.mkdir()
@@ -395,12 +462,13 @@ def test_floating_point_pictures_run_from_0_to_1(tmp_path):
         open_rgb(tmp_path / "g.tif")
 
 
+@pytest.mark.parametrize("rounding", ["pillow", "tensors"])
 @pytest.mark.parametrize("size", [(40, 1000), (1000, 40), (7, 333)])
-def test_a_long_and_narrow_picture_has_the_same_pixels(size):
+def test_a_long_and_narrow_picture_has_the_same_pixels(size, rounding):
     from generator.inputs import images
 
     random = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), np.uint8)
-    how, picture = Preprocessing(size=32), Image.fromarray(random)
+    how, picture = Preprocessing(size=32, rounding=rounding), Image.fromarray(random)
     found = as_pixels(as_seen(picture, how), how)
     usual, images._NARROW = images._NARROW, 10**9
     try:
@@ -409,3 +477,29 @@ def test_a_long_and_narrow_picture_has_the_same_pixels(size):
         images._NARROW = usual
     # Enlarged noise is the worst case: Pillow places the taps of a part a little otherwise.
     assert np.abs(found - expected).max() * 0.229 * 255 < (6 if min(size) < 32 else 1.6)
+
+
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch):
+    from generator.paths import cache_root
+
+    def nowhere():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr("pathlib.Path.home", nowhere)
+    for name in ("CUTAWAY_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(CutawayError, match="no home folder") as caught:
+        cache_root()
+    assert "set CUTAWAY_CACHE" in caught.value.hint
+    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
+    assert cache_root().as_posix() == "/somewhere/cutaway"
+    monkeypatch.setenv("CUTAWAY_CACHE", "/elsewhere")
+    assert cache_root().as_posix() == "/elsewhere"
+
+
+def test_a_cache_that_cannot_be_written_is_named(tmp_path):
+    torch.save(state(), tmp_path / "net.pth")
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    with pytest.raises(CutawayError, match=r"The cache \S+ cannot be written") as caught:
+        load("./net.pth", tmp_path, architecture=RESNET, preprocessing=SMALL)
+    assert "CUTAWAY_CACHE" in caught.value.hint

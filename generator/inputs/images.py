@@ -175,10 +175,9 @@ def _white(mode: str, values: np.ndarray) -> float:
 def as_seen(image: Image.Image, how: Preprocessing) -> Image.Image:
     """The square that the network sees: resized, its centre cropped.
 
-    Sizes are rounded as torchvision and timm round them, so that the pixels are the same. Of a long and
+    Sizes are rounded as the network's library rounds them, so that the pixels are the same. Of a long and
     narrow picture only the centre is resized, which makes the same pixels in little memory.
     """
-    method = Image.Resampling[how.interpolation.upper()]
     # The small sum undoes what 224 / (224 / 232) loses.
     short = max(how.size, math.floor(how.size / how.crop + 1e-6))
     if how.fit == "squeeze":
@@ -186,33 +185,53 @@ def as_seen(image: Image.Image, how: Preprocessing) -> Image.Image:
     else:
         smaller = min(image.size)
         width, height = (short * side // smaller for side in image.size)
-    left, top = round((width - how.size) / 2), round((height - how.size) / 2)
+    whole = math.floor if how.rounding == "tensors" else round
+    left, top = whole((width - how.size) / 2), whole((height - how.size) / 2)
     if max(width, height) > _NARROW * short:
-        return _centre(image, (width, height), (left, top), how.size, method)
-    resized = image.resize((width, height), method)
+        return _centre(image, (width, height), (left, top), how)
+    resized = _resized(image, (width, height), (0, 0, *image.size), how)
     return resized.crop((left, top, left + how.size, top + how.size))
 
 
-def _centre(
+def _resized(
     image: Image.Image,
-    whole: tuple[int, int],
-    corner: tuple[int, int],
-    size: int,
-    method: Image.Resampling,
+    size: tuple[int, int],
+    box: tuple[float, float, float, float],
+    how: Preprocessing,
+) -> Image.Image:
+    """A part of a picture in another size.
+
+    Values are rounded to whole numbers between two passes: on tensors the first goes across, in Pillow the
+    one that makes less work.
+    """
+    method = Image.Resampling[how.interpolation.upper()]
+    if how.rounding == "pillow":
+        return image.resize(size, method, box=box)
+    left, top, right, bottom = box
+    across = image.resize((size[0], image.height), method, box=(left, 0, right, image.height))
+    return across.resize(size, method, box=(0, top, size[0], bottom))
+
+
+def _centre(
+    image: Image.Image, whole: tuple[int, int], corner: tuple[int, int], how: Preprocessing
 ) -> Image.Image:
     """The square at `corner` of a picture resized to `whole`, without resizing what lies far from it."""
-    box, inner, shape = [], [], []
+    box, inner, shape, near = [], [], [], []
     for side, resized, start in zip(image.size, whole, corner, strict=True):
         step = side / resized
         # What a pixel is mixed from reaches two pixels far, of the coarser of the two grids.
         margin = math.ceil(3 * max(1.0, 1 / step))
-        low, high = max(0, start - margin), min(resized, start + size + margin)
-        box.append((low * step, high * step))
+        low, high = max(0, start - margin), min(resized, start + how.size + margin)
+        reach = math.ceil(3 * max(1.0, step))
+        first = max(0, math.floor(low * step) - reach)
+        near.append((first, min(side, math.ceil(high * step) + reach)))
+        box.append((low * step - first, high * step - first))
         inner.append(start - low)
         shape.append(high - low)
     (left, right), (top, bottom) = box
-    part = image.resize((shape[0], shape[1]), method, box=(left, top, right, bottom))
-    return part.crop((inner[0], inner[1], inner[0] + size, inner[1] + size))
+    cut = image.crop((near[0][0], near[1][0], near[0][1], near[1][1]))
+    part = _resized(cut, (shape[0], shape[1]), (left, top, right, bottom), how)
+    return part.crop((inner[0], inner[1], inner[0] + how.size, inner[1] + how.size))
 
 
 def as_pixels(seen: Image.Image, how: Preprocessing) -> np.ndarray:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 import pickletools
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _MAGIC = (
     (b"\x89HDF\r\n\x1a\n", "an HDF5 file, as Keras writes", "Convert it to safetensors with its library."),
@@ -16,10 +20,10 @@ _MAGIC = (
     (b"\x1f\x8b", "a gzip archive", "Unpack it and name what is in it."),
     (b"7z\xbc\xaf", "a 7z archive", "Unpack it and name what is in it."),
 )  # fmt: skip
-_SAVE = (
-    "Load it where it was made and write the weights alone: "
-    "safetensors.torch.save_model(model, 'model.safetensors'); then name that file, with "
-    "architecture: timm:NAME, torchvision:NAME or ./FILE.py:CLASS."
+SAVE = (
+    "Where the network was made, save its weights alone, torch.save(model.state_dict(), 'weights.pth') or "
+    "safetensors.torch.save_model(model, 'model.safetensors'), and name that file, with architecture: "
+    "timm:NAME, torchvision:NAME, or ./FILE.py:CLASS for a network of your own."
 )
 _HEAD = 2**12
 
@@ -56,12 +60,13 @@ def _archive(path: Path) -> tuple[str, str]:
     inner = {name.partition("/")[2] for name in names}
     if "constants.pkl" in inner:
         return f"a TorchScript program ({len(names)} members)", (
-            f"It holds code beside its weights, and loading it would run that. {_SAVE}"
+            f"It holds code beside its weights, and loading it would run that. {SAVE}"
         )
     if any("exported_program" in name or name.startswith("models/") for name in inner | set(names)):
         return f"an archive of torch.export ({len(names)} members)", (
-            "Its operations may stand for code and its parts are pickled, so that it is not opened. "
-            + _SAVE
+            "Loading its program unpickles parts of it and evaluates strings in it, so it is not loaded. "
+            "Its weights are read where they are plain bytes, as newer releases of torch write them; else: "
+            + SAVE
         )
     if "data.pkl" in inner:
         return "", ""  # what it should be, so that it is damaged
@@ -81,7 +86,7 @@ def _pickle(path: Path) -> tuple[str, str]:
     if not called:
         return "", ""
     shown = ", ".join(called[:3])
-    return f"a pickle that calls for {shown}{', ...' if len(called) > 3 else ''}", _SAVE
+    return f"a pickle that calls for {shown}{', ...' if len(called) > 3 else ''}", SAVE
 
 
 def _calls(
@@ -97,21 +102,17 @@ def _calls(
             words.append(argument)
 
 
-def tensors_in(path: Path) -> str:
-    """How many tensors a safetensors file holds, with the first and the last; "" for any other file."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="pt") as opened:
-            names = list(opened.keys())
-            shapes = {name: opened.get_slice(name).get_shape() for name in names[:1] + names[-1:]}
-            kinds = {opened.get_slice(name).get_dtype() for name in names}
-    except (SafetensorError, OSError):
-        return ""
-    if not names:
-        return "no tensors"
-    ends = " to ".join(f"{name} {tuple(shape)}" for name, shape in shapes.items())
-    return f"{len(names):,} tensors, {ends}; {', '.join(sorted(kinds))}"
+def tensors_in(state: Mapping[str, Tensor]) -> str:
+    """How many tensors a file of weights holds, with the first, the last and their types."""
+    ends = [
+        f"{name} {tuple(state[name].shape)}" for name in (*list(state)[:1], *list(state)[1:][-1:])
+    ]
+    kinds = sorted({str(value.dtype).removeprefix("torch.") for value in state.values()})
+    return (
+        f"{len(state):,} tensors, {' to '.join(ends)}; {', '.join(kinds)}"
+        if state
+        else "no tensors"
+    )
 
 
 def is_adapter(names: Iterable[str]) -> bool:

@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING
 
 from generator.errors import CutawayError, UsageError, did_you_mean
 from generator.models.compat import repair_torchvision
-from generator.models.contents import is_adapter, what_it_is
+from generator.models.contents import SAVE, is_adapter, what_it_is
 from generator.models.digest import file_sha256
+from generator.models.exported import exported_weights, is_export
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -76,7 +77,7 @@ def _order(metadata: Mapping[str, str]) -> list[str]:
 
 
 def to_safetensors(checkpoint: Path, target: Path, entry: str = "") -> Path:
-    """A safetensors file with the state dict of a PyTorch checkpoint (.pth, .pt, .bin, .ckpt).
+    """A safetensors file with the state dict of a PyTorch checkpoint (.pth, .pt, .bin, .ckpt, .pt2).
 
     `entry` says which, where the checkpoint holds several.
     """
@@ -86,7 +87,10 @@ def to_safetensors(checkpoint: Path, target: Path, entry: str = "") -> Path:
         return target
     from safetensors.torch import save_file
 
-    state = _apart(_state_dict(_load(checkpoint), checkpoint, entry))
+    if is_export(checkpoint):
+        state = _apart(exported_weights(checkpoint, entry))
+    else:
+        state = _apart(_state_dict(_load(checkpoint), checkpoint, entry))
     # The format sorts tensors by name; weights under other names are fitted by their order.
     order = json.dumps(list(state))
     with _atomic_writing(target) as partial:
@@ -210,22 +214,16 @@ def _instead(loaded: object) -> str:
     return f"its entry {odd!r} is no plain tensor."
 
 
-_MEND = (
-    "Ask its authors for safetensors. If you trust the file, load the model with its own code, "
-    "write safetensors.torch.save_model(model, 'model.safetensors'), and name that file."
-)
-
-
 def _holds_code(checkpoint: Path, detail: str) -> CutawayError:
     message = (
         f"{checkpoint} is refused: it is a pickle that holds code, not only tensors, and reading "
         f"it could run anything.{detail}"
     )
-    return CutawayError(message, _MEND)
+    return CutawayError(message, f"{SAVE} Of a file of others, ask for safetensors.")
 
 
 def _no_state_dict(checkpoint: Path, detail: str) -> CutawayError:
-    return CutawayError(f"{checkpoint} holds no plain state dict: {detail}", _MEND)
+    return CutawayError(f"{checkpoint} holds no plain state dict: {detail}", SAVE)
 
 
 def _apart(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -243,8 +241,14 @@ def _apart(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 @contextlib.contextmanager
 def _atomic_writing(target: Path) -> Iterator[Path]:
     """A path to write a file or a folder to, renamed to `target` when the block ends well."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(dir=target.parent, prefix=".partial-"))
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(dir=target.parent, prefix=".partial-"))
+    except OSError as error:
+        raise CutawayError(
+            f"The cache {target.parent} cannot be written: {error}.",
+            "Free some space, or name a folder in CUTAWAY_CACHE.",
+        ) from error
     try:
         yield work / target.name
         try:

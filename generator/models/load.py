@@ -21,7 +21,8 @@ from generator.models.fetch import Files, fetch
 from generator.models.fitting import fit_weights, head_size, in_words
 from generator.models.language import load_language
 from generator.models.model import LanguageModel, VisionModel
-from generator.models.networks import build, build_transformers, class_count, is_own
+from generator.models.networks import build, build_transformers, class_count
+from generator.models.own import is_own
 from generator.models.pretrained import read_config, takes_pictures, two_towers
 from generator.models.seq2seq import Seq2SeqModel
 from generator.models.training import build_trained, trained
@@ -32,7 +33,7 @@ from generator.models.vision import Network, finish
 AnyModel = VisionModel | LanguageModel | Seq2SeqModel
 
 _LEFTOVER = re.compile(r"optimizer|scheduler|rng_state|training_args|^adapter_", re.IGNORECASE)
-_BARE = ("*.safetensors", "*.pth", "*.pt", "*.bin", "*.ckpt")
+_BARE = ("*.safetensors", "*.pth", "*.pt", "*.bin", "*.ckpt", "*.pt2")
 
 
 def pick_device(name: str) -> torch.device:
@@ -165,6 +166,11 @@ def _fitted(
     network = made(count)
     notes: tuple[str, ...] = ()
     found = head_size(network.module, state)
+    if found is not None and count is not None and not is_own(architecture):
+        raise UsageError(
+            f"{spec.id}: {count:,} classes are stated, and the file has weights for {found:,}.",
+            "State classes: as many names, or their number; left out, it is taken from the file.",
+        )
     if found is not None and count is None and not is_own(architecture):
         network = made(found)
         notes = (
@@ -209,10 +215,10 @@ def _from_files(files: Files, spec: ModelSpec, asked: Request) -> AnyModel:
         return model
     weights = _weights_of(files.root, spec)
     if spec.architecture is None:
-        held = tensors_in(weights)
+        # What cannot be read says so itself.
+        held = read_state_dict(weights, asked.cache, asked.source.entry)
         raise UsageError(
-            f"{spec.id}: '{spec.source}' ships bare weights"
-            f"{f' ({held})' if held else ''}; say what they belong to.",
+            f"{spec.id}: '{spec.source}' ships bare weights ({tensors_in(held)}); say what they belong to.",
             hint="Add architecture: timm:NAME, torchvision:NAME, or ./FILE.py:CLASS for a network of your "
             "own, to the model in exhibit.yml, or --architecture on the command line.",
         )
@@ -289,7 +295,8 @@ def _without_weights(root: Path, spec: ModelSpec) -> CutawayError:
             return CutawayError(f"{message}: {path.name} is {words}.", hint)
     return CutawayError(
         f"{message}.",
-        "Readable are safetensors, PyTorch state dicts (.bin, .pth, .pt, .ckpt) and GGUF.",
+        "Readable are safetensors, PyTorch state dicts (.bin, .pth, .pt, .ckpt), the weights in an export "
+        "(.pt2), and GGUF.",
     )
 
 

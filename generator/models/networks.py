@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
-import inspect
-import json
-import re
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from generator.errors import CutawayError, UsageError, did_you_mean
 from generator.exhibit import ModelSpec, Preprocessing
@@ -22,13 +15,21 @@ from generator.inputs.source import parse_source
 from generator.models.compat import repair_torchvision
 from generator.models.hub import asked_once
 from generator.models.model import NO_CLASSES
-from generator.models.prepare import of_folder, of_timm, same_as_library
+from generator.models.own import build_own, first_line, is_own
+from generator.models.prepare import of_folder, of_timm, prepared_by, same_as_library
 from generator.models.pretrained import library, open_pretrained
 from generator.models.transformer import stated_licence
 from generator.models.vision import Network, numbered
 
-# The class comes after the last colon, so that a drive's colon is part of the path.
-_OWN = re.compile(r"(.+\.py):([A-Za-z_]\w*)", re.DOTALL)
+_OF_PICTURES = (
+    "input_size",
+    "interpolation",
+    "crop_pct",
+    "crop_mode",
+    "mean",
+    "std",
+    "fixed_input_size",
+)
 
 
 def build(
@@ -46,9 +47,8 @@ def build(
     `classes` is the number of its classes, if not the usual one, and `stated` the configuration that
     timm wrote beside weights.
     """
-    own = _OWN.fullmatch(reference.strip())
-    if own:
-        return _build_own(own[1], own[2], spec, base, seed)
+    if is_own(reference):
+        return build_own(reference, spec, base, seed)
     if spec.arguments:
         raise UsageError(f"{spec.id}: arguments go with architecture: ./FILE.py:CLASS.")
     source = parse_source(reference, base)
@@ -74,21 +74,12 @@ def build(
             )
     except (OSError, RuntimeError) as error:
         raise CutawayError(
-            f"{reference}: the weights could not be had: {_first_line(error)}",
+            f"{reference}: the weights could not be had: {first_line(error)}",
             hint="With no network, give a weights file: weights: ./FILE, or weights: random.",
         ) from error
     raise UsageError(
         f"architecture: '{reference}' must be timm:NAME, torchvision:NAME or ./FILE.py:CLASS."
     )
-
-
-def is_own(reference: str) -> bool:
-    """Whether an architecture is a class of a file that the user names."""
-    return _OWN.fullmatch(reference.strip()) is not None
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _names(spec: ModelSpec, usual: tuple[str, ...]) -> tuple[str, ...]:
@@ -128,17 +119,18 @@ def build_timm(
     stated = stated or {}
     if isinstance(stated.get("model_args"), Mapping):
         other = {**stated["model_args"], **other}
-    known = stated.get("pretrained_cfg")
+    # Older releases of timm wrote what is stated of pictures beside the architecture.
+    known = stated.get("pretrained_cfg") or {k: stated[k] for k in _OF_PICTURES if k in stated}
     if isinstance(known, Mapping) and known:
         other["pretrained_cfg"] = dict(known)
     try:
         module = timm.create_model(name, pretrained=pretrained, **other)
     except (TypeError, ValueError, AssertionError) as error:
-        raise CutawayError(f"{spec.id}: timm cannot build {name}: {_first_line(error)}") from error
+        raise CutawayError(f"{spec.id}: timm cannot build {name}: {first_line(error)}") from error
     subset = infer_imagenet_subset(module)
     count = int(getattr(module, "num_classes", 0))
     labels = _stated_labels(stated, count) or numbered(count)
-    if subset and not stated.get("label_names"):
+    if subset and not _stated_labels(stated, count):
         info = ImageNetInfo(subset)
         labels = tuple(info.index_to_description(index).split(",")[0] for index in range(count))
     how = spec.preprocessing or of_timm(resolve_data_config({}, model=module), spec)
@@ -148,7 +140,10 @@ def build_timm(
 
 def _stated_labels(stated: Mapping[str, Any], count: int) -> tuple[str, ...]:
     """The names that timm wrote beside weights: descriptions before synset numbers."""
-    names, told = stated.get("label_names"), stated.get("label_descriptions")
+    names, told = (
+        stated.get("label_names") or stated.get("labels"),
+        stated.get("label_descriptions"),
+    )
     if isinstance(names, Mapping):
         names = [names[key] for key in sorted(names, key=int)]
     if not isinstance(names, list) or len(names) != count:
@@ -192,7 +187,7 @@ def build_torchvision(
                 interpolation=recipe.interpolation.value,
             )
         ],
-        recipe,
+        prepared_by(recipe),
         spec,
         str(recipe).replace("\n", ""),
     )
@@ -256,59 +251,3 @@ def _answers(config: Any, spec: ModelSpec) -> tuple[tuple[str, ...], str, bool]:
         told = "states numbers (regression)" if kind == "regression" else "names a single class"
         return (), f"This network has {what} and {told}: there are no shares of classes.", True
     return _names(spec, labels), NO_CLASSES, kind != "multi_label_classification"
-
-
-def _build_own(file: str, name: str, spec: ModelSpec, base: Path, seed: int) -> Network:
-    """The class or function `name` of the file that the exhibit names, called with its arguments."""
-    path = (base / Path(file).expanduser()).resolve()
-    if not path.is_file():
-        raise UsageError(f"architecture: there is no file {path}.")
-    made = _from_file(path, name, spec)
-    torch.manual_seed(seed)
-    try:
-        module = made(**spec.arguments)
-    except Exception as error:  # whatever the user's own code raises
-        raise UsageError(
-            f"{spec.id}: {name}({_called(spec)}) of {path.name} cannot be made: "
-            f"{type(error).__name__}: {_first_line(error)}",
-            "What it is called with stands under arguments: in the model's entry.",
-        ) from error
-    if not isinstance(module, nn.Module):
-        raise UsageError(f"{spec.id}: {name} of {path.name} makes no torch.nn.Module.")
-    digest = hashlib.sha256(path.read_bytes())
-    digest.update(json.dumps(spec.arguments, sort_keys=True, default=str).encode())
-    notes: tuple[str, ...] = ()
-    if spec.preprocessing is None:
-        notes = (
-            "How pictures are prepared was not stated: taken are ImageNet's mean and deviation at "
-            "224 px.",
-        )
-    how = spec.preprocessing or Preprocessing()
-    architecture = f"{path.name}:{name} {digest.hexdigest()[:12]}"
-    return Network(module, architecture, how, _names(spec, ()), notes=notes, counted=True)
-
-
-def _called(spec: ModelSpec) -> str:
-    return ", ".join(f"{key}={value!r}" for key, value in spec.arguments.items())
-
-
-def _from_file(path: Path, name: str, spec: ModelSpec) -> Any:
-    """A name of a Python file, with the files beside it importable while it is read."""
-    unique = f"_cutaway_own_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
-    loader = importlib.util.spec_from_file_location(unique, path)
-    assert loader is not None and loader.loader is not None  # it ends in .py
-    own = importlib.util.module_from_spec(loader)
-    sys.modules[unique] = own
-    sys.path.append(str(path.parent))  # last, so that no file of the user hides a package
-    try:
-        loader.loader.exec_module(own)
-    except Exception as error:  # whatever the user's own code raises
-        raise UsageError(
-            f"{spec.id}: {path.name} cannot be run: {type(error).__name__}: {_first_line(error)}"
-        ) from error
-    finally:
-        sys.path.remove(str(path.parent))
-    if not hasattr(own, name):
-        made = [n for n, v in vars(own).items() if inspect.isclass(v) and v.__module__ == unique]
-        raise UsageError(f"{path.name} has no '{name}'. {did_you_mean(name, made)}")
-    return getattr(own, name)

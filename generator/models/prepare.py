@@ -24,59 +24,96 @@ from generator.models.pretrained import library
 _FILES = ("preprocessor_config.json", "processor_config.json")
 _METHODS = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"}
 # Libraries resize in two ways, on Pillow's pictures and on tensors, which round differently.
-_MEAN_OFF, _MAX_OFF = 1.5, 24.0  # in steps of 1/255
+_MEAN_OFF, _MAX_OFF = 0.1, 6.0  # in steps of 1/255
 _IMAGENET = Preprocessing()
+_LEVIT = 224 / 256  # a resize of its own, which no key states
 
 
-def _test_picture() -> Image.Image:
-    """A landscape with slow and fast waves in each channel, larger than most inputs."""
+def _test_pictures() -> tuple[Image.Image, ...]:
+    """A landscape with slow and fast waves in each channel, and a tall and narrow piece of it.
+
+    The first is larger than most inputs; the second is enlarged across and reduced down by most.
+    """
     down, across = np.mgrid[0:360, 0:520].astype(np.float64)
     waves = [
         np.sin(across / (9 + 5 * c)) + np.sin(down / (13 + 3 * c) + across / 90) for c in range(3)
     ]
     values = 127.5 + 60 * np.stack(waves, axis=-1)
     values[:, :, 0] += np.linspace(-20, 20, 520)
-    return Image.fromarray(np.clip(values, 0, 255).astype(np.uint8))
+    landscape = Image.fromarray(np.clip(values, 0, 255).astype(np.uint8))
+    return landscape, landscape.crop((0, 0, 40, 360))
+
+
+def prepared_by(prepare: Callable[[Image.Image], Any]) -> list[np.ndarray]:
+    """What a library makes of the test pictures, each (3, side, side) where it is as most are."""
+    return [np.asarray(prepare(picture), dtype=np.float64) for picture in _test_pictures()]
 
 
 def same_as_library(
     candidates: Sequence[Preprocessing],
-    prepare: Callable[[Image.Image], Any],
+    theirs: Sequence[np.ndarray],
     spec: ModelSpec,
     stated: str,
 ) -> Preprocessing:
-    """The first of some ways whose pixels are those that `prepare` makes, (3, side, side).
+    """The one of some ways whose pixels are nearest to a library's, which `prepared_by` made.
 
-    `stated` is what the library follows, for the error. Raises CutawayError where none is.
+    `stated` is what the library follows, for the error. Raises CutawayError where even those differ.
     """
-    picture = _test_picture()
-    theirs = np.asarray(prepare(picture), dtype=np.float64)
     best: tuple[float, float, Preprocessing] | None = None
     for how in candidates:
-        ours = as_pixels(as_seen(picture, how), how)
-        if ours.shape != theirs.shape:
-            continue
-        steps = np.abs(ours - theirs) * np.array(how.std)[:, None, None] * 255
-        found = (float(steps.mean()), float(steps.max()), how)
-        best = found if best is None or found[:2] < best[:2] else best
+        if all(one.shape == (3, how.size, how.size) for one in theirs):
+            found = (*_apart(theirs, how), how)
+            best = found if best is None or found[:2] < best[:2] else best
     if best is not None and best[0] <= _MEAN_OFF and best[1] <= _MAX_OFF:
         return best[2]
-    if best is None:
-        reason = f"its library makes an input of shape {' x '.join(map(str, theirs.shape))}"
-    else:
-        reason = f"its library's pixels differ by {best[0]:.1f} of 255 steps on average"
     raise CutawayError(
-        f"{spec.id}: pictures cannot be prepared as the model's own library does it: {reason}. "
-        f"It follows {stated}.",
+        f"{spec.id}: pictures cannot be prepared as the model's own library does it: "
+        f"{_reason(best, theirs)}. It follows {stated}.",
         "State it yourself: preprocessing: {size: ..., fit: ..., mean: ..., std: ...} in the model's entry.",
     )
+
+
+def _apart(theirs: Sequence[np.ndarray], how: Preprocessing) -> tuple[float, float]:
+    """The mean and the largest difference, in steps of 1/255."""
+    ours = np.stack([as_pixels(as_seen(picture, how), how) for picture in _test_pictures()])
+    steps = np.abs(ours - np.stack(theirs)) * np.array(how.std)[:, None, None] * 255
+    return float(steps.mean()), float(steps.max())
+
+
+def _measured(theirs: Sequence[np.ndarray], how: Preprocessing) -> list[Preprocessing]:
+    """The way with the mean and the deviation that take its pixels to a library's, where some do."""
+    if any(one.shape != (3, how.size, how.size) for one in theirs):
+        return []
+    ours = np.stack([np.asarray(as_seen(picture, how)) for picture in _test_pictures()]) / 255
+    mean, std = [], []
+    for channel in range(3):
+        made = np.stack([one[channel] for one in theirs])
+        slope, start = np.polyfit(ours[..., channel].ravel(), made.ravel(), 1)
+        if not slope > 1e-6:
+            return []
+        mean.append(float(-start / slope))
+        std.append(float(1 / slope))
+    return [how.model_copy(update={"mean": tuple(mean), "std": tuple(std)})]
+
+
+def _reason(best: tuple[float, float, Preprocessing] | None, theirs: Sequence[np.ndarray]) -> str:
+    """Why no way makes the library's pixels; `best` is the nearest, with its differences."""
+    if best is None:
+        shapes = dict.fromkeys(" x ".join(map(str, one.shape)) for one in theirs)
+        return (
+            f"its library makes an input of {' or '.join(shapes)}, not a square of three channels"
+        )
+    turned = [one[::-1] for one in theirs]
+    if any(_apart(turned, how)[0] <= _MEAN_OFF for how in _measured(turned, best[2])):
+        return "its library hands it blue before red"
+    return f"its library's pixels differ by {best[0]:.1f} of 255 steps on average"
 
 
 def of_folder(folder: Path, config: Any, spec: ModelSpec) -> tuple[Preprocessing, tuple[str, ...]]:
     """What a folder of transformers says of its pictures, as its own processor follows it, and notes."""
     stated = _stated(folder, spec)
     if not stated:
-        size = _side(getattr(config, "image_size", None)) or _IMAGENET.size
+        size = _side_of(config, spec)
         told = (
             "How pictures are prepared is not stated in the folder: taken are ImageNet's mean and "
             f"deviation, at {size} px."
@@ -87,7 +124,7 @@ def of_folder(folder: Path, config: Any, spec: ModelSpec) -> tuple[Preprocessing
             folder, local_files_only=True, trust_remote_code=False
         )
         keys = {**stated, **{k: v for k, v in processor.to_dict().items() if v is not None}}
-        theirs = processor(_test_picture(), return_tensors="np")["pixel_values"][0]
+        theirs = prepared_by(lambda seen: processor(seen, return_tensors="np")["pixel_values"][0])
     except Exception as error:  # at the border to a library any exception can come
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         told = (
@@ -95,10 +132,35 @@ def of_folder(folder: Path, config: Any, spec: ModelSpec) -> tuple[Preprocessing
             f"({reason.rstrip('.')}): its keys are followed as they are written."
         )
         return _ways(stated, None, spec)[0], (told,)
-    side = _side(theirs.shape[-2:]) if theirs.ndim == 3 else None
-    ways = _ways(keys, side, spec)
+    side = _side(theirs[0].shape[-2:]) if theirs[0].ndim == 3 else None
+    kinds = ("tensors", "pillow")
+    # Of ways that make the same pixels the first is taken: transformers prepares tensors where it can.
+    ways = [
+        way.model_copy(update={"rounding": kind})
+        for kind in kinds
+        for way in _ways(keys, side, spec)
+    ]
     name = f"{type(processor).__name__} ({_told(keys)})"
-    return same_as_library(ways, lambda _: theirs, spec, name), ()
+    try:
+        return same_as_library(ways, theirs, spec, name), ()
+    except CutawayError:
+        # Some processors scale twice, or shift, by rules that no key states.
+        measured = [one for way in ways for one in _measured(theirs, way)]
+        if not measured:
+            raise
+        told = "How its processor scales pictures is not in its keys: mean and deviation were measured."
+        return same_as_library(measured, theirs, spec, name), (told,)
+
+
+def _side_of(config: Any, spec: ModelSpec) -> int:
+    stated = getattr(config, "image_size", None)
+    side = _side(stated)
+    if side is None and isinstance(stated, (list, tuple)):
+        shape = " x ".join(str(one) for one in stated)
+        raise CutawayError(
+            f"{spec.id}: it takes pictures of {shape} px; only square ones are shown."
+        )
+    return side or _IMAGENET.size
 
 
 def _stated(folder: Path, spec: ModelSpec) -> dict[str, Any]:
@@ -134,7 +196,7 @@ def _ways(keys: Mapping[str, Any], side: int | None, spec: ModelSpec) -> list[Pr
         k for k, v in size.items() if v
     }
     # The share of the resized side that is kept, for each way that libraries read a size in.
-    shares = [min(1.0, target / max(short, 1)), 1.0]
+    shares = [min(1.0, target / max(short, 1)), 1.0, _LEVIT]
     stated = keys.get("crop_pct")
     if isinstance(stated, (int, float)) and 0 < stated <= 1:
         shares.append(float(stated))
@@ -163,7 +225,8 @@ def _scaled(keys: Mapping[str, Any], spec: ModelSpec) -> dict[str, Any]:
 
 def _three(value: Any, key: str, spec: ModelSpec) -> list[float]:
     """One number for each channel; a single one stands for all three."""
-    values = [value] * 3 if isinstance(value, (int, float)) else value
+    grey = isinstance(value, (list, tuple)) and len(value) == 1
+    values = [value] * 3 if isinstance(value, (int, float)) else list(value) * 3 if grey else value
     whole = isinstance(values, (list, tuple)) and len(values) == 3
     if not whole or not all(isinstance(v, (int, float)) and math.isfinite(v) for v in values):
         raise CutawayError(f"{spec.id}: its processor's {key} is {value!r}, not three numbers.")
@@ -213,8 +276,11 @@ def of_timm(config: Mapping[str, Any], spec: ModelSpec) -> Preprocessing:
     side = _side(list(config["input_size"])[1:])
     if side is None or config["input_size"][0] != 3:
         shape = " x ".join(str(one) for one in config["input_size"])
+        grey = side is not None and config["input_size"][0] == 1
+        hint = "To hand it grey pictures, state preprocessing: {size: ..., mean: ..., std: ...}."
         raise CutawayError(
-            f"{spec.id}: it takes inputs of {shape}; only square pictures of three channels are shown."
+            f"{spec.id}: it takes inputs of {shape}; only square pictures of three channels are shown.",
+            hint if grey else "",
         )
     method = config["interpolation"] if config["interpolation"] != "random" else "bicubic"
     fit: Literal["squeeze", "crop"] = "squeeze" if config.get("crop_mode") == "squash" else "crop"
@@ -231,4 +297,4 @@ def of_timm(config: Mapping[str, Any], spec: ModelSpec) -> Preprocessing:
     )
     transform = create_transform(**{**config, "interpolation": method}, is_training=False)
     told = ", ".join(f"{key}: {value}" for key, value in sorted(config.items()))
-    return same_as_library([how], transform, spec, told)
+    return same_as_library([how], prepared_by(transform), spec, told)

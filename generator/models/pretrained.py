@@ -194,10 +194,16 @@ def _open(
             local_files_only=True,
             trust_remote_code=False,
             output_loading_info=True,
+            ignore_mismatched_sizes=True,  # refused below, by their names
             **settings,
         )
     except Exception as error:  # at the border to a library any exception can come
         raise not_opened(folder, spec, error) from error
+    for name, theirs, ours in sorted(report["mismatched_keys"]):
+        raise CutawayError(
+            f"{spec.id}: the tensors in its file are not those that its configuration states: "
+            f"{name} is {tuple(theirs)} in the file, and would be {tuple(ours)}."
+        )
     missing = [name for name in module.state_dict() if name in report["missing_keys"]]
     if any(_pools(name) for name in missing) and hasattr(module, _POOLER):
         module.pooler = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -14,6 +14,15 @@ from generator.errors import CutawayError, UsageError, did_you_mean
 from generator.exhibit import ModelSpec, Preprocessing
 from generator.models.anatomy import read_anatomy
 from generator.models.digest import state_digest
+from generator.models.intake import (
+    GREY,
+    alike,
+    failure,
+    give_grey,
+    side_of,
+    takes_grey,
+    what_it_takes,
+)
 from generator.models.layer import Layer
 from generator.models.model import NO_CLASSES, Provenance, VisionModel, logits_of
 from generator.models.patches import VisionAttention, attends, find_attention
@@ -55,16 +64,19 @@ def finish(
     """
     module = network.module.float().eval().requires_grad_(False)
     check_numbers(module, spec.id)
+    # Another device may compute the same in other operations.
+    module.to(device)
+    network = _as_it_takes_them(replace(network, module=module), spec, device)
     how = spec.preprocessing or network.preprocessing
     random = spec.weights == "random"
     digest = state_digest(module.state_dict())
-    # Another device may compute the same in other operations.
-    module.to(device)
     try:
         traced = trace(module, torch.zeros(1, 3, how.size, how.size, device=device))
     except Exception as error:  # whatever a network's own code raises, assertions included
+        reason = failure(module, how.size, device) or str(error)
         raise CutawayError(
-            f"{spec.id}: the network does not run on a {how.size} px picture: {error}"
+            f"{spec.id}: the network does not run on a {how.size} px picture: {reason}",
+            what_it_takes(module, device),
         ) from error
     try:
         attention, no_attention = _attention(module, how.size) if attends(traced) else (None, "")
@@ -102,6 +114,35 @@ def finish(
         exclusive=network.exclusive,
     )
     return tried(model)
+
+
+def _as_it_takes_them(network: Network, spec: ModelSpec, device: torch.device) -> Network:
+    """The network with pictures of the side and the channels that it takes, and what must be told of it."""
+    module, how = network.module, spec.preprocessing or network.preprocessing
+    # Of a network of the user's own nothing else says how it was trained.
+    unstated = spec.preprocessing is None and network.counted
+    side = side_of(module, how.size, device) if unstated else how.size
+    only = ", the only usual size that it runs on" if side != how.size else ""
+    how = how.model_copy(update={"size": side})
+    grey = takes_grey(module, side, device)
+    if grey and unstated:
+        how = how.model_copy(update={"mean": (0.0,) * 3, "std": (1.0,) * 3})
+    if grey and not alike(how):
+        raise CutawayError(
+            f"{spec.id}: it takes pictures of one channel, for which three means and deviations are stated.",
+            "State one of each: preprocessing: {size: ..., mean: ..., std: ...} in the model's entry.",
+        )
+    notes = [*network.notes]
+    if unstated:
+        taken = "values from 0 to 1" if grey else "ImageNet's mean and deviation"
+        notes.append(
+            f"How pictures are prepared was not stated: taken are {taken} at {side} px{only}. If it was "
+            "trained otherwise, state preprocessing: {size: ..., mean: ..., std: ...}."
+        )
+    if grey:
+        notes.append(GREY)
+        give_grey(module)
+    return replace(network, preprocessing=how, notes=tuple(notes))
 
 
 def _labels(network: Network, spec: ModelSpec, answer: Tensor, random: bool) -> tuple[str, ...]:

@@ -34,6 +34,11 @@ _NO_HEAD = (
     "Class activation maps need a network that averages its last feature maps over all positions and "
     "reads its classes off the averages with one linear map. This network does not end so."
 )
+_ONE_CELL = (
+    "Class activation maps say at which position of the last feature maps the evidence lies. This network's "
+    "last feature maps have one position at {size} px, so that there is nothing to tell apart: larger "
+    "pictures would have more."
+)
 _NO_SUM = (
     "The means of the last feature maps and the weights of the last layer do not give this network's "
     "logits: it does more between them than average. So its class activation maps would explain nothing."
@@ -112,16 +117,38 @@ class ClassMaps:
 
 
 def pooled_head(model: VisionModel) -> tuple[Layer, nn.Linear] | None:
-    """The last feature maps and the linear map that reads their means, if the network ends so."""
+    """The last feature maps, of several positions, and the linear map that reads their means.
+
+    None if the network does not end so.
+    """
+    head = _head(model)
+    return None if head is None or _one_cell(head[0]) else head
+
+
+def _head(model: VisionModel) -> tuple[Layer, nn.Linear] | None:
     last = model.layers[-1]
     by_name = {layer.name: layer for layer in model.layers}
     if last.kind != "linear" or len(last.reads) != 1 or not last.module:
         return None
     features, matrix = by_name[last.reads[0]], model.module.get_submodule(last.module)
-    spatial = len(features.shape) == 3 and features.shape[-1] > 1
+    spatial = len(features.shape) == 3
     if not isinstance(matrix, nn.Linear) or not spatial or features.units != matrix.in_features:
         return None
     return features, matrix
+
+
+def _one_cell(features: Layer) -> bool:
+    return features.shape[1:] == (1, 1)
+
+
+def _no_maps(model: VisionModel) -> str:
+    """Why a network has no class activation maps; "" where it may have some."""
+    if not model.labels:
+        return model.no_classes
+    head = _head(model)
+    if head is None:
+        return _NO_HEAD
+    return _ONE_CELL.format(size=model.preprocessing.size) if _one_cell(head[0]) else ""
 
 
 def measure_class_maps(
@@ -136,8 +163,9 @@ def measure_class_maps(
     No map is returned unless mean and bias give back every logit: the network may do more between its
     feature maps and its classes than the method allows.
     """
-    if not model.labels:
-        return ClassMaps(picture, "", (), None, model.no_classes)
+    reason = _no_maps(model)
+    if reason:
+        return ClassMaps(picture, "", (), None, reason)
     labels = list(model.labels)
     parts = {"model": model.key, "pixels": digest_of_value(pixels), "labels": labels}
     asked = {"classes": list(classes)} if classes else {}
@@ -154,8 +182,7 @@ def _measure(
     model: VisionModel, picture: str, pixels: np.ndarray, classes: Sequence[int]
 ) -> ClassMaps:
     head = pooled_head(model)
-    if head is None:
-        return ClassMaps(picture, "", (), None, _NO_HEAD)
+    assert head is not None  # or `_no_maps` would have said so
     features, matrix = head
     maps, logits = _last_maps(model, features, pixels)
     weight = matrix.weight.detach().double().cpu()

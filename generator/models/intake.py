@@ -1,0 +1,95 @@
+"""What a network takes: how many channels, and pictures of which side. Found by trying."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from generator.exhibit import Preprocessing
+from generator.files import some_of
+
+GREY = (
+    "It takes pictures of one channel: of each picture it is given the luminance "
+    "(0.299 red, 0.587 green, 0.114 blue)."
+)
+# ITU-R BT.601, as Pillow and torchvision turn a picture grey.
+_LUMINANCE = (0.299, 0.587, 0.114)
+# Sides that networks are trained on.
+_SIDES = (8, 16, 28, 32, 48, 64, 96, 112, 128, 160, 192, 224, 256, 288, 299, 384, 448, 512)
+
+
+def takes_grey(module: nn.Module, size: int, device: torch.device) -> bool:
+    """Whether a network runs on a picture of one channel, and not on one of three."""
+    return not _runs(module, 3, size, device) and _runs(module, 1, size, device)
+
+
+def give_grey(module: nn.Module) -> None:
+    """Let a network that takes one channel be handed three, from here on and in every copy of it."""
+    module.register_forward_pre_hook(_to_grey)
+
+
+def _to_grey(_module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    pixels, *others = inputs
+    channels = zip(_LUMINANCE, pixels.split(1, dim=1), strict=True)
+    return sum(share * channel for share, channel in channels), *others
+
+
+def alike(how: Preprocessing) -> bool:
+    """Whether all channels are scaled alike, so that a grey picture stays grey."""
+    return len(set(how.mean)) == 1 and len(set(how.std)) == 1
+
+
+def side_of(module: nn.Module, size: int, device: torch.device) -> int:
+    """The side `size`, or the only usual one that a network runs on where it does not run on that."""
+    if _runs(module, 3, size, device) or _runs(module, 1, size, device):
+        return size
+    found = _sides(module, device)
+    return found[0] if len(found) == 1 else size
+
+
+def _sides(module: nn.Module, device: torch.device) -> list[int]:
+    return [
+        side for side in _SIDES if _runs(module, 3, side, device) or _runs(module, 1, side, device)
+    ]
+
+
+def what_it_takes(module: nn.Module, device: torch.device) -> str:
+    """A hint for a network that runs on no picture of the side that is stated."""
+    first = next((part for part in module.modules() if isinstance(part, nn.Conv2d)), None)
+    if first is not None and first.in_channels not in (1, 3):
+        return (
+            f"Its first convolution takes {first.in_channels} channels; shown are networks for square "
+            "pictures of three channels, or of one."
+        )
+    sides = _sides(module, device)
+    told = f"It runs on {some_of([str(side) for side in sides])} px. " if sides else ""
+    return (
+        f"{told}State the side of its square pictures: preprocessing: {{size: ...}} in the model's entry of "
+        "an exhibit.yml."
+    )
+
+
+def failure(module: nn.Module, size: int, device: torch.device) -> str:
+    """What a network says of a picture, a grey one if it takes those; "" if it runs."""
+    first = next((part for part in module.modules() if isinstance(part, nn.Conv2d)), None)
+    channels = 1 if first is not None and first.in_channels == 1 else 3
+    try:
+        _pass(module, channels, size, device)
+    except Exception as error:  # whatever a network's own code raises, assertions included
+        return str(error).strip() or type(error).__name__
+    return ""
+
+
+def _runs(module: nn.Module, channels: int, size: int, device: torch.device) -> bool:
+    try:
+        _pass(module, channels, size, device)
+    except Exception:  # whatever a network's own code raises, assertions included
+        return False
+    return True
+
+
+def _pass(module: nn.Module, channels: int, size: int, device: torch.device) -> None:
+    with torch.no_grad():
+        module(torch.zeros(1, channels, size, size, device=device))
