@@ -102,9 +102,7 @@ def test_a_difference_of_less_than_one_percent_is_told(monkeypatch):
 
     def changed(model):
         name, other = plain(model)
-        other.register_forward_hook(
-            lambda _m, _a, out: out.update(logits=out.logits * 1.004) or out
-        )
+        other.lm_head.register_forward_hook(lambda _module, _args, made: made * 1.004)
         return name, other
 
     monkeypatch.setattr(text_trial, "_as_the_library", changed)

@@ -27,6 +27,7 @@ from generator.probes.positions import extra_statistics
 from generator.probes.replication import Half, Replication, replicate
 from generator.probes.roles import (
     RULES,
+    Bars,
     Roles,
     Rule,
     Statistics,
@@ -207,9 +208,7 @@ def text_statistics(
     return found | extra_statistics(attentions, special)
 
 
-def _asked(
-    rules: Sequence[Rule], every: Sequence[Statistics], bars: Mapping[str, float]
-) -> dict[str, Heads]:
+def _asked(rules: Sequence[Rule], every: Sequence[Statistics], bars: Bars) -> dict[str, Heads]:
     """The heads to silence for each effect: those with its pattern on all inputs, or on a half."""
     found: dict[str, set[tuple[int, int]]] = {"text": set(), "second": set()}
     for statistics in every:
