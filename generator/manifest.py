@@ -89,6 +89,8 @@ def _model(found: Findings) -> dict[str, Any]:
             "repeated_sequences": len(found.heads.named.held_out.repeats.inputs),
         }
         stated["random_twin_seed"] = found.heads.control.seed
+        if found.model.windows:  # how many tokens away is not seen; 0 where nothing ends it
+            stated["windows"] = {layer.name: layer.window for layer in found.model.layers}
     return stated
 
 

@@ -66,6 +66,70 @@ FAMILIES = {
         | {"n_embd": WIDTH, "n_layer": LAYERS, "n_head": HEADS, "n_positions": 80, "rotary_dim": 4},
     ),
 }
+_WINDOW = 8
+# Those that are opened in a way of their own: windows, groups of keys, norms and factors behind writers.
+OTHERS = {
+    "mistral": ("MistralForCausalLM", "MistralConfig", _GROUPED | {"sliding_window": _WINDOW}),
+    "starcoder2": (
+        "Starcoder2ForCausalLM",
+        "Starcoder2Config",
+        _GROUPED | {"sliding_window": _WINDOW},
+    ),
+    "qwen2-window": (
+        "Qwen2ForCausalLM",
+        "Qwen2Config",
+        _GROUPED | {"use_sliding_window": True, "sliding_window": _WINDOW, "max_window_layers": 1},
+    ),
+    "gemma3": (
+        "Gemma3ForCausalLM",
+        "Gemma3TextConfig",
+        _GROUPED
+        | {"head_dim": 8, "sliding_window": _WINDOW}
+        | {"layer_types": ["sliding_attention", "full_attention", "sliding_attention"]},
+    ),
+    "gptneo": (
+        "GPTNeoForCausalLM",
+        "GPTNeoConfig",
+        _SHAPE
+        | {"num_layers": LAYERS, "num_heads": HEADS, "window_size": _WINDOW}
+        | {"attention_types": [[["global", "local", "global"], 1]]},
+    ),
+    "modernbert": (
+        "ModernBertModel",
+        "ModernBertConfig",
+        _SHAPE | {"local_attention": _WINDOW, "global_attn_every_n_layers": 3},
+    ),
+    "llama4": (
+        "Llama4ForCausalLM",
+        "Llama4TextConfig",
+        _GROUPED
+        | {"head_dim": 8, "attention_chunk_size": _WINDOW, "moe_layers": []}
+        | {"intermediate_size_mlp": 48},
+    ),
+    "cohere": ("CohereForCausalLM", "CohereConfig", _GROUPED),
+    "granite": ("GraniteForCausalLM", "GraniteConfig", _GROUPED | {"residual_multiplier": 0.3}),
+    "olmo2": ("Olmo2ForCausalLM", "Olmo2Config", _GROUPED),
+    "falcon": (
+        "FalconForCausalLM",
+        "FalconConfig",
+        _SHAPE | {"alibi": False, "new_decoder_architecture": False, "multi_query": True},
+    ),
+    "falcon-groups": (
+        "FalconForCausalLM",
+        "FalconConfig",
+        _SHAPE | {"alibi": False, "new_decoder_architecture": True, "num_kv_heads": 2},
+    ),
+    "falcon-alibi": (
+        "FalconForCausalLM",
+        "FalconConfig",
+        _SHAPE | {"alibi": True, "new_decoder_architecture": False, "multi_query": False},
+    ),
+    "bigcode": (
+        "GPTBigCodeForCausalLM",
+        "GPTBigCodeConfig",
+        _SHAPE | {"multi_query": True, "n_inner": 48},
+    ),
+}
 
 # These read one text and write another.
 _ENDS = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
@@ -97,7 +161,7 @@ def save_tiny(family: str, folder: Path, seed: int = 0) -> None:
     repair_torchvision()
     import transformers
 
-    kind, config, settings = (FAMILIES | PAIRS)[family]
+    kind, config, settings = (FAMILIES | OTHERS | PAIRS)[family]
     torch.manual_seed(seed)
     made = getattr(transformers, kind)(getattr(transformers, config)(**settings))
     with torch.no_grad():
@@ -108,7 +172,7 @@ def save_tiny(family: str, folder: Path, seed: int = 0) -> None:
                 parameter.copy_(torch.randn_like(parameter) * (0.3 if parameter.dim() > 1 else 0.1))
     made.save_pretrained(folder)
     # transformers opens any Qwen2 folder with its own byte-level tokenizer, whatever stands in it.
-    plain = _pieces() if family == "qwen2" else _words(ends=family in PAIRS)
+    plain = _pieces() if family.startswith("qwen2") else _words(ends=family in PAIRS)
     _tokenizer(plain).save_pretrained(folder)
 
 

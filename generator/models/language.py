@@ -16,6 +16,7 @@ from generator.models.digest import state_digest
 from generator.models.layer import TRANSFORMER_BLOCK, Layer
 from generator.models.model import LanguageModel, Provenance
 from generator.models.seq2seq import Seq2SeqModel, finish_seq2seq
+from generator.models.text_trial import tried
 from generator.models.tokens import context_limit
 from generator.models.transformer import (
     config_digest,
@@ -58,7 +59,7 @@ def load_language(
     width = int(config.hidden_size)
     limits = [getattr(tokenizer, "model_max_length", 0), _positions(module, config)]
     causal = all(bool((weights.triu(1) == 0).all()) for weights in attentions)
-    return LanguageModel(
+    model = LanguageModel(
         id=spec.id,
         title=spec.name,
         about=spec.about,
@@ -84,6 +85,7 @@ def load_language(
         head_kind=head_kind,
         mlp_outputs=tuple(mlp_output(block, width, spec) for block in blocks),
     )
+    return tried(model)
 
 
 def _layer(

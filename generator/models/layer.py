@@ -36,7 +36,8 @@ class Layer:
     enters the activation that ends the layer, if that one saturates (NOWHERE otherwise). `module` and `call`
     name a module call that returns the response ("" where none does), and `reads` the layers whose
     responses it is computed from directly. `axis` is the axis of the response that holds the units; the
-    other two of three are the rows and columns of the picture.
+    other two of three are the rows and columns of the picture. `window` says how far a block's attention
+    sees: keys at a smaller distance, itself included; 0 where nothing ends it.
     """
 
     index: int
@@ -53,6 +54,7 @@ class Layer:
     receptive_field: tuple[ReceptiveField, ReceptiveField] | None = None
     heads: int = 0
     kv_groups: int = 0
+    window: int = 0
     start: int = -1
     operation: Point = NOWHERE
     preactivation: Point = NOWHERE

@@ -233,6 +233,17 @@ class LanguageModel(Model):
     head_kind: str
     mlp_outputs: tuple[nn.Module, ...] = field(repr=False)
 
+    @property
+    def windows(self) -> tuple[int, ...]:
+        """How far each layer sees (`Layer.window`); empty where nothing ends it in any."""
+        found = tuple(layer.window for layer in self.layers)
+        return found if any(found) else ()
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """Adds how far layers see, where something ends it: statistics take it into account."""
+        return {**super().key, **({"windows": list(self.windows)} if self.windows else {})}
+
     def encode(self, text: CuratedText) -> Encoding:
         """Tokenise as the model's tokenizer does by default. Raises UsageError if too long."""
         ids = tuple(int(i) for i in self.tokenizer(text.text)["input_ids"])

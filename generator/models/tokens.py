@@ -20,6 +20,15 @@ def context_text(limit: int) -> str:
     return "not limited" if limit >= NO_LIMIT else f"{limit:,} tokens"
 
 
+def window_text(window: int, causal: bool) -> str:
+    """How far a layer sees, in words; "" where nothing ends it."""
+    if not window:
+        return ""
+    if causal:
+        return f"the last {window:,} tokens, itself among them"
+    return f"up to {window - 1:,} tokens to either side"
+
+
 def token_text(tokenizer: Any, token_id: int) -> str:
     """The text of one token: its leading space kept, pieces of a character shown as their bytes."""
     raw = tokenizer.convert_ids_to_tokens(token_id)

@@ -6,7 +6,16 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from torch import Tensor
+
 from generator.errors import CutawayError
+
+# Against the largest value that is compared: 32-bit numbers, added up in another order.
+CLOSE = 1e-4
+
+ANSWER = "Answer"
+ROWS = "Attention"
+HEADS = "Heads"
 
 
 @dataclass(frozen=True)
@@ -29,6 +38,15 @@ class LeftOut:
 
     name: str
     reason: str
+
+
+def apart(one: Tensor, other: Tensor) -> float:
+    """The largest difference, as a share of the largest value; infinite where shapes differ."""
+    if one.shape != other.shape:
+        return float("inf")
+    size = float(other.abs().max()) if other.numel() else 0.0
+    difference = float((one - other).abs().max()) if other.numel() else 0.0
+    return difference / size if size > 0 else difference
 
 
 def require(model: str, checks: Iterable[Check]) -> tuple[Check, ...]:

@@ -24,22 +24,17 @@ from generator.models.listen import listen
 from generator.models.model import VisionModel, logits_of, units_first
 from generator.models.patches import unfused
 from generator.models.tap import responses
-from generator.models.trial import Check, LeftOut, require
+from generator.models.trial import ANSWER, CLOSE, HEADS, ROWS, Check, LeftOut, apart, require
 
-# Against the largest value that is compared: 32-bit numbers, added up in another order.
-CLOSE = 1e-4
 _FIELDS = 5
 NAN = float("nan")
 # Of every response so many values are kept and compared.
 _KEPT = 4096
 
-ANSWER = "Answer"
 LAYERS = "Layers"
 BATCH = "Batch"
 AXES = "Rows and columns"
 FIELDS = "Receptive fields"
-ROWS = "Attention"
-HEADS = "Heads"
 
 
 def tried(model: VisionModel) -> VisionModel:
@@ -79,21 +74,12 @@ def _some(response: Tensor) -> Tensor:
     return values[:: max(1, -(-len(values) // _KEPT))].double().cpu()
 
 
-def _apart(one: Tensor, other: Tensor) -> float:
-    """The largest difference, as a share of the largest value; infinite where shapes differ."""
-    if one.shape != other.shape:
-        return float("inf")
-    size = float(other.abs().max()) if other.numel() else 0.0
-    difference = float((one - other).abs().max()) if other.numel() else 0.0
-    return difference / size if size > 0 else difference
-
-
 def _answers(model: VisionModel, pixels: Tensor, read: Tensor) -> Check:
     with torch.no_grad():
         plain = logits_of(model.module(pixels[None].to(model.device)))[0].float().cpu()
-    apart = _apart(read.double(), plain.double())
+    difference = apart(read.double(), plain.double())
     says = "the network answers alike whether or not its layers are listened to."
-    return Check(ANSWER, says, apart <= CLOSE, apart)
+    return Check(ANSWER, says, difference <= CLOSE, difference)
 
 
 def _layers(model: VisionModel, pixels: Tensor, read: Mapping[str, Tensor]) -> Check:
@@ -104,9 +90,9 @@ def _layers(model: VisionModel, pixels: Tensor, read: Mapping[str, Tensor]) -> C
         model.module(pixels[None].to(model.device))
     worst, name = 0.0, ""
     for layer in layers:
-        apart = _apart(read[layer.name], found.get(layer.name, torch.zeros(0)))
-        if not apart <= worst:  # nan as well
-            worst, name = apart, layer.name
+        difference = apart(read[layer.name], found.get(layer.name, torch.zeros(0)))
+        if not difference <= worst:  # nan as well
+            worst, name = difference, layer.name
     passed = worst <= CLOSE
     says = f"the responses of {len(layers)} of {len(model.layers)} layers are what their modules return"
     says += ", and each operation has the name and shape that it had when the layers were listed."
@@ -143,17 +129,17 @@ def _hooked(module: nn.Module, layers: list[Layer], found: dict[str, Tensor]) ->
 def _batch(model: VisionModel, pictures: Tensor, read: Mapping[str, Tensor]) -> Check:
     """Responses to one of two pictures, against those to it alone."""
     spatial = [layer for layer in model.layers if len(layer.shape) == 3]
-    apart = {}
+    differences = {}
 
     def take(layer: Layer, response: Tensor) -> None:
-        apart[layer.name] = _apart(_some(response[0]), read[layer.name])
+        differences[layer.name] = apart(_some(response[0]), read[layer.name])
 
     says = "a picture's responses are the same alone and among others."
     try:
         model.run_batch(pictures, spatial, take)
     except (CutawayError, RuntimeError):
         return Check(BATCH, says, False, NAN)
-    worst = max(apart.values(), default=0.0)
+    worst = max(differences.values(), default=0.0)
     return Check(BATCH, says, worst <= CLOSE, worst)
 
 
@@ -272,7 +258,7 @@ def _attention(model: VisionModel, pixels: np.ndarray) -> tuple[Check, ...]:
     def take(block: int, weights: Tensor) -> None:
         rows.append(float((weights.sum(-1) - 1).abs().max()))
         values, mixed = (seen[f"{kind} {block}"] for kind in ("values", "mixed"))
-        heads.append(_apart(weights @ values.view(*weights.shape[:2], -1), mixed.view_as(values)))
+        heads.append(apart(weights @ values.view(*weights.shape[:2], -1), mixed.view_as(values)))
 
     model.attend(pixels, take)
     return (

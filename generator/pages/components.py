@@ -165,7 +165,7 @@ def vector_files(model: str, queries: Queries) -> Iterator[tuple[str, str]]:
             "keySteps": key_steps,
         }
         if not np.isfinite(scale):  # a bias or a cap: the sum and a factor do not make the score
-            seen = np.where(queries.visible, queries.scores[layer], 0)
+            seen = np.where(queries.visible_in(layer), queries.scores[layer], 0)
             data["scores"], data["scoreSteps"] = packed_vectors(seen)
         yield _script(vectors_address(model, _name(queries), str(layer)), data)
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from generator.findings import TextFindings
 from generator.models.layer import Layer
+from generator.models.tokens import window_text
 from generator.pages.circuit_views import circuit_view
 from generator.pages.components import head_component
 from generator.pages.context import Place, Strip, around, home, layer_link, layer_strip, model_link
@@ -86,6 +87,7 @@ def head_page(findings: TextFindings, layer: Layer, head: int, order: Order, pag
         circuits=circuit_view(findings, layer.index, head),
         silenced=findings.heads.texts,
         tables=(*TABLES, *(name for name in head_table_names(findings) if name in MORE_TABLES)),
+        sees=window_text(layer.window, model.causal),
         group=group if model.kv_groups < model.heads else None,
         siblings=siblings,
         maps=[

@@ -11,7 +11,8 @@ from generator.figures.attention import sheet_columns
 from generator.findings import TextFindings
 from generator.inputs.texts import CuratedText, readable
 from generator.models.layer import Layer
-from generator.models.tokens import context_text
+from generator.models.model import LanguageModel
+from generator.models.tokens import context_text, window_text
 from generator.pages.all_heads import AllHeads, attention_address, attention_page
 from generator.pages.atlas import atlas_address, language_atlas
 from generator.pages.components import layer_component
@@ -129,6 +130,7 @@ def _overview(findings: TextFindings, pages: Pages) -> Page:
         stable=stable_rows(findings),
         recipes=recipe_rows(findings),
         found=findings.heads,
+        sees=_how_far(model),
         rows=[_architecture_row(findings, layer) for layer in model.layers],
         inputs=[_input_row(findings, text) for text in findings.texts],
         weight_tables=(*TABLES, *head_table_names(findings)),
@@ -170,6 +172,18 @@ def _input_row(findings: TextFindings, text: CuratedText) -> dict[str, object]:
     }
 
 
+def _how_far(model: LanguageModel) -> str:
+    """A sentence on windows; "" where every layer sees the whole text."""
+    if not model.windows:
+        return ""
+    parts = []
+    for window in sorted(set(model.windows) - {0}):
+        names = ", ".join(layer.name for layer in model.layers if layer.window == window)
+        parts.append(f"{window_text(window, model.causal)} (layers {names})")
+    rest = " The other layers see the whole text." if 0 in model.windows else ""
+    return f"A token sees {'; '.join(parts)}.{rest}"
+
+
 def _head_grids(findings: TextFindings, pages: Pages) -> Figure:
     model = findings.model
     caption = (
@@ -206,6 +220,7 @@ def _layer(findings: TextFindings, layer: Layer, order: Order, pages: Pages) -> 
         f"{len(findings.texts)} texts, their statistics, and the activity of its MLP.",
         model=model,
         layer=layer,
+        sees=window_text(layer.window, model.causal),
         place=Place(
             (home(), model_link(model)),
             (layer_strip(model, layer), head_strip(findings, layer, -1)),

@@ -80,7 +80,7 @@ def standings(
                 definition=words[name],
                 value=float(mean[layer, head]),
                 spread=float(spread[layer, head]),
-                uniform=statistic.uniform,
+                uniform=statistic.uniform_in(layer),
                 percentile=float(order.percentiles[name][layer, head]),
                 twin=float(twin[name].mean()) if name in twin else float("nan"),
                 twin_highest=float(twin[name].max()) if name in twin else float("nan"),

@@ -16,6 +16,7 @@ from generator.pages.context import Place, home, layer_strip, model_link
 from generator.pages.environment import Pages
 from generator.pages.page import Link, Page, head_address
 from generator.pages.table import Content, Table
+from generator.probes.attention import visible
 from generator.probes.queries import Worked
 
 # Directions that a reader can check by hand.
@@ -106,6 +107,8 @@ class KeyRow:
 class TokenStep:
     """One token through the head. Lengths are Euclidean norms; angles are in degrees.
 
+    `hidden` tokens lie ahead, `too_far` are as far away as the layer's window.
+
     `turned` is the angle between the stream before and after this head adds what it writes, and
     `turned_together` that after all heads of the layer.
     """
@@ -115,6 +118,7 @@ class TokenStep:
     numbers: dict[str, list[float]]
     rows: tuple[KeyRow, ...]
     hidden: int
+    too_far: int
     length: float
     written: float
     moved: float
@@ -132,7 +136,8 @@ def token_steps(worked: Worked) -> list[TokenStep]:
 
 
 def _step(worked: Worked, tokens: Sequence[str], place: int) -> TokenStep:
-    seen = place + 1 if worked.causal else len(tokens)
+    seen = np.flatnonzero(visible(len(tokens), worked.causal, worked.window)[place]).tolist()
+    ahead = len(tokens) - place - 1 if worked.causal else 0
     # In double precision: what a head adds can be too small to move a sum of 32 bits.
     before = worked.stream[place].astype(np.float64)
     written = worked.written[place].astype(np.float64)
@@ -141,8 +146,9 @@ def _step(worked: Worked, tokens: Sequence[str], place: int) -> TokenStep:
         place=place,
         token=tokens[place],
         numbers={name: vector[place, :SHOWN].tolist() for name, vector in _vectors(worked).items()},
-        rows=tuple(_row(worked, tokens, place, key) for key in range(seen)),
-        hidden=len(tokens) - seen,
+        rows=tuple(_row(worked, tokens, place, key) for key in seen),
+        hidden=ahead,
+        too_far=len(tokens) - ahead - len(seen),
         length=float(np.linalg.norm(before)),
         written=float(np.linalg.norm(written)),
         moved=float(np.linalg.norm(after)),

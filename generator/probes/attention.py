@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,8 @@ class Attention:
     """Weights of shape (layers, heads, queries, keys); rows sum to 1.
 
     `tokens` are those that look, as readable text. They look at themselves, or in cross attention at
-    `source`. `stack` names the part of an encoder-decoder; empty for any other transformer.
+    `source`. `stack` names the part of an encoder-decoder; empty for any other transformer. `windows` says
+    how far each layer sees, 0 where nothing ends it; empty where nothing does in any.
     """
 
     text: str
@@ -27,6 +29,7 @@ class Attention:
     causal: bool
     source: tuple[str, ...] | None = None
     stack: str = ""
+    windows: tuple[int, ...] = ()
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -43,7 +46,9 @@ def measure_attention(model: LanguageModel, text: CuratedText, store: Store) -> 
 
     def make() -> Attention:
         weights = attention_weights(model, encoding.ids)
-        return Attention(text.id, encoding.tokens, weights, model.causal)
+        return Attention(
+            text.id, encoding.tokens, weights, model.causal, windows=tuple(model.windows)
+        )
 
     parts = {"model": model.key, "text": text.id, "ids": list(encoding.ids)}
     return store.result("attention", VERSION, parts, Attention, make)
@@ -56,8 +61,29 @@ def attention_weights(model: LanguageModel, ids: tuple[int, ...]) -> np.ndarray:
     return np.stack(layers).astype(np.float32)
 
 
-def visible_keys(length: int, causal: bool) -> np.ndarray:
+def visible(length: int, causal: bool, window: int = 0) -> np.ndarray:
+    """Which keys each query can see, (queries, keys): none ahead, none as far away as the window."""
+    seen = np.tri(length, dtype=bool) if causal else np.ones((length, length), dtype=bool)
+    if not 0 < window < length:
+        return seen
+    place = np.arange(length)
+    near: np.ndarray = seen & (np.abs(place[:, None] - place[None, :]) < window)
+    return near
+
+
+def visible_keys(length: int, causal: bool, window: int = 0) -> np.ndarray:
     """How many keys each query can see, shape (queries,)."""
-    if causal:
-        return np.arange(1, length + 1)
-    return np.full(length, length)
+    counts: np.ndarray = visible(length, causal, window).sum(-1)
+    return counts
+
+
+def by_layer(
+    function: Callable[[np.ndarray, int], np.ndarray], weights: np.ndarray, windows: Sequence[int]
+) -> np.ndarray:
+    """A function of weights and window, of all layers at once or, where some have one, of each.
+
+    `weights` are (layers, ...).
+    """
+    if not any(windows):
+        return function(weights, 0)
+    return np.stack([function(one, w) for one, w in zip(weights, windows, strict=True)])

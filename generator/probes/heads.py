@@ -19,7 +19,13 @@ from generator.deviation import sample_deviation
 from generator.errors import CutawayError
 from generator.models.model import LanguageModel
 from generator.models.seq2seq import Seq2SeqModel
-from generator.probes.attention import Attention, attention_weights, visible_keys
+from generator.probes.attention import (
+    Attention,
+    attention_weights,
+    by_layer,
+    visible,
+    visible_keys,
+)
 from generator.store import Store
 
 VERSION = 2
@@ -33,9 +39,9 @@ def entropy(weights: np.ndarray) -> np.ndarray:
     return 0.0 - (weights * logs).sum(-1).mean(-1)  # a bare minus makes a negative zero
 
 
-def relative_entropy(weights: np.ndarray, causal: bool) -> np.ndarray:
+def relative_entropy(weights: np.ndarray, causal: bool, window: int = 0) -> np.ndarray:
     """Mean over queries of row entropy / ln(visible keys); queries that see one key are left out."""
-    seen = visible_keys(weights.shape[-1], causal)
+    seen = visible_keys(weights.shape[-1], causal, window)
     several = seen > 1
     if not several.any():
         return np.full(weights.shape[:-2], np.nan)
@@ -99,7 +105,8 @@ class Statistic:
     """One statistic of all heads. `values` has shape (probes, layers, heads).
 
     A statistic that is taken of all texts at once has one value, and `error` (layers, heads), its standard
-    error over `drawn` texts.
+    error over `drawn` texts. `control` is what an even spread over visible keys gives, (probes,), or
+    (probes, layers) where layers differ in how far they see.
     """
 
     name: str
@@ -141,8 +148,17 @@ class Statistic:
 
     @property
     def uniform(self) -> float:
-        """The same statistic for a head that spreads its weight evenly: the control."""
-        return float(_over_probes(np.nanmean, self.control))
+        """The same statistic for a head that spreads its weight evenly: the control.
+
+        The mean over layers where they differ in how far they see.
+        """
+        return float(np.mean(_over_probes(np.nanmean, self.control)))
+
+    def uniform_in(self, layer: int) -> float:
+        """The control of one layer's heads."""
+        if self.control.ndim < 2:
+            return self.uniform
+        return float(_over_probes(np.nanmean, self.control)[layer])
 
 
 def _over_probes(function: Callable[..., np.ndarray], values: np.ndarray) -> np.ndarray:
@@ -205,19 +221,22 @@ def repeated_sequences(model: LanguageModel, seed: int, store: Store) -> Repeate
 
     def make() -> RepeatedSequences:
         weights = [attention_weights(model, sequence.ids) for sequence in made]
-        return score_repeats(made, weights, model.causal)
+        return score_repeats(made, weights, model.causal, model.windows)
 
     parts = {"model": model.key, "seed": seed, "sequences": SEQUENCES}
     return store.result("repeated_sequences", VERSION, parts, RepeatedSequences, make)
 
 
 def score_repeats(
-    sequences: Sequence[RepeatedSequence], weights: Sequence[np.ndarray], causal: bool
+    sequences: Sequence[RepeatedSequence],
+    weights: Sequence[np.ndarray],
+    causal: bool,
+    windows: Sequence[int] = (),
 ) -> RepeatedSequences:
     """Scores of weights (layers, heads, tokens, tokens), one for each sequence, and of even ones."""
     scores: list[list[np.ndarray]] = [[], [], [], []]
     for sequence, found in zip(sequences, weights, strict=True):
-        even = uniform_attention(len(sequence.ids), causal)
+        even = even_weights(len(sequence.ids), causal, windows)
         scores[0].append(duplicate_token(found, sequence.ids))
         scores[1].append(induction(found, sequence.second, sequence.period))
         scores[2].append(duplicate_token(even, sequence.ids))
@@ -286,19 +305,26 @@ def _frame(model: LanguageModel | Seq2SeqModel) -> tuple[list[int], list[int]]:
     return ([] if start is None else [int(start)]), []
 
 
-def uniform_attention(length: int, causal: bool) -> np.ndarray:
+def uniform_attention(length: int, causal: bool, window: int = 0) -> np.ndarray:
     """The weights of a head that looks at all visible keys alike, shape (queries, keys)."""
-    seen = np.tri(length) if causal else np.ones((length, length))
+    seen = visible(length, causal, window).astype(np.float64)
     return (seen / seen.sum(-1, keepdims=True)).astype(np.float32)
+
+
+def even_weights(length: int, causal: bool, windows: Sequence[int] = ()) -> np.ndarray:
+    """The same for all layers (queries, keys), or (layers, queries, keys) where some have a window."""
+    if not any(windows):
+        return uniform_attention(length, causal)
+    return np.stack([uniform_attention(length, causal, window) for window in windows])
 
 
 def head_statistics(
     attentions: Sequence[Attention], repeated: RepeatedSequences
 ) -> tuple[Statistic, ...]:
     """All statistics of all heads: over the curated texts, and over the repeated sequences."""
-    on_texts: dict[str, Callable[[np.ndarray, bool], np.ndarray]] = {
+    on_texts: dict[str, Callable[[np.ndarray, Attention], np.ndarray]] = {
         "entropy_nats": lambda weights, _: entropy(weights),
-        "relative_entropy": relative_entropy,
+        "relative_entropy": _relative,
         "mean_distance": lambda weights, _: mean_distance(weights),
         "previous_token": lambda weights, _: previous_token(weights),
         "next_token": lambda weights, _: next_token(weights),
@@ -307,7 +333,7 @@ def head_statistics(
     found = {
         name: Statistic(
             name,
-            np.stack([function(a.weights, a.causal) for a in attentions]),
+            np.stack([function(a.weights, a) for a in attentions]),
             np.stack([_control(function, a) for a in attentions]),
         )
         for name, function in on_texts.items()
@@ -320,9 +346,18 @@ def head_statistics(
 
 
 def _control(
-    function: Callable[[np.ndarray, bool], np.ndarray], attention: Attention
+    function: Callable[[np.ndarray, Attention], np.ndarray], attention: Attention
 ) -> np.ndarray:
-    return function(uniform_attention(len(attention.tokens), attention.causal), attention.causal)
+    even = even_weights(len(attention.tokens), attention.causal, attention.windows)
+    return function(even, attention)
+
+
+def _relative(weights: np.ndarray, attention: Attention) -> np.ndarray:
+    return by_layer(
+        lambda some, window: relative_entropy(some, attention.causal, window),
+        weights,
+        attention.windows,
+    )
 
 
 ORDER = (

@@ -28,6 +28,7 @@ from generator.probes.positions import extra_statistics
 from generator.probes.replication import Half, Replication, replicate
 from generator.probes.roles import (
     RULES,
+    Bars,
     Roles,
     Rule,
     Statistics,
@@ -226,7 +227,7 @@ def text_statistics(
 def _asked(
     rules: Sequence[Rule],
     every: Sequence[Statistics],
-    bars: Mapping[str, float],
+    bars: Bars,
     sweep: Sweep,
 ) -> dict[str, Heads]:
     """The heads to silence for each effect: with its pattern, on all inputs or on a half.

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from generator.probes.attention import Attention
-from generator.probes.heads import Statistic, uniform_attention
+from generator.probes.attention import Attention, by_layer, visible
+from generator.probes.heads import Statistic, even_weights
 
 
 def extra_statistics(
@@ -18,19 +18,31 @@ def extra_statistics(
 
     `special` has the positions of special tokens of each text.
     """
-    causal = attentions[0].causal
+    causal, windows = attentions[0].causal, attentions[0].windows
     masks = [delimiters(a.tokens, places) for a, places in zip(attentions, special, strict=True)]
-    even = [uniform_attention(len(a.tokens), causal) for a in attentions]
+    even = [even_weights(len(a.tokens), causal, windows) for a in attentions]
     pairs = zip(attentions, masks, strict=True)
-    mass = [delimiter_mass(one.weights, mask, causal) for one, mask in pairs]
-    even_mass = [delimiter_mass(one, mask, causal) for one, mask in zip(even, masks, strict=True)]
+
+    def on_delimiters(weights: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        return by_layer(
+            lambda some, window: delimiter_mass(some, mask, causal, window), weights, windows
+        )
+
+    mass = [on_delimiters(one.weights, mask) for one, mask in pairs]
+    even_mass = [on_delimiters(one, mask) for one, mask in zip(even, masks, strict=True)]
     weights = [one.weights for one in attentions]
-    found, error = positional(weights, causal), positional_error(weights, causal)
-    control = positional([one[None, None] for one in even], causal)
+    found = positional(weights, causal, windows)
+    error = positional_error(weights, causal, windows)
+    one_head = [one[:, None] if any(windows) else one[None, None] for one in even]
+    control = positional(one_head, causal, windows)
     return {
         "delimiter_mass": Statistic("delimiter_mass", np.stack(mass), np.stack(even_mass)),
         "positional": Statistic(
-            "positional", found[None], control[0, 0][None], error, len(attentions)
+            "positional",
+            found[None],
+            (control[:, 0] if any(windows) else control[0, 0])[None],
+            error,
+            len(attentions),
         ),
     }
 
@@ -46,37 +58,45 @@ def _is_punctuation(token: str) -> bool:
     return bool(plain) and all(unicodedata.category(one).startswith("P") for one in plain)
 
 
-def delimiter_mass(weights: np.ndarray, mask: np.ndarray, causal: bool) -> np.ndarray:
+def delimiter_mass(
+    weights: np.ndarray, mask: np.ndarray, causal: bool, window: int = 0
+) -> np.ndarray:
     """Mean weight on delimiters, (...) of (..., queries, keys), over queries that can see one."""
     if not mask.any():
         return np.full(weights.shape[:-2], np.nan)
-    seen = weights[..., np.logical_or.accumulate(mask), :] if causal else weights
+    seen = weights
+    if causal or window:
+        seen = weights[..., visible(len(mask), causal, window)[:, mask].any(-1), :]
     return seen[..., mask].sum(-1).mean(-1)
 
 
-def positional(weights: Sequence[np.ndarray], causal: bool) -> np.ndarray:
+def positional(
+    weights: Sequence[np.ndarray], causal: bool, windows: Sequence[int] = ()
+) -> np.ndarray:
     """How much of a head's map is a matter of distance alone: R squared, (layers, heads).
 
     Each visible weight of all texts (layers, heads, n, n) is predicted by the mean of all weights at
     the same distance i - j: 1 if the same pattern slides along every text, 0 if distance tells
     nothing. NaN for a head whose weights are all equal.
     """
-    return _explained(np.sum(_sums(weights, causal), axis=0))
+    return _explained(np.sum(_sums(weights, causal, windows), axis=0))
 
 
-def positional_error(weights: Sequence[np.ndarray], causal: bool) -> np.ndarray:
+def positional_error(
+    weights: Sequence[np.ndarray], causal: bool, windows: Sequence[int] = ()
+) -> np.ndarray:
     """Standard error of `positional` if texts are drawn at random: the jackknife (Efron & Stein 1981)."""
     count = len(weights)
     if count < 2:
         return np.full(weights[0].shape[:2], np.nan)
-    each = _sums(weights, causal)
+    each = _sums(weights, causal, windows)
     total = np.sum(each, axis=0)
     without = np.stack([_explained(total - one) for one in each])
     return np.sqrt((count - 1) * without.var(0))
 
 
-def _sums(weights: Sequence[np.ndarray], causal: bool) -> list[np.ndarray]:
-    """Of each text, the number of weights at each distance, their sum and sum of squares.
+def _sums(weights: Sequence[np.ndarray], causal: bool, windows: Sequence[int]) -> list[np.ndarray]:
+    """Of each text, the number of visible weights at each distance, their sum and sum of squares.
 
     Each is (3, layers, heads, distances).
     """
@@ -90,6 +110,11 @@ def _sums(weights: Sequence[np.ndarray], causal: bool) -> list[np.ndarray]:
             sums[0, ..., offset + longest - 1] = line.shape[-1]
             sums[1, ..., offset + longest - 1] = line.sum(-1)
             sums[2, ..., offset + longest - 1] = np.square(line).sum(-1)
+        for layer, window in enumerate(windows):
+            if 0 < window < longest:  # what lies beyond is no weight of 0
+                sums[:, layer, :, : longest - window] = sums[
+                    :, layer, :, longest - 1 + window :
+                ] = 0
         found.append(sums)
     return found
 

@@ -7,6 +7,7 @@ al. 2023). All are read where they meet.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,10 +17,10 @@ from generator.errors import CutawayError
 from generator.inputs.texts import CuratedText
 from generator.models.heads_access import attention_meetings, find_heads
 from generator.models.model import Encoding, LanguageModel
-from generator.probes.attention import Attention
+from generator.probes.attention import Attention, visible
 from generator.store import Store
 
-VERSION = 1
+VERSION = 2
 AGREE = 1e-4  # of a weight: products of the same numbers in another order
 
 
@@ -30,8 +31,8 @@ class Queries:
     `query` is (layers, heads, tokens, width), `key` and `value` are (layers, KV groups, tokens,
     width), `scores` (layers, heads, queries, keys) what enters the softmax. `scale` (layers,) is the
     factor from q . k to the score of every visible key, NaN where something else is added (a position
-    bias, a cap). All are empty where `reason` says in words why nothing was found. `source` and `stack`
-    are those of `Attention`.
+    bias, a cap). All are empty where `reason` says in words why nothing was found. `source`, `stack`
+    and `windows` are those of `Attention`.
     """
 
     text: str
@@ -45,10 +46,17 @@ class Queries:
     reason: str = ""
     source: tuple[str, ...] | None = None
     stack: str = ""
+    windows: tuple[int, ...] = ()
+
+    def visible_in(self, layer: int) -> np.ndarray:
+        """Which keys each query can see in one layer, (queries, keys)."""
+        if not self.windows:
+            return self.visible
+        return visible(len(self.tokens), self.causal, self.windows[layer])
 
     @property
     def visible(self) -> np.ndarray:
-        """Which keys each query can see, (queries, keys)."""
+        """Which keys each query can see where no window ends it, (queries, keys)."""
         shape = (len(self.tokens), len(self.tokens if self.source is None else self.source))
         return np.tri(*shape, dtype=bool) if self.causal else np.ones(shape, dtype=bool)
 
@@ -89,18 +97,20 @@ def read_queries(model: LanguageModel, text: str, encoding: Encoding) -> Queries
         scores,
         np.zeros(0),
         model.causal,
+        windows=model.windows,
     )
-    return Queries(**{**vars(found), "scale": scales(query, key, scores, found.visible)})
+    seen = [found.visible_in(layer) for layer in range(len(query))]
+    return Queries(**{**vars(found), "scale": scales(query, key, scores, seen)})
 
 
 def scales(
-    query: np.ndarray, key: np.ndarray, scores: np.ndarray, visible: np.ndarray
+    query: np.ndarray, key: np.ndarray, scores: np.ndarray, visible: Sequence[np.ndarray]
 ) -> np.ndarray:
     """The factor from q . k to the visible scores of each layer; NaN where there is no such factor."""
     found = []
-    for q, k, score in zip(query, key, scores, strict=True):
-        products = np.einsum("hqd,hkd->hqk", q, k, dtype=np.float64)[:, visible]
-        reached = score[:, visible].astype(np.float64)
+    for q, k, score, seen in zip(query, key, scores, visible, strict=True):
+        products = np.einsum("hqd,hkd->hqk", q, k, dtype=np.float64)[:, seen]
+        reached = score[:, seen].astype(np.float64)
         scale = float((products * reached).sum() / (products**2).sum())
         rest = np.abs(reached - scale * products).max()
         found.append(scale if rest <= AGREE * max(1.0, np.abs(reached).max()) else np.nan)
@@ -132,6 +142,7 @@ class Worked:
     together: np.ndarray
     scale: float
     causal: bool
+    window: int = 0
 
 
 def work_through(
@@ -180,6 +191,7 @@ def _work_through(
         together=(mixed @ output).sum(0) + place.output_bias.float().cpu().numpy(),
         scale=float(queries.scale[layer]),
         causal=queries.causal,
+        window=queries.windows[layer] if queries.windows else 0,
     )
 
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from generator.probes.roles import SURE, UNLABELLED, HeadRole, Rule, Statistics, head_roles
+from generator.probes.roles import (
+    SURE,
+    UNLABELLED,
+    Bars,
+    HeadRole,
+    Rule,
+    Statistics,
+    bar_in,
+    head_roles,
+)
 from generator.probes.significance import EffectSamples, EffectTest, effect_test
 
 
@@ -30,9 +39,7 @@ class Replication:
         return self.held / self.labelled if self.labelled else float("nan")
 
 
-def replicate(
-    first: Half, second: Half, bars: Mapping[str, float], rules: Sequence[Rule]
-) -> Replication:
+def replicate(first: Half, second: Half, bars: Bars, rules: Sequence[Rule]) -> Replication:
     """Give roles on each half by the rules, and ask of each on the other half two things.
 
     The mean of its statistic must reach the threshold, and its effect must be there again, by a test of
@@ -51,11 +58,13 @@ def replicate(
 def _holds(
     role: HeadRole,
     statistics: Statistics,
-    bars: Mapping[str, float],
+    bars: Bars,
     tests: Mapping[str, EffectTest],
 ) -> bool:
     evidence, at = role.deciding, (role.layer, role.head)
     assert evidence is not None
     name = evidence.rule.statistic
-    reaches = name in statistics and statistics[name].mean[at] >= bars[role.role]
+    reaches = name in statistics and statistics[name].mean[at] >= bar_in(
+        bars[role.role], role.layer
+    )
     return bool(reaches and tests[evidence.probe].p[at] <= SURE)

@@ -135,18 +135,32 @@ Roles = tuple[tuple[HeadRole, ...], ...]
 Statistics = Mapping[str, Statistic]
 Adjusted = Mapping[tuple[str, str, tuple[int, int]], float]
 """Adjusted p of each test, by role, probe and head."""
+Bars = Mapping[str, float | np.ndarray]
+"""What a statistic must reach, by role: one number, or (layers, 1) where layers see differently far."""
 
 
 def thresholds(
     rules: Sequence[Rule], statistics: Statistics, twin: Mapping[str, np.ndarray]
-) -> dict[str, float]:
+) -> dict[str, float | np.ndarray]:
     """What each rule's statistic must reach, by role; `twin` has those of the random twin's heads."""
-    found = {}
+    found: dict[str, float | np.ndarray] = {}
     for rule in rules:
-        if rule.statistic in statistics:
-            highest = float(np.max(twin[rule.statistic])) if rule.statistic in twin else np.nan
-            found[rule.role] = rule.threshold(statistics[rule.statistic].uniform, highest)
+        if rule.statistic not in statistics:
+            continue
+        highest = float(np.max(twin[rule.statistic])) if rule.statistic in twin else np.nan
+        one = statistics[rule.statistic]
+        if one.control.ndim < 2:
+            found[rule.role] = rule.threshold(one.uniform, highest)
+        else:
+            layers = range(one.control.shape[1])
+            each = [rule.threshold(one.uniform_in(layer), highest) for layer in layers]
+            found[rule.role] = np.array(each)[:, None]
     return found
+
+
+def bar_in(bar: float | np.ndarray, layer: int) -> float:
+    """What a statistic must reach in one layer."""
+    return float(bar[layer, 0]) if isinstance(bar, np.ndarray) else bar
 
 
 def lower_bounds(rules: Sequence[Rule], statistics: Statistics) -> dict[str, np.ndarray]:
@@ -156,7 +170,7 @@ def lower_bounds(rules: Sequence[Rule], statistics: Statistics) -> dict[str, np.
 
 
 def with_pattern(
-    rules: Sequence[Rule], statistics: Statistics, bars: Mapping[str, float]
+    rules: Sequence[Rule], statistics: Statistics, bars: Bars
 ) -> dict[str, np.ndarray]:
     """Which heads (layers, heads) surely have the pattern of each role, by role."""
     lows = lower_bounds(rules, statistics)
@@ -165,7 +179,7 @@ def with_pattern(
 
 def head_roles(
     statistics: Statistics,
-    bars: Mapping[str, float],
+    bars: Bars,
     effects: Mapping[str, EffectSamples],
     rules: Sequence[Rule] = RULES,
 ) -> Roles:
@@ -201,7 +215,7 @@ def _role(
     rules: Sequence[Rule],
     statistics: Statistics,
     lows: Mapping[str, np.ndarray],
-    bars: Mapping[str, float],
+    bars: Bars,
     tests: Mapping[str, EffectTest],
     adjusted: Adjusted,
 ) -> HeadRole:
@@ -210,7 +224,7 @@ def _role(
         value = low = bar = np.nan
         if rule.role in lows:
             value, low = statistics[rule.statistic].mean[at], lows[rule.role][at]
-            bar = bars[rule.role]
+            bar = bar_in(bars[rule.role], at[0])
         held, probe = _nearest(rule, at, tests, adjusted)
         evidence.append(
             Evidence(

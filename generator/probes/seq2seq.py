@@ -168,7 +168,8 @@ def _queries(pair: Pair, stack: Stack, meetings: list[Meeting]) -> Queries:
         source=attention.source,
         stack=stack.name,
     )
-    return Queries(**{**vars(found), "scale": scales(query, key, scores, found.visible)})
+    seen = [found.visible_in(layer) for layer in range(len(query))]
+    return Queries(**{**vars(found), "scale": scales(query, key, scores, seen)})
 
 
 def _parts(model: Seq2SeqModel, pair: Pair) -> dict[str, object]:

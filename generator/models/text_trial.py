@@ -1,0 +1,190 @@
+"""A trial of a transformer that takes text, as it is opened: what is read of it against the network itself.
+
+One made-up text is enough to see whether the pass that shows attention answers as the library's own does,
+whether each head's weights make what the network computes, how far each layer sees, and whether attention
+and MLP account for what a block does to the stream.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from generator.errors import CutawayError
+from generator.models.dispatch import first_tensor
+from generator.models.heads_access import find_heads
+from generator.models.meetings import Meeting, Meetings
+from generator.models.model import LanguageModel
+from generator.models.stream import probe_ids, watch
+from generator.models.trial import ANSWER, CLOSE, HEADS, ROWS, Check, LeftOut, apart, require
+from generator.models.windows import trial_length, with_windows
+from generator.models.writers import block_rest
+
+BLOCKS = "Blocks"
+MASK = "Mask"
+# Of the largest logit: by more than this another network than the library's would be described.
+ANOTHER = 0.01
+NAN = float("nan")
+_KEPT = {"attn_implementation", "_attn_implementation"}
+
+
+def tried(model: LanguageModel) -> LanguageModel:
+    """The model with the record of its trial: how far it sees, and what does not hold of it.
+
+    Raises CutawayError if the network, its attention or its blocks are not what is read of them.
+    """
+    ids = _made_up(model, trial_length(model))
+    try:
+        pass_ = _read(model, ids)
+        answers, note = _answers(model, ids, pass_.answer)
+        checks = require(model.id, [_rows(pass_.weights), _mask(model, pass_.weights)])
+        model = with_windows(model, pass_.weights, pass_.meetings)
+        heads, left_out = _heads(model)
+        blocks = _blocks(model, left_out)
+    except RuntimeError as error:
+        raise CutawayError(f"{model.id}: the network fails on a made-up text: {error}") from error
+    checks = (answers, *checks, *require(model.id, [*heads, *blocks]))
+    notes = (*model.provenance.notes, note) if note else model.provenance.notes
+    return replace(
+        model,
+        provenance=replace(model.provenance, notes=notes),
+        trial=checks,
+        left_out=(*model.left_out, *left_out),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Pass:
+    """What one pass shows: the answer, and each block's weights (heads, tokens, tokens)."""
+
+    answer: Tensor
+    weights: tuple[Tensor, ...]
+    meetings: tuple[Meeting, ...]
+
+
+def _read(model: LanguageModel, ids: tuple[int, ...]) -> _Pass:
+    """One pass as all probes make it. No meetings are kept where they are not those of the blocks."""
+    with Meetings() as seen:
+        output = model.run(ids, attentions=True)
+    weights = tuple(found[0].float() for found in output.attentions if found is not None)
+    same = [one.scores.shape for one in seen.found] == [one.shape for one in weights]
+    return _Pass(_answer(output), weights, tuple(seen.found) if same else ())
+
+
+def _made_up(model: LanguageModel, length: int) -> tuple[int, ...]:
+    rows = int(model.module.get_input_embeddings().weight.shape[0])  # type: ignore[operator]
+    return tuple((3 + 7 * place) % rows for place in range(length))
+
+
+def _answer(output: Any) -> Tensor:
+    found = getattr(output, "logits", None)
+    made = first_tensor(output) if found is None else found
+    if made is None:
+        raise CutawayError("the network returns no tensor.")
+    return made.float()
+
+
+def _answers(model: LanguageModel, ids: tuple[int, ...], read: Tensor) -> tuple[Check, str]:
+    """The pass that shows attention against the library's own, and what a reader must know of it."""
+    name, plain = _as_the_library(model)
+    batch = torch.tensor([ids], device=model.device)
+    with torch.no_grad():
+        answer = _answer(plain(input_ids=batch, attention_mask=torch.ones_like(batch)))
+    difference = apart(read, answer)
+    says = f"the pass that shows attention (eager) answers as the library's default pass ({name})."
+    note = ""
+    if not difference <= CLOSE:
+        note = (
+            f"The library's default pass ({name}) and the pass that shows attention (eager) differ by "
+            f"{difference:.1%} of the largest {'logit' if _has_logits(model) else 'value'}; all numbers "
+            "here are of the second."
+        )
+    if not difference <= ANOTHER:
+        raise CutawayError(
+            f"{model.id}: the library computes {type(model.module).__name__} in two ways that differ by "
+            f"{difference:.1%} of the largest value: by default ({name}), and where its attention is shown "
+            "(eager). What pages say would not be of the network that people run."
+        )
+    return Check(ANSWER, says, difference <= CLOSE, difference), note
+
+
+def _as_the_library(model: LanguageModel) -> tuple[str, Any]:
+    """The network with the library's default attention, on the same tensors."""
+    original: Any = model.module
+    tensors = [*original.parameters(), *original.buffers()]
+    other = copy.deepcopy(original, {id(tensor): tensor for tensor in tensors})
+    name = str(other.get_correct_attn_implementation(None))
+    other.config._attn_implementation = name
+    for part in other.modules():  # some keep the name that they were built with
+        for kept in _KEPT & vars(part).keys():
+            setattr(part, kept, name)
+    return name, other
+
+
+def _has_logits(model: LanguageModel) -> bool:
+    return model.head_kind != "representation"
+
+
+def _rows(weights: Sequence[Tensor]) -> Check:
+    rest = max(float((one.sum(-1) - 1).abs().max()) for one in weights)
+    return Check(ROWS, "the weights of every token sum to 1.", rest <= CLOSE, rest)
+
+
+def _mask(model: LanguageModel, weights: Sequence[Tensor]) -> Check:
+    """Whether what eight tokens showed, a mask over later ones or none, holds on a longer text."""
+    length = weights[0].shape[-1]
+    ahead = [float(one.triu(1).max()) for one in weights]
+    if model.causal:
+        says = f"no token looks ahead, on a text of {length:,} tokens."
+        return Check(MASK, says, max(ahead) == 0, max(ahead))
+    says = f"in every layer tokens look back and ahead, on a text of {length:,} tokens."
+    return Check(MASK, says, min(ahead) > 0, NAN)
+
+
+def _heads(model: LanguageModel) -> tuple[list[Check], list[LeftOut]]:
+    """Whether each head's weights make of its values what the heads hand on, and what W_O makes of it."""
+    ids = probe_ids(model)
+    pass_ = _read(model, ids)
+    if not pass_.meetings:
+        reason = f"{type(model.module).__name__} shows no queries, keys and values where they meet"
+        return [], [LeftOut("what each head writes", reason)]
+    pairs = zip(pass_.weights, pass_.meetings, strict=True)
+    worst = max(apart(weights @ one.value, one.mixed) for weights, one in pairs)
+    says = "the values of each head, weighed with what is shown as its attention, are what the network "
+    says += "computes from them"
+    try:
+        places = find_heads(model)
+    except CutawayError as error:
+        reason = str(error).removeprefix(f"{model.id}: ").rstrip(".")
+        return [Check(HEADS, f"{says}.", worst <= CLOSE, worst)], [
+            LeftOut("what each head writes", reason)
+        ]
+    seen = watch(model, ids)
+    for one, place in zip(pass_.meetings, places, strict=True):
+        written = (one.mixed @ place.output.float()).sum(0) + place.output_bias.float()
+        made = seen.outputs[place.projection].float()
+        worst = max(worst, apart(written, made.reshape(written.shape)))
+    says += "; through their parts of the output matrix they sum to what attention writes."
+    return [Check(HEADS, says, worst <= CLOSE, worst)], []
+
+
+def _blocks(model: LanguageModel, left_out: Sequence[LeftOut]) -> list[Check]:
+    """Whether attention and MLP are all that writes into the stream. Only where W_O is known."""
+    if left_out:
+        return []
+    seen, worst, where = watch(model, probe_ids(model)), 0.0, ""
+    for layer, block, place, mlp in zip(
+        model.layers, model.blocks, find_heads(model), model.mlp_outputs, strict=True
+    ):
+        rest = block_rest(seen, block, place.projection, mlp)
+        if not rest <= worst:
+            worst, where = rest, layer.name
+    says = "what attention and MLP write, with the norms and factors between, is all that a block adds to "
+    says += "the stream."
+    passed = worst <= CLOSE
+    return [Check(BLOCKS, says if passed else f"{says} Of layer {where} it is not.", passed, worst)]

@@ -1,0 +1,111 @@
+"""The trial of a transformer that reads text: what holds is on record, and what was spoilt does not pass."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from tiny_transformers import tiny
+
+from generator.errors import CutawayError
+from generator.models import text_trial
+from generator.models.model import LanguageModel
+from generator.models.text_trial import BLOCKS, MASK, tried
+from generator.models.trial import ANSWER, CLOSE, HEADS, ROWS
+
+# Norms behind what is written (Gemma 2, OLMo 2), a factor (Granite), attention beside the MLP (Cohere,
+# GPT-J), norms on the stream itself (BERT), weights that blocks share (ALBERT).
+FAMILIES = (
+    "gpt2",
+    "gemma2",
+    "olmo2",
+    "granite",
+    "cohere",
+    "gptj",
+    "bert",
+    "albert",
+    "bloom",
+    "falcon",
+)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_holds_is_on_record(family):
+    found = {check.name: check for check in tiny(family).trial}
+    assert set(found) == {ANSWER, ROWS, MASK, HEADS, BLOCKS}
+    assert all(check.passed and not check.difference > CLOSE for check in found.values())
+
+
+def test_a_network_that_the_library_computes_in_two_ways_is_refused():
+    with pytest.raises(
+        CutawayError, match=r"FalconForCausalLM in two ways that differ by 1\d\.\d% "
+    ):
+        tiny("falcon-alibi")
+
+
+def untried(family: str) -> LanguageModel:
+    return replace(tiny(family), trial=(), left_out=())
+
+
+@pytest.mark.parametrize("family", ["gpt2", "granite", "bert"])
+def test_two_heads_that_change_places_fail_by_name(family, monkeypatch):
+    plain = LanguageModel.run
+
+    def swapped(self, ids, *, attentions=False):
+        output = plain(self, ids, attentions=attentions)
+        if attentions:
+            turned = tuple(each[:, [1, 0, 2, 3]] for each in output.attentions)
+            output["attentions"] = turned
+        return output
+
+    model = untried(family)
+    monkeypatch.setattr(LanguageModel, "run", swapped)
+    with pytest.raises(CutawayError, match=r"a check failed when it was opened \(Heads; "):
+        tried(model)
+
+
+@pytest.mark.parametrize("family", ["gpt2", "gemma2", "albert"])
+def test_two_parts_of_the_output_matrix_that_change_places_fail_by_name(family, monkeypatch):
+    model = untried(family)
+    places = text_trial.find_heads(model)
+    turned = tuple(replace(one, output=one.output[[1, 0, 2, 3]]) for one in places)
+    monkeypatch.setattr(text_trial, "find_heads", lambda _: turned)
+    with pytest.raises(CutawayError, match=r"\(Heads; "):
+        tried(model)
+
+
+@pytest.mark.parametrize("family", ["gpt2", "cohere", "bert"])
+def test_another_matrix_than_the_end_of_the_mlp_fails_by_name(family):
+    model = untried(family)
+    ends = tuple(place.projection for place in text_trial.find_heads(model))
+    with pytest.raises(CutawayError, match=r"\(Blocks; .* Of layer \d it is not"):
+        tried(replace(model, mlp_outputs=ends))
+
+
+def test_a_block_that_writes_more_fails_by_name():
+    """A third writer, as another branch of a block would be."""
+    model = untried("llama")
+    block = model.blocks[1]
+    more = torch.nn.Linear(32, 32)
+    handle = block.register_forward_hook(lambda _m, args, out: out + more(args[0]))
+    try:
+        with pytest.raises(CutawayError, match=r"\(Blocks; .* Of layer \d it is not"):
+            tried(model)
+    finally:
+        handle.remove()
+
+
+def test_a_difference_of_less_than_one_percent_is_told(monkeypatch):
+    """Where the default pass is slightly another, a reader is told by how much."""
+    plain = text_trial._as_the_library
+
+    def changed(model):
+        name, other = plain(model)
+        other.lm_head.register_forward_hook(lambda _module, _args, made: made * 1.004)
+        return name, other
+
+    monkeypatch.setattr(text_trial, "_as_the_library", changed)
+    found = tried(untried("opt"))
+    assert any("differ by 0.4% of the largest logit" in note for note in found.provenance.notes)
+    assert not found.trial[0].passed
