@@ -55,6 +55,7 @@ def load_language(
     attentions = _probe(module, spec)
     count, heads = len(attentions), attentions[0].shape[1]
     blocks, shared = _blocks(module, count, spec)
+    # What a configuration states; the trial counts them where keys meet queries.
     groups = int(getattr(config, "num_key_value_heads", None) or heads)
     width = int(config.hidden_size)
     limits = [getattr(tokenizer, "model_max_length", 0), _positions(module, config)]

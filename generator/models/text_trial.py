@@ -17,6 +17,7 @@ from torch import Tensor
 
 from generator.errors import CutawayError
 from generator.models.dispatch import first_tensor
+from generator.models.groups import shared_groups
 from generator.models.heads_access import find_heads
 from generator.models.meetings import Meeting, Meetings
 from generator.models.model import LanguageModel
@@ -44,6 +45,7 @@ def tried(model: LanguageModel) -> LanguageModel:
         answers, note = _answers(model, ids, pass_.answer)
         checks = require(model.id, [_rows(pass_.weights), _mask(model, pass_.weights)])
         model = with_windows(model, pass_.weights, pass_.meetings)
+        model = _with_groups(model, pass_.meetings)
         heads, left_out = _heads(model)
         blocks = _blocks(model, left_out)
     except RuntimeError as error:
@@ -144,6 +146,15 @@ def _mask(model: LanguageModel, weights: Sequence[Tensor]) -> Check:
         return Check(MASK, says, max(ahead) == 0, max(ahead))
     says = f"in every layer tokens look back and ahead, on a text of {length:,} tokens."
     return Check(MASK, says, min(ahead) > 0, NAN)
+
+
+def _with_groups(model: LanguageModel, meetings: Sequence[Meeting]) -> LanguageModel:
+    """The model with its groups of keys and values as they were seen; as stated where they do not show."""
+    if not meetings:
+        return model
+    groups = shared_groups(meetings)
+    layers = tuple(replace(layer, kv_groups=groups) for layer in model.layers)
+    return replace(model, kv_groups=groups, layers=layers)
 
 
 def _heads(model: LanguageModel) -> tuple[list[Check], list[LeftOut]]:
