@@ -24,11 +24,11 @@ from generator.models.transformer import (
     mlp_output,
     open_transformer,
     stated_licence,
+    stated_pooling,
 )
 from generator.models.unrolled import unroll_repeated
 
 _PROBE_LENGTH = 8
-_NO_LIMIT = int(1e30)  # what transformers writes for a limit that is not stated
 _WHOLE = 1e-3  # of a weight: how far a row may be from 1
 
 
@@ -47,7 +47,7 @@ def load_language(
         weights_sha256=state_digest(module.state_dict()),
         architecture=f"transformers:{type(module).__name__} {config_digest(config)}",
         licence=spec.licence or stated_licence(folder) or "not stated",
-        notes=opened.notes,
+        notes=(*opened.notes, *stated_pooling(folder)),
         **place,
     )
     if head_kind == "sequence":

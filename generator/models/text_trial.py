@@ -22,6 +22,7 @@ from generator.models.heads_access import find_heads
 from generator.models.meetings import Meeting, Meetings
 from generator.models.model import LanguageModel
 from generator.models.stream import probe_ids, watch
+from generator.models.tokens import embedding_rows
 from generator.models.trial import ANSWER, CLOSE, HEADS, ROWS, Check, LeftOut, apart, require
 from generator.models.windows import trial_length, with_windows
 from generator.models.writers import block_rest
@@ -56,7 +57,7 @@ def tried(model: LanguageModel) -> LanguageModel:
         model,
         provenance=replace(model.provenance, notes=notes),
         trial=checks,
-        left_out=(*model.left_out, *left_out),
+        left_out=(*model.left_out, *left_out, *_without_decoding(model)),
     )
 
 
@@ -79,7 +80,7 @@ def _read(model: LanguageModel, ids: tuple[int, ...]) -> _Pass:
 
 
 def _made_up(model: LanguageModel, length: int) -> tuple[int, ...]:
-    rows = int(model.module.get_input_embeddings().weight.shape[0])  # type: ignore[operator]
+    rows = embedding_rows(model.module)
     return tuple((3 + 7 * place) % rows for place in range(length))
 
 
@@ -146,6 +147,12 @@ def _mask(model: LanguageModel, weights: Sequence[Tensor]) -> Check:
         return Check(MASK, says, max(ahead) == 0, max(ahead))
     says = f"in every layer tokens look back and ahead, on a text of {length:,} tokens."
     return Check(MASK, says, min(ahead) > 0, NAN)
+
+
+def _without_decoding(model: LanguageModel) -> tuple[LeftOut, ...]:
+    if not model.causal or model.head_kind == "next token":
+        return ()
+    return (LeftOut("decoding", "this decoder has no head that guesses the next token"),)
 
 
 def _with_groups(model: LanguageModel, meetings: Sequence[Meeting]) -> LanguageModel:
