@@ -16,7 +16,7 @@ from generator.models.digest import state_digest
 from generator.models.layer import TRANSFORMER_BLOCK, Layer
 from generator.models.model import LanguageModel, Provenance
 from generator.models.seq2seq import Seq2SeqModel, finish_seq2seq
-from generator.models.text_trial import tried
+from generator.models.text_trial import tried, tried_pair
 from generator.models.tokens import context_limit
 from generator.models.transformer import (
     config_digest,
@@ -51,7 +51,7 @@ def load_language(
         **place,
     )
     if head_kind == "sequence":
-        return finish_seq2seq(module, tokenizer, spec, provenance, device)
+        return tried_pair(finish_seq2seq(module, tokenizer, spec, provenance, device))
     attentions = _probe(module, spec)
     count, heads = len(attentions), attentions[0].shape[1]
     blocks, shared = _blocks(module, count, spec)
