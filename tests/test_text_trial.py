@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tiny_transformers import tiny
+from tiny_transformers import PAIRS, tiny, tiny_pair
 
 from generator.errors import CutawayError
 from generator.models import text_trial
 from generator.models.model import LanguageModel
+from generator.models.seq2seq import Seq2SeqModel
 from generator.models.text_trial import BLOCKS, MASK, tried
 from generator.models.trial import ANSWER, CLOSE, HEADS, ROWS
 
@@ -42,6 +43,25 @@ def test_a_network_that_the_library_computes_in_two_ways_is_refused():
         CutawayError, match=r"FalconForCausalLM in two ways that differ by 1\d\.\d% "
     ):
         tiny("falcon-alibi")
+
+
+@pytest.mark.parametrize("family", list(PAIRS))
+def test_an_encoder_decoder_is_tried(family):
+    model = tiny_pair(family)
+    assert [check.name for check in model.trial] == [ANSWER, ROWS, HEADS]
+    assert all(check.passed and check.difference <= CLOSE for check in model.trial)
+    with pytest.raises(CutawayError, match=r"\(Heads; "):
+        text_trial.tried_pair(_Swapped(**vars(model)))
+
+
+class _Swapped(Seq2SeqModel):
+    """Reads two heads of each layer in each other's place."""
+
+    def run(self, source, target, *, attentions=False, encoded=None, copies=1):
+        output = super().run(source, target, attentions=attentions, encoded=encoded, copies=copies)
+        for name in ("encoder_attentions", "decoder_attentions", "cross_attentions"):
+            output[name] = tuple(each.flip(1) for each in output[name])
+        return output
 
 
 def untried(family: str) -> LanguageModel:

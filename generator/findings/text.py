@@ -140,8 +140,11 @@ def _decode(
     """Lens and attribution on the short texts after which the model is surest of the next token."""
     if not model.causal:
         return ()
+    bare = model.head_kind != "next token"  # its answers are other texts, or none
     short = [name for name, one in encodings.items() if len(one.ids) <= LONGEST_DECODED]
-    sure = sorted(short, key=lambda name: -round(predictions[name].guesses[0].score, 5))
+    sure = sorted(
+        short, key=lambda name: 0 if bare else -round(predictions[name].guesses[0].score, 5)
+    )
     return tuple(
         (
             logit_lens(model, name, encodings[name], store),

@@ -16,7 +16,7 @@ from generator.models.digest import state_digest
 from generator.models.layer import TRANSFORMER_BLOCK, Layer
 from generator.models.model import LanguageModel, Provenance
 from generator.models.seq2seq import Seq2SeqModel, finish_seq2seq
-from generator.models.text_trial import tried
+from generator.models.text_trial import tried, tried_pair
 from generator.models.tokens import context_limit
 from generator.models.transformer import (
     config_digest,
@@ -24,11 +24,11 @@ from generator.models.transformer import (
     mlp_output,
     open_transformer,
     stated_licence,
+    stated_pooling,
 )
 from generator.models.unrolled import unroll_repeated
 
 _PROBE_LENGTH = 8
-_NO_LIMIT = int(1e30)  # what transformers writes for a limit that is not stated
 _WHOLE = 1e-3  # of a weight: how far a row may be from 1
 
 
@@ -47,14 +47,15 @@ def load_language(
         weights_sha256=state_digest(module.state_dict()),
         architecture=f"transformers:{type(module).__name__} {config_digest(config)}",
         licence=spec.licence or stated_licence(folder) or "not stated",
-        notes=opened.notes,
+        notes=(*opened.notes, *stated_pooling(folder)),
         **place,
     )
     if head_kind == "sequence":
-        return finish_seq2seq(module, tokenizer, spec, provenance, device)
+        return tried_pair(finish_seq2seq(module, tokenizer, spec, provenance, device))
     attentions = _probe(module, spec)
     count, heads = len(attentions), attentions[0].shape[1]
     blocks, shared = _blocks(module, count, spec)
+    # What a configuration states; the trial counts them where keys meet queries.
     groups = int(getattr(config, "num_key_value_heads", None) or heads)
     width = int(config.hidden_size)
     limits = [getattr(tokenizer, "model_max_length", 0), _positions(module, config)]

@@ -17,7 +17,7 @@ from generator.models.dispatch import NOWHERE, first_tensor
 from generator.models.layer import Layer
 from generator.models.listen import listen
 from generator.models.patches import VisionAttention, read_weights
-from generator.models.tokens import token_text
+from generator.models.tokens import check_rows, token_text
 from generator.models.trial import Check, LeftOut
 
 
@@ -255,6 +255,7 @@ class LanguageModel(Model):
                 f"{self.max_tokens}.",
                 hint="Shorten the text, or leave it out of this exhibit.",
             )
+        check_rows(ids, self.module, self.tokenizer, text.id, self.title)
         return Encoding(ids, tuple(token_text(self.tokenizer, i) for i in ids))
 
     def run(self, ids: tuple[int, ...], *, attentions: bool = False) -> Any:

@@ -17,7 +17,7 @@ from generator.models.layer import Layer
 from generator.models.meetings import Meeting, Meetings
 from generator.models.model import Encoding, Model, Provenance
 from generator.models.stacks import CROSS, DECODER, ENCODER, Stack
-from generator.models.tokens import context_limit, token_text
+from generator.models.tokens import check_rows, context_limit, token_text
 from generator.models.transformer import mlp_activation, mlp_output
 
 CROSS_KIND = "cross attention"
@@ -62,6 +62,7 @@ class Seq2SeqModel(Model):
                 f"texts: '{name}' has {len(ids)} tokens; {self.title} takes at most {self.max_tokens}.",
                 hint="Shorten the text, or leave it out of this exhibit.",
             )
+        check_rows(ids, self.module, self.tokenizer, name, self.title)
         return Encoding(tuple(ids), tuple(token_text(self.tokenizer, i) for i in ids))
 
     def decode(self, encoding: Encoding) -> str:

@@ -17,10 +17,13 @@ from torch import Tensor
 
 from generator.errors import CutawayError
 from generator.models.dispatch import first_tensor
+from generator.models.groups import shared_groups
 from generator.models.heads_access import find_heads
 from generator.models.meetings import Meeting, Meetings
 from generator.models.model import LanguageModel
+from generator.models.seq2seq import Seq2SeqModel, reported
 from generator.models.stream import probe_ids, watch
+from generator.models.tokens import embedding_rows
 from generator.models.trial import ANSWER, CLOSE, HEADS, ROWS, Check, LeftOut, apart, require
 from generator.models.windows import trial_length, with_windows
 from generator.models.writers import block_rest
@@ -44,6 +47,7 @@ def tried(model: LanguageModel) -> LanguageModel:
         answers, note = _answers(model, ids, pass_.answer)
         checks = require(model.id, [_rows(pass_.weights), _mask(model, pass_.weights)])
         model = with_windows(model, pass_.weights, pass_.meetings)
+        model = _with_groups(model, pass_.meetings)
         heads, left_out = _heads(model)
         blocks = _blocks(model, left_out)
     except RuntimeError as error:
@@ -54,7 +58,7 @@ def tried(model: LanguageModel) -> LanguageModel:
         model,
         provenance=replace(model.provenance, notes=notes),
         trial=checks,
-        left_out=(*model.left_out, *left_out),
+        left_out=(*model.left_out, *left_out, *_without_decoding(model)),
     )
 
 
@@ -76,8 +80,8 @@ def _read(model: LanguageModel, ids: tuple[int, ...]) -> _Pass:
     return _Pass(_answer(output), weights, tuple(seen.found) if same else ())
 
 
-def _made_up(model: LanguageModel, length: int) -> tuple[int, ...]:
-    rows = int(model.module.get_input_embeddings().weight.shape[0])  # type: ignore[operator]
+def _made_up(model: LanguageModel | Seq2SeqModel, length: int) -> tuple[int, ...]:
+    rows = embedding_rows(model.module)
     return tuple((3 + 7 * place) % rows for place in range(length))
 
 
@@ -95,6 +99,12 @@ def _answers(model: LanguageModel, ids: tuple[int, ...], read: Tensor) -> tuple[
     batch = torch.tensor([ids], device=model.device)
     with torch.no_grad():
         answer = _answer(plain(input_ids=batch, attention_mask=torch.ones_like(batch)))
+    return _compared(model, name, read, answer)
+
+
+def _compared(
+    model: LanguageModel | Seq2SeqModel, name: str, read: Tensor, answer: Tensor
+) -> tuple[Check, str]:
     difference = apart(read, answer)
     says = f"the pass that shows attention (eager) answers as the library's default pass ({name})."
     note = ""
@@ -113,7 +123,50 @@ def _answers(model: LanguageModel, ids: tuple[int, ...], read: Tensor) -> tuple[
     return Check(ANSWER, says, difference <= CLOSE, difference), note
 
 
-def _as_the_library(model: LanguageModel) -> tuple[str, Any]:
+def tried_pair(model: Seq2SeqModel) -> Seq2SeqModel:
+    """An encoder-decoder with the record of its trial.
+
+    Raises CutawayError if the network or its attention is not what is read of it.
+    """
+    source, target = _made_up(model, 9), (model.start, *_made_up(model, 7))
+    try:
+        read = model.run(source, target, attentions=True)
+        name, plain = _as_the_library(model)
+        batches = [torch.tensor([ids], device=model.device) for ids in (source, target)]
+        with torch.no_grad():
+            made = plain(
+                input_ids=batches[0],
+                attention_mask=torch.ones_like(batches[0]),
+                decoder_input_ids=batches[1],
+            )
+        meetings = model.meetings(source, target)
+    except RuntimeError as error:
+        raise CutawayError(f"{model.id}: the network fails on a made-up text: {error}") from error
+    weights = {stack: [one[0].float() for one in found] for stack, found in reported(read).items()}
+    heads = max(
+        apart(given @ one.value, one.mixed)
+        for stack, found in meetings.items()
+        for given, one in zip(weights[stack], found, strict=True)
+    )
+    says = "the values of each head, weighed with what is shown as its attention, are what the network "
+    says += "computes from them."
+    checks = require(
+        model.id,
+        [
+            _rows([one for found in weights.values() for one in found]),
+            Check(HEADS, says, heads <= CLOSE, heads),
+        ],
+    )
+    answers, note = _compared(model, name, _answer(read), _answer(made))
+    notes = (*model.provenance.notes, note) if note else model.provenance.notes
+    return replace(
+        model,
+        provenance=replace(model.provenance, notes=notes),
+        trial=(answers, *checks),
+    )
+
+
+def _as_the_library(model: LanguageModel | Seq2SeqModel) -> tuple[str, Any]:
     """The network with the library's default attention, on the same tensors."""
     original: Any = model.module
     tensors = [*original.parameters(), *original.buffers()]
@@ -126,8 +179,8 @@ def _as_the_library(model: LanguageModel) -> tuple[str, Any]:
     return name, other
 
 
-def _has_logits(model: LanguageModel) -> bool:
-    return model.head_kind != "representation"
+def _has_logits(model: LanguageModel | Seq2SeqModel) -> bool:
+    return isinstance(model, Seq2SeqModel) or model.head_kind != "representation"
 
 
 def _rows(weights: Sequence[Tensor]) -> Check:
@@ -144,6 +197,21 @@ def _mask(model: LanguageModel, weights: Sequence[Tensor]) -> Check:
         return Check(MASK, says, max(ahead) == 0, max(ahead))
     says = f"in every layer tokens look back and ahead, on a text of {length:,} tokens."
     return Check(MASK, says, min(ahead) > 0, NAN)
+
+
+def _without_decoding(model: LanguageModel) -> tuple[LeftOut, ...]:
+    if not model.causal or model.head_kind == "next token":
+        return ()
+    return (LeftOut("decoding", "this decoder has no head that guesses the next token"),)
+
+
+def _with_groups(model: LanguageModel, meetings: Sequence[Meeting]) -> LanguageModel:
+    """The model with its groups of keys and values as they were seen; as stated where they do not show."""
+    if not meetings:
+        return model
+    groups = shared_groups(meetings)
+    layers = tuple(replace(layer, kv_groups=groups) for layer in model.layers)
+    return replace(model, kv_groups=groups, layers=layers)
 
 
 def _heads(model: LanguageModel) -> tuple[list[Check], list[LeftOut]]:

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
+from generator.errors import UsageError
+
 NO_LIMIT = 10**9  # libraries write 10^30 or so where nothing limits a text
 
 
@@ -27,6 +29,24 @@ def window_text(window: int, causal: bool) -> str:
     if causal:
         return f"the last {window:,} tokens, itself among them"
     return f"up to {window - 1:,} tokens to either side"
+
+
+def embedding_rows(module: Any) -> int:
+    """How many tokens have a row in the table of embeddings."""
+    return int(module.get_input_embeddings().weight.shape[0])
+
+
+def check_rows(ids: Iterable[int], module: Any, tokenizer: Any, text: str, title: str) -> None:
+    """Raises UsageError for a token that the tokenizer makes and the table of embeddings does not hold."""
+    rows = embedding_rows(module)
+    for one in ids:
+        if one >= rows:
+            raise UsageError(
+                f"texts: '{text}' holds the token {tokenizer.convert_ids_to_tokens(one)!r}, number {one:,}; "
+                f"{title} has embeddings for {rows:,} tokens, 0 to {rows - 1:,}.",
+                hint="The tokenizer is another model's, or tokens were added to it and not to the network. "
+                "Leave the text out, or save the network with as many rows as the tokenizer has tokens.",
+            )
 
 
 def token_text(tokenizer: Any, token_id: int) -> str:

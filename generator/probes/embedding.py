@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from generator.errors import UsageError
 from generator.models.model import LanguageModel
+from generator.models.tokens import check_rows
 
 TOKENS = 1024  # in flight at once: more is no faster, and costs memory
 
@@ -25,6 +26,7 @@ def token_ids(model: LanguageModel, sentence: str) -> tuple[int, ...]:
         raise UsageError(
             f"'{sentence[:60]}' has {len(ids)} tokens; {model.title} takes 1 to {model.max_tokens}."
         )
+    check_rows(ids, model.module, model.tokenizer, sentence[:60], model.title)
     return ids
 
 

@@ -19,6 +19,7 @@ from generator.deviation import sample_deviation
 from generator.errors import CutawayError
 from generator.models.model import LanguageModel
 from generator.models.seq2seq import Seq2SeqModel
+from generator.models.tokens import embedding_rows
 from generator.probes.attention import (
     Attention,
     attention_weights,
@@ -290,7 +291,9 @@ def ordinary_tokens(model: LanguageModel | Seq2SeqModel) -> np.ndarray:
     tokenizer = model.tokenizer
     added = tokenizer.added_tokens_decoder.items()
     special = {*tokenizer.all_special_ids, *(i for i, token in added if token.special)}
-    return np.array([i for i in range(len(tokenizer)) if i not in special])
+    # What a tokenizer knows beyond the table cannot be read.
+    known = min(len(tokenizer), embedding_rows(model.module))
+    return np.array([i for i in range(known) if i not in special])
 
 
 def _frame(model: LanguageModel | Seq2SeqModel) -> tuple[list[int], list[int]]:
