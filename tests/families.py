@@ -272,7 +272,8 @@ def save_transformer(name: str, folder: Path) -> None:
     config = getattr(transformers, f"{start}Config")(**settings)
     made = getattr(transformers, f"{start}ForImageClassification")(config)
     made.save_pretrained(folder)
-    stated = {"size": {"height": 64, "width": 64}, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}
+    side = {"height": 64, "width": 64}
+    stated = {"size": side, "crop_size": side, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}
     (folder / "preprocessor_config.json").write_text(json.dumps(stated), encoding="utf-8")
 
 

@@ -8,6 +8,7 @@ import zipfile
 import numpy as np
 import pytest
 import torch
+from families import save_transformer
 from test_models import load
 from tiny_vision import save as save_vision
 from typer.testing import CliRunner
@@ -106,6 +107,21 @@ def test_pictures_that_are_not_square_are_refused_by_their_shape(tmp_path):
     edit(tmp_path / "config.json", image_size=[16, 64])
     with pytest.raises(CutawayError, match="pictures of 16 x 64 px; only square"):
         load(str(tmp_path), tmp_path)
+
+
+def test_a_frame_around_pictures_is_told(tmp_path):
+    save_vision("vit", tmp_path)
+    stated = {"image_processor_type": "BitImageProcessor", "size": {"height": 32, "width": 32}}
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(stated))
+    with pytest.raises(CutawayError, match="puts a frame around each"):
+        load(str(tmp_path), tmp_path)
+
+
+def test_classes_that_a_configuration_does_not_name_are_numbered(tmp_path):
+    save_transformer("pvt", tmp_path)
+    found = load(str(tmp_path), tmp_path)
+    assert found.labels[:2] == ("class 0", "class 1")
+    assert not found.provenance.notes
 
 
 def test_maps_of_one_position_are_told_from_a_head_that_averages_nothing(tmp_path):

@@ -237,13 +237,15 @@ def build_transformers(folder: Path, spec: ModelSpec, config: Any) -> Network:
         stated_licence(folder),
         (*opened.notes, *notes),
         no_classes=why,
+        counted=classifies and not opened.headless and not labels and why == NO_CLASSES,
         exclusive=exclusive,
     )
 
 
 def _answers(config: Any, spec: ModelSpec) -> tuple[tuple[str, ...], str, bool]:
     """Names of the classes, why there are none, and whether they exclude each other."""
-    names: Mapping[int, str] = config.id2label
+    # A configuration may name no classes, and then not even count them.
+    names: Mapping[int, str] = config.id2label or {}
     labels = tuple(str(names[index]) for index in sorted(names))
     kind = getattr(config, "problem_type", None)
     if kind == "regression" or len(labels) == 1:

@@ -57,7 +57,7 @@ def build_own(reference: str, spec: ModelSpec, base: Path, seed: int) -> Network
     how = spec.preprocessing or Preprocessing()
     architecture = f"{path.name}:{name} {digest.hexdigest()[:12]}"
     labels = spec.classes if isinstance(spec.classes, tuple) else numbered(spec.classes or 0)
-    return Network(module, architecture, how, labels, counted=True)
+    return Network(module, architecture, how, labels, counted=True, unstated=True)
 
 
 def _called(spec: ModelSpec) -> str:

@@ -26,7 +26,7 @@ _METHODS = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5
 # Libraries resize in two ways, on Pillow's pictures and on tensors, which round differently.
 _MEAN_OFF, _MAX_OFF = 0.1, 6.0  # in steps of 1/255
 _IMAGENET = Preprocessing()
-_LEVIT = 224 / 256  # a resize of its own, which no key states
+_LEVIT = 224 / 256  # a resize that no key states
 
 
 def _test_pictures() -> tuple[Image.Image, ...]:
@@ -103,6 +103,8 @@ def _reason(best: tuple[float, float, Preprocessing] | None, theirs: Sequence[np
         return (
             f"its library makes an input of {' or '.join(shapes)}, not a square of three channels"
         )
+    if all(np.ptp(one[:, row], axis=1).max() < 1e-6 for one in theirs for row in (0, -1)):
+        return "its library puts a frame around each, as what it crops is larger than what it resizes to"
     turned = [one[::-1] for one in theirs]
     if any(_apart(turned, how)[0] <= _MEAN_OFF for how in _measured(turned, best[2])):
         return "its library hands it blue before red"
@@ -143,13 +145,14 @@ def of_folder(folder: Path, config: Any, spec: ModelSpec) -> tuple[Preprocessing
     name = f"{type(processor).__name__} ({_told(keys)})"
     try:
         return same_as_library(ways, theirs, spec, name), ()
-    except CutawayError:
+    except CutawayError as error:
         # Some processors scale twice, or shift, by rules that no key states.
         measured = [one for way in ways for one in _measured(theirs, way)]
-        if not measured:
-            raise
         told = "How its processor scales pictures is not in its keys: mean and deviation were measured."
-        return same_as_library(measured, theirs, spec, name), (told,)
+        try:
+            return same_as_library(measured, theirs, spec, name), (told,)
+        except CutawayError:
+            raise error from None
 
 
 def _side_of(config: Any, spec: ModelSpec) -> int:

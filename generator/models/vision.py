@@ -45,6 +45,8 @@ class Network:
     """Why it has no labels, where it has none."""
     counted: bool = False
     """Whether what it answers with are classes, though nothing names them."""
+    unstated: bool = False
+    """Whether nothing but the exhibit's entry can say how its pictures are prepared."""
     exclusive: bool = True
     """Whether one class alone can be right (softmax), or each is judged by itself (sigmoid)."""
 
@@ -119,8 +121,7 @@ def finish(
 def _as_it_takes_them(network: Network, spec: ModelSpec, device: torch.device) -> Network:
     """The network with pictures of the side and the channels that it takes, and what must be told of it."""
     module, how = network.module, spec.preprocessing or network.preprocessing
-    # Of a network of the user's own nothing else says how it was trained.
-    unstated = spec.preprocessing is None and network.counted
+    unstated = spec.preprocessing is None and network.unstated
     side = side_of(module, how.size, device) if unstated else how.size
     only = ", the only usual size that it runs on" if side != how.size else ""
     how = how.model_copy(update={"size": side})
