@@ -7,15 +7,19 @@ import os
 import sys
 import traceback
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from generator import __version__
 from generator.errors import CutawayError, UsageError
 from generator.progress import Reporter, print_summary, terminal
+
+if TYPE_CHECKING:  # torch takes seconds to import
+    from generator.models.load import AnyModel
 
 
 class Stopped(CutawayError):
@@ -235,7 +239,7 @@ def inspect(
     verbose: Verbose = False,
 ) -> None:
     """List the layers, units and heads of a model."""
-    from generator.models.load import load_model
+    from generator.models.load import load_model, parts_of
     from generator.paths import cache_root
     from generator.single import model_of_exhibit, spec_of_one
 
@@ -244,9 +248,14 @@ def inspect(
     base, spec = Path.cwd(), spec_of_one(source, architecture, weights)
     if known is not None:
         base, spec = known[0].base, known[1]
-    model = load_model(spec, base, cache_root(), device=device)
     # A layer's name must be readable in full, to be copied into an exhibit.
     console = terminal(max(terminal().width, 150))
+    for part in parts_of(spec, base, cache_root()):
+        _list(load_model(part, base, cache_root(), device=device), console)
+
+
+def _list(model: AnyModel, console: Console) -> None:
+    """Print the layers, units and heads of one model."""
     table = Table(box=None, pad_edge=False)
     for name in ("#", "layer", "kind", "output", "units", "heads", "KV groups", "parameters"):
         side: Literal["left", "right"] = "left" if name in {"layer", "kind"} else "right"
