@@ -14,6 +14,7 @@ from generator.inputs.texts import CuratedText
 from generator.models.load import load_model, parts_of
 from generator.models.model import LanguageModel, VisionModel
 from tests.tiny_towers import KINDS, SIDE, save_towers
+from tests.tiny_transformers import PAIRS, closed_tokenizer
 
 
 def opened(folder: Path, part: str | None = None):
@@ -70,3 +71,21 @@ def test_a_part_is_asked_for_where_one_model_is_meant(tmp_path):
     spec = ModelSpec(id="net", source=str(tmp_path / "one"), part="text")
     with pytest.raises(UsageError, match="part: text names nothing"):
         load_model(spec, tmp_path, tmp_path)
+
+
+def test_the_encoder_of_t5_is_opened_alone(tmp_path):
+    import transformers
+
+    torch.manual_seed(0)
+    made = transformers.T5EncoderModel(transformers.T5Config(**PAIRS["t5"][2])).eval()
+    made.save_pretrained(tmp_path)
+    closed_tokenizer().save_pretrained(tmp_path)
+    model = load_model(ModelSpec(id="t5", source=str(tmp_path)), tmp_path, tmp_path)
+    assert isinstance(model, LanguageModel)
+    assert (model.kind, model.heads, model.head_width) == ("encoder", 4, 6)
+    ids = model.encode(CuratedText("a", "rain fell on the old town", "", "")).ids
+    with torch.no_grad():
+        theirs = made(input_ids=torch.tensor([ids]))
+    assert torch.allclose(
+        model.run(ids).last_hidden_state, theirs.last_hidden_state, rtol=1e-4, atol=1e-4
+    )

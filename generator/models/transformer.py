@@ -78,6 +78,9 @@ def _factory(config: Any, tokenizer: Any, spec: ModelSpec) -> tuple[Any, str]:
         return transformers.AutoModelForCausalLM, "next token"
     if stated.endswith("ForMaskedLM") and tokenizer.mask_token_id is not None:
         return transformers.AutoModelForMaskedLM, "masked token"
+    if stated.endswith("EncoderModel") and hasattr(transformers, stated):
+        # The encoder of an encoder-decoder, saved alone: AutoModel would ask for the decoder too.
+        return getattr(transformers, stated), "representation"
     return transformers.AutoModel, "representation"
 
 
