@@ -41,7 +41,7 @@ from generator.plates.previews import model_previews
 from generator.progress import Reporter
 from generator.site import Tree, check_target, lay_out_statics, run_builder
 from generator.store import Store
-from generator.subjects import Subject, load_subjects, measure, read_inputs
+from generator.subjects import Subject, load_subjects, measure, opened_in_parts, read_inputs
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,7 @@ def build(exhibit: Exhibit, options: Options, reporter: Reporter) -> Summary:
     """Make the site of an exhibit. The site that was there stays until the new one is complete."""
     check_target(options.site, options.work, exhibit.base)
     keep_freed()
+    exhibit = opened_in_parts(exhibit)
     writing = read_writing(exhibit.base, exhibit.writing)
     check_early(writing, [model.id for model in exhibit.models])
     inputs = read_inputs(exhibit)

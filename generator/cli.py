@@ -8,9 +8,10 @@ import sys
 import traceback
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -18,6 +19,9 @@ from generator import __version__
 from generator.command_reference import command_reference
 from generator.errors import CutawayError, UsageError
 from generator.progress import Reporter, print_summary, terminal
+
+if TYPE_CHECKING:  # torch takes seconds to import
+    from generator.models.load import AnyModel
 
 
 class Stopped(CutawayError):
@@ -238,9 +242,8 @@ def inspect(
     verbose: Verbose = False,
 ) -> None:
     """List the layers, units and heads of a model."""
-    from generator.models.load import load_model
+    from generator.models.load import load_model, parts_of
     from generator.paths import cache_root
-    from generator.said import said_beside
     from generator.single import model_of_exhibit, spec_of_one
 
     other = architecture is not None or weights != "pretrained"
@@ -248,9 +251,16 @@ def inspect(
     base, spec = Path.cwd(), spec_of_one(source, architecture, weights)
     if known is not None:
         base, spec = known[0].base, known[1]
-    model = load_model(spec, base, cache_root(), device=device)
     # A layer's name must be readable in full, to be copied into an exhibit.
     console = terminal(max(terminal().width, 150))
+    for part in parts_of(spec, base, cache_root()):
+        _list(load_model(part, base, cache_root(), device=device), console)
+
+
+def _list(model: AnyModel, console: Console) -> None:
+    """Print the layers, units and heads of one model."""
+    from generator.inspect_notes import said_beside
+
     table = Table(box=None, pad_edge=False)
     for name in ("#", "layer", "kind", "output", "units", "heads", "KV groups", "parameters"):
         side: Literal["left", "right"] = "left" if name in {"layer", "kind"} else "right"

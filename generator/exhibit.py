@@ -137,6 +137,9 @@ class ModelSpec(_Strict):
     classes: int | tuple[Line, ...] | None = Field(
         None, description="how many classes a network has, or their names in order"
     )
+    part: Literal["picture", "text"] | None = Field(
+        None, description="of a network of two towers, such as CLIP; both if left out"
+    )
     weights: str = Field(
         "pretrained",
         description="'pretrained', 'random', or a weights file, for timm: and torchvision:",

@@ -16,7 +16,7 @@ from generator.inputs.pairs import compared
 from generator.inputs.pool import PoolPicture, image_pool
 from generator.inputs.texts import CuratedText, curated_texts, held_out_texts
 from generator.models.checkpoints import Checkpoints, load_checkpoints
-from generator.models.load import AnyModel, load_model
+from generator.models.load import AnyModel, load_model, parts_of
 from generator.models.model import VisionModel
 from generator.models.seq2seq import Seq2SeqModel
 from generator.paths import cache_root
@@ -43,6 +43,17 @@ class Subject:
     checkpoints: Checkpoints
     inputs: Inputs
     choices: Choices
+
+
+def opened_in_parts(exhibit: Exhibit) -> Exhibit:
+    """The exhibit with an entry for each model: a network of two towers stands for two."""
+    base, cache = exhibit.base, cache_root()
+    models = [part for spec in exhibit.models for part in parts_of(spec, base, cache)]
+    ids = [spec.id for spec in models]
+    twice = next((name for name in ids if ids.count(name) > 1), None)
+    if twice is not None:
+        raise UsageError(f"models: the id '{twice}' stands for two models, one of them a tower.")
+    return exhibit.model_copy(update={"models": tuple(models)})
 
 
 def read_inputs(exhibit: Exhibit) -> list[Inputs]:

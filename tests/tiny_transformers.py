@@ -248,6 +248,11 @@ def tokenizer_of_words():
     return _tokenizer(_words(ends=False))
 
 
+def closed_tokenizer():
+    """The same words, each text closed by [EOS], as CLIP reads its texts."""
+    return _tokenizer(_words(ends=True))
+
+
 def _tokenizer(plain):
     from transformers import PreTrainedTokenizerFast
 

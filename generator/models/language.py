@@ -15,6 +15,7 @@ from generator.exhibit import ModelSpec
 from generator.models.digest import state_digest
 from generator.models.layer import TRANSFORMER_BLOCK, Layer
 from generator.models.model import LanguageModel, Provenance
+from generator.models.pretrained import Opened
 from generator.models.seq2seq import Seq2SeqModel, finish_seq2seq
 from generator.models.text_trial import tried, tried_pair
 from generator.models.tokens import context_limit
@@ -40,7 +41,19 @@ def load_language(
     `place` holds the fields of the provenance that the source knows. Raises CutawayError for an
     architecture whose attention weights cannot be read.
     """
-    opened, tokenizer, head_kind = open_transformer(folder, spec)
+    return finish_language(*open_transformer(folder, spec), folder, spec, place, device)
+
+
+def finish_language(
+    opened: Opened,
+    tokenizer: Any,
+    head_kind: str,
+    folder: Path,
+    spec: ModelSpec,
+    place: Mapping[str, Any],
+    device: torch.device,
+) -> LanguageModel | Seq2SeqModel:
+    """Read the blocks and heads of an opened transformer and bring it to the device."""
     module = opened.module.float().eval().requires_grad_(False)
     config: Any = module.config
     provenance = Provenance(

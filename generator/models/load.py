@@ -19,14 +19,22 @@ from generator.models.convert import gguf_to_folder, read_state_dict
 from generator.models.digest import file_sha256
 from generator.models.fetch import Files, fetch
 from generator.models.fitting import fit_weights, head_size, in_words
-from generator.models.language import load_language
+from generator.models.language import finish_language, load_language
 from generator.models.model import LanguageModel, VisionModel
 from generator.models.networks import build, build_transformers, class_count
 from generator.models.own import is_own
 from generator.models.pretrained import read_config, takes_pictures, two_towers
 from generator.models.seq2seq import Seq2SeqModel
+from generator.models.towers import (
+    TEXT,
+    has_towers,
+    in_parts,
+    picture_tower,
+    text_tower,
+    unnamed_part,
+)
 from generator.models.training import build_trained, trained
-from generator.models.transformer import stated_licence
+from generator.models.transformer import open_tokenizer, stated_licence
 from generator.models.twin import state_initialisation
 from generator.models.vision import Network, finish
 
@@ -241,6 +249,10 @@ def _from_folder(folder: Path, spec: ModelSpec, asked: Request) -> AnyModel:
         network = replace(network, architecture=named, licence=licence)
         return finish(network, spec, asked.place, asked.device)
     config = read_config(folder, spec)
+    if has_towers(config):
+        return _from_towers(folder, spec, config, asked)
+    if spec.part:
+        raise UsageError(f"{spec.id}: it has no towers, so that part: {spec.part} names nothing.")
     # SigLIP's classifier of pictures keeps the configuration of both towers, and has one.
     alone = any("ImageClassification" in str(name) for name in config.architectures or ())
     if getattr(config, "vision_config", None) is not None and not alone:
@@ -249,6 +261,33 @@ def _from_folder(folder: Path, spec: ModelSpec, asked: Request) -> AnyModel:
         network = build_transformers(folder, spec, config)
         return finish(network, spec, asked.place, asked.device)
     return load_language(folder, spec, asked.place, asked.device)
+
+
+def _from_towers(folder: Path, spec: ModelSpec, config: Any, asked: Request) -> AnyModel:
+    """One tower of a network of two, as its entry names it."""
+    if not spec.part:
+        raise unnamed_part(spec)
+    if spec.part == TEXT:
+        opened, tokenizer = text_tower(folder, spec), open_tokenizer(folder, spec)
+        return finish_language(
+            opened, tokenizer, "representation", folder, spec, asked.place, asked.device
+        )
+    network, towers = picture_tower(folder, spec, config)
+    model = finish(network, spec, asked.place, asked.device)
+    towers.module.to(asked.device)
+    return replace(model, towers=towers)
+
+
+def parts_of(spec: ModelSpec, base: Path, cache: Path) -> tuple[ModelSpec, ...]:
+    """The entries of the models that an entry stands for: two for a network of two towers."""
+    source = parse_source(spec.source, base)
+    if spec.part or spec.architecture or source.kind in {"timm", "torchvision", "train"}:
+        return (spec,)
+    root = fetch(source, cache).root
+    folder = None if source.file else _config_folder(root)
+    if folder is None or "model_type" not in _read_config(folder / "config.json", spec):
+        return (spec,)
+    return in_parts(read_config(folder, spec), spec)
 
 
 def _read_config(path: Path, spec: ModelSpec) -> dict[str, Any]:

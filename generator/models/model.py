@@ -85,6 +85,45 @@ READING = 2
 
 
 @dataclass(frozen=True, eq=False)
+class TwoTowers:
+    """The whole of a network of two towers.
+
+    `shares` is what its cosines are made into probabilities with: "softmax" over texts, or the "sigmoid" of
+    each pair.
+    """
+
+    module: Any = field(repr=False)
+    tokenizer: Any = field(repr=False)
+    shares: str
+
+    @property
+    def scale(self) -> float:
+        """What a cosine is multiplied with."""
+        return float(self.module.logit_scale.exp())
+
+    @property
+    def bias(self) -> float:
+        """What is added to it then; 0 where there is none."""
+        bias = getattr(self.module, "logit_bias", None)
+        return 0.0 if bias is None else float(bias)
+
+    def read(self, texts: list[str]) -> dict[str, Tensor]:
+        """Texts as the network was trained on them: SigLIP's filled up to its full length, without a mask."""
+        length = int(self.module.config.text_config.max_position_embeddings)
+        full = self.shares == "sigmoid"
+        found = self.tokenizer(
+            texts,
+            padding="max_length" if full else True,
+            truncation=True,
+            max_length=length,
+            return_tensors="pt",
+        )
+        names = ("input_ids",) if full else ("input_ids", "attention_mask")
+        device = self.module.logit_scale.device
+        return {name: found[name].to(device) for name in names}
+
+
+@dataclass(frozen=True, eq=False)
 class VisionModel(Model):
     """A network that takes a picture. `filters` holds each weighted layer's weight tensor.
 
@@ -92,6 +131,7 @@ class VisionModel(Model):
     text-and-picture models do: `no_classes` says why. `exclusive` is False where several classes can be
     right at once.
     `attention` is that of a vision transformer; where it cannot be shown, `no_attention` says why.
+    `towers` is the whole that the picture tower of CLIP or SigLIP belongs to.
     `batched` says whether it computes the same operations for several pictures at once as for one.
     """
 
@@ -105,6 +145,7 @@ class VisionModel(Model):
     batched: bool = True
     no_classes: str = NO_CLASSES
     exclusive: bool = True
+    towers: TwoTowers | None = field(default=None, repr=False)
 
     @property
     def key(self) -> dict[str, Any]:

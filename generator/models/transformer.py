@@ -34,7 +34,7 @@ def open_transformer(folder: Path, spec: ModelSpec) -> tuple[Opened, Any, str]:
     "representation". Raises CutawayError for what transformers cannot load, and without a tokenizer.
     """
     config = read_config(folder, spec)
-    tokenizer = _tokenizer(folder, spec)
+    tokenizer = open_tokenizer(folder, spec)
     factory, head_kind = _factory(config, tokenizer, spec)
     # SDPA computes no attention weights to look at: only the eager path returns them.
     opened = open_pretrained(
@@ -47,7 +47,8 @@ def open_transformer(folder: Path, spec: ModelSpec) -> tuple[Opened, Any, str]:
     return opened, tokenizer, "representation" if opened.headless else head_kind
 
 
-def _tokenizer(folder: Path, spec: ModelSpec) -> Any:
+def open_tokenizer(folder: Path, spec: ModelSpec) -> Any:
+    """The tokenizer in a folder. Raises CutawayError where there is none."""
     try:
         tokenizer = library().AutoTokenizer.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False
@@ -77,6 +78,9 @@ def _factory(config: Any, tokenizer: Any, spec: ModelSpec) -> tuple[Any, str]:
         return transformers.AutoModelForCausalLM, "next token"
     if stated.endswith("ForMaskedLM") and tokenizer.mask_token_id is not None:
         return transformers.AutoModelForMaskedLM, "masked token"
+    if stated.endswith("EncoderModel") and hasattr(transformers, stated):
+        # The encoder of an encoder-decoder, saved alone: AutoModel would ask for the decoder too.
+        return getattr(transformers, stated), "representation"
     return transformers.AutoModel, "representation"
 
 

@@ -1,4 +1,4 @@
-"""What `inspect` says of an opened model beside the table of its layers."""
+"""Notes of `inspect` on an opened model beside the table of its layers."""
 
 from __future__ import annotations
 
