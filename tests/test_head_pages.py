@@ -142,7 +142,7 @@ def test_the_ablation_says_on_how_many_texts(decoder, encoder, pages):
     assert f"Effects were tested on {len(HELD_OUT)} other texts" in overview
     assert encoder.heads.texts.measure == "representation"
     overview = text_of(pages_of(encoder)["models/bert/index.html"])
-    assert "This encoder predicts no word, so the effect is the distance" in overview
+    assert "This network predicts no word, so the effect is the distance" in overview
 
 
 # Roles
