@@ -142,7 +142,7 @@ def test_the_ablation_says_on_how_many_texts(decoder, encoder, pages):
     tested = encoder.heads.named.held_out
     assert tested.texts.inputs == tuple(one.id for one in HELD_OUT)
     assert f"Effects were tested on {len(HELD_OUT)} other texts and 12 other seq" in overview
-    assert "This encoder predicts no word, so the effect is the distance" in overview
+    assert "This network predicts no word, so the effect is the distance" in overview
 
 
 # Roles

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from typer.testing import CliRunner
 
 from generator.cli import app
@@ -13,6 +14,7 @@ from generator.exhibit import ModelSpec
 from generator.inputs.texts import CuratedText
 from generator.models.load import load_model, parts_of
 from generator.models.model import LanguageModel, VisionModel
+from tests.small_site import cutaway_here
 from tests.tiny_towers import KINDS, SIDE, save_towers
 from tests.tiny_transformers import PAIRS, closed_tokenizer
 
@@ -44,7 +46,7 @@ def test_the_text_tower_computes_what_the_whole_computes(tmp_path, kind):
     whole = save_towers(kind, tmp_path)
     (model,) = opened(tmp_path, "text")
     assert isinstance(model, LanguageModel)
-    assert model.causal == (kind == "CLIP") and model.max_tokens == 24
+    assert model.causal == (kind == "CLIP") and model.max_tokens == 64
     ids = model.encode(CuratedText("a", "rain fell on the old town", "", "")).ids
     ours = model.run(ids, attentions=True)
     with torch.no_grad():
@@ -89,3 +91,18 @@ def test_the_encoder_of_t5_is_opened_alone(tmp_path):
     assert torch.allclose(
         model.run(ids).last_hidden_state, theirs.last_hidden_state, rtol=1e-4, atol=1e-4
     )
+
+
+def test_one_folder_becomes_two_models_of_a_site(tmp_path):
+    save_towers("CLIP", tmp_path / "clip")
+    (tmp_path / "pics").mkdir()
+    noise = np.random.default_rng(0).integers(0, 255, (48, 48, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "pics" / "noise.png")
+    (tmp_path / "texts.txt").write_text("rain fell on the old town\nthe old town\n", "utf-8")
+    out = tmp_path / "site"
+    words = ["--images", tmp_path / "pics", "--texts", tmp_path / "texts.txt", "--out", out]
+    made = cutaway_here(
+        "build", "--model", tmp_path / "clip", *words, "--features", "0", "--jobs", "1"
+    )
+    assert made.code == 0, made.err
+    assert sorted(path.name for path in (out / "models").iterdir()) == ["clip-picture", "clip-text"]

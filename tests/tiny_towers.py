@@ -21,7 +21,7 @@ _SHAPE = {
 }
 _TEXT = {
     "vocab_size": WORDS + 4,
-    "max_position_embeddings": 24,
+    "max_position_embeddings": 64,
     "bos_token_id": 1,
     "eos_token_id": 2,
     "pad_token_id": 0,
