@@ -17,11 +17,11 @@ from generator.card_schema import Pairs
 from generator.errors import CutawayError
 from generator.findings import measure_text
 from generator.inputs.texts import CuratedText
+from generator.manifest import _model
 from generator.models import text_trial
 from generator.models.tokens import NO_LIMIT
 from generator.models.windows import stated_windows, trial_length
 from generator.pages.language import language_pages
-from generator.pages.tables import _model
 from generator.probes.attention import Attention, attention_weights, visible
 from generator.probes.heads import (
     even_weights,
