@@ -1,18 +1,33 @@
 """Pictures are matched with texts as the library matches them, and parts of pictures are truly hidden."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from test_other_transformers import AnyPicture
 
-from generator.exhibit import ModelSpec
+from generator.exhibit import Choices, Exhibit, ImageSpec, ModelSpec, TextSpec
+from generator.findings import TextFindings, VisionFindings
 from generator.inputs.texts import CuratedText
 from generator.models.load import load_model
 from generator.models.model import VisionModel
+from generator.pages.jump import jump_index
+from generator.pages.language import ways_in
+from generator.pages.vision import vision_pages
+from generator.pages.vision_tables import vision_tables
+from generator.plates import drawings
 from generator.probes.matching import DRAWS, block_side, measure_matching, part_of_pixel
 from generator.store import Store
-from generator.subjects import other_tower
+from generator.subjects import (
+    load_subjects,
+    measure,
+    opened_in_parts,
+    other_tower,
+    read_inputs,
+)
 from tests.tiny_towers import KINDS, PATCH, SIDE, save_towers
 
 TEXTS = tuple(
@@ -42,7 +57,8 @@ def test_pairs_are_what_the_library_computes(tmp_path, kind):
     read = model.towers.tokenizer(
         [text.text for text in TEXTS],
         padding="max_length" if kind == "Siglip" else True,
-        max_length=24,
+        max_length=64,
+        truncation=True,
         return_tensors="pt",
     )
     mask = {"attention_mask": read["attention_mask"]} if kind == "CLIP" else {}
@@ -122,3 +138,42 @@ def test_a_tower_stands_beside_the_other_of_its_own_network():
         ModelSpec(id="whole", source="./a"),
     ]
     assert [other_tower(one, models) for one in models] == ["a-text", "", "a-picture", ""]
+
+
+def test_both_towers_lead_to_a_page_with_every_pair(tmp_path):
+    save_towers("CLIP", tmp_path / "net")
+    for name, colour in (("red", (200, 20, 10)), ("blue", (10, 20, 200))):
+        Image.new("RGB", (40, 40), colour).save(tmp_path / f"{name}.png")
+    exhibit = opened_in_parts(
+        Exhibit(
+            models=(ModelSpec(id="net", source="./net", make=Choices(features=0)),),
+            images=tuple(
+                ImageSpec(file=f"{name}.png", label=f"<i>{name}") for name in ("red", "blue")
+            ),
+            texts=tuple(TextSpec(id=text.id, text=text.text) for text in TEXTS),
+            base=tmp_path,
+        )
+    )
+    store = Store(tmp_path / "store")
+    subjects = load_subjects(exhibit, read_inputs(exhibit), "cpu", lambda _: None)
+    seen, read = (measure(one, 0, store, lambda _: None, full=False) for one in subjects)
+    assert isinstance(seen, VisionFindings) and isinstance(read, TextFindings)
+    address = "models/net-picture/matching/index.html"
+    page = {one.address: one.body for one in vision_pages(seen, AnyPicture())}[address]
+    assert (
+        "&lt;b&gt;old&lt;/b&gt; &amp; rain" in page and "<b>old" not in page and "<i>" not in page
+    )
+    assert page.count("c-best") == 2 and "None" not in page and "nan" not in page
+    assert all('alt=""' not in tag for tag in page.split("<img")[1:])
+    assert address in [link.target for link, _ in ways_in(read)]
+    tables = {table.name: table.records for table in vision_tables(seen)}
+    assert len(tables["matches.csv"]) == 2 * len(TEXTS)
+    assert sum(float(row["probability"]) for row in tables["matches.csv"][:3]) == pytest.approx(1)
+    assert len(tables["match_patches.csv"]) == 2 * (16 + 2 + DRAWS)
+    drawn = [one for one in drawings(seen) if one.arguments.get("names") == ("matching/red.webp",)]
+    assert drawn[0].arguments["maps"].shape == (1, SIDE, SIDE)
+    index = jump_index([seen, read], [])
+    assert index.count('"matching/"') == 1
+    alone = measure(replace(subjects[0], other_tower=""), 0, store, lambda _: None, full=False)
+    assert isinstance(alone, VisionFindings) and alone.matching is None
+    assert "matches.csv" not in {table.name for table in vision_tables(alone)}

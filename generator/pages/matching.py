@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
+
 from generator.findings import VisionFindings
 from generator.inputs.images import CuratedImage
 from generator.pages.classes import place_of
-from generator.pages.environment import Pages, number
+from generator.pages.environment import Pages, fixed
 from generator.pages.page import Page, part_address
 from generator.pages.parts import MATCHING, part_place
 from generator.probes.matching import DRAWS, MOST, Matching, PictureMatch
+
+COSINE, FALL = 3, 4  # decimals
 
 
 def matching_page(findings: VisionFindings, pages: Pages) -> Page:
@@ -49,7 +53,7 @@ def _rows(found: Matching) -> list[dict[str, Any]]:
             "text": text,
             "cells": [
                 {
-                    "cosine": float(match.cosines[i]),
+                    "cosine": fixed(float(match.cosines[i]), COSINE),
                     "probability": float(match.probabilities[i]),
                     "best": match.best == i,
                 }
@@ -69,7 +73,7 @@ def _item(
 ) -> dict[str, Any]:
     folder, text = f"models/{findings.model.id}", found.texts[match.best].text
     most = float(match.drops.max())
-    seen = f"falls most, by {number(most)}, when the part {place_of(match.drops)} is hidden"
+    seen = f"falls most, by {fixed(most, FALL)}, when the part {place_of(match.drops)} is hidden"
     alt = (
         f"Which parts of the picture of {image.label} move its match with “{text}”: the cosine "
         f"{seen if most > 0 else 'falls with no part hidden'}."
@@ -78,13 +82,15 @@ def _item(
         "label": image.label,
         "thumb": pages.figure(f"{folder}/pictures/{image.id}.webp", image.alt),
         "figure": pages.figure(f"{folder}/matching/{image.id}.webp", alt),
-        "match": match,
         "text": text,
-        "cosine": float(match.cosines[match.best]),
+        "cosine": fixed(float(match.cosines[match.best]), COSINE),
         "probability": float(match.probabilities[match.best]),
-        "random": float(match.random.mean()),
-        "low": float(match.random.min()),
-        "high": float(match.random.max()),
+        "changes": [fixed(-value, FALL) for value in (most, float(match.drops.min()))],
+        "together": fixed(match.together, FALL),
+        "others": fixed(match.others, FALL) if np.isfinite(match.others) else "–",
+        "random": fixed(float(match.random.mean()), FALL),
+        "spread": [fixed(float(end), FALL) for end in (match.random.min(), match.random.max())],
+        "reached": match.reached,
     }
 
 
