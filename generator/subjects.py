@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from generator.card_schema import Pairs
@@ -37,12 +37,16 @@ class Inputs:
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A loaded model, the states of its training that the exhibit names, and what it is run on."""
+    """A loaded model, the states of its training that the exhibit names, and what it is run on.
+
+    `other_tower` is the id of the model that is the other tower of the same network, where both are shown.
+    """
 
     model: AnyModel
     checkpoints: Checkpoints
     inputs: Inputs
     choices: Choices
+    other_tower: str = ""
 
 
 def opened_in_parts(exhibit: Exhibit) -> Exhibit:
@@ -93,9 +97,17 @@ def load_subjects(
     for spec, shown in zip(exhibit.models, inputs, strict=True):
         model = load_model(spec, base, cache, seed=seed, device=device)
         checkpoints = load_checkpoints(spec, model, base, cache, seed=seed)
-        subjects.append(Subject(model, checkpoints, shown, spec.make))
+        other = other_tower(spec, exhibit.models)
+        subjects.append(Subject(model, checkpoints, shown, spec.make, other))
         step(spec.id)
     return subjects
+
+
+def other_tower(spec: ModelSpec, models: Sequence[ModelSpec]) -> str:
+    """The id of the entry that is the other tower of the same network; "" where there is none."""
+    whole = (spec.source, spec.weights)
+    others = (one for one in models if spec.part and one.part not in (None, spec.part))
+    return next((one.id for one in others if (one.source, one.weights) == whole), "")
 
 
 def measure(
@@ -111,7 +123,7 @@ def measure(
             raise UsageError(f"{model.id} takes texts, and the exhibit names none ('texts').")
         if isinstance(model, Seq2SeqModel):
             return measure_seq2seq(model, inputs.texts, subject.choices, seed, store, step)
-        return measure_text(
+        found = measure_text(
             model,
             inputs.texts,
             inputs.pairs,
@@ -121,6 +133,7 @@ def measure(
             step,
             held_out=inputs.held_out,
         )
+        return replace(found, pictures="" if lean else subject.other_tower)
     if not inputs.images:
         raise UsageError(f"{model.id} takes pictures, and the exhibit names none ('images').")
     return measure_vision(
@@ -132,6 +145,7 @@ def measure(
         seed=seed,
         full=full,
         lean=lean,
+        texts=inputs.texts if subject.other_tower else (),
         store=store,
         step=step,
     )

@@ -24,7 +24,6 @@ from generator.pages.page import (
     head_address,
     layer_address,
     model_address,
-    part_address,
     unit_address,
 )
 from generator.pages.parts import part_links
@@ -133,7 +132,7 @@ class Links:
             made = part_links(findings)
         known = {link.target.split("/")[2]: link for link in made}
         found = known[one_of("page", part, known, f"{model} has no")]
-        link = Link(part_address(model, part), text or found.text)
+        link = Link(found.target, text or found.text)
         return self._link(link, [], f"{found.text}: {findings.model.title}", "page")
 
     def _link(self, link: Link, pictures: list[str], note: str, directive: str) -> Markup:

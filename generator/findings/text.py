@@ -53,7 +53,8 @@ class TextFindings:
     `queries` are the vectors of the first texts, where the model shows them; `worked` is None where
     none of its heads can be followed. `heads` holds what goes beyond where heads look. `decoded` are
     the lens and the attribution of the texts that show most, none for an encoder; `norms` the lengths
-    of the values on the first text.
+    of the values on the first text. `pictures` is the id of the picture tower whose pages compare pictures
+    with the texts, if this is the text tower beside it.
     """
 
     model: LanguageModel
@@ -69,6 +70,7 @@ class TextFindings:
     norms: ValueNorms
     decoded: tuple[tuple[LogitLens, LogitAttribution], ...]
     evaluation: TextEvaluation
+    pictures: str = ""
 
     def statistic(self, name: str) -> Statistic:
         """One statistic of all heads."""

@@ -13,6 +13,7 @@ from generator.findings.evaluation import VisionEvaluation, evaluate_vision
 from generator.findings.patches import PatchFindings, measure_patches
 from generator.inputs.images import CuratedImage, as_pixels, pixels_of, square_of
 from generator.inputs.pool import PoolPicture
+from generator.inputs.texts import CuratedText
 from generator.models.model import VisionModel
 from generator.probes.activation_maps import PictureMaps, measure_maps
 from generator.probes.building_blocks import BuildingBlocks, blocks_layer, measure_building_blocks
@@ -27,6 +28,7 @@ from generator.probes.feature_visualisation import Visualised, visualise_feature
 from generator.probes.filters import Filters, read_filters
 from generator.probes.grad_cam import GradCams, measure_grad_cam
 from generator.probes.learned_classes import LearnedClasses, learn_classes
+from generator.probes.matching import Matching, measure_matching
 from generator.probes.optvis.wants import Effort, Want, default_wants, want_direction
 from generator.probes.predictions import Prediction, classify
 from generator.probes.signal import Signal, measure_vision_signal
@@ -62,7 +64,8 @@ class VisionFindings:
     `searched` is None where the exhibit names no pool. `dreams` start from the picture `dreamt`, which is
     empty where none was asked for. `groups`
     are the pictures of the groups of channels that the building blocks found, by picture and group.
-    `patches` is the attention of a vision transformer.
+    `patches` is the attention of a vision transformer. `matching` compares the pictures with texts, where the
+    model is one tower of two and the other is shown too.
     """
 
     model: VisionModel
@@ -82,6 +85,7 @@ class VisionFindings:
     groups: Mapping[tuple[str, int], Visualised]
     evaluation: VisionEvaluation
     patches: PatchFindings | None
+    matching: Matching | None = None
 
     @property
     def pool(self) -> tuple[PoolPicture, ...]:
@@ -112,13 +116,15 @@ def measure_vision(
     seed: int,
     full: bool,
     lean: bool = False,
+    texts: Sequence[CuratedText] = (),
     store: Store,
     step: Step,
 ) -> VisionFindings:
     """Run every vision probe. `step` is told the name of each piece of work that is done.
 
     `full` visualises and sends back to pixels every unit, which is work for a GPU. `lean` leaves out what
-    only pages of a site show: dreams, building blocks, checkpoints, and what is shown of each unit.
+    only pages of a site show: dreams, building blocks, checkpoints, and what is shown of each unit. `texts`
+    are those that a picture tower's pictures are compared with.
     """
     seen, pixels = _as_seen(model, images)
     predictions, maps, class_maps, grad_cams = {}, [], {}, {}
@@ -135,6 +141,10 @@ def measure_vision(
     exemplars = about_pool.exemplars() if pool else None
     wants = _wants(model, exemplars, grad_cams, choices, seed, full)
     features = visualise_features(model, wants, seed=seed, store=store, step=step)
+    matching = None
+    if texts and model.towers and not lean:
+        matching = measure_matching(model, pixels, texts, seed, store)
+        step(f"{model.id}: pictures and texts")
     dreamt = "" if lean else _dreamt(choices, images)
     blocks = {} if lean else _blocks(model, pixels, choices, store, step)
     return VisionFindings(
@@ -159,6 +169,7 @@ def measure_vision(
         groups=_groups(model, blocks, seed, choices, store, step),
         evaluation=evaluate_vision(model, images, pool, seen, store, step),
         patches=patches,
+        matching=matching,
     )
 
 

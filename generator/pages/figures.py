@@ -49,6 +49,7 @@ TECHNIQUES: tuple[Technique, ...] = (
     Technique("class-maps", "Class activation maps", "classes", "maps", r".*-[0-2]\.webp", 8, ("cam",)),
     Technique("grad-cam", "Grad-CAM", "classes", "grad-cam", r"grad-.*", kinds=("grad_cam",)),
     Technique("learned", "Learned classes", "classes", "learned", r"learned-.*", kinds=("learned_cam",)),
+    Technique("matching", "Pictures and texts", "matching", "patches"),
     Technique("filters", "Filters", _LAYER, "filters", kinds=("filters",)),
     Technique("maps", "Activation maps", _LAYER, "maps", r"maps-.*", kinds=("activation_maps",)),
     Technique("units", "Exemplars and responses", kinds=("exemplars", "unit_responses")),

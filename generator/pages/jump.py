@@ -36,6 +36,7 @@ _ALSO = {
     "building-blocks": "NMF semantic dictionary groups of channels",
     "training": "checkpoints epochs",
     "controls": "random weights sanity check",
+    "matching": "CLIP SigLIP zero-shot cosine similarity contrastive two towers",
     "attention": "BertViz model view attention maps",
     "context": "query key value softmax",
     "atlas": "scatter of heads",
@@ -104,7 +105,9 @@ def _below(findings: Findings, address: str) -> str:
 
 
 def _text_rows(found: TextFindings) -> Iterator[Row]:
-    for link, about in ways_in(found):
+    own = _folder(model_address(found.model.id))
+    # A page of the picture tower is listed there.
+    for link, about in (way for way in ways_in(found) if way[0].target.startswith(own)):
         path = _below(found, link.target)
         yield "page", link.text, about, path, _ALSO.get(path.strip("/"), "")
     for text in found.texts:

@@ -42,7 +42,7 @@ from generator.pages.page import (
     model_address,
     part_address,
 )
-from generator.pages.parts import CARD
+from generator.pages.parts import CARD, MATCHING
 from generator.pages.roles import badge, head_link, recipe_rows, role_rows, stable_rows
 from generator.pages.standings import Order, grain_note, leader, order_heads, standings
 from generator.pages.worked import context_address, context_page
@@ -101,6 +101,9 @@ def ways_in(findings: TextFindings) -> list[tuple[Link, str]]:
     if decodes(findings):
         decoding = Link(decoding_address(name), "What it would say at each layer")
         found.append((decoding, "the logit lens, and which heads wrote the predicted token"))
+    if findings.pictures:
+        matching = Link(part_address(findings.pictures, MATCHING.key), MATCHING.title)
+        found.append((matching, MATCHING.about))
     found.append((Link(part_address(name, CARD.key), CARD.title), CARD.about))
     return found
 

@@ -24,6 +24,11 @@ ATTENTION = Part(
     "where every head looks in a picture, and the answer followed back through the blocks",
 )
 CLASSES = Part("classes", "What made the class", "where the evidence for each class lies")
+MATCHING = Part(
+    "matching",
+    "Pictures and texts",
+    "which text fits which picture, and which patches move the match",
+)
 EVOLUTION = Part(
     "evolution", "Features, layer by layer", "patches and what is left of them in pixels"
 )
@@ -38,6 +43,8 @@ def parts(findings: VisionFindings) -> tuple[Part, ...]:
     """The pages that this model has."""
     searched = findings.searched
     found = [ATTENTION] if findings.patches else []
+    if findings.matching:
+        found.append(MATCHING)
     found.append(CLASSES)
     if searched and searched.deconvolutions.featured:
         found.append(EVOLUTION)

@@ -27,6 +27,7 @@ from generator.pages.controls import controls_page
 from generator.pages.environment import Figure, Pages, number, percent
 from generator.pages.evolution import evolution_page
 from generator.pages.features import features_page
+from generator.pages.matching import matching_page
 from generator.pages.page import Page, layer_address, model_address
 from generator.pages.parts import (
     ATTENTION,
@@ -35,6 +36,7 @@ from generator.pages.parts import (
     CONTROLS,
     EVOLUTION,
     FEATURES,
+    MATCHING,
     TRAINING,
     part_links,
     part_place,
@@ -66,6 +68,7 @@ def _parts(findings: VisionFindings, pages: Pages) -> Iterator[Page]:
     """The pages beside the layers that this model has."""
     write = {
         ATTENTION: patch_attention_page,
+        MATCHING: matching_page,
         CLASSES: classes_page,
         EVOLUTION: evolution_page,
         FEATURES: features_page,

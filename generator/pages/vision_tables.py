@@ -10,6 +10,7 @@ from generator.findings import VisionFindings
 from generator.pages.building_blocks import block_rows, group_rows
 from generator.pages.classes import channel_rows, class_rows, grad_rows, learned_rows, score_rows
 from generator.pages.features import feature_rows
+from generator.pages.matching import match_rows, part_rows
 from generator.pages.patch_tables import patch_tables
 from generator.pages.table import Table, filled
 from generator.pages.unit_tables import exemplars_table, pool_table, units_table, wires_table
@@ -28,6 +29,10 @@ def vision_tables(found: VisionFindings) -> Iterator[Table]:
 
 
 def _others(found: VisionFindings) -> Iterator[tuple[str, Sequence[str], list[Sequence[Any]]]]:
+    pairs = ("picture", "text", "cosine", "logit", "probability", "best")
+    yield "matches.csv", pairs, match_rows(found)
+    moved = ("picture", "text", "what", "row", "column", "draw", "parts", "drop")
+    yield "match_patches.csv", moved, part_rows(found)
     sums = ("picture", "layer", "class", "probability", "logit", "mean_of_map", "bias")
     yield "class_maps.csv", sums, class_rows(found)
     channels = ("picture", "layer", "class", "channel", "mean", "weight", "product")

@@ -9,6 +9,7 @@ import numpy as np
 from generator.figures.render import Drawing
 from generator.findings import PoolFindings, VisionFindings
 from generator.inputs.images import as_seen, open_rgb
+from generator.probes.matching import part_of_pixel
 
 
 def evidence_drawings(findings: VisionFindings) -> Iterator[Drawing]:
@@ -25,6 +26,7 @@ def evidence_drawings(findings: VisionFindings) -> Iterator[Drawing]:
             names = [f"classes/grad-{picture}-{i}.webp" for i in range(len(every))]
             drawn = tuple(each.values for each in every)
             yield _over(folder, "depth_overlays", names, findings.seen[picture], drawn)
+    yield from _matches(folder, findings)
     if findings.searched:
         yield from _learned(folder, findings, findings.searched)
         yield from _controls(folder, findings, findings.searched)
@@ -38,6 +40,18 @@ def _over(
     maps: np.ndarray | tuple[np.ndarray, ...],
 ) -> Drawing:
     return Drawing(kind, folder, {"names": tuple(names), "picture": picture, "maps": maps})
+
+
+def _matches(folder: str, findings: VisionFindings) -> Iterator[Drawing]:
+    """What hiding each part of a picture does to its best match, drawn where the part lies."""
+    matching = findings.matching
+    for match in matching.pictures if matching else ():
+        assert matching
+        picture = findings.seen[match.picture]
+        parts = part_of_pixel(len(picture), matching.patch)
+        values = np.where(parts < 0, 0.0, match.drops.ravel()[parts])
+        names = [f"matching/{match.picture}.webp"]
+        yield _over(folder, "signed_overlays", names, picture, values[None])
 
 
 def _learned(folder: str, findings: VisionFindings, searched: PoolFindings) -> Iterator[Drawing]:
