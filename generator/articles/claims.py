@@ -99,6 +99,8 @@ class Claims:
             value = str.__str__(value) if value and value.value is None else value.value
         if value is None:
             value = math.nan
+        if isinstance(value, Iterator):  # what `map` and `select` give can be read but once
+            value = list(value)
         self._seen[written] = value
         return value
 
