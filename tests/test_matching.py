@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 from test_other_transformers import AnyPicture
+from tiny_towers import KINDS, PATCH, SIDE, save_towers
 
 from generator.exhibit import Choices, Exhibit, ImageSpec, ModelSpec, TextSpec
 from generator.findings import TextFindings, VisionFindings
@@ -28,7 +29,6 @@ from generator.subjects import (
     other_tower,
     read_inputs,
 )
-from tests.tiny_towers import KINDS, PATCH, SIDE, save_towers
 
 TEXTS = tuple(
     CuratedText(name, text, "", "")

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tiny_towers import KINDS, SIDE, save_towers
+from tiny_transformers import PAIRS, closed_tokenizer
 from typer.testing import CliRunner
 
 from generator.cli import app
@@ -15,8 +17,6 @@ from generator.inputs.texts import CuratedText
 from generator.models.load import load_model, parts_of
 from generator.models.model import LanguageModel, VisionModel
 from tests.small_site import cutaway_here
-from tests.tiny_towers import KINDS, SIDE, save_towers
-from tests.tiny_transformers import PAIRS, closed_tokenizer
 
 
 def opened(folder: Path, part: str | None = None):

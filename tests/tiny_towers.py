@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from tiny_transformers import WORDS, closed_tokenizer
 
 from generator.models.compat import repair_torchvision
-from tests.tiny_transformers import WORDS, closed_tokenizer
 
 SIDE, PATCH, WIDTH, SPACE = 32, 8, 32, 24
 KINDS = ("CLIP", "Siglip")
