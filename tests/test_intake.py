@@ -243,7 +243,13 @@ def test_the_weights_of_an_export_are_read_and_its_program_is_not(tmp_path, monk
     [
         (lambda entry: entry.update(use_pickle=True), "conv.weight is pickled in it"),
         (lambda entry: entry["tensor_meta"].update(dtype=10), "type that is not read"),
-        (lambda entry: entry["tensor_meta"]["sizes"].append({"as_int": 99}), "cannot be read"),
+        (lambda entry: entry["tensor_meta"]["sizes"].append({"as_int": 99}), "more values than"),
+        (
+            lambda entry: entry["tensor_meta"].update(
+                sizes=[{"as_int": 10**6}] * 2, strides=[{"as_int": 0}] * 2
+            ),
+            "more values than the file holds",
+        ),
         (
             lambda entry: entry["tensor_meta"]["sizes"].__setitem__(0, {"as_expr": "f()"}),
             "cannot be",

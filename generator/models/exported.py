@@ -8,6 +8,7 @@ bytes, with a table of names, types and shapes in JSON: only these are read.
 from __future__ import annotations
 
 import json
+import math
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -89,9 +90,12 @@ def _tensor(opened: zipfile.ZipFile, folder: str, name: str, stated: Mapping[str
         raise CutawayError(f"{name} is of a type that is not read (number {meta['dtype']}).")
     kind = getattr(torch, _TYPES[meta["dtype"]])
     sizes, strides = (tuple(_whole(one) for one in meta[key]) for key in ("sizes", "strides"))
-    data = bytearray(opened.read(f"{folder}/{stated['path_name']}"))
-    if not data or 0 in sizes:
+    if 0 in sizes:
         return torch.zeros(sizes, dtype=kind)
+    data = bytearray(opened.read(f"{folder}/{stated['path_name']}"))
+    # Strides could make a few bytes stand for more values than a machine holds.
+    if math.prod(sizes) * kind.itemsize > len(data):
+        raise CutawayError(f"{name} is stated with more values than the file holds for it.")
     flat = torch.frombuffer(data, dtype=kind)
     return flat.as_strided(sizes, strides, _whole(meta["storage_offset"])).clone()
 
