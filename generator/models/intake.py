@@ -57,10 +57,10 @@ def _sides(module: nn.Module, device: torch.device) -> list[int]:
 
 def what_it_takes(module: nn.Module, device: torch.device) -> str:
     """A hint for a network that runs on no picture of the side that is stated."""
-    first = next((part for part in module.modules() if isinstance(part, nn.Conv2d)), None)
-    if first is not None and first.in_channels not in (1, 3):
+    channels = _first_channels(module)
+    if channels not in (1, 3):
         return (
-            f"Its first convolution takes {first.in_channels} channels; shown are networks for square "
+            f"Its first convolution takes {channels} channels; shown are networks for square "
             "pictures of three channels, or of one."
         )
     sides = _sides(module, device)
@@ -73,13 +73,17 @@ def what_it_takes(module: nn.Module, device: torch.device) -> str:
 
 def failure(module: nn.Module, size: int, device: torch.device) -> str:
     """What a network says of a picture, a grey one if it takes those; "" if it runs."""
-    first = next((part for part in module.modules() if isinstance(part, nn.Conv2d)), None)
-    channels = 1 if first is not None and first.in_channels == 1 else 3
     try:
-        _pass(module, channels, size, device)
+        _pass(module, 1 if _first_channels(module) == 1 else 3, size, device)
     except Exception as error:  # whatever a network's own code raises, assertions included
         return str(error).strip() or type(error).__name__
     return ""
+
+
+def _first_channels(module: nn.Module) -> int:
+    """How many channels the first convolution takes; three where there is none."""
+    first = next((part for part in module.modules() if isinstance(part, nn.Conv2d)), None)
+    return 3 if first is None else first.in_channels
 
 
 def _runs(module: nn.Module, channels: int, size: int, device: torch.device) -> bool:

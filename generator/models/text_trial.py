@@ -22,7 +22,7 @@ from generator.models.heads_access import find_heads
 from generator.models.meetings import Meeting, Meetings
 from generator.models.model import LanguageModel
 from generator.models.seq2seq import Seq2SeqModel, reported
-from generator.models.stream import probe_ids, watch
+from generator.models.stream import Watched, probe_ids, watch
 from generator.models.tokens import embedding_rows
 from generator.models.trial import ANSWER, CLOSE, HEADS, ROWS, Check, LeftOut, apart, require
 from generator.models.windows import trial_length, with_windows
@@ -48,8 +48,9 @@ def tried(model: LanguageModel) -> LanguageModel:
         checks = require(model.id, [_rows(pass_.weights), _mask(model, pass_.weights)])
         model = with_windows(model, pass_.weights, pass_.meetings)
         model = _with_groups(model, pass_.meetings)
-        heads, left_out = _heads(model)
-        blocks = _blocks(model, left_out)
+        seen = watch(model, probe_ids(model))
+        heads, left_out = _heads(model, seen)
+        blocks = [] if left_out else _blocks(model, seen)
     except RuntimeError as error:
         raise CutawayError(f"{model.id}: the network fails on a made-up text: {error}") from error
     checks = (answers, *checks, *require(model.id, [*heads, *blocks]))
@@ -214,10 +215,9 @@ def _with_groups(model: LanguageModel, meetings: Sequence[Meeting]) -> LanguageM
     return replace(model, kv_groups=groups, layers=layers)
 
 
-def _heads(model: LanguageModel) -> tuple[list[Check], list[LeftOut]]:
+def _heads(model: LanguageModel, seen: Watched) -> tuple[list[Check], list[LeftOut]]:
     """Whether each head's weights make of its values what the heads hand on, and what W_O makes of it."""
-    ids = probe_ids(model)
-    pass_ = _read(model, ids)
+    pass_ = _read(model, probe_ids(model))
     if not pass_.meetings:
         reason = f"{type(model.module).__name__} shows no queries, keys and values where they meet"
         return [], [LeftOut("what each head writes", reason)]
@@ -232,7 +232,6 @@ def _heads(model: LanguageModel) -> tuple[list[Check], list[LeftOut]]:
         return [Check(HEADS, f"{says}.", worst <= CLOSE, worst)], [
             LeftOut("what each head writes", reason)
         ]
-    seen = watch(model, ids)
     for one, place in zip(pass_.meetings, places, strict=True):
         written = (one.mixed @ place.output.float()).sum(0) + place.output_bias.float()
         made = seen.outputs[place.projection].float()
@@ -241,11 +240,9 @@ def _heads(model: LanguageModel) -> tuple[list[Check], list[LeftOut]]:
     return [Check(HEADS, says, worst <= CLOSE, worst)], []
 
 
-def _blocks(model: LanguageModel, left_out: Sequence[LeftOut]) -> list[Check]:
-    """Whether attention and MLP are all that writes into the stream. Only where W_O is known."""
-    if left_out:
-        return []
-    seen, worst, where = watch(model, probe_ids(model)), 0.0, ""
+def _blocks(model: LanguageModel, seen: Watched) -> list[Check]:
+    """Whether attention and MLP are all that writes into the stream. Asks for W_O to be known."""
+    worst, where = 0.0, ""
     for layer, block, place, mlp in zip(
         model.layers, model.blocks, find_heads(model), model.mlp_outputs, strict=True
     ):
