@@ -11,7 +11,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 from small_site import CHECKOUT, environment, read_exhibit, write_exhibit
+
+from generator import __version__
 
 BIN = "Scripts" if os.name == "nt" else "bin"
 RUBBISH = ("tests/", "build/", "site/", "benchmarks/", ".ci/", "__pycache__", ".pyc", ".partial")
@@ -23,6 +26,11 @@ def run(*words: str | Path, cwd: Path) -> str:
     done = subprocess.run(words, cwd=cwd, env=env, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def test_the_citation_names_this_version():
+    cited = yaml.safe_load((CHECKOUT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert cited["version"] == __version__
 
 
 @pytest.fixture(scope="module")
