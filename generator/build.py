@@ -41,7 +41,15 @@ from generator.plates.previews import model_previews
 from generator.progress import Reporter
 from generator.site import Tree, check_target, lay_out_statics, run_builder
 from generator.store import Store
-from generator.subjects import Subject, load_subjects, measure, opened_in_parts, read_inputs
+from generator.subjects import (
+    Inputs,
+    Subject,
+    load_subjects,
+    measure,
+    opened_in_parts,
+    possible_ids,
+    read_inputs,
+)
 
 
 @dataclass(frozen=True)
@@ -78,13 +86,13 @@ def build(exhibit: Exhibit, options: Options, reporter: Reporter) -> Summary:
     """Make the site of an exhibit. The site that was there stays until the new one is complete."""
     check_target(options.site, options.work, exhibit.base)
     keep_freed()
-    exhibit = opened_in_parts(exhibit)
     writing = read_writing(exhibit.base, exhibit.writing)
-    check_early(writing, [model.id for model in exhibit.models])
-    inputs = read_inputs(exhibit)
+    check_early(writing, possible_ids(exhibit))
+    inputs: Sequence[Inputs] = read_inputs(exhibit)
     store = Store(options.work / "store")
     store.sweep()
     with reporter.stage("Models", len(exhibit.models)) as step:
+        exhibit, inputs = opened_in_parts(exhibit, inputs)
         subjects = load_subjects(exhibit, inputs, options.device, step)
     findings = _measure(subjects, exhibit.seed, options, store, reporter)
     catalogue = Catalogue(

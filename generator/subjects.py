@@ -19,6 +19,7 @@ from generator.models.checkpoints import Checkpoints, load_checkpoints
 from generator.models.load import AnyModel, load_model, parts_of
 from generator.models.model import VisionModel
 from generator.models.seq2seq import Seq2SeqModel
+from generator.models.towers import PARTS
 from generator.paths import cache_root
 from generator.progress import Step
 from generator.store import Store
@@ -49,15 +50,29 @@ class Subject:
     other_tower: str = ""
 
 
-def opened_in_parts(exhibit: Exhibit) -> Exhibit:
-    """The exhibit with an entry for each model: a network of two towers stands for two."""
+def possible_ids(exhibit: Exhibit) -> list[str]:
+    """The ids that models may have: whether a network has two towers is known once it is fetched."""
+    ids = [spec.id for spec in exhibit.models]
+    whole = [spec.id for spec in exhibit.models if not spec.part]
+    return [*ids, *(f"{name}-{part}" for name in whole for part in PARTS)]
+
+
+def opened_in_parts(
+    exhibit: Exhibit, inputs: Sequence[Inputs]
+) -> tuple[Exhibit, tuple[Inputs, ...]]:
+    """The exhibit with an entry for each model, a network of two towers stands for two, and their inputs."""
     base, cache = exhibit.base, cache_root()
-    models = [part for spec in exhibit.models for part in parts_of(spec, base, cache)]
+    pairs = [
+        (part, shown)
+        for spec, shown in zip(exhibit.models, inputs, strict=True)
+        for part in parts_of(spec, base, cache)
+    ]
+    models, shown_to = zip(*pairs, strict=True)
     ids = [spec.id for spec in models]
     twice = next((name for name in ids if ids.count(name) > 1), None)
     if twice is not None:
         raise UsageError(f"models: the id '{twice}' stands for two models, one of them a tower.")
-    return exhibit.model_copy(update={"models": tuple(models)})
+    return exhibit.model_copy(update={"models": models}), shown_to
 
 
 def read_inputs(exhibit: Exhibit) -> list[Inputs]:

@@ -200,7 +200,10 @@ def test_what_is_right_is_let_through(folder: Path) -> None:
     check_early(writing, models)
 
 
-def test_a_build_answers_such_a_mistake_before_it_loads_a_model(tiny: Path) -> None:
+def test_a_build_answers_such_a_mistake_before_it_loads_a_model(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("generator.models.load.fetch", None)  # nor fetches one
     (tiny / "writing" / "articles").mkdir(parents=True)
     (tiny / "writing" / "articles" / "one.md").write_text(FRONT + "{{ figur() }}")
     write_exhibit(tiny, read_exhibit(tiny) | {"writing": "writing"})

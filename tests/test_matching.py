@@ -144,18 +144,15 @@ def test_both_towers_lead_to_a_page_with_every_pair(tmp_path):
     save_towers("CLIP", tmp_path / "net")
     for name, colour in (("red", (200, 20, 10)), ("blue", (10, 20, 200))):
         Image.new("RGB", (40, 40), colour).save(tmp_path / f"{name}.png")
-    exhibit = opened_in_parts(
-        Exhibit(
-            models=(ModelSpec(id="net", source="./net", make=Choices(features=0)),),
-            images=tuple(
-                ImageSpec(file=f"{name}.png", label=f"<i>{name}") for name in ("red", "blue")
-            ),
-            texts=tuple(TextSpec(id=text.id, text=text.text) for text in TEXTS),
-            base=tmp_path,
-        )
+    whole = Exhibit(
+        models=(ModelSpec(id="net", source="./net", make=Choices(features=0)),),
+        images=tuple(ImageSpec(file=f"{name}.png", label=f"<i>{name}") for name in ("red", "blue")),
+        texts=tuple(TextSpec(id=text.id, text=text.text) for text in TEXTS),
+        base=tmp_path,
     )
     store = Store(tmp_path / "store")
-    subjects = load_subjects(exhibit, read_inputs(exhibit), "cpu", lambda _: None)
+    exhibit, inputs = opened_in_parts(whole, read_inputs(whole))
+    subjects = load_subjects(exhibit, inputs, "cpu", lambda _: None)
     seen, read = (measure(one, 0, store, lambda _: None, full=False) for one in subjects)
     assert isinstance(seen, VisionFindings) and isinstance(read, TextFindings)
     address = "models/net-picture/matching/index.html"
