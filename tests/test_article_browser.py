@@ -188,6 +188,22 @@ def test_equations_are_set_and_readable_by_machines(visit: Visitors, origin: str
     assert {"KaTeX_Main", "KaTeX_Math"} <= {name.strip('"') for name in fonts}
 
 
+@pytest.mark.parametrize("width", [1280, 400])
+def test_a_drawing_keeps_its_place_before_it_is_there(visit: Visitors, width: int) -> None:
+    """Or what stands below moves under the reader's eyes, and equations seem near that are not."""
+    visitor = visit(viewport={"width": width, "height": 800})
+    visitor.page.route("**/*.svg", lambda route: None)  # never answered
+    page = visitor.open(ARTICLE)
+    drawings = page.locator('.c-figure img[src$=".svg"]')
+    assert drawings.count() > 0
+    for drawing in drawings.all():
+        shape = drawing.evaluate("one => [one.complete, one.width / one.height, one.width]")
+        stated = [int(drawing.get_attribute(side) or 0) for side in ("width", "height")]
+        assert not shape[0]
+        assert shape[1] == pytest.approx(stated[0] / stated[1], rel=0.02)
+        assert shape[2] > 200
+
+
 def test_without_a_script_everything_is_there(visit: Visitors) -> None:
     page = visit(java_script_enabled=False).open(ARTICLE)
     for selector in (
