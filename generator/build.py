@@ -20,7 +20,8 @@ from generator.articles.read import read_article
 from generator.articles.source import Writing, read_writing
 from generator.cards.page import card_page
 from generator.exhibit import Exhibit
-from generator.figures.render import Drawing, Drawn, render
+from generator.figures.figure import Drawing
+from generator.figures.render import Drawn, render
 from generator.findings import Findings, Seq2SeqFindings, TextFindings
 from generator.malloc import keep_freed
 from generator.manifest import manifest
@@ -103,8 +104,17 @@ def build(exhibit: Exhibit, options: Options, reporter: Reporter) -> Summary:
         options.commands,
     )
     articles = _read(writing, catalogue, reporter)
-    pictures = _draw(exhibit, findings, articles, options, reporter)
-    pages = _write(exhibit, findings, writing, articles, pictures, options, reporter)
+    known = [drawing for found in findings for drawing in drawings(found)]
+    written = {article.source.address for article in articles}
+    glossary = GLOSSARY if GLOSSARY in written else ""
+    pages = Pages(data_root() / "templates", {}, glossary, known)
+    made = _pages(exhibit, findings, pages)
+    wanted = _wanted(known, made, articles)
+    pictures, previews = _draw(exhibit, findings, wanted, articles, options, reporter)
+    pages = pages.with_pictures(pictures, [*wanted, *previews])
+    front = gallery(exhibit, findings, reading(articles), pages)
+    made = [front, *article_pages(articles, exhibit, pages), *made]
+    count = _write(exhibit, findings, writing, articles, made, pictures, pages, options, reporter)
     with reporter.stage("Site", 1) as step:
         config = exhibit.base / "mkdocs.yml"
         chosen = config if config.is_file() else data_root() / "mkdocs.yml"
@@ -113,7 +123,7 @@ def build(exhibit: Exhibit, options: Options, reporter: Reporter) -> Summary:
         size = sum(file.stat().st_size for file in options.site.rglob("*") if file.is_file())
         reporter.note(f"{size / 1e6:.1f} MB")
         step("")
-    return Summary(options.site, pages, len(pictures), size)
+    return Summary(options.site, count, len(pictures), size)
 
 
 def _measure(
@@ -144,69 +154,9 @@ def _read(writing: Writing, catalogue: Catalogue, reporter: Reporter) -> list[Ar
     return articles
 
 
-def _draw(
-    exhibit: Exhibit,
-    findings: Sequence[Findings],
-    articles: Sequence[Article],
-    options: Options,
-    reporter: Reporter,
-) -> dict[str, Drawn]:
-    wanted: list[Drawing] = [drawing for found in findings for drawing in drawings(found)]
-    wanted += [drawing for article in articles for drawing in article.drawings]
-    with reporter.stage("Figures", len(wanted)) as step:
-        place = options.work / "store" / "figures"
-        pictures, reused = render(wanted, place, options.workers, lambda: step(""))
-        shared_drawings = model_previews(findings, exhibit.title, pictures)
-        shared_drawings += previews(articles, exhibit, pictures)
-        shared, _ = render(shared_drawings, place, 1, lambda: None)
-        reporter.note(f"{reused} of {len(wanted)} drawings from the store")
-    return pictures | shared
-
-
-def _write(
-    exhibit: Exhibit,
-    findings: Sequence[Findings],
-    writing: Writing,
-    articles: Sequence[Article],
-    pictures: Mapping[str, Drawn],
-    options: Options,
-    reporter: Reporter,
-) -> int:
-    tree, data = Tree(options.work / "docs"), data_root()
-    written = {article.source.address for article in articles}
-    pages = Pages(data / "templates", pictures, GLOSSARY if GLOSSARY in written else "")
-    with reporter.stage("Pages", None) as step:
-        made = _pages(exhibit, findings, articles, pages)
-        thumbs = options.work / "store" / "figures" / "thumbs"
-        figures, small = figures_page(
-            findings, made, told_figures(articles), pictures, thumbs, pages
-        )
-        made.append(figures)
-        for page in made:
-            tree.page(page)
-            step(page.address)
-        for found in findings:
-            for table in tables(found):
-                tree.put(data_address(found.model.id, table.name), table.csv.encode())
-            for address, text in scripts(found):
-                tree.put(address, text.encode())
-        for address, file in asked_files(articles, made, writing.files).items():
-            tree.put(address, file.read_bytes())
-        tree.put("manifest.json", manifest(exhibit, findings).encode())
-        tree.put(INDEX, jump_index(findings, made).encode())
-        tree.pictures({**pictures, **small})
-        lay_out_statics(tree, options.work / "theme", data)
-        check_links(articles, made, tree.addresses)
-        tree.prune()
-        reporter.note(f"{len(made)} pages")
-    return len(made)
-
-
-def _pages(
-    exhibit: Exhibit, findings: Sequence[Findings], articles: Sequence[Article], pages: Pages
-) -> list[Page]:
-    made = [gallery(exhibit, findings, reading(articles), pages)]
-    made += article_pages(articles, exhibit, pages)
+def _pages(exhibit: Exhibit, findings: Sequence[Findings], pages: Pages) -> list[Page]:
+    """The pages of all models, whose figures are still to be drawn."""
+    made: list[Page] = []
     for found in findings:
         if isinstance(found, TextFindings):
             made += language_pages(found, pages)
@@ -218,3 +168,74 @@ def _pages(
         if not isinstance(found, Seq2SeqFindings):
             made.append(card_page(exhibit, found, pages))
     return made
+
+
+def _wanted(
+    known: Sequence[Drawing], pages: Sequence[Page], articles: Sequence[Article]
+) -> list[Drawing]:
+    """What pages and articles show, each drawing once."""
+    wanted = {id(drawing): drawing for drawing in known}
+    for figure in (figure for page in pages for figure in page.figures()):
+        wanted[id(figure.drawing)] = figure.drawing
+    for drawing in (drawing for article in articles for drawing in article.drawings):
+        wanted[id(drawing)] = drawing
+    return list(wanted.values())
+
+
+def _draw(
+    exhibit: Exhibit,
+    findings: Sequence[Findings],
+    wanted: Sequence[Drawing],
+    articles: Sequence[Article],
+    options: Options,
+    reporter: Reporter,
+) -> tuple[dict[str, Drawn], list[Drawing]]:
+    """All pictures by their path, and the drawings of the previews, which are made of other pictures."""
+    with reporter.stage("Figures", len(wanted)) as step:
+        place = options.work / "store" / "figures"
+        pictures, reused = render(wanted, place, options.workers, lambda: step(""))
+        shared = model_previews(findings, exhibit.title, pictures)
+        shared += previews(articles, exhibit, pictures)
+        more, _ = render(shared, place, 1, lambda: None)
+        reporter.note(f"{reused} of {len(wanted)} drawings from the store")
+    return pictures | more, shared
+
+
+def _write(
+    exhibit: Exhibit,
+    findings: Sequence[Findings],
+    writing: Writing,
+    articles: Sequence[Article],
+    made: Sequence[Page],
+    pictures: Mapping[str, Drawn],
+    pages: Pages,
+    options: Options,
+    reporter: Reporter,
+) -> int:
+    """Fill all pages and write them with what they lead to; the number of pages."""
+    tree = Tree(options.work / "docs")
+    with reporter.stage("Pages", None) as step:
+        filled = [pages.fill(page) for page in made]
+        thumbs = options.work / "store" / "figures" / "thumbs"
+        figures, small = figures_page(
+            findings, filled, told_figures(articles), pictures, thumbs, pages
+        )
+        filled.append(figures)
+        for page in filled:
+            tree.page(page)
+            step(page.address)
+        for found in findings:
+            for table in tables(found):
+                tree.put(data_address(found.model.id, table.name), table.csv.encode())
+            for address, text in scripts(found):
+                tree.put(address, text.encode())
+        for address, file in asked_files(articles, filled, writing.files).items():
+            tree.put(address, file.read_bytes())
+        tree.put("manifest.json", manifest(exhibit, findings).encode())
+        tree.put(INDEX, jump_index(findings, filled).encode())
+        tree.pictures({**pictures, **small})
+        lay_out_statics(tree, options.work / "theme", data_root())
+        check_links(articles, filled, tree.addresses)
+        tree.prune()
+        reporter.note(f"{len(filled)} pages")
+    return len(filled)

@@ -7,7 +7,8 @@ from pathlib import Path
 from generator.cards.write import KINDS, CardFolder, write_card
 from generator.errors import UsageError
 from generator.exhibit import Exhibit
-from generator.figures.render import Drawing, render
+from generator.figures.figure import Drawing
+from generator.figures.render import render
 from generator.findings import Carded, Seq2SeqFindings, TextFindings
 from generator.pages.environment import Pages
 from generator.paths import data_root
@@ -49,7 +50,7 @@ def make_card(
     with reporter.stage("Card", None) as step:
         wanted = [drawing for drawing in _drawings(found) if drawing.kind in KINDS]
         pictures, _ = render(wanted, work / "store" / "figures", 1, lambda: step(""))
-        pages = Pages(data_root() / "templates", pictures)
+        pages = Pages(data_root() / "templates", pictures, drawings=wanted)
         return write_card(folder, exhibit, found, pages, pictures, overwrite=overwrite)
 
 

@@ -106,7 +106,7 @@ class Blocks:
         self.document.figures.append(wanted)
 
         def filled(filling: Renderer) -> Markup:
-            figures, text = wanted.figures(filling.pages), filling.line(wanted.caption)
+            figures, text = wanted.figures, filling.line(wanted.caption)
             return filling.macro("figure", wanted, figures, text, filling.to)
 
         return self.document.block(line, "figure", filled)

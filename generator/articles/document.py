@@ -14,10 +14,10 @@ from generator.articles.markdown import GAP, Heading, as_text, convert_line, fil
 from generator.articles.plan import Plan
 from generator.articles.source import Source
 from generator.errors import UsageError, did_you_mean
+from generator.figures.figure import Drawing, Figure
 from generator.figures.publication.designs import DESIGNS
-from generator.figures.render import Drawing
 from generator.inputs.images import CuratedImage
-from generator.pages.environment import Figure, Pages
+from generator.pages.environment import Pages
 from generator.pages.page import relative
 
 # How wide figures are drawn, in CSS pixels, by the part of the page's grid that they stand in.
@@ -59,20 +59,19 @@ class Wanted:
     @property
     def path(self) -> str:
         """The picture, for light grounds where there are two."""
-        ending = "webp" if DESIGNS[self.plan.design].photographs else "svg"
-        return f"{self.drawing.folder}/{self.drawing.arguments['name']}.{ending}"
+        return self.drawing.paths[0]
 
     @property
     def paths(self) -> tuple[str, ...]:
         """The picture; for photographs one for a light ground and one for a dark."""
-        if not DESIGNS[self.plan.design].photographs:
-            return (self.path,)
-        return self.path, self.path.replace(".webp", "-dark.webp")
+        return self.drawing.paths
 
-    def figures(self, pages: Pages) -> tuple[Figure, ...]:
-        """The same, drawn; a chart is turned over on a dark ground."""
+    @property
+    def figures(self) -> tuple[Figure, ...]:
+        """The same with what is said of them; a chart is turned over on a dark ground."""
         chart = len(self.paths) == 1
-        return tuple(pages.figure(path, self.alt, ink=chart) for path in self.paths)
+        numbers = range(len(self.paths))
+        return tuple(Figure(self.drawing, self.alt, number=n, ink=chart) for n in numbers)
 
 
 @dataclass(frozen=True, eq=False)
@@ -242,5 +241,8 @@ def check_ids(article: Article) -> None:
 
 def publication(name: str, folder: str, plan: Plan, width: float) -> Drawing:
     """The drawing of a plan."""
-    arguments = {"name": name, "width": float(width), **plan.arguments}
-    return Drawing(f"publication-{plan.design}", folder, arguments)
+    path = f"{folder}/{name}"
+    photographs = DESIGNS[plan.design].photographs
+    paths = (f"{path}.webp", f"{path}-dark.webp") if photographs else (f"{path}.svg",)
+    arguments = {"width": float(width), **plan.arguments}
+    return Drawing(f"publication-{plan.design}", arguments, paths)

@@ -11,9 +11,9 @@ from generator.articles.catalogue import Catalogue, one_of
 from generator.articles.named_heads import NamedHeads, named_heads
 from generator.articles.plan import Names, Numbers, Plan, listed
 from generator.errors import UsageError
+from generator.figures.figure import Drawing
 from generator.figures.patches import Cut, laid_over
 from generator.figures.publication.panels import Panel
-from generator.figures.render import Drawing
 from generator.models.patches import PatchGrid, VisionAttention
 from generator.pages.environment import number, percent
 from generator.pages.heads import head_name
@@ -189,13 +189,13 @@ def head_preview(
     grid, pixels = _attention(catalogue, model).grid, catalogue.pixels(model, image)
     looks = measure_patch_maps(catalogue.vision(model), image, pixels, catalogue.store).looks
     arguments = {
-        "name": f"{model}-{head_name(*place)}.webp",
         "picture": catalogue.seen(model, image),
         "weights": over_patches(looks[place][0], grid),
         "cut": cut_of(grid),
         "tokens": grid.tokens,
     }
-    return Drawing("patch_preview", folder, arguments)
+    path = f"{folder}/{model}-{head_name(*place)}.webp"
+    return Drawing("patch_preview", arguments, (path,))
 
 
 def cut_of(grid: PatchGrid, block: int = 1) -> Cut:

@@ -68,10 +68,9 @@ class Links:
         source = self.document.source
         folder = f"{source.section}/{source.stem}"
         drawing = head_preview(self.catalogue, model, (block, head), image, folder)
-        names = {one.arguments["name"] for one in self.document.drawings}
-        if drawing.arguments["name"] not in names:
+        if all(drawing.paths != one.paths for one in self.document.drawings):
             self.document.drawings.append(drawing)
-        return f"{folder}/{drawing.arguments['name']}"
+        return drawing.paths[0]
 
     def unit(self, model: str, layer: str, unit: int, text: str = "") -> Markup:
         """A unit of a layer."""

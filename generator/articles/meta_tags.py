@@ -7,7 +7,7 @@ from typing import Any
 
 from generator.articles.bibliography import Reference
 from generator.articles.front_matter import Author, Meta
-from generator.pages.environment import Figure
+from generator.figures.figure import Figure
 
 
 def head_of(

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from generator.articles.document import Article, Wanted
 from generator.exhibit import Exhibit
+from generator.figures.figure import Drawing
 from generator.figures.publication.designs import DESIGNS, as_pixels
-from generator.figures.render import Drawing, Drawn
+from generator.figures.render import Drawn
 from generator.plates.previews import preview
 
 _WIDTH = 436  # of the figure in the preview, in pixels

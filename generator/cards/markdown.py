@@ -22,7 +22,7 @@ from generator.cards.tree import (
     Strong,
     Table,
 )
-from generator.pages.environment import Figure
+from generator.figures.figure import Figure
 
 # An underscore within a word is no mark, and an ampersand is one only before a name and a semicolon.
 _SPECIAL = re.compile(r"([\\`*\[\]<|~$]|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w+;))")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from generator.errors import UsageError, did_you_mean
-from generator.pages.environment import Figure
+from generator.figures.figure import Figure
 from generator.pages.page import Link
 
 

@@ -16,7 +16,7 @@ from generator.cards.metadata import metadata
 from generator.exhibit import Exhibit
 from generator.figures.render import Drawn
 from generator.findings import Carded
-from generator.pages.environment import Figure, Pages
+from generator.pages.environment import Pages
 from generator.pages.evaluation_tables import evaluation_tables
 from generator.pages.page import data_address
 from generator.store import write_atomically
@@ -59,7 +59,7 @@ def write_card(
     readme = folder / NAME
     written = merged(read_card(readme), metadata(exhibit, found), parts, overwrite=overwrite)
     for path, figure in shown.items():
-        write_atomically(folder / files[path], on_paper(pictures[path].file, figure))
+        write_atomically(folder / files[path], on_paper(pictures[path], figure.pixelated))
     for name, text in tables.items():
         write_atomically(folder / name, text.encode())
     write_atomically(readme, written.text.encode())
@@ -73,18 +73,18 @@ def _name(path: str) -> str:
     return f"figures/{'-'.join(place.with_suffix(suffix).parts)}"
 
 
-def on_paper(file: Path, figure: Figure) -> bytes:
+def on_paper(drawn: Drawn, pixelated: bool) -> bytes:
     """A picture on white: drawings are ink on a clear ground, and a README has dark readers too."""
-    data = file.read_bytes()
-    if file.suffix == ".svg":
+    data = drawn.file.read_bytes()
+    if drawn.file.suffix == ".svg":
         return b"".join(_with_ground(data))
     with Image.open(io.BytesIO(data)) as opened:
         layered = opened.convert("RGBA")
     paper = Image.new("RGBA", layered.size, "white")
     paper.alpha_composite(layered)
     image = paper.convert("RGB")
-    if figure.pixelated and (figure.width, figure.height) != image.size:
-        image = image.resize((figure.width, figure.height), Image.Resampling.NEAREST)
+    if pixelated and (drawn.width, drawn.height) != image.size:
+        image = image.resize((drawn.width, drawn.height), Image.Resampling.NEAREST)
     buffer = io.BytesIO()
     image.save(buffer, format="PNG", optimize=True)
     return buffer.getvalue()

@@ -38,8 +38,6 @@ CELLS = 128  # on a side of a drawn map: more could not be told apart
 
 
 def attention_maps(
-    text: str,
-    layers: Sequence[str],
     tokens: Sequence[str],
     keys: Sequence[str],
     weights: np.ndarray,
@@ -61,14 +59,12 @@ def attention_maps(
         cells[:] = np.kron(levels[layer, head], square)
         image = indexed(canvas, frame.palette)
         image.info["transparency"] = LEVELS + 1
-        pictures.append(as_webp(f"layers/{layers[layer]}/heads/{head}/{text}.webp", image))
+        pictures.append(as_webp(image))
     return pictures
 
 
-def layer_heads(
-    text: str, layers: Sequence[str], weights: np.ndarray, causal: bool
-) -> list[Picture]:
-    """All heads of each layer in one row-by-row sheet, for `sheet_columns` heads a row."""
+def layer_heads(weights: np.ndarray, causal: bool) -> list[Picture]:
+    """A sheet of all heads of each layer, row by row, for `sheet_columns` heads a row."""
     levels = weight_levels(weights, causal)
     palette = cell_palette()
     heads, high, wide = levels.shape[1:]
@@ -77,7 +73,7 @@ def layer_heads(
     high, wide = high * zoom, wide * zoom
     rows = -(-heads // columns)
     pictures = []
-    for layer, name in enumerate(layers):
+    for layer in range(len(levels)):
         shape = (rows * (high + gap) - gap, columns * (wide + gap) - gap)
         canvas = np.full(shape, LEVELS + 1, dtype=np.uint8)
         for head in range(heads):
@@ -86,7 +82,7 @@ def layer_heads(
             canvas[y * (high + gap) :, x * (wide + gap) :][:high, :wide] = cells
         image = indexed(canvas, palette)
         image.info["transparency"] = LEVELS + 1
-        pictures.append(as_webp(f"layers/{name}/heads-{text}.webp", image))
+        pictures.append(as_webp(image))
     return pictures
 
 

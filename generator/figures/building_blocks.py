@@ -20,10 +20,10 @@ DIM = 0.45
 
 
 def building_blocks(
-    name: str, picture: np.ndarray, peak: np.ndarray, strongest: np.ndarray, full: float,
+    picture: np.ndarray, peak: np.ndarray, strongest: np.ndarray, full: float,
     tiles: np.ndarray, support: np.ndarray, groups: np.ndarray,
 ) -> list[Picture]:  # fmt: skip
-    """All pictures of one curated picture (h, w, 3) uint8, below `blocks/`.
+    """Cells, support of each class, all groups and each group over one picture (h, w, 3) uint8.
 
     `strongest` (rows, columns) is the channel that responds most in each cell, -1 for none, and `peak`
     its response; from `full` on its tile fills the cell. `tiles` (channels, t, t, 3) uint8 shows the
@@ -33,15 +33,13 @@ def building_blocks(
     found = []
     if len(tiles):
         drawn = cells(picture, peak / (full or 1.0), strongest, tiles)
-        found.append(_photograph(f"blocks/{name}-cells.webp", drawn))
-    names = [f"blocks/{name}-class-{number}.webp" for number in range(len(support))]
-    if names:
-        found += signed_overlays(names, picture, support)
+        found.append(_photograph(drawn))
+    if len(support):
+        found += signed_overlays(picture, support)
     if len(groups):
-        found.append(_photograph(f"blocks/{name}-groups.webp", all_groups(picture, groups)))
+        found.append(_photograph(all_groups(picture, groups)))
     for number in range(len(groups)):
-        drawn = one_group(picture, groups, number)
-        found.append(_photograph(f"blocks/{name}-group-{number}.webp", drawn))
+        found.append(_photograph(one_group(picture, groups, number)))
     return found
 
 
@@ -52,7 +50,7 @@ def channel_tiles(tiles: np.ndarray) -> list[Picture]:
     for number, tile in enumerate(tiles):
         y, x = divmod(number, COLUMNS)
         canvas[y * TILE :, x * TILE :][:TILE, :TILE] = tile
-    return [_photograph("blocks/channels.webp", canvas)]
+    return [_photograph(canvas)]
 
 
 def cells(
@@ -126,8 +124,8 @@ def _pixels(values: np.ndarray) -> np.ndarray:
     return np.asarray(np.clip(values, 0, 255).round().astype(np.uint8))
 
 
-def _photograph(name: str, pixels: np.ndarray) -> Picture:
+def _photograph(pixels: np.ndarray) -> Picture:
     image = Image.fromarray(_pixels(pixels))
     buffer = io.BytesIO()
     image.save(buffer, format="WEBP", quality=85, method=4)
-    return Picture(name, buffer.getvalue(), image.width, image.height)
+    return Picture(buffer.getvalue(), image.width, image.height)

@@ -26,7 +26,7 @@ def head_card(weights: np.ndarray) -> list[Picture]:
         y, x = divmod(number, columns)
         place = canvas[max(0, top + y * pitch) :, max(0, left + x * pitch) :][:side, :side]
         place[:] = tile[np.ix_(down, across)][: place.shape[0], : place.shape[1]]
-    return [as_webp("card.webp", indexed(canvas, palette_of(WEIGHTS, LEVELS)))]
+    return [as_webp(indexed(canvas, palette_of(WEIGHTS, LEVELS)))]
 
 
 def filter_card(filters: np.ndarray) -> list[Picture]:
@@ -45,7 +45,7 @@ def filter_card(filters: np.ndarray) -> list[Picture]:
             (width * zoom, height * zoom), Image.Resampling.NEAREST
         )
         canvas.paste(enlarged, (left + x * wide, top + y * high))
-    return [as_webp("card.webp", canvas)]
+    return [as_webp(canvas)]
 
 
 def _zoom(count: int, columns: int, height: int, width: int) -> int:

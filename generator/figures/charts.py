@@ -50,10 +50,10 @@ def vision_signal(
         axes.yaxis.set_major_formatter(_PERCENT)
         name_layers(axes, layers)
         axes.legend(loc="upper left", fontsize=9.4)
-        return [as_svg("signal.svg", figure)]
+        return [as_svg(figure)]
 
 
-def text_signal(name: str, near: np.ndarray, stream: np.ndarray) -> list[Picture]:
+def text_signal(near: np.ndarray, stream: np.ndarray) -> list[Picture]:
     """Near-zero MLP activations and the size of block outputs, each (layers, inputs)."""
     with styled():
         figure = new_figure(1100, 340)
@@ -67,7 +67,7 @@ def text_signal(name: str, near: np.ndarray, stream: np.ndarray) -> list[Picture
         right.set_ylim(0, None)
         for axes in (left, right):
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=12))
-        return [as_svg(f"{name}.svg", figure)]
+        return [as_svg(figure)]
 
 
 def band(
@@ -93,9 +93,7 @@ def name_layers(axes: Axes, layers: Sequence[str], most: int = 40) -> None:
     axes.grid(axis="x", visible=False)
 
 
-def activity(
-    layer: str, counts: np.ndarray, edges: np.ndarray, active: np.ndarray, dead: int
-) -> list[Picture]:
+def activity(counts: np.ndarray, edges: np.ndarray, active: np.ndarray, dead: int) -> list[Picture]:
     """Histogram of a layer's non-zero activations, and how often each unit is active."""
     with styled():
         figure = new_figure(1100, 260)
@@ -108,7 +106,7 @@ def activity(
             left.axvline(0, color=QUIET, linewidth=0.9)
         _density(right, active, dead)
         # Every layer has one: outlines of letters would make them the heaviest charts of a site.
-        return [as_pixels(f"layers/{layer}/activity.webp", figure)]
+        return [as_pixels(figure)]
 
 
 def _density(axes: Axes, active: np.ndarray, dead: int) -> None:
@@ -129,9 +127,7 @@ def _density(axes: Axes, active: np.ndarray, dead: int) -> None:
         )  # fmt: skip
 
 
-def head_grids(
-    name: str, titles: Sequence[str], values: np.ndarray, most: Sequence[float]
-) -> list[Picture]:
+def head_grids(titles: Sequence[str], values: np.ndarray, most: Sequence[float]) -> list[Picture]:
     """One small heatmap (layers x heads) for each statistic; `values` is (statistics, layers, heads).
 
     Each map has its own scale, from 0 to `most`, written above it.
@@ -161,4 +157,4 @@ def head_grids(
                 axes.set_ylabel("layer", fontsize=8.8)
             if number // columns == rows - 1 or number + columns >= count:
                 axes.set_xlabel("head", fontsize=8.8)
-        return [as_svg(f"{name}.svg", figure)]
+        return [as_svg(figure)]

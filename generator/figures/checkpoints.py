@@ -51,7 +51,7 @@ def checkpoint_plate(
         for column in range(len(labels)):
             cell = patches[column, row], projections[column, row], float(values[column, row])
             _cell(canvas, draw, FIRST + column * pitch_x, top, *cell)
-    return [_encoded(f"checkpoints/{layer}.webp", canvas)]
+    return [_encoded(canvas)]
 
 
 def _cell(
@@ -101,10 +101,10 @@ def _write(
     draw.text((x * DENSITY, y * DENSITY), text, fill=colour, font=font, anchor=anchor)
 
 
-def _encoded(name: str, canvas: Image.Image) -> Picture:
+def _encoded(canvas: Image.Image) -> Picture:
     buffer = io.BytesIO()
     canvas.save(buffer, format="WEBP", quality=88, method=4)
-    return Picture(name, buffer.getvalue(), canvas.width // DENSITY, canvas.height // DENSITY)
+    return Picture(buffer.getvalue(), canvas.width // DENSITY, canvas.height // DENSITY)
 
 
 def checkpoint_course(
@@ -131,7 +131,7 @@ def checkpoint_course(
                 range(len(labels)), [drawable(label) for label in labels],
                 rotation=35, ha="right", rotation_mode="anchor", fontsize=9.3,
             )  # fmt: skip
-        return [as_svg("checkpoints/course.svg", figure)]
+        return [as_svg(figure)]
 
 
 def _accuracy(axes: Axes, accuracy: np.ndarray, error: np.ndarray) -> None:

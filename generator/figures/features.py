@@ -14,20 +14,17 @@ QUALITY = 82
 GAP = 4
 
 
-def feature_pictures(names: Sequence[str], pictures: Sequence[np.ndarray]) -> list[Picture]:
-    """One WebP each, features/NAME.webp; a picture is (side, side, 3), or 4 with alpha, uint8."""
-    return [
-        _encoded(f"features/{name}.webp", Image.fromarray(picture))
-        for name, picture in zip(names, pictures, strict=True)
-    ]
+def feature_pictures(pictures: Sequence[np.ndarray]) -> list[Picture]:
+    """One WebP each; a picture is (side, side, 3), or 4 with alpha, uint8."""
+    return [_encoded(Image.fromarray(picture)) for picture in pictures]
 
 
-def dream_strip(name: str, frames: np.ndarray, columns: int = 6, width: int = 320) -> list[Picture]:
+def dream_strip(frames: np.ndarray, columns: int = 6, width: int = 320) -> list[Picture]:
     """Frames (count, height, w, 3) of a dream from left to right, each at most `width` pixels wide."""
     height = round(frames.shape[1] * min(1.0, width / frames.shape[2]))
     size = (min(width, frames.shape[2]), height)
     tiles = [Image.fromarray(frame).resize(size, Image.Resampling.LANCZOS) for frame in frames]
-    return [_encoded(f"features/{name}.webp", _tiled(tiles, columns))]
+    return [_encoded(_tiled(tiles, columns))]
 
 
 def _tiled(tiles: Sequence[Image.Image], columns: int) -> Image.Image:
@@ -42,7 +39,7 @@ def _tiled(tiles: Sequence[Image.Image], columns: int) -> Image.Image:
     return sheet
 
 
-def _encoded(name: str, image: Image.Image) -> Picture:
+def _encoded(image: Image.Image) -> Picture:
     buffer = io.BytesIO()
     image.save(buffer, format="WEBP", quality=QUALITY, method=4)
-    return Picture(name, buffer.getvalue(), image.width, image.height)
+    return Picture(buffer.getvalue(), image.width, image.height)

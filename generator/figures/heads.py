@@ -28,7 +28,6 @@ def head_scatter(
     roles: Sequence[Sequence[str]],
     order: Sequence[str],
     letter: str = "L",
-    picture: str = "atlas",
 ) -> list[Picture]:
     """All heads over two statistics `names`; `x`, `y` are (layers, heads), `roles` alike.
 
@@ -54,7 +53,7 @@ def head_scatter(
         axes.margins(x=0.06, y=0.08)
         _name_outermost(axes, x, y, letter)
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=9.4)
-        return [as_svg(f"{picture}.svg", figure)]
+        return [as_svg(figure)]
 
 
 def _name_outermost(axes: Axes, x: np.ndarray, y: np.ndarray, letter: str) -> None:
@@ -74,7 +73,7 @@ def _name_outermost(axes: Axes, x: np.ndarray, y: np.ndarray, letter: str) -> No
             return
 
 
-def logit_shares(text: str, heads: np.ndarray, mlps: np.ndarray) -> list[Picture]:
+def logit_shares(heads: np.ndarray, mlps: np.ndarray) -> list[Picture]:
     """Shares of a logit: heads (layers, heads) as a heatmap, MLPs (layers) as bars beside it."""
     with styled():
         layers, count = heads.shape
@@ -96,10 +95,10 @@ def logit_shares(text: str, heads: np.ndarray, mlps: np.ndarray) -> list[Picture
         right.axvline(0, color=QUIET, linewidth=0.8)
         right.set(ylim=(layers - 0.5, -0.5), title="MLPs", xlabel="share of the logit")
         right.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=16))
-        return [as_svg(f"decoding/shares-{text}.svg", figure)]
+        return [as_svg(figure)]
 
 
-def lens_course(text: str, probability: np.ndarray, divergence: np.ndarray) -> list[Picture]:
+def lens_course(probability: np.ndarray, divergence: np.ndarray) -> list[Picture]:
     """Probability of the final answer, and distance from the final guesses, row by row of the lens."""
     with styled():
         figure = new_figure(900, 250)
@@ -113,4 +112,4 @@ def lens_course(text: str, probability: np.ndarray, divergence: np.ndarray) -> l
         right.set_ylim(0, None)
         for axes in (left, right):
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=10))
-        return [as_svg(f"decoding/course-{text}.svg", figure)]
+        return [as_svg(figure)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,9 +41,7 @@ def grid_for(count: int, height: int, width: int) -> Grid:
     return Grid(columns, -(-count // columns), zoom)
 
 
-def activation_sheets(
-    layer: str, pictures: tuple[str, ...], maps: np.ndarray, signed: bool
-) -> list[Picture]:
+def activation_sheets(maps: np.ndarray, signed: bool) -> list[Picture]:
     """One sheet a picture with the map of every channel; `maps` is (pictures, channels, h, w).
 
     Each channel is scaled by its own largest magnitude over all pictures, so a channel can be
@@ -52,19 +49,16 @@ def activation_sheets(
     """
     peak = np.abs(maps.astype(np.float32)).max(axis=(0, 2, 3), keepdims=True)
     scaled = maps / np.where(peak > 0, peak, 1)
-    return [
-        _sheet(f"layers/{layer}/maps-{picture}.webp", scaled[number], signed)
-        for number, picture in enumerate(pictures)
-    ]
+    return [_sheet(channels, signed) for channels in scaled]
 
 
-def kernel_sheet(layer: str, kernels: np.ndarray) -> list[Picture]:
+def kernel_sheet(kernels: np.ndarray) -> list[Picture]:
     """Spatial kernels (filters, h, w), each scaled by its own largest magnitude."""
     peak = np.abs(kernels).max(axis=(1, 2), keepdims=True)
-    return [_sheet(f"layers/{layer}/filters.webp", kernels / np.where(peak > 0, peak, 1), True)]
+    return [_sheet(kernels / np.where(peak > 0, peak, 1), True)]
 
 
-def rgb_filters(layer: str, filters: np.ndarray) -> list[Picture]:
+def rgb_filters(filters: np.ndarray) -> list[Picture]:
     """Filters (filters, h, w, 3) over pixels as colours, grey where a weight is zero."""
     count, height, width, _ = filters.shape
     peak = np.abs(filters).max(axis=(1, 2, 3), keepdims=True)
@@ -82,10 +76,10 @@ def rgb_filters(layer: str, filters: np.ndarray) -> list[Picture]:
         place = canvas[y * (side_y + 6) :, x * (side_x + 6) :][:side_y, :side_x]
         place[..., :3] = cells
         place[..., 3] = 255
-    return [as_webp(f"layers/{layer}/filters.webp", Image.fromarray(canvas))]
+    return [as_webp(Image.fromarray(canvas))]
 
 
-def weight_matrix(layer: str, matrix: np.ndarray, side: int) -> list[Picture]:
+def weight_matrix(matrix: np.ndarray, side: int) -> list[Picture]:
     """A matrix (outputs, inputs) with one pixel a weight; a larger one is cut into squares.
 
     Each pixel then shows the weight of largest magnitude in its square.
@@ -95,7 +89,7 @@ def weight_matrix(layer: str, matrix: np.ndarray, side: int) -> list[Picture]:
     bound = float(np.quantile(np.abs(small), 0.995)) or 1.0
     zoom = max(1, min(6, 560 // max(small.shape)))
     image = _coloured(np.clip(small / bound, -1, 1), signed=True)
-    return [as_webp(f"layers/{layer}/filters.webp", image, zoom)]
+    return [as_webp(image, zoom)]
 
 
 def matrix_step(shape: tuple[int, ...], side: int) -> int:
@@ -113,7 +107,7 @@ def _strongest(matrix: np.ndarray, step: int) -> np.ndarray:
     return np.take_along_axis(flat, strongest, -1)[..., 0]
 
 
-def _sheet(name: str, tiles: np.ndarray, signed: bool) -> Picture:
+def _sheet(tiles: np.ndarray, signed: bool) -> Picture:
     """Tiles (count, h, w) scaled to [-1, 1] or [0, 1], on a transparent ground."""
     count, height, width = tiles.shape
     grid = grid_for(count, height, width)
@@ -125,7 +119,7 @@ def _sheet(name: str, tiles: np.ndarray, signed: bool) -> Picture:
         canvas[y * (height + GAP) :, x * (width + GAP) :][:height, :width] = levels[number]
     image = indexed(canvas, palette_of(SIGNED if signed else POSITIVE, LEVELS))
     image.info["transparency"] = LEVELS
-    return as_webp(name, image, grid.zoom)
+    return as_webp(image, grid.zoom)
 
 
 def _levels(values: np.ndarray, signed: bool) -> np.ndarray:
@@ -137,7 +131,7 @@ def _coloured(values: np.ndarray, *, signed: bool) -> Image.Image:
     return indexed(_levels(values, signed), palette_of(SIGNED if signed else POSITIVE, LEVELS))
 
 
-def contact_sheet(layer: str, tiles: np.ndarray) -> list[Picture]:
+def contact_sheet(tiles: np.ndarray) -> list[Picture]:
     """The best exemplar of every unit, (units, CONTACT, CONTACT, 3), `CONTACT_COLUMNS` in a row."""
     count = len(tiles)
     columns = min(count, CONTACT_COLUMNS)
@@ -146,14 +140,14 @@ def contact_sheet(layer: str, tiles: np.ndarray) -> list[Picture]:
     for number, tile in enumerate(tiles):
         y, x = divmod(number, columns)
         canvas[y * CONTACT :, x * CONTACT :][:CONTACT, :CONTACT] = tile
-    return photographs((f"layers/{layer}/units.webp",), canvas[None], 78)
+    return photographs(canvas[None], 78)
 
 
-def photographs(names: Sequence[str], pixels: np.ndarray, quality: int) -> list[Picture]:
+def photographs(pixels: np.ndarray, quality: int) -> list[Picture]:
     """Pictures as the network saw them, uint8 (pictures, height, width, 3), as WebP."""
     found = []
-    for name, picture in zip(names, pixels, strict=True):
+    for picture in pixels:
         buffer = io.BytesIO()
         Image.fromarray(picture).save(buffer, format="WEBP", quality=quality, method=4)
-        found.append(Picture(name, buffer.getvalue(), picture.shape[1], picture.shape[0]))
+        found.append(Picture(buffer.getvalue(), picture.shape[1], picture.shape[0]))
     return found

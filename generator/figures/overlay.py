@@ -20,38 +20,27 @@ SIGNED_COVER = 0.8
 SMALLEST = 160
 
 
-def class_overlays(names: Sequence[str], picture: np.ndarray, maps: np.ndarray) -> list[Picture]:
+def class_overlays(picture: np.ndarray, maps: np.ndarray) -> list[Picture]:
     """Evidence for each class over the picture; `picture` (h, w, 3) uint8, `maps` (classes, y, x).
 
     Only evidence for a class is drawn, on one scale for all classes of the picture.
     """
     peak = float(maps.max())
-    return [
-        _encoded(name, heated(picture, values, peak))
-        for name, values in zip(names, maps, strict=True)
-    ]
+    return [_encoded(heated(picture, values, peak)) for values in maps]
 
 
-def depth_overlays(
-    names: Sequence[str], picture: np.ndarray, maps: Sequence[np.ndarray]
-) -> list[Picture]:
+def depth_overlays(picture: np.ndarray, maps: Sequence[np.ndarray]) -> list[Picture]:
     """Maps (y, x) of several layers over the picture, each on its own scale: up to its own maximum."""
-    return [
-        _encoded(name, heated(picture, values, float(values.max())))
-        for name, values in zip(names, maps, strict=True)
-    ]
+    return [_encoded(heated(picture, values, float(values.max()))) for values in maps]
 
 
-def signed_overlays(names: Sequence[str], picture: np.ndarray, maps: np.ndarray) -> list[Picture]:
+def signed_overlays(picture: np.ndarray, maps: np.ndarray) -> list[Picture]:
     """Evidence for each class in orange and against it in blue; `maps` (classes, y, x).
 
     One scale for all classes of the picture, the same both ways.
     """
     peak = float(np.abs(maps).max())
-    return [
-        _encoded(name, signed(picture, values, peak))
-        for name, values in zip(names, maps, strict=True)
-    ]
+    return [_encoded(signed(picture, values, peak)) for values in maps]
 
 
 def heated(picture: np.ndarray, values: np.ndarray, peak: float) -> np.ndarray:
@@ -95,8 +84,8 @@ def _blended(grey: np.ndarray, cover: np.ndarray, colours: np.ndarray) -> np.nda
     return np.asarray(blended.round().clip(0, 255).astype(np.uint8))
 
 
-def _encoded(name: str, pixels: np.ndarray) -> Picture:
+def _encoded(pixels: np.ndarray) -> Picture:
     shown = Image.fromarray(pixels)
     buffer = io.BytesIO()
     shown.save(buffer, format="WEBP", quality=85, method=4)
-    return Picture(name, buffer.getvalue(), shown.width, shown.height)
+    return Picture(buffer.getvalue(), shown.width, shown.height)

@@ -32,7 +32,7 @@ class Cut:
     across: tuple[int, ...]
 
 
-def patch_sprite(name: str, maps: np.ndarray, tokens: int) -> list[Picture]:
+def patch_sprite(maps: np.ndarray, tokens: int) -> list[Picture]:
     """Maps (down, across, rows, columns) of weights over patches, side by side without gaps.
 
     `tokens` is the number of keys that the weights are shared among.
@@ -40,15 +40,13 @@ def patch_sprite(name: str, maps: np.ndarray, tokens: int) -> list[Picture]:
     down, across, rows, columns = maps.shape
     levels = np.rint(shares(maps, tokens) * (LEVELS - 1)).astype(int)
     dots = colours()[levels].transpose(0, 2, 1, 3, 4).reshape(down * rows, across * columns, 4)
-    return [as_webp(name, Image.fromarray(np.ascontiguousarray(dots), mode="RGBA"))]
+    return [as_webp(Image.fromarray(np.ascontiguousarray(dots), mode="RGBA"))]
 
 
-def patch_preview(
-    name: str, picture: np.ndarray, weights: np.ndarray, cut: Cut, tokens: int
-) -> list[Picture]:
+def patch_preview(picture: np.ndarray, weights: np.ndarray, cut: Cut, tokens: int) -> list[Picture]:
     """One map (rows, columns) over its picture (h, w, 3) uint8, as a picture by itself."""
     laid = Image.fromarray(laid_over(picture, weights, cut, tokens))
-    return [as_webp(name, laid.resize((_PREVIEW, _PREVIEW), Image.Resampling.LANCZOS))]
+    return [as_webp(laid.resize((_PREVIEW, _PREVIEW), Image.Resampling.LANCZOS))]
 
 
 def laid_over(

@@ -47,7 +47,7 @@ def preview(title: str, line: str, site: str, picture: np.ndarray) -> list[Pictu
         draw.text((_MARGIN, top + number * 40), text, QUIET, face)
     buffer = io.BytesIO()
     canvas.save(buffer, format="JPEG", quality=86, subsampling=0, optimize=True)
-    return [Picture("preview.jpg", buffer.getvalue(), WIDTH, HEIGHT)]
+    return [Picture(buffer.getvalue(), WIDTH, HEIGHT)]
 
 
 def _shown(text: str) -> str:

@@ -50,7 +50,7 @@ def leans(
                 _names(axes, y, values[place], subjects[place])
             _frame(axes, names, drawable(title))
         panels[-1].set_xlabel(unit)
-        return [as_svg("probes.svg", figure)]
+        return [as_svg(figure)]
 
 
 def _dots(axes: Axes, y: int, values: np.ndarray, random: np.ndarray, colour: str) -> None:
@@ -104,4 +104,4 @@ def changes(
         axes.set_xlabel("change of the probability of the first class, in points")
         axes.xaxis.set_major_formatter(_POINTS)
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8.8)
-        return [as_svg("probes.svg", figure)]
+        return [as_svg(figure)]

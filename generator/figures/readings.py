@@ -26,7 +26,7 @@ _LONGEST = 60  # tokens that get a name in the rollout
 
 
 def head_readings(
-    layer: str, names: Sequence[str], heads: Sequence[str], maps: np.ndarray, causal: bool
+    names: Sequence[str], heads: Sequence[str], maps: np.ndarray, causal: bool
 ) -> list[Picture]:
     """A row for each reading, a column for each head; `maps` is (readings, heads, queries, keys).
 
@@ -54,12 +54,10 @@ def head_readings(
         draw.text((0, top + row * (tile + _GAP) + tile // 2 - _SIZE), name, INK, font)
     for column, head in enumerate(heads):
         draw.text((left + column * (tile + _GAP), 0), head, INK, font)
-    return [as_webp(f"layers/{layer}/readings.webp", image)]
+    return [as_webp(image)]
 
 
-def rollout_maps(
-    text: str, tokens: Sequence[str], layers: Sequence[int], maps: np.ndarray
-) -> list[Picture]:
+def rollout_maps(tokens: Sequence[str], layers: Sequence[int], maps: np.ndarray) -> list[Picture]:
     """Rollout behind a few layers; `maps` is (layers, positions, inputs), rows sum to 1.
 
     The colour is the square root of the share, on one scale for all layers.
@@ -81,4 +79,4 @@ def rollout_maps(
             names = [labels[i] for i in shown]
             axes.set_xticks(list(shown), names, rotation=90, **font)
             axes.set_yticks(list(shown), names if place == 0 else [""] * len(names), **font)
-        return [as_svg(f"rollout-{text}.svg", figure)]
+        return [as_svg(figure)]

@@ -12,7 +12,6 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from generator.figures import (
     attention,
@@ -30,6 +29,7 @@ from generator.figures import (
     readings,
     sprites,
 )
+from generator.figures.figure import Drawing
 from generator.figures.publication import designs
 from generator.figures.style import VERSION, Picture
 from generator.store import digest_of_value, write_atomically
@@ -76,21 +76,6 @@ KINDS: Mapping[str, tuple[int, Callable[..., Sequence[Picture]]]] = {
 }
 
 
-@dataclass(frozen=True, eq=False)
-class Drawing:
-    """A figure to draw: its kind, the arguments of that kind, and the folder its pictures go to."""
-
-    kind: str
-    folder: str
-    arguments: Mapping[str, Any]
-
-    @property
-    def key(self) -> str:
-        """Digest of all that the pictures depend on."""
-        version, _ = KINDS[self.kind]
-        return digest_of_value({"version": version, "style": VERSION, **self.arguments})
-
-
 @dataclass(frozen=True)
 class Drawn:
     """A picture on disk, with its size in CSS pixels."""
@@ -107,8 +92,8 @@ def render(
 
     `step` is called once a drawing. With one job everything is drawn in this process.
     """
-    keyed = [(drawing, store / drawing.kind / drawing.key) for drawing in drawings]
-    kept = {place: index for _, place in keyed if (index := _kept(place)) is not None}
+    keyed = [(drawing, store / drawing.kind / key_of(drawing)) for drawing in drawings]
+    kept = {place: index for one, place in keyed if (index := _kept(one, place)) is not None}
     missing = [(drawing, place) for drawing, place in keyed if place not in kept]
     for _ in range(len(keyed) - len(missing)):
         step()
@@ -121,20 +106,29 @@ def render(
     pictures: dict[str, Drawn] = {}
     for drawing, place in keyed:
         index = kept[place] if place in kept else json.loads((place / "index.json").read_bytes())
-        for name, (file, width, height, _) in index.items():
-            pictures[f"{drawing.folder}/{name}"] = Drawn(place / file, width, height)
+        for path, (file, width, height, _) in zip(drawing.paths, index, strict=True):
+            pictures[path] = Drawn(place / file, width, height)
     return pictures, len(keyed) - len(missing)
 
 
-def _kept(place: Path) -> dict[str, tuple[str, int, int, str]] | None:
+def key_of(drawing: Drawing) -> str:
+    """Digest of all that the pictures depend on."""
+    version, _ = KINDS[drawing.kind]
+    return digest_of_value({"version": version, "style": VERSION, **drawing.arguments})
+
+
+# File, width, height and digest of each picture of a drawing.
+Index = list[tuple[str, int, int, str]]
+
+
+def _kept(drawing: Drawing, place: Path) -> Index | None:
     """The index of a drawing whose pictures are all there, byte for byte."""
     try:
-        index: dict[str, tuple[str, int, int, str]] = json.loads(
-            (place / "index.json").read_bytes()
+        index: Index = json.loads((place / "index.json").read_bytes())
+        whole = len(index) == len(drawing.paths) and all(
+            _digest((place / file).read_bytes()) == digest for file, _, _, digest in index
         )
-        digests = {file: digest for file, _, _, digest in index.values()}
-        whole = all(_digest((place / file).read_bytes()) == digests[file] for file in digests)
-    except (OSError, ValueError, TypeError, AttributeError):  # missing, cut short or damaged
+    except (OSError, ValueError, TypeError):  # missing, cut short or damaged
         return None
     return index if whole else None
 
@@ -190,9 +184,10 @@ def _draw_in_workers(
 def _draw(drawing: Drawing, place: Path) -> None:
     """Draw and write all pictures of one drawing; the index comes last and marks it complete."""
     _, function = KINDS[drawing.kind]
-    index = {}
-    for number, picture in enumerate(function(**drawing.arguments)):
-        file = f"{number}{Path(picture.name).suffix}"
+    pictures = zip(drawing.paths, function(**drawing.arguments), strict=True)
+    index: Index = []
+    for number, (path, picture) in enumerate(pictures):
+        file = f"{number}{Path(path).suffix}"
         write_atomically(place / file, picture.data)
-        index[picture.name] = (file, picture.width, picture.height, _digest(picture.data))
+        index.append((file, picture.width, picture.height, _digest(picture.data)))
     write_atomically(place / "index.json", json.dumps(index).encode())

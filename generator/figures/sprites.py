@@ -25,9 +25,7 @@ PITCH_X, PITCH_Y, LABEL, MARGIN = 28, 14, 22, 14
 STRIP, FIRST = 96, 112
 
 
-def deconvolution_sheet(
-    layer: str, tiles: np.ndarray, side: int = CONTACT, name: str = "deconvolutions"
-) -> list[Picture]:
+def deconvolution_sheet(tiles: np.ndarray, side: int = CONTACT) -> list[Picture]:
     """What goes back to pixels from every unit's best exemplar, `tiles` (units, S, S, 3).
 
     Laid out like the contact sheet of the exemplars, `side` px each, CONTACT_COLUMNS in a row.
@@ -38,11 +36,10 @@ def deconvolution_sheet(
     for number, tile in enumerate(tiles):
         y, x = divmod(number, columns)
         canvas[y * side :, x * side :][:side, :side] = _resized(tile, side)
-    return photographs((f"layers/{layer}/{name}.webp",), canvas[None], 78)
+    return photographs(canvas[None], 78)
 
 
 def evolution_plate(
-    layer: str,
     units: Sequence[int],
     patches: np.ndarray,
     backs: np.ndarray,
@@ -70,12 +67,10 @@ def evolution_plate(
             start = left + block * (block_x + BETWEEN)
             _write(draw, start, top + LABEL // 2 - 3, title, FAINT if block else TEXT)
             _block(canvas, start, top + LABEL, tiles[number])
-    return [_encoded(f"layers/{layer}/evolution.webp", canvas)]
+    return [_encoded(canvas)]
 
 
 def rules_strip(
-    layer: str,
-    unit: int,
     patches: np.ndarray,
     deconvolution: np.ndarray,
     guided: np.ndarray,
@@ -100,7 +95,7 @@ def rules_strip(
         for column, tile in enumerate(tiles):
             _paste(canvas, FIRST + column * step, top, tile, STRIP)
     # There is one for every featured unit, and its tiles are hardly finer than it is drawn.
-    return [_encoded(f"layers/{layer}/units/{unit}-rules.webp", canvas.reduce(DENSITY), 1)]
+    return [_encoded(canvas.reduce(DENSITY), 1)]
 
 
 def _ground(width: int, height: int) -> tuple[Image.Image, ImageDraw.ImageDraw]:
@@ -135,7 +130,7 @@ def _write(
     draw.text(place, shown, fill=colour, font=face, anchor="lm")
 
 
-def _encoded(name: str, canvas: Image.Image, density: int = DENSITY) -> Picture:
+def _encoded(canvas: Image.Image, density: int = DENSITY) -> Picture:
     buffer = io.BytesIO()
     canvas.save(buffer, format="WEBP", quality=68, method=4)
-    return Picture(name, buffer.getvalue(), canvas.width // density, canvas.height // density)
+    return Picture(buffer.getvalue(), canvas.width // density, canvas.height // density)

@@ -66,9 +66,8 @@ _STYLE: Any = {
 
 @dataclass(frozen=True)
 class Picture:
-    """An encoded picture with its place below the drawing's folder and its size in CSS pixels."""
+    """An encoded picture with its size in CSS pixels."""
 
-    name: str
     data: bytes
     width: int
     height: int
@@ -86,13 +85,13 @@ def new_figure(width: float, height: float, dpi: int = 96) -> Figure:
     return Figure(figsize=(width / 96, height / 96), dpi=dpi, layout="constrained")
 
 
-def as_svg(name: str, figure: Figure) -> Picture:
+def as_svg(figure: Figure) -> Picture:
     """A chart as SVG, the same bytes every time."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     text = _tight(buffer.getvalue())
     width, height = figure.get_size_inches() * 96
-    return Picture(name, text, round(width), round(height))
+    return Picture(text, round(width), round(height))
 
 
 def _tight(svg: bytes) -> bytes:
@@ -103,7 +102,7 @@ def _tight(svg: bytes) -> bytes:
     return re.sub(rb"\s*\n\s*", b"\n", text)
 
 
-def as_pixels(name: str, figure: Figure) -> Picture:
+def as_pixels(figure: Figure) -> Picture:
     """A chart as lossless WebP, two pixels to a CSS pixel, in 32 colours: a quarter of its size as SVG."""
     width, height = figure.get_size_inches() * 96
     figure.set_dpi(192)
@@ -113,15 +112,15 @@ def as_pixels(name: str, figure: Figure) -> Picture:
     few = drawn.quantize(32, method=Image.Quantize.FASTOCTREE).convert("RGBA")
     buffer = io.BytesIO()
     few.save(buffer, format="WEBP", lossless=True, quality=80, method=6)
-    return Picture(name, buffer.getvalue(), round(width), round(height))
+    return Picture(buffer.getvalue(), round(width), round(height))
 
 
-def as_webp(name: str, image: Image.Image, scale: int = 1) -> Picture:
+def as_webp(image: Image.Image, scale: int = 1) -> Picture:
     """A raster as lossless WebP (a third smaller than PNG), to be shown at `scale` times its size."""
     buffer = io.BytesIO()
     mode = "RGBA" if image.mode == "RGBA" or "transparency" in image.info else "RGB"
     image.convert(mode).save(buffer, format="WEBP", lossless=True, quality=50, method=4)
-    return Picture(name, buffer.getvalue(), image.width * scale, image.height * scale)
+    return Picture(buffer.getvalue(), image.width * scale, image.height * scale)
 
 
 def palette_of(colours: Colormap, levels: int) -> np.ndarray:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from generator.figures.figure import Figure
 from generator.inputs.texts import CuratedText
 from generator.models.layer import Layer
 from generator.models.model import Model
 from generator.pages.components import model_component
 from generator.pages.context import Place, layer_link
-from generator.pages.environment import Figure, Pages
+from generator.pages.environment import Pages
 from generator.pages.page import Page
 from generator.probes.attention import Attention
 

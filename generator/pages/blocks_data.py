@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from generator.figures.building_blocks import COLUMNS, GROUP_COLOURS, TILE
+from generator.figures.building_blocks import COLUMNS, GROUP_COLOURS
 from generator.figures.overlay import AGAINST, FOR
 from generator.findings import VisionFindings
 from generator.inputs.images import CuratedImage
@@ -85,8 +85,8 @@ def script_data(
 
     sheet = None
     if channels.sheet:
-        size = pages.figure(channels.sheet, "")
-        sheet = {"path": to(channels.sheet), "columns": COLUMNS, "rows": size.height // TILE}
+        rows = -(-layer.units // COLUMNS)
+        sheet = {"path": to(channels.sheet), "columns": COLUMNS, "rows": rows}
     # Every unit's page is at units/<number>/index.html below its layer's folder.
     units = to(unit_address(model.id, layer.name, 0)).removesuffix("0/index.html")
     return {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -13,33 +13,29 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from generator.figures.figure import Drawing, Figure
 from generator.figures.render import Drawn
 from generator.pages.page import Page, naming, relative
 
 
-@dataclass(frozen=True)
-class Figure:
-    """A picture on a page. `ink` marks a drawing that turns light on the dark palette."""
-
-    path: str
-    width: int
-    height: int
-    alt: str
-    caption: str = ""
-    ink: bool = False
-    pixelated: bool = False
-
-
 class Pages:
-    """Renders templates into pages; knows which pictures there are.
+    """Makes pages of templates, and fills them once all pictures are drawn.
 
     Pages of models link to `glossary`, the address of a page that explains words; to none if it is empty.
+    `drawings` are those whose pictures pages name by their path, `pictures` what is drawn already.
     """
 
-    def __init__(self, templates: Path, pictures: Mapping[str, Drawn], glossary: str = "") -> None:
+    def __init__(
+        self,
+        templates: Path,
+        pictures: Mapping[str, Drawn],
+        glossary: str = "",
+        drawings: Iterable[Drawing] = (),
+    ) -> None:
         self._templates = templates
         self._pictures = pictures
         self._glossary = glossary
+        self._drawings = {path: each for each in drawings for path in each.paths}
         self._jinja = Environment(
             loader=FileSystemLoader(templates),
             autoescape=True,
@@ -48,6 +44,7 @@ class Pages:
             lstrip_blocks=True,
         )
         self._jinja.filters.update(num=number, percent=percent, thousands=thousands)
+        self._jinja.filters["drawn"] = self._drawn
         self._jinja.globals["glossary"] = glossary
 
     def figure(
@@ -59,17 +56,21 @@ class Pages:
         ink: bool = False,
         pixelated: bool = False,
     ) -> Figure:
-        """A drawn picture with what a page says of it."""
-        drawn = self._pictures[path]
-        return Figure(path, drawn.width, drawn.height, alt, caption, ink, pixelated)
+        """A picture of the known drawings with what a page says of it."""
+        drawing = self._drawings[path]
+        number = drawing.paths.index(path)
+        return Figure(drawing, alt, caption, number, ink=ink, pixelated=pixelated)
 
-    def with_pictures(self, more: Mapping[str, Drawn]) -> Pages:
-        """The same templates with more pictures."""
-        return Pages(self._templates, {**self._pictures, **more}, self._glossary)
+    def with_pictures(
+        self, pictures: Mapping[str, Drawn], drawings: Iterable[Drawing] = ()
+    ) -> Pages:
+        """The same templates with these pictures, and with more drawings."""
+        more = [*self._drawings.values(), *drawings]
+        return Pages(self._templates, {**self._pictures, **pictures}, self._glossary, more)
 
     def has(self, path: str) -> bool:
-        """Whether a picture was drawn."""
-        return path in self._pictures
+        """Whether a picture is among the known drawings."""
+        return path in self._drawings
 
     def macro(self, template: str, name: str, *arguments: object) -> Markup:
         """What a macro of a template makes."""
@@ -88,24 +89,35 @@ class Pages:
         front: Mapping[str, Any] | None = None,
         **context: Any,
     ) -> Page:
-        """Fill a template. Links in it are written with `to(address)`. `front` is more front matter."""
-        with naming(address):
-            body = self._jinja.get_template(template).render(
-                to=partial(relative, address), address=address, title=title, **context
+        """A page of a template and what it is filled with. `front` is more front matter."""
+        meta = front or {}
+        return Page(address, title, description, template, context, searchable, lean, meta)
+
+    def fill(self, page: Page) -> Page:
+        """The page with its body. Links in a template are written with `to(address)`."""
+        with naming(page.address):
+            body = self._jinja.get_template(page.template).render(
+                to=partial(relative, page.address),
+                address=page.address,
+                title=page.title,
+                **page.context,
             )
         # A blank line would end a block of HTML in Markdown, and indentation would make it code.
         lines = (line.strip() for line in _PRE.sub(_on_one_line, body).splitlines())
         kept = "\n".join(line for line in lines if line)
-        meta = {**(front or {}), **self._previewed(address, title, front or {})}
-        return Page(address, title, description, kept, searchable, lean, meta)
+        return replace(page, body=kept, meta={**page.meta, **self._previewed(page)})
 
-    def _previewed(self, address: str, title: str, front: Mapping[str, Any]) -> dict[str, Any]:
+    def _drawn(self, figure: Figure) -> Drawn:
+        """The file of a figure with its size."""
+        return self._pictures[figure.path]
+
+    def _previewed(self, page: Page) -> dict[str, Any]:
         """What the head of a page says of its preview, if one was drawn into the page's folder."""
-        path = str(PurePosixPath(address).with_name("preview.jpg"))
-        if not self.has(path):
+        path = str(PurePosixPath(page.address).with_name("preview.jpg"))
+        if path not in self._pictures:
             return {}
-        shown = {"image": path, "image_alt": f"The title, “{title}”, beside a figure"}
-        return {"head": {**shown, **front.get("head", {})}}
+        shown = {"image": path, "image_alt": f"The title, “{page.title}”, beside a figure"}
+        return {"head": {**shown, **page.meta.get("head", {})}}
 
 
 # Preformatted text keeps its lines all the same.

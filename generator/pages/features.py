@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from generator.figures.figure import Figure
 from generator.findings import VisionFindings
 from generator.pages.context import layer_link
-from generator.pages.environment import Figure, Pages, number
+from generator.pages.environment import Pages, number
 from generator.pages.page import Link, Page, part_address, unit_address
 from generator.pages.parts import FEATURES, part_place
 from generator.probes.exemplars import unit_layers

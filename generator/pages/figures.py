@@ -15,7 +15,7 @@ from generator.figures.render import Drawn
 from generator.figures.thumbs import thumbnails
 from generator.findings import Findings, TextFindings
 from generator.pages.context import Place, home
-from generator.pages.environment import Figure, Pages
+from generator.pages.environment import Pages
 from generator.pages.page import Page, head_address
 
 ADDRESS = "figures/index.html"
@@ -100,6 +100,16 @@ class GalleryItem:
     dark: str = ""
     section: str = "models"
     title: str = ""
+
+
+@dataclass(frozen=True)
+class Thumbnail:
+    """A small picture in the gallery, beside the words that say what it shows."""
+
+    path: str
+    ink: bool
+    alt: str = ""
+    pixelated: bool = False
 
 
 # A figure of an article, behind its kind.
@@ -195,9 +205,9 @@ def figures_page(
     small = thumbnails({path: pictures[path] for path in paths}, "figures", store)
     pages = pages.with_pictures(dict(small.values()))
 
-    def thumbs(one: GalleryItem) -> list[Figure]:
+    def thumbs(one: GalleryItem) -> list[Thumbnail]:
         both = [path for path in (one.path, one.dark) if path]
-        return [pages.figure(small[path][0], "", ink=one.ink) for path in both]
+        return [Thumbnail(small[path][0], one.ink) for path in both]
 
     groups = [
         (technique, [(one, thumbs(one)) for one in shown]) for technique, shown in chosen.items()
@@ -216,4 +226,4 @@ def figures_page(
         models=[found.model for found in findings if found.model.id in owners],
         places={key: name for key, name in places.items() if key in sections},
     )
-    return page, dict(small.values())
+    return pages.fill(page), dict(small.values())

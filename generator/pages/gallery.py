@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from generator.exhibit import Exhibit
+from generator.figures.figure import Figure
 from generator.findings import Findings, Seq2SeqFindings, TextFindings
 from generator.pages.context import Place, counted, model_link, size_text
-from generator.pages.environment import Figure, Pages
+from generator.pages.environment import Pages
 from generator.pages.page import GALLERY, Link, Page, model_address
 
 

@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 
 from generator.figures.attention import sheet_columns
+from generator.figures.figure import Figure
 from generator.findings import TextFindings
 from generator.inputs.texts import CuratedText, readable
 from generator.models.layer import Layer
@@ -27,7 +28,7 @@ from generator.pages.context import (
 )
 from generator.pages.decoding import decodes, decoding_address, decoding_page
 from generator.pages.definitions import definitions_of
-from generator.pages.environment import Figure, Pages, number, percent
+from generator.pages.environment import Pages, number, percent
 from generator.pages.head_tables import head_table_names
 from generator.pages.heads import (
     head_name,

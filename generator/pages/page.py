@@ -5,13 +5,15 @@ from __future__ import annotations
 import html
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
 import yaml
+
+from generator.figures.figure import Figure
 
 GLOSSARY = "guide/glossary/index.html"  # where somebody wrote one
 GALLERY = "index.html"
@@ -27,20 +29,27 @@ class Link:
 
 @dataclass(frozen=True)
 class Page:
-    """One page: its address, what search engines read, and its body as finished HTML.
+    """One page: its address, what search engines read, its template, and what that is filled with.
 
-    A page that is not `searchable` stays out of the builder's search index. One that is `lean` has a small
-    header and none of the theme's own styles and scripts: thousands of leaf pages, and what is long to read.
-    `meta` is more for the front matter, where the theme finds it.
+    `body` is finished HTML, empty until all pictures of the page are drawn. A page that is not `searchable`
+    stays out of the builder's search index. One that is `lean` has a small header and none of the theme's own
+    styles and scripts: thousands of leaf pages, and what is long to read. `meta` is more for the front matter,
+    where the theme finds it.
     """
 
     address: str
     title: str
     description: str
-    body: str = field(repr=False)
+    template: str
+    context: Mapping[str, Any] = field(repr=False)
     searchable: bool = True
     lean: bool = False
     meta: Mapping[str, Any] = field(default_factory=dict)
+    body: str = field(default="", repr=False)
+
+    def figures(self) -> Iterator[Figure]:
+        """The figures among what the page shows, each once."""
+        return _figures(list(self.context.values()), set())
 
     @property
     def source(self) -> str:
@@ -67,6 +76,28 @@ class Page:
         meta["search"] = {"exclude": True}
         block = "\n".join(f"  {line}" if line else "" for line in body.splitlines())
         return f"---\n{_yaml(meta)}html: |-\n{block}\n---\n"
+
+
+def _figures(value: Any, seen: set[int]) -> Iterator[Figure]:
+    """The figures within lists, mappings and what pages are made of, in order."""
+    if id(value) in seen:
+        return
+    seen.add(id(value))
+    inner: Iterable[Any] = ()
+    if isinstance(value, Figure):
+        yield value
+    elif isinstance(value, Mapping):
+        inner = value.values()
+    elif isinstance(value, list | tuple):
+        inner = value
+    elif is_dataclass(value) and type(value).__module__.startswith(_SHOWN):
+        inner = (getattr(value, each.name) for each in fields(value))
+    for each in inner:
+        yield from _figures(each, seen)
+
+
+# What pages show is made here; what was measured holds no figures, and is large.
+_SHOWN = ("generator.pages.", "generator.cards.", "generator.techniques.")
 
 
 def _clean(text: str) -> str:

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from generator.figures.figure import Figure
 from generator.findings import VisionFindings
 from generator.inputs.images import CuratedImage
-from generator.pages.environment import Figure, Pages
+from generator.pages.environment import Pages
 from generator.pages.heads import head_name
 from generator.pages.page import Link, Page, part_address
 from generator.pages.parts import ATTENTION, part_place

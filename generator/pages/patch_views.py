@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from generator.figures.figure import Figure
 from generator.findings import PatchFindings, VisionFindings
 from generator.inputs.images import CuratedImage
 from generator.models.layer import Layer
 from generator.models.patches import PatchGrid
 from generator.pages.context import Strip, layer_link
 from generator.pages.definitions import Definition
-from generator.pages.environment import Figure, Pages, number, percent
+from generator.pages.environment import Pages, number, percent
 from generator.pages.heads import head_name
 from generator.pages.page import Link, head_address
 from generator.pages.standings import Order, Standing

@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 
+from generator.figures.figure import Figure
 from generator.findings.seq2seq import Seq2SeqFindings, StackFindings
 from generator.inputs.texts import CuratedText, readable
 from generator.models.layer import Layer
@@ -16,7 +17,7 @@ from generator.pages.all_heads import AllHeads, attention_page
 from generator.pages.atlas import Mapped, atlas_page
 from generator.pages.context import Place, home, layer_link, model_link, size_text
 from generator.pages.definitions import TARGET, definitions_of
-from generator.pages.environment import Figure, Pages, number, percent
+from generator.pages.environment import Pages, number, percent
 from generator.pages.page import Link, Page, head_address, model_address, part_address
 from generator.pages.roles import rows_of
 from generator.pages.seq2seq_layers import (

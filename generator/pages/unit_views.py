@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from generator.figures.figure import Figure
 from generator.figures.mosaic import CONTACT_COLUMNS
 from generator.findings import VisionFindings
 from generator.models.layer import Layer
-from generator.pages.environment import Figure, Pages
+from generator.pages.environment import Pages
+from generator.probes.deconvolution import TILE
 from generator.probes.exemplars import LayerExemplars
 
 
@@ -88,9 +90,8 @@ def _tiles(name: str, drawn: np.ndarray, layer: Layer, unit: int, pages: Pages) 
 
 def _tile(path: str, layer: Layer, unit: int, pages: Pages) -> Tile:
     sprite = pages.figure(path, "")
-    side = sprite.width // min(layer.units, CONTACT_COLUMNS)
     row, column = divmod(unit, CONTACT_COLUMNS)
-    return Tile(sprite, column * side, row * side, side)
+    return Tile(sprite, column * TILE, row * TILE, TILE)
 
 
 def _strip_text(unit: int) -> str:

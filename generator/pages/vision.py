@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from generator.figures.figure import Figure
 from generator.figures.mosaic import matrix_step
 from generator.findings import VisionFindings
 from generator.models.layer import Layer
@@ -24,7 +25,7 @@ from generator.pages.context import (
     size_text,
 )
 from generator.pages.controls import controls_page
-from generator.pages.environment import Figure, Pages, number, percent
+from generator.pages.environment import Pages, number, percent
 from generator.pages.evolution import evolution_page
 from generator.pages.features import features_page
 from generator.pages.matching import matching_page

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from generator.figures.render import Drawing
+from generator.figures.figure import Drawing
 from generator.findings import Findings, Seq2SeqFindings, TextFindings
 from generator.plates.evidence import evidence_drawings
 from generator.plates.layers import layer_drawings, signed

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from generator.figures.render import Drawing
+from generator.figures.figure import Drawing
 from generator.probes.signal import LayerSignal
 
 
 def activity(folder: str, signal: LayerSignal, *, dead: bool) -> Drawing:
     """Histogram of the activations and share of active positions; `dead` counts dead units."""
     arguments = {
-        "layer": signal.layer,
         "counts": signal.counts,
         "edges": signal.edges,
         "active": signal.active,
         "dead": int((signal.maximum <= 0).sum()) if dead else 0,
     }
-    return Drawing("activity", folder, arguments)
+    return Drawing("activity", arguments, (f"{folder}/layers/{signal.layer}/activity.webp",))

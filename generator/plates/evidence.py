@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from generator.figures.render import Drawing
+from generator.figures.figure import Drawing
 from generator.findings import PoolFindings, VisionFindings
 from generator.inputs.images import as_seen, open_rgb
 from generator.probes.matching import part_of_pixel
@@ -39,7 +39,8 @@ def _over(
     picture: np.ndarray,
     maps: np.ndarray | tuple[np.ndarray, ...],
 ) -> Drawing:
-    return Drawing(kind, folder, {"names": tuple(names), "picture": picture, "maps": maps})
+    paths = tuple(f"{folder}/{name}" for name in names)
+    return Drawing(kind, {"picture": picture, "maps": maps}, paths)
 
 
 def _matches(folder: str, findings: VisionFindings) -> Iterator[Drawing]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from generator.figures.render import Drawing
+from generator.figures.figure import Drawing
 from generator.findings import VisionFindings
 from generator.plates.activity import activity
 from generator.probes.filters import MATRIX_SIDE, Filters
@@ -17,18 +17,18 @@ def layer_drawings(findings: VisionFindings) -> list[Drawing]:
     found = [
         Drawing(
             "vision_signal",
-            folder,
             {
                 "layers": tuple(layer.name for layer in model.layers),
                 "rectified": np.array([layer.rectified for layer in model.layers]),
                 "zero": np.stack([layer.zero for layer in signal.layers]),
                 "near": np.stack([layer.near_zero for layer in signal.layers]),
             },
+            (f"{folder}/signal.svg",),
         )
     ]
-    names = tuple(f"pictures/{name}.webp" for name in findings.seen)
-    shown = {"names": names, "pixels": np.stack(list(findings.seen.values())), "quality": 90}
-    found.append(Drawing("photographs", folder, shown))
+    paths = tuple(f"{folder}/pictures/{name}.webp" for name in findings.seen)
+    shown = {"pixels": np.stack(list(findings.seen.values())), "quality": 90}
+    found.append(Drawing("photographs", shown, paths))
     for layer in model.layers:
         if layer.name in model.paged:
             found.append(activity(folder, signal.of(layer.name), dead=layer.rectified))
@@ -36,7 +36,7 @@ def layer_drawings(findings: VisionFindings) -> list[Drawing]:
     found += [_filters(folder, filters) for filters in findings.filters.values()]
     first = next((f for f in findings.filters.values() if f.kind == "rgb"), None)
     if first is not None:
-        found.append(Drawing("filter_card", folder, {"filters": first.values}))
+        found.append(Drawing("filter_card", {"filters": first.values}, (f"{folder}/card.webp",)))
     return found
 
 
@@ -51,13 +51,9 @@ def _maps(folder: str, findings: VisionFindings, layer: str) -> list[Drawing]:
     if not found:
         return []
     stacked = np.stack([maps for _, maps in found])
-    arguments = {
-        "layer": layer,
-        "pictures": tuple(name for name, _ in found),
-        "maps": stacked,
-        "signed": signed(findings, layer),
-    }
-    return [Drawing("activation_sheets", folder, arguments)]
+    arguments = {"maps": stacked, "signed": signed(findings, layer)}
+    paths = tuple(f"{folder}/layers/{layer}/maps-{name}.webp" for name, _ in found)
+    return [Drawing("activation_sheets", arguments, paths)]
 
 
 def signed(findings: VisionFindings, layer: str) -> bool:
@@ -66,9 +62,9 @@ def signed(findings: VisionFindings, layer: str) -> bool:
 
 
 def _filters(folder: str, filters: Filters) -> Drawing:
+    paths = (f"{folder}/layers/{filters.layer}/filters.webp",)
     if filters.kind == "rgb":
-        return Drawing("rgb_filters", folder, {"layer": filters.layer, "filters": filters.values})
+        return Drawing("rgb_filters", {"filters": filters.values}, paths)
     if filters.kind == "kernels":
-        return Drawing("kernel_sheet", folder, {"layer": filters.layer, "kernels": filters.values})
-    arguments = {"layer": filters.layer, "matrix": filters.values, "side": MATRIX_SIDE}
-    return Drawing("weight_matrix", folder, arguments)
+        return Drawing("kernel_sheet", {"kernels": filters.values}, paths)
+    return Drawing("weight_matrix", {"matrix": filters.values, "side": MATRIX_SIDE}, paths)

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from generator.figures.building_blocks import TILE
-from generator.figures.render import Drawing
+from generator.figures.figure import Drawing
 from generator.findings import VisionFindings
 from generator.inputs.images import as_seen, open_rgb
 from generator.models.layer import Layer
@@ -21,11 +21,11 @@ def made_drawings(findings: VisionFindings) -> Iterator[Drawing]:
     """Feature visualisations, the strips of dreams, and the building blocks with their tiles."""
     folder = f"models/{findings.model.id}"
     for one in (*findings.features, *findings.groups.values()):
-        shown = {"names": (one.want.name,), "pictures": (one.picture,)}
-        yield Drawing("feature_pictures", folder, shown)
+        path = f"{folder}/features/{one.want.name}.webp"
+        yield Drawing("feature_pictures", {"pictures": (one.picture,)}, (path,))
     for each in findings.dreams:
-        strip = {"name": f"dream-{each.layer}", "frames": each.frames}
-        yield Drawing("dream_strip", folder, strip)
+        path = f"{folder}/features/dream-{each.layer}.webp"
+        yield Drawing("dream_strip", {"frames": each.frames}, (path,))
     yield from _blocks(folder, findings)
 
 
@@ -37,7 +37,7 @@ def _blocks(folder: str, findings: VisionFindings) -> Iterator[Drawing]:
     layer = next(each for each in findings.model.layers if each.name == name)
     tiles = channel_tiles(findings, layer)
     if len(tiles):
-        yield Drawing("channel_tiles", folder, {"tiles": tiles})
+        yield Drawing("channel_tiles", {"tiles": tiles}, (f"{folder}/blocks/channels.webp",))
     for picture, found in usable.items():
         yield _picture(folder, picture, findings.seen[picture], found, tiles)
 
@@ -46,19 +46,26 @@ def _picture(
     folder: str, name: str, picture: np.ndarray, found: BuildingBlocks, tiles: np.ndarray
 ) -> Drawing:
     strongest = found.dictionary[..., 0]
+    support = found.of_cells(found.gradient)
+    groups = found.groups.maps if found.groups else np.zeros((0, *strongest.shape))
+    parts = [
+        *(["cells"] if len(tiles) else []),
+        *(f"class-{number}" for number in range(len(support))),
+        *(["groups"] if len(groups) else []),
+        *(f"group-{number}" for number in range(len(groups))),
+    ]
     return Drawing(
         "building_blocks",
-        folder,
         {
-            "name": name,
             "picture": picture,
             "peak": found.response.max(axis=0),
             "strongest": strongest,
             "full": found.full,
             "tiles": tiles,
-            "support": found.of_cells(found.gradient),
-            "groups": found.groups.maps if found.groups else np.zeros((0, *strongest.shape)),
+            "support": support,
+            "groups": groups,
         },
+        tuple(f"{folder}/blocks/{name}-{part}.webp" for part in parts),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from generator.figures.render import Drawing
+from generator.figures.figure import Drawing
 from generator.findings import VisionFindings
 from generator.models.patches import PatchGrid
 
@@ -29,16 +29,15 @@ def patch_drawings(findings: VisionFindings) -> Iterator[Drawing]:
         yield _sprite(folder, sprite_name("rollout", picture), over, grid)
     means = np.stack([statistic.mean for statistic in found.statistics])
     grids = {
-        "name": "heads",
         "titles": tuple(one.name.replace("_", " ") for one in found.statistics),
         "values": means,
         "most": tuple(float(mean.max()) for mean in means),
     }
-    yield Drawing("head_grids", folder, grids)
+    yield Drawing("head_grids", grids, (f"{folder}/heads.svg",))
 
 
 def _sprite(folder: str, name: str, maps: np.ndarray, grid: PatchGrid) -> Drawing:
-    return Drawing("patch_sprite", folder, {"name": name, "maps": maps, "tokens": grid.tokens})
+    return Drawing("patch_sprite", {"maps": maps, "tokens": grid.tokens}, (f"{folder}/{name}",))
 
 
 def sprite_name(what: str, picture: str) -> str:

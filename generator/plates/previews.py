@@ -6,14 +6,16 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from generator.figures.render import Drawing, Drawn
+from generator.figures.figure import Drawing
+from generator.figures.render import Drawn
 from generator.findings import Findings
 
 
 def preview(folder: str, title: str, line: str, site: str, picture: bytes) -> Drawing:
     """The preview of the page in a folder, with an encoded picture; no bytes for none."""
     said = {"title": title, "line": line, "site": site}
-    return Drawing("preview", folder, {**said, "picture": np.frombuffer(picture, dtype=np.uint8)})
+    arguments = {**said, "picture": np.frombuffer(picture, dtype=np.uint8)}
+    return Drawing("preview", arguments, (f"{folder}/preview.jpg",))
 
 
 def model_previews(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from generator.card_schema import PairedProbe
-from generator.figures.render import Drawing
+from generator.figures.figure import Drawing
 from generator.findings import Carded, TextFindings, VisionFindings
 from generator.probes.paired_texts import CONTROL
 
@@ -27,7 +27,7 @@ def _changes(findings: VisionFindings) -> Iterator[Drawing]:
         "moves": tuple(one.moves for one in changes),
         "changed": tuple(one.before != one.after for one in changes),
     }
-    yield Drawing("changes", f"models/{findings.model.id}", arguments)
+    yield Drawing("changes", arguments, (f"models/{findings.model.id}/probes.svg",))
 
 
 def _leans(findings: TextFindings) -> Iterator[Drawing]:
@@ -45,7 +45,7 @@ def _leans(findings: TextFindings) -> Iterator[Drawing]:
         "subjects": tuple(paired[n].trained.subjects_of(group) for n, group in rows),
         "unit": f"lean to the first choice, {'nats' if nats else 'difference of cosines'}",
     }
-    yield Drawing("leans", f"models/{findings.model.id}", arguments)
+    yield Drawing("leans", arguments, (f"models/{findings.model.id}/probes.svg",))
 
 
 def _title(probe: PairedProbe) -> str:

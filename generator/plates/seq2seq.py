@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from generator.figures.render import Drawing
+from generator.figures.figure import Drawing
 from generator.findings.seq2seq import Seq2SeqFindings, StackFindings
 from generator.models.stacks import CROSS, DECODER, ENCODER
 from generator.plates.activity import activity
-from generator.plates.text import DRAWN, attention_drawings, coarse
+from generator.plates.text import DRAWN, attention_drawings, head_card
 from generator.probes.signal import Signal
 
 
@@ -22,7 +22,7 @@ def seq2seq_drawings(findings: Seq2SeqFindings) -> list[Drawing]:
         for number, attention in enumerate(stack.attentions):
             found += attention_drawings(stack.layers, attention, folder, maps=number < DRAWN)
     longest = max(findings.of(CROSS).attentions, key=lambda one: one.weights[0, 0].size)
-    return [*found, Drawing("head_card", folder, {"weights": coarse(longest.weights)})]
+    return [*found, head_card(longest, folder)]
 
 
 def _reads(stack: StackFindings) -> bool:
@@ -33,11 +33,10 @@ def _signal(signal: Signal, stack: StackFindings, folder: str) -> Drawing:
     names = {layer.name for layer in stack.layers}
     places = [place for place, layer in enumerate(signal.layers) if layer.layer in names]
     arguments = {
-        "name": f"signal-{stack.stack.name}",
         "near": np.stack([signal.layers[place].near_zero for place in places]),
         "stream": signal.stream[places],
     }
-    return Drawing("text_signal", folder, arguments)
+    return Drawing("text_signal", arguments, (f"{folder}/signal-{stack.stack.name}.svg",))
 
 
 def _scatter(stack: StackFindings, folder: str) -> Drawing:
@@ -49,18 +48,16 @@ def _scatter(stack: StackFindings, folder: str) -> Drawing:
         "roles": tuple(tuple(role.role for role in row) for row in stack.roles),
         "order": tuple(rule.role for rule in stack.rules),
         "letter": stack.stack.letter,
-        "picture": f"atlas-{stack.stack.name}",
     }
-    return Drawing("head_scatter", folder, arguments)
+    return Drawing("head_scatter", arguments, (f"{folder}/atlas-{stack.stack.name}.svg",))
 
 
 def _grids(stack: StackFindings, folder: str) -> Drawing:
     varied = [statistic for statistic in stack.statistics if statistic.mean.max() > 0]
     means = np.stack([statistic.mean for statistic in varied])
     arguments = {
-        "name": f"heads-{stack.stack.name}",
         "titles": tuple(statistic.name.replace("_", " ") for statistic in varied),
         "values": means,
         "most": tuple(float(mean.max()) for mean in means),
     }
-    return Drawing("head_grids", folder, arguments)
+    return Drawing("head_grids", arguments, (f"{folder}/heads-{stack.stack.name}.svg",))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from generator.figures.attention import block_maximum, grain
-from generator.figures.render import Drawing
+from generator.figures.figure import Drawing
 from generator.findings import TextFindings
 from generator.inputs.texts import readable
 from generator.models.layer import Layer
@@ -32,22 +32,20 @@ def text_drawings(findings: TextFindings) -> list[Drawing]:
     found = [
         Drawing(
             "text_signal",
-            folder,
             {
-                "name": "signal",
                 "near": np.stack([layer.near_zero for layer in signal.layers]),
                 "stream": signal.stream,
             },
+            (f"{folder}/signal.svg",),
         ),
         Drawing(
             "head_grids",
-            folder,
             {
-                "name": "heads",
                 "titles": tuple(s.name.replace("_", " ") for s in varied),
                 "values": means,
                 "most": tuple(float(mean.max()) for mean in means),
             },
+            (f"{folder}/heads.svg",),
         ),
     ]
     found += [activity(folder, layer, dead=False) for layer in signal.layers]
@@ -56,7 +54,7 @@ def text_drawings(findings: TextFindings) -> list[Drawing]:
     found += _heads(findings, folder)
     found += _readings(findings, folder)
     longest = max(findings.attentions, key=lambda attention: len(attention.tokens))
-    found.append(Drawing("head_card", folder, {"weights": coarse(longest.weights)}))
+    found.append(head_card(longest, folder))
     return found
 
 
@@ -69,18 +67,20 @@ def attention_drawings(
     """
     block = grain(*attention.weights.shape[2:])
     arguments: dict[str, Any] = {
-        "text": attention.text,
-        "layers": tuple(layer.name for layer in layers),
         "weights": block_maximum(attention.weights, block),
         "causal": attention.causal,
     }
-    found = [Drawing("layer_heads", folder, arguments)]
+    inside = [f"{folder}/layers/{layer.name}" for layer in layers]
+    sheets = tuple(f"{one}/heads-{attention.text}.webp" for one in inside)
+    found = [Drawing("layer_heads", arguments, sheets)]
     if maps:
         names = {
             "tokens": tuple(readable(token) for token in attention.tokens[::block]),
             "keys": tuple(readable(token) for token in attention.keys[::block]),
         }
-        found.append(Drawing("attention_maps", folder, {**arguments, **names}))
+        heads = range(attention.weights.shape[1])
+        paths = [f"{one}/heads/{head}/{attention.text}.webp" for one in inside for head in heads]
+        found.append(Drawing("attention_maps", {**arguments, **names}, tuple(paths)))
     return found
 
 
@@ -96,19 +96,28 @@ def _heads(findings: TextFindings, folder: str) -> list[Drawing]:
         "roles": roles,
         "order": tuple(rule.role for rule in RULES),
     }
-    found = [Drawing("head_scatter", folder, scatter)]
+    found = [Drawing("head_scatter", scatter, (f"{folder}/atlas.svg",))]
     for lens, attribution in findings.decoded:
         if not lens.reason:
             course = {
                 "probability": lens.final_probability[:, -1],
                 "divergence": lens.divergence[:, -1],
             }
-            found.append(Drawing("lens_course", folder, {"text": lens.text, **course}))
+            found.append(
+                Drawing("lens_course", course, (f"{folder}/decoding/course-{lens.text}.svg",))
+            )
         shares = attribution.above_mean
         if shares is not None:
             written = {"heads": shares.heads, "mlps": shares.mlps}
-            found.append(Drawing("logit_shares", folder, {"text": lens.text, **written}))
+            path = f"{folder}/decoding/shares-{lens.text}.svg"
+            found.append(Drawing("logit_shares", written, (path,)))
     return found
+
+
+def head_card(attention: Attention, folder: str) -> Drawing:
+    """The picture of the model's card in the gallery: all heads on one text."""
+    arguments = {"weights": coarse(attention.weights)}
+    return Drawing("head_card", arguments, (f"{folder}/card.webp",))
 
 
 def coarse(weights: np.ndarray) -> np.ndarray:
@@ -144,21 +153,22 @@ def _readings(findings: TextFindings, folder: str) -> list[Drawing]:
     found = []
     for layer in findings.model.layers:
         arguments = {
-            "layer": layer.name,
             "names": tuple(maps),
             "heads": tuple(f"L{layer.index}H{head}" for head in heads),
             "maps": np.stack([one[layer.index] for one in maps.values()]).astype(np.float32),
             "causal": attention.causal,
         }
-        found.append(Drawing("head_readings", folder, arguments))
+        found.append(
+            Drawing("head_readings", arguments, (f"{folder}/layers/{layer.name}/readings.webp",))
+        )
     block = grain(*attention.weights.shape[2:])
     followed = block_maximum(rollout(attention.weights)[:, None], block)[:, 0]
     count = len(followed)
     shown = sorted({0, count // 8, count // 4, count - 1})  # most happens early
     followed_text = {
-        "text": attention.text,
         "tokens": tuple(readable(token) for token in attention.tokens[::block]),
         "layers": tuple(shown),
         "maps": followed[shown],
     }
-    return [*found, Drawing("rollout_maps", folder, followed_text)]
+    path = f"{folder}/rollout-{attention.text}.svg"
+    return [*found, Drawing("rollout_maps", followed_text, (path,))]

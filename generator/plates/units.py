@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from PIL import Image
 
+from generator.figures.figure import Drawing
 from generator.figures.mosaic import CONTACT
-from generator.figures.render import Drawing
 from generator.findings import PoolFindings, VisionFindings
 from generator.inputs.images import as_seen, open_rgb
 from generator.models.layer import Layer
@@ -23,9 +23,9 @@ def unit_drawings(findings: VisionFindings) -> Iterator[Drawing]:
         return
     how, folder = findings.model.preprocessing, f"models/{findings.model.id}"
     seen = [as_seen(open_rgb(one.path), how) for one in findings.pool]
-    names = tuple(f"pool/{one.id}.webp" for one in findings.pool)
+    paths = tuple(f"{folder}/pool/{one.id}.webp" for one in findings.pool)
     pixels = np.stack([np.asarray(image) for image in seen])
-    yield Drawing("photographs", folder, {"names": names, "pixels": pixels, "quality": 80})
+    yield Drawing("photographs", {"pixels": pixels, "quality": 80}, paths)
     for layer in unit_layers(findings.model):
         exemplars = findings.searched.exemplars.of(layer.name)
         if exemplars is not None:
@@ -41,14 +41,15 @@ def _layer(
     seen: Sequence[Image.Image],
 ) -> Iterator[Drawing]:
     best = np.stack([patch(layer, exemplars, u, 0, seen, CONTACT) for u in range(layer.units)])
-    yield Drawing("contact_sheet", folder, {"layer": layer.name, "tiles": best})
+    inside = f"{folder}/layers/{layer.name}"
+    yield Drawing("contact_sheet", {"tiles": best}, (f"{inside}/units.webp",))
     backs = searched.deconvolutions.of(layer.name)
     if backs is not None:
         for rule, tiles in (("deconvolutions", backs.tiles), ("guided", backs.guided)):
             for rank in range(tiles.shape[1]):
                 name = f"{rule}-{rank}" if rank else rule
-                shown = {"layer": layer.name, "tiles": tiles[:, rank], "side": TILE, "name": name}
-                yield Drawing("deconvolution_sheet", folder, shown)
+                shown = {"tiles": tiles[:, rank], "side": TILE}
+                yield Drawing("deconvolution_sheet", shown, (f"{inside}/{name}.webp",))
     featured = [one for one in searched.deconvolutions.featured if one.layer == layer.name]
     if featured:
         yield from _featured(folder, layer, exemplars, featured, seen)
@@ -69,21 +70,21 @@ def _featured(
         )
         for one in featured
     }
+    inside = f"{folder}/layers/{layer.name}"
     yield Drawing(
         "evolution_plate",
-        folder,
         {
-            "layer": layer.name,
             "units": tuple(one.unit for one in featured),
             "patches": np.stack([patches[one.unit] for one in featured]),
             "backs": np.stack([one.tiles[:, 0] for one in featured]),
             "guided": np.stack([one.tiles[:, 1] for one in featured]),
         },
+        (f"{inside}/evolution.webp",),
     )
     for one in featured:
         rules = {rule: one.tiles[:, number] for number, rule in enumerate(RULES)}
-        shown = {"layer": layer.name, "unit": one.unit, "patches": patches[one.unit]}
-        yield Drawing("rules_strip", folder, {**shown, **rules})
+        shown = {"patches": patches[one.unit], **rules}
+        yield Drawing("rules_strip", shown, (f"{inside}/units/{one.unit}-rules.webp",))
 
 
 def patch(
@@ -113,7 +114,6 @@ def _checkpoints(folder: str, searched: PoolFindings) -> Iterator[Drawing]:
         states = [state.layers[number] for state in series.states]
         yield Drawing(
             "checkpoint_plate",
-            folder,
             {
                 "layer": layer,
                 "labels": series.labels,
@@ -122,11 +122,11 @@ def _checkpoints(folder: str, searched: PoolFindings) -> Iterator[Drawing]:
                 "projections": np.stack([state.projection for state in states]),
                 "values": np.stack([state.value for state in states]),
             },
+            (f"{folder}/checkpoints/{layer}.webp",),
         )
     likeness = [[layer.mean_likeness for layer in state.layers] for state in series.states]
     yield Drawing(
         "checkpoint_course",
-        folder,
         {
             "labels": series.labels,
             "accuracy": np.array([state.accuracy for state in series.states]),
@@ -134,4 +134,5 @@ def _checkpoints(folder: str, searched: PoolFindings) -> Iterator[Drawing]:
             "layers": series.layers,
             "likeness": np.array(likeness).T,
         },
+        (f"{folder}/checkpoints/course.svg",),
     )

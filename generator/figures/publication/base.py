@@ -92,7 +92,7 @@ def wrapped(
     return [fitted(line, room, size, bold=bold) for line in found]
 
 
-def as_raster(name: str, figure: Figure) -> Picture:
+def as_raster(figure: Figure) -> Picture:
     """A figure with photographs, its ground transparent, at twice its size in CSS pixels."""
     figure.set_dpi(96 * DENSITY)
     agg = FigureCanvasAgg(figure)
@@ -101,7 +101,7 @@ def as_raster(name: str, figure: Figure) -> Picture:
     buffer = io.BytesIO()
     image.save(buffer, format="WEBP", quality=84, method=4, alpha_quality=90)
     width, height = figure.get_size_inches() * 96
-    return Picture(name, buffer.getvalue(), round(width), round(height))
+    return Picture(buffer.getvalue(), round(width), round(height))
 
 
 def heights(count: int, size: float) -> float:

@@ -41,22 +41,22 @@ DESIGNS: Mapping[str, Design] = {
 }
 
 
-def published(design: str, name: str, **arguments: Any) -> list[Picture]:
+def published(design: str, **arguments: Any) -> list[Picture]:
     """The pictures of a figure on a page: a chart as SVG, photographs for a light and a dark ground."""
     chosen = DESIGNS[design]
     with styled():
         if not chosen.photographs:
-            return [as_svg(f"{name}.svg", chosen.draw(**arguments))]
+            return [as_svg(chosen.draw(**arguments))]
         return [
-            as_raster(f"{name}.webp", chosen.draw(**arguments)),
-            as_raster(f"{name}-dark.webp", chosen.draw(**arguments, dark=True)),
+            as_raster(chosen.draw(**arguments)),
+            as_raster(chosen.draw(**arguments, dark=True)),
         ]
 
 
 def as_pixels(design: str, **arguments: Any) -> bytes:
     """A figure as an encoded raster, whatever its design."""
     with styled():
-        return as_raster("figure.webp", DESIGNS[design].draw(**arguments)).data
+        return as_raster(DESIGNS[design].draw(**arguments)).data
 
 
 KINDS = {
