@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from generator.addresses import GLOSSARY, data_address
 from generator.articles.catalogue import Catalogue
 from generator.articles.check import check_links
 from generator.articles.document import Article
@@ -30,7 +31,7 @@ from generator.pages.figures import figures_page
 from generator.pages.gallery import gallery
 from generator.pages.jump import INDEX, jump_index
 from generator.pages.language import language_pages
-from generator.pages.page import GLOSSARY, Page, data_address
+from generator.pages.page import Page
 from generator.pages.scripts import scripts
 from generator.pages.seq2seq import seq2seq_pages
 from generator.pages.tables import tables

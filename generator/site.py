@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from generator.addresses import Link
 from generator.articles.source import SECTIONS
 from generator.errors import CutawayError, UsageError
 from generator.figures.render import Drawn
-from generator.pages.page import Link, Page
+from generator.pages.page import Page
 from generator.store import write_atomically
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import yaml
 from small_site import Site
 
 from generator.articles.check import links_of
-from generator.pages.environment import number
+from generator.formatting import number
 
 TOUR = "articles/tour/index.html"
 

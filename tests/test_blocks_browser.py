@@ -13,7 +13,8 @@ from pages_under_test import Visitor
 from playwright.sync_api import Locator, Page, expect
 from test_building_blocks import LABELS, TILE, some_pixels, tiny_model
 
-from generator.figures.render import Drawing, render
+from generator.figures.figure import Drawing
+from generator.figures.render import render
 from generator.inputs.images import CuratedImage
 from generator.models.model import VisionModel
 from generator.pages import page as pages_
@@ -50,11 +51,15 @@ def drawings(
 ) -> Iterator[Drawing]:
     folder = f"models/{model}"
     for (name, blocks), picture in zip(found.items(), seen, strict=True):
+        parts = [
+            *(["cells"] if len(tiles) else []),
+            *(f"class-{number}" for number in range(len(blocks.labels))),
+            "groups",
+            *(f"group-{number}" for number in range(len(blocks.groups.maps))),
+        ]
         yield Drawing(
             "building_blocks",
-            folder,
             {
-                "name": name,
                 "picture": picture,
                 "peak": blocks.response.max(0),
                 "strongest": blocks.dictionary[..., 0],
@@ -63,14 +68,15 @@ def drawings(
                 "support": blocks.of_cells(blocks.gradient),
                 "groups": blocks.groups.maps,
             },
+            tuple(f"{folder}/blocks/{name}-{part}.webp" for part in parts),
         )
-    names = tuple(f"pictures/{name}.webp" for name in found)
-    yield Drawing("photographs", folder, {"names": names, "pixels": seen, "quality": 90})
+    paths = tuple(f"{folder}/pictures/{name}.webp" for name in found)
+    yield Drawing("photographs", {"pixels": seen, "quality": 90}, paths)
     if not len(tiles):
         return
-    yield Drawing("channel_tiles", folder, {"tiles": tiles})
-    feature = {"names": ("features/3.webp",), "pixels": tiles[3][None], "quality": 90}
-    yield Drawing("photographs", folder, feature)
+    yield Drawing("channel_tiles", {"tiles": tiles}, (f"{folder}/blocks/channels.webp",))
+    feature = {"pixels": tiles[3][None], "quality": 90}
+    yield Drawing("photographs", feature, (f"{folder}/features/3.webp",))
 
 
 def lay_out(work: Path, model: VisionModel, found: dict[str, BuildingBlocks]) -> Path:
@@ -85,14 +91,16 @@ def lay_out(work: Path, model: VisionModel, found: dict[str, BuildingBlocks]) ->
     channels = Channels(
         "models/tiny/blocks/channels.webp", {3: "models/tiny/features/3.webp"}, {}, linked=True
     )
-    pages = Pages(CHECKOUT / "templates", drawn)
+    pages = Pages(CHECKOUT / "templates", drawn, drawings=wanted)
     bare = replace(model, id="bare", paged=frozenset())
     tree = Tree(work / "docs")
-    tree.page(building_blocks_page(model, images, found, channels, PLACE, pages))
+    tree.page(pages.fill(building_blocks_page(model, images, found, channels, PLACE, pages)))
     one = {"one": found["one"]}
-    tree.page(building_blocks_page(bare, images, one, Channels(), PLACE, pages))
+    tree.page(pages.fill(building_blocks_page(bare, images, one, Channels(), PLACE, pages)))
     for address in (pages_.GALLERY, "figures/index.html"):  # what the menu names
-        tree.page(pages_.Page(address, "A page", "", "<h1>A page</h1>", searchable=False))
+        tree.page(
+            pages_.Page(address, "A page", "", "", {}, searchable=False, body="<h1>A page</h1>")
+        )
     tree.pictures(drawn)
     lay_out_statics(tree, work / "theme", CHECKOUT)
     run_builder(CHECKOUT / "mkdocs.yml", work, work / "site", "")
@@ -474,5 +482,6 @@ def test_a_network_without_a_grid_gets_a_sentence(tmp_path: Path) -> None:
     nothing = measure_building_blocks(model, "one", some_pixels(), None, Store(tmp_path))
     image = CuratedImage("one", Path("x"), "one", "one", "", "", "")
     pages = Pages(CHECKOUT / "templates", {})
-    page = building_blocks_page(model, [image], {"one": nothing}, Channels(), PLACE, pages)
+    made = building_blocks_page(model, [image], {"one": nothing}, Channels(), PLACE, pages)
+    page = pages.fill(made)
     assert nothing.reason in page.body and "<script" not in page.body

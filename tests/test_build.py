@@ -46,8 +46,8 @@ from small_site import (
     write_exhibit,
 )
 
+from generator.formatting import number, percent, thousands
 from generator.pages.definitions import definitions_of
-from generator.pages.environment import number, percent, thousands
 
 BLOCKS = {"minilm-l6": (6, 12), "smollm2-135m": (30, 9)}
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"}

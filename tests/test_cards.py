@@ -24,6 +24,7 @@ from test_head_pages import TEXTS
 from test_parts import lay_out
 from tiny_transformers import tiny, tiny_masked
 
+from generator.addresses import Link
 from generator.card import make_card
 from generator.card_schema import CardSpec, OwnSection, Pairs
 from generator.cards.content import card_of
@@ -51,7 +52,6 @@ from generator.figures.render import KINDS
 from generator.findings import measure_text
 from generator.pages.environment import Pages as PageMaker
 from generator.pages.evaluation_tables import evaluation_tables
-from generator.pages.page import Link
 from generator.plates.probes import probe_drawings
 from generator.progress import Reporter
 from generator.store import Store

@@ -19,6 +19,7 @@ from sklearn.metrics.pairwise import cosine_similarity
 from small_site import CHECKOUT, HOSTILE
 from tiny_transformers import tiny
 
+from generator.addresses import relative
 from generator.card_schema import Pairs
 from generator.errors import CutawayError
 from generator.exhibit import Choices
@@ -37,7 +38,6 @@ from generator.pages.components import (
     packed_weights,
     vector_files,
 )
-from generator.pages.page import relative
 from generator.pages.standings import grain_note, strong_links
 from generator.pages.worked import context_files, degrees, three_words, token_steps
 from generator.plates.text import attention_drawings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from urllib.parse import unquote
@@ -17,10 +17,11 @@ from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 from small_site import CHECKOUT, HOSTILE
 
-from generator.figures.attention import layer_heads
-from generator.figures.render import Drawn
+from generator.figures.figure import Drawing
+from generator.figures.render import render
 from generator.inputs.texts import CuratedText, readable
 from generator.models.model import LanguageModel
+from generator.pages import page as site
 from generator.pages.all_heads import AllHeads, attention_address, attention_page
 from generator.pages.components import (
     attention_files,
@@ -32,6 +33,7 @@ from generator.pages.components import (
 from generator.pages.context import Place, home, model_link
 from generator.pages.environment import Pages
 from generator.pages.worked import context_files, context_page
+from generator.plates.text import attention_drawings
 from generator.probes.attention import Attention, attention_weights, measure_attention
 from generator.probes.queries import (
     Queries,
@@ -157,7 +159,12 @@ def lay_out(
                 *vector_files(model.id, queries),
             ):
                 write(root, address, text)
-        pages = Pages(templates, _sheets(root, model, shown))
+        sheets = _sheets(model, shown)
+        drawn, _ = render(sheets, root.parent / "figures", 1, lambda: None)
+        for address, one in drawn.items():
+            (root / address).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(one.file, root / address)
+        pages = Pages(templates, drawn, drawings=sheets)
         page = attention_page(
             model,
             AllHeads(attention_address(model.id), "All heads", model.layers, model.heads),
@@ -167,7 +174,7 @@ def lay_out(
             pages,
             neurons=[text.id for text in texts],
         )
-        _put(root, page.address, page.title, page.body)
+        _put(root, pages.fill(page))
         heads = [head_component(model.id, a, LAYER, HEAD, neurons=True) for a in shown]
         _harness(root, pages, f"models/{model.id}/layers/{LAYER}/heads/{HEAD}/index.html", heads)
         layers = [layer_component(model.id, a, LAYER, neurons=True) for a in shown]
@@ -188,8 +195,7 @@ def _context(
 ) -> Worked:
     layer, head, query = telling_place(attention) or (0, 0, 0)
     worked = work_through(model, text, layer, head, store)
-    page = context_page(model, text, worked, query, pages)
-    _put(root, page.address, page.title, page.body)
+    _put(root, pages.fill(context_page(model, text, worked, query, pages)))
     for address, script in context_files(model.id, worked):
         write(root, address, script)
     return worked
@@ -220,24 +226,20 @@ def _harness(root: Path, pages: Pages, address: str, components: list) -> None:
     page = pages.page(
         "harness.html", address, "Components", "", components=components, place=_NoPlace()
     )
-    _put(root, address, page.title, page.body)
+    _put(root, pages.fill(page))
 
 
-def _put(root: Path, address: str, title: str, body: str) -> None:
-    up = "../" * address.count("/")
-    write(root, address, SHELL.format(title=title, root=up, body=body))
+def _put(root: Path, page: site.Page) -> None:
+    up = "../" * page.address.count("/")
+    write(root, page.address, SHELL.format(title=page.title, root=up, body=page.body))
 
 
-def _sheets(root: Path, model: LanguageModel, shown: list[Attention]) -> dict[str, Drawn]:
-    found = {}
-    for attention in shown:
-        for picture in layer_heads(
-            attention.text, ("0", "1"), attention.weights[:2], attention.causal
-        ):
-            address = f"models/{model.id}/{picture.name}"
-            (root / address).parent.mkdir(parents=True, exist_ok=True)
-            (root / address).write_bytes(picture.data)
-            found[address] = Drawn(root / address, picture.width, picture.height)
+def _sheets(model: LanguageModel, shown: list[Attention]) -> list[Drawing]:
+    """The drawn sheets of the first two layers."""
+    found = []
+    for one in shown:
+        first = replace(one, weights=one.weights[:2])
+        found += attention_drawings(model.layers[:2], first, f"models/{model.id}", maps=False)
     return found
 
 

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from generator.deviation import sample_deviation
-from generator.pages.table import Table
 from generator.probes.heads import Statistic
+from generator.table import Table
 
 GENERATOR = Path(__file__).parent.parent / "generator"
 

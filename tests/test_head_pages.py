@@ -6,12 +6,12 @@ import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
-from pathlib import Path
 
 import numpy as np
 import pytest
 import scipy.stats
 from browser import launch
+from filled import filled
 from playwright.sync_api import expect, sync_playwright
 from small_site import CHECKOUT
 from tiny_transformers import HEADS, LAYERS, tiny
@@ -20,10 +20,9 @@ from generator.card_schema import Pairs
 from generator.exhibit import Choices
 from generator.figures.heads import head_scatter, lens_course, logit_shares
 from generator.figures.readings import head_readings, rollout_maps
-from generator.figures.render import Drawn
 from generator.findings import measure_text
+from generator.formatting import number
 from generator.inputs.texts import CuratedText, readable
-from generator.pages.environment import Pages, number
 from generator.pages.head_tables import head_table_names, head_tables
 from generator.pages.language import language_pages
 from generator.pages.roles import role_rows, stable_rows
@@ -47,16 +46,6 @@ HELD_OUT = tuple(
 WICKED = "</script><svg/onload=alert(1)>"
 
 
-class Everything(dict):
-    """Every picture was drawn."""
-
-    def __contains__(self, path):
-        return True
-
-    def __missing__(self, path):
-        return Drawn(Path(path), 100, 50)
-
-
 def measured(family, folder, **choices):
     made = Choices(**({"ablate": 2, "runs": 3, "words": 5} | choices))
     store = Store(folder)
@@ -66,8 +55,7 @@ def measured(family, folder, **choices):
 
 
 def pages_of(found):
-    made = Pages(CHECKOUT / "templates", Everything())
-    return {page.address: page.body for page in language_pages(found, made)}
+    return {name: page.body for name, page in filled(language_pages, found).items()}
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from filled import filled
 from PIL import Image
-from test_other_transformers import AnyPicture
 from tiny_towers import KINDS, PATCH, SIDE, save_towers
 
 from generator.exhibit import Choices, Exhibit, ImageSpec, ModelSpec, TextSpec
@@ -156,7 +156,7 @@ def test_both_towers_lead_to_a_page_with_every_pair(tmp_path):
     seen, read = (measure(one, 0, store, lambda _: None, full=False) for one in subjects)
     assert isinstance(seen, VisionFindings) and isinstance(read, TextFindings)
     address = "models/net-picture/matching/index.html"
-    page = {one.address: one.body for one in vision_pages(seen, AnyPicture())}[address]
+    page = filled(vision_pages, seen)[address].body
     assert (
         "&lt;b&gt;old&lt;/b&gt; &amp; rain" in page and "<b>old" not in page and "<i>" not in page
     )

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from generator.pages.environment import fixed, number, percent
+from generator.formatting import fixed, number, percent
 
 
 @pytest.mark.parametrize(

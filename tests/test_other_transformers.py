@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import csv
-from pathlib import Path
 
 import numpy as np
 import pytest
+from filled import filled
 from small_site import HOSTILE
 from tiny_transformers import HEADS, LAYERS, PAIRS, tiny, tiny_pair
 
 from generator.card_schema import Pairs
 from generator.exhibit import Choices
-from generator.figures.render import Drawn
 from generator.findings import measure_seq2seq, measure_text
 from generator.inputs.texts import CuratedText
-from generator.pages.environment import Pages
 from generator.pages.language import language_pages
 from generator.pages.page import Page
 from generator.pages.seq2seq import seq2seq_pages
 from generator.pages.tables import tables
-from generator.paths import data_root
 from generator.store import Store
 
 TEXTS = (
@@ -41,27 +38,11 @@ REASONS = {
 }
 
 
-class AnyPicture(Pages):
-    """Pages that take every picture for drawn: what is drawn is tested elsewhere."""
-
-    def __init__(self) -> None:
-        super().__init__(data_root() / "templates", {})
-        self._pictures = _Drawn()
-
-
-class _Drawn(dict):
-    def __missing__(self, path: str) -> Drawn:
-        return Drawn(Path(path), 100, 80)
-
-    def __contains__(self, _: object) -> bool:
-        return True
-
-
 @pytest.mark.parametrize("family", UNNAMED)
 def test_every_family_is_measured_and_gets_its_pages(family, tmp_path):
     model = tiny(family)
     found = measure_text(model, TEXTS, Pairs(), CHOICES, 0, Store(tmp_path), lambda _: None)
-    pages = list(language_pages(found, AnyPicture()))
+    pages = list(filled(language_pages, found).values())
     heads = LAYERS * HEADS
     addresses = check(pages, model.id, heads)
     assert f"models/{family}/atlas/index.html" in addresses
@@ -80,7 +61,7 @@ def test_every_encoder_decoder_is_measured_and_gets_its_pages(family, tmp_path):
     model = tiny_pair(family)
     found = measure_seq2seq(model, TEXTS, CHOICES, 0, Store(tmp_path), lambda _: None)
     heads = sum(len(model.projections[name]) * count for name, count in model.heads.items())
-    check(list(seq2seq_pages(found, AnyPicture())), model.id, heads)
+    check(list(filled(seq2seq_pages, found).values()), model.id, heads)
     assert len(rows_of(found, "heads.csv")) == heads
 
 

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from small_site import CHECKOUT, Site, build_here, built_once, cutaway_here
 
-from generator.pages.environment import number, percent
+from generator.formatting import number, percent
 from generator.proportion_error import share_interval
 
 MODEL = "digits"

@@ -8,9 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from filled import filled
 from hypothesis import given
 from hypothesis import strategies as st
-from test_other_transformers import CHOICES, AnyPicture
+from test_other_transformers import CHOICES
 from tiny_transformers import tiny, tokens
 
 from generator.card_schema import Pairs
@@ -152,7 +153,7 @@ def test_pages_and_manifest_say_how_far_a_layer_sees(family, tmp_path):
         CuratedText("words", "rain fell on the old town w1 w2 rain fell", "Words", ""),
     )
     found = measure_text(model, texts, Pairs(), CHOICES, 0, Store(tmp_path), lambda _: None)
-    pages = {page.address: page.body for page in language_pages(found, AnyPicture())}
+    pages = {name: page.body for name, page in filled(language_pages, found).items()}
     said = (
         "the last 8 tokens, itself among them" if model.causal else "up to 4 tokens to either side"
     )

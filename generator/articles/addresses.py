@@ -14,8 +14,8 @@ from html import escape, unescape
 from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from generator.addresses import relative
 from generator.articles.source import Source
-from generator.pages.page import relative
 
 _LINKS = ("href", "src", "poster")
 # A name and its value: quoted, bare or left out. Read one behind the other, so that a value that looks

@@ -17,12 +17,12 @@ from generator.models.layer import Layer
 from generator.models.model import LanguageModel, Model, VisionModel
 from generator.models.seq2seq import Seq2SeqModel
 from generator.models.stacks import ONLY, Stack
-from generator.pages.table import Table
 from generator.pages.tables import tables
 from generator.probes.attention import Attention, measure_attention
 from generator.probes.seq2seq import measure_pair, measure_pair_attention
 from generator.store import Store
 from generator.subjects import Subject
+from generator.table import Table
 
 Row = dict[str, str]
 

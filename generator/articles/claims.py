@@ -23,7 +23,7 @@ from generator.articles.document import Claim, Document, Renderer
 from generator.articles.errors import template_line
 from generator.articles.expressions import as_written
 from generator.errors import UsageError
-from generator.pages.environment import NO_BREAK, number
+from generator.formatting import NO_BREAK, number
 
 _HOW = "write {% claim CONDITION %}sentence{% endclaim %}."
 _SHOWN = 6  # values of a list in a message

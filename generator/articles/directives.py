@@ -20,7 +20,7 @@ from generator.articles.numbers import Numbers
 from generator.articles.reference import reference_of
 from generator.articles.widgets import Widgets
 from generator.errors import UsageError
-from generator.pages.environment import NO_BREAK
+from generator.formatting import NO_BREAK
 
 Directive = Callable[..., Any]
 

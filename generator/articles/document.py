@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from markupsafe import Markup
 
+from generator.addresses import relative
 from generator.articles.addresses import Written, links_in
 from generator.articles.bibliography import Bibliography, Reference
 from generator.articles.errors import Mistakes, WritingError, named
@@ -18,7 +19,6 @@ from generator.figures.figure import Drawing, Figure
 from generator.figures.publication.designs import DESIGNS
 from generator.inputs.images import CuratedImage
 from generator.pages.environment import Pages
-from generator.pages.page import relative
 
 # How wide figures are drawn, in CSS pixels, by the part of the page's grid that they stand in.
 WIDTHS = {"gutter": 260, "text": 680, "middle": 860, "page": 1080, "screen": 1320}

@@ -9,9 +9,9 @@ from generator.articles.plan import Classes, Names, Plan, listed
 from generator.errors import UsageError
 from generator.figures.overlay import AGAINST, FOR, SIGNED_COVER, heat, heated, signed
 from generator.figures.publication.panels import Panel, Scale
+from generator.formatting import number, percent
 from generator.inputs.images import as_seen, open_rgb
 from generator.pages.classes import place_of
-from generator.pages.environment import number, percent
 from generator.probes.class_maps import measure_class_maps
 from generator.probes.grad_cam import grad_cam as one_grad_cam
 from generator.probes.grad_cam import measure_grad_cam

@@ -7,8 +7,8 @@ import numpy as np
 from generator.articles.catalogue import Catalogue
 from generator.articles.named_heads import measured_heads, named_heads
 from generator.articles.plan import Names, Numbers, Plan
+from generator.formatting import number, percent
 from generator.inputs.texts import readable
-from generator.pages.environment import number, percent
 from generator.pages.standings import strong_links
 from generator.probes.attention import Attention
 

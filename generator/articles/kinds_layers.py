@@ -11,7 +11,7 @@ from generator.errors import UsageError
 from generator.figures.publication.panels import Panel
 from generator.figures.style import POSITIVE, SIGNED
 from generator.findings import VisionFindings
-from generator.pages.environment import number, percent
+from generator.formatting import number, percent
 from generator.plates import signed
 from generator.probes.checkpoints import CheckpointSeries
 from generator.probes.filters import read_filters

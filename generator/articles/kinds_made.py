@@ -12,7 +12,7 @@ from generator.errors import UsageError
 from generator.figures.building_blocks import all_groups, cells, one_group
 from generator.figures.overlay import signed
 from generator.figures.publication.panels import Panel
-from generator.pages.environment import number, percent
+from generator.formatting import number, percent
 from generator.plates.made import channel_tiles
 from generator.probes.building_blocks import BuildingBlocks, blocks_layer, measure_building_blocks
 from generator.probes.feature_visualisation import Visualised, visualise_features

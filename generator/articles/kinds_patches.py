@@ -14,8 +14,8 @@ from generator.errors import UsageError
 from generator.figures.figure import Drawing
 from generator.figures.patches import Cut, laid_over
 from generator.figures.publication.panels import Panel
+from generator.formatting import number, percent
 from generator.models.patches import PatchGrid, VisionAttention
-from generator.pages.environment import number, percent
 from generator.pages.heads import head_name
 from generator.pages.patch_views import token_name
 from generator.plates.patches import over_patches, rolled_blocks

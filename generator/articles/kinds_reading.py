@@ -9,8 +9,8 @@ from generator.articles.kinds_heads import highest
 from generator.articles.named_heads import measured_heads
 from generator.articles.plan import Names, Numbers, Plan
 from generator.errors import UsageError
+from generator.formatting import number, percent
 from generator.inputs.texts import readable
-from generator.pages.environment import number, percent
 from generator.pages.heads import head_name
 from generator.pages.worked import three_words, token_steps
 from generator.plates.text import readings as readings_of

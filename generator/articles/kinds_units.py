@@ -10,9 +10,9 @@ from generator.errors import UsageError
 from generator.figures.publication.panels import Panel
 from generator.findings import VisionFindings
 from generator.findings.vision import pool_images
+from generator.formatting import number
 from generator.inputs.images import as_seen, open_rgb
 from generator.models.layer import Layer
-from generator.pages.environment import number
 from generator.pages.ties import Row, neurons
 from generator.plates.units import patch
 from generator.probes.backward import RULES

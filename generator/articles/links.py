@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from generator.addresses import Link, head_address, layer_address, model_address, unit_address
 from generator.articles.catalogue import Catalogue, layer_of, one_of, unit_of
 from generator.articles.document import Document, Renderer
 from generator.articles.errors import template_line
@@ -14,18 +15,11 @@ from generator.articles.kinds_patches import head_preview
 from generator.articles.named_heads import MeasuredHeads, measured_heads
 from generator.errors import UsageError
 from generator.findings import Seq2SeqFindings, TextFindings, VisionFindings
+from generator.formatting import number, percent
 from generator.models.layer import Layer
 from generator.models.model import VisionModel
 from generator.pages.context import layer_title, paged_layers, size_text
-from generator.pages.environment import number, percent
 from generator.pages.language import ways_in
-from generator.pages.page import (
-    Link,
-    head_address,
-    layer_address,
-    model_address,
-    unit_address,
-)
 from generator.pages.parts import part_links
 from generator.probes.exemplars import unit_layers
 

@@ -15,7 +15,7 @@ from generator.articles.cells import Cell
 from generator.articles.document import Document
 from generator.errors import UsageError, did_you_mean
 from generator.files import files_in, read_text
-from generator.pages.environment import NO_BREAK, number, percent, thousands
+from generator.formatting import NO_BREAK, number, percent, thousands
 
 _OF: Mapping[str, Callable[[Sequence[float]], float]] = {
     "max": max,

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from generator.addresses import Link
 from generator.articles.bibliography import as_bibtex, own_entry, plain_citation
 from generator.articles.document import Article, Renderer
 from generator.articles.front_matter import Meta
@@ -20,7 +21,7 @@ from generator.exhibit import Exhibit
 from generator.pages.context import Place, around, home
 from generator.pages.environment import Pages
 from generator.pages.gallery import Way
-from generator.pages.page import Link, Page
+from generator.pages.page import Page
 
 WORDS_A_MINUTE = 230
 _NO_WORDS = re.compile(r"<(script|style|pre|figure)\b.*?</\1>", re.DOTALL)

@@ -20,7 +20,7 @@ from generator.articles.lint import unclosed_block
 from generator.articles.markdown import convert, convert_line
 from generator.articles.source import Source
 from generator.errors import UsageError, did_you_mean
-from generator.pages.environment import number, percent, thousands
+from generator.formatting import number, percent, thousands
 
 _FOLLOWING = (TemplateError, ArithmeticError, TypeError, ValueError, LookupError)
 _APPENDIX = ("acknowledgements", "contributions", "corrections")

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 from markupsafe import Markup
 
+from generator.addresses import Link
 from generator.articles.addresses import rewrite_links
 from generator.articles.markdown import as_text
-from generator.pages.page import Link
 
 # What this component reads holds addresses that start at the article.
 _APART = 'id="blocks-data"'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from generator.addresses import Link, data_address
 from generator.cards import inside, origin, probed, stated
 from generator.cards.evaluated import evaluation_blocks
 from generator.cards.tree import Card, Paragraph, Section, filled
@@ -11,7 +12,6 @@ from generator.findings import Carded, TextFindings
 from generator.findings.evaluations import evaluations
 from generator.pages.environment import Pages
 from generator.pages.evaluation_tables import EVALUATION, PROBES
-from generator.pages.page import Link, data_address
 
 EVALUATED = "Evaluation run here"
 

@@ -7,7 +7,7 @@ from math import isfinite
 
 from generator.cards.tree import Block, Facts, Line, Strong, Table
 from generator.findings.evaluation_record import Evaluation
-from generator.pages.environment import number, percent
+from generator.formatting import number, percent
 
 _HEAD = ("Evaluation", "Counted", "Value ± standard error, or interval of a share", "Controls")
 

@@ -6,14 +6,15 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from generator.addresses import Link, model_address, unit_address
 from generator.cards.tree import Block, CardFigure, Gallery, Inline, Line, Paragraph, Section, Table
 from generator.figures.figure import Figure
 from generator.findings import Carded, TextFindings, VisionFindings
+from generator.formatting import number, percent
 from generator.models.layer import Layer
 from generator.pages.context import layer_link, paged_layers
 from generator.pages.definitions import BY_COLUMN
-from generator.pages.environment import Pages, number, percent
-from generator.pages.page import Link, model_address, unit_address
+from generator.pages.environment import Pages
 from generator.pages.roles import head_link, role_rows
 
 LEADING = 3

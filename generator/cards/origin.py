@@ -5,15 +5,15 @@ from __future__ import annotations
 import platform
 
 from generator import __version__
+from generator.addresses import Link, part_address
 from generator.card_schema import CardSpec
 from generator.cards.stated import cited
 from generator.cards.tree import Block, Code, Facts, Line, Listing, Paragraph, Section
 from generator.exhibit import Exhibit
 from generator.findings import Carded, TextFindings, VisionFindings
+from generator.formatting import thousands
 from generator.models.tokens import context_text
 from generator.pages.context import counted, size_text
-from generator.pages.environment import thousands
-from generator.pages.page import Link, part_address
 from generator.versions import measured_with
 
 NOT_STATED = "not stated"

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from generator.addresses import Link
 from generator.card_schema import PairedProbe
 from generator.cards.evaluated import evaluation_blocks, interval
 from generator.cards.tree import Block, CardFigure, Inline, Line, Paragraph, Section, Strong, Table
 from generator.deviation import sample_deviation
 from generator.findings import Carded, TextFindings, VisionFindings
 from generator.findings.evaluations import evaluations
-from generator.pages.environment import Pages, fixed, number, percent
-from generator.pages.page import Link
+from generator.formatting import fixed, number, percent
+from generator.pages.environment import Pages
 from generator.probes.paired_images import AGAIN, OTHER, Change
 from generator.probes.paired_texts import CONTROL, PairedTexts, standard_error
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from generator.addresses import Link
 from generator.card_schema import CardSpec, OwnSection, Reference
 from generator.cards.tree import Block, Inline, Items, Line, Listing, Paragraph, Section
-from generator.pages.page import Link
 
 _ADDRESS = re.compile(r"https?://[^\s<>]*[^\s<>.,;:!?)\]]")
 

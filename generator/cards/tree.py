@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from generator.addresses import Link
 from generator.errors import UsageError, did_you_mean
 from generator.figures.figure import Figure
-from generator.pages.page import Link
 
 
 @dataclass(frozen=True)

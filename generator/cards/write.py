@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
+from generator.addresses import data_address
 from generator.cards.content import card_of
 from generator.cards.markdown import Markdown
 from generator.cards.merge import merged, read_card
@@ -18,7 +19,6 @@ from generator.figures.render import Drawn
 from generator.findings import Carded
 from generator.pages.environment import Pages
 from generator.pages.evaluation_tables import evaluation_tables
-from generator.pages.page import data_address
 from generator.store import write_atomically
 
 # The drawings that a card shows, of all that a site has.

@@ -40,3 +40,11 @@ class Figure:
     def path(self) -> str:
         """Where in the site the picture lies."""
         return self.drawing.paths[self.number]
+
+
+def published(design: str, arguments: Mapping[str, Any], alt: str, caption: str) -> Figure:
+    """A labelled figure for articles and papers, in one of their designs.
+
+    It is drawn as wide as it is shown, so that its width and its place come with the page.
+    """
+    return Figure(Drawing(f"publication-{design}", arguments, ()), alt, caption)

@@ -10,14 +10,16 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from generator.addresses import Link, part_address
 from generator.figures.figure import Figure
 from generator.findings import TextFindings
+from generator.formatting import number
 from generator.models.model import Model
 from generator.pages.components import inline
 from generator.pages.context import Place, home, layer_strip, model_link
 from generator.pages.definitions import Definition, definitions_of
-from generator.pages.environment import Pages, number
-from generator.pages.page import Link, Page, part_address
+from generator.pages.environment import Pages
+from generator.pages.page import Page
 from generator.pages.roles import head_link
 from generator.pages.standings import Order, Standing, order_heads, standings
 from generator.probes.heads import Statistic

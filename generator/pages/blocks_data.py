@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from generator.addresses import relative, unit_address
 from generator.figures.building_blocks import COLUMNS, GROUP_COLOURS
 from generator.figures.overlay import AGAINST, FOR
 from generator.findings import VisionFindings
@@ -16,7 +17,6 @@ from generator.inputs.images import CuratedImage
 from generator.models.layer import Layer
 from generator.models.model import VisionModel
 from generator.pages.environment import Pages
-from generator.pages.page import relative, unit_address
 from generator.probes.building_blocks import BuildingBlocks
 
 NAMED = 4

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from generator.addresses import Link, unit_address
 from generator.figures.building_blocks import GROUP_COLOURS
 from generator.figures.figure import Figure
 from generator.inputs.images import CuratedImage
@@ -15,7 +16,7 @@ from generator.models.model import VisionModel
 from generator.pages.blocks_data import NAMED, Channels, blocks_address, script_data, top
 from generator.pages.context import Place, layer_link
 from generator.pages.environment import Pages
-from generator.pages.page import Link, Page, unit_address
+from generator.pages.page import Page
 from generator.probes.building_blocks import NEAR, BuildingBlocks, Groups
 from generator.probes.integrated_gradients import TOLERANCE
 

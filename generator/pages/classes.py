@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from generator.addresses import part_address
 from generator.findings import VisionFindings
 from generator.inputs.images import CuratedImage
 from generator.pages.environment import Pages
-from generator.pages.page import Page, part_address
+from generator.pages.page import Page
 from generator.pages.parts import CLASSES, part_place
 from generator.probes.grad_cam import GradCam
 from generator.probes.learned_classes import LearnedMap

@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from generator.addresses import head_address
 from generator.figures.attention import block_maximum
 from generator.inputs.texts import readable
 from generator.models.stacks import STACKS
-from generator.pages.page import head_address
 from generator.probes.attention import Attention
 from generator.probes.queries import Queries
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from generator.addresses import GALLERY, Link, layer_address, model_address
 from generator.models.layer import Layer
 from generator.models.model import Model, VisionModel
-from generator.pages.page import GALLERY, Link, layer_address, model_address
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from generator.addresses import Link, part_address
 from generator.figures.figure import Figure
 from generator.findings import TextFindings
+from generator.formatting import number
 from generator.inputs.texts import readable
 from generator.pages.context import Place, home, layer_link, layer_strip, model_link
-from generator.pages.environment import Pages, number
+from generator.pages.environment import Pages
 from generator.pages.head_tables import head_table_names
-from generator.pages.page import Link, Page, part_address
+from generator.pages.page import Page
 from generator.pages.roles import head_link
 from generator.probes.decoding import LogitAttribution, LogitLens, Shares
 

@@ -10,8 +10,8 @@ import numpy as np
 from generator.deviation import sample_deviation
 from generator.findings import Carded, TextFindings, VisionFindings
 from generator.findings.evaluations import evaluations
-from generator.pages.table import Table, filled
 from generator.probes.paired_texts import Leans, standard_error
+from generator.table import Table, filled
 
 EVALUATION, PROBES = "evaluation.csv", "probes.csv"
 _EVALUATION = (

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from generator.addresses import Link, part_address, unit_address
 from generator.findings import VisionFindings
 from generator.pages.context import layer_link
 from generator.pages.environment import Pages
-from generator.pages.page import Link, Page, part_address, unit_address
+from generator.pages.page import Page
 from generator.pages.parts import EVOLUTION, part_place
 from generator.probes.exemplars import unit_layers
 

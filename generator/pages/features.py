@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from generator.addresses import Link, part_address, unit_address
 from generator.figures.figure import Figure
 from generator.findings import VisionFindings
+from generator.formatting import number
 from generator.pages.context import layer_link
-from generator.pages.environment import Pages, number
-from generator.pages.page import Link, Page, part_address, unit_address
+from generator.pages.environment import Pages
+from generator.pages.page import Page
 from generator.pages.parts import FEATURES, part_place
 from generator.probes.exemplars import unit_layers
 from generator.probes.feature_visualisation import Visualised, against_pool

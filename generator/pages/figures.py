@@ -11,12 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
+from generator.addresses import head_address
 from generator.figures.render import Drawn
 from generator.figures.thumbs import thumbnails
 from generator.findings import Findings, TextFindings
 from generator.pages.context import Place, home
 from generator.pages.environment import Pages
-from generator.pages.page import Page, head_address
+from generator.pages.page import Page
 
 ADDRESS = "figures/index.html"
 LONGEST = 110

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from generator.addresses import GALLERY, Link, model_address
 from generator.exhibit import Exhibit
 from generator.figures.figure import Figure
 from generator.findings import Findings, Seq2SeqFindings, TextFindings
 from generator.pages.context import Place, counted, model_link, size_text
 from generator.pages.environment import Pages
-from generator.pages.page import GALLERY, Link, Page, model_address
+from generator.pages.page import Page
 
 
 @dataclass(frozen=True)

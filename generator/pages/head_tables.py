@@ -12,8 +12,8 @@ from generator.findings import TextFindings
 from generator.inputs.texts import readable
 from generator.pages.definitions import MEASURED
 from generator.pages.role_table import role_table
-from generator.pages.table import Content, Table
 from generator.probes.circuits import TOP
+from generator.table import Content, Table
 
 
 def head_table_names(found: TextFindings) -> tuple[str, ...]:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
+from generator.addresses import Link, head_address
 from generator.findings import TextFindings
+from generator.formatting import number
 from generator.models.layer import Layer
 from generator.models.tokens import window_text
 from generator.pages.circuit_views import circuit_view
 from generator.pages.components import head_component
 from generator.pages.context import Place, Strip, around, home, layer_link, layer_strip, model_link
 from generator.pages.definitions import definitions_of
-from generator.pages.environment import Pages, number
+from generator.pages.environment import Pages
 from generator.pages.head_tables import head_table_names
-from generator.pages.page import Link, Page, head_address
+from generator.pages.page import Page
 from generator.pages.roles import badge, head_link
 from generator.pages.standings import Order, grain_note, standings, strong_links
 from generator.probes.attention import Attention

@@ -10,14 +10,15 @@ from typing import Any
 
 import numpy as np
 
+from generator.addresses import model_address
 from generator.findings import Findings, Seq2SeqFindings, TextFindings, VisionFindings
+from generator.formatting import number, percent
 from generator.models.stacks import ONLY, Stack
 from generator.pages.components import as_json
 from generator.pages.context import paged_layers
 from generator.pages.definitions import BY_COLUMN
-from generator.pages.environment import number, percent
 from generator.pages.language import ways_in
-from generator.pages.page import Page, model_address
+from generator.pages.page import Page
 from generator.pages.parts import BLOCKS, CLASSES, FEATURES, parts
 from generator.pages.patch_views import head_links
 from generator.pages.roles import role_rows

@@ -7,9 +7,11 @@ from functools import partial
 
 import numpy as np
 
+from generator.addresses import Link, head_address, layer_address, model_address, part_address
 from generator.figures.attention import sheet_columns
 from generator.figures.figure import Figure
 from generator.findings import TextFindings
+from generator.formatting import number, percent
 from generator.inputs.texts import CuratedText, readable
 from generator.models.layer import Layer
 from generator.models.model import LanguageModel
@@ -28,21 +30,14 @@ from generator.pages.context import (
 )
 from generator.pages.decoding import decodes, decoding_address, decoding_page
 from generator.pages.definitions import definitions_of
-from generator.pages.environment import Pages, number, percent
+from generator.pages.environment import Pages
 from generator.pages.head_tables import head_table_names
 from generator.pages.heads import (
     head_name,
     head_page,
     head_strip,
 )
-from generator.pages.page import (
-    Link,
-    Page,
-    head_address,
-    layer_address,
-    model_address,
-    part_address,
-)
+from generator.pages.page import Page
 from generator.pages.parts import CARD, MATCHING
 from generator.pages.roles import badge, head_link, recipe_rows, role_rows, stable_rows
 from generator.pages.standings import Order, grain_note, leader, order_heads, standings

@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from generator.addresses import part_address
 from generator.findings import VisionFindings
+from generator.formatting import fixed
 from generator.inputs.images import CuratedImage
 from generator.pages.classes import place_of
-from generator.pages.environment import Pages, fixed
-from generator.pages.page import Page, part_address
+from generator.pages.environment import Pages
+from generator.pages.page import Page
 from generator.pages.parts import MATCHING, part_place
 from generator.probes.matching import DRAWS, MOST, Matching, PictureMatch
 

@@ -1,9 +1,8 @@
-"""A finished page, the addresses of pages, and the links between them."""
+"""A page of the site: what it shows, and how the builder reads it."""
 
 from __future__ import annotations
 
 import html
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,17 +14,6 @@ import yaml
 
 from generator.figures.figure import Figure
 
-GLOSSARY = "guide/glossary/index.html"  # where somebody wrote one
-GALLERY = "index.html"
-
-
-@dataclass(frozen=True)
-class Link:
-    """A place in the site, by its address from the site's root, and what to call it."""
-
-    target: str
-    text: str
-
 
 @dataclass(frozen=True)
 class Page:
@@ -33,8 +21,8 @@ class Page:
 
     `body` is finished HTML, empty until all pictures of the page are drawn. A page that is not `searchable`
     stays out of the builder's search index. One that is `lean` has a small header and none of the theme's own
-    styles and scripts: thousands of leaf pages, and what is long to read. `meta` is more for the front matter,
-    where the theme finds it.
+    styles and scripts: thousands of leaf pages, and what is long to read. `meta` is more for the front
+    matter, where the theme finds it.
     """
 
     address: str
@@ -110,41 +98,6 @@ _FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufff
 
 def _yaml(meta: dict[str, object]) -> str:
     return yaml.safe_dump(meta, allow_unicode=True, sort_keys=False, width=10_000)
-
-
-def relative(origin: str, target: str) -> str:
-    """The link from one address to another, both from the site's root."""
-    return os.path.relpath(target, start=os.path.dirname(origin) or ".")  # noqa: PTH120
-
-
-def model_address(model: str) -> str:
-    """The page of a model."""
-    return f"models/{model}/index.html"
-
-
-def part_address(model: str, part: str) -> str:
-    """One of a model's own pages, such as the one on its classes."""
-    return f"models/{model}/{part}/index.html"
-
-
-def layer_address(model: str, layer: str) -> str:
-    """The page of a layer."""
-    return f"models/{model}/layers/{layer}/index.html"
-
-
-def head_address(model: str, layer: str, head: int) -> str:
-    """The page of an attention head."""
-    return f"models/{model}/layers/{layer}/heads/{head}/index.html"
-
-
-def unit_address(model: str, layer: str, unit: int) -> str:
-    """The page of a unit."""
-    return f"models/{model}/layers/{layer}/units/{unit}/index.html"
-
-
-def data_address(model: str, name: str) -> str:
-    """A table of numbers."""
-    return f"models/{model}/data/{name}"
 
 
 @contextmanager

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from generator.addresses import Link, part_address
 from generator.findings import VisionFindings
 from generator.pages.context import Place, Strip, around, home, model_link
-from generator.pages.page import Link, part_address
 
 
 @dataclass(frozen=True)

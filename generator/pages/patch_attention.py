@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from generator.addresses import Link, part_address
 from generator.figures.figure import Figure
 from generator.findings import VisionFindings
 from generator.inputs.images import CuratedImage
 from generator.pages.environment import Pages
 from generator.pages.heads import head_name
-from generator.pages.page import Link, Page, part_address
+from generator.pages.page import Page
 from generator.pages.parts import ATTENTION, part_place
 from generator.pages.patch_tables import TABLES
 from generator.pages.patch_views import (

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from generator.addresses import relative
 from generator.figures.patches import STANDS_OUT, colours
 from generator.findings import VisionFindings
 from generator.pages.components import as_json, inline, packed_weights
-from generator.pages.page import relative
 from generator.pages.patch_views import grid_of, patches_of, token_name
 from generator.probes.patch_attention import UNIT, block_shape
 

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from generator.addresses import Link, head_address
 from generator.findings import VisionFindings
 from generator.models.layer import Layer
 from generator.pages.context import Place, Strip, around, home, layer_link, model_link
 from generator.pages.environment import Pages
 from generator.pages.heads import head_name
-from generator.pages.page import Link, Page, head_address
+from generator.pages.page import Page
 from generator.pages.patch_data import head_data
 from generator.pages.patch_tables import TABLES
 from generator.pages.patch_views import (

@@ -10,8 +10,8 @@ import numpy as np
 
 from generator.findings import PatchFindings, VisionFindings
 from generator.pages.patch_views import BY_STATISTIC, order_heads, peak_of
-from generator.pages.table import Content, Table
 from generator.plates.patches import rolled_blocks
+from generator.table import Content, Table
 
 TABLES = ("heads.csv", "heads_by_picture.csv", "statistics.csv", "looks.csv", "rollout.csv")
 

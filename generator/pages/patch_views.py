@@ -6,16 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from generator.addresses import Link, head_address
 from generator.figures.figure import Figure
 from generator.findings import PatchFindings, VisionFindings
+from generator.formatting import number, percent
 from generator.inputs.images import CuratedImage
 from generator.models.layer import Layer
 from generator.models.patches import PatchGrid
 from generator.pages.context import Strip, layer_link
 from generator.pages.definitions import Definition
-from generator.pages.environment import Pages, number, percent
+from generator.pages.environment import Pages
 from generator.pages.heads import head_name
-from generator.pages.page import Link, head_address
 from generator.pages.standings import Order, Standing
 from generator.plates.patches import over_patches, sprite_name
 from generator.probes.heads import rank

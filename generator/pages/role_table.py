@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from generator.pages.table import Content
 from generator.probes.roles import HeadRole
+from generator.table import Content
 
 
 def role_table(roles: Iterable[tuple[int | str, HeadRole]]) -> Content:

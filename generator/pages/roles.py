@@ -8,10 +8,10 @@ from functools import partial
 
 import numpy as np
 
+from generator.addresses import Link, head_address
 from generator.findings import TextFindings
+from generator.formatting import number
 from generator.pages.definitions import BY_COLUMN
-from generator.pages.environment import number
-from generator.pages.page import Link, head_address
 from generator.probes.naming import Sweep
 from generator.probes.roles import RULES, UNLABELLED, Evidence, HeadRole, Rule
 from generator.probes.significance import FEWEST, mean_reach

@@ -7,8 +7,10 @@ from functools import partial
 
 import numpy as np
 
+from generator.addresses import Link, head_address, model_address, part_address
 from generator.figures.figure import Figure
 from generator.findings.seq2seq import Seq2SeqFindings, StackFindings
+from generator.formatting import number, percent
 from generator.inputs.texts import CuratedText, readable
 from generator.models.layer import Layer
 from generator.models.stacks import CROSS, DECODER, ENCODER
@@ -17,8 +19,8 @@ from generator.pages.all_heads import AllHeads, attention_page
 from generator.pages.atlas import Mapped, atlas_page
 from generator.pages.context import Place, home, layer_link, model_link, size_text
 from generator.pages.definitions import TARGET, definitions_of
-from generator.pages.environment import Pages, number, percent
-from generator.pages.page import Link, Page, head_address, model_address, part_address
+from generator.pages.environment import Pages
+from generator.pages.page import Page
 from generator.pages.roles import rows_of
 from generator.pages.seq2seq_layers import (
     all_heads_address,

@@ -6,16 +6,18 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from generator.addresses import Link, head_address, layer_address
 from generator.figures.attention import sheet_columns
 from generator.figures.figure import Figure
 from generator.findings.seq2seq import Seq2SeqFindings, StackFindings
+from generator.formatting import number, percent
 from generator.models.layer import Layer
 from generator.models.stacks import CROSS
 from generator.pages.components import head_component, layer_component
 from generator.pages.context import Place, Strip, around, home, layer_link, model_link
 from generator.pages.definitions import TARGET, definitions_of
-from generator.pages.environment import Pages, number, percent
-from generator.pages.page import Link, Page, head_address, layer_address
+from generator.pages.environment import Pages
+from generator.pages.page import Page
 from generator.pages.roles import badge_of
 from generator.pages.seq2seq_tables import seq2seq_table_names
 from generator.pages.standings import Order, grain_note, order_heads, standings, strong_links

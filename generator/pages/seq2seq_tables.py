@@ -13,9 +13,9 @@ from generator.inputs.texts import readable
 from generator.pages.definitions import DEFINITIONS, MEASURED, TARGET, definitions_of
 from generator.pages.role_table import role_table
 from generator.pages.standings import order_heads, strong_links
-from generator.pages.table import Content, Table
 from generator.probes import heads as head_probe
 from generator.probes.seq2seq import LONGEST
+from generator.table import Content, Table
 
 LAYERS = "layers.csv"
 _ON_RANDOM = {"duplicate_token", "induction"}

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from generator.addresses import Link
 from generator.figures.attention import grain
 from generator.inputs.texts import readable
 from generator.pages.definitions import Definition
-from generator.pages.page import Link
 from generator.probes.attention import Attention
 from generator.probes.heads import Statistic, rank
 from generator.probes.likeness import percentile

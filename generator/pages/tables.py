@@ -17,10 +17,10 @@ from generator.pages.evaluation_tables import evaluation_tables
 from generator.pages.head_tables import head_tables
 from generator.pages.seq2seq_tables import LAYERS, seq2seq_tables
 from generator.pages.standings import order_heads, strong_links
-from generator.pages.table import Content, Table
 from generator.pages.vision_tables import vision_tables
 from generator.pages.worked import context_tables
 from generator.probes.signal import LayerSignal, exact_zeros
+from generator.table import Content, Table
 
 
 def tables(found: Findings) -> Iterator[Table]:

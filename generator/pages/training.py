@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from generator.addresses import part_address
 from generator.findings import VisionFindings
+from generator.formatting import number, percent
 from generator.pages.context import layer_link
-from generator.pages.environment import Pages, number, percent
-from generator.pages.page import Page, part_address
+from generator.pages.environment import Pages
+from generator.pages.page import Page
 from generator.pages.parts import TRAINING, part_place
 
 

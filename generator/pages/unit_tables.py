@@ -8,10 +8,10 @@ import numpy as np
 
 from generator.findings import VisionFindings
 from generator.models.layer import Layer
-from generator.pages.table import Content
 from generator.pages.unit_views import effects
 from generator.probes.exemplars import unit_layers
 from generator.probes.wires import feeds, listens, strongest
+from generator.table import Content
 
 
 def units_table(found: VisionFindings) -> Content:

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from generator.addresses import Link, unit_address
 from generator.figures.figure import Figure
 from generator.figures.mosaic import CONTACT_COLUMNS
 from generator.findings import VisionFindings
+from generator.formatting import number
 from generator.models.layer import Layer
 from generator.pages.context import Place, around, home, layer_link, model_link
-from generator.pages.environment import Pages, number
-from generator.pages.page import Link, Page, unit_address
+from generator.pages.environment import Pages
+from generator.pages.page import Page
 from generator.pages.parts import EVOLUTION, parts
 from generator.pages.ties import Row, channels, neurons
 from generator.pages.unit_views import back, effects, made

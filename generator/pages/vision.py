@@ -6,9 +6,11 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from generator.addresses import layer_address, model_address
 from generator.figures.figure import Figure
 from generator.figures.mosaic import matrix_step
 from generator.findings import VisionFindings
+from generator.formatting import number, percent
 from generator.models.layer import Layer
 from generator.pages.blocks_data import blocks_channels
 from generator.pages.building_blocks import building_blocks_page
@@ -25,11 +27,11 @@ from generator.pages.context import (
     size_text,
 )
 from generator.pages.controls import controls_page
-from generator.pages.environment import Pages, number, percent
+from generator.pages.environment import Pages
 from generator.pages.evolution import evolution_page
 from generator.pages.features import features_page
 from generator.pages.matching import matching_page
-from generator.pages.page import Page, layer_address, model_address
+from generator.pages.page import Page
 from generator.pages.parts import (
     ATTENTION,
     BLOCKS,

@@ -12,8 +12,8 @@ from generator.pages.classes import channel_rows, class_rows, grad_rows, learned
 from generator.pages.features import feature_rows
 from generator.pages.matching import match_rows, part_rows
 from generator.pages.patch_tables import patch_tables
-from generator.pages.table import Table, filled
 from generator.pages.unit_tables import exemplars_table, pool_table, units_table, wires_table
+from generator.table import Table, filled
 
 
 def vision_tables(found: VisionFindings) -> Iterator[Table]:

@@ -9,15 +9,16 @@ from functools import partial
 
 import numpy as np
 
+from generator.addresses import Link, head_address
 from generator.inputs.texts import CuratedText, readable
 from generator.models.model import LanguageModel
 from generator.pages.components import as_json
 from generator.pages.context import Place, home, layer_strip, model_link
 from generator.pages.environment import Pages
-from generator.pages.page import Link, Page, head_address
-from generator.pages.table import Content, Table
+from generator.pages.page import Page
 from generator.probes.attention import visible
 from generator.probes.queries import Worked
+from generator.table import Content, Table
 
 # Directions that a reader can check by hand.
 WORDS = {"Turn": (2.0, 0.5), "left": (1.0, 1.5), "here": (-0.5, 1.5)}

@@ -1,0 +1,52 @@
+"""The addresses of pages and data, from the root of the site, and links to them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+GLOSSARY = "guide/glossary/index.html"  # where somebody wrote one
+GALLERY = "index.html"
+
+
+@dataclass(frozen=True)
+class Link:
+    """A place in the site, by its address from the site's root, and what to call it."""
+
+    target: str
+    text: str
+
+
+def relative(origin: str, target: str) -> str:
+    """The link from one address to another, both from the site's root."""
+    return os.path.relpath(target, start=os.path.dirname(origin) or ".")  # noqa: PTH120
+
+
+def model_address(model: str) -> str:
+    """The page of a model."""
+    return f"models/{model}/index.html"
+
+
+def part_address(model: str, part: str) -> str:
+    """One of a model's own pages, such as the one on its classes."""
+    return f"models/{model}/{part}/index.html"
+
+
+def layer_address(model: str, layer: str) -> str:
+    """The page of a layer."""
+    return f"models/{model}/layers/{layer}/index.html"
+
+
+def head_address(model: str, layer: str, head: int) -> str:
+    """The page of an attention head."""
+    return f"models/{model}/layers/{layer}/heads/{head}/index.html"
+
+
+def unit_address(model: str, layer: str, unit: int) -> str:
+    """The page of a unit."""
+    return f"models/{model}/layers/{layer}/units/{unit}/index.html"
+
+
+def data_address(model: str, name: str) -> str:
+    """A table of numbers."""
+    return f"models/{model}/data/{name}"
