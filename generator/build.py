@@ -41,17 +41,10 @@ from generator.paths import data_root
 from generator.plates import drawings
 from generator.plates.previews import model_previews
 from generator.progress import Reporter
+from generator.run import Inputs
 from generator.site import Tree, check_target, lay_out_statics, run_builder
 from generator.store import Store
-from generator.subjects import (
-    Inputs,
-    Subject,
-    load_subjects,
-    measure,
-    opened_in_parts,
-    possible_ids,
-    read_inputs,
-)
+from generator.subjects import load_runs, measure, opened_in_parts, possible_ids, read_inputs
 
 
 @dataclass(frozen=True)
@@ -95,21 +88,20 @@ def build(exhibit: Exhibit, options: Options, reporter: Reporter) -> Summary:
     store.sweep()
     with reporter.stage("Models", len(exhibit.models)) as step:
         exhibit, inputs = opened_in_parts(exhibit, inputs)
-        subjects = load_subjects(exhibit, inputs, options.device, step)
-    findings = _measure(subjects, exhibit.seed, options, store, reporter)
-    catalogue = Catalogue(
-        {one.model.id: one for one in subjects},
-        {found.model.id: found for found in findings}.__getitem__,
-        store,
-        exhibit.seed,
-        options.commands,
-    )
+        runs = load_runs(
+            exhibit, inputs, options.device, store, step, reporter.step, full=options.full
+        )
+    written = {source.address for source in writing.sources}
+    pages = Pages(data_root() / "templates", {}, GLOSSARY if GLOSSARY in written else "")
+    with reporter.stage("Probes", None):
+        findings = [measure(run) for run in runs]
+        known = [drawing for found in findings for drawing in drawings(found)]
+        pages = pages.with_pictures({}, known)
+        made = _pages(exhibit, findings, pages)
+        reporter.note(f"{store.reused} of {store.reused + store.made} results from the store")
+    by_id = {run.model.id: run for run in runs}
+    catalogue = Catalogue(by_id, store, exhibit.seed, options.commands)
     articles = _read(writing, catalogue, reporter)
-    known = [drawing for found in findings for drawing in drawings(found)]
-    written = {article.source.address for article in articles}
-    glossary = GLOSSARY if GLOSSARY in written else ""
-    pages = Pages(data_root() / "templates", {}, glossary, known)
-    made = _pages(exhibit, findings, pages)
     wanted = _wanted(known, made, articles)
     pictures, previews = _draw(exhibit, findings, wanted, articles, options, reporter)
     pages = pages.with_pictures(pictures, [*wanted, *previews])
@@ -125,20 +117,6 @@ def build(exhibit: Exhibit, options: Options, reporter: Reporter) -> Summary:
         reporter.note(f"{size / 1e6:.1f} MB")
         step("")
     return Summary(options.site, count, len(pictures), size)
-
-
-def _measure(
-    subjects: Sequence[Subject],
-    seed: int,
-    options: Options,
-    store: Store,
-    reporter: Reporter,
-) -> list[Findings]:
-    with reporter.stage("Probes", None) as step:
-        full = options.full
-        found = [measure(subject, seed, store, step, full=full) for subject in subjects]
-        reporter.note(f"{store.reused} of {store.reused + store.made} results from the store")
-    return found
 
 
 def _read(writing: Writing, catalogue: Catalogue, reporter: Reporter) -> list[Article]:

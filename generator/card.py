@@ -18,7 +18,7 @@ from generator.plates.probes import probe_drawings
 from generator.plates.text import text_drawings
 from generator.progress import Reporter
 from generator.store import Store
-from generator.subjects import load_subjects, measure, read_inputs
+from generator.subjects import load_runs, measure, read_inputs
 
 
 def make_card(
@@ -41,9 +41,9 @@ def make_card(
     alone = exhibit.model_copy(update={"models": (spec,)})
     store = Store(work / "store")
     with reporter.stage("Model", 1) as step:
-        (subject,) = load_subjects(alone, read_inputs(alone), device, step)
-    with reporter.stage("Probes", None) as step:
-        found = measure(subject, exhibit.seed, store, step, full=False, lean=True)
+        (run,) = load_runs(alone, read_inputs(alone), device, store, step, reporter.step)
+    with reporter.stage("Probes", None):
+        found = measure(run)
         if isinstance(found, Seq2SeqFindings):
             raise UsageError(f"{model}: a card is not written for an encoder-decoder.")
         reporter.note(f"{store.reused} of {store.reused + store.made} results from the store")

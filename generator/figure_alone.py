@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import re
 import typing
@@ -11,15 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from generator.articles.catalogue import Catalogue, one_of
+from generator.articles.catalogue import Catalogue
 from generator.articles.kinds import KINDS, parameters_of, plan
 from generator.articles.plan import Plan
 from generator.errors import UsageError, did_you_mean
 from generator.exhibit import Exhibit, load_exhibit
-from generator.findings import Findings
 from generator.single import exhibit_of_one, model_of_exhibit
 from generator.store import Store
-from generator.subjects import load_subjects, measure, read_inputs
+from generator.subjects import load_runs, read_inputs
+from generator.techniques.naming import one_of
 
 FORMATS = ("pdf", "svg", "png")
 _UNITS = {"mm": 96 / 25.4, "cm": 96 / 2.54, "in": 96.0, "px": 1.0, "pt": 96 / 72, "": 1.0}
@@ -87,7 +86,7 @@ def draw_alone(
     ending = one_of("format", paper.file.suffix.removeprefix(".").lower(), FORMATS)
     asked = model or _only_model(kind, exhibit)
     if not asked:
-        made = plan(Catalogue({}, _nothing, Store(Path("build") / "store"), 0), kind, chosen)
+        made = plan(Catalogue({}, Store(Path("build") / "store"), 0), kind, chosen)
         _write(made, paper, ending)
         return made
     shown_exhibit = _exhibit(asked, exhibit, architecture, weights)
@@ -95,22 +94,12 @@ def draw_alone(
     place = base if os.access(base, os.W_OK) else Path.cwd()
     store = Store(place / "build" / "store")
     inputs = read_inputs(shown_exhibit)
-    subjects = load_subjects(shown_exhibit, inputs, device, lambda _: None)
-    by_name = {one.model.id: one for one in subjects}
-
-    @functools.cache
-    def measured(asked: str) -> Findings:
-        return measure(by_name[asked], shown_exhibit.seed, store, lambda _: None, full=False)
-
-    catalogue = Catalogue(by_name, measured, store, shown_exhibit.seed)
+    runs = load_runs(shown_exhibit, inputs, device, store, lambda _: None, lambda _: None)
+    catalogue = Catalogue({run.model.id: run for run in runs}, store, shown_exhibit.seed)
     own = {"model": name} if "model" in parameters_of(kind) else {}
     made = plan(catalogue, kind, {**own, **chosen})
     _write(made, paper, ending)
     return made
-
-
-def _nothing(model: str) -> Findings:
-    raise UsageError(f"no model is shown, and '{model}' is asked for.")
 
 
 def _exhibit(model: str, path: Path | None, architecture: str | None, weights: str) -> Exhibit:

@@ -44,6 +44,11 @@ class Reporter:
     console: Console
     verbose: bool = False
     stages: list[StageTime] = field(default_factory=list)
+    _step: Step = field(default=lambda _: None, init=False, repr=False)
+
+    def step(self, detail: str) -> None:
+        """Tell the stage that runs now that a piece of work is done."""
+        self._step(detail)
 
     @contextmanager
     def stage(self, name: str, total: int | None) -> Iterator[Step]:
@@ -57,9 +62,11 @@ class Reporter:
                 def step(detail: str) -> None:
                     bars.update(task, advance=1, detail=detail)
 
+                self._step = step
                 yield step
         else:
             self.console.print(f"{name} ...")
+            self._step = self._plain_step
             yield self._plain_step
         seconds = time.perf_counter() - started
         self.stages.append(StageTime(name, seconds, self._note))

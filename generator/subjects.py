@@ -1,53 +1,28 @@
-"""What a build is about: each model of an exhibit, loaded, with what it is run on and how much is made."""
+"""The runs of an exhibit: each model loaded, with what it is run on and how much is made of it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from generator.card_schema import Pairs
 from generator.errors import UsageError, did_you_mean
-from generator.exhibit import Choices, Exhibit, ModelSpec
-from generator.findings import Findings, measure_seq2seq, measure_text, measure_vision
+from generator.exhibit import Exhibit, ModelSpec
+from generator.findings import Findings, VisionFindings, measure_seq2seq, measure_text
 from generator.inputs.datasets import on_disk
 from generator.inputs.images import CuratedImage, curated_images
 from generator.inputs.pairs import compared
-from generator.inputs.pool import PoolPicture, image_pool
-from generator.inputs.texts import CuratedText, curated_texts, held_out_texts
-from generator.models.checkpoints import Checkpoints, load_checkpoints
-from generator.models.load import AnyModel, load_model, parts_of
+from generator.inputs.pool import image_pool
+from generator.inputs.texts import curated_texts, held_out_texts
+from generator.models.checkpoints import load_checkpoints
+from generator.models.load import load_model, parts_of
 from generator.models.model import VisionModel
 from generator.models.seq2seq import Seq2SeqModel
 from generator.models.towers import PARTS
 from generator.paths import cache_root
 from generator.progress import Step
+from generator.run import PICTURES, Inputs, Run
 from generator.store import Store
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What a model is run on."""
-
-    images: tuple[CuratedImage, ...]
-    texts: tuple[CuratedText, ...]
-    held_out: tuple[CuratedText, ...]
-    pool: tuple[PoolPicture, ...]
-    pairs: Pairs
-
-
-@dataclass(frozen=True, eq=False)
-class Subject:
-    """A loaded model, the states of its training that the exhibit names, and what it is run on.
-
-    `other_tower` is the id of the model that is the other tower of the same network, where both are shown.
-    """
-
-    model: AnyModel
-    checkpoints: Checkpoints
-    inputs: Inputs
-    choices: Choices
-    other_tower: str = ""
 
 
 def possible_ids(exhibit: Exhibit) -> list[str]:
@@ -103,19 +78,44 @@ def _check(spec: ModelSpec, images: Sequence[CuratedImage]) -> None:
             raise UsageError(f"{spec.id}: make.{key} names no picture '{name}'. {hint}")
 
 
-def load_subjects(
-    exhibit: Exhibit, inputs: Sequence[Inputs], device: str, step: Step
-) -> list[Subject]:
-    """Load every model. `step` is told the name of each that is loaded."""
+def load_runs(
+    exhibit: Exhibit,
+    inputs: Sequence[Inputs],
+    device: str,
+    store: Store,
+    loaded: Step,
+    step: Step,
+    *,
+    full: bool = False,
+) -> list[Run]:
+    """Load every model. `loaded` is told the name of each, `step` what is measured of it later."""
     base, cache, seed = exhibit.base, cache_root(), exhibit.seed
-    subjects = []
+    runs = []
     for spec, shown in zip(exhibit.models, inputs, strict=True):
         model = load_model(spec, base, cache, seed=seed, device=device)
-        checkpoints = load_checkpoints(spec, model, base, cache, seed=seed)
-        other = other_tower(spec, exhibit.models)
-        subjects.append(Subject(model, checkpoints, shown, spec.make, other))
-        step(spec.id)
-    return subjects
+        run = Run(
+            model,
+            shown,
+            spec.make,
+            seed,
+            store,
+            step,
+            checkpoints=load_checkpoints(spec, model, base, cache, seed=seed),
+            other_tower=other_tower(spec, exhibit.models),
+            full=full,
+        )
+        _check_shown(run)
+        runs.append(run)
+        loaded(spec.id)
+    return runs
+
+
+def _check_shown(run: Run) -> None:
+    """Raises UsageError where a model is shown nothing that it takes."""
+    if run.reads == PICTURES and not run.inputs.images:
+        raise UsageError(f"{run.model.id} takes pictures, and the exhibit names none ('images').")
+    if run.reads != PICTURES and not run.inputs.texts:
+        raise UsageError(f"{run.model.id} takes texts, and the exhibit names none ('texts').")
 
 
 def other_tower(spec: ModelSpec, models: Sequence[ModelSpec]) -> str:
@@ -125,42 +125,25 @@ def other_tower(spec: ModelSpec, models: Sequence[ModelSpec]) -> str:
     return next((one.id for one in others if (one.source, one.weights) == whole), "")
 
 
-def measure(
-    subject: Subject, seed: int, store: Store, step: Step, *, full: bool, lean: bool = False
-) -> Findings:
-    """Run all probes on one model, through the store. Raises UsageError where it is shown nothing.
+def measure(run: Run) -> Findings:
+    """What was found on one model; of a transformer all is measured at once."""
+    return run.once("findings", lambda: _measure(run))
 
-    `lean` leaves out what only pages of a site show, such as dreams and building blocks.
-    """
-    model, inputs = subject.model, subject.inputs
-    if not isinstance(model, VisionModel):
-        if not inputs.texts:
-            raise UsageError(f"{model.id} takes texts, and the exhibit names none ('texts').")
-        if isinstance(model, Seq2SeqModel):
-            return measure_seq2seq(model, inputs.texts, subject.choices, seed, store, step)
-        found = measure_text(
-            model,
-            inputs.texts,
-            inputs.pairs,
-            subject.choices,
-            seed,
-            store,
-            step,
-            held_out=inputs.held_out,
-        )
-        return replace(found, pictures="" if lean else subject.other_tower)
-    if not inputs.images:
-        raise UsageError(f"{model.id} takes pictures, and the exhibit names none ('images').")
-    return measure_vision(
+
+def _measure(run: Run) -> Findings:
+    model, inputs, budget = run.model, run.inputs, run.budget
+    if isinstance(model, VisionModel):
+        return VisionFindings(run)
+    if isinstance(model, Seq2SeqModel):
+        return measure_seq2seq(model, inputs.texts, budget, run.seed, run.store, run.step)
+    found = measure_text(
         model,
-        inputs.images,
-        inputs.pool,
-        subject.checkpoints,
-        subject.choices,
-        seed=seed,
-        full=full,
-        lean=lean,
-        texts=inputs.texts if subject.other_tower else (),
-        store=store,
-        step=step,
+        inputs.texts,
+        inputs.pairs,
+        budget,
+        run.seed,
+        run.store,
+        run.step,
+        held_out=inputs.held_out,
     )
+    return replace(found, pictures=run.other_tower)

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from generator.errors import UsageError, did_you_mean
 from generator.findings import Findings, TextFindings, VisionFindings
-from generator.inputs.images import CuratedImage, as_pixels, as_seen, open_rgb
+from generator.inputs.images import CuratedImage
 from generator.inputs.texts import CuratedText
-from generator.models.layer import Layer
-from generator.models.model import LanguageModel, Model, VisionModel
+from generator.models.model import LanguageModel, VisionModel
 from generator.models.seq2seq import Seq2SeqModel
 from generator.models.stacks import ONLY, Stack
 from generator.pages.tables import tables
 from generator.probes.attention import Attention, measure_attention
 from generator.probes.seq2seq import measure_pair, measure_pair_attention
+from generator.run import Run
 from generator.store import Store
-from generator.subjects import Subject
+from generator.subjects import measure
 from generator.table import Table
+from generator.techniques.naming import one_of
 
 Row = dict[str, str]
 
@@ -31,28 +30,34 @@ Row = dict[str, str]
 class Catalogue:
     """The models of an exhibit with what was measured on them, by the names that articles use.
 
-    `measured` gives all findings of a model; it may measure when it is asked. `pictures` are those that were
-    asked for, which the article that shows them must give credit for. `commands` describes the command line
-    for the guide. Everything here raises UsageError with the nearest valid name for a name that is not there.
+    `commands` describes the command line for the guide. Everything here raises UsageError with the nearest
+    valid name for a name that is not there.
     """
 
-    subjects: Mapping[str, Subject]
-    measured: Callable[[str], Findings]
+    runs: Mapping[str, Run]
     store: Store
     seed: int
     commands: Callable[[], str] = str
-    pictures: list[CuratedImage] = field(default_factory=list)
     _tables: dict[str, dict[str, Table]] = field(default_factory=dict)
 
-    def subject(self, model: str) -> Subject:
-        """A model with what it is run on."""
-        if model not in self.subjects:
-            raise unknown_model(model, self.subjects)
-        return self.subjects[model]
+    def run(self, model: str) -> Run:
+        """A model with what it is run on and what was found."""
+        if model not in self.runs:
+            raise unknown_model(model, self.runs)
+        return self.runs[model]
+
+    def measured(self, model: str) -> Findings:
+        """All that was found on a model."""
+        return measure(self.run(model))
+
+    @property
+    def credits(self) -> list[CuratedImage]:
+        """The pictures that were asked for, which the article that shows them must give credit for."""
+        return [one for run in self.runs.values() for one in run.credits]
 
     def vision(self, model: str) -> VisionModel:
         """A model that takes pictures."""
-        found = self.subject(model).model
+        found = self.run(model).model
         if not isinstance(found, VisionModel):
             raise UsageError(
                 f"'{model}' takes texts, and this is made of a model that takes pictures."
@@ -61,7 +66,7 @@ class Catalogue:
 
     def language(self, model: str) -> LanguageModel:
         """A model that takes texts, in one stack."""
-        found = self.subject(model).model
+        found = self.run(model).model
         if isinstance(found, Seq2SeqModel):
             raise UsageError(
                 f"'{model}' is an encoder-decoder, and this is made of a single stack."
@@ -89,30 +94,28 @@ class Catalogue:
 
     def image(self, model: str, image: str) -> CuratedImage:
         """A curated picture of a model."""
-        known = {one.id: one for one in self.subject(model).inputs.images}
-        found = known[one_of("picture", image, known, f"{model} is not shown")]
-        self.pictures.append(found)
-        return found
+        return self.run(model).image(image)
 
     def seen(self, model: str, image: str) -> np.ndarray:
         """A picture as a network sees it, (size, size, 3) uint8."""
-        how = self.vision(model).preprocessing
-        return np.asarray(as_seen(open_rgb(self.image(model, image).path), how))
+        self.vision(model)
+        return self.run(model).seen[self.image(model, image).id]
 
     def pixels(self, model: str, image: str) -> np.ndarray:
         """A picture as it enters a network, (3, size, size), normalised."""
-        return as_pixels(Image.fromarray(self.seen(model, image)), self.vision(model).preprocessing)
+        self.vision(model)
+        return self.run(model).pixels[self.image(model, image).id]
 
     def text(self, model: str, text: str) -> CuratedText:
         """A curated text."""
-        if not isinstance(self.subject(model).model, Seq2SeqModel):
+        if not isinstance(self.run(model).model, Seq2SeqModel):
             self.language(model)
-        known = {one.id: one for one in self.subject(model).inputs.texts}
+        known = {one.id: one for one in self.run(model).inputs.texts}
         return known[one_of("text", text, known, "the exhibit has no")]
 
     def attention(self, model: str, text: str, stack: Stack = ONLY) -> Attention:
         """The weights of all heads on a text, or of all in a stack of an encoder-decoder."""
-        network, chosen = self.subject(model).model, self.text(model, text)
+        network, chosen = self.run(model).model, self.text(model, text)
         if isinstance(network, Seq2SeqModel):
             pair = measure_pair(network, chosen, self.store)
             return measure_pair_attention(network, pair, self.store).of(stack)
@@ -120,7 +123,7 @@ class Catalogue:
 
     def target(self, model: str, text: str) -> str:
         """What the decoder of an encoder-decoder reads beside a text; nothing for other models."""
-        network = self.subject(model).model
+        network = self.run(model).model
         if not isinstance(network, Seq2SeqModel):
             return ""
         return measure_pair(network, self.text(model, text), self.store).target
@@ -128,7 +131,7 @@ class Catalogue:
     def table(self, model: str, name: str) -> list[Row]:
         """The rows of a published table as text; each is made once."""
         if model not in self._tables:
-            self.subject(model)
+            self.run(model)
             made = tables(self.measured(model))
             self._tables[model] = {one.name.removesuffix(".csv"): one for one in made}
         known = self._tables[model]
@@ -143,45 +146,8 @@ def unknown_model(name: str, known: Iterable[str]) -> UsageError:
     )
 
 
-def one_of(what: str, name: Any, known: Iterable[str], no: str = "there is no") -> str:
-    """A name that is known. Raises UsageError with the nearest one otherwise."""
-    choices = list(known)
-    if name not in choices:
-        raise UsageError(f"{no} {what} '{name}'. {did_you_mean(str(name), choices)}".strip())
-    return str(name)
-
-
-def layer_of(model: Model, name: str | int) -> Layer:
-    """A layer by its name. A transformer's are numbers from 0."""
-    known = {layer.name: layer for layer in model.layers}
-    return known[one_of("layer", str(name), known, f"{model.id} has no")]
-
-
-def unit_of(layer: Layer, unit: int) -> int:
-    """A unit of a layer."""
-    if not 0 <= unit < layer.units:
-        raise UsageError(f"{layer.name} has the units 0 to {layer.units - 1}, not {unit}.")
-    return unit
-
-
 def head_of(model: LanguageModel, head: int) -> int:
     """A head of a layer."""
     if not 0 <= head < model.heads:
         raise UsageError(f"a layer of {model.id} has the heads 0 to {model.heads - 1}, not {head}.")
     return head
-
-
-def class_of(model: VisionModel, name: str | int) -> int:
-    """A class by its label, one of the names in its label, or its number; the first of equal ones."""
-    if isinstance(name, int) or (name.isdigit() and name not in model.labels):
-        number = int(name)
-        if not 0 <= number < len(model.labels):
-            raise UsageError(
-                f"{model.id} has the classes 0 to {len(model.labels) - 1}, not {number}."
-            )
-        return number
-    names: dict[str, int] = {}
-    for number, label in enumerate(model.labels):
-        for each in (label, *(part.strip() for part in label.split(","))):
-            names.setdefault(each, number)
-    return names[one_of("class", name, names, f"{model.id} knows no")]

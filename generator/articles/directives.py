@@ -10,7 +10,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from generator.articles.catalogue import Catalogue, one_of
+from generator.articles.catalogue import Catalogue
 from generator.articles.claims import Claims
 from generator.articles.document import WIDTHS, Document, Renderer, Wanted, publication
 from generator.articles.errors import named, template_line
@@ -21,6 +21,7 @@ from generator.articles.reference import reference_of
 from generator.articles.widgets import Widgets
 from generator.errors import UsageError
 from generator.formatting import NO_BREAK
+from generator.techniques.naming import one_of
 
 Directive = Callable[..., Any]
 

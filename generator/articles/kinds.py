@@ -17,9 +17,10 @@ from generator.articles import (
     kinds_reading,
     kinds_units,
 )
-from generator.articles.catalogue import Catalogue, one_of
+from generator.articles.catalogue import Catalogue
 from generator.articles.plan import Plan
 from generator.errors import UsageError, did_you_mean
+from generator.techniques.naming import one_of
 
 KINDS: Mapping[str, Callable[..., Plan]] = {
     "image": kinds_classes.image,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from generator.articles.catalogue import Catalogue, class_of, layer_of, one_of
+from generator.articles.catalogue import Catalogue
 from generator.articles.plan import Classes, Names, Plan, listed
 from generator.errors import UsageError
 from generator.figures.overlay import AGAINST, FOR, SIGNED_COVER, heat, heated, signed
@@ -15,6 +15,7 @@ from generator.pages.classes import place_of
 from generator.probes.class_maps import measure_class_maps
 from generator.probes.grad_cam import grad_cam as one_grad_cam
 from generator.probes.grad_cam import measure_grad_cam
+from generator.techniques.naming import class_of, layer_of, one_of
 
 _GREY = 128.0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from generator.articles.catalogue import Catalogue, layer_of, one_of, unit_of
+from generator.articles.catalogue import Catalogue
 from generator.articles.plan import Numbers, Plan
 from generator.errors import UsageError
 from generator.figures.publication.panels import Panel
@@ -15,6 +15,7 @@ from generator.formatting import number, percent
 from generator.plates import signed
 from generator.probes.checkpoints import CheckpointSeries
 from generator.probes.filters import read_filters
+from generator.techniques.naming import layer_of, one_of, unit_of
 
 _FILTERS, _MAPS, _UNITS = 96, 12, 5
 _GREY = 128
@@ -108,7 +109,7 @@ def _maps(findings: VisionFindings, layer: str, picture: str) -> np.ndarray:
 
 def sparsity(catalogue: Catalogue, model: str) -> Plan:
     """The share of activations that are zero (after a rectifier) or near zero, layer by layer."""
-    catalogue.subject(model)
+    catalogue.run(model)
     findings = catalogue.measured(model)
     network, signal = findings.model, findings.signal
     rectified = np.array([layer.rectified for layer in network.layers])

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from generator.articles.catalogue import Catalogue, class_of, layer_of, one_of, unit_of
+from generator.articles.catalogue import Catalogue
 from generator.articles.plan import Classes, Names, Numbers, Plan, listed
 from generator.errors import UsageError
 from generator.figures.building_blocks import all_groups, cells, one_group
@@ -17,6 +17,7 @@ from generator.plates.made import channel_tiles
 from generator.probes.building_blocks import BuildingBlocks, blocks_layer, measure_building_blocks
 from generator.probes.feature_visualisation import Visualised, visualise_features
 from generator.probes.optvis.wants import Want, drawable_layers, want_class, want_unit
+from generator.techniques.naming import class_of, layer_of, one_of, unit_of
 
 _ACROSS = 6
 _KINDS = ("logit", "probability")
@@ -101,7 +102,7 @@ def _visualised(catalogue: Catalogue, model: str, wants: list[Want]) -> list[Vis
     """Those that the findings hold, and others made for this figure alone."""
     findings = catalogue.about_pictures(model)
     known = {one.want.name: one for one in findings.features}
-    effort = catalogue.subject(model).choices.steps
+    effort = catalogue.run(model).budget.steps
     missing = [
         replace(want, steps=max(1, round(want.steps * effort)))
         for want in wants

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from generator.articles.catalogue import Catalogue, one_of
+from generator.articles.catalogue import Catalogue
 from generator.articles.named_heads import NamedHeads, named_heads
 from generator.articles.plan import Names, Numbers, Plan, listed
 from generator.errors import UsageError
@@ -26,6 +26,7 @@ from generator.probes.patch_attention import (
     measure_patch_maps,
     measure_patch_weights,
 )
+from generator.techniques.naming import one_of
 
 _PLACE = re.compile(r"(\d{1,3})\.(\d{1,3})")
 _SCALE = (
@@ -149,7 +150,7 @@ def patch_rollout(
         else (grid.readers[0])
     )
     place, picture = grid.readers.index(reader), catalogue.image(model, image)
-    known = [one.id for one in catalogue.subject(model).inputs.images]
+    known = [one.id for one in catalogue.run(model).inputs.images]
     pixels = {name: catalogue.pixels(model, name) for name in known}
     followed = measure_patch_maps(network, image, pixels[image], catalogue.store).rollout
     control = measure_patch_control(network, pixels, catalogue.seed, catalogue.store)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from generator.articles.catalogue import Catalogue, head_of, layer_of, one_of
+from generator.articles.catalogue import Catalogue, head_of
 from generator.articles.kinds_heads import highest
 from generator.articles.named_heads import measured_heads
 from generator.articles.plan import Names, Numbers, Plan
@@ -18,6 +18,7 @@ from generator.probes.ablation import Ablation
 from generator.probes.decoding import LogitLens, attribute_logit, logit_lens
 from generator.probes.norms import rollout as rolled_out
 from generator.probes.queries import work_through
+from generator.techniques.naming import layer_of, one_of
 
 _SPANS = ("text", "first", "second")
 _POSITIONS, _ROWS = 12, 16
@@ -52,7 +53,7 @@ def readings(catalogue: Catalogue, model: str, layer: int, heads: Numbers = ()) 
 def rollout(catalogue: Catalogue, model: str, text: str = "", layers: Numbers = ()) -> Plan:
     """Attention followed through the layers: the share of each input token in each position."""
     network = catalogue.language(model)
-    name = text or catalogue.subject(model).inputs.texts[0].id
+    name = text or catalogue.run(model).inputs.texts[0].id
     attention = catalogue.attention(model, name)
     followed = rolled_out(attention.weights)
     count = len(followed)

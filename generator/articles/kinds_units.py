@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from generator.articles.catalogue import Catalogue, layer_of, one_of, unit_of
+from generator.articles.catalogue import Catalogue
 from generator.articles.plan import Names, Numbers, Plan, listed
 from generator.errors import UsageError
 from generator.figures.publication.panels import Panel
 from generator.findings import VisionFindings
-from generator.findings.vision import pool_images
 from generator.formatting import number
 from generator.inputs.images import as_seen, open_rgb
 from generator.models.layer import Layer
@@ -18,6 +17,7 @@ from generator.plates.units import patch
 from generator.probes.backward import RULES
 from generator.probes.deconvolution import send_back
 from generator.probes.exemplars import BINS, LayerExemplars, unit_layers
+from generator.techniques.naming import layer_of, one_of, unit_of
 
 _SIDE = 224  # pixels of a patch
 _FEW, _ALL = 5, 9
@@ -78,7 +78,7 @@ def deconvolution(
         raise UsageError(f"no signal can be sent back from {place.name} of {model}: {why}")
     made = deconvolutions.unit(place.name, one)
     if made is None:
-        pool = pool_images(findings.model, findings.pool)
+        pool = findings.run.pool_images
         made = send_back(findings.model, place, (one,), pool, found, catalogue.store)[0]
     labels = _some_labels(findings, found, one)[:count]
     patches = _patches(findings, place, found, one, len(labels))

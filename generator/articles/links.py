@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from generator.addresses import Link, head_address, layer_address, model_address, unit_address
-from generator.articles.catalogue import Catalogue, layer_of, one_of, unit_of
+from generator.articles.catalogue import Catalogue
 from generator.articles.document import Document, Renderer
 from generator.articles.errors import template_line
 from generator.articles.kinds_patches import head_preview
@@ -22,6 +22,7 @@ from generator.pages.context import layer_title, paged_layers, size_text
 from generator.pages.language import ways_in
 from generator.pages.parts import part_links
 from generator.probes.exemplars import unit_layers
+from generator.techniques.naming import layer_of, one_of, unit_of
 
 # What the note of a head says, where it was measured.
 _TOLD = ("previous_token", "induction", "sink_mass")
@@ -42,7 +43,7 @@ class Links:
         heads = found.heads
         row, column = heads.layer(layer), heads.head(head)
         name, place = heads.name(row, column), heads.layers[row]
-        network = self.catalogue.subject(model).model
+        network = self.catalogue.run(model).model
         if isinstance(network, VisionModel):
             with_pages = [one for one in heads.layers if one in network.paged]
             if place not in with_pages:
@@ -50,7 +51,7 @@ class Links:
                 raise UsageError(f"the heads of {place} have no pages. Those with pages: {near}.")
             picture = self._over_picture(model, row, column)
         else:
-            first = self.catalogue.subject(model).inputs.texts[0].id
+            first = self.catalogue.run(model).inputs.texts[0].id
             picture = f"models/{model}/layers/{place}/heads/{column}/{first}.webp"
         link = Link(head_address(model, place, column), text or name)
         note = f"{name} of {heads.title}: {_of_head(found, row, column)}"
@@ -58,7 +59,7 @@ class Links:
 
     def _over_picture(self, model: str, block: int, head: int) -> str:
         """The path of a head's map over the first picture, which is drawn for the link."""
-        image = self.catalogue.subject(model).inputs.images[0].id
+        image = self.catalogue.run(model).inputs.images[0].id
         source = self.document.source
         folder = f"{source.section}/{source.stem}"
         drawing = head_preview(self.catalogue, model, (block, head), image, folder)
@@ -85,7 +86,7 @@ class Links:
 
     def layer(self, model: str, layer: str | int, text: str = "") -> Markup:
         """A layer."""
-        network = self.catalogue.subject(model).model
+        network = self.catalogue.run(model).model
         found = layer_of(network, layer)
         one_of(
             "layer",
@@ -94,7 +95,7 @@ class Links:
             "no page is made of the",
         )
         folder = f"models/{model}/layers/{found.name}"
-        texts = [text.id for text in self.catalogue.subject(model).inputs.texts[:1]]
+        texts = [text.id for text in self.catalogue.run(model).inputs.texts[:1]]
         pictures = (
             [f"{folder}/heads-{one}.webp" for one in texts]
             if found.heads
@@ -107,14 +108,14 @@ class Links:
 
     def model(self, model: str, text: str = "") -> Markup:
         """A model."""
-        network = self.catalogue.subject(model).model
+        network = self.catalogue.run(model).model
         note = f"{network.title}: {len(network.layers)} layers, {size_text(network.parameters)} parameters"
         link = Link(model_address(model), text or network.title)
         return self._link(link, [f"models/{model}/card.webp"], note, "model")
 
     def page(self, model: str, part: str, text: str = "") -> Markup:
         """One of a model's own pages, such as its building blocks."""
-        self.catalogue.subject(model)
+        self.catalogue.run(model)
         findings = self.catalogue.measured(model)
         made: Sequence[Link]
         if isinstance(findings, TextFindings):

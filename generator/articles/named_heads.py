@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from generator.articles.catalogue import Catalogue, one_of
+from generator.articles.catalogue import Catalogue
 from generator.errors import UsageError
 from generator.findings import Findings, Seq2SeqFindings, VisionFindings
 from generator.models.load import AnyModel
@@ -17,6 +17,7 @@ from generator.pages.patch_views import BY_STATISTIC
 from generator.probes.ablation import Ablation
 from generator.probes.heads import Statistic
 from generator.probes.roles import RULES, Rule
+from generator.techniques.naming import one_of
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ class MeasuredHeads:
 
 def named_heads(catalogue: Catalogue, model: str, stack: str = "") -> NamedHeads:
     """The heads of a model. Raises UsageError where it has none that are known, or for a wrong stack."""
-    network = catalogue.subject(model).model
+    network = catalogue.run(model).model
     chosen = _stack(network, stack)
     if isinstance(network, Seq2SeqModel):
         layers = tuple(layer.name for layer in network.stack(chosen))

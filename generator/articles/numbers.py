@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from generator.articles.catalogue import Catalogue, Row, one_of
+from generator.articles.catalogue import Catalogue, Row
 from generator.articles.cells import Cell
 from generator.articles.document import Document
 from generator.errors import UsageError, did_you_mean
 from generator.files import files_in, read_text
 from generator.formatting import NO_BREAK, number, percent, thousands
+from generator.techniques.naming import one_of
 
 _OF: Mapping[str, Callable[[Sequence[float]], float]] = {
     "max": max,

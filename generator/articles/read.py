@@ -29,7 +29,8 @@ _APPENDIX = ("acknowledgements", "contributions", "corrections")
 def read_article(source: Source, catalogue: Catalogue, bibliography: Bibliography) -> Article:
     """Everything in an article that does not wait for its pictures. Raises WritingErrors."""
     document = Document(source, bibliography)
-    catalogue.pictures.clear()
+    for run in catalogue.runs.values():
+        run.credits.clear()
     reader = _Reader(document, catalogue)
     expanded: list[str] = []
     for text, first in texts_of(source):
@@ -44,7 +45,7 @@ def read_article(source: Source, catalogue: Catalogue, bibliography: Bibliograph
         for name, text in zip(("abstract", *_APPENDIX), (abstract, *rest), strict=True)
     }
     abstract = front.pop("abstract")
-    pictures = tuple({one.sha256: one for one in catalogue.pictures}.values())
+    pictures = tuple({one.sha256: one for one in catalogue.credits}.values())
     article = Article(document, html, body.headings, abstract, front, pictures)
     check_ids(article)
     return article

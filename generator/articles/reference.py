@@ -9,12 +9,13 @@ from typing import Any
 
 from markupsafe import Markup
 
-from generator.articles.catalogue import Catalogue, one_of
+from generator.articles.catalogue import Catalogue
 from generator.articles.front_matter import Meta
 from generator.articles.kinds import KINDS, parameters_of
 from generator.articles.schema import schema_reference
 from generator.card_schema import Pairs
 from generator.exhibit import Exhibit
+from generator.techniques.naming import one_of
 
 # What Jinja and the tag of a claim hand over.
 _NOT_WRITTEN = ("caller", "written")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
-from generator.articles.catalogue import Catalogue, layer_of, one_of
+from generator.articles.catalogue import Catalogue
 from generator.articles.document import Document, Renderer
 from generator.articles.errors import template_line
 from generator.articles.named_heads import named_heads
@@ -25,6 +25,7 @@ from generator.pages.components import (
 from generator.pages.patch_data import head_data
 from generator.pages.patch_views import photo
 from generator.probes.queries import Queries
+from generator.techniques.naming import layer_of, one_of
 
 VIEWS = ("head_view", "layer_view", "model_view", "neuron_view", "patch_view", "building_blocks")
 
@@ -123,7 +124,7 @@ class Widgets:
         head: int | None,
         stack: str,
     ) -> Component:
-        if isinstance(self.catalogue.subject(model).model, VisionModel):
+        if isinstance(self.catalogue.run(model).model, VisionModel):
             raise UsageError(
                 f"'{model}' takes pictures, and '{kind}' shows a head on a text.",
                 hint="A head on a picture is shown by 'patch_view'.",

@@ -18,6 +18,7 @@ COVER = 0.72
 # A flat colour hides less than one that also changes.
 SIGNED_COVER = 0.8
 SMALLEST = 160
+_MIDDLE = 128.0
 
 
 def class_overlays(picture: np.ndarray, maps: np.ndarray) -> list[Picture]:
@@ -53,6 +54,23 @@ def heated(picture: np.ndarray, values: np.ndarray, peak: float) -> np.ndarray:
 def heat(share: np.ndarray) -> np.ndarray:
     """The colours of shares from 0 to 1, (..., 3) from 0 to 255."""
     return np.asarray(HEAT(0.25 + 0.75 * share)[..., :3] * 255)
+
+
+def evidence_colours() -> np.ndarray:
+    """The colours of evidence over grey from none to the most, uint8 (64, 3), for a scale."""
+    share = np.linspace(0, 1, 64)
+    return _over_grey(heat(share), COVER * share)
+
+
+def signed_colours() -> np.ndarray:
+    """The colours of evidence from most against to most for a class, uint8 (65, 3), for a scale."""
+    share = np.linspace(-1, 1, 65)
+    return _over_grey(np.where(share[:, None] > 0, FOR, AGAINST), SIGNED_COVER * np.abs(share))
+
+
+def _over_grey(colours: np.ndarray, cover: np.ndarray) -> np.ndarray:
+    mixed = (1 - cover[:, None]) * _MIDDLE + cover[:, None] * colours
+    return np.asarray(mixed.round().clip(0, 255).astype(np.uint8))
 
 
 def signed(picture: np.ndarray, values: np.ndarray, peak: float) -> np.ndarray:

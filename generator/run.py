@@ -1,0 +1,183 @@
+"""One model on its inputs, and the techniques that can be asked of it.
+
+Everything is pulled: a page asks its sections, a section asks for figures and tables, these ask the run for a
+result, and the run measures it when it is first asked for, through the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+
+from generator.card_schema import Pairs
+from generator.errors import UsageError, did_you_mean
+from generator.exhibit import Choices
+from generator.figures.figure import Figure
+from generator.inputs.images import CuratedImage, as_pixels, pixels_of, square_of
+from generator.inputs.pool import PoolPicture
+from generator.inputs.texts import CuratedText
+from generator.models.checkpoints import Checkpoints
+from generator.models.load import AnyModel
+from generator.models.model import VisionModel
+from generator.models.seq2seq import Seq2SeqModel
+from generator.probes.exemplars import PoolImage
+from generator.progress import Step
+from generator.store import Store
+from generator.table import Table
+
+R = TypeVar("R", covariant=True)
+T = TypeVar("T")
+
+PICTURES, TEXTS, PAIRS = "pictures", "texts", "pairs of texts"
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a model is run on."""
+
+    images: tuple[CuratedImage, ...]
+    texts: tuple[CuratedText, ...]
+    held_out: tuple[CuratedText, ...]
+    pool: tuple[PoolPicture, ...]
+    pairs: Pairs
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A loaded model, what it is run on, how much is made of it, and what was found so far.
+
+    `checkpoints` are the states of its training that the exhibit names. `other_tower` is the id of the model
+    that is the other tower of the same network, where both are shown. `full` shows every unit in every way.
+    `step` is told the name of each piece of work that is done, `credits` are the pictures asked for.
+    """
+
+    model: AnyModel
+    inputs: Inputs
+    budget: Choices
+    seed: int
+    store: Store
+    step: Step
+    checkpoints: Checkpoints = ()
+    other_tower: str = ""
+    full: bool = False
+    credits: list[CuratedImage] = field(default_factory=list, repr=False)
+    _results: dict[Any, Any] = field(default_factory=dict, repr=False)
+
+    def __getitem__(self, technique: Technique[T]) -> T:
+        """What a technique finds, measured once. Raises UsageError where it does not apply."""
+        reason = why_not(technique, self)
+        if reason:
+            raise UsageError(f"{self.model.id}: {technique.title}: {reason}")
+        result: T = self.once(technique, partial(technique.measure, self))
+        return result
+
+    def once(self, key: Any, make: Callable[[], T]) -> T:
+        """What `make` returns, made when it is first asked for under this key."""
+        if key not in self._results:
+            self._results[key] = make()
+        result: T = self._results[key]
+        return result
+
+    @property
+    def reads(self) -> str:
+        """What the model takes: PICTURES, TEXTS, or PAIRS of them."""
+        if isinstance(self.model, VisionModel):
+            return PICTURES
+        return PAIRS if isinstance(self.model, Seq2SeqModel) else TEXTS
+
+    @property
+    def folder(self) -> str:
+        """The folder of the model's pages and pictures in the site."""
+        return f"models/{self.model.id}"
+
+    @property
+    def vision(self) -> VisionModel:
+        """The model, which takes pictures."""
+        assert isinstance(self.model, VisionModel)
+        return self.model
+
+    def image(self, name: str) -> CuratedImage:
+        """A curated picture, to be credited where it is shown. Raises UsageError with the nearest."""
+        known = {one.id: one for one in self.inputs.images}
+        if name not in known:
+            near = did_you_mean(name, known)
+            raise UsageError(f"{self.model.id} is not shown picture '{name}'. {near}".strip())
+        self.credits.append(known[name])
+        return known[name]
+
+    @cached_property
+    def seen(self) -> dict[str, np.ndarray]:
+        """Each curated picture as the network sees it, (size, size, 3) uint8."""
+        how = self.vision.preprocessing
+        return {one.id: np.asarray(square_of(one.path, how)) for one in self.inputs.images}
+
+    @cached_property
+    def pixels(self) -> dict[str, np.ndarray]:
+        """Each curated picture as it enters the network, (3, size, size) float32, normalised."""
+        how = self.vision.preprocessing
+        squares = {one.id: square_of(one.path, how) for one in self.inputs.images}
+        return {name: as_pixels(square, how) for name, square in squares.items()}
+
+    @cached_property
+    def pool_images(self) -> list[PoolImage]:
+        """The pictures of the pool as probes take them: opened when they are needed."""
+        how = self.vision.preprocessing
+        return [
+            PoolImage(one.id, one.sha256, partial(pixels_of, one.path, how))
+            for one in self.inputs.pool
+        ]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a page, filled by a technique.
+
+    `page` is "model", "layer", "unit", "head", or the key of a page of the model's own such as "classes";
+    `id` is that of the element, `template` its file below templates/sections. `view` makes what the template
+    shows, of the run and of what the page is about (a layer; a layer and a unit); None leaves it out.
+    """
+
+    page: str
+    id: str
+    template: str
+    view: Callable[..., Any]
+
+
+def _applies(_: Run) -> str:
+    return ""
+
+
+def _no_tables(_: Run) -> Iterable[Table]:
+    return ()
+
+
+@dataclass(frozen=True, eq=False)
+class Technique(Generic[R]):
+    """One question that can be asked of a model, in one file.
+
+    `reads` says for what kind of model it is made, and `why_not` returns the sentence that pages print where
+    it does not apply to one, else "". `measure` goes through the store of the run, and may ask the run for
+    other techniques. `figures` have the names by which articles and the command line ask for them; `tables`
+    are published with the model. `search` has the words by which readers find it.
+    """
+
+    name: str
+    title: str
+    search: str
+    reads: str
+    measure: Callable[[Run], R]
+    why_not: Callable[[Run], str] = _applies
+    figures: Mapping[str, Callable[..., Figure]] = field(default_factory=dict)
+    tables: Callable[[Run], Iterable[Table]] = _no_tables
+    sections: tuple[Section, ...] = ()
+
+
+def why_not(technique: Technique[Any], run: Run) -> str:
+    """Why a technique does not apply to a model; "" where it does."""
+    if technique.reads != run.reads:
+        return f"it is made for models that take {technique.reads}, not {run.reads}."
+    return technique.why_not(run)

@@ -1,0 +1,27 @@
+"""The pool of pictures in which exemplars are searched, as the network sees it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from generator.figures.figure import Drawing, Figure
+from generator.inputs.images import square_of
+from generator.inputs.pool import PoolPicture
+from generator.run import Run
+
+
+def pool_photograph(run: Run, picture: PoolPicture) -> Figure:
+    """A picture of the pool as the network sees it."""
+    drawing = run.once("pool", lambda: _photographs(run))
+    return Figure(drawing, f"{picture.label}, from the pool.", number=_places(run)[picture.id])
+
+
+def _places(run: Run) -> dict[str, int]:
+    return run.once("pool places", lambda: {one.id: n for n, one in enumerate(run.inputs.pool)})
+
+
+def _photographs(run: Run) -> Drawing:
+    how, pool = run.vision.preprocessing, run.inputs.pool
+    pixels = np.stack([np.asarray(square_of(one.path, how)) for one in pool])
+    paths = tuple(f"{run.folder}/pool/{one.id}.webp" for one in pool)
+    return Drawing("photographs", {"pixels": pixels, "quality": 80}, paths)
