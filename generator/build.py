@@ -153,12 +153,9 @@ def _wanted(
     known: Sequence[Drawing], pages: Sequence[Page], articles: Sequence[Article]
 ) -> list[Drawing]:
     """What pages and articles show, each drawing once."""
-    wanted = {id(drawing): drawing for drawing in known}
-    for figure in (figure for page in pages for figure in page.figures()):
-        wanted[id(figure.drawing)] = figure.drawing
-    for drawing in (drawing for article in articles for drawing in article.drawings):
-        wanted[id(drawing)] = drawing
-    return list(wanted.values())
+    shown = (figure.drawing for page in pages for figure, _ in page.figures())
+    written = (drawing for article in articles for drawing in article.drawings)
+    return list({drawing.paths: drawing for drawing in (*known, *shown, *written)}.values())
 
 
 def _draw(

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from generator.articles.catalogue import Catalogue
-from generator.articles.kinds import KINDS, parameters_of, plan
-from generator.articles.plan import Plan
+from generator.articles.kinds import KINDS, figure, parameters_of
 from generator.errors import UsageError, did_you_mean
 from generator.exhibit import Exhibit, load_exhibit
+from generator.figures.figure import Figure
 from generator.single import exhibit_of_one, model_of_exhibit
 from generator.store import Store
 from generator.subjects import load_runs, read_inputs
@@ -76,7 +76,7 @@ def draw_alone(
     device: str,
     architecture: str | None = None,
     weights: str = "pretrained",
-) -> Plan:
+) -> Figure:
     """Draw one figure of one model, an id of the exhibit or a source, and write the file.
 
     Without a name it is the only model of the exhibit, or none for a kind that does without.
@@ -86,7 +86,7 @@ def draw_alone(
     ending = one_of("format", paper.file.suffix.removeprefix(".").lower(), FORMATS)
     asked = model or _only_model(kind, exhibit)
     if not asked:
-        made = plan(Catalogue({}, Store(Path("build") / "store"), 0), kind, chosen)
+        made = figure(Catalogue({}, Store(Path("build") / "store"), 0), kind, chosen)
         _write(made, paper, ending)
         return made
     shown_exhibit = _exhibit(asked, exhibit, architecture, weights)
@@ -97,7 +97,7 @@ def draw_alone(
     runs = load_runs(shown_exhibit, inputs, device, store, lambda _: None, lambda _: None)
     catalogue = Catalogue({run.model.id: run for run in runs}, store, shown_exhibit.seed)
     own = {"model": name} if "model" in parameters_of(kind) else {}
-    made = plan(catalogue, kind, {**own, **chosen})
+    made = figure(catalogue, kind, {**own, **chosen})
     _write(made, paper, ending)
     return made
 
@@ -126,15 +126,15 @@ def _only_model(kind: str, path: Path | None) -> str:
     raise UsageError(f"'{kind}' needs --model{names}.")
 
 
-def _write(made: Plan, paper: Paper, ending: str) -> None:
+def _write(made: Figure, paper: Paper, ending: str) -> None:
     import matplotlib as mpl
 
-    from generator.figures.publication.designs import DESIGNS
+    from generator.figures.publication.designs import design_of
     from generator.figures.style import styled
 
     # Letters that stay letters in a PDF; no date, so that the same figure has the same bytes.
     dates = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}
     with styled(), mpl.rc_context({"pdf.fonttype": 42}):
-        figure = DESIGNS[made.design].draw(width=paper.width, **made.arguments)
+        drawn = design_of(made).draw(width=paper.width, **made.drawing.arguments)
         paper.file.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(paper.file, format=ending, dpi=paper.dpi, metadata=dates[ending])
+        drawn.savefig(paper.file, format=ending, dpi=paper.dpi, metadata=dates[ending])

@@ -12,9 +12,9 @@ from markupsafe import Markup, escape
 
 from generator.articles.catalogue import Catalogue
 from generator.articles.claims import Claims
-from generator.articles.document import WIDTHS, Document, Renderer, Wanted, publication
+from generator.articles.document import WIDTHS, Document, Renderer, Wanted, placed
 from generator.articles.errors import named, template_line
-from generator.articles.kinds import plan
+from generator.articles.kinds import figure
 from generator.articles.links import Links
 from generator.articles.numbers import Numbers
 from generator.articles.reference import reference_of
@@ -93,14 +93,14 @@ class Blocks:
         """A numbered figure of what a model does. `alt` and `caption` have measured defaults."""
         if alt is not None and not alt.strip():
             raise UsageError("a figure needs alt text; leave 'alt' out for a measured one.")
-        made = plan(self.catalogue, kind, parameters)
+        made = figure(self.catalogue, kind, parameters)
         width = WIDTHS[one_of("layout", layout, WIDTHS)]
         number, line = self.document.count("Figure"), template_line()
         name = id or f"fig-{number}"
         self.document.anchor(line, name, f"Figure{NO_BREAK}{number}")
         source = self.document.source
-        folder = f"{source.section}/{source.stem}/{name}"
-        drawing = publication(kind.replace("_", "-"), folder, made, width)
+        path = f"{source.section}/{source.stem}/{name}/{kind.replace('_', '-')}"
+        drawing = placed(made, path, width)
         words = caption or str(escape(made.caption))
         model = str(parameters.get("model", ""))
         wanted = Wanted(name, kind, model, number, made, drawing, alt or made.alt, words, layout)

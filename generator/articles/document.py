@@ -12,11 +12,10 @@ from generator.articles.addresses import Written, links_in
 from generator.articles.bibliography import Bibliography, Reference
 from generator.articles.errors import Mistakes, WritingError, named
 from generator.articles.markdown import GAP, Heading, as_text, convert_line, fill, gap
-from generator.articles.plan import Plan
 from generator.articles.source import Source
 from generator.errors import UsageError, did_you_mean
 from generator.figures.figure import Drawing, Figure
-from generator.figures.publication.designs import DESIGNS
+from generator.figures.publication.designs import design_of
 from generator.inputs.images import CuratedImage
 from generator.pages.environment import Pages
 
@@ -44,13 +43,13 @@ class Claim:
 
 @dataclass(frozen=True, eq=False)
 class Wanted:
-    """A figure of an article: its drawing and what is said of it; `model` is empty where it has none."""
+    """A figure of an article: how it is drawn, and what is said of it; `model` is empty where it has none."""
 
     id: str
     kind: str
     model: str
     number: int
-    plan: Plan
+    asked: Figure
     drawing: Drawing
     alt: str
     caption: str
@@ -239,10 +238,8 @@ def check_ids(article: Article) -> None:
             raise WritingError(source.path, line, reason)
 
 
-def publication(name: str, folder: str, plan: Plan, width: float) -> Drawing:
-    """The drawing of a plan."""
-    path = f"{folder}/{name}"
-    photographs = DESIGNS[plan.design].photographs
+def placed(figure: Figure, path: str, width: float) -> Drawing:
+    """The drawing of a figure at its width; `path` is that of its pictures without their endings."""
+    photographs = design_of(figure).photographs
     paths = (f"{path}.webp", f"{path}-dark.webp") if photographs else (f"{path}.svg",)
-    arguments = {"width": float(width), **plan.arguments}
-    return Drawing(f"publication-{plan.design}", arguments, paths)
+    return Drawing(figure.drawing.kind, {"width": float(width), **figure.drawing.arguments}, paths)

@@ -1,4 +1,4 @@
-"""The kinds of figure that an article can ask for, by name: names and findings become a plan to draw."""
+"""The kinds of figure that an article can ask for, by name."""
 
 from __future__ import annotations
 
@@ -18,16 +18,15 @@ from generator.articles import (
     kinds_units,
 )
 from generator.articles.catalogue import Catalogue
-from generator.articles.plan import Plan
 from generator.errors import UsageError, did_you_mean
+from generator.figures.figure import Figure
+from generator.run import why_not
+from generator.techniques import TECHNIQUES
 from generator.techniques.naming import one_of
 
-KINDS: Mapping[str, Callable[..., Plan]] = {
-    "image": kinds_classes.image,
-    "picture": kinds_classes.image,
-    "cam": kinds_classes.cam,
-    "grad_cam": kinds_classes.grad_cam,
-    "learned_cam": kinds_classes.learned_cam,
+OF_TECHNIQUES = {kind: each for each in TECHNIQUES for kind in each.figures}
+KINDS: Mapping[str, Callable[..., Figure]] = {
+    **{kind: each.figures[kind] for kind, each in OF_TECHNIQUES.items()},
     "control": kinds_classes.control,
     "exemplars": kinds_units.exemplars,
     "deconvolution": kinds_units.deconvolution,
@@ -59,13 +58,19 @@ KINDS: Mapping[str, Callable[..., Plan]] = {
 }
 
 
-def plan(catalogue: Catalogue, kind: str, parameters: Mapping[str, Any]) -> Plan:
-    """What a figure of some kind shows. Raises UsageError, with the nearest name, for a wrong one."""
+def figure(catalogue: Catalogue, kind: str, parameters: Mapping[str, Any]) -> Figure:
+    """A figure of some kind. Raises UsageError, with the nearest name, for a wrong one."""
     check_parameters(kind, parameters)
-    function = KINDS[kind]
-    checked = validate_call(config=ConfigDict(arbitrary_types_allowed=True))(function)
+    given = dict(parameters)
+    shown: Any = catalogue
+    if kind in OF_TECHNIQUES:
+        shown = catalogue.run(str(given.pop("model")))
+        reason = why_not(OF_TECHNIQUES[kind], shown)
+        if reason:
+            raise UsageError(f"{shown.model.id}: '{kind}': {reason}")
+    checked = validate_call(config=ConfigDict(arbitrary_types_allowed=True))(KINDS[kind])
     try:
-        return checked(catalogue, **parameters)
+        return checked(shown, **given)
     except ValidationError as error:
         detail = error.errors()[0]
         name = ".".join(str(part) for part in detail["loc"])
@@ -85,6 +90,11 @@ def check_parameters(kind: str, names: Collection[str]) -> None:
 
 
 def parameters_of(kind: str) -> dict[str, inspect.Parameter]:
-    """The parameters of a kind by name, without the catalogue that it reads."""
-    signature = inspect.signature(KINDS[kind], eval_str=True)
-    return {name: each for name, each in signature.parameters.items() if name != "catalogue"}
+    """The parameters of a kind by name; a figure of a technique needs a model before its own."""
+    stated = dict(inspect.signature(KINDS[kind], eval_str=True).parameters)
+    first = next(iter(stated.values()))
+    del stated[first.name]
+    if kind in OF_TECHNIQUES:
+        model = inspect.Parameter("model", inspect.Parameter.KEYWORD_ONLY, annotation=str)
+        return {"model": model, **stated}
+    return stated

@@ -6,11 +6,12 @@ import numpy as np
 
 from generator.articles.catalogue import Catalogue
 from generator.articles.named_heads import measured_heads, named_heads
-from generator.articles.plan import Names, Numbers, Plan
+from generator.figures.figure import Figure, published
 from generator.formatting import number, percent
 from generator.inputs.texts import readable
 from generator.pages.standings import strong_links
 from generator.probes.attention import Attention
+from generator.techniques.naming import Names, Numbers
 
 _NAMED = 8
 _APART = (0.1, 0.055)  # of the width and the height of a scatter, for two names
@@ -18,7 +19,7 @@ _APART = (0.1, 0.055)  # of the width and the height of a scatter, for two names
 
 def attention_map(
     catalogue: Catalogue, model: str, layer: int | str, head: int, text: str, stack: str = ""
-) -> Plan:
+) -> Figure:
     """Where one head looks on one text; in an encoder-decoder a head of one `stack`."""
     heads = named_heads(catalogue, model, stack)
     row, column = heads.layer(layer), heads.head(head)
@@ -32,7 +33,7 @@ def attention_map(
         if links
         else "All weight lies on the first token."
     )
-    return Plan(
+    return published(
         "attention_map",
         {"tokens": tokens, "keys": keys, "weights": weights, "causal": attention.causal},
         f"Attention map of {name} on {_size(attention)}. {strongest}",
@@ -48,7 +49,7 @@ def attention_heads(
     text: str,
     heads: Numbers = (),
     stack: str = "",
-) -> Plan:
+) -> Figure:
     """All heads of a layer, or some, on one text; in an encoder-decoder those of one `stack`."""
     known = named_heads(catalogue, model, stack)
     row = known.layer(layer)
@@ -58,7 +59,7 @@ def attention_heads(
     names = [known.name(row, head) for head in chosen]
     sink = float(weights[:, 1:, 0].mean()) if weights.shape[-2] > 1 else float("nan")
     where, size = f"{known.layer_words} {row}", _size(attention)
-    return Plan(
+    return published(
         "attention_grid",
         {"titles": tuple(names), "weights": weights, "causal": attention.causal},
         f"Attention maps of {len(chosen)} heads of {where} on {size}; on average "
@@ -90,7 +91,7 @@ def _of(side: str) -> str:
 
 def head_scatter(
     catalogue: Catalogue, model: str, x: str = "", y: str = "", heads: Names = (), stack: str = ""
-) -> Plan:
+) -> Figure:
     """All heads over two statistics, those with a role in colour; some can be named (L18H6)."""
     found = measured_heads(catalogue, model, stack)
     known = found.heads
@@ -102,7 +103,7 @@ def head_scatter(
     said = f"{known.name(*best)} has {number(float(up.mean[best]))}"
     labels = tuple(found.definitions[one.name].name.lower() for one in (over, up))
     roles = " A colour marks a role that the effect of silencing the head confirms."
-    return Plan(
+    return published(
         "head_scatter",
         {
             "labels": labels,
@@ -122,14 +123,14 @@ def head_scatter(
 
 def head_grid(
     catalogue: Catalogue, model: str, statistic: str, heads: Names = (), stack: str = ""
-) -> Plan:
+) -> Figure:
     """One statistic of all heads, layers downwards, heads to the right."""
     about = measured_heads(catalogue, model, stack)
     known, found = about.heads, about.statistic(statistic)
     named = [known.place(head) for head in heads]
     best, said_of = highest(found.mean), about.definitions[statistic]
     said = f"{known.name(*best)} is the highest with {number(float(found.mean[best]))}"
-    return Plan(
+    return published(
         "head_grid",
         {
             "label": said_of.name.lower(),

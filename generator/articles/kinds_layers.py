@@ -6,8 +6,8 @@ import numpy as np
 from PIL import Image
 
 from generator.articles.catalogue import Catalogue
-from generator.articles.plan import Numbers, Plan
 from generator.errors import UsageError
+from generator.figures.figure import Figure, published
 from generator.figures.publication.panels import Panel
 from generator.figures.style import POSITIVE, SIGNED
 from generator.findings import VisionFindings
@@ -15,13 +15,13 @@ from generator.formatting import number, percent
 from generator.plates import signed
 from generator.probes.checkpoints import CheckpointSeries
 from generator.probes.filters import read_filters
-from generator.techniques.naming import layer_of, one_of, unit_of
+from generator.techniques.naming import Numbers, layer_of, one_of, unit_of
 
 _FILTERS, _MAPS, _UNITS = 96, 12, 5
 _GREY = 128
 
 
-def filters(catalogue: Catalogue, model: str, layer: str = "", count: int = _FILTERS) -> Plan:
+def filters(catalogue: Catalogue, model: str, layer: str = "", count: int = _FILTERS) -> Figure:
     """The filters of a layer, each with its own scale: in colour over pixels, else zero in the middle."""
     network = catalogue.vision(model)
     place = layer_of(network, layer or network.layers[0].name)
@@ -37,7 +37,7 @@ def filters(catalogue: Catalogue, model: str, layer: str = "", count: int = _FIL
     some = "" if len(values) == len(found.values) else f"The first {len(values)} of "
     all_of = f"{len(found.values)} filters of {place.name}"
     how = "grey where a weight is zero" if found.kind == "rgb" else "dark where a weight is zero"
-    return Plan(
+    return published(
         "panels",
         {"rows": ((Panel(sheet, pixelated=True),),), "widest": 620.0},
         f"{some}{'' if some else 'All '}{all_of}, {side} weights each, as small squares.",
@@ -68,7 +68,7 @@ def activation_maps(
     image: str,
     units: Numbers = (),
     count: int = _MAPS,
-) -> Plan:
+) -> Figure:
     """The maps of channels of a layer on a picture: those named, or the ones that answer most."""
     findings = catalogue.about_pictures(model)
     place, label = layer_of(findings.model, layer), catalogue.image(model, image).label
@@ -88,7 +88,7 @@ def activation_maps(
     rows = tuple(tuple(row[start : start + across]) for start in range(0, len(row), across))
     zero = "zero in the middle of the colours" if below else "dark is zero"
     which = "" if units else f", the {len(chosen)} of {len(maps)} that answer most"
-    return Plan(
+    return published(
         "panels",
         {"rows": rows, "widest": 200.0, "gap": 8.0},
         f"The picture of {label} and the maps of {len(chosen)} channels of {place.name} on it{which}.",
@@ -107,7 +107,7 @@ def _maps(findings: VisionFindings, layer: str, picture: str) -> np.ndarray:
     return there[one_of("layer", layer, there, f"{findings.model.id} has no maps of the")]
 
 
-def sparsity(catalogue: Catalogue, model: str) -> Plan:
+def sparsity(catalogue: Catalogue, model: str) -> Figure:
     """The share of activations that are zero (after a rectifier) or near zero, layer by layer."""
     catalogue.run(model)
     findings = catalogue.measured(model)
@@ -124,7 +124,7 @@ def sparsity(catalogue: Catalogue, model: str) -> Plan:
     low, high = int(shares.argmin()), int(shares.argmax())
     least, most = percent(float(shares[low])), percent(float(shares[high]))
     said = f"from {least} ({names[low]}) to {most} ({names[high]})"
-    return Plan(
+    return published(
         "sparsity",
         {
             "layers": tuple(layer.name for layer in network.layers),
@@ -142,7 +142,7 @@ def sparsity(catalogue: Catalogue, model: str) -> Plan:
 
 def training(
     catalogue: Catalogue, model: str, layer: str, units: Numbers = (), count: int = _UNITS
-) -> Plan:
+) -> Figure:
     """Units of a layer at several states of training: the patch that excites each most, sent back."""
     series = _series(catalogue, model)
     name = one_of("layer", layer, series.layers, f"no states of training are known of {model}'s")
@@ -161,7 +161,7 @@ def training(
             panels.append(Panel(_pair(state.patch[row], state.projection[row], value), title, note))
         rows.append(tuple(panels))
     names = tuple(f"unit {known[row]}" for row in chosen)
-    return Plan(
+    return published(
         "panels",
         {"rows": tuple(rows), "names": names, "widest": 140.0, "gap": 8.0},
         f"{len(rows)} units of {name} at {len(states)} states of training, each by the patch "
@@ -192,7 +192,7 @@ def _enlarged(pixels: np.ndarray, zoom: int) -> np.ndarray:
     return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.NEAREST))
 
 
-def training_course(catalogue: Catalogue, model: str) -> Plan:
+def training_course(catalogue: Catalogue, model: str) -> Figure:
     """Accuracy through training, and how like their final selves the units of each layer are."""
     series = _series(catalogue, model)
     likeness = np.array(
@@ -200,7 +200,7 @@ def training_course(catalogue: Catalogue, model: str) -> Plan:
     ).T
     accuracy = np.array([state.accuracy for state in series.states])
     first, last = percent(float(accuracy[0])), percent(float(accuracy[-1]))
-    return Plan(
+    return published(
         "course",
         {
             "labels": series.labels,

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from generator.articles.catalogue import Catalogue
-from generator.articles.plan import Classes, Names, Numbers, Plan, listed
 from generator.errors import UsageError
 from generator.figures.building_blocks import all_groups, cells, one_group
+from generator.figures.figure import Figure, published
 from generator.figures.overlay import signed
 from generator.figures.publication.panels import Panel
 from generator.formatting import number, percent
@@ -17,7 +17,16 @@ from generator.plates.made import channel_tiles
 from generator.probes.building_blocks import BuildingBlocks, blocks_layer, measure_building_blocks
 from generator.probes.feature_visualisation import Visualised, visualise_features
 from generator.probes.optvis.wants import Want, drawable_layers, want_class, want_unit
-from generator.techniques.naming import class_of, layer_of, one_of, unit_of
+from generator.techniques.naming import (
+    Classes,
+    Names,
+    Numbers,
+    class_of,
+    layer_of,
+    listed,
+    one_of,
+    unit_of,
+)
 
 _ACROSS = 6
 _KINDS = ("logit", "probability")
@@ -31,7 +40,7 @@ def feature(
     units: Names = (),
     classes: Classes = (),
     by: Names = _KINDS,
-) -> Plan:
+) -> Figure:
     """Feature visualisations of units of a layer, of `units` written layer/unit, or of classes.
 
     A class is drawn by its logit and by its probability, or by what `by` names.
@@ -63,7 +72,7 @@ def feature(
         for one in found
     ]
     names = listed([f"unit {one.want.unit} of {one.want.layer}" for one in found])
-    return Plan(
+    return published(
         "panels",
         {"rows": _in_rows(row, _ACROSS), "widest": 220.0},
         f"Pictures made to excite {names}.",
@@ -71,7 +80,7 @@ def feature(
     )
 
 
-def _of_classes(catalogue: Catalogue, model: str, classes: Classes, by: Names) -> Plan:
+def _of_classes(catalogue: Catalogue, model: str, classes: Classes, by: Names) -> Figure:
     network = catalogue.vision(model)
     kinds = [one_of("way to raise a class", kind, _KINDS) for kind in by]
     indices = [class_of(network, name) for name in classes]
@@ -86,7 +95,7 @@ def _of_classes(catalogue: Catalogue, model: str, classes: Classes, by: Names) -
         for one in found
     ]
     labels = listed([network.labels[index] for index in indices])
-    return Plan(
+    return published(
         "panels",
         {
             "rows": _in_rows(panels, len(indices)),
@@ -115,7 +124,7 @@ def _visualised(catalogue: Catalogue, model: str, wants: list[Want]) -> list[Vis
     return [known[want.name] for want in wants]
 
 
-def feature_set(catalogue: Catalogue, model: str, set: str = "diversity") -> Plan:
+def feature_set(catalogue: Catalogue, model: str, set: str = "diversity") -> Figure:
     """The diversity set of one unit, or the interpolation between two."""
     kind = one_of("set", set, ("diversity", "interpolation"))
     findings = catalogue.about_pictures(model)
@@ -138,10 +147,10 @@ def feature_set(catalogue: Catalogue, model: str, set: str = "diversity") -> Pla
     else:
         alt = f"{len(row)} different pictures that all excite {what}."
         caption = f"{len(row)} pictures for {what}, made together and pushed apart."
-    return Plan("panels", {"rows": _in_rows(row, _ACROSS), "widest": 220.0}, alt, caption)
+    return published("panels", {"rows": _in_rows(row, _ACROSS), "widest": 220.0}, alt, caption)
 
 
-def dream(catalogue: Catalogue, model: str, layer: str = "") -> Plan:
+def dream(catalogue: Catalogue, model: str, layer: str = "") -> Figure:
     """Deep Dream: a photograph, and what it becomes octave by octave as a layer answers more."""
     findings = catalogue.about_pictures(model)
     known = {one.layer: one for one in findings.dreams}
@@ -158,7 +167,7 @@ def dream(catalogue: Catalogue, model: str, layer: str = "") -> Plan:
         for place, (frame, answer) in enumerate(zip(found.frames, found.answer, strict=True))
     ]
     first, last = (number(float(found.answer[end])) for end in (0, -1))
-    return Plan(
+    return published(
         "panels",
         {"rows": _in_rows(row, _ACROSS), "widest": 260.0},
         f"A photograph of {label} that changes step by step as {found.layer} answers more strongly.",
@@ -168,7 +177,7 @@ def dream(catalogue: Catalogue, model: str, layer: str = "") -> Plan:
     )
 
 
-def building_blocks(catalogue: Catalogue, model: str, image: str, classes: int = 2) -> Plan:
+def building_blocks(catalogue: Catalogue, model: str, image: str, classes: int = 2) -> Figure:
     """One layer on a picture: each cell as its strongest channel, and the cells' support for classes."""
     found, picture, label = _blocks(catalogue, model, image)
     findings = catalogue.about_pictures(model)
@@ -187,7 +196,7 @@ def building_blocks(catalogue: Catalogue, model: str, image: str, classes: int =
     for place in range(min(classes, len(found.labels))):
         note = f"support, {percent(float(found.probabilities[place]))}"
         row.append(Panel(signed(picture, support[place], peak), found.labels[place], note))
-    return Plan(
+    return published(
         "panels",
         {"rows": (tuple(row),), "widest": 330.0},
         f"The picture of {label}; its {rows_of} by {columns} cells in {found.layer}, each drawn "
@@ -199,7 +208,7 @@ def building_blocks(catalogue: Catalogue, model: str, image: str, classes: int =
     )
 
 
-def nmf(catalogue: Catalogue, model: str, image: str) -> Plan:
+def nmf(catalogue: Catalogue, model: str, image: str) -> Figure:
     """Groups of channels that respond together on a picture, and what each does to the first class."""
     found, picture, label = _blocks(catalogue, model, image)
     groups = found.groups
@@ -212,7 +221,7 @@ def nmf(catalogue: Catalogue, model: str, image: str) -> Plan:
         note = f"{percent(float(groups.share[place]), 0)}; logit {without} without"
         row.append(Panel(one_group(picture, groups.maps, place), f"group {place + 1}", note))
     first = found.labels[0]
-    return Plan(
+    return published(
         "panels",
         {"rows": _in_rows(row, 4), "widest": 260.0},
         f"The picture of {label} and {len(groups.maps)} groups of channels of {found.layer} over "

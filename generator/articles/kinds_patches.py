@@ -9,9 +9,8 @@ import numpy as np
 
 from generator.articles.catalogue import Catalogue
 from generator.articles.named_heads import NamedHeads, named_heads
-from generator.articles.plan import Names, Numbers, Plan, listed
 from generator.errors import UsageError
-from generator.figures.figure import Drawing
+from generator.figures.figure import Drawing, Figure, published
 from generator.figures.patches import Cut, laid_over
 from generator.figures.publication.panels import Panel
 from generator.formatting import number, percent
@@ -26,7 +25,7 @@ from generator.probes.patch_attention import (
     measure_patch_maps,
     measure_patch_weights,
 )
-from generator.techniques.naming import one_of
+from generator.techniques.naming import Names, Numbers, listed, one_of
 
 _PLACE = re.compile(r"(\d{1,3})\.(\d{1,3})")
 _SCALE = (
@@ -63,7 +62,7 @@ class _Row:
 
 def patch_attention(
     catalogue: Catalogue, model: str, layer: int | str, head: int, image: str, queries: Names = ()
-) -> Plan:
+) -> Figure:
     """Where a head of a vision transformer looks in a picture: from the class token, or from patches.
 
     `queries` are tokens by name (class, distillation, "register 0", "average patch") or patches as
@@ -92,7 +91,7 @@ def patch_attention(
     grain = (
         f" Weights are those of squares of {squares} × {squares} patches." if squares > 1 else ""
     )
-    return Plan(
+    return published(
         "panels",
         {"rows": _in_rows(panels), "widest": 240.0},
         f"The picture of {picture.label}, and over it where {name} looks: {said}.",
@@ -136,7 +135,7 @@ def _row(
 
 def patch_rollout(
     catalogue: Catalogue, model: str, image: str, layers: Numbers = (), token: str = ""
-) -> Plan:
+) -> Figure:
     """A vision transformer's answer followed back to the patches, block by block (attention rollout).
 
     Behind some blocks (`layers`), from the class token or another that the answer is read from
@@ -170,7 +169,7 @@ def patch_rollout(
         for one in rows
     ]
     last = rows[-2]
-    return Plan(
+    return published(
         "panels",
         {"rows": _in_rows(panels), "widest": 200.0},
         f"Attention rollout from the {token_name(reader)} over the picture of {picture.label} "

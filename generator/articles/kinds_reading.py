@@ -7,8 +7,8 @@ import numpy as np
 from generator.articles.catalogue import Catalogue, head_of
 from generator.articles.kinds_heads import highest
 from generator.articles.named_heads import measured_heads
-from generator.articles.plan import Names, Numbers, Plan
 from generator.errors import UsageError
+from generator.figures.figure import Figure, published
 from generator.formatting import number, percent
 from generator.inputs.texts import readable
 from generator.pages.heads import head_name
@@ -18,13 +18,13 @@ from generator.probes.ablation import Ablation
 from generator.probes.decoding import LogitLens, attribute_logit, logit_lens
 from generator.probes.norms import rollout as rolled_out
 from generator.probes.queries import work_through
-from generator.techniques.naming import layer_of, one_of
+from generator.techniques.naming import Names, Numbers, layer_of, one_of
 
 _SPANS = ("text", "first", "second")
 _POSITIONS, _ROWS = 12, 16
 
 
-def readings(catalogue: Catalogue, model: str, layer: int, heads: Numbers = ()) -> Plan:
+def readings(catalogue: Catalogue, model: str, layer: int, heads: Numbers = ()) -> Figure:
     """Heads of a layer on the first text, read in several ways, one below the other."""
     findings = catalogue.about_texts(model)
     row = layer_of(findings.model, layer).index
@@ -33,7 +33,7 @@ def readings(catalogue: Catalogue, model: str, layer: int, heads: Numbers = ()) 
     names = tuple(head_name(row, head) for head in chosen)
     values = np.concatenate([one[row, chosen] for one in maps.values()]).astype(np.float32)
     ways = ", ".join(maps)
-    return Plan(
+    return published(
         "attention_grid",
         {
             "titles": names * len(maps),
@@ -50,7 +50,7 @@ def readings(catalogue: Catalogue, model: str, layer: int, heads: Numbers = ()) 
     )
 
 
-def rollout(catalogue: Catalogue, model: str, text: str = "", layers: Numbers = ()) -> Plan:
+def rollout(catalogue: Catalogue, model: str, text: str = "", layers: Numbers = ()) -> Figure:
     """Attention followed through the layers: the share of each input token in each position."""
     network = catalogue.language(model)
     name = text or catalogue.run(model).inputs.texts[0].id
@@ -60,7 +60,7 @@ def rollout(catalogue: Catalogue, model: str, text: str = "", layers: Numbers = 
     spread = sorted({0, count // 8, count // 4, count - 1})
     chosen = [layer_of(network, layer).index for layer in layers] or spread
     first = float(followed[chosen[-1]][-1, 0])
-    return Plan(
+    return published(
         "attention_grid",
         {
             "titles": tuple(f"after layer {layer}" for layer in chosen),
@@ -84,7 +84,7 @@ def context_steps(
     layer: int = -1,
     head: int = -1,
     token: int = -1,
-) -> Plan:
+) -> Figure:
     """One token through one head: scores, weights, what each key adds. Without a model, three words."""
     if not model:
         return _three_words()
@@ -104,7 +104,7 @@ def context_steps(
         raise UsageError(f"the text has the tokens 0 to {len(every) - 1}, not {token}.")
     one = every[token if token >= 0 else place]
     name, best = head_name(steps.layer, steps.head), max(one.rows, key=lambda row: row.weight)
-    return Plan(
+    return published(
         "context",
         {
             "tokens": tuple(row.token for row in one.rows),
@@ -123,10 +123,10 @@ def context_steps(
     )
 
 
-def _three_words() -> Plan:
+def _three_words() -> Figure:
     words = three_words()
     one = words[1]
-    return Plan(
+    return published(
         "arrows",
         {
             "names": tuple(word.word for word in words),
@@ -144,7 +144,7 @@ def _three_words() -> Plan:
 
 def logit_lens_of(
     catalogue: Catalogue, model: str, text: str, positions: Numbers = (), rows: int = _ROWS
-) -> Plan:
+) -> Figure:
     """The likeliest next token after each layer at each position of a text."""
     network = catalogue.language(model)
     encoding = network.encode(catalogue.text(model, text))
@@ -159,7 +159,7 @@ def logit_lens_of(
     depth = len(found.tokens)
     shown_rows = np.unique(np.linspace(0, depth - 1, min(rows, depth)).round().astype(int))[::-1]
     answer = readable(found.tokens[-1][chosen[-1]][0])
-    return Plan(
+    return published(
         "lens",
         {
             "inputs": tuple(readable(encoding.tokens[place]) for place in chosen),
@@ -188,7 +188,7 @@ def _row_name(row: int) -> str:
     return "embedding" if row == 0 else f"layer {row - 1}"
 
 
-def logit_attribution(catalogue: Catalogue, model: str, text: str) -> Plan:
+def logit_attribution(catalogue: Catalogue, model: str, text: str) -> Figure:
     """What each head and MLP wrote towards the token that is predicted behind a text."""
     network = catalogue.language(model)
     encoding = network.encode(catalogue.text(model, text))
@@ -199,7 +199,7 @@ def logit_attribution(catalogue: Catalogue, model: str, text: str) -> Plan:
     best = highest(shares.heads)
     token = readable(found.token)
     said = f"{head_name(*best)} writes most of all heads, {number(float(shares.heads[best]), 2)}"
-    return Plan(
+    return published(
         "shares",
         {"heads": shares.heads, "mlps": shares.mlps},
         f"Heatmap of what {shares.heads.size} heads and bars of what {len(shares.mlps)} MLPs "
@@ -218,7 +218,7 @@ def ablation(
     on: str = "",
     heads: Names = (),
     stack: str = "",
-) -> Plan:
+) -> Figure:
     """A statistic of all heads against what silencing each costs, on texts or on repeated tokens.
 
     `on` is "text", or "first" or "second": the copies of random tokens that are repeated. In an
@@ -245,7 +245,7 @@ def ablation(
         f"it changes {number(float(effect[best]))} {unit}"
     )
     kind = f"{known.stack.title.lower()} heads".strip()
-    return Plan(
+    return published(
         "head_scatter",
         {
             "labels": (title, f"effect of silencing on {where}, {unit}"),
@@ -272,7 +272,7 @@ def _ranks(values: np.ndarray) -> np.ndarray:
     return np.asarray(np.argsort(np.argsort(values.ravel().round(9), kind="stable"), kind="stable"))
 
 
-def circuits(catalogue: Catalogue, model: str, layer: int, head: int, words: int = 10) -> Plan:
+def circuits(catalogue: Catalogue, model: str, layer: int, head: int, words: int = 10) -> Figure:
     """What a head writes when it looks at a word, read off its weights."""
     findings = catalogue.about_texts(model)
     row, column = layer_of(findings.model, layer).index, head_of(findings.model, head)
@@ -283,7 +283,7 @@ def circuits(catalogue: Catalogue, model: str, layer: int, head: int, words: int
     chosen = range(min(words, len(found.words)))
     written = found.written[row, column]
     copies = int((ranks[: len(chosen)] <= 5).sum())
-    return Plan(
+    return published(
         "words",
         {
             "header": ("looks at", "makes more likely, strongest first", "its own rank"),

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from generator.articles.catalogue import Catalogue
-from generator.articles.plan import Names, Numbers, Plan, listed
 from generator.errors import UsageError
+from generator.figures.figure import Figure, published
 from generator.figures.publication.panels import Panel
 from generator.findings import VisionFindings
 from generator.formatting import number
@@ -17,7 +17,7 @@ from generator.plates.units import patch
 from generator.probes.backward import RULES
 from generator.probes.deconvolution import send_back
 from generator.probes.exemplars import BINS, LayerExemplars, unit_layers
-from generator.techniques.naming import layer_of, one_of, unit_of
+from generator.techniques.naming import Names, Numbers, layer_of, listed, one_of, unit_of
 
 _SIDE = 224  # pixels of a patch
 _FEW, _ALL = 5, 9
@@ -25,7 +25,7 @@ _FEW, _ALL = 5, 9
 
 def exemplars(
     catalogue: Catalogue, model: str, layer: str, unit: Numbers, count: int = _ALL
-) -> Plan:
+) -> Figure:
     """The patches of the pool that excite one unit or several most, strongest first."""
     findings = catalogue.about_pictures(model)
     place, found = searched(findings, layer)
@@ -46,7 +46,7 @@ def exemplars(
     about = f"unit {which} of {place.name}"
     patches = f"Patches for {about}" if ranked else f"The patches that excite {about} most"
     by_input = f"; where responses tie, in brackets what enters {place.activation}, by which they are ranked"
-    return Plan(
+    return published(
         "panels",
         {"rows": tuple(rows), "names": names, "widest": 150.0, "gap": 8.0},
         f"{patches}, out of {found.pictures} pictures. {'; '.join(said)}.",
@@ -63,7 +63,7 @@ def _response(row: Row, rank: int) -> str:
 
 def deconvolution(
     catalogue: Catalogue, model: str, layer: str, unit: int, count: int = _FEW
-) -> Plan:
+) -> Figure:
     """A unit's patches, and below each what the three backward rules leave of it."""
     findings = catalogue.about_pictures(model)
     place, found = searched(findings, layer)
@@ -86,7 +86,7 @@ def deconvolution(
     for rule in range(len(RULES)):
         rows.append(tuple(Panel(made.tiles[rank, rule]) for rank in range(len(labels))))
     names = ("patch", "deconvolution", "guided", "gradient")
-    return Plan(
+    return published(
         "panels",
         {"rows": tuple(rows), "names": names, "widest": 150.0, "gap": 8.0},
         f"Patches of unit {one} of {place.name} ({listed(labels)}), and below each its "
@@ -98,7 +98,7 @@ def deconvolution(
     )
 
 
-def evolution(catalogue: Catalogue, model: str, layers: Names = (), units: int = 3) -> Plan:
+def evolution(catalogue: Catalogue, model: str, layers: Names = (), units: int = 3) -> Figure:
     """Units of some layers, lower to higher: the best patch of each, its deconvolution and guided signal."""
     findings = catalogue.about_pictures(model)
     every = [one.name for one in unit_layers(findings.model)]
@@ -126,7 +126,7 @@ def evolution(catalogue: Catalogue, model: str, layers: Names = (), units: int =
     if not rows:
         raise UsageError(f"{model} has no units that are shown in every detail.")
     names = tuple(text.split(":")[0] for text in said)
-    return Plan(
+    return published(
         "panels",
         {"rows": tuple(rows), "names": names, "widest": 130.0, "gap": 6.0},
         f"Units of {len(rows)} layers, lower to higher, each with its best patch, its "
@@ -138,7 +138,7 @@ def evolution(catalogue: Catalogue, model: str, layers: Names = (), units: int =
     )
 
 
-def unit_responses(catalogue: Catalogue, model: str, layer: str, unit: int) -> Plan:
+def unit_responses(catalogue: Catalogue, model: str, layer: str, unit: int) -> Figure:
     """How strongly a unit responds to each picture of the pool."""
     findings = catalogue.about_pictures(model)
     place, found = searched(findings, layer)
@@ -153,7 +153,7 @@ def unit_responses(catalogue: Catalogue, model: str, layer: str, unit: int) -> P
     excited = int(found.excited[one])
     where = f"on {best[0]}" if ties.strongest else f"on {tied} of them"
     said = f"It is above zero on {excited} of {found.pictures}; the largest, {peak}, is {where}."
-    return Plan(
+    return published(
         "histogram",
         {"counts": counts[first:last], "edges": edges, "labels": ("largest response", "pictures")},
         f"Histogram of the largest response of unit {one} of {place.name} to each picture. {said}",

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from generator.articles.document import Article, Wanted
 from generator.exhibit import Exhibit
 from generator.figures.figure import Drawing
-from generator.figures.publication.designs import DESIGNS, as_pixels
+from generator.figures.publication.designs import as_pixels, design_of
 from generator.figures.render import Drawn
 from generator.plates.previews import preview
 
@@ -37,11 +37,12 @@ def previews(
 
 def _picture(figures: Sequence[Wanted], pictures: Mapping[str, Drawn]) -> bytes:
     """An encoded picture of the first figure; none where there are no figures."""
-    photographs = (one for one in figures if DESIGNS[one.plan.design].photographs)
+    photographs = (one for one in figures if len(one.paths) > 1)
     chosen = next(photographs, None)
     if chosen is not None:
         return pictures[chosen.path].file.read_bytes()
     charts = (
-        as_pixels(one.plan.design, width=float(_WIDTH), **one.plan.arguments) for one in figures
+        as_pixels(design_of(one.asked), width=float(_WIDTH), **one.asked.drawing.arguments)
+        for one in figures
     )
     return next(charts, b"")

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+PREFIX = "publication-"  # of the kinds of drawing that are figures for articles
+
 
 @dataclass(frozen=True, eq=False)
 class Drawing:
@@ -47,4 +49,4 @@ def published(design: str, arguments: Mapping[str, Any], alt: str, caption: str)
 
     It is drawn as wide as it is shown, so that its width and its place come with the page.
     """
-    return Figure(Drawing(f"publication-{design}", arguments, ()), alt, caption)
+    return Figure(Drawing(f"{PREFIX}{design}", arguments, ()), alt, caption)

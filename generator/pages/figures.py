@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from generator.addresses import head_address
+from generator.figures.figure import Figure
 from generator.figures.render import Drawn
 from generator.figures.thumbs import thumbnails
 from generator.findings import Findings, TextFindings
@@ -47,9 +48,9 @@ _HEAD = r"layers/[^/]+/heads/\d+"
 _LAYER = r"layers/[^/]+"
 TECHNIQUES: tuple[Technique, ...] = (
     Technique("pictures", "Pictures", kinds=("image", "picture")),
-    Technique("class-maps", "Class activation maps", "classes", "maps", r".*-[0-2]\.webp", 8, ("cam",)),
-    Technique("grad-cam", "Grad-CAM", "classes", "grad-cam", r"grad-.*", kinds=("grad_cam",)),
-    Technique("learned", "Learned classes", "classes", "learned", r"learned-.*", kinds=("learned_cam",)),
+    Technique("class-maps", "Class activation maps", most=8, kinds=("cam",)),
+    Technique("grad-cam", "Grad-CAM", kinds=("grad_cam",)),
+    Technique("learned", "Learned classes", kinds=("learned_cam",)),
     Technique("matching", "Pictures and texts", "matching", "patches"),
     Technique("filters", "Filters", _LAYER, "filters", kinds=("filters",)),
     Technique("maps", "Activation maps", _LAYER, "maps", r"maps-.*", kinds=("activation_maps",)),
@@ -132,6 +133,10 @@ def chosen_figures(
         model, _, rest = below.partition("/")
         if model not in models or ("/heads/" in rest and page.address not in leading[model]):
             continue
+        for figure, section in page.figures():
+            for technique in (each for each in TECHNIQUES if figure.kind in each.kinds):
+                shown = _item(figure, page.address, section, model)
+                found.setdefault((technique, model), {}).setdefault(shown.path, shown)
         folder = posixpath.dirname(rest)
         for technique in (each for each in TECHNIQUES if re.fullmatch(each.page, folder)):
             for shown in _on_page(page, technique, model):
@@ -150,6 +155,11 @@ def chosen_figures(
         for technique in TECHNIQUES
     }
     return {technique: shown for technique, shown in chosen.items() if shown}
+
+
+def _item(figure: Figure, address: str, section: str, model: str) -> GalleryItem:
+    target = f"{address}#{section}" if section else address
+    return GalleryItem(figure.path, target, shortened(figure.alt), model, figure.ink)
 
 
 def _leading(found: Findings) -> set[str]:

@@ -11,11 +11,11 @@ from generator.addresses import part_address
 from generator.findings import VisionFindings
 from generator.formatting import fixed
 from generator.inputs.images import CuratedImage
-from generator.pages.classes import place_of
 from generator.pages.environment import Pages
 from generator.pages.page import Page
 from generator.pages.parts import MATCHING, part_place
 from generator.probes.matching import DRAWS, MOST, Matching, PictureMatch
+from generator.techniques.class_maps import place_of
 
 COSINE, FALL = 3, 4  # decimals
 

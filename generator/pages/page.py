@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from generator.figures.figure import Figure
+from generator.pages.sections import FilledSection
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,9 @@ class Page:
     meta: Mapping[str, Any] = field(default_factory=dict)
     body: str = field(default="", repr=False)
 
-    def figures(self) -> Iterator[Figure]:
-        """The figures among what the page shows, each once."""
-        return _figures(list(self.context.values()), set())
+    def figures(self) -> Iterator[tuple[Figure, str]]:
+        """The figures among what the page shows, each once, and the id of the section that it stands in."""
+        return _figures(list(self.context.values()), "", set())
 
     @property
     def source(self) -> str:
@@ -66,14 +67,16 @@ class Page:
         return f"---\n{_yaml(meta)}html: |-\n{block}\n---\n"
 
 
-def _figures(value: Any, seen: set[int]) -> Iterator[Figure]:
+def _figures(value: Any, section: str, seen: set[int]) -> Iterator[tuple[Figure, str]]:
     """The figures within lists, mappings and what pages are made of, in order."""
     if id(value) in seen:
         return
     seen.add(id(value))
     inner: Iterable[Any] = ()
+    if isinstance(value, FilledSection):
+        section = value.id
     if isinstance(value, Figure):
-        yield value
+        yield value, section
     elif isinstance(value, Mapping):
         inner = value.values()
     elif isinstance(value, list | tuple):
@@ -81,7 +84,7 @@ def _figures(value: Any, seen: set[int]) -> Iterator[Figure]:
     elif is_dataclass(value) and type(value).__module__.startswith(_SHOWN):
         inner = (getattr(value, each.name) for each in fields(value))
     for each in inner:
-        yield from _figures(each, seen)
+        yield from _figures(each, section, seen)
 
 
 # What pages show is made here; what was measured holds no figures, and is large.

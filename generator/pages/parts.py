@@ -7,15 +7,23 @@ from dataclasses import dataclass
 from generator.addresses import Link, part_address
 from generator.findings import VisionFindings
 from generator.pages.context import Place, Strip, around, home, model_link
+from generator.pages.environment import Pages
+from generator.pages.page import Page
+from generator.pages.sections import sections_of, tables_below
 
 
 @dataclass(frozen=True)
 class Part:
-    """One way into a model: its page, its name, and what a reader sees there."""
+    """One way into a model: its page, its name, and what a reader sees there.
+
+    `lead` stands below its title, `description` is for search engines; {} is the model's name in both.
+    """
 
     key: str
     title: str
     about: str
+    lead: str = ""
+    description: str = ""
 
 
 ATTENTION = Part(
@@ -23,7 +31,14 @@ ATTENTION = Part(
     "Attention over patches",
     "where every head looks in a picture, and the answer followed back through the blocks",
 )
-CLASSES = Part("classes", "What made the class", "where the evidence for each class lies")
+CLASSES = Part(
+    "classes",
+    "What made the class",
+    "where the evidence for each class lies",
+    "Where in a picture {} finds the evidence for what it says.",
+    "Class activation maps, Grad-CAM and learned classes of {}: where in each picture the evidence lies, "
+    "with the sums that check it.",
+)
 MATCHING = Part(
     "matching",
     "Pictures and texts",
@@ -72,3 +87,20 @@ def part_place(findings: VisionFindings, part: Part) -> Place:
     first = model_link(findings.model)
     strip = Strip("Ways in", links, current, worded=True)
     return Place((home(), first), (strip,), before or first, after)
+
+
+def part_page(findings: VisionFindings, part: Part, pages: Pages) -> Page:
+    """A page that consists of the sections of techniques."""
+    model, run = findings.model, findings.run
+    return pages.page(
+        "topic.html",
+        part_address(model.id, part.key),
+        f"{part.title} · {model.title}",
+        part.description.format(model.title),
+        model=model,
+        place=part_place(findings, part),
+        topic=part,
+        lead=part.lead.format(model.title),
+        sections=sections_of(run, part.key),
+        tables=tables_below(run, part.key),
+    )

@@ -14,7 +14,6 @@ from generator.formatting import number, percent
 from generator.models.layer import Layer
 from generator.pages.blocks_data import blocks_channels
 from generator.pages.building_blocks import building_blocks_page
-from generator.pages.classes import classes_page
 from generator.pages.context import (
     Place,
     around,
@@ -35,13 +34,13 @@ from generator.pages.page import Page
 from generator.pages.parts import (
     ATTENTION,
     BLOCKS,
-    CLASSES,
     CONTROLS,
     EVOLUTION,
     FEATURES,
     MATCHING,
     TRAINING,
     part_links,
+    part_page,
     part_place,
     parts,
 )
@@ -72,7 +71,6 @@ def _parts(findings: VisionFindings, pages: Pages) -> Iterator[Page]:
     write = {
         ATTENTION: patch_attention_page,
         MATCHING: matching_page,
-        CLASSES: classes_page,
         EVOLUTION: evolution_page,
         FEATURES: features_page,
         BLOCKS: _blocks,
@@ -82,6 +80,8 @@ def _parts(findings: VisionFindings, pages: Pages) -> Iterator[Page]:
     for part in parts(findings):
         if part in write:  # the card is written where the whole exhibit is known
             yield write[part](findings, pages)
+        elif part.lead:
+            yield part_page(findings, part, pages)
 
 
 def _blocks(findings: VisionFindings, pages: Pages) -> Page:

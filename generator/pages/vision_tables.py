@@ -8,10 +8,10 @@ from typing import Any
 
 from generator.findings import VisionFindings
 from generator.pages.building_blocks import block_rows, group_rows
-from generator.pages.classes import channel_rows, class_rows, grad_rows, learned_rows, score_rows
 from generator.pages.features import feature_rows
 from generator.pages.matching import match_rows, part_rows
 from generator.pages.patch_tables import patch_tables
+from generator.pages.sections import technique_tables
 from generator.pages.unit_tables import exemplars_table, pool_table, units_table, wires_table
 from generator.table import Table, filled
 
@@ -24,6 +24,7 @@ def vision_tables(found: VisionFindings) -> Iterator[Table]:
         yield Table("wires.csv", partial(wires_table, found))
         yield Table("pool.csv", partial(pool_table, found))
     yield from patch_tables(found)
+    yield from technique_tables(found.run)
     for name, header, rows in _others(found):
         yield from filled(name, header, rows)
 
@@ -33,17 +34,6 @@ def _others(found: VisionFindings) -> Iterator[tuple[str, Sequence[str], list[Se
     yield "matches.csv", pairs, match_rows(found)
     moved = ("picture", "text", "what", "row", "column", "draw", "parts", "drop")
     yield "match_patches.csv", moved, part_rows(found)
-    sums = ("picture", "layer", "class", "probability", "logit", "mean_of_map", "bias")
-    yield "class_maps.csv", sums, class_rows(found)
-    channels = ("picture", "layer", "class", "channel", "mean", "weight", "product")
-    yield "class_channels.csv", channels, channel_rows(found)
-    cams = ("picture", "layer", "class", "logit", "probability", "maximum")
-    yield "grad_cams.csv", cams, grad_rows(found)
-    classes = found.searched.learned.classes if found.searched else ()
-    held_out = ("picture", "part", "class", "taken_for", *(f"p_{name}" for name in classes))
-    yield "learned_classes.csv", held_out, learned_rows(found)
-    scores = ("score", "value", "standard_error")
-    yield "learned_scores.csv", scores, score_rows(found)
     made = ("name", "kind", "layer", "unit", "class", "side", "steps", "peak", "mean")
     against = ("pool_peak", "pool_mean", "logit", "probability")
     yield "features.csv", (*made, *against), feature_rows(found)

@@ -8,27 +8,14 @@ import numpy as np
 
 from generator.figures.figure import Drawing
 from generator.findings import PoolFindings, VisionFindings
-from generator.inputs.images import as_seen, open_rgb
 from generator.probes.matching import part_of_pixel
 
 
 def evidence_drawings(findings: VisionFindings) -> Iterator[Drawing]:
-    """Class activation maps, Grad-CAM, the maps of learned classes, and the random control."""
+    """What moves the match of a picture with a text, and the random control of evidence."""
     folder = f"models/{findings.model.id}"
-    for picture, maps in findings.class_maps.items():
-        if maps.classes:
-            values = np.stack([each.values for each in maps.classes])
-            names = [f"classes/{picture}-{i}.webp" for i in range(len(values))]
-            yield _over(folder, "class_overlays", names, findings.seen[picture], values)
-    for picture, cams in findings.grad_cams.items():
-        every = (*cams.depths, *cams.controls)
-        if every:
-            names = [f"classes/grad-{picture}-{i}.webp" for i in range(len(every))]
-            drawn = tuple(each.values for each in every)
-            yield _over(folder, "depth_overlays", names, findings.seen[picture], drawn)
     yield from _matches(folder, findings)
     if findings.searched:
-        yield from _learned(folder, findings, findings.searched)
         yield from _controls(folder, findings, findings.searched)
 
 
@@ -53,14 +40,6 @@ def _matches(folder: str, findings: VisionFindings) -> Iterator[Drawing]:
         values = np.where(parts < 0, 0.0, match.drops.ravel()[parts])
         names = [f"matching/{match.picture}.webp"]
         yield _over(folder, "signed_overlays", names, picture, values[None])
-
-
-def _learned(folder: str, findings: VisionFindings, searched: PoolFindings) -> Iterator[Drawing]:
-    paths = {one.id: one.path for one in searched.pictures}
-    for shown in searched.learned.shown:
-        names = [f"classes/learned-{shown.picture}-{i}.webp" for i in range(len(shown.values))]
-        square = as_seen(open_rgb(paths[shown.picture]), findings.model.preprocessing)
-        yield _over(folder, "signed_overlays", names, np.asarray(square), shown.values)
 
 
 def _controls(folder: str, findings: VisionFindings, searched: PoolFindings) -> Iterator[Drawing]:

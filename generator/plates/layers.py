@@ -8,6 +8,7 @@ from generator.figures.figure import Drawing
 from generator.findings import VisionFindings
 from generator.plates.activity import activity
 from generator.probes.filters import MATRIX_SIDE, Filters
+from generator.techniques.pictures import photographs
 
 
 def layer_drawings(findings: VisionFindings) -> list[Drawing]:
@@ -26,9 +27,7 @@ def layer_drawings(findings: VisionFindings) -> list[Drawing]:
             (f"{folder}/signal.svg",),
         )
     ]
-    paths = tuple(f"{folder}/pictures/{name}.webp" for name in findings.seen)
-    shown = {"pixels": np.stack(list(findings.seen.values())), "quality": 90}
-    found.append(Drawing("photographs", shown, paths))
+    found.append(photographs(findings.run))
     for layer in model.layers:
         if layer.name in model.paged:
             found.append(activity(folder, signal.of(layer.name), dead=layer.rectified))

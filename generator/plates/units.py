@@ -15,6 +15,7 @@ from generator.models.layer import Layer
 from generator.probes.backward import RULES
 from generator.probes.deconvolution import LARGE, TILE, UnitBacks
 from generator.probes.exemplars import LayerExemplars, field_box, unit_layers
+from generator.techniques.pool import pool_photographs
 
 
 def unit_drawings(findings: VisionFindings) -> Iterator[Drawing]:
@@ -23,9 +24,7 @@ def unit_drawings(findings: VisionFindings) -> Iterator[Drawing]:
         return
     how, folder = findings.model.preprocessing, f"models/{findings.model.id}"
     seen = [as_seen(open_rgb(one.path), how) for one in findings.pool]
-    paths = tuple(f"{folder}/pool/{one.id}.webp" for one in findings.pool)
-    pixels = np.stack([np.asarray(image) for image in seen])
-    yield Drawing("photographs", {"pixels": pixels, "quality": 80}, paths)
+    yield pool_photographs(findings.run)
     for layer in unit_layers(findings.model):
         exemplars = findings.searched.exemplars.of(layer.name)
         if exemplars is not None:

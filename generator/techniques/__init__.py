@@ -1,1 +1,48 @@
-"""One file for each question that can be asked of a model: measurements, figures, tables, sections."""
+"""One file for each question that can be asked of a model: measurements, figures, tables, sections.
+
+`TECHNIQUES` lists them in the order of their sections on pages, and of their groups in the gallery.
+"""
+
+from typing import Any
+
+from generator.run import Technique
+from generator.techniques.activation_maps import ACTIVATION_MAPS
+from generator.techniques.building_blocks import BUILDING_BLOCKS, GROUPS
+from generator.techniques.class_maps import CLASS_MAPS
+from generator.techniques.controls import CONTROLS
+from generator.techniques.deconvolution import DECONVOLUTION
+from generator.techniques.deep_dream import DEEP_DREAM
+from generator.techniques.effects import EFFECTS
+from generator.techniques.exemplars import EXEMPLARS
+from generator.techniques.features import FEATURES
+from generator.techniques.filters import FILTERS
+from generator.techniques.grad_cam import GRAD_CAM
+from generator.techniques.learned_classes import LEARNED_CLASSES
+from generator.techniques.matching import MATCHING
+from generator.techniques.pictures import PICTURES_SHOWN
+from generator.techniques.predictions import PREDICTIONS
+from generator.techniques.recognition import RECOGNITION
+from generator.techniques.signal import SIGNAL
+from generator.techniques.training import TRAINING
+
+TECHNIQUES: tuple[Technique[Any], ...] = (
+    PICTURES_SHOWN,
+    PREDICTIONS,
+    CLASS_MAPS,
+    GRAD_CAM,
+    LEARNED_CLASSES,
+    MATCHING,
+    FILTERS,
+    ACTIVATION_MAPS,
+    EXEMPLARS,
+    DECONVOLUTION,
+    EFFECTS,
+    FEATURES,
+    DEEP_DREAM,
+    BUILDING_BLOCKS,
+    GROUPS,
+    TRAINING,
+    CONTROLS,
+    RECOGNITION,
+    SIGNAL,
+)

@@ -24,13 +24,17 @@ class Shown:
 
 def photograph(run: Run, image: CuratedImage) -> Figure:
     """A curated picture as the network sees it."""
-    drawing = run.once("photographs", lambda: _photographs(run))
-    return Figure(drawing, image.alt, number=list(run.seen).index(image.id))
+    return Figure(photographs(run), image.alt, number=list(run.seen).index(image.id))
 
 
 def shown(run: Run, image: CuratedImage) -> Shown:
     """A curated picture for a tab."""
     return Shown(image.id, image.label, photograph(run, image))
+
+
+def photographs(run: Run) -> Drawing:
+    """All curated pictures as the network sees them."""
+    return run.once("photographs", lambda: _photographs(run))
 
 
 def _photographs(run: Run) -> Drawing:

@@ -12,8 +12,13 @@ from generator.run import Run
 
 def pool_photograph(run: Run, picture: PoolPicture) -> Figure:
     """A picture of the pool as the network sees it."""
-    drawing = run.once("pool", lambda: _photographs(run))
-    return Figure(drawing, f"{picture.label}, from the pool.", number=_places(run)[picture.id])
+    number = _places(run)[picture.id]
+    return Figure(pool_photographs(run), f"{picture.label}, from the pool.", number=number)
+
+
+def pool_photographs(run: Run) -> Drawing:
+    """All pictures of the pool as the network sees them."""
+    return run.once("pool", lambda: _photographs(run))
 
 
 def _places(run: Run) -> dict[str, int]:

@@ -9,6 +9,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from generator.figures import figure as drawn
+from generator.figures.figure import PREFIX
 from generator.figures.publication import attention, charts, tokens
 from generator.figures.publication.base import as_raster
 from generator.figures.publication.panels import panels
@@ -53,13 +55,18 @@ def published(design: str, **arguments: Any) -> list[Picture]:
         ]
 
 
-def as_pixels(design: str, **arguments: Any) -> bytes:
+def as_pixels(design: Design, **arguments: Any) -> bytes:
     """A figure as an encoded raster, whatever its design."""
     with styled():
-        return as_raster(DESIGNS[design].draw(**arguments)).data
+        return as_raster(design.draw(**arguments)).data
+
+
+def design_of(figure: drawn.Figure) -> Design:
+    """The design of a figure for articles."""
+    return DESIGNS[figure.drawing.kind.removeprefix(PREFIX)]
 
 
 KINDS = {
-    f"publication-{name}": (design.version, partial(published, name))
+    f"{PREFIX}{name}": (design.version, partial(published, name))
     for name, design in DESIGNS.items()
 }
