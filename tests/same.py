@@ -1,6 +1,6 @@
 """Build one exhibit of every kind of model at a commit and from the work tree, and print what differs.
 
-    python tests/same.py REF
+    python tests/same.py REF [--keep FOLDER]
 
 Ends with 1 if anything does: tables by value, pages by visible text, everything else by bytes. Each of the
 two starts from an empty store, so that what was measured before hides nothing.
@@ -208,14 +208,20 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     words.add_argument("reference", metavar="REF", help="the commit to compare with")
-    reference = words.parse_args().reference
+    words.add_argument(
+        "--keep", type=Path, help="a folder in which REF's site is kept and found again"
+    )
+    asked = words.parse_args()
+    reference = asked.reference
     with tempfile.TemporaryDirectory() as made:
-        root = Path(made)
-        for name in ("code", "exhibit"):
-            (root / name).mkdir()
-        unpack(reference, root / "code")
-        make_exhibit(root / "exhibit")
-        build(root / "code", root / "exhibit", root / "before")
+        root = Path(made) if asked.keep is None else asked.keep.resolve() / reference
+        if not (root / "before").is_dir():
+            for name in ("code", "exhibit"):
+                (root / name).mkdir(parents=True)
+            unpack(reference, root / "code")
+            make_exhibit(root / "exhibit")
+            build(root / "code", root / "exhibit", root / "before")
+        shutil.rmtree(root / "after", ignore_errors=True)
         build(CHECKOUT, root / "exhibit", root / "after")
         found = list(differences(root / "before", root / "after"))
     print("\n".join(found) or f"The same as at {reference}.")
