@@ -6,12 +6,14 @@ result, and the run measures it when it is first asked for, through the store.
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any, Generic, TypeVar
 
 import numpy as np
+import torch
 
 from generator.card_schema import Pairs
 from generator.errors import UsageError, did_you_mean
@@ -23,7 +25,10 @@ from generator.inputs.texts import CuratedText
 from generator.models.checkpoints import Checkpoints
 from generator.models.load import AnyModel
 from generator.models.model import VisionModel
+from generator.models.randomise import randomised
 from generator.models.seq2seq import Seq2SeqModel
+from generator.models.twin import random_twin
+from generator.probes.controls import COUNTED, batches, spread
 from generator.probes.exemplars import PoolImage
 from generator.progress import Step
 from generator.store import Store
@@ -32,6 +37,7 @@ from generator.table import Table
 R = TypeVar("R", covariant=True)
 T = TypeVar("T")
 
+VERSION = 1  # of how a control is made
 PICTURES, TEXTS, PAIRS = "pictures", "texts", "pairs of texts"
 
 
@@ -82,12 +88,27 @@ class Run:
         result: T = self._results[key]
         return result
 
+    @cached_property
+    def control(self) -> Control:
+        """What the same techniques find on random weights, where nothing was learned."""
+        return Control(self)
+
     @property
     def reads(self) -> str:
         """What the model takes: PICTURES, TEXTS, or PAIRS of them."""
         if isinstance(self.model, VisionModel):
             return PICTURES
         return PAIRS if isinstance(self.model, Seq2SeqModel) else TEXTS
+
+    @property
+    def input_keys(self) -> dict[str, Any]:
+        """What the inputs are, for the store."""
+        inputs = self.inputs
+        return {
+            "images": [one.sha256 for one in inputs.images],
+            "pool": [one.sha256 for one in inputs.pool],
+            "texts": [(one.id, one.text, one.target) for one in (*inputs.texts, *inputs.held_out)],
+        }
 
     @property
     def folder(self) -> str:
@@ -130,6 +151,52 @@ class Run:
             PoolImage(one.id, one.sha256, partial(pixels_of, one.path, how))
             for one in self.inputs.pool
         ]
+
+
+@dataclass(frozen=True, eq=False)
+class Control:
+    """The same run on random weights: what any network of this shape would show (Adebayo et al. 2018).
+
+    The network is made only where a result is not in the store.
+    """
+
+    trained: Run
+
+    def __getitem__(self, technique: Technique[T]) -> T:
+        """What a technique finds on random weights."""
+        trained = self.trained
+        kind = typing.get_type_hints(technique.measure)["return"]
+        parts = {
+            "technique": technique.name,
+            "randomised": trained.model.key,
+            "seed": trained.seed,
+            "inputs": trained.input_keys,
+            "budget": trained.budget.model_dump(mode="json"),
+            "full": trained.full,
+        }
+
+        def kept() -> T:
+            module = technique.measure.__module__
+            result: T = trained.store.result(
+                "control", VERSION, parts, kind, lambda: self.run[technique], module=module
+            )
+            return result
+
+        return trained.once((self, technique), kept)
+
+    @cached_property
+    def run(self) -> Run:
+        """The run itself, with a network of random weights."""
+        trained, model = self.trained, self.trained.model
+        random: AnyModel
+        if isinstance(model, VisionModel):
+            pool = trained.pool_images
+            shown = [torch.from_numpy(pixels)[None] for pixels in trained.pixels.values()]
+            counted = batches(spread(pool, COUNTED)) if pool else [torch.cat(shown)]
+            random = randomised(model, counted, trained.seed)
+        else:
+            random = random_twin(model, trained.seed)
+        return replace(trained, model=random, checkpoints=(), credits=[], _results={})
 
 
 @dataclass(frozen=True)
