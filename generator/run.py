@@ -28,6 +28,7 @@ from generator.models.model import VisionModel
 from generator.models.randomise import randomised
 from generator.models.seq2seq import Seq2SeqModel
 from generator.models.twin import random_twin
+from generator.parameters import call_checked, check_parameters, parameters_of
 from generator.probes.controls import COUNTED, batches, spread
 from generator.probes.exemplars import PoolImage
 from generator.progress import Step
@@ -58,6 +59,7 @@ class Run:
 
     `checkpoints` are the states of its training that the exhibit names. `other_tower` is the id of the model
     that is the other tower of the same network, where both are shown. `full` shows every unit in every way.
+    `techniques` are all that can be asked, in page order.
     `step` is told the name of each piece of work that is done, `credits` are the pictures asked for.
     """
 
@@ -70,6 +72,7 @@ class Run:
     checkpoints: Checkpoints = ()
     other_tower: str = ""
     full: bool = False
+    techniques: tuple[Technique[Any], ...] = ()
     credits: list[CuratedImage] = field(default_factory=list, repr=False)
     _results: dict[Any, Any] = field(default_factory=dict, repr=False)
 
@@ -87,6 +90,32 @@ class Run:
             self._results[key] = make()
         result: T = self._results[key]
         return result
+
+    def figure(self, kind: str, **parameters: Any) -> Figure:
+        """A figure of a technique, by the name that articles use. Raises UsageError for a wrong name."""
+        known = {name: each for each in self.techniques for name in each.figures}
+        if kind not in known:
+            raise UsageError(f"there is no kind of figure '{kind}'. {did_you_mean(kind, known)}")
+        technique = known[kind]
+        reason = why_not(technique, self)
+        if reason:
+            raise UsageError(f"{self.model.id}: '{kind}': {reason}")
+        make = technique.figures[kind]
+        check_parameters(kind, parameters_of(make), parameters)
+        return call_checked(kind, make, self, parameters)
+
+    def table(self, name: str) -> Table:
+        """A published table, such as "units". Raises UsageError, with the nearest name, for a wrong one."""
+        there = (
+            table
+            for each in self.techniques
+            if not why_not(each, self)
+            for table in each.tables(self)
+        )
+        known = {table.name.removesuffix(".csv"): table for table in there}
+        if name.removesuffix(".csv") not in known:
+            raise UsageError(f"{self.model.id} has no table '{name}'. {did_you_mean(name, known)}")
+        return known[name.removesuffix(".csv")]
 
     @cached_property
     def control(self) -> Control:
@@ -229,7 +258,8 @@ class Technique(Generic[R]):
     `reads` says for what kind of model it is made, and `why_not` returns the sentence that pages print where
     it does not apply to one, else "". `measure` goes through the store of the run, and may ask the run for
     other techniques. `figures` have the names by which articles and the command line ask for them; `tables`
-    are published with the model. `search` has the words by which readers find it.
+    are published with the model. `search` has the words by which readers find it. `origin` is the file or the
+    package of one that is the user's own.
     """
 
     name: str
@@ -241,6 +271,7 @@ class Technique(Generic[R]):
     figures: Mapping[str, Callable[..., Figure]] = field(default_factory=dict)
     tables: Callable[[Run], Iterable[Table]] = _no_tables
     sections: tuple[Section, ...] = ()
+    origin: str = ""
 
 
 def why_not(technique: Technique[Any], run: Run) -> str:
