@@ -15,7 +15,7 @@ from generator.inputs.pairs import compared
 from generator.inputs.pool import image_pool
 from generator.inputs.texts import curated_texts, held_out_texts
 from generator.models.checkpoints import load_checkpoints
-from generator.models.load import load_model, parts_of
+from generator.models.load import AnyModel, load_model, parts_of
 from generator.models.model import VisionModel
 from generator.models.seq2seq import Seq2SeqModel
 from generator.models.towers import PARTS
@@ -100,22 +100,35 @@ def load_runs(
     runs = []
     for spec, shown in zip(exhibit.models, inputs, strict=True):
         model = load_model(spec, base, cache, seed=seed, device=device)
-        run = Run(
-            model,
-            shown,
-            spec.make,
-            seed,
-            store,
-            step,
-            checkpoints=load_checkpoints(spec, model, base, cache, seed=seed),
-            other_tower=other_tower(spec, exhibit.models),
-            full=full,
-            techniques=techniques,
-        )
-        _check_shown(run)
-        runs.append(run)
+        run = run_of(model, spec, shown, exhibit, store, step, techniques)
+        checkpoints = load_checkpoints(spec, model, base, cache, seed=seed)
+        runs.append(replace(run, checkpoints=checkpoints, full=full))
         loaded(spec.id)
     return runs
+
+
+def run_of(
+    model: AnyModel,
+    spec: ModelSpec,
+    inputs: Inputs,
+    exhibit: Exhibit,
+    store: Store,
+    step: Step,
+    techniques: tuple[Technique[Any], ...],
+) -> Run:
+    """The run of a loaded model. Raises UsageError where it is shown nothing that it takes."""
+    run = Run(
+        model,
+        inputs,
+        spec.make,
+        exhibit.seed,
+        store,
+        step,
+        other_tower=other_tower(spec, exhibit.models),
+        techniques=techniques,
+    )
+    _check_shown(run)
+    return run
 
 
 def _check_shown(run: Run) -> None:
