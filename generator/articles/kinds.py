@@ -34,8 +34,6 @@ _OTHERS: Mapping[str, Callable[..., Figure]] = {
     "dream": kinds_made.dream,
     "building_blocks": kinds_made.building_blocks,
     "nmf": kinds_made.nmf,
-    "filters": kinds_layers.filters,
-    "activation_maps": kinds_layers.activation_maps,
     "sparsity": kinds_layers.sparsity,
     "training": kinds_layers.training,
     "training_course": kinds_layers.training_course,
