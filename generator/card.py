@@ -13,12 +13,12 @@ from generator.findings import Carded, Seq2SeqFindings, TextFindings
 from generator.pages.environment import Pages
 from generator.paths import data_root
 from generator.plates.layers import layer_drawings
-from generator.plates.made import made_drawings
 from generator.plates.probes import probe_drawings
 from generator.plates.text import text_drawings
 from generator.progress import Reporter
 from generator.store import Store
 from generator.subjects import load_runs, measure, read_inputs
+from generator.techniques.features import picture
 
 
 def make_card(
@@ -58,4 +58,5 @@ def _drawings(found: Carded) -> list[Drawing]:
     """The drawings among which are those of a card."""
     if isinstance(found, TextFindings):
         return [*text_drawings(found), *probe_drawings(found)]
-    return [*layer_drawings(found), *made_drawings(found), *probe_drawings(found)]
+    features = (picture(found.run, each, "").drawing for each in found.features)
+    return [*layer_drawings(found), *features, *probe_drawings(found)]
