@@ -15,6 +15,7 @@ from generator.articles.dry_run import check_early
 from generator.articles.errors import Mistakes
 from generator.articles.files import asked_files
 from generator.articles.gallery import told_figures
+from generator.articles.kinds import kinds_of
 from generator.articles.pages import article_pages, reading, sections
 from generator.articles.previews import previews
 from generator.articles.read import read_article
@@ -44,7 +45,14 @@ from generator.progress import Reporter
 from generator.run import Inputs
 from generator.site import Tree, check_target, lay_out_statics, run_builder
 from generator.store import Store
-from generator.subjects import load_runs, measure, opened_in_parts, possible_ids, read_inputs
+from generator.subjects import (
+    all_techniques,
+    load_runs,
+    measure,
+    opened_in_parts,
+    possible_ids,
+    read_inputs,
+)
 
 
 @dataclass(frozen=True)
@@ -82,14 +90,15 @@ def build(exhibit: Exhibit, options: Options, reporter: Reporter) -> Summary:
     check_target(options.site, options.work, exhibit.base)
     keep_freed()
     writing = read_writing(exhibit.base, exhibit.writing)
-    check_early(writing, possible_ids(exhibit))
+    techniques = all_techniques(exhibit)
+    check_early(writing, possible_ids(exhibit), kinds_of(techniques))
     inputs: Sequence[Inputs] = read_inputs(exhibit)
     store = Store(options.work / "store")
     store.sweep()
     with reporter.stage("Models", len(exhibit.models)) as step:
         exhibit, inputs = opened_in_parts(exhibit, inputs)
         runs = load_runs(
-            exhibit, inputs, options.device, store, step, reporter.step, full=options.full
+            exhibit, inputs, options.device, store, step, reporter.step, techniques, options.full
         )
     written = {source.address for source in writing.sources}
     pages = Pages(data_root() / "templates", {}, GLOSSARY if GLOSSARY in written else "")
@@ -100,7 +109,7 @@ def build(exhibit: Exhibit, options: Options, reporter: Reporter) -> Summary:
         made = _pages(exhibit, findings, pages)
         reporter.note(f"{store.reused} of {store.reused + store.made} results from the store")
     by_id = {run.model.id: run for run in runs}
-    catalogue = Catalogue(by_id, store, exhibit.seed, options.commands)
+    catalogue = Catalogue(by_id, store, exhibit.seed, options.commands, techniques)
     articles = _read(writing, catalogue, reporter)
     wanted = _wanted(known, made, articles)
     pictures, previews = _draw(exhibit, findings, wanted, articles, options, reporter)

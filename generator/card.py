@@ -17,7 +17,7 @@ from generator.plates.probes import probe_drawings
 from generator.plates.text import text_drawings
 from generator.progress import Reporter
 from generator.store import Store
-from generator.subjects import load_runs, measure, read_inputs
+from generator.subjects import all_techniques, load_runs, measure, read_inputs
 from generator.techniques.features import picture
 
 
@@ -41,7 +41,9 @@ def make_card(
     alone = exhibit.model_copy(update={"models": (spec,)})
     store = Store(work / "store")
     with reporter.stage("Model", 1) as step:
-        (run,) = load_runs(alone, read_inputs(alone), device, store, step, reporter.step)
+        techniques = all_techniques(alone)
+        inputs = read_inputs(alone)
+        (run,) = load_runs(alone, inputs, device, store, step, reporter.step, techniques)
     with reporter.stage("Probes", None):
         found = measure(run)
         if isinstance(found, Seq2SeqFindings):

@@ -303,11 +303,20 @@ def figure(
     verbose: Verbose = False,
 ) -> None:
     """Draw one figure of an article alone, for slides and papers."""
-    from generator.figure_alone import Paper, draw_alone, parameters, pixels_of_width
+    from generator.figure_alone import (
+        Paper,
+        draw_alone,
+        parameters,
+        pixels_of_width,
+        techniques_here,
+    )
 
-    chosen = parameters(kind, context.args)
+    techniques = techniques_here(exhibit)
+    chosen = parameters(kind, context.args, techniques)
     paper = Paper(out, pixels_of_width(width), dpi)
-    made = draw_alone(kind, model, exhibit, chosen, paper, device, architecture, weights)
+    made = draw_alone(
+        kind, model, exhibit, chosen, paper, device, techniques, architecture, weights
+    )
     typer.echo(f"{out}: {made.caption}")
 
 

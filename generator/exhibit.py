@@ -218,6 +218,9 @@ class Exhibit(_Strict):
     writing: str = Field(
         "", description="folder with articles/, lectures/, guide/ (Markdown) and references.bib"
     )
+    techniques: tuple[Line, ...] = Field(
+        (), description="files of your own with techniques, such as ./turns.py, which are run"
+    )
     base: Path = Field(default=Path(), exclude=True, description="the folder that paths start from")
 
     @model_validator(mode="after")

@@ -7,20 +7,23 @@ import re
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from inspect import Parameter
 from pathlib import Path
 from typing import Any
 
 from generator.articles.catalogue import Catalogue
-from generator.articles.kinds import KINDS, figure, parameters_of
+from generator.articles.kinds import figure, kinds_of
 from generator.errors import UsageError, did_you_mean
 from generator.exhibit import Exhibit, load_exhibit
 from generator.figures.figure import Figure
+from generator.figures.paper import FORMATS
+from generator.run import Technique
 from generator.single import exhibit_of_one, model_of_exhibit
 from generator.store import Store
-from generator.subjects import load_runs, read_inputs
+from generator.subjects import all_techniques, load_runs, read_inputs
+from generator.techniques import TECHNIQUES
 from generator.techniques.naming import one_of
 
-FORMATS = ("pdf", "svg", "png")
 _UNITS = {"mm": 96 / 25.4, "cm": 96 / 2.54, "in": 96.0, "px": 1.0, "pt": 96 / 72, "": 1.0}
 
 
@@ -44,10 +47,19 @@ def pixels_of_width(text: str) -> float:
     return width
 
 
-def parameters(kind: str, words: Sequence[str]) -> dict[str, Any]:
+def techniques_here(path: Path | None) -> tuple[Technique[Any], ...]:
+    """All techniques, with those that the exhibit at `path`, or in the working folder, adds."""
+    here = path or Path()
+    there = path is not None or (here / "exhibit.yml").is_file()
+    return all_techniques(load_exhibit(here)) if there else TECHNIQUES
+
+
+def parameters(
+    kind: str, words: Sequence[str], techniques: Sequence[Technique[Any]]
+) -> dict[str, Any]:
     """The parameters of a kind from words such as --image cat --classes=tabby,lynx."""
-    one_of("kind of figure", kind, KINDS)
-    known = parameters_of(kind)
+    kinds = kinds_of(techniques)
+    known = kinds[one_of("kind of figure", kind, kinds)].parameters
     found: dict[str, Any] = {}
     rest = list(words)
     while rest:
@@ -74,6 +86,7 @@ def draw_alone(
     chosen: Mapping[str, Any],
     paper: Paper,
     device: str,
+    techniques: tuple[Technique[Any], ...],
     architecture: str | None = None,
     weights: str = "pretrained",
 ) -> Figure:
@@ -83,22 +96,26 @@ def draw_alone(
 
     Probes run through the store of the exhibit, so that what a build measured is not measured again.
     """
-    ending = one_of("format", paper.file.suffix.removeprefix(".").lower(), FORMATS)
-    asked = model or _only_model(kind, exhibit)
+    one_of("format", paper.file.suffix.removeprefix(".").lower(), FORMATS)
+    known = kinds_of(techniques)[kind].parameters
+    asked = model or _only_model(kind, known, exhibit)
     if not asked:
         made = figure(Catalogue({}, Store(Path("build") / "store"), 0), kind, chosen)
-        _write(made, paper, ending)
+        made.save(paper.file, paper.width, paper.dpi)
         return made
     shown_exhibit = _exhibit(asked, exhibit, architecture, weights)
     base, name = shown_exhibit.base, shown_exhibit.models[0].id
     place = base if os.access(base, os.W_OK) else Path.cwd()
     store = Store(place / "build" / "store")
     inputs = read_inputs(shown_exhibit)
-    runs = load_runs(shown_exhibit, inputs, device, store, lambda _: None, lambda _: None)
-    catalogue = Catalogue({run.model.id: run for run in runs}, store, shown_exhibit.seed)
-    own = {"model": name} if "model" in parameters_of(kind) else {}
+    runs = load_runs(
+        shown_exhibit, inputs, device, store, lambda _: None, lambda _: None, techniques
+    )
+    by_id = {run.model.id: run for run in runs}
+    catalogue = Catalogue(by_id, store, shown_exhibit.seed, techniques=techniques)
+    own = {"model": name} if "model" in known else {}
     made = figure(catalogue, kind, {**own, **chosen})
-    _write(made, paper, ending)
+    made.save(paper.file, paper.width, paper.dpi)
     return made
 
 
@@ -113,28 +130,14 @@ def _exhibit(model: str, path: Path | None, architecture: str | None, weights: s
     return known.model_copy(update={"models": (spec,)})
 
 
-def _only_model(kind: str, path: Path | None) -> str:
+def _only_model(kind: str, known: Mapping[str, Parameter], path: Path | None) -> str:
     """The model that is meant where none is named; "" where the kind does without."""
-    stated = parameters_of(kind).get("model")
+    stated = known.get("model")
     if stated is None or stated.default is not stated.empty:
         return ""
     here = path or Path()
-    known = load_exhibit(here).models if path or (here / "exhibit.yml").is_file() else ()
-    if len(known) == 1:
-        return known[0].id
-    names = f": {', '.join(spec.id for spec in known)}" if known else ", such as timm:resnet18"
+    specs = load_exhibit(here).models if path or (here / "exhibit.yml").is_file() else ()
+    if len(specs) == 1:
+        return specs[0].id
+    names = f": {', '.join(spec.id for spec in specs)}" if specs else ", such as timm:resnet18"
     raise UsageError(f"'{kind}' needs --model{names}.")
-
-
-def _write(made: Figure, paper: Paper, ending: str) -> None:
-    import matplotlib as mpl
-
-    from generator.figures.publication.designs import design_of
-    from generator.figures.style import styled
-
-    # Letters that stay letters in a PDF; no date, so that the same figure has the same bytes.
-    dates = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}
-    with styled(), mpl.rc_context({"pdf.fonttype": 42}):
-        drawn = design_of(made).draw(width=paper.width, **made.drawing.arguments)
-        paper.file.parent.mkdir(parents=True, exist_ok=True)
-        drawn.savefig(paper.file, format=ending, dpi=paper.dpi, metadata=dates[ending])

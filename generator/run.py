@@ -6,12 +6,14 @@ result, and the run measures it when it is first asked for, through the store.
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any, Generic, TypeVar
 
 import numpy as np
+import torch
 
 from generator.card_schema import Pairs
 from generator.errors import UsageError, did_you_mean
@@ -23,7 +25,11 @@ from generator.inputs.texts import CuratedText
 from generator.models.checkpoints import Checkpoints
 from generator.models.load import AnyModel
 from generator.models.model import VisionModel
+from generator.models.randomise import randomised
 from generator.models.seq2seq import Seq2SeqModel
+from generator.models.twin import random_twin
+from generator.parameters import call_checked, check_parameters, parameters_of
+from generator.probes.controls import COUNTED, batches, spread
 from generator.probes.exemplars import PoolImage
 from generator.progress import Step
 from generator.store import Store
@@ -32,6 +38,7 @@ from generator.table import Table
 R = TypeVar("R", covariant=True)
 T = TypeVar("T")
 
+VERSION = 1  # of how a control is made
 PICTURES, TEXTS, PAIRS = "pictures", "texts", "pairs of texts"
 
 
@@ -52,6 +59,7 @@ class Run:
 
     `checkpoints` are the states of its training that the exhibit names. `other_tower` is the id of the model
     that is the other tower of the same network, where both are shown. `full` shows every unit in every way.
+    `techniques` are all that can be asked, in page order.
     `step` is told the name of each piece of work that is done, `credits` are the pictures asked for.
     """
 
@@ -64,6 +72,7 @@ class Run:
     checkpoints: Checkpoints = ()
     other_tower: str = ""
     full: bool = False
+    techniques: tuple[Technique[Any], ...] = ()
     credits: list[CuratedImage] = field(default_factory=list, repr=False)
     _results: dict[Any, Any] = field(default_factory=dict, repr=False)
 
@@ -82,12 +91,53 @@ class Run:
         result: T = self._results[key]
         return result
 
+    def figure(self, kind: str, **parameters: Any) -> Figure:
+        """A figure of a technique, by the name that articles use. Raises UsageError for a wrong name."""
+        known = {name: each for each in self.techniques for name in each.figures}
+        if kind not in known:
+            raise UsageError(f"there is no kind of figure '{kind}'. {did_you_mean(kind, known)}")
+        technique = known[kind]
+        reason = why_not(technique, self)
+        if reason:
+            raise UsageError(f"{self.model.id}: '{kind}': {reason}")
+        make = technique.figures[kind]
+        check_parameters(kind, parameters_of(make), parameters)
+        return call_checked(kind, make, self, parameters)
+
+    def table(self, name: str) -> Table:
+        """A published table, such as "units". Raises UsageError, with the nearest name, for a wrong one."""
+        there = (
+            table
+            for each in self.techniques
+            if not why_not(each, self)
+            for table in each.tables(self)
+        )
+        known = {table.name.removesuffix(".csv"): table for table in there}
+        if name.removesuffix(".csv") not in known:
+            raise UsageError(f"{self.model.id} has no table '{name}'. {did_you_mean(name, known)}")
+        return known[name.removesuffix(".csv")]
+
+    @cached_property
+    def control(self) -> Control:
+        """What the same techniques find on random weights, where nothing was learned."""
+        return Control(self)
+
     @property
     def reads(self) -> str:
         """What the model takes: PICTURES, TEXTS, or PAIRS of them."""
         if isinstance(self.model, VisionModel):
             return PICTURES
         return PAIRS if isinstance(self.model, Seq2SeqModel) else TEXTS
+
+    @property
+    def input_keys(self) -> dict[str, Any]:
+        """What the inputs are, for the store."""
+        inputs = self.inputs
+        return {
+            "images": [one.sha256 for one in inputs.images],
+            "pool": [one.sha256 for one in inputs.pool],
+            "texts": [(one.id, one.text, one.target) for one in (*inputs.texts, *inputs.held_out)],
+        }
 
     @property
     def folder(self) -> str:
@@ -132,6 +182,52 @@ class Run:
         ]
 
 
+@dataclass(frozen=True, eq=False)
+class Control:
+    """The same run on random weights: what any network of this shape would show (Adebayo et al. 2018).
+
+    The network is made only where a result is not in the store.
+    """
+
+    trained: Run
+
+    def __getitem__(self, technique: Technique[T]) -> T:
+        """What a technique finds on random weights."""
+        trained = self.trained
+        kind = typing.get_type_hints(technique.measure)["return"]
+        parts = {
+            "technique": technique.name,
+            "randomised": trained.model.key,
+            "seed": trained.seed,
+            "inputs": trained.input_keys,
+            "budget": trained.budget.model_dump(mode="json"),
+            "full": trained.full,
+        }
+
+        def kept() -> T:
+            module = technique.measure.__module__
+            result: T = trained.store.result(
+                "control", VERSION, parts, kind, lambda: self.run[technique], module=module
+            )
+            return result
+
+        return trained.once((self, technique), kept)
+
+    @cached_property
+    def run(self) -> Run:
+        """The run itself, with a network of random weights."""
+        trained, model = self.trained, self.trained.model
+        random: AnyModel
+        if isinstance(model, VisionModel):
+            pool = trained.pool_images
+            shown = [torch.from_numpy(pixels)[None] for pixels in trained.pixels.values()]
+            counted = batches(spread(pool, COUNTED)) if pool else [torch.cat(shown)]
+            random = randomised(model, counted, trained.seed)
+        else:
+            random = random_twin(model, trained.seed)
+        return replace(trained, model=random, checkpoints=(), credits=[], _results={})
+
+
 @dataclass(frozen=True)
 class Section:
     """A part of a page, filled by a technique.
@@ -162,7 +258,8 @@ class Technique(Generic[R]):
     `reads` says for what kind of model it is made, and `why_not` returns the sentence that pages print where
     it does not apply to one, else "". `measure` goes through the store of the run, and may ask the run for
     other techniques. `figures` have the names by which articles and the command line ask for them; `tables`
-    are published with the model. `search` has the words by which readers find it.
+    are published with the model. `search` has the words by which readers find it. `origin` is the file or the
+    package of one that is the user's own.
     """
 
     name: str
@@ -174,6 +271,7 @@ class Technique(Generic[R]):
     figures: Mapping[str, Callable[..., Figure]] = field(default_factory=dict)
     tables: Callable[[Run], Iterable[Table]] = _no_tables
     sections: tuple[Section, ...] = ()
+    origin: str = ""
 
 
 def why_not(technique: Technique[Any], run: Run) -> str:

@@ -22,6 +22,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from generator.versions import versions_beneath
+
 T = TypeVar("T")
 
 _PARTIAL = ".partial-"
@@ -80,9 +82,16 @@ class Store:
         parts: Mapping[str, Any],
         kind: type[T],
         make: Callable[[], T],
+        *,
+        module: str = "",
     ) -> T:
-        """The stored result for this key, or what `make` returns, which is then stored."""
-        key = digest_of({"probe": probe, "version": version, "parts": parts})
+        """The stored result for this key, or what `make` returns, which is then stored.
+
+        The key holds the versions of all that the module of `make` imports, or another `module`: no result is
+        older than what it calls.
+        """
+        beneath = versions_beneath(module or getattr(make, "func", make).__module__)
+        key = digest_of({"probe": probe, "version": version, "beneath": beneath, "parts": parts})
         path = self.root / probe / f"{key}.npz"
         found = _read(path, kind)
         if found is None:
@@ -116,8 +125,8 @@ def _decode(data: bytes, kind: type[T]) -> T:
     with np.load(io.BytesIO(data), allow_pickle=False) as archive:
         meta = json.loads(archive["meta"].tobytes().decode())
         found = _unpack(meta, archive, _classes_in(kind))
-    if not isinstance(found, kind):
-        raise ValueError(f"stored result is no {kind.__name__}")
+    if not isinstance(found, typing.get_origin(kind) or kind):
+        raise ValueError(f"stored result is no {kind}")
     return found
 
 

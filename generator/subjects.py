@@ -15,14 +15,16 @@ from generator.inputs.pairs import compared
 from generator.inputs.pool import image_pool
 from generator.inputs.texts import curated_texts, held_out_texts
 from generator.models.checkpoints import load_checkpoints
-from generator.models.load import load_model, parts_of
+from generator.models.load import AnyModel, load_model, parts_of
 from generator.models.model import VisionModel
 from generator.models.seq2seq import Seq2SeqModel
 from generator.models.towers import PARTS
+from generator.own_techniques import own_techniques, with_own
 from generator.paths import cache_root
 from generator.progress import Step
-from generator.run import PICTURES, Inputs, Run
+from generator.run import PICTURES, Inputs, Run, Technique
 from generator.store import Store
+from generator.techniques import TECHNIQUES
 
 
 def possible_ids(exhibit: Exhibit) -> list[str]:
@@ -78,6 +80,11 @@ def _check(spec: ModelSpec, images: Sequence[CuratedImage]) -> None:
             raise UsageError(f"{spec.id}: make.{key} names no picture '{name}'. {hint}")
 
 
+def all_techniques(exhibit: Exhibit) -> tuple[Technique[Any], ...]:
+    """The techniques that can be asked of the models of an exhibit, the user's own at the end."""
+    return with_own(TECHNIQUES, own_techniques(exhibit))
+
+
 def load_runs(
     exhibit: Exhibit,
     inputs: Sequence[Inputs],
@@ -85,7 +92,7 @@ def load_runs(
     store: Store,
     loaded: Step,
     step: Step,
-    *,
+    techniques: tuple[Technique[Any], ...],
     full: bool = False,
 ) -> list[Run]:
     """Load every model. `loaded` is told the name of each, `step` what is measured of it later."""
@@ -93,21 +100,35 @@ def load_runs(
     runs = []
     for spec, shown in zip(exhibit.models, inputs, strict=True):
         model = load_model(spec, base, cache, seed=seed, device=device)
-        run = Run(
-            model,
-            shown,
-            spec.make,
-            seed,
-            store,
-            step,
-            checkpoints=load_checkpoints(spec, model, base, cache, seed=seed),
-            other_tower=other_tower(spec, exhibit.models),
-            full=full,
-        )
-        _check_shown(run)
-        runs.append(run)
+        run = run_of(model, spec, shown, exhibit, store, step, techniques)
+        checkpoints = load_checkpoints(spec, model, base, cache, seed=seed)
+        runs.append(replace(run, checkpoints=checkpoints, full=full))
         loaded(spec.id)
     return runs
+
+
+def run_of(
+    model: AnyModel,
+    spec: ModelSpec,
+    inputs: Inputs,
+    exhibit: Exhibit,
+    store: Store,
+    step: Step,
+    techniques: tuple[Technique[Any], ...],
+) -> Run:
+    """The run of a loaded model. Raises UsageError where it is shown nothing that it takes."""
+    run = Run(
+        model,
+        inputs,
+        spec.make,
+        exhibit.seed,
+        store,
+        step,
+        other_tower=other_tower(spec, exhibit.models),
+        techniques=techniques,
+    )
+    _check_shown(run)
+    return run
 
 
 def _check_shown(run: Run) -> None:
@@ -135,7 +156,8 @@ def _measure(run: Run) -> Findings:
     if isinstance(model, VisionModel):
         return VisionFindings(run)
     if isinstance(model, Seq2SeqModel):
-        return measure_seq2seq(model, inputs.texts, budget, run.seed, run.store, run.step)
+        pair = measure_seq2seq(model, inputs.texts, budget, run.seed, run.store, run.step)
+        return replace(pair, run=run)
     found = measure_text(
         model,
         inputs.texts,
@@ -146,4 +168,4 @@ def _measure(run: Run) -> Findings:
         run.step,
         held_out=inputs.held_out,
     )
-    return replace(found, pictures=run.other_tower)
+    return replace(found, pictures=run.other_tower, run=run)

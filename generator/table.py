@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+_SHOWN = 20  # rows in a notebook
 Content = tuple[Sequence[str], Iterable[Sequence[Any]]]
 """The names of the columns, and the rows."""
 
@@ -37,6 +39,19 @@ class Table:
         header, rows = self._cells
         return [dict(zip(header, row, strict=True)) for row in rows]
 
+    def to_pandas(self) -> Any:
+        """The rows as a pandas data frame, where pandas is installed."""
+        import pandas
+
+        return pandas.read_csv(io.StringIO(self.csv))
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the first rows."""
+        header, rows = self._cells
+        lines = [_row("th", header), *(_row("td", row) for row in rows[:_SHOWN])]
+        more = f"<p>{len(rows) - _SHOWN:,} more rows</p>" if len(rows) > _SHOWN else ""
+        return f"<table>{''.join(lines)}</table>{more}"
+
     @property
     def csv(self) -> str:
         """The file's text."""
@@ -45,6 +60,10 @@ class Table:
         header, rows = self._cells
         writer.writerows([header, *rows])
         return stream.getvalue()
+
+
+def _row(tag: str, cells: Sequence[str]) -> str:
+    return f"<tr>{''.join(f'<{tag}>{html.escape(cell)}</{tag}>' for cell in cells)}</tr>"
 
 
 def filled(name: str, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[Table]:

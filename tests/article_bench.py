@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import shutil
 from dataclasses import replace
 
@@ -11,9 +10,10 @@ from small_site import Site
 
 from generator.articles.catalogue import Catalogue
 from generator.exhibit import load_exhibit
-from generator.findings import Findings
+from generator.run import Run
 from generator.store import Store
-from generator.subjects import load_subjects, measure, read_inputs
+from generator.subjects import load_runs, read_inputs
+from generator.techniques import TECHNIQUES
 
 
 @pytest.fixture(scope="session")
@@ -21,16 +21,14 @@ def catalogue(tiny_site: Site, tmp_path_factory: pytest.TempPathFactory) -> Cata
     """An image classifier and an encoder with what the build of the tiny exhibit measured, and a dream."""
     exhibit = load_exhibit(tiny_site.exhibit)
     folder = shutil.copytree(tiny_site.work / "store", tmp_path_factory.mktemp("bench") / "store")
-    store = Store(folder)
-    subjects = load_subjects(exhibit, read_inputs(exhibit), "cpu", lambda _: None)
-    dreaming = {"dream": "cat"}
-    by_name = {
-        one.model.id: replace(one, choices=one.choices.model_copy(update=dreaming))
-        for one in subjects
+    store, quiet = Store(folder), [].append
+    inputs = read_inputs(exhibit)
+    runs = {
+        run.model.id: _dreaming(run)
+        for run in load_runs(exhibit, inputs, "cpu", store, quiet, quiet, TECHNIQUES)
     }
+    return Catalogue(runs, store, exhibit.seed)
 
-    @functools.cache
-    def measured(name: str) -> Findings:
-        return measure(by_name[name], exhibit.seed, store, lambda _: None, full=False)
 
-    return Catalogue(by_name, measured, store, exhibit.seed)
+def _dreaming(run: Run) -> Run:
+    return replace(run, budget=run.budget.model_copy(update={"dream": "cat"}))

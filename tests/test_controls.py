@@ -191,7 +191,7 @@ def test_statistics_are_counted_on_pictures_from_all_through_the_pool(count):
         return np.full((3, 2, 2), place, dtype=np.float32)
 
     pool = [PoolImage(f"p{i}", f"p{i}", partial(pixels, i)) for i in range(count)]
-    seen = [batch[:, 0, 0, 0].numpy() for batch in controls._pixels(pool)]
+    seen = [batch[:, 0, 0, 0].numpy() for batch in controls.batches(pool)]
     assert sorted(np.concatenate(seen).tolist()) == list(range(count))
     assert min(len(batch) for batch in seen) > 1 or count == 1
     for batch in seen if count == 303 else ():

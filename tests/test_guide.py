@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import csv
 import inspect
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 import yaml
 from pydantic import BaseModel
-from small_site import CHECKOUT, Site, environment, make_exhibit, read_exhibit, write_exhibit
+from small_site import CHECKOUT, Site
 
-from generator.articles.bibliography import Bibliography
 from generator.articles.directives import directives
-from generator.articles.document import Renderer
 from generator.articles.front_matter import Meta
-from generator.articles.kinds import KINDS, parameters_of
+from generator.articles.kinds import KINDS
 from generator.articles.markdown import convert
-from generator.articles.read import read_article
 from generator.articles.reference import reference_of
 from generator.articles.schema import schema_reference
 from generator.articles.source import read_source
@@ -84,7 +78,7 @@ def test_every_kind_of_figure_is_listed_with_its_parameters(built):
             rf"<tr>(?:(?!</tr>).)*<code>{kind}</code>.*?</tr>", built["writing"], re.DOTALL
         )
         assert row, kind
-        for name in parameters_of(kind):
+        for name in KINDS[kind].parameters:
             assert f"<code>{name}</code>" in row[0], (kind, name)
 
 
@@ -130,48 +124,6 @@ def test_names_in_braces_stay_in_the_reference():
 def fenced(page: str, language: str) -> list[str]:
     text = (GUIDE / f"{page}.md").read_text(encoding="utf-8")
     return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
-
-
-@pytest.mark.slow
-def test_the_probe_of_the_guide_measures(tmp_path: Path) -> None:
-    (code,) = fenced("probes", "python")
-    folder = make_exhibit(
-        tmp_path / "course", models=("minilm-l6",), pictures=(), texts=("coreference", "code")
-    )
-    texts = read_exhibit(folder)["texts"]
-    texts[1]["id"] = "bank"  # as in the folder of the shape "course"
-    write_exhibit(folder, read_exhibit(folder) | {"texts": texts})
-    (folder / "turns.py").write_text(code, encoding="utf-8")
-    for _ in range(2):  # the second run reads the store
-        run = subprocess.run(
-            [sys.executable, "turns.py"],
-            cwd=folder,
-            env=environment(PYTHONPATH=str(CHECKOUT)),
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert run.returncode == 0, run.stderr
-        if _ == 0:
-            results = list((folder / "build" / "store").rglob("*"))
-    assert list((folder / "build" / "store").rglob("*")) == results
-    beside = folder / "writing" / "articles"
-    rows = list(csv.DictReader((beside / "turns.csv").open(encoding="utf-8")))
-    assert [row["layer"] for row in rows] == [str(layer) for layer in range(6)]
-    assert all(0 < float(row[text]) < 180 for row in rows for text in ("coreference", "bank"))
-    assert (beside / "turns.svg").read_text(encoding="utf-8").startswith("<?xml")
-    (shown,) = fenced("probes", "markdown")
-    (beside / "turns.md").write_text(
-        f"---\ntitle: T\ndescription: D\n---\n{shown}", encoding="utf-8"
-    )
-    article = read_article(
-        read_source(beside / "turns.md", "articles"),
-        cast(Any, SimpleNamespace(pictures=[])),
-        Bibliography(),
-    )
-    text = str(Renderer(article, cast(Any, None)).html(article.html))
-    said = re.search(r"turns it by ([\d.]+) degrees", text)
-    assert said and float(said[1]) == pytest.approx(float(rows[5]["bank"]), abs=0.05)
 
 
 def test_the_guide_names_the_sections_of_a_card() -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -17,10 +18,11 @@ from generator.models.stacks import ONLY, Stack
 from generator.pages.tables import tables
 from generator.probes.attention import Attention, measure_attention
 from generator.probes.seq2seq import measure_pair, measure_pair_attention
-from generator.run import Run
+from generator.run import Run, Technique
 from generator.store import Store
 from generator.subjects import measure
 from generator.table import Table
+from generator.techniques import TECHNIQUES
 from generator.techniques.naming import one_of
 
 Row = dict[str, str]
@@ -38,6 +40,7 @@ class Catalogue:
     store: Store
     seed: int
     commands: Callable[[], str] = str
+    techniques: Sequence[Technique[Any]] = TECHNIQUES
     _tables: dict[str, dict[str, Table]] = field(default_factory=dict)
 
     def run(self, model: str) -> Run:

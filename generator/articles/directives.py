@@ -12,7 +12,7 @@ from markupsafe import Markup, escape
 
 from generator.articles.catalogue import Catalogue
 from generator.articles.claims import Claims
-from generator.articles.document import WIDTHS, Document, Renderer, Wanted, placed
+from generator.articles.document import WIDTHS, Document, Renderer, Wanted
 from generator.articles.errors import named, template_line
 from generator.articles.kinds import figure
 from generator.articles.links import Links
@@ -20,6 +20,8 @@ from generator.articles.numbers import Numbers
 from generator.articles.reference import reference_of
 from generator.articles.widgets import Widgets
 from generator.errors import UsageError
+from generator.figures.figure import placed
+from generator.figures.publication.designs import design_of
 from generator.formatting import NO_BREAK
 from generator.techniques.naming import one_of
 
@@ -100,10 +102,10 @@ class Blocks:
         self.document.anchor(line, name, f"Figure{NO_BREAK}{number}")
         source = self.document.source
         path = f"{source.section}/{source.stem}/{name}/{kind.replace('_', '-')}"
-        drawing = placed(made, path, width)
+        drawn = placed(made, path, width, photographs=design_of(made).photographs)
         words = caption or str(escape(made.caption))
         model = str(parameters.get("model", ""))
-        wanted = Wanted(name, kind, model, number, made, drawing, alt or made.alt, words, layout)
+        wanted = Wanted(name, kind, model, number, drawn, alt or made.alt, words, layout)
         self.document.figures.append(wanted)
 
         def filled(filling: Renderer) -> Markup:

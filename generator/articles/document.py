@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from markupsafe import Markup
 
@@ -15,7 +15,6 @@ from generator.articles.markdown import GAP, Heading, as_text, convert_line, fil
 from generator.articles.source import Source
 from generator.errors import UsageError, did_you_mean
 from generator.figures.figure import Drawing, Figure
-from generator.figures.publication.designs import design_of
 from generator.inputs.images import CuratedImage
 from generator.pages.environment import Pages
 
@@ -49,8 +48,7 @@ class Wanted:
     kind: str
     model: str
     number: int
-    asked: Figure
-    drawing: Drawing
+    figure: Figure
     alt: str
     caption: str
     layout: str
@@ -58,19 +56,19 @@ class Wanted:
     @property
     def path(self) -> str:
         """The picture, for light grounds where there are two."""
-        return self.drawing.paths[0]
+        return self.figure.drawing.paths[0]
 
     @property
     def paths(self) -> tuple[str, ...]:
         """The picture; for photographs one for a light ground and one for a dark."""
-        return self.drawing.paths
+        return self.figure.drawing.paths
 
     @property
     def figures(self) -> tuple[Figure, ...]:
         """The same with what is said of them; a chart is turned over on a dark ground."""
         chart = len(self.paths) == 1
         numbers = range(len(self.paths))
-        return tuple(Figure(self.drawing, self.alt, number=n, ink=chart) for n in numbers)
+        return tuple(replace(self.figure, alt=self.alt, number=n, ink=chart) for n in numbers)
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,7 +164,10 @@ class Article:
     @property
     def drawings(self) -> list[Drawing]:
         """All pictures that it wants drawn."""
-        return [*(wanted.drawing for wanted in self.document.figures), *self.document.drawings]
+        return [
+            *(wanted.figure.drawing for wanted in self.document.figures),
+            *self.document.drawings,
+        ]
 
     def references(self) -> tuple[Reference, ...]:
         """What it cites, in the order of the text."""
@@ -236,10 +237,3 @@ def check_ids(article: Article) -> None:
             line = anchors[heading.id].line
             reason = f"the id '{heading.id}' is that of a heading too."
             raise WritingError(source.path, line, reason)
-
-
-def placed(figure: Figure, path: str, width: float) -> Drawing:
-    """The drawing of a figure at its width; `path` is that of its pictures without their endings."""
-    photographs = design_of(figure).photographs
-    paths = (f"{path}.webp", f"{path}-dark.webp") if photographs else (f"{path}.svg",)
-    return Drawing(figure.drawing.kind, {"width": float(width), **figure.drawing.arguments}, paths)

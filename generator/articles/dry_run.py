@@ -7,7 +7,7 @@ parameters, of models and of citations. What a variable holds is known when the 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import cast
 
 from jinja2 import Environment, TemplateSyntaxError, meta, nodes
@@ -18,7 +18,7 @@ from generator.articles.claims import claims_on_nothing
 from generator.articles.directives import Blocks, directives
 from generator.articles.document import Document
 from generator.articles.errors import Mistakes, WritingError, named
-from generator.articles.kinds import check_parameters
+from generator.articles.kinds import KINDS, Kind, check_kind
 from generator.articles.read import article_jinja, callable_names, not_jinja, texts_of
 from generator.articles.source import Source, Writing
 from generator.errors import did_you_mean
@@ -33,7 +33,9 @@ _OF_FIGURES = frozenset(
 _NAMES_A_MODEL_FIRST = ("head", "unit", "layer", "model", "page")
 
 
-def check_early(writing: Writing, models: Collection[str]) -> None:
+def check_early(
+    writing: Writing, models: Collection[str], kinds: Mapping[str, Kind] = KINDS
+) -> None:
     """Raises WritingErrors with all mistakes. `models` are the ids of the exhibit's models."""
     mistakes = Mistakes(list(writing.mistakes))
     for source in writing.sources:
@@ -47,7 +49,7 @@ def check_early(writing: Writing, models: Collection[str]) -> None:
             for one in lint.remarks(text):
                 tell(f"{source.path}, line {one.line + first - 1}: {one.text}.")
             with mistakes:
-                _check(text, first, source, jinja, document, models)
+                _check(text, first, source, jinja, document, models, kinds)
     mistakes.tell()
 
 
@@ -58,6 +60,7 @@ def _check(
     jinja: Environment,
     document: Document,
     models: Collection[str],
+    kinds: Mapping[str, Kind],
 ) -> None:
     try:
         tree = jinja.parse("\n" * (first - 1) + text)
@@ -82,7 +85,7 @@ def _check(
     for call in tree.find_all(nodes.Call):
         if isinstance(call.node, nodes.Name) and call.node.name in jinja.globals:
             with mistakes, named(source.path, call.lineno, call.node.name):
-                _check_call(call.node.name, call, document, models)
+                _check_call(call.node.name, call, document, models, kinds)
     mistakes.tell()
 
 
@@ -106,7 +109,11 @@ def _is_empty(node: nodes.Node) -> bool:
 
 
 def _check_call(
-    directive: str, call: nodes.Call, document: Document, models: Collection[str]
+    directive: str,
+    call: nodes.Call,
+    document: Document,
+    models: Collection[str],
+    kinds: Mapping[str, Kind],
 ) -> None:
     words = [one.value if isinstance(one, nodes.Const) else None for one in call.args]
     stated = {
@@ -124,4 +131,4 @@ def _check_call(
                 document.bibliography.check(word)
     open_ended = call.dyn_args is not None or call.dyn_kwargs is not None
     if directive == "figure" and words and isinstance(words[0], str) and not open_ended:
-        check_parameters(words[0], [name for name in stated if name not in _OF_FIGURES])
+        check_kind(words[0], [name for name in stated if name not in _OF_FIGURES], kinds)

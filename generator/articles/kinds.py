@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
-
-from pydantic import ConfigDict, ValidationError, validate_call
 
 from generator.articles import (
     kinds_classes,
@@ -18,15 +17,13 @@ from generator.articles import (
     kinds_units,
 )
 from generator.articles.catalogue import Catalogue
-from generator.errors import UsageError, did_you_mean
 from generator.figures.figure import Figure
-from generator.run import why_not
+from generator.parameters import call_checked, check_parameters, parameters_of
+from generator.run import Technique
 from generator.techniques import TECHNIQUES
 from generator.techniques.naming import one_of
 
-OF_TECHNIQUES = {kind: each for each in TECHNIQUES for kind in each.figures}
-KINDS: Mapping[str, Callable[..., Figure]] = {
-    **{kind: each.figures[kind] for kind, each in OF_TECHNIQUES.items()},
+_OTHERS: Mapping[str, Callable[..., Figure]] = {
     "control": kinds_classes.control,
     "exemplars": kinds_units.exemplars,
     "deconvolution": kinds_units.deconvolution,
@@ -55,43 +52,45 @@ KINDS: Mapping[str, Callable[..., Figure]] = {
 }
 
 
+@dataclass(frozen=True)
+class Kind:
+    """A kind of figure: the function that makes it, and the technique that it belongs to."""
+
+    make: Callable[..., Figure]
+    technique: Technique[Any] | None = None
+
+    @property
+    def parameters(self) -> dict[str, inspect.Parameter]:
+        """What an author may say, by name; a figure of a technique needs a model before its own."""
+        own = parameters_of(self.make)
+        if self.technique is None:
+            return own
+        return {"model": inspect.Parameter("model", _KEYWORD, annotation=str), **own}
+
+
+_KEYWORD = inspect.Parameter.KEYWORD_ONLY
+
+
+def kinds_of(techniques: Sequence[Technique[Any]]) -> dict[str, Kind]:
+    """All kinds of figure by name, those of techniques first."""
+    own = {kind: Kind(make, each) for each in techniques for kind, make in each.figures.items()}
+    return own | {kind: Kind(make) for kind, make in _OTHERS.items()}
+
+
+KINDS = kinds_of(TECHNIQUES)
+
+
 def figure(catalogue: Catalogue, kind: str, parameters: Mapping[str, Any]) -> Figure:
     """A figure of some kind. Raises UsageError, with the nearest name, for a wrong one."""
-    check_parameters(kind, parameters)
-    given = dict(parameters)
-    shown: Any = catalogue
-    if kind in OF_TECHNIQUES:
-        shown = catalogue.run(str(given.pop("model")))
-        reason = why_not(OF_TECHNIQUES[kind], shown)
-        if reason:
-            raise UsageError(f"{shown.model.id}: '{kind}': {reason}")
-    checked = validate_call(config=ConfigDict(arbitrary_types_allowed=True))(KINDS[kind])
-    try:
-        return checked(shown, **given)
-    except ValidationError as error:
-        detail = error.errors()[0]
-        name = ".".join(str(part) for part in detail["loc"])
-        raise UsageError(f"'{kind}': {name}: {detail['msg']}.") from error
+    kinds = kinds_of(catalogue.techniques)
+    check_kind(kind, parameters, kinds)
+    if kinds[kind].technique is None:
+        return call_checked(kind, kinds[kind].make, catalogue, parameters)
+    others = {name: value for name, value in parameters.items() if name != "model"}
+    return catalogue.run(str(parameters["model"])).figure(kind, **others)
 
 
-def check_parameters(kind: str, names: Collection[str]) -> None:
+def check_kind(kind: str, names: Collection[str], kinds: Mapping[str, Kind] = KINDS) -> None:
     """Raises UsageError for a kind that there is not, for a parameter too many, and for one too few."""
-    known = parameters_of(one_of("kind of figure", kind, KINDS))
-    for name in names:
-        if name not in known:
-            near = did_you_mean(name, known)
-            raise UsageError(f"'{kind}' takes no parameter '{name}'. {near}")
-    for name, parameter in known.items():
-        if parameter.default is inspect.Parameter.empty and name not in names:
-            raise UsageError(f"'{kind}' needs the parameter '{name}'.")
-
-
-def parameters_of(kind: str) -> dict[str, inspect.Parameter]:
-    """The parameters of a kind by name; a figure of a technique needs a model before its own."""
-    stated = dict(inspect.signature(KINDS[kind], eval_str=True).parameters)
-    first = next(iter(stated.values()))
-    del stated[first.name]
-    if kind in OF_TECHNIQUES:
-        model = inspect.Parameter("model", inspect.Parameter.KEYWORD_ONLY, annotation=str)
-        return {"model": model, **stated}
-    return stated
+    known = kinds[one_of("kind of figure", kind, kinds)].parameters
+    check_parameters(kind, known, names)

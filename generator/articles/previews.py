@@ -42,7 +42,7 @@ def _picture(figures: Sequence[Wanted], pictures: Mapping[str, Drawn]) -> bytes:
     if chosen is not None:
         return pictures[chosen.path].file.read_bytes()
     charts = (
-        as_pixels(design_of(one.asked), width=float(_WIDTH), **one.asked.drawing.arguments)
+        as_pixels(design_of(one.figure), **{**one.figure.drawing.arguments, "width": float(_WIDTH)})
         for one in figures
     )
     return next(charts, b"")

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from generator.articles.catalogue import Catalogue
 from generator.articles.front_matter import Meta
-from generator.articles.kinds import KINDS, parameters_of
+from generator.articles.kinds import KINDS
 from generator.articles.schema import schema_reference
 from generator.card_schema import Pairs
 from generator.exhibit import Exhibit
@@ -45,7 +45,7 @@ def _figures() -> str:
     """Every kind of figure: what it needs, what it may be told, and what it shows."""
     rows = ["| Kind | Needs | May be told | Shows |", "|---|---|---|---|"]
     for names, function in _by_function().items():
-        parameters = parameters_of(names[0]).values()
+        parameters = KINDS[names[0]].parameters.values()
         needed = [one.name for one in parameters if one.default is inspect.Parameter.empty]
         others = [one.name for one in parameters if one.name not in needed]
         kinds = " or ".join(f"`{name}`" for name in names)
@@ -84,8 +84,8 @@ def _parameters(function: Callable[..., object]) -> str:
 def _by_function() -> dict[tuple[str, ...], Callable[..., object]]:
     """Kinds in the order of the registry; several names of one function stand together."""
     names: dict[Callable[..., object], list[str]] = {}
-    for name, function in KINDS.items():
-        names.setdefault(function, []).append(name)
+    for name, kind in KINDS.items():
+        names.setdefault(kind.make, []).append(name)
     return {tuple(known): function for function, known in names.items()}
 
 

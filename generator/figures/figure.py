@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 PREFIX = "publication-"  # of the kinds of drawing that are figures for articles
@@ -14,12 +15,14 @@ class Drawing:
     """Pictures that are drawn in one go.
 
     `kind` names the function that draws them from `arguments`, arrays and plain values; `paths` says where in
-    the site each of them goes, in the order in which the function returns them.
+    the site each of them goes, in the order in which the function returns them. `draw` is the function itself
+    where it is the user's own.
     """
 
     kind: str
     arguments: Mapping[str, Any]
     paths: tuple[str, ...]
+    draw: Callable[..., Any] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,10 +46,43 @@ class Figure:
         """Where in the site the picture lies."""
         return self.drawing.paths[self.number]
 
+    def save(self, file: str | Path, width: float = 680, dpi: int = 300) -> None:
+        """Write a figure for papers as PDF, SVG or PNG, by the ending, `width` CSS pixels wide (96 an inch).
 
-def published(design: str, arguments: Mapping[str, Any], alt: str, caption: str) -> Figure:
-    """A labelled figure for articles and papers, in one of their designs.
+        Raises UsageError for another ending.
+        """
+        from generator.figures import paper  # matplotlib is slow to import
 
-    It is drawn as wide as it is shown, so that its width and its place come with the page.
+        paper.save(self, Path(file), width, dpi)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from generator.figures import paper
+
+        return paper.as_html(self)
+
+
+def published(
+    design: str | Callable[..., Any], arguments: Mapping[str, Any], alt: str, caption: str
+) -> Figure:
+    """A labelled figure for articles and papers, in one of their designs or by a function of one's own.
+
+    Such a function takes `arguments` and a `width` in CSS pixels, and returns a matplotlib figure. The figure
+    is drawn as wide as it is shown, so that its width and its place come with the page.
     """
+    if callable(design):
+        return Figure(Drawing(f"{PREFIX}own", arguments, (), design), alt, caption)
     return Figure(Drawing(f"{PREFIX}{design}", arguments, ()), alt, caption)
+
+
+def placed(figure: Figure, path: str, width: float, *, photographs: bool) -> Figure:
+    """A figure for articles at its width, below `path` without its ending.
+
+    One with photographs is drawn twice, for a light and a dark ground.
+    """
+    drawing = figure.drawing
+    paths = (f"{path}.webp", f"{path}-dark.webp") if photographs else (f"{path}.svg",)
+    arguments = {"width": float(width), **drawing.arguments}
+    return replace(
+        figure, drawing=replace(drawing, arguments=arguments, paths=paths), ink=not photographs
+    )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
+import marshal
 import multiprocessing
 import signal
 import threading
@@ -11,7 +13,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from generator.figures import (
     attention,
@@ -97,12 +101,15 @@ def render(
     missing = [(drawing, place) for drawing, place in keyed if place not in kept]
     for _ in range(len(keyed) - len(missing)):
         step()
-    if jobs == 1 or len(missing) < 2:
-        for drawing, place in missing:
-            _draw(drawing, place)
-            step()
-    else:
-        _draw_in_workers(missing, min(jobs, len(missing)), step)
+    # What draws a user's own figure need not be there in another process.
+    alone = jobs == 1 or len(missing) < 2
+    own = [one for one in missing if alone or one[0].draw is not None]
+    for drawing, place in own:
+        _draw(drawing, place)
+        step()
+    others = [one for one in missing if not alone and one[0].draw is None]
+    if others:
+        _draw_in_workers(others, min(jobs, len(others)), step)
     pictures: dict[str, Drawn] = {}
     for drawing, place in keyed:
         index = kept[place] if place in kept else json.loads((place / "index.json").read_bytes())
@@ -113,8 +120,16 @@ def render(
 
 def key_of(drawing: Drawing) -> str:
     """Digest of all that the pictures depend on."""
-    version, _ = KINDS[drawing.kind]
+    version: Any = KINDS[drawing.kind][0] if drawing.draw is None else _source(drawing.draw)
     return digest_of_value({"version": version, "style": VERSION, **drawing.arguments})
+
+
+def _source(draw: Callable[..., Any]) -> str:
+    """Digest of the file that a function of the user's own stands in."""
+    try:
+        return _digest(Path(inspect.getfile(draw)).read_bytes())
+    except (OSError, TypeError):  # of a notebook
+        return _digest(marshal.dumps(draw.__code__))
 
 
 # File, width, height and digest of each picture of a drawing.
@@ -183,7 +198,11 @@ def _draw_in_workers(
 
 def _draw(drawing: Drawing, place: Path) -> None:
     """Draw and write all pictures of one drawing; the index comes last and marks it complete."""
-    _, function = KINDS[drawing.kind]
+    function = (
+        KINDS[drawing.kind][1]
+        if drawing.draw is None
+        else partial(designs.as_pictures, designs.Design(drawing.draw))
+    )
     pictures = zip(drawing.paths, function(**drawing.arguments), strict=True)
     index: Index = []
     for number, (path, picture) in enumerate(pictures):

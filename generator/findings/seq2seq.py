@@ -34,6 +34,7 @@ from generator.probes.seq2seq_naming import (
     sweep_pairs,
 )
 from generator.probes.signal import Signal, measure_pair_signal
+from generator.run import Run
 from generator.store import Store
 
 Step = Callable[[str], None]
@@ -109,6 +110,7 @@ class Seq2SeqFindings:
     stacks: tuple[StackFindings, ...]
     signal: Signal
     twin_seed: int
+    run: Run | None = None
 
     def of(self, stack: Stack) -> StackFindings:
         """One stack."""

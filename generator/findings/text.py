@@ -25,6 +25,7 @@ from generator.probes.queries import (
     work_through,
 )
 from generator.probes.signal import Signal, measure_text_signal
+from generator.run import Run
 from generator.store import Store
 
 Step = Callable[[str], None]
@@ -71,6 +72,7 @@ class TextFindings:
     decoded: tuple[tuple[LogitLens, LogitAttribution], ...]
     evaluation: TextEvaluation
     pictures: str = ""
+    run: Run | None = None
 
     def statistic(self, name: str) -> Statistic:
         """One statistic of all heads."""

@@ -13,7 +13,7 @@ from generator.models.model import LanguageModel
 from generator.models.seq2seq import Seq2SeqModel
 from generator.models.unrolled import unroll_like
 
-T = TypeVar("T", LanguageModel, Seq2SeqModel)
+T = TypeVar("T", bound=LanguageModel | Seq2SeqModel)
 
 
 def state_initialisation(model: LanguageModel | Seq2SeqModel) -> None:

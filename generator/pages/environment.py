@@ -9,14 +9,16 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from generator.addresses import relative
 from generator.figures.figure import Drawing, Figure
 from generator.figures.render import Drawn
+from generator.files import read_text
 from generator.formatting import number, percent, thousands
 from generator.pages.page import Page, naming
+from generator.pages.sections import OWN
 
 
 class Pages:
@@ -38,7 +40,7 @@ class Pages:
         self._glossary = glossary
         self._drawings = {path: each for each in drawings for path in each.paths}
         self._jinja = Environment(
-            loader=FileSystemLoader(templates),
+            loader=ChoiceLoader([FunctionLoader(_own), FileSystemLoader(templates)]),
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,
@@ -119,6 +121,11 @@ class Pages:
             return {}
         shown = {"image": path, "image_alt": f"The title, “{page.title}”, beside a figure"}
         return {"head": {**shown, **page.meta.get("head", {})}}
+
+
+def _own(name: str) -> str | None:
+    """A template of the user's own, by its path."""
+    return read_text(Path(name.removeprefix(OWN))) if name.startswith(OWN) else None
 
 
 # Preformatted text keeps its lines all the same.

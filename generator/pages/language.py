@@ -40,6 +40,7 @@ from generator.pages.heads import (
 from generator.pages.page import Page
 from generator.pages.parts import CARD, MATCHING
 from generator.pages.roles import badge, head_link, recipe_rows, role_rows, stable_rows
+from generator.pages.sections import sections_of
 from generator.pages.standings import Order, grain_note, leader, order_heads, standings
 from generator.pages.worked import context_address, context_page
 from generator.probes.attention import Attention
@@ -132,6 +133,7 @@ def _overview(findings: TextFindings, pages: Pages) -> Page:
         sees=_how_far(model),
         rows=[_architecture_row(findings, layer) for layer in model.layers],
         inputs=[_input_row(findings, text) for text in findings.texts],
+        sections=sections_of(findings.run, "model") if findings.run else (),
         weight_tables=(*TABLES, *head_table_names(findings)),
     )
 

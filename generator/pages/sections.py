@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from generator.run import Run, Technique, why_not
+from generator.files import tell
+from generator.own_techniques import TechniqueError
+from generator.run import Run, Section, Technique, why_not
 from generator.table import Table
-from generator.techniques import TECHNIQUES
+
+OWN = "own:"  # before the path of a template of the user's own
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,26 +25,64 @@ class FilledSection:
     view: Any
 
 
+@dataclass(frozen=True)
+class Reason:
+    """Why a technique of the user's own has nothing to show here."""
+
+    title: str
+    reason: str
+
+
 def asked(run: Run) -> Iterator[Technique[Any]]:
     """The techniques that apply to a model, in page order."""
-    return (each for each in TECHNIQUES if not why_not(each, run))
+    return (each for each in run.techniques if not why_not(each, run))
 
 
 def sections_of(run: Run, page: str, *subject: Any) -> tuple[FilledSection, ...]:
     """The sections of one page; `subject` is what the page is about beside the model."""
     filled = (
-        FilledSection(each.name, one.id, f"sections/{one.template}", one.view(run, *subject))
-        for each in asked(run)
+        _filled(run, each, one, subject)
+        for each in run.techniques
         for one in each.sections
         if one.page == page
     )
-    return tuple(one for one in filled if one.view is not None)
+    return tuple(one for one in filled if one is not None)
+
+
+def _filled(
+    run: Run, technique: Technique[Any], section: Section, subject: tuple[Any, ...]
+) -> FilledSection | None:
+    reason = why_not(technique, run)
+    if not reason:
+        try:
+            view = section.view(run, *subject)
+        except TechniqueError as error:
+            reason = str(error)
+            tell(f"{run.model.id}: {technique.title} is left out: {reason}")
+        else:
+            template = _template(technique, section)
+            return view and FilledSection(technique.name, section.id, template, view)
+    if not technique.origin:
+        return None
+    view = Reason(technique.title, reason)
+    return FilledSection(technique.name, section.id, "sections/reason.html", view)
+
+
+def _template(technique: Technique[Any], section: Section) -> str:
+    """The name of a template: a file beside a technique of the user's own, or one of the site's."""
+    beside = Path(technique.origin).parent / section.template
+    if technique.origin and beside.is_file():
+        return f"{OWN}{beside}"
+    return f"sections/{section.template}"
 
 
 def technique_tables(run: Run) -> Iterator[Table]:
-    """The tables of all techniques that apply to a model."""
+    """The tables of all techniques that apply to a model; those of one that fails are left out."""
     for each in asked(run):
-        yield from each.tables(run)
+        try:
+            yield from each.tables(run)
+        except TechniqueError as error:
+            tell(f"{run.model.id}: the tables of {each.title} are left out: {error}")
 
 
 def tables_below(run: Run, page: str) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from generator.pages.definitions import TARGET, definitions_of
 from generator.pages.environment import Pages
 from generator.pages.page import Page
 from generator.pages.roles import rows_of
+from generator.pages.sections import sections_of
 from generator.pages.seq2seq_layers import (
     all_heads_address,
     head_link,
@@ -138,6 +139,7 @@ def _overview(findings: Seq2SeqFindings, pages: Pages) -> Page:
             for stack in findings.stacks
             for layer in stack.layers
         ],
+        sections=sections_of(findings.run, "model") if findings.run else (),
         tables=seq2seq_table_names(findings),
     )
 

@@ -15,6 +15,7 @@ from generator.models.layer import Layer
 from generator.pages.definitions import definitions_of
 from generator.pages.evaluation_tables import evaluation_tables
 from generator.pages.head_tables import head_tables
+from generator.pages.sections import technique_tables
 from generator.pages.seq2seq_tables import LAYERS, seq2seq_tables
 from generator.pages.standings import order_heads, strong_links
 from generator.pages.vision_tables import vision_tables
@@ -26,6 +27,8 @@ from generator.table import Content, Table
 def tables(found: Findings) -> Iterator[Table]:
     """The numbers of one model."""
     yield Table(LAYERS, partial(_layers, found))
+    if found.run is not None and not isinstance(found, VisionFindings):
+        yield from technique_tables(found.run)
     if isinstance(found, Seq2SeqFindings):
         yield from seq2seq_tables(found)
         return

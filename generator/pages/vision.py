@@ -45,6 +45,7 @@ from generator.pages.parts import (
 from generator.pages.patch_attention import patch_attention_page
 from generator.pages.patch_heads import heads_of_layer, patch_head_pages
 from generator.pages.patch_tables import TABLES as PATCH_TABLES
+from generator.pages.sections import sections_of
 from generator.pages.training import training_page
 from generator.pages.units import contact
 from generator.plates import signed
@@ -120,6 +121,7 @@ def _overview(findings: VisionFindings, pages: Pages) -> Page:
         ],
         size=size_text(model.parameters),
         signal=_signal_figure(findings, pages),
+        sections=sections_of(findings.run, "model"),
         rows=rows,
         inputs=inputs,
         no_classes="" if model.labels else model.no_classes,

@@ -132,7 +132,7 @@ def measure_controls(
 
     def make() -> Controls:
         counted = spread(pool, COUNTED)
-        control = randomised(model, _pixels(counted), seed)
+        control = randomised(model, batches(counted), seed)
         searched = find_exemplars(_only(control, layer), pool, store, step).layers[0]
         features = _map_layer(model)
         chosen = np.random.default_rng(seed).permutation(layer.units)[:SHOWN]
@@ -246,7 +246,7 @@ def spread(pool: Sequence[PoolImage], most: int) -> list[PoolImage]:
     return [pool[place * len(pool) // count] for place in range(count)]
 
 
-def _pixels(pool: Sequence[PoolImage]) -> Iterator[Tensor]:
+def batches(pool: Sequence[PoolImage]) -> Iterator[Tensor]:
     """Batches of nearly one size, each of pictures from all through the pool.
 
     A pool lies by folders: batches of neighbours would vary less than the pool does, and a last batch of one

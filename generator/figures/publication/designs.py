@@ -43,15 +43,14 @@ DESIGNS: Mapping[str, Design] = {
 }
 
 
-def published(design: str, **arguments: Any) -> list[Picture]:
-    """The pictures of a figure on a page: a chart as SVG, photographs for a light and a dark ground."""
-    chosen = DESIGNS[design]
+def as_pictures(design: Design, **arguments: Any) -> list[Picture]:
+    """A figure as encoded pictures: a chart as SVG, photographs for a light and a dark ground."""
     with styled():
-        if not chosen.photographs:
-            return [as_svg(chosen.draw(**arguments))]
+        if not design.photographs:
+            return [as_svg(design.draw(**arguments))]
         return [
-            as_raster(chosen.draw(**arguments)),
-            as_raster(chosen.draw(**arguments, dark=True)),
+            as_raster(design.draw(**arguments)),
+            as_raster(design.draw(**arguments, dark=True)),
         ]
 
 
@@ -63,10 +62,12 @@ def as_pixels(design: Design, **arguments: Any) -> bytes:
 
 def design_of(figure: drawn.Figure) -> Design:
     """The design of a figure for articles."""
+    if figure.drawing.draw is not None:
+        return Design(figure.drawing.draw)
     return DESIGNS[figure.drawing.kind.removeprefix(PREFIX)]
 
 
 KINDS = {
-    f"{PREFIX}{name}": (design.version, partial(published, name))
+    f"{PREFIX}{name}": (design.version, partial(as_pictures, design))
     for name, design in DESIGNS.items()
 }
