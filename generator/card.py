@@ -13,7 +13,6 @@ from generator.figures.render import render
 from generator.findings import Carded, Seq2SeqFindings, TextFindings
 from generator.pages.environment import Pages
 from generator.paths import data_root
-from generator.plates.made import made_drawings
 from generator.plates.probes import probe_drawings
 from generator.plates.text import text_drawings
 from generator.progress import Reporter
@@ -62,4 +61,4 @@ def _drawings(found: Carded) -> list[Drawing]:
     """The drawings among which are those of a card."""
     if isinstance(found, TextFindings):
         return [*text_drawings(found), *probe_drawings(found)]
-    return [*made_drawings(found), *probe_drawings(found)]
+    return list(probe_drawings(found))

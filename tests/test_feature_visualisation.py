@@ -14,7 +14,6 @@ from generator.exhibit import ModelSpec
 from generator.figures.features import dream_strip, feature_pictures
 from generator.inputs.images import as_pixels, curated_images, open_rgb
 from generator.models.load import load_model
-from generator.pages.features import share_of_one_colour
 from generator.probes.deep_dream import dream, dream_layers, even_gradient
 from generator.probes.exemplars import Exemplars, LayerExemplars
 from generator.probes.feature_visualisation import (
@@ -26,6 +25,7 @@ from generator.probes.feature_visualisation import (
     batches,
     measured,
     objective_of,
+    share_of_one_colour,
     visualise_features,
 )
 from generator.probes.optvis import objectives as terms

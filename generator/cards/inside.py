@@ -16,6 +16,7 @@ from generator.pages.context import layer_link, paged_layers
 from generator.pages.definitions import BY_COLUMN
 from generator.pages.environment import Pages
 from generator.pages.roles import head_link, role_rows
+from generator.techniques.features import picture
 from generator.techniques.signal import drawing
 
 LEADING = 3
@@ -32,7 +33,7 @@ def inside(found: Carded, pages: Pages) -> Section:
     if isinstance(found, TextFindings):
         parts = (_stream(found, pages), _heads(found, pages), _roles(found))
     else:
-        parts = (_sparsity(found), _units(found, pages), _controls(found))
+        parts = (_sparsity(found), _units(found), _controls(found))
     return Section("inside", "What the inside looks like", (intro,), parts)
 
 
@@ -80,15 +81,10 @@ def _sparsity(found: VisionFindings) -> Section:
     )
 
 
-def _units(found: VisionFindings, pages: Pages) -> Section:
+def _units(found: VisionFindings) -> Section:
     """Pictures made to excite a few units, spread over the layers."""
     model = found.model
-    made = [
-        one
-        for one in found.features
-        if one.want.kind == "channel"
-        and pages.has(f"models/{model.id}/features/{one.want.name}.webp")
-    ]
+    made = [one for one in found.features if one.want.kind == "channel"]
     if not made:
         return Section("units", "Units")
     chosen = [made[n] for n in np.unique(np.linspace(0, len(made) - 1, UNITS).round().astype(int))]
@@ -96,7 +92,7 @@ def _units(found: VisionFindings, pages: Pages) -> Section:
     for one in chosen:
         layer, unit = one.want.layer, one.want.unit
         alt = f"A picture made to excite unit {unit} of {layer}."
-        figure = pages.figure(f"models/{model.id}/features/{one.want.name}.webp", alt)
+        figure = picture(found.run, one, alt)
         searched = found.exemplars is not None and found.exemplars.of(layer) is not None
         target = unit_address(model.id, layer, unit) if searched else model_address(model.id)
         pictures.append((figure, Link(target, f"{layer} unit {unit}")))

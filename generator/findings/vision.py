@@ -36,7 +36,7 @@ from generator.techniques.building_blocks import BUILDING_BLOCKS, GROUPS
 from generator.techniques.class_maps import CLASS_MAPS
 from generator.techniques.controls import CONTROLS
 from generator.techniques.deconvolution import DECONVOLUTION
-from generator.techniques.deep_dream import DEEP_DREAM, dreamt
+from generator.techniques.deep_dream import DEEP_DREAM
 from generator.techniques.effects import EFFECTS
 from generator.techniques.exemplars import EXEMPLARS
 from generator.techniques.features import FEATURES, visualised
@@ -139,10 +139,6 @@ class VisionFindings:
     @property
     def features(self) -> tuple[Visualised, ...]:
         return self.run[FEATURES]
-
-    @property
-    def dreamt(self) -> str:
-        return dreamt(self.run)
 
     @property
     def dreams(self) -> tuple[Dream, ...]:

@@ -47,7 +47,13 @@ MATCHING = Part(
 EVOLUTION = Part(
     "evolution", "Features, layer by layer", "patches and what is left of them in pixels"
 )
-FEATURES = Part("features", "Feature visualisation", "pictures made to excite units and classes")
+FEATURES = Part(
+    "features",
+    "Feature visualisation",
+    "pictures made to excite units and classes",
+    "Pictures made from noise until a unit, or a class, of {} answers strongly.",
+    "Pictures made to excite units and classes of {}, and what each of them reaches.",
+)
 BLOCKS = Part("building-blocks", "Building blocks", "one layer taken apart, cell by cell")
 TRAINING = Part("training", "Through training", "the same units at several epochs")
 CONTROLS = Part("controls", "Controls", "the same methods on random weights")

@@ -1,4 +1,4 @@
-"""What a unit's page shows beside its exemplars: back in pixels, visualised, and its effect on classes."""
+"""What a unit's page shows beside its exemplars: back in pixels, and its effect on classes."""
 
 from __future__ import annotations
 
@@ -38,15 +38,6 @@ class Back:
     responds: bool
     effective: tuple[int, int, int, int]
     strip: Figure | None
-
-
-@dataclass(frozen=True)
-class Made:
-    """A unit's feature visualisation and what it reaches, beside the best picture of the pool."""
-
-    figure: Figure
-    peak: float
-    best: float
 
 
 @dataclass(frozen=True)
@@ -99,18 +90,6 @@ def _strip_text(unit: int) -> str:
         f"The exemplars of unit {unit} in a row; below each its deconvolution, guided backpropagation "
         "and plain gradient, around mid grey."
     )
-
-
-def made(
-    findings: VisionFindings, layer: Layer, exemplars: LayerExemplars, unit: int, pages: Pages
-) -> Made | None:
-    """None where the unit was not visualised."""
-    found = findings.feature(layer.name, unit)
-    if found is None:
-        return None
-    path = f"models/{findings.model.id}/features/{found.want.name}.webp"
-    figure = pages.figure(path, f"Feature visualisation of unit {unit} of {layer.name}.")
-    return Made(figure, found.peak, float(exemplars.neuron_value[unit, 0]))
 
 
 def effects(findings: VisionFindings, layer: Layer, unit: int) -> Effects | None:

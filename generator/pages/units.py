@@ -18,9 +18,10 @@ from generator.pages.environment import Pages
 from generator.pages.page import Page
 from generator.pages.parts import EVOLUTION, parts
 from generator.pages.ties import Row, channels, neurons
-from generator.pages.unit_views import back, effects, made
+from generator.pages.unit_views import back, effects
 from generator.probes.exemplars import BINS, LayerExemplars, field_box, unit_layers
 from generator.probes.wires import Wires, feeds, listens, strongest
+from generator.techniques.features import unit_view
 
 SATURATION = {"relu6": 6.0}
 
@@ -161,7 +162,7 @@ def _layer_units(
             ties=neurons(layer, exemplars, unit),
             channel_ties=channels(layer, exemplars, unit),
             back=back(findings, layer, exemplars, unit, pages),
-            made=made(findings, layer, exemplars, unit, pages),
+            made=unit_view(findings.run, layer, unit),
             effects=effects(findings, layer, unit),
             evolved=evolved,
             channel=wholes(findings, layer, exemplars, unit),

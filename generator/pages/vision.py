@@ -22,7 +22,6 @@ from generator.pages.context import (
 from generator.pages.controls import controls_page
 from generator.pages.environment import Pages
 from generator.pages.evolution import evolution_page
-from generator.pages.features import features_page
 from generator.pages.matching import matching_page
 from generator.pages.page import Page
 from generator.pages.parts import (
@@ -30,7 +29,6 @@ from generator.pages.parts import (
     BLOCKS,
     CONTROLS,
     EVOLUTION,
-    FEATURES,
     MATCHING,
     TRAINING,
     part_links,
@@ -65,7 +63,6 @@ def _parts(findings: VisionFindings, pages: Pages) -> Iterator[Page]:
         ATTENTION: patch_attention_page,
         MATCHING: matching_page,
         EVOLUTION: evolution_page,
-        FEATURES: features_page,
         BLOCKS: _blocks,
         TRAINING: training_page,
         CONTROLS: controls_page,

@@ -8,7 +8,6 @@ from typing import Any
 
 from generator.findings import VisionFindings
 from generator.pages.building_blocks import block_rows, group_rows
-from generator.pages.features import feature_rows
 from generator.pages.matching import match_rows, part_rows
 from generator.pages.patch_tables import patch_tables
 from generator.pages.sections import technique_tables
@@ -34,9 +33,6 @@ def _others(found: VisionFindings) -> Iterator[tuple[str, Sequence[str], list[Se
     yield "matches.csv", pairs, match_rows(found)
     moved = ("picture", "text", "what", "row", "column", "draw", "parts", "drop")
     yield "match_patches.csv", moved, part_rows(found)
-    made = ("name", "kind", "layer", "unit", "class", "side", "steps", "peak", "mean")
-    against = ("pool_peak", "pool_mean", "logit", "probability")
-    yield "features.csv", (*made, *against), feature_rows(found)
     where = ("picture", "layer", "class", "probability")
     summed = (*where, "logit", "silent", "linear", "path", "path_error", "path_points")
     yield "building_blocks.csv", summed, block_rows(found.blocks)

@@ -13,19 +13,16 @@ from generator.findings import VisionFindings
 from generator.inputs.images import as_seen, open_rgb
 from generator.models.layer import Layer
 from generator.probes.building_blocks import BuildingBlocks, near_box
+from generator.techniques.features import picture
 
 GREY = (128, 128, 128)
 
 
 def made_drawings(findings: VisionFindings) -> Iterator[Drawing]:
-    """Feature visualisations, the strips of dreams, and the building blocks with their tiles."""
+    """The building blocks with their tiles."""
     folder = f"models/{findings.model.id}"
-    for one in (*findings.features, *findings.groups.values()):
-        path = f"{folder}/features/{one.want.name}.webp"
-        yield Drawing("feature_pictures", {"pictures": (one.picture,)}, (path,))
-    for each in findings.dreams:
-        path = f"{folder}/features/dream-{each.layer}.webp"
-        yield Drawing("dream_strip", {"frames": each.frames}, (path,))
+    for each in findings.groups.values():
+        yield picture(findings.run, each, "").drawing
     yield from _blocks(folder, findings)
 
 
@@ -38,11 +35,11 @@ def _blocks(folder: str, findings: VisionFindings) -> Iterator[Drawing]:
     tiles = channel_tiles(findings, layer)
     if len(tiles):
         yield Drawing("channel_tiles", {"tiles": tiles}, (f"{folder}/blocks/channels.webp",))
-    for picture, found in usable.items():
-        yield _picture(folder, picture, findings.seen[picture], found, tiles)
+    for name, found in usable.items():
+        yield _one_picture(folder, name, findings.seen[name], found, tiles)
 
 
-def _picture(
+def _one_picture(
     folder: str, name: str, picture: np.ndarray, found: BuildingBlocks, tiles: np.ndarray
 ) -> Drawing:
     strongest = found.dictionary[..., 0]

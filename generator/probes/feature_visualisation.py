@@ -35,6 +35,7 @@ VERSION = 2
 BATCH = 16
 SPREAD = 15.0  # weight of the diversity term
 LEAD = 4.0  # how much further than other frequencies the mean of an early picture is stepped
+_ALIKE = 12  # of 255
 _GROUND = 127.5  # what transparent pictures are measured on
 
 
@@ -125,6 +126,12 @@ def against_pool(found: Sequence[Visualised], exemplars: Exemplars) -> PoolCompa
         level=int((peak == best).sum()),
         mean_above=int((mean > best_mean).sum()),
     )
+
+
+def share_of_one_colour(picture: np.ndarray) -> float:
+    """The share of pixels of `picture` (rows, columns, channels) within `_ALIKE` levels of the median."""
+    pixels = picture[..., :3].reshape(-1, 3).astype(np.int16)
+    return float((np.abs(pixels - np.median(pixels, axis=0)) <= _ALIKE).all(axis=1).mean())
 
 
 def batches(model: VisionModel, wanted: Sequence[Want]) -> Iterator[list[Want]]:

@@ -15,6 +15,8 @@ from generator.techniques.deconvolution import DECONVOLUTION
 from generator.techniques.deep_dream import DEEP_DREAM
 from generator.techniques.effects import EFFECTS
 from generator.techniques.exemplars import EXEMPLARS
+from generator.techniques.feature_classes import FEATURE_CLASSES
+from generator.techniques.feature_sets import FEATURE_SETS
 from generator.techniques.features import FEATURES
 from generator.techniques.filters import FILTERS
 from generator.techniques.grad_cam import GRAD_CAM
@@ -40,6 +42,8 @@ TECHNIQUES: tuple[Technique[Any], ...] = (
     DECONVOLUTION,
     EFFECTS,
     FEATURES,
+    FEATURE_CLASSES,
+    FEATURE_SETS,
     DEEP_DREAM,
     BUILDING_BLOCKS,
     GROUPS,

@@ -49,6 +49,12 @@ class Scale:
     label: str
 
 
+def in_rows(panels: Sequence[Panel], columns: int) -> tuple[tuple[Panel, ...], ...]:
+    """Panels in rows of at most `columns`."""
+    starts = range(0, len(panels), columns)
+    return tuple(tuple(panels[start : start + columns]) for start in starts)
+
+
 def panels(
     rows: Sequence[Sequence[Panel]],
     *,
