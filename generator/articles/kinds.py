@@ -14,7 +14,6 @@ from generator.articles import (
     kinds_made,
     kinds_patches,
     kinds_reading,
-    kinds_units,
 )
 from generator.articles.catalogue import Catalogue
 from generator.figures.figure import Figure
@@ -25,15 +24,9 @@ from generator.techniques.naming import one_of
 
 _OTHERS: Mapping[str, Callable[..., Figure]] = {
     "control": kinds_classes.control,
-    "exemplars": kinds_units.exemplars,
-    "deconvolution": kinds_units.deconvolution,
-    "evolution": kinds_units.evolution,
-    "unit_responses": kinds_units.unit_responses,
     "building_blocks": kinds_made.building_blocks,
     "nmf": kinds_made.nmf,
     "sparsity": kinds_layers.sparsity,
-    "training": kinds_layers.training,
-    "training_course": kinds_layers.training_course,
     "attention_map": kinds_heads.attention_map,
     "attention_heads": kinds_heads.attention_heads,
     "head_scatter": kinds_heads.head_scatter,

@@ -11,7 +11,6 @@ from generator.plates.patches import patch_drawings
 from generator.plates.probes import probe_drawings
 from generator.plates.seq2seq import seq2seq_drawings
 from generator.plates.text import text_drawings
-from generator.plates.units import unit_drawings
 
 
 def drawings(findings: Findings) -> list[Drawing]:
@@ -23,7 +22,6 @@ def drawings(findings: Findings) -> list[Drawing]:
     return [
         *layer_drawings(findings),
         *evidence_drawings(findings),
-        *unit_drawings(findings),
         *made_drawings(findings),
         *probe_drawings(findings),
         *patch_drawings(findings),
