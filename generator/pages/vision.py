@@ -12,8 +12,6 @@ from generator.figures.mosaic import matrix_step
 from generator.findings import VisionFindings
 from generator.formatting import number, percent
 from generator.models.layer import Layer
-from generator.pages.blocks_data import blocks_channels
-from generator.pages.building_blocks import building_blocks_page
 from generator.pages.context import (
     Place,
     around,
@@ -32,14 +30,12 @@ from generator.pages.matching import matching_page
 from generator.pages.page import Page
 from generator.pages.parts import (
     ATTENTION,
-    BLOCKS,
     CONTROLS,
     EVOLUTION,
     MATCHING,
     TRAINING,
     part_links,
     part_page,
-    part_place,
     parts,
 )
 from generator.pages.patch_attention import patch_attention_page
@@ -71,7 +67,6 @@ def _parts(findings: VisionFindings, pages: Pages) -> Iterator[Page]:
         ATTENTION: patch_attention_page,
         MATCHING: matching_page,
         EVOLUTION: evolution_page,
-        BLOCKS: _blocks,
         TRAINING: training_page,
         CONTROLS: controls_page,
     }
@@ -80,12 +75,6 @@ def _parts(findings: VisionFindings, pages: Pages) -> Iterator[Page]:
             yield write[part](findings, pages)
         elif part.lead:
             yield part_page(findings, part, pages)
-
-
-def _blocks(findings: VisionFindings, pages: Pages) -> Page:
-    channels, place = blocks_channels(findings, pages), part_place(findings, BLOCKS)
-    model, images = findings.model, findings.images
-    return building_blocks_page(model, images, findings.blocks, channels, place, pages)
 
 
 def _overview(findings: VisionFindings, pages: Pages) -> Page:
