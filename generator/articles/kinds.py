@@ -28,8 +28,6 @@ _OTHERS: Mapping[str, Callable[..., Figure]] = {
     "deconvolution": kinds_units.deconvolution,
     "evolution": kinds_units.evolution,
     "unit_responses": kinds_units.unit_responses,
-    "filters": kinds_layers.filters,
-    "activation_maps": kinds_layers.activation_maps,
     "sparsity": kinds_layers.sparsity,
     "training": kinds_layers.training,
     "training_course": kinds_layers.training_course,

@@ -1,4 +1,4 @@
-"""Figures of layers: filters, activation maps, how much of the signal is zero, the way through training."""
+"""Figures of layers: how much of the signal is zero, the way through training."""
 
 from __future__ import annotations
 
@@ -9,102 +9,12 @@ from generator.articles.catalogue import Catalogue
 from generator.errors import UsageError
 from generator.figures.figure import Figure, published
 from generator.figures.publication.panels import Panel
-from generator.figures.style import POSITIVE, SIGNED
-from generator.findings import VisionFindings
 from generator.formatting import number, percent
-from generator.plates import signed
 from generator.probes.checkpoints import CheckpointSeries
-from generator.probes.filters import read_filters
-from generator.techniques.naming import Numbers, layer_of, one_of, unit_of
+from generator.techniques.naming import Numbers, one_of
 
-_FILTERS, _MAPS, _UNITS = 96, 12, 5
+_UNITS = 5
 _GREY = 128
-
-
-def filters(catalogue: Catalogue, model: str, layer: str = "", count: int = _FILTERS) -> Figure:
-    """The filters of a layer, each with its own scale: in colour over pixels, else zero in the middle."""
-    network = catalogue.vision(model)
-    place = layer_of(network, layer or network.layers[0].name)
-    found = read_filters(network, place)
-    if found is None or found.kind == "matrix":
-        raise UsageError(f"{place.name} of {model} has no filters over positions to draw.")
-    values = found.values[:count].astype(np.float64)
-    peak = np.abs(values).max(axis=tuple(range(1, values.ndim)), keepdims=True)
-    scaled = values / np.where(peak > 0, peak, 1)
-    tiles = (scaled + 1) / 2 if found.kind == "rgb" else SIGNED((scaled + 1) / 2)[..., :3]
-    sheet = _mosaic((tiles * 255).round().astype(np.uint8))
-    side = f"{values.shape[1]} × {values.shape[2]}"
-    some = "" if len(values) == len(found.values) else f"The first {len(values)} of "
-    all_of = f"{len(found.values)} filters of {place.name}"
-    how = "grey where a weight is zero" if found.kind == "rgb" else "dark where a weight is zero"
-    return published(
-        "panels",
-        {"rows": ((Panel(sheet, pixelated=True),),), "widest": 620.0},
-        f"{some}{'' if some else 'All '}{all_of}, {side} weights each, as small squares.",
-        f"{some}{'' if some else 'All '}{all_of}, {side} weights each, every one on its own "
-        f"scale, {how}.",
-    )
-
-
-def _mosaic(tiles: np.ndarray) -> np.ndarray:
-    """Tiles (count, h, w, 3) in rows on a transparent ground, each pixel drawn large."""
-    count, height, width, _ = tiles.shape
-    zoom = max(1, 48 // width)
-    columns = min(count, max(1, round((count * 2.2) ** 0.5)))
-    step_y, step_x = height * zoom + 6, width * zoom + 6
-    canvas = np.zeros((-(-count // columns) * step_y - 6, columns * step_x - 6, 4), dtype=np.uint8)
-    for place, tile in enumerate(tiles):
-        y, x = divmod(place, columns)
-        cells = np.kron(tile, np.ones((zoom, zoom, 1), dtype=np.uint8))
-        part = canvas[y * step_y :, x * step_x :][: height * zoom, : width * zoom]
-        part[..., :3], part[..., 3] = cells, 255
-    return canvas
-
-
-def activation_maps(
-    catalogue: Catalogue,
-    model: str,
-    layer: str,
-    image: str,
-    units: Numbers = (),
-    count: int = _MAPS,
-) -> Figure:
-    """The maps of channels of a layer on a picture: those named, or the ones that answer most."""
-    findings = catalogue.about_pictures(model)
-    place, label = layer_of(findings.model, layer), catalogue.image(model, image).label
-    maps = _maps(findings, place.name, image)
-    strongest = np.argsort(-np.abs(maps).max(axis=(1, 2)), kind="stable")[:count]
-    chosen = [unit_of(place, unit) for unit in units] or [int(unit) for unit in np.sort(strongest)]
-    below = signed(findings, place.name)
-    row = [Panel(catalogue.seen(model, image), label)]
-    for unit in chosen:
-        values = maps[unit]
-        peak = float(np.abs(values).max()) or 1.0
-        share = (values / peak + 1) / 2 if below else values / peak
-        colours = (SIGNED if below else POSITIVE)(share)[..., :3]
-        pixels = (colours * 255).round().astype(np.uint8)
-        row.append(Panel(pixels, f"channel {unit}", f"up to {number(peak, 2)}", pixelated=True))
-    across = len(row) if len(row) <= 5 else -(-len(row) // -(-len(row) // 7))
-    rows = tuple(tuple(row[start : start + across]) for start in range(0, len(row), across))
-    zero = "zero in the middle of the colours" if below else "dark is zero"
-    which = "" if units else f", the {len(chosen)} of {len(maps)} that answer most"
-    return published(
-        "panels",
-        {"rows": rows, "widest": 200.0, "gap": 8.0},
-        f"The picture of {label} and the maps of {len(chosen)} channels of {place.name} on it{which}.",
-        f"Channels of {place.name} on the picture of {label}{which}; each on its own scale, {zero}.",
-    )
-
-
-def _maps(findings: VisionFindings, layer: str, picture: str) -> np.ndarray:
-    """The maps (channels, height, width) of a layer on a picture."""
-    there = {
-        maps.layer: maps.maps
-        for one in findings.maps
-        if one.picture == picture
-        for maps in one.layers
-    }
-    return there[one_of("layer", layer, there, f"{findings.model.id} has no maps of the")]
 
 
 def sparsity(catalogue: Catalogue, model: str) -> Figure:

@@ -17,6 +17,7 @@ from generator.pages.definitions import BY_COLUMN
 from generator.pages.environment import Pages
 from generator.pages.roles import head_link, role_rows
 from generator.techniques.features import picture
+from generator.techniques.signal import drawing
 
 LEADING = 3
 UNITS = 6
@@ -32,7 +33,7 @@ def inside(found: Carded, pages: Pages) -> Section:
     if isinstance(found, TextFindings):
         parts = (_stream(found, pages), _heads(found, pages), _roles(found))
     else:
-        parts = (_sparsity(found, pages), _units(found), _controls(found))
+        parts = (_sparsity(found), _units(found), _controls(found))
     return Section("inside", "What the inside looks like", (intro,), parts)
 
 
@@ -47,7 +48,7 @@ def _layer(found: Carded, layer: Layer) -> Inline:
     return layer.name
 
 
-def _sparsity(found: VisionFindings, pages: Pages) -> Section:
+def _sparsity(found: VisionFindings) -> Section:
     rectified = [layer for layer in found.model.layers if layer.rectified]
     said: list[Block] = []
     if rectified:
@@ -74,7 +75,9 @@ def _sparsity(found: VisionFindings, pages: Pages) -> Section:
         "and the range from the lowest to the highest picture."
     )
     return Section(
-        "sparsity", "Sparsity", (*said, *_figure(found, pages, "signal.svg", alt, caption))
+        "sparsity",
+        "Sparsity",
+        (*said, CardFigure(Figure(drawing(found.run), alt, caption, ink=True))),
     )
 
 

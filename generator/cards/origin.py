@@ -13,7 +13,8 @@ from generator.exhibit import Exhibit
 from generator.findings import Carded, TextFindings, VisionFindings
 from generator.formatting import thousands
 from generator.models.tokens import context_text
-from generator.pages.context import counted, size_text
+from generator.pages.context import size_text
+from generator.techniques.naming import counted
 from generator.versions import measured_with
 
 NOT_STATED = "not stated"

@@ -10,21 +10,16 @@ from pathlib import Path, PurePosixPath
 from PIL import Image
 
 from generator.addresses import data_address
-from generator.cards.content import card_of
 from generator.cards.markdown import Markdown
 from generator.cards.merge import merged, read_card
 from generator.cards.metadata import metadata
+from generator.cards.tree import Card
 from generator.exhibit import Exhibit
 from generator.figures.render import Drawn
 from generator.findings import Carded
-from generator.pages.environment import Pages
 from generator.pages.evaluation_tables import evaluation_tables
 from generator.store import write_atomically
 
-# The drawings that a card shows, of all that a site has.
-KINDS = frozenset(
-    {"vision_signal", "text_signal", "head_grids", "leans", "changes", "feature_pictures"}
-)
 NAME = "README.md"
 
 
@@ -41,7 +36,7 @@ def write_card(
     folder: Path,
     exhibit: Exhibit,
     found: Carded,
-    pages: Pages,
+    card: Card,
     pictures: Mapping[str, Drawn],
     *,
     overwrite: bool = False,
@@ -50,7 +45,6 @@ def write_card(
 
     Raises UsageError if that one cannot be read.
     """
-    card = card_of(exhibit, found, pages)
     shown = {figure.path: figure for figure in card.figures()}
     files = {path: _name(path) for path in shown}
     tables = {f"data/{table.name}": table.csv for table in evaluation_tables(found)}

@@ -74,22 +74,6 @@ def around(links: Sequence[Link], current: int) -> tuple[Link | None, Link | Non
     return before, after
 
 
-def counted(model: VisionModel) -> tuple[str, str]:
-    """How many layers and units a network has, without and with the outputs of its blocks.
-
-    A block's output stands in the list beside the layers that the block is made of.
-    """
-    layers = [layer for layer in model.layers if not layer.joins]
-    units, every = (sum(layer.units for layer in some) for some in (layers, model.layers))
-    if len(layers) == len(model.layers):
-        return f"{len(layers)} layers", f"{units:,} units"
-    blocks = len(model.layers) - len(layers)
-    return (
-        f"{len(layers)} layers and {blocks} block outputs",
-        f"{units:,} units ({every:,} with block outputs)",
-    )
-
-
 def size_text(parameters: int) -> str:
     """A parameter count in words, such as 4.7 million."""
     if parameters >= 1e9:

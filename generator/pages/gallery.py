@@ -9,9 +9,10 @@ from generator.addresses import GALLERY, Link, model_address
 from generator.exhibit import Exhibit
 from generator.figures.figure import Figure
 from generator.findings import Findings, Seq2SeqFindings, TextFindings
-from generator.pages.context import Place, counted, model_link, size_text
+from generator.pages.context import Place, model_link, size_text
 from generator.pages.environment import Pages
 from generator.pages.page import Page
+from generator.techniques.naming import counted
 
 
 @dataclass(frozen=True)

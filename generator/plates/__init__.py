@@ -5,14 +5,12 @@ from __future__ import annotations
 from generator.figures.figure import Drawing
 from generator.findings import Findings, Seq2SeqFindings, TextFindings
 from generator.plates.evidence import evidence_drawings
-from generator.plates.layers import layer_drawings, signed
+from generator.plates.layers import layer_drawings
 from generator.plates.patches import patch_drawings
 from generator.plates.probes import probe_drawings
 from generator.plates.seq2seq import seq2seq_drawings
 from generator.plates.text import text_drawings
 from generator.plates.units import unit_drawings
-
-__all__ = ["drawings", "signed"]
 
 
 def drawings(findings: Findings) -> list[Drawing]:

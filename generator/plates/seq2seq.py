@@ -7,16 +7,16 @@ import numpy as np
 from generator.figures.figure import Drawing
 from generator.findings.seq2seq import Seq2SeqFindings, StackFindings
 from generator.models.stacks import CROSS, DECODER, ENCODER
-from generator.plates.activity import activity
 from generator.plates.text import DRAWN, attention_drawings, head_card
 from generator.probes.signal import Signal
+from generator.techniques.activity import activity_drawing
 
 
 def seq2seq_drawings(findings: Seq2SeqFindings) -> list[Drawing]:
     """The signal of encoder and decoder, each layer's activity, and of each stack grids and maps."""
     folder = f"models/{findings.model.id}"
     found = [_signal(findings.signal, one, folder) for one in findings.stacks if _reads(one)]
-    found += [activity(folder, layer, dead=False) for layer in findings.signal.layers]
+    found += [activity_drawing(folder, layer, dead=False) for layer in findings.signal.layers]
     for stack in findings.stacks:
         found += [_grids(stack, folder), _scatter(stack, folder)]
         for number, attention in enumerate(stack.attentions):

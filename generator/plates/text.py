@@ -12,10 +12,10 @@ from generator.figures.figure import Drawing
 from generator.findings import TextFindings
 from generator.inputs.texts import readable
 from generator.models.layer import Layer
-from generator.plates.activity import activity
 from generator.probes.attention import Attention
 from generator.probes.norms import rollout, sink_masked, weighted
 from generator.probes.roles import RULES
+from generator.techniques.activity import activity_drawing
 
 # A drawn map of every head on every text would weigh more than the rest of a site. The other texts stand
 # on the layer pages, all heads side by side, and in the components.
@@ -48,7 +48,7 @@ def text_drawings(findings: TextFindings) -> list[Drawing]:
             (f"{folder}/heads.svg",),
         ),
     ]
-    found += [activity(folder, layer, dead=False) for layer in signal.layers]
+    found += [activity_drawing(folder, layer, dead=False) for layer in signal.layers]
     for number, attention in enumerate(findings.attentions):
         found += attention_drawings(findings.model.layers, attention, folder, maps=number < DRAWN)
     found += _heads(findings, folder)

@@ -7,6 +7,7 @@ from typing import Any
 
 from generator.run import Technique
 from generator.techniques.activation_maps import ACTIVATION_MAPS
+from generator.techniques.activity import ACTIVITY
 from generator.techniques.building_blocks import BUILDING_BLOCKS, GROUPS
 from generator.techniques.class_maps import CLASS_MAPS
 from generator.techniques.controls import CONTROLS
@@ -29,6 +30,7 @@ from generator.techniques.training import TRAINING
 
 TECHNIQUES: tuple[Technique[Any], ...] = (
     PICTURES_SHOWN,
+    SIGNAL,
     PREDICTIONS,
     CLASS_MAPS,
     GRAD_CAM,
@@ -48,5 +50,5 @@ TECHNIQUES: tuple[Technique[Any], ...] = (
     TRAINING,
     CONTROLS,
     RECOGNITION,
-    SIGNAL,
+    ACTIVITY,
 )

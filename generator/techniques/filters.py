@@ -3,9 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
-from generator.probes.filters import Filters, read_filters
-from generator.run import PICTURES, Run, Technique
+import numpy as np
+
+from generator.errors import UsageError
+from generator.figures.figure import Drawing, Figure, published
+from generator.figures.mosaic import matrix_step
+from generator.figures.publication.panels import Panel
+from generator.figures.style import SIGNED
+from generator.formatting import number, percent
+from generator.models.layer import Layer
+from generator.probes.filters import MATRIX_SIDE, Filters, read_filters
+from generator.run import PICTURES, Run, Section, Technique
+from generator.techniques.naming import layer_of
+
+_MOST = 96  # filters in a figure
+_TITLES = {"rgb": "Filters", "kernels": "Kernels", "matrix": "Weights"}
+
+
+@dataclass(frozen=True)
+class View:
+    """The weights of one layer."""
+
+    title: str
+    figure: Figure
 
 
 def measure(run: Run) -> Mapping[str, Filters]:
@@ -16,10 +38,124 @@ def measure(run: Run) -> Mapping[str, Filters]:
     return {name: filters for name, filters in read.items() if filters is not None}
 
 
+def figure(run: Run, layer: str = "", count: int = _MOST) -> Figure:
+    """The filters of a layer, each with its own scale: in colour over pixels, else zero in the middle."""
+    chosen = layer_of(run.vision, layer or run.model.layers[0].name)
+    filters = read_filters(run.vision, chosen)
+    if filters is None or filters.kind == "matrix":
+        raise UsageError(f"{chosen.name} of {run.model.id} has no filters over positions to draw.")
+    values = filters.values[:count].astype(np.float64)
+    peak = np.abs(values).max(axis=tuple(range(1, values.ndim)), keepdims=True)
+    scaled = values / np.where(peak > 0, peak, 1)
+    tiles = (scaled + 1) / 2 if filters.kind == "rgb" else SIGNED((scaled + 1) / 2)[..., :3]
+    sheet = _mosaic((tiles * 255).round().astype(np.uint8))
+    some = "All " if len(values) == len(filters.values) else f"The first {len(values)} of "
+    which = f"{some}{len(filters.values)} filters of {chosen.name}"
+    side = f"{values.shape[1]} × {values.shape[2]}"
+    how = "grey where a weight is zero" if filters.kind == "rgb" else "dark where a weight is zero"
+    return published(
+        "panels",
+        {"rows": ((Panel(sheet, pixelated=True),),), "widest": 620.0},
+        f"{which}, {side} weights each, as small squares.",
+        f"{which}, {side} weights each, every one on its own scale, {how}.",
+    )
+
+
+def _mosaic(tiles: np.ndarray) -> np.ndarray:
+    """Tiles (count, h, w, 3) in rows on a transparent ground, each pixel drawn large."""
+    count, height, width, _ = tiles.shape
+    zoom = max(1, 48 // width)
+    columns = min(count, max(1, round((count * 2.2) ** 0.5)))
+    step_y, step_x = height * zoom + 6, width * zoom + 6
+    canvas = np.zeros((-(-count // columns) * step_y - 6, columns * step_x - 6, 4), dtype=np.uint8)
+    for number_of, tile in enumerate(tiles):
+        y, x = divmod(number_of, columns)
+        cells = np.kron(tile, np.ones((zoom, zoom, 1), dtype=np.uint8))
+        part = canvas[y * step_y :, x * step_x :][: height * zoom, : width * zoom]
+        part[..., :3], part[..., 3] = cells, 255
+    return canvas
+
+
+def view(run: Run, layer: Layer) -> View | None:
+    """The section on a layer's page."""
+    filters = run[FILTERS].get(layer.name)
+    if filters is None:
+        return None
+    return View(_TITLES[filters.kind], _figure(run, filters))
+
+
+def _figure(run: Run, filters: Filters) -> Figure:
+    words = {"rgb": _of_colours, "kernels": _of_kernels, "matrix": _of_matrix}[filters.kind]
+    alt, caption = words(filters)
+    return Figure(_drawing(run, filters), alt, caption, kind="filters", pixelated=True)
+
+
+def _drawing(run: Run, filters: Filters) -> Drawing:
+    paths = (f"{run.folder}/layers/{filters.layer}/filters.webp",)
+    if filters.kind == "rgb":
+        return Drawing("rgb_filters", {"filters": filters.values}, paths)
+    if filters.kind == "kernels":
+        return Drawing("kernel_sheet", {"kernels": filters.values}, paths)
+    return Drawing("weight_matrix", {"matrix": filters.values, "side": MATRIX_SIDE}, paths)
+
+
+def _of_colours(filters: Filters) -> tuple[str, str]:
+    values = filters.values
+    alt = f"{len(values)} filters of {values.shape[1]} by {values.shape[2]} pixels as colour tiles."
+    caption = (
+        f"All {len(values)} filters as colours, each scaled by its own largest weight; grey is zero. "
+        "Red, green and blue are the weights on the picture's channels. Largest weight: "
+        f"{number(float(np.abs(values).max()))}."
+    )
+    return alt, caption
+
+
+def _of_kernels(filters: Filters) -> tuple[str, str]:
+    values = filters.values
+    alt = f"{len(values)} kernels of {values.shape[1]} by {values.shape[2]} weights as small tiles."
+    chosen = (
+        "one kernel a channel, since a depthwise convolution has no others"
+        if not len(filters.chosen)
+        else "for each filter the kernel on the input channel where its norm is largest, "
+        f"{percent(filters.share)} of the squared norm of all weights"
+    )
+    caption = (
+        f"Spatial kernels: {chosen}. Red is positive, blue negative, black zero; each is scaled by "
+        "its own largest weight. These are weights on channels of the layer before, not on colours."
+    )
+    return alt, caption
+
+
+def _of_matrix(filters: Filters) -> tuple[str, str]:
+    rows, columns = filters.values.shape
+    step = matrix_step(filters.values.shape, MATRIX_SIDE)
+    square = (
+        "one dot a weight"
+        if step == 1
+        else f"each dot is the weight of largest magnitude in a square of {step} × {step}"
+    )
+    caption = (
+        f"The weights have no extent in space: a matrix of {rows} outputs (downwards) × {columns} inputs "
+        f"(to the right), {square}. Red is positive, blue negative; the colours end at the 99.5 % "
+        f"quantile. Largest magnitude: {number(float(np.abs(filters.values).max()))}."
+    )
+    return f"Weight matrix of {rows} outputs by {columns} inputs as red and blue dots.", caption
+
+
+def card_drawing(run: Run) -> Drawing | None:
+    """The picture of the model's card in the gallery: its first filters over colours, if it has any."""
+    first = next((one for one in run[FILTERS].values() if one.kind == "rgb"), None)
+    if first is None:
+        return None
+    return Drawing("filter_card", {"filters": first.values}, (f"{run.folder}/card.webp",))
+
+
 FILTERS = Technique(
     name="filters",
     title="Filters",
     search="weights kernels",
     reads=PICTURES,
     measure=measure,
+    figures={"filters": figure},
+    sections=(Section("layer", "filters", "filters.html", view),),
 )

@@ -63,3 +63,19 @@ def class_of(model: VisionModel, name: str | int) -> int:
         for each in (label, *(part.strip() for part in label.split(","))):
             names.setdefault(each, number)
     return names[one_of("class", name, names, f"{model.id} knows no")]
+
+
+def counted(model: VisionModel) -> tuple[str, str]:
+    """How many layers and units a network has, without and with the outputs of its blocks.
+
+    A block's output stands in the list beside the layers that the block is made of.
+    """
+    layers = [layer for layer in model.layers if not layer.joins]
+    units, every = (sum(layer.units for layer in some) for some in (layers, model.layers))
+    if len(layers) == len(model.layers):
+        return f"{len(layers)} layers", f"{units:,} units"
+    blocks = len(model.layers) - len(layers)
+    return (
+        f"{len(layers)} layers and {blocks} block outputs",
+        f"{units:,} units ({every:,} with block outputs)",
+    )

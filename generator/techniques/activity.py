@@ -1,0 +1,109 @@
+"""The activity of a layer: histogram of its activations, densest, sparsest and dead units."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from generator.figures.figure import Drawing, Figure
+from generator.formatting import number, percent
+from generator.models.layer import Layer
+from generator.probes.signal import LayerSignal, Signal
+from generator.run import PICTURES, Run, Section, Technique
+from generator.techniques.signal import SIGNAL
+
+LISTED = 12  # units in each of the two tables
+
+
+@dataclass(frozen=True)
+class Unit:
+    """How active one unit is; `name` is that of its class, in the layer that answers."""
+
+    unit: int
+    name: str
+    active: float
+    mean: float
+    maximum: float
+
+
+@dataclass(frozen=True)
+class View:
+    """The activity of one layer; `dead` is None where no unit can be."""
+
+    figure: Figure
+    pictures: int
+    dead: tuple[int, ...] | None
+    densest: tuple[Unit, ...]
+    sparsest: tuple[Unit, ...]
+
+
+def measure(run: Run) -> Signal:
+    """The activity of every layer on the curated pictures."""
+    return run[SIGNAL]
+
+
+def signed(run: Run, layer: str) -> bool:
+    """Whether a layer's activations go below zero."""
+    return bool(run[SIGNAL].of(layer).minimum.min() < 0)
+
+
+def activity_drawing(folder: str, signal: LayerSignal, *, dead: bool) -> Drawing:
+    """Histogram of the activations and share of active positions; `dead` counts dead units."""
+    arguments = {
+        "counts": signal.counts,
+        "edges": signal.edges,
+        "active": signal.active,
+        "dead": int((signal.maximum <= 0).sum()) if dead else 0,
+    }
+    return Drawing("activity", arguments, (f"{folder}/layers/{signal.layer}/activity.webp",))
+
+
+def view(run: Run, layer: Layer) -> View:
+    """The section on a layer's page."""
+    signal, labels = run[SIGNAL].of(layer.name), run.vision.labels
+    order = np.argsort(-signal.active, kind="stable")
+    names = labels if layer is run.model.layers[-1] and layer.units == len(labels) else ()
+    dead = tuple(int(unit) for unit in np.flatnonzero(signal.maximum <= 0))
+    return View(
+        _figure(run, layer, signal),
+        len(run.inputs.images),
+        dead if layer.rectified else None,
+        tuple(_unit(signal, int(unit), names) for unit in order[:LISTED]),
+        tuple(_unit(signal, int(unit), names) for unit in order[::-1][:LISTED]),
+    )
+
+
+def _unit(signal: LayerSignal, unit: int, names: Sequence[str]) -> Unit:
+    active, mean, maximum = (
+        float(values[unit]) for values in (signal.active, signal.mean, signal.maximum)
+    )
+    return Unit(unit, names[unit] if names else "", active, mean, maximum)
+
+
+def _figure(run: Run, layer: Layer, signal: LayerSignal) -> Figure:
+    zeros = f" ({percent(float(signal.zero.mean()))} of all are)" if layer.rectified else ""
+    low, high = number(float(signal.edges[0])), number(float(signal.edges[-1]))
+    text = (
+        f"Left: {int(signal.counts.sum()):,} activations that are not exactly zero{zeros}, from "
+        f"{low} to {high}. Right: the {len(signal.active)} units, most often active first; the median "
+        f"unit is above zero at {percent(float(np.median(signal.active)))} of positions."
+    )
+    return Figure(
+        activity_drawing(run.folder, signal, dead=layer.rectified),
+        f"Histogram of the activations of {layer.name} and share of active positions of each unit. {text}",
+        text,
+        kind="sparsity",
+        ink=True,
+    )
+
+
+ACTIVITY = Technique(
+    name="activity",
+    title="Activity",
+    search="activations histogram dead units",
+    reads=PICTURES,
+    measure=measure,
+    sections=(Section("layer", "activity", "activity.html", view),),
+)
