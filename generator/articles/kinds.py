@@ -11,7 +11,6 @@ from generator.articles import (
     kinds_classes,
     kinds_heads,
     kinds_layers,
-    kinds_made,
     kinds_patches,
     kinds_reading,
 )
@@ -24,8 +23,6 @@ from generator.techniques.naming import one_of
 
 _OTHERS: Mapping[str, Callable[..., Figure]] = {
     "control": kinds_classes.control,
-    "building_blocks": kinds_made.building_blocks,
-    "nmf": kinds_made.nmf,
     "sparsity": kinds_layers.sparsity,
     "attention_map": kinds_heads.attention_map,
     "attention_heads": kinds_heads.attention_heads,

@@ -14,7 +14,6 @@ from generator.errors import UsageError
 from generator.findings import Seq2SeqFindings, TextFindings
 from generator.models.model import VisionModel
 from generator.models.stacks import Stack
-from generator.pages.blocks_data import blocks_channels, script_data
 from generator.pages.components import (
     Component,
     head_component,
@@ -25,7 +24,8 @@ from generator.pages.components import (
 from generator.pages.patch_data import head_data
 from generator.pages.patch_views import photo
 from generator.probes.queries import Queries
-from generator.techniques.naming import layer_of, one_of
+from generator.techniques.building_blocks import pictures_taken, widget_data
+from generator.techniques.naming import one_of
 
 VIEWS = ("head_view", "layer_view", "model_view", "neuron_view", "patch_view", "building_blocks")
 
@@ -88,26 +88,19 @@ class Widgets:
 
     def _blocks(self, model: str, image: str) -> Markup:
         """The building blocks of one picture, with the data that their script reads."""
-        findings = self.catalogue.about_pictures(model)
-        usable = {name: found for name, found in findings.blocks.items() if not found.reason}
-        name = one_of("picture", image, usable, f"{model} has no building blocks of the")
+        self.catalogue.vision(model)
+        run = self.catalogue.run(model)
+        known = pictures_taken(run)
+        name = one_of("picture", image, known, f"{model} has no building blocks of the")
         if self.document.count("building_blocks") > 1:
             raise UsageError(
                 "an article can have one 'building_blocks' widget; show others as figures."
             )
-        picture, layer = (
-            self.catalogue.image(model, name),
-            layer_of(findings.model, usable[name].layer),
-        )
+        picture = run.image(name)
 
         def filled(filling: Renderer) -> Markup:
-            channels = blocks_channels(findings, filling.pages)
-            address = filling.article.source.address
-            one = {name: usable[name]}
-            data = script_data(
-                findings.model, layer, (picture,), one, channels, filling.pages, address
-            )
-            return filling.macro("blocks", name, picture, inline(data), filling.to)
+            data = inline(widget_data(run, name, filling.article.source.address))
+            return filling.macro("blocks", name, picture, data, filling.to)
 
         return self.document.block(template_line(), "widget", filled)
 

@@ -32,7 +32,7 @@ from generator.probes.predictions import Prediction
 from generator.probes.signal import Signal
 from generator.run import Run, why_not
 from generator.techniques.activation_maps import ACTIVATION_MAPS
-from generator.techniques.building_blocks import BUILDING_BLOCKS, GROUPS
+from generator.techniques.building_blocks import BUILDING_BLOCKS
 from generator.techniques.class_maps import CLASS_MAPS
 from generator.techniques.controls import CONTROLS
 from generator.techniques.deconvolution import DECONVOLUTION
@@ -147,10 +147,6 @@ class VisionFindings:
     @property
     def blocks(self) -> Mapping[str, BuildingBlocks]:
         return self.run[BUILDING_BLOCKS]
-
-    @property
-    def groups(self) -> Mapping[tuple[str, int], Visualised]:
-        return self.run[GROUPS]
 
     @property
     def evaluation(self) -> VisionEvaluation:

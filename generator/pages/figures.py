@@ -42,7 +42,6 @@ class Technique:
     kinds: tuple[str, ...] = ()
 
 
-_CELLS = r".*-(cells|class-0|group.*)\.webp"
 _UNIT = r"layers/[^/]+/units/\d+"
 _HEAD = r"layers/[^/]+/heads/\d+"
 _LAYER = r"layers/[^/]+"
@@ -61,8 +60,7 @@ TECHNIQUES: tuple[Technique, ...] = (
     Technique("classes", "Classes by logit and by probability", "features", "classes", most=8),
     Technique("variations", "Diversity and interpolation", kinds=("feature_set",)),
     Technique("dream", "Deep Dream", kinds=("dream",)),
-    Technique("blocks", "Building blocks", "building-blocks", picture=_CELLS, most=8,
-              kinds=("building_blocks", "nmf")),
+    Technique("blocks", "Building blocks", most=8, kinds=("building_blocks", "nmf")),
     Technique("training", "Through training", most=8, kinds=("training", "training_course")),
     Technique("controls", "Controls", "controls", "maps", r".*-(trained|random)\.webp", kinds=("control",)),
     Technique("attention", "Attention maps", _HEAD, "maps", most=12,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from generator.addresses import Link, part_address
 from generator.findings import VisionFindings
@@ -62,7 +62,21 @@ FEATURES = Part(
     "Pictures made from noise until a unit, or a class, of {} answers strongly.",
     "Pictures made to excite units and classes of {}, and what each of them reaches.",
 )
-BLOCKS = Part("building-blocks", "Building blocks", "one layer taken apart, cell by cell")
+BLOCKS = Part(
+    "building-blocks",
+    "Building blocks",
+    "one layer taken apart, cell by cell",
+    "What one layer of {} says of every part of a picture, and what that does to the classes.",
+    "One layer of {} taken apart on pictures: the channels that respond in each cell, groups of channels, "
+    "and what they do to the classes.",
+)
+# Of a network that names no classes.
+CELLS = replace(
+    BLOCKS,
+    lead="What one layer of {} says of every part of a picture.",
+    description="One layer of {} taken apart on pictures: the channels that respond in each cell, and groups "
+    "of channels.",
+)
 TRAINING = Part(
     "training",
     "Through training",
@@ -86,7 +100,7 @@ def parts(findings: VisionFindings) -> tuple[Part, ...]:
         found.append(EVOLUTION)
     if findings.features or findings.dreams:
         found.append(FEATURES)
-    found.append(BLOCKS)
+    found.append(BLOCKS if findings.model.labels else CELLS)
     if searched and searched.checkpoints and searched.checkpoints.states:
         found.append(TRAINING)
     if searched and searched.controls:

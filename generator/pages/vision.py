@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from generator.addresses import layer_address, model_address
 from generator.findings import VisionFindings
 from generator.models.layer import Layer
-from generator.pages.blocks_data import blocks_channels
-from generator.pages.building_blocks import building_blocks_page
 from generator.pages.context import (
     Place,
     around,
@@ -25,12 +23,10 @@ from generator.pages.matching import matching_page
 from generator.pages.page import Page
 from generator.pages.parts import (
     ATTENTION,
-    BLOCKS,
     CONTROLS,
     MATCHING,
     part_links,
     part_page,
-    part_place,
     parts,
 )
 from generator.pages.patch_attention import patch_attention_page
@@ -57,7 +53,6 @@ def _parts(findings: VisionFindings, pages: Pages) -> Iterator[Page]:
     write = {
         ATTENTION: patch_attention_page,
         MATCHING: matching_page,
-        BLOCKS: _blocks,
         CONTROLS: controls_page,
     }
     for part in parts(findings):
@@ -65,12 +60,6 @@ def _parts(findings: VisionFindings, pages: Pages) -> Iterator[Page]:
             yield write[part](findings, pages)
         elif part.lead:
             yield part_page(findings, part, pages)
-
-
-def _blocks(findings: VisionFindings, pages: Pages) -> Page:
-    channels, place = blocks_channels(findings, pages), part_place(findings, BLOCKS)
-    model, images = findings.model, findings.images
-    return building_blocks_page(model, images, findings.blocks, channels, place, pages)
 
 
 def _overview(findings: VisionFindings, pages: Pages) -> Page:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from generator.findings import VisionFindings
-from generator.pages.building_blocks import block_rows, group_rows
 from generator.pages.matching import match_rows, part_rows
 from generator.pages.patch_tables import patch_tables
 from generator.pages.sections import technique_tables
@@ -26,12 +25,6 @@ def _others(found: VisionFindings) -> Iterator[tuple[str, Sequence[str], list[Se
     yield "matches.csv", pairs, match_rows(found)
     moved = ("picture", "text", "what", "row", "column", "draw", "parts", "drop")
     yield "match_patches.csv", moved, part_rows(found)
-    where = ("picture", "layer", "class", "probability")
-    summed = (*where, "logit", "silent", "linear", "path", "path_error", "path_points")
-    yield "building_blocks.csv", summed, block_rows(found.blocks)
-    effects = ("linear", "path", "measured", "shuffled")
-    groups = ("picture", "layer", "group", "share", "class", *effects)
-    yield "building_groups.csv", groups, group_rows(found.blocks)
     control = ("what", "picture", "class", "trained", "random", "chance", *_SPREADS)
     yield "controls.csv", control, _controls(found)
 

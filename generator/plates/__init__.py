@@ -6,7 +6,6 @@ from generator.figures.figure import Drawing
 from generator.findings import Findings, Seq2SeqFindings, TextFindings
 from generator.plates.evidence import evidence_drawings
 from generator.plates.layers import layer_drawings
-from generator.plates.made import made_drawings
 from generator.plates.patches import patch_drawings
 from generator.plates.probes import probe_drawings
 from generator.plates.seq2seq import seq2seq_drawings
@@ -22,7 +21,6 @@ def drawings(findings: Findings) -> list[Drawing]:
     return [
         *layer_drawings(findings),
         *evidence_drawings(findings),
-        *made_drawings(findings),
         *probe_drawings(findings),
         *patch_drawings(findings),
     ]

@@ -9,13 +9,11 @@ attributed in two ways, both in logits:
     path:    A * (mean of dS/dA at t A, t from 0 to 1), integrated gradients (Sundararajan et al.
              2017) from the silent layer A = 0. It adds up to S(A) - S(0), within 1 % where that is reached.
 
-Non-negative matrix factorisation of max(A, 0) finds *groups* of channels that respond together. Each
-group is then really taken away, and the change of the logits is measured beside both attributions.
+*Groups* of channels that respond together are in `channel_groups`.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -26,6 +24,7 @@ from torch import Tensor
 from generator.models.layer import Layer
 from generator.models.model import VisionModel, logits_of
 from generator.models.tap import tail, tapped
+from generator.probes.channel_groups import GROUPS, ITERATIONS, Groups, find_groups
 from generator.probes.exemplars import unit_layers
 from generator.probes.integrated_gradients import MOST, TOLERANCE, integrated_gradients
 from generator.store import Store, digest_of_value
@@ -33,40 +32,9 @@ from generator.store import Store, digest_of_value
 VERSION = 2
 CLASSES = 4
 LISTED = 4
-GROUPS = 6
-ITERATIONS = 1000
 BATCH = 8
 CELLS = (4, 256)
 NEAR = 6
-
-
-@dataclass(frozen=True)
-class Groups:
-    """Groups of channels that respond together, the largest first, and what they do to the classes.
-
-    A group's part of the response is `maps[g]` (height, width) times `weights[g]` (channels); the
-    largest weight is 1, so that a map is in units of its strongest channel. `share` (groups,) is each
-    part's sum over that of max(A, 0); `explained` is 1 - |max(A, 0) - parts|^2 / |max(A, 0)|^2.
-
-    The rows of `linear`, `path`, `measured` and `shuffled` (groups + 1, classes) are the groups, then
-    the rest: all of A that is in no group, its negative part included. `measured` is S(A) - S(A - part);
-    for `shuffled` the part's cells were permuted before it was taken away: as much, but elsewhere.
-    """
-
-    maps: np.ndarray
-    weights: np.ndarray
-    share: np.ndarray
-    explained: float
-    linear: np.ndarray
-    path: np.ndarray
-    measured: np.ndarray
-    shuffled: np.ndarray
-
-    @property
-    def agreement(self) -> tuple[float, float]:
-        """Correlation of the groups' linear and path attributions with what was measured."""
-        truth = self.measured[:-1]
-        return _correlation(self.linear[:-1], truth), _correlation(self.path[:-1], truth)
 
 
 @dataclass(frozen=True)
@@ -214,7 +182,7 @@ def _take_apart(
     gradient = active.new_zeros(len(classes), *active.shape)
     for k, c in enumerate(classes):
         gradient[k] = torch.autograd.grad(logits[0, c], response, retain_graph=True)[0][0]
-    tailed = _Tail(model, layer, batch, active, classes)
+    tailed = _Tail(model, layer, batch, classes)
     values, slopes = _values(active), _values(gradient)
     path, points = np.zeros_like(slopes), 0
     if classes:
@@ -234,7 +202,7 @@ def _take_apart(
         path=path,
         points=points,
         dictionary=dictionary_of(values),
-        groups=_groups(tailed, values, slopes, path),
+        groups=find_groups(tailed.logits, active, slopes, path),
     )
 
 
@@ -264,7 +232,6 @@ class _Tail:
     model: VisionModel
     layer: Layer
     batch: Tensor
-    response: Tensor
     classes: list[int]
 
     def run(self, responses: Tensor) -> Tensor:
@@ -281,70 +248,3 @@ class _Tail:
             for start in range(0, len(responses), BATCH):
                 found.append(self.run(torch.stack(list(responses[start : start + BATCH]))))
         return _values(torch.cat(found)).astype(np.float64)
-
-
-def factorise(response: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """Maps (groups, height, width) and weights (groups, channels) of max(A, 0), largest part first.
-
-    scikit-learn's NMF of cells x channels; None where nothing is above zero.
-    """
-    from sklearn.decomposition import NMF
-    from sklearn.exceptions import ConvergenceWarning
-
-    channels, height, width = response.shape
-    positive = np.clip(response, 0, None).reshape(channels, -1).T.astype(np.float64)
-    if positive.max(initial=0) <= 0:
-        return None
-    count = min(GROUPS, *positive.shape)
-    method = NMF(count, init="nndsvda", random_state=0, max_iter=ITERATIONS)
-    with warnings.catch_warnings():
-        # How well the groups fit is measured and shown: a fit cut short needs no other word.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        maps = method.fit_transform(positive)
-    weights = method.components_
-    scale = weights.max(axis=1)
-    scale = np.where(scale > 0, scale, 1)
-    maps, weights = maps * scale, weights / scale[:, None]
-    size = maps.sum(0) * weights.sum(1)
-    order = np.argsort(-np.round(size / positive.sum(), 6), kind="stable")
-    return maps.T[order].reshape(count, height, width), weights[order]
-
-
-def _groups(
-    tailed: _Tail, response: np.ndarray, gradient: np.ndarray, path: np.ndarray
-) -> Groups | None:
-    found = factorise(response)
-    if found is None:
-        return None
-    maps, weights = found
-    positive = np.clip(response, 0, None).astype(np.float64)
-    parts = weights[:, :, None, None] * maps[:, None]
-    rest = response - parts.sum(0)
-    every = np.concatenate([parts, rest[None]])
-    order = np.random.default_rng(0).permutation(response[0].size)
-    moved = every.reshape(*every.shape[:2], -1)[..., order].reshape(every.shape)
-    return Groups(
-        maps=maps,
-        weights=weights,
-        share=parts.sum((1, 2, 3)) / positive.sum(),
-        explained=float(1 - ((positive - parts.sum(0)) ** 2).sum() / (positive**2).sum()),
-        linear=np.einsum("gcyx,kcyx->gk", every, gradient.astype(np.float64)),
-        path=np.einsum("gcyx,kcyx->gk", every, path.astype(np.float64)),
-        measured=_without(tailed, every),
-        shuffled=_without(tailed, moved),
-    )
-
-
-def _without(tailed: _Tail, parts: np.ndarray) -> np.ndarray:
-    """How far the logits fall when each part is taken away, (parts, classes)."""
-    whole = tailed.response
-    changed = [whole - torch.from_numpy(part).to(whole) for part in parts]
-    logits = tailed.logits([whole, *changed])
-    return logits[0] - logits[1:]
-
-
-def _correlation(one: np.ndarray, other: np.ndarray) -> float:
-    """Pearson's correlation; nan where one of them does not vary."""
-    one, other = one.ravel() - one.mean(), other.ravel() - other.mean()
-    scale = float(np.sqrt((one**2).sum() * (other**2).sum()))
-    return float((one * other).sum()) / scale if scale > 0 else float("nan")

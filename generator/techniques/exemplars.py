@@ -109,7 +109,8 @@ def figure(run: Run, layer: str, unit: Numbers, count: int = _ALL) -> Figure:
     names = tuple(f"unit {one}" for one in units) if len(units) > 1 else ()
     about = f"unit {listed([str(one) for one in units])} of {of_layer.name}"
     words = f"Patches for {about}" if ranked else f"The patches that excite {about} most"
-    by_input = f"; where responses tie, in brackets what enters {of_layer.activation}, by which they are ranked"
+    enters = f"what enters {of_layer.activation}, by which they are ranked"
+    by_input = f"; where responses tie, in brackets {enters}"
     return published(
         "panels",
         {"rows": tuple(rows), "names": names, "widest": 150.0, "gap": 8.0},

@@ -3,64 +3,33 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from generator.addresses import relative, unit_address
 from generator.figures.building_blocks import COLUMNS, GROUP_COLOURS
+from generator.figures.figure import Figure
 from generator.figures.overlay import AGAINST, FOR
-from generator.findings import VisionFindings
-from generator.inputs.images import CuratedImage
 from generator.models.layer import Layer
 from generator.models.model import VisionModel
-from generator.pages.environment import Pages
 from generator.probes.building_blocks import BuildingBlocks
+from generator.techniques.channels import Channels
+from generator.techniques.pictures import Shown
 
 NAMED = 4
 MAPS = 320
 
 
 @dataclass(frozen=True)
-class Channels:
-    """How the layer's channels are drawn and where they lead.
+class PictureData:
+    """A picture as the script shows it: itself, and its cells drawn as channels, where these are drawn."""
 
-    `sheet` is the address of their tiles ("" for none). `features` maps a channel to the address of its
-    feature visualisation, where one was made; the other tiles are patches of exemplars. `linked` says
-    that units have pages. `groups` maps (picture, group) to the address of a group's visualisation.
-    """
-
-    sheet: str = ""
-    features: Mapping[int, str] = field(default_factory=dict)
-    groups: Mapping[tuple[str, int], str] = field(default_factory=dict)
-    linked: bool = False
-
-
-def blocks_channels(findings: VisionFindings, pages: Pages) -> Channels:
-    """How the channels of the layer that is taken apart are drawn."""
-    folder = f"models/{findings.model.id}"
-    name = next(iter(findings.blocks.values())).layer
-    made = (one for one in findings.features if one.want.kind == "channel")
-    sheet = f"{folder}/blocks/channels.webp"
-    return Channels(
-        sheet=sheet if pages.has(sheet) else "",
-        features={
-            one.want.unit: f"{folder}/features/{one.want.name}.webp"
-            for one in made
-            if one.want.layer == name
-        },
-        groups={
-            key: f"{folder}/features/{one.want.name}.webp" for key, one in findings.groups.items()
-        },
-        linked=findings.exemplars is not None and findings.exemplars.of(name) is not None,
-    )
-
-
-def blocks_address(model: str) -> str:
-    """The page of a model's building blocks."""
-    return f"models/{model}/building-blocks/index.html"
+    picture: Shown
+    cells: Figure | None
+    blocks: BuildingBlocks
 
 
 def top(values: np.ndarray, count: int) -> list[int]:
@@ -71,14 +40,11 @@ def top(values: np.ndarray, count: int) -> list[int]:
 def script_data(
     model: VisionModel,
     layer: Layer,
-    images: Sequence[CuratedImage],
-    found: Mapping[str, BuildingBlocks],
+    pictures: Sequence[PictureData],
     channels: Channels,
-    pages: Pages,
-    address: str = "",
+    address: str,
 ) -> dict[str, Any]:
     """All that the script needs, as plain values; addresses are relative to the page at `address`."""
-    address = address or blocks_address(model.id)
 
     def to(target: str) -> str:
         return relative(address, target)
@@ -86,24 +52,24 @@ def script_data(
     sheet = None
     if channels.sheet:
         rows = -(-layer.units // COLUMNS)
-        sheet = {"path": to(channels.sheet), "columns": COLUMNS, "rows": rows}
+        sheet = {"path": to(channels.sheet.path), "columns": COLUMNS, "rows": rows}
     # Every unit's page is at units/<number>/index.html below its layer's folder.
     units = to(unit_address(model.id, layer.name, 0)).removesuffix("0/index.html")
     return {
         "layer": layer.name,
         "sheet": sheet,
-        "features": {channel: to(path) for channel, path in channels.features.items()},
+        "features": {channel: to(each.path) for channel, each in channels.features.items()},
         "units": units if channels.linked else None,
         "colours": {"groups": list(GROUP_COLOURS), "for": _hex(FOR), "against": _hex(AGAINST)},
         "pictures": {
-            image.id: {
-                "label": image.label,
-                "ground": to(f"models/{model.id}/pictures/{image.id}.webp"),
-                "mosaic": to(f"models/{model.id}/blocks/{image.id}-cells.webp") if sheet else None,
-                **picture_data(found[image.id]),
-                "groups": _group_data(image.id, found[image.id], channels, to),
+            each.picture.id: {
+                "label": each.picture.label,
+                "ground": to(each.picture.thumb.path),
+                "mosaic": to(each.cells.path) if each.cells else None,
+                **picture_data(each.blocks),
+                "groups": _group_data(each.picture.id, each.blocks, channels, to),
             }
-            for image in images
+            for each in pictures
         },
     }
 
@@ -165,25 +131,25 @@ def _group_data(
     groups = blocks.groups
     if groups is None:
         return []
-    found = []
+    rows = []
     for g, values in enumerate(groups.maps):
         peak = float(values.max()) or 1.0
-        path = channels.groups.get((picture, g))
-        found.append(
+        visualised = channels.groups.get((picture, g))
+        rows.append(
             {
                 "peak": _short(peak),
                 "map": _base64(np.rint(values / peak * 127).astype(np.int8)),
                 "share": _short(groups.share[g]),
                 "channels": top(groups.weights[g], NAMED),
                 "weights": _shorts(groups.weights[g][top(groups.weights[g], NAMED)]),
-                "picture": to(path) if path else None,
+                "picture": to(visualised.path) if visualised else None,
                 "linear": _shorts(groups.linear[g]),
                 "path": _shorts(groups.path[g]),
                 "measured": _shorts(groups.measured[g]),
                 "shuffled": _shorts(groups.shuffled[g]),
             }
         )
-    return found
+    return rows
 
 
 def _base64(levels: np.ndarray) -> str:
