@@ -11,8 +11,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from pages_under_test import Visitor
 from playwright.sync_api import Locator, Page, expect
-from test_building_blocks import LABELS, TILE, some_pixels, tiny_model
+from tiny_blocks import LABELS, some_pixels, tiny_model
 
+from generator.figures.building_blocks import TILE
 from generator.figures.figure import Drawing
 from generator.figures.render import render
 from generator.inputs.images import CuratedImage
@@ -30,7 +31,7 @@ from generator.probes.building_blocks import (
 from generator.site import Tree, lay_out_statics, run_builder
 from generator.store import Store
 
-CHECKOUT = Path(__file__).parent.parent
+CHECKOUT = Path(__file__).parents[2]
 PLACE = Place((), ())
 ADDRESS = "models/tiny/building-blocks/index.html"
 HOSTILE = "</script><img src=x onerror=alert(1)>"
