@@ -36,7 +36,7 @@ from generator.pages.page import Page
 from generator.pages.scripts import scripts
 from generator.pages.seq2seq import seq2seq_pages
 from generator.pages.tables import tables
-from generator.pages.units import unit_pages
+from generator.pages.unit import unit_pages
 from generator.pages.vision import vision_pages
 from generator.paths import data_root
 from generator.plates import drawings
@@ -152,7 +152,7 @@ def _pages(exhibit: Exhibit, findings: Sequence[Findings], pages: Pages) -> list
             made += seq2seq_pages(found, pages)
         else:
             made += vision_pages(found, pages)
-            made += unit_pages(found, pages)
+            made += unit_pages(found.run, pages)
         if not isinstance(found, Seq2SeqFindings):
             made.append(card_page(exhibit, found, pages))
     return made

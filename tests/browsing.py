@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browser import launch
+from chromium import launch
 from pages_under_test import Visitors
 from playwright.sync_api import Browser, expect, sync_playwright
 from small_site import Site

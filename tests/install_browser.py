@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 
-from browser import find_browser
+from chromium import find_browser
 from playwright.sync_api import sync_playwright
 
 

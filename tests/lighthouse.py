@@ -81,7 +81,7 @@ def report(address: str, tools: Path) -> dict:
 
 def browser() -> str:
     """The browser that the tests drive."""
-    from browser import find_browser
+    from chromium import find_browser
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

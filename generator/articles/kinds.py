@@ -13,7 +13,6 @@ from generator.articles import (
     kinds_layers,
     kinds_patches,
     kinds_reading,
-    kinds_units,
 )
 from generator.articles.catalogue import Catalogue
 from generator.figures.figure import Figure
@@ -24,13 +23,7 @@ from generator.techniques.naming import one_of
 
 _OTHERS: Mapping[str, Callable[..., Figure]] = {
     "control": kinds_classes.control,
-    "exemplars": kinds_units.exemplars,
-    "deconvolution": kinds_units.deconvolution,
-    "evolution": kinds_units.evolution,
-    "unit_responses": kinds_units.unit_responses,
     "sparsity": kinds_layers.sparsity,
-    "training": kinds_layers.training,
-    "training_course": kinds_layers.training_course,
     "attention_map": kinds_heads.attention_map,
     "attention_heads": kinds_heads.attention_heads,
     "head_scatter": kinds_heads.head_scatter,

@@ -10,8 +10,8 @@ from generator.pages.context import layer_link
 from generator.pages.environment import Pages
 from generator.pages.page import Page
 from generator.pages.parts import CONTROLS, part_place
-from generator.pages.units import crops
 from generator.probes.controls import MapPair
+from generator.techniques.unit_exemplars import crops
 
 
 def controls_page(findings: VisionFindings, pages: Pages) -> Page:
@@ -38,8 +38,8 @@ def controls_page(findings: VisionFindings, pages: Pages) -> Page:
         units=[
             {
                 "link": Link(unit_address(model.id, layer.name, unit), f"unit {unit}"),
-                "trained": crops(findings, layer, trained, unit),
-                "random": crops(findings, layer, found.random, unit),
+                "trained": crops(findings.run, layer, trained, unit),
+                "random": crops(findings.run, layer, found.random, unit),
             }
             for unit in found.units
         ],

@@ -17,6 +17,7 @@ class Part:
     """One way into a model: its page, its name, and what a reader sees there.
 
     `lead` stands below its title, `description` is for search engines; {} is the model's name in both.
+    `more_tables` are offered beside those of the techniques on the page.
     """
 
     key: str
@@ -24,6 +25,7 @@ class Part:
     about: str
     lead: str = ""
     description: str = ""
+    more_tables: tuple[str, ...] = ()
 
 
 ATTENTION = Part(
@@ -45,7 +47,13 @@ MATCHING = Part(
     "which text fits which picture, and which patches move the match",
 )
 EVOLUTION = Part(
-    "evolution", "Features, layer by layer", "patches and what is left of them in pixels"
+    "evolution",
+    "Features, layer by layer",
+    "patches and what is left of them in pixels",
+    "What units of {} respond to, from the first layer to the last.",
+    "How features grow through {}: units of its layers, the patches that excite them and their "
+    "deconvolutions.",
+    ("exemplars.csv", "pool.csv"),
 )
 FEATURES = Part(
     "features",
@@ -69,7 +77,14 @@ CELLS = replace(
     description="One layer of {} taken apart on pictures: the channels that respond in each cell, and groups "
     "of channels.",
 )
-TRAINING = Part("training", "Through training", "the same units at several epochs")
+TRAINING = Part(
+    "training",
+    "Through training",
+    "the same units at several epochs",
+    "The same units of {} at several states of its training.",
+    "The same units of {} at several states of its training.",
+    ("pool.csv",),
+)
 CONTROLS = Part("controls", "Controls", "the same methods on random weights")
 CARD = Part("card", "Model card", "what it is for, how well it does, what was probed")
 
@@ -112,6 +127,8 @@ def part_place(findings: VisionFindings, part: Part) -> Place:
 def part_page(findings: VisionFindings, part: Part, pages: Pages) -> Page:
     """A page that consists of the sections of techniques."""
     model, run = findings.model, findings.run
+    sections = sections_of(run, part.key)
+    leads = [one.view.lead for one in sections if hasattr(one.view, "lead")]
     return pages.page(
         "topic.html",
         part_address(model.id, part.key),
@@ -120,7 +137,7 @@ def part_page(findings: VisionFindings, part: Part, pages: Pages) -> Page:
         model=model,
         place=part_place(findings, part),
         topic=part,
-        lead=part.lead.format(model.title),
-        sections=sections_of(run, part.key),
-        tables=tables_below(run, part.key),
+        lead=leads[0] if leads else part.lead.format(model.title),
+        sections=sections,
+        tables=(*tables_below(run, part.key), *part.more_tables),
     )

@@ -19,15 +19,12 @@ from generator.pages.context import (
 )
 from generator.pages.controls import controls_page
 from generator.pages.environment import Pages
-from generator.pages.evolution import evolution_page
 from generator.pages.matching import matching_page
 from generator.pages.page import Page
 from generator.pages.parts import (
     ATTENTION,
     CONTROLS,
-    EVOLUTION,
     MATCHING,
-    TRAINING,
     part_links,
     part_page,
     parts,
@@ -36,8 +33,6 @@ from generator.pages.patch_attention import patch_attention_page
 from generator.pages.patch_heads import heads_of_layer, patch_head_pages
 from generator.pages.patch_tables import TABLES as PATCH_TABLES
 from generator.pages.sections import sections_of
-from generator.pages.training import training_page
-from generator.pages.units import contact
 from generator.techniques.naming import counted
 
 LISTED = 12
@@ -58,8 +53,6 @@ def _parts(findings: VisionFindings, pages: Pages) -> Iterator[Page]:
     write = {
         ATTENTION: patch_attention_page,
         MATCHING: matching_page,
-        EVOLUTION: evolution_page,
-        TRAINING: training_page,
         CONTROLS: controls_page,
     }
     for part in parts(findings):
@@ -136,7 +129,6 @@ def _layer(findings: VisionFindings, layer: Layer, pages: Pages) -> Page:
         kind=_kind(layer),
         field=_field(layer, model.preprocessing.size),
         sections=sections_of(findings.run, "layer", layer),
-        contact=contact(findings, layer, pages),
         parts=[
             layer_link(model, each) for each in layers if each.name.startswith(f"{layer.name}.")
         ],

@@ -10,7 +10,6 @@ from generator.plates.patches import patch_drawings
 from generator.plates.probes import probe_drawings
 from generator.plates.seq2seq import seq2seq_drawings
 from generator.plates.text import text_drawings
-from generator.plates.units import unit_drawings
 
 
 def drawings(findings: Findings) -> list[Drawing]:
@@ -22,7 +21,6 @@ def drawings(findings: Findings) -> list[Drawing]:
     return [
         *layer_drawings(findings),
         *evidence_drawings(findings),
-        *unit_drawings(findings),
         *probe_drawings(findings),
         *patch_drawings(findings),
     ]

@@ -10,10 +10,13 @@ from generator.techniques.activation_maps import ACTIVATION_MAPS
 from generator.techniques.activity import ACTIVITY
 from generator.techniques.building_blocks import BUILDING_BLOCKS, GROUPS
 from generator.techniques.class_maps import CLASS_MAPS
+from generator.techniques.connections import CONNECTIONS
+from generator.techniques.contact_sheet import CONTACT_SHEET
 from generator.techniques.controls import CONTROLS
 from generator.techniques.deconvolution import DECONVOLUTION
 from generator.techniques.deep_dream import DEEP_DREAM
 from generator.techniques.effects import EFFECTS
+from generator.techniques.evolution import EVOLUTION
 from generator.techniques.exemplars import EXEMPLARS
 from generator.techniques.feature_classes import FEATURE_CLASSES
 from generator.techniques.feature_sets import FEATURE_SETS
@@ -25,8 +28,11 @@ from generator.techniques.matching import MATCHING
 from generator.techniques.pictures import PICTURES_SHOWN
 from generator.techniques.predictions import PREDICTIONS
 from generator.techniques.recognition import RECOGNITION
+from generator.techniques.responses import RESPONSES
 from generator.techniques.signal import SIGNAL
 from generator.techniques.training import TRAINING
+from generator.techniques.unit_exemplars import UNIT_EXEMPLARS
+from generator.techniques.units import UNITS
 
 TECHNIQUES: tuple[Technique[Any], ...] = (
     PICTURES_SHOWN,
@@ -38,7 +44,13 @@ TECHNIQUES: tuple[Technique[Any], ...] = (
     MATCHING,
     FILTERS,
     ACTIVATION_MAPS,
+    CONTACT_SHEET,
     EXEMPLARS,
+    UNIT_EXEMPLARS,
+    RESPONSES,
+    CONNECTIONS,
+    UNITS,
+    EVOLUTION,
     DECONVOLUTION,
     EFFECTS,
     FEATURES,

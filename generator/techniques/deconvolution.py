@@ -2,10 +2,36 @@
 
 from __future__ import annotations
 
-from generator.probes.deconvolution import Deconvolutions, measure_deconvolution
+import numpy as np
+
+from generator.errors import UsageError
+from generator.figures.figure import Drawing, Figure, published
+from generator.figures.publication.panels import Panel
+from generator.models.layer import Layer
+from generator.probes.backward import RULES
+from generator.probes.deconvolution import (
+    LARGE,
+    TILE,
+    Deconvolutions,
+    UnitBacks,
+    measure_deconvolution,
+    send_back,
+)
+from generator.probes.exemplars import LayerExemplars
 from generator.run import PICTURES, Run, Technique
-from generator.techniques.exemplars import EXEMPLARS, needs_pool
+from generator.techniques.exemplars import (
+    EXEMPLARS,
+    needs_pool,
+    patches,
+    searched,
+    some_labels,
+)
 from generator.techniques.features import featured
+from generator.techniques.naming import listed, unit_of
+
+_FEW = 5
+# The rules of the sheets, by the names of their files.
+SHEETS = {"deconvolution": "deconvolutions", "guided": "guided"}
 
 
 def measure(run: Run) -> Deconvolutions:
@@ -21,6 +47,81 @@ def measure(run: Run) -> Deconvolutions:
     )
 
 
+def sheets(run: Run, layer: str) -> dict[str, tuple[Drawing, ...]]:
+    """For each rule the sheets of all units of a layer, one a rank; none where no signal can be sent back."""
+    return run.once(("deconvolution sheets", layer), lambda: _sheets(run, layer))
+
+
+def _sheets(run: Run, layer: str) -> dict[str, tuple[Drawing, ...]]:
+    backs = run[DECONVOLUTION].of(layer)
+    if backs is None:
+        return {}
+    drawn = {}
+    for (rule, name), tiles in zip(SHEETS.items(), (backs.tiles, backs.guided), strict=True):
+        paths = [
+            f"{run.folder}/layers/{layer}/{name}-{rank}.webp"
+            if rank
+            else f"{run.folder}/layers/{layer}/{name}.webp"
+            for rank in range(tiles.shape[1])
+        ]
+        drawn[rule] = tuple(
+            Drawing("deconvolution_sheet", {"tiles": tiles[:, rank], "side": TILE}, (path,))
+            for rank, path in enumerate(paths)
+        )
+    return drawn
+
+
+def featured_patches(run: Run, layer: Layer, exemplars: LayerExemplars, unit: int) -> np.ndarray:
+    """All patches of a featured unit, (exemplars, LARGE, LARGE, 3) uint8."""
+    count = exemplars.neuron.shape[1]
+    return run.once(
+        ("featured patches", layer.name, unit),
+        lambda: np.stack(patches(run, layer, exemplars, unit, count, LARGE)),
+    )
+
+
+def strip(run: Run, layer: Layer, exemplars: LayerExemplars, backs: UnitBacks, alt: str) -> Figure:
+    """The exemplars of a featured unit in a row, and below each what every rule makes of it."""
+    arguments = {
+        "patches": featured_patches(run, layer, exemplars, backs.unit),
+        **{rule: backs.tiles[:, number] for number, rule in enumerate(RULES)},
+    }
+    path = f"{run.folder}/layers/{layer.name}/units/{backs.unit}-rules.webp"
+    return Figure(Drawing("rules_strip", arguments, (path,)), alt, kind="deconvolution")
+
+
+def figure(run: Run, layer: str, unit: int, count: int = _FEW) -> Figure:
+    """A unit's patches, and below each what the three backward rules leave of it."""
+    of_layer, exemplars = searched(run, layer)
+    chosen, deconvolutions = unit_of(of_layer, unit), run[DECONVOLUTION]
+    if deconvolutions.of(of_layer.name) is None:
+        why = deconvolutions.reason or deconvolutions.skipped.get(of_layer.name, "")
+        raise UsageError(
+            f"no signal can be sent back from {of_layer.name} of {run.model.id}: {why}"
+        )
+    backs = deconvolutions.unit(of_layer.name, chosen)
+    if backs is None:
+        backs = send_back(run.vision, of_layer, (chosen,), run.pool_images, exemplars, run.store)[0]
+    labels = some_labels(run, exemplars, chosen)[:count]
+    tiles = patches(run, of_layer, exemplars, chosen, len(labels))
+    rows = [tuple(Panel(tile) for tile in tiles)]
+    for rule in range(len(RULES)):
+        rows.append(tuple(Panel(backs.tiles[rank, rule]) for rank in range(len(labels))))
+    return published(
+        "panels",
+        {
+            "rows": tuple(rows),
+            "names": ("patch", "deconvolution", "guided", "gradient"),
+            "widest": 150.0,
+            "gap": 8.0,
+        },
+        f"Patches of unit {chosen} of {of_layer.name} ({listed(labels)}), and below each its deconvolution, "
+        "guided backpropagation and gradient around mid grey.",
+        f"The strongest patches of unit {chosen} of {of_layer.name} and its signal sent back to pixels by "
+        "three rules. Each tile has its own contrast.",
+    )
+
+
 DECONVOLUTION = Technique(
     name="deconvolution",
     title="Deconvolution",
@@ -28,4 +129,5 @@ DECONVOLUTION = Technique(
     reads=PICTURES,
     measure=measure,
     why_not=needs_pool,
+    figures={"deconvolution": figure},
 )

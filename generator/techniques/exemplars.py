@@ -2,8 +2,26 @@
 
 from __future__ import annotations
 
-from generator.probes.exemplars import Exemplars, find_exemplars
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from generator.errors import UsageError
+from generator.figures.figure import Figure, published
+from generator.figures.publication.panels import Panel
+from generator.formatting import number
+from generator.models.layer import Layer
+from generator.probes.exemplars import Exemplars, LayerExemplars, field_box, find_exemplars
 from generator.run import PICTURES, Run, Technique
+from generator.table import Table
+from generator.techniques.naming import Numbers, layer_of, listed, one_of, unit_of
+from generator.techniques.pool import pool_square
+from generator.techniques.ties import Row, neurons
+
+PATCH = 224  # pixels of a patch in a figure
+_FEW, _ALL = 5, 9
 
 
 def needs_pool(run: Run) -> str:
@@ -16,6 +34,147 @@ def measure(run: Run) -> Exemplars:
     return find_exemplars(run.vision, run.pool_images, run.store, run.step)
 
 
+def exemplars_of(run: Run, layer: str) -> LayerExemplars | None:
+    """The exemplars of one layer's units, where the pool was searched for them."""
+    return None if needs_pool(run) else run[EXEMPLARS].of(layer)
+
+
+def searched(run: Run, layer: str) -> tuple[Layer, LayerExemplars]:
+    """A layer whose units' exemplars were searched. Raises UsageError for any other."""
+    chosen = layer_of(run.model, layer)
+    known = {} if needs_pool(run) else {one.layer: one for one in run[EXEMPLARS].layers}
+    if not known:
+        raise UsageError(f"{run.model.id} has no exemplars: the exhibit names no pool for it.")
+    return chosen, known[one_of("layer", chosen.name, known, "no exemplars were searched in the")]
+
+
+def labels_of(run: Run, exemplars: LayerExemplars, unit: int) -> list[str]:
+    """What a unit's exemplars show, strongest first."""
+    return [run.inputs.pool[int(one)].label for one in exemplars.neuron[unit] if one >= 0]
+
+
+def some_labels(run: Run, exemplars: LayerExemplars, unit: int) -> list[str]:
+    """The same. Raises UsageError where no picture excites the unit more than others."""
+    labels = labels_of(run, exemplars, unit)
+    if not labels:
+        raise UsageError(
+            f"{exemplars.undecided[unit]} pictures tie for unit {unit} of {exemplars.layer}: none excites it "
+            "more."
+        )
+    return labels
+
+
+def patches(
+    run: Run, layer: Layer, exemplars: LayerExemplars, unit: int, count: int, side: int = PATCH
+) -> list[np.ndarray]:
+    """The best patches of a unit, each (side, side, 3), strongest first."""
+    numbers = {int(one) for one in exemplars.neuron[unit, :count] if one >= 0}
+    seen = {one: pool_square(run, one) for one in numbers}
+    return [patch(layer, exemplars, unit, rank, seen, side) for rank in range(count)]
+
+
+def patch(
+    layer: Layer,
+    exemplars: LayerExemplars,
+    unit: int,
+    rank: int,
+    seen: Sequence[Image.Image] | Mapping[int, Image.Image],
+    side: int,
+) -> np.ndarray:
+    """What a unit's neuron sees of its picture of some rank, (side, side, 3); grey without one."""
+    chosen = int(exemplars.neuron[unit, rank])
+    if chosen < 0:
+        return np.full((side, side, 3), 128, dtype=np.uint8)
+    picture = seen[chosen]
+    left, top, width, height = field_box(layer, int(exemplars.place[unit, rank]), picture.width)
+    box = (left, top, left + width, top + height)
+    return np.asarray(picture.resize((side, side), Image.Resampling.BOX, box=box))
+
+
+def figure(run: Run, layer: str, unit: Numbers, count: int = _ALL) -> Figure:
+    """The patches of the pool that excite one unit or several most, strongest first."""
+    of_layer, exemplars = searched(run, layer)
+    units = [unit_of(of_layer, one) for one in unit]
+    rows, named, ranked = [], [], False
+    for one in units:
+        row = neurons(of_layer, exemplars, one)
+        labels = some_labels(run, exemplars, one)[:count]
+        pixels = patches(run, of_layer, exemplars, one, len(labels))
+        panels = [Panel(tile, _response(row, rank)) for rank, tile in enumerate(pixels)]
+        ranked = ranked or bool(row.at_limit[: len(labels)].any())
+        # One unit may have two rows; of several each has its own.
+        across = len(panels) if len(units) > 1 or len(panels) <= _FEW else -(-len(panels) // 2)
+        rows += [tuple(panels[start : start + across]) for start in range(0, len(panels), across)]
+        named.append(f"unit {one}: {listed(labels)}")
+    names = tuple(f"unit {one}" for one in units) if len(units) > 1 else ()
+    about = f"unit {listed([str(one) for one in units])} of {of_layer.name}"
+    words = f"Patches for {about}" if ranked else f"The patches that excite {about} most"
+    enters = f"what enters {of_layer.activation}, by which they are ranked"
+    by_input = f"; where responses tie, in brackets {enters}"
+    return published(
+        "panels",
+        {"rows": tuple(rows), "names": names, "widest": 150.0, "gap": 8.0},
+        f"{words}, out of {exemplars.pictures} pictures. {'; '.join(named)}.",
+        f"The strongest of {exemplars.pictures} pictures for {about}, cut to what the "
+        f"neuron can see, with its response above each{by_input if ranked else ''}.",
+    )
+
+
+def _response(row: Row, rank: int) -> str:
+    entering = row.entering(rank)
+    response = number(float(row.value[rank]), 2)
+    return response if entering is None else f"{response} ({number(entering, 2)})"
+
+
+def tables(run: Run) -> Iterator[Table]:
+    """Every exemplar, and the pictures that units are shown with."""
+    yield Table("exemplars.csv", lambda: (_HEADER, _rows(run)))
+    yield Table("pool.csv", lambda: (_POOL, _pool(run)))
+
+
+_HEADER = (
+    *("layer", "unit", "variant", "place", "picture", "row", "column", "response"),
+    *("response_pre", "tied"),
+)
+_POOL = ("picture", "label", "group", "licence", "origin", "sha256")
+
+
+def _rows(run: Run) -> Iterator[Sequence[Any]]:
+    """The picture, the position of the neuron, the response, and what it ties with.
+
+    `response_pre` is the pre-activation that ranks pictures of one response, `tied` how many pictures of the
+    pool have that response.
+    """
+    for one in run[EXEMPLARS].layers:
+        width = layer_of(run.model, one.layer).shape[-1]
+        for unit, rank in np.argwhere(one.neuron >= 0).tolist():
+            position = divmod(int(one.place[unit, rank]), width)
+            columns = (one.neuron, one.neuron_value, one.neuron_pre, one.neuron_tied)
+            values = _exemplar(run, position, *(column[unit, rank] for column in columns))
+            yield (one.layer, unit, "neuron", rank + 1, *values)
+        for unit, rank in np.argwhere(one.channel >= 0).tolist():
+            columns = (one.channel, one.channel_value, one.channel_pre, one.channel_tied)
+            values = _exemplar(run, ("", ""), *(column[unit, rank] for column in columns))
+            yield (one.layer, unit, "channel", rank + 1, *values)
+
+
+def _exemplar(
+    run: Run, position: tuple[Any, Any], picture: Any, value: Any, pre: Any, tied: Any
+) -> tuple[Any, ...]:
+    return run.inputs.pool[int(picture)].id, *position, value, known(pre), int(tied)
+
+
+def known(value: Any) -> Any:
+    """An empty cell for what a layer does not have."""
+    return value if np.isfinite(value) else ""
+
+
+def _pool(run: Run) -> Iterator[Sequence[Any]]:
+    """What each picture is, whose it is, and under which licence."""
+    for one in run.inputs.pool:
+        yield (one.id, one.label, one.group, one.licence, one.origin, one.sha256)
+
+
 EXEMPLARS = Technique(
     name="exemplars",
     title="Exemplars and responses",
@@ -23,4 +182,6 @@ EXEMPLARS = Technique(
     reads=PICTURES,
     measure=measure,
     why_not=needs_pool,
+    figures={"exemplars": figure},
+    tables=tables,
 )

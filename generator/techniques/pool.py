@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from PIL import Image
 
 from generator.figures.figure import Drawing, Figure
 from generator.inputs.images import square_of
@@ -16,6 +17,12 @@ def pool_photograph(run: Run, picture: PoolPicture) -> Figure:
     return Figure(pool_photographs(run), f"{picture.label}, from the pool.", number=number)
 
 
+def pool_square(run: Run, number: int) -> Image.Image:
+    """A picture of the pool as the network sees it, by its place in the pool."""
+    how, chosen = run.vision.preprocessing, run.inputs.pool[number]
+    return run.once(("pool picture", number), lambda: square_of(chosen.path, how))
+
+
 def pool_photographs(run: Run) -> Drawing:
     """All pictures of the pool as the network sees them."""
     return run.once("pool", lambda: _photographs(run))
@@ -26,7 +33,7 @@ def _places(run: Run) -> dict[str, int]:
 
 
 def _photographs(run: Run) -> Drawing:
-    how, pool = run.vision.preprocessing, run.inputs.pool
-    pixels = np.stack([np.asarray(square_of(one.path, how)) for one in pool])
+    pool = run.inputs.pool
+    pixels = np.stack([np.asarray(pool_square(run, n)) for n in range(len(pool))])
     paths = tuple(f"{run.folder}/pool/{one.id}.webp" for one in pool)
     return Drawing("photographs", {"pixels": pixels, "quality": 80}, paths)

@@ -2,9 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from generator.addresses import Link, layer_address
+from generator.errors import UsageError
+from generator.figures.figure import Drawing, Figure, published
+from generator.figures.publication.panels import Panel
+from generator.formatting import number, percent
 from generator.probes.checkpoints import CheckpointSeries, measure_checkpoints
-from generator.run import PICTURES, Run, Technique
+from generator.run import PICTURES, Run, Section, Technique
+from generator.table import Table
 from generator.techniques.exemplars import needs_pool
+from generator.techniques.naming import Numbers, one_of
+
+_UNITS = 5
+_GREY = 128
+
+
+@dataclass(frozen=True)
+class Plate:
+    """The units of one layer, a row each, state by state."""
+
+    link: Link
+    figure: Figure
+
+
+@dataclass(frozen=True)
+class View:
+    """The course of training and a plate a layer; `judged` pictures of `pictures` have a right answer."""
+
+    lead: str
+    course: Figure
+    plates: tuple[Plate, ...]
+    pictures: int
+    judged: int
 
 
 def why_not(run: Run) -> str:
@@ -27,6 +63,164 @@ def measure(run: Run) -> CheckpointSeries:
     )
 
 
+def view(run: Run) -> View | None:
+    """The section on the page of its own; None where the states could not be followed."""
+    series = run[TRAINING]
+    if not series.states:
+        return None
+    labels = ", ".join(series.labels)
+    return View(
+        f"The same units of {run.model.title} at {len(series.labels)} states of its training: {labels}.",
+        _course(run, series),
+        tuple(_plate(run, series, n, layer) for n, layer in enumerate(series.layers)),
+        len(series.pool),
+        max(state.judged for state in series.states),
+    )
+
+
+def _course(run: Run, series: CheckpointSeries) -> Figure:
+    judged = [state.accuracy for state in series.states if state.judged]
+    text = (
+        f"From {series.labels[0]} to {series.labels[-1]}"
+        + (f": accuracy from {percent(judged[0])} to {percent(judged[-1])}" if judged else "")
+        + "; mean correlation of the units with their final selves, by layer, at the first state: "
+        + ", ".join(
+            f"{layer.layer} {number(layer.mean_likeness, 2)}" for layer in series.states[0].layers
+        )
+        + "."
+    )
+    drawing = Drawing(
+        "checkpoint_course", _course_arguments(series), (f"{run.folder}/checkpoints/course.svg",)
+    )
+    return Figure(drawing, f"Two charts. {text}", text, kind="training_course", ink=True)
+
+
+def _course_arguments(series: CheckpointSeries) -> dict[str, Any]:
+    likeness = [[layer.mean_likeness for layer in state.layers] for state in series.states]
+    return {
+        "labels": series.labels,
+        "accuracy": np.array([state.accuracy for state in series.states]),
+        "error": np.array([state.accuracy_error for state in series.states]),
+        "layers": series.layers,
+        "likeness": np.array(likeness).T,
+    }
+
+
+def _plate(run: Run, series: CheckpointSeries, number_of: int, layer: str) -> Plate:
+    states = [state.layers[number_of] for state in series.states]
+    arguments = {
+        "layer": layer,
+        "labels": series.labels,
+        "units": states[0].units,
+        "patches": np.stack([state.patch for state in states]),
+        "projections": np.stack([state.projection for state in states]),
+        "values": np.stack([state.value for state in states]),
+    }
+    figure = Figure(
+        Drawing("checkpoint_plate", arguments, (f"{run.folder}/checkpoints/{layer}.webp",)),
+        f"Units of {layer} in rows, states of training in columns: the patch that excites each unit most "
+        "beside its deconvolution.",
+        kind="training",
+    )
+    return Plate(Link(layer_address(run.model.id, layer), layer), figure)
+
+
+def figure(run: Run, layer: str, units: Numbers = (), count: int = _UNITS) -> Figure:
+    """Units of a layer at several states of training: the patch that excites each most, sent back."""
+    series = _series(run)
+    name = one_of(
+        "layer", layer, series.layers, f"no states of training are known of {run.model.id}'s"
+    )
+    states = [state.layers[series.layers.index(name)] for state in series.states]
+    known = [str(unit) for unit in states[0].units]
+    followed = [one_of("unit", str(unit), known, "not followed is the") for unit in units]
+    chosen = [known.index(unit) for unit in followed or known[:count]]
+    rows: list[tuple[Panel, ...]] = []
+    for row in chosen:
+        panels = []
+        for label, state in zip(series.labels, states, strict=True):
+            value = float(state.value[row])
+            note = number(value, 2) if value > 0 else "not excited"
+            pair = _pair(state.patch[row], state.projection[row], value)
+            panels.append(Panel(pair, "" if rows else label, note))
+        rows.append(tuple(panels))
+    names = tuple(f"unit {known[row]}" for row in chosen)
+    return published(
+        "panels",
+        {"rows": tuple(rows), "names": names, "widest": 140.0, "gap": 8.0},
+        f"{len(rows)} units of {name} at {len(states)} states of training, each by the patch that excites it "
+        "most and its deconvolution.",
+        f"Units of {name} at {len(states)} states of training, from {series.labels[0]} to "
+        f"{series.labels[-1]}: the patch that excites each most, beside it the signal sent back to pixels, "
+        "above it the response.",
+    )
+
+
+def _pair(patch: np.ndarray, projection: np.ndarray, value: float) -> np.ndarray:
+    """A patch (h, w, 4) beside its projection (h, w, 3), both enlarged; transparent if not excited."""
+    inside = np.abs(projection[patch[..., 3] > 0])
+    bound = float(np.quantile(inside, 0.99)) if inside.size else 0.0
+    tones = _GREY + 127 * np.clip(projection / (bound or 1.0), -1, 1)
+    other = np.concatenate([np.rint(tones).astype(np.uint8), patch[..., 3:]], axis=-1)
+    zoom = max(1, 64 // max(patch.shape[:2]))
+    sides = [_enlarged(one, zoom) for one in (patch, other)]
+    gap = np.zeros((sides[0].shape[0], 3, 4), dtype=np.uint8)
+    whole = np.concatenate([sides[0], gap, sides[1]], axis=1)
+    return whole if value > 0 else np.zeros_like(whole)
+
+
+def _enlarged(pixels: np.ndarray, zoom: int) -> np.ndarray:
+    size = pixels.shape[1] * zoom, pixels.shape[0] * zoom
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.NEAREST))
+
+
+def course(run: Run) -> Figure:
+    """Accuracy through training, and how like their final selves the units of each layer are."""
+    series = _series(run)
+    first, last = (percent(float(series.states[n].accuracy)) for n in (0, -1))
+    return published(
+        "course",
+        _course_arguments(series),
+        f"Two charts over {len(series.labels)} states of training. Accuracy goes from {first} to {last}; the "
+        f"mean correlation of each of {len(series.layers)} layers with its final units rises.",
+        f"Left: pictures named rightly, from {first} at {series.labels[0]} to {last}. Right: mean "
+        "correlation of the units of each layer with what they are in the end.",
+    )
+
+
+def _series(run: Run) -> CheckpointSeries:
+    series = run[TRAINING]
+    if not series.states:
+        raise UsageError(f"no states of training are known of {run.model.id}: {series.reason}")
+    return series
+
+
+def tables(run: Run) -> Iterator[Table]:
+    """The units that are followed, and how near each layer is to its final self, state by state."""
+    if run[TRAINING].states:
+        yield Table("training.csv", lambda: (_COURSE_HEADER, _states(run[TRAINING])))
+        yield Table("checkpoints.csv", lambda: (_UNITS_HEADER, _units(run[TRAINING])))
+
+
+_UNITS_HEADER = ("state", "accuracy", "judged", "layer", "unit", "picture", "response", "likeness")
+_COURSE_HEADER = ("state", "accuracy", "standard_error", "layer", "mean_likeness")
+
+
+def _units(series: CheckpointSeries) -> Iterator[Sequence[object]]:
+    for label, state in zip(series.labels, series.states, strict=True):
+        for layer in state.layers:
+            for row, unit in enumerate(layer.units):
+                picture = series.pool[int(layer.picture[row])]
+                where = (label, state.accuracy, state.judged, layer.layer, int(unit), picture)
+                yield (*where, layer.value[row], layer.likeness[unit])
+
+
+def _states(series: CheckpointSeries) -> Iterator[Sequence[object]]:
+    for label, state in zip(series.labels, series.states, strict=True):
+        for layer in state.layers:
+            yield (label, state.accuracy, state.accuracy_error, layer.layer, layer.mean_likeness)
+
+
 TRAINING = Technique(
     name="training",
     title="Through training",
@@ -34,4 +228,7 @@ TRAINING = Technique(
     reads=PICTURES,
     measure=measure,
     why_not=why_not,
+    figures={"training": figure, "training_course": course},
+    tables=tables,
+    sections=(Section("training", "course", "training.html", view),),
 )

@@ -21,7 +21,7 @@ from generator.articles.bibliography import (
 from generator.articles.front_matter import Author, Meta
 from generator.errors import UsageError
 
-CHECKOUT = Path(__file__).parent.parent
+CHECKOUT = Path(__file__).parents[2]
 SHIPPED = CHECKOUT / "site_src" / "references.bib"
 
 

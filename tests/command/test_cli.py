@@ -31,7 +31,7 @@ from small_site import (
     read_exhibit,
     write_exhibit,
 )
-from test_sources import make_wheel
+from wheels import make_wheel
 
 from generator.serve import make_server
 

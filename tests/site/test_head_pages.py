@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 import scipy.stats
-from browser import launch
+from chromium import launch
 from filled import filled
 from playwright.sync_api import expect, sync_playwright
 from small_site import CHECKOUT

@@ -38,7 +38,7 @@ def test_names_are_shown_as_written_beside_a_bar(name: str) -> None:
 def test_one_function_makes_the_terminal() -> None:
     made = [
         path.name
-        for path in (Path(__file__).parent.parent / "generator").rglob("*.py")
+        for path in (Path(__file__).parents[2] / "generator").rglob("*.py")
         if re.search(r"\bConsole\(", path.read_text(encoding="utf-8"))
     ]
     assert made == ["progress.py"]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from small_site import cutaway_here
 from tiny_towers import KINDS, SIDE, save_towers
 from tiny_transformers import PAIRS, closed_tokenizer
 from typer.testing import CliRunner
@@ -16,7 +17,6 @@ from generator.exhibit import ModelSpec
 from generator.inputs.texts import CuratedText
 from generator.models.load import load_model, parts_of
 from generator.models.model import LanguageModel, VisionModel
-from tests.small_site import cutaway_here
 
 
 def opened(folder: Path, part: str | None = None):
@@ -67,7 +67,7 @@ def test_a_part_is_asked_for_where_one_model_is_meant(tmp_path):
     save_towers("CLIP", tmp_path)
     with pytest.raises(Exception, match="two towers"):
         load_model(ModelSpec(id="net", source=str(tmp_path)), tmp_path, tmp_path)
-    from tests.tiny_transformers import save_tiny
+    from tiny_transformers import save_tiny
 
     save_tiny("gpt2", tmp_path / "one")
     spec = ModelSpec(id="net", source=str(tmp_path / "one"), part="text")

@@ -24,7 +24,7 @@ from generator.inputs.texts import curated_texts
 from generator.models.compat import repair_torchvision
 from generator.paths import data_root
 
-CHECKOUT = Path(__file__).parent.parent
+CHECKOUT = Path(__file__).parents[2]
 GREY = (128, 128, 128)
 
 

@@ -23,7 +23,7 @@ from hypothesis.extra import numpy as hnp
 
 from generator.store import Store, digest_of, digest_of_value, write_atomically
 
-CHECKOUT = Path(__file__).parent.parent
+CHECKOUT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
@@ -425,7 +425,7 @@ store.Store(Path({root!r})).result("p", 1, {{}}, Inner, make)
 
 @pytest.mark.parametrize("moment", ["while writing", "before the name is given"])
 def test_a_writer_that_is_killed_leaves_nothing_under_the_final_name(tmp_path, moment):
-    code = KILLED.format(tests=str(CHECKOUT / "tests"), moment=moment, root=str(tmp_path))
+    code = KILLED.format(tests=str(Path(__file__).parent), moment=moment, root=str(tmp_path))
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], cwd=CHECKOUT, check=False)
     assert done.returncode == 9
     assert not list(tmp_path.rglob("*.npz"))

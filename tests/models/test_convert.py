@@ -17,7 +17,7 @@ from generator.models.compat import repair_torchvision
 from generator.models.convert import gguf_to_folder, read_state_dict, to_safetensors
 from generator.models.digest import file_sha256, state_digest
 
-CHECKOUT = Path(__file__).parent.parent
+CHECKOUT = Path(__file__).parents[2]
 
 
 def names_in(folder: Path) -> list[str]:

@@ -13,9 +13,10 @@ from filled import any_pages
 from noise_run import noise_run
 from pages_under_test import Visitor
 from playwright.sync_api import Locator, Page, expect
-from test_building_blocks import LABELS, TILE, some_pixels, tiny_model
+from tiny_blocks import LABELS, some_pixels, tiny_model
 
 from generator.addresses import GALLERY, part_address
+from generator.figures.building_blocks import TILE
 from generator.figures.figure import Drawing, Figure
 from generator.figures.render import render
 from generator.models.model import VisionModel
@@ -35,7 +36,7 @@ from generator.store import Store
 from generator.techniques.blocks_view import blocks_view
 from generator.techniques.channels import Channels
 
-CHECKOUT = Path(__file__).parent.parent
+CHECKOUT = Path(__file__).parents[2]
 PLACE = Place((), ())
 ADDRESS = "models/tiny/building-blocks/index.html"
 HOSTILE = "</script><img src=x onerror=alert(1)>"

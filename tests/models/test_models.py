@@ -27,7 +27,7 @@ from generator.probes.heads import repeated_sequences
 from generator.probes.signal import measure_text_signal
 from generator.store import Store
 
-CHECKOUT = Path(__file__).parent.parent
+CHECKOUT = Path(__file__).parents[2]
 SMALL = Preprocessing(size=32)
 TIMM, TORCHVISION = "timm:resnet10t", "torchvision:squeezenet1_1"
 

@@ -15,7 +15,7 @@ from generator.deviation import sample_deviation
 from generator.probes.heads import Statistic
 from generator.table import Table
 
-GENERATOR = Path(__file__).parent.parent / "generator"
+GENERATOR = Path(__file__).parents[2] / "generator"
 
 
 @given(st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=9))

@@ -17,6 +17,7 @@ from conftest import EFFICIENTNET
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from local_hub import Hub, Repo, serving
+from wheels import make_wheel, make_zip
 
 from generator.errors import CutawayError, UsageError
 from generator.inputs.source import Source, parse_source
@@ -27,7 +28,7 @@ from generator.models.fetch import Files, fetch
 BASE = Path.cwd().absolute()
 DIGEST = "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
-CHECKOUT = Path(__file__).parent.parent
+CHECKOUT = Path(__file__).parents[2]
 
 
 # References
@@ -288,7 +289,7 @@ def test_no_member_name_writes_outside(names):
     with tempfile.TemporaryDirectory() as folder:
         archive, target = Path(folder, "a.zip"), Path(folder, "deep", "er", "target")
         try:
-            _make_zip(archive, dict.fromkeys(names, b"x"))
+            make_zip(archive, dict.fromkeys(names, b"x"))
         except (UnicodeError, ValueError):
             return  # zipfile itself cannot write such a name
         try:
@@ -332,7 +333,7 @@ def test_a_bomb_is_refused_before_anything_is_written(tmp_path):
 
 
 def test_an_archive_cut_short_is_refused(tmp_path):
-    _make_zip(tmp_path / "a.zip", {"w.bin": b"x" * 1000})
+    make_zip(tmp_path / "a.zip", {"w.bin": b"x" * 1000})
     whole = (tmp_path / "a.zip").read_bytes()
     (tmp_path / "cut.zip").write_bytes(whole[:600])
     (tmp_path / "flipped.zip").write_bytes(whole.replace(b"xxxx", b"xxyx", 1))
@@ -463,25 +464,6 @@ def shelf(tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", os.fspath(folder))
     return folder
-
-
-def make_wheel(folder: Path, members: dict[str, bytes]) -> Path:
-    about = "toy-1.0.dist-info"
-    needed = {
-        f"{about}/METADATA": b"Metadata-Version: 2.1\nName: toy\nVersion: 1.0\n",
-        f"{about}/WHEEL": b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-        f"{about}/RECORD": b"",
-    }
-    return _make_zip(folder / "toy-1.0-py3-none-any.whl", members | needed)
-
-
-def _make_zip(path: Path, members: dict[str, bytes]) -> Path:
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, data in members.items():
-            member = zipfile.ZipInfo("placeholder")
-            member.filename = name  # the constructor would clean the name
-            archive.writestr(member, data)
-    return path
 
 
 def names_in(folder: Path) -> list[str]:

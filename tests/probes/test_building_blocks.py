@@ -13,7 +13,7 @@ from captum.attr import IntegratedGradients, LayerGradientXActivation, LayerInte
 from noise_run import noise_run
 from PIL import Image
 from sklearn.decomposition import NMF
-from torch import nn
+from tiny_blocks import some_pixels, tiny_model
 
 from generator.exhibit import ModelSpec, Preprocessing
 from generator.figures.building_blocks import TILE, building_blocks, channel_tiles
@@ -21,7 +21,6 @@ from generator.figures.figure import Drawing, Figure
 from generator.models.layer import Layer, ReceptiveField
 from generator.models.load import load_model
 from generator.models.model import VisionModel
-from generator.models.vision import Network, finish
 from generator.probes import building_blocks as probe
 from generator.probes import integrated_gradients as integrated
 from generator.probes.building_blocks import (
@@ -38,41 +37,6 @@ from generator.techniques.blocks_data import PictureData, listed_channels, scrip
 from generator.techniques.building_blocks import BUILDING_BLOCKS, block_rows
 from generator.techniques.channels import Channels
 from generator.techniques.pictures import Shown
-
-LABELS = ("</script><img src=x onerror=alert(1)>", "b & c", "{{ d }}", "e", "f")
-
-
-class Tiny(nn.Module):
-    """A signed layer of 12 channels on 9 x 9 cells, then a curved way to five classes."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.stem = nn.Conv2d(3, 8, 3, stride=2, padding=1)
-        self.act = nn.ReLU()
-        self.cells = nn.Conv2d(8, 12, 3, stride=2, padding=1)
-        self.late = nn.Conv2d(12, 10, 3, stride=2, padding=1)
-        self.curve = nn.SiLU()
-        self.classes = nn.Linear(10, 5)
-
-    def forward(self, pixels):
-        return self.tail(self.cells(self.act(self.stem(pixels))))
-
-    def tail(self, response):
-        return self.classes(self.curve(self.late(response)).mean((2, 3)))
-
-
-def tiny_model() -> VisionModel:
-    torch.manual_seed(3)
-    module = Tiny()
-    for parameter in module.parameters():
-        parameter.data *= 3  # far enough from linear for the two attributions to differ
-    network = Network(module, "test", Preprocessing(size=36), LABELS)
-    place = {"source": "test", "origin": "test", "revision": None, "files": {}}
-    return finish(network, ModelSpec(id="tiny", source="test"), place, torch.device("cpu"))
-
-
-def some_pixels(seed: int = 0, size: int = 36) -> np.ndarray:
-    return np.random.default_rng(seed).normal(size=(3, size, size)).astype(np.float32)
 
 
 @pytest.fixture(scope="module")

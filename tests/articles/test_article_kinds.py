@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from generator.articles.plan import Plan
 from matplotlib.figure import Figure
 from PIL import Image
 from tiny_transformers import HEADS as PAIR_HEADS
@@ -21,7 +22,6 @@ from generator.articles.catalogue import Catalogue
 from generator.articles.document import Article
 from generator.articles.errors import WritingError
 from generator.articles.kinds import plan
-from generator.articles.plan import Plan
 from generator.articles.read import read_article
 from generator.articles.source import read_source
 from generator.card_schema import Pairs

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from generator.articles.plan import Plan
 from matplotlib.figure import Figure
 from PIL import Image
 from small_site import Site, cutaway_here, read_exhibit, write_exhibit
@@ -15,7 +16,6 @@ from test_article_kinds import ASKED as ASKED_OF_OTHERS
 
 from generator.articles.catalogue import Catalogue
 from generator.articles.kinds import KINDS, plan
-from generator.articles.plan import Plan
 from generator.errors import UsageError
 from generator.exhibit import Choices, load_exhibit
 from generator.figure_alone import Paper, draw_alone, parameters, pixels_of_width

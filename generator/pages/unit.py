@@ -1,0 +1,45 @@
+"""A page for every unit of the chosen layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from generator.addresses import Link, unit_address
+from generator.pages.context import Place, around, home, layer_link, model_link
+from generator.pages.environment import Pages
+from generator.pages.page import Page
+from generator.pages.sections import sections_of
+from generator.probes.exemplars import unit_layers
+from generator.run import Run
+from generator.techniques.exemplars import exemplars_of
+from generator.techniques.responses import badges
+
+
+def unit_pages(run: Run, pages: Pages) -> Iterator[Page]:
+    """One page for each unit of each layer whose exemplars were searched."""
+    model = run.model
+    for layer in unit_layers(run.vision):
+        if exemplars_of(run, layer.name) is None:
+            continue
+        links = [
+            Link(unit_address(model.id, layer.name, unit), f"unit {unit}")
+            for unit in range(layer.units)
+        ]
+        trail = (home(), model_link(model), layer_link(model, layer))
+        for unit in range(layer.units):
+            previous, following = around(links, unit)
+            yield pages.page(
+                "unit.html",
+                links[unit].target,
+                f"{layer.name} unit {unit} · {model.title}",
+                f"Unit {unit} of {layer.name} in {model.title}: the pictures that excite it most, how often "
+                "it responds, and what it is wired to.",
+                searchable=False,
+                lean=True,
+                model=model,
+                layer=layer,
+                unit=unit,
+                place=Place(trail, (), previous, following),
+                badges=badges(run, layer, unit),
+                sections=sections_of(run, "unit", layer, unit),
+            )

@@ -1,0 +1,119 @@
+"""The contact sheet of a layer: every unit as its best exemplar."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from generator.addresses import Link, unit_address
+from generator.figures.figure import Drawing, Figure
+from generator.figures.mosaic import CONTACT, CONTACT_COLUMNS
+from generator.models.layer import Layer
+from generator.probes.exemplars import Exemplars, LayerExemplars
+from generator.run import PICTURES, Run, Section, Technique
+from generator.techniques.deconvolution import sheets
+from generator.techniques.exemplars import EXEMPLARS, exemplars_of, needs_pool, patch
+from generator.techniques.pool import pool_square
+from generator.techniques.signal import SIGNAL
+from generator.techniques.ties import neurons
+
+
+@dataclass(frozen=True)
+class Order:
+    """One of the orders that the tiles can be put in: what it is called, and the units in it."""
+
+    key: str
+    name: str
+    units: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class View:
+    """The sheet, rows of links that lie over it, and the orders that the tiles can be put in.
+
+    `sprites` are other sheets laid out alike: what the patches become when they are sent back to pixels.
+    """
+
+    figure: Figure
+    sprites: tuple[tuple[str, Figure], ...]
+    rows: tuple[tuple[Link, ...], ...]
+    orders: tuple[Order, ...]
+
+
+def measure(run: Run) -> Exemplars:
+    """The strongest pictures of every unit."""
+    return run[EXEMPLARS]
+
+
+def view(run: Run, layer: Layer) -> View | None:
+    """The section on a layer's page; None where the pool was not searched for the layer."""
+    exemplars = exemplars_of(run, layer.name)
+    if exemplars is None:
+        return None
+    links = [
+        Link(unit_address(run.model.id, layer.name, unit), str(unit)) for unit in range(layer.units)
+    ]
+    columns = min(layer.units, CONTACT_COLUMNS)
+    figure = Figure(
+        _drawing(run, layer, exemplars),
+        f"The best exemplar of each of the {layer.units} units of {layer.name}.",
+        f"Each tile is the patch of {exemplars.pictures} pictures that excites the unit most"
+        f"{_ranked(layer, exemplars)}.",
+    )
+    sent_back = sheets(run, layer.name)
+    return View(
+        figure,
+        tuple((rule, Figure(drawings[0], "")) for rule, drawings in sent_back.items()),
+        tuple(tuple(links[start : start + columns]) for start in range(0, len(links), columns)),
+        _orders(run, layer, exemplars),
+    )
+
+
+def _orders(run: Run, layer: Layer, exemplars: LayerExemplars) -> tuple[Order, ...]:
+    active, pool = run[SIGNAL].of(layer.name).active, run.inputs.pool
+    groups = [pool[int(best)].group if best >= 0 else "" for best in exemplars.neuron[:, 0]]
+    units = range(layer.units)
+    return (
+        Order("number", "by number", tuple(units)),
+        Order("active", "most often active first", tuple(np.argsort(-active, kind="stable"))),
+        Order("alike", "units alike together", tuple(exemplars.order.tolist())),
+        Order(
+            "class",
+            "by what the best exemplar shows",
+            tuple(sorted(units, key=lambda unit: (groups[unit], unit))),
+        ),
+    )
+
+
+def _drawing(run: Run, layer: Layer, exemplars: LayerExemplars) -> Drawing:
+    seen = {int(n): pool_square(run, int(n)) for n in exemplars.neuron[:, 0] if n >= 0}
+    tiles = [patch(layer, exemplars, unit, 0, seen, CONTACT) for unit in range(layer.units)]
+    path = f"{run.folder}/layers/{layer.name}/units.webp"
+    return Drawing("contact_sheet", {"tiles": np.stack(tiles)}, (path,))
+
+
+def _ranked(layer: Layer, exemplars: LayerExemplars) -> str:
+    """What must be added where the tiles of some units are those of a tie."""
+    rows = [neurons(layer, exemplars, unit) for unit in range(layer.units)]
+    by_input = sum(bool(row.at_limit[0]) for row in rows)
+    none = sum(not len(row.shown) for row in rows)
+    words = (
+        f"; for {by_input} units whose best tie, by what enters {layer.activation}"
+        if by_input
+        else ""
+    )
+    return words + (
+        f"; grey for {none} units that no picture excites more than others" if none else ""
+    )
+
+
+CONTACT_SHEET = Technique(
+    name="contact_sheet",
+    title="Units at a glance",
+    search="contact sheet units",
+    reads=PICTURES,
+    measure=measure,
+    why_not=needs_pool,
+    sections=(Section("layer", "units", "contact_sheet.html", view),),
+)

@@ -1,0 +1,173 @@
+"""What excites a unit: its exemplars cut to what it sees, sent back to pixels, and visualised."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from generator.figures.figure import Figure
+from generator.figures.mosaic import CONTACT_COLUMNS
+from generator.models.layer import Layer
+from generator.probes.deconvolution import TILE
+from generator.probes.exemplars import Exemplars, LayerExemplars, field_box
+from generator.run import PICTURES, Run, Section, Technique
+from generator.techniques import features
+from generator.techniques.deconvolution import DECONVOLUTION, SHEETS, sheets, strip
+from generator.techniques.exemplars import EXEMPLARS, exemplars_of, needs_pool
+from generator.techniques.features import UnitView
+from generator.techniques.pool import pool_photograph
+from generator.techniques.ties import Row, channels, neurons
+
+_RULES = dict(zip(SHEETS, ("deconvolution", "guided backpropagation"), strict=True))
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A part of a pool picture, in pixels of what the network saw, and the unit's response to it.
+
+    `entering` is what enters the activation, for a picture that is ranked by it.
+    """
+
+    picture: Figure
+    label: str
+    left: int
+    top: int
+    width: int
+    height: int
+    value: float
+    entering: float | None
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One tile of a layer's sheet: its corner and side in the sheet's pixels."""
+
+    sheet: Figure
+    left: int
+    top: int
+    side: int
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What one backward rule makes of the exemplars that were sent back: the first, or all."""
+
+    name: str
+    tiles: tuple[Tile, ...]
+
+
+@dataclass(frozen=True)
+class Backward:
+    """A unit's exemplars sent back to pixels, and where the response depends on the picture.
+
+    `effective` is left, top, width and height in pixels of what the network saw. `strip` shows all
+    exemplars under every rule, for a featured unit. `responds` says that there was a signal to send.
+    """
+
+    rules: tuple[Rule, ...]
+    responds: bool
+    effective: tuple[int, int, int, int]
+    strip: Figure | None
+
+
+@dataclass(frozen=True)
+class View:
+    """The exemplars of a unit by its largest response (neurons) and by its mean response (channels)."""
+
+    size: int
+    pictures: int
+    neurons: tuple[Crop, ...]
+    neuron_ties: Row
+    channels: tuple[Crop, ...]
+    channel_ties: Row
+    backward: Backward | None
+    evolved: bool
+    visualised: UnitView | None
+
+
+def measure(run: Run) -> Exemplars:
+    """The strongest pictures of every unit."""
+    return run[EXEMPLARS]
+
+
+def view(run: Run, layer: Layer, unit: int) -> View | None:
+    """The section on a unit's page."""
+    exemplars = exemplars_of(run, layer.name)
+    if exemplars is None:
+        return None
+    size, by_mean = run.vision.preprocessing.size, channels(layer, exemplars, unit)
+    whole = (0, 0, size, size)
+    return View(
+        size,
+        exemplars.pictures,
+        crops(run, layer, exemplars, unit),
+        neurons(layer, exemplars, unit),
+        tuple(_crop(run, by_mean, int(rank), whole) for rank in by_mean.shown),
+        by_mean,
+        _backward(run, layer, exemplars, unit),
+        bool(run[DECONVOLUTION].featured),
+        features.unit_view(run, layer, unit),
+    )
+
+
+def crops(run: Run, layer: Layer, exemplars: LayerExemplars, unit: int) -> tuple[Crop, ...]:
+    """The unit's strongest neurons, each cut to the exact receptive field, clipped at the border."""
+    row, size = neurons(layer, exemplars, unit), run.vision.preprocessing.size
+    return tuple(
+        _crop(run, row, int(rank), field_box(layer, int(exemplars.place[unit, rank]), size))
+        for rank in row.shown
+    )
+
+
+def _crop(run: Run, row: Row, rank: int, box: tuple[int, int, int, int]) -> Crop:
+    chosen = run.inputs.pool[int(row.picture[rank])]
+    picture = pool_photograph(run, chosen)
+    return Crop(picture, chosen.label, *box, float(row.value[rank]), row.entering(rank))
+
+
+def _backward(run: Run, layer: Layer, exemplars: LayerExemplars, unit: int) -> Backward | None:
+    """None where no signal can be sent back through the network."""
+    backs = run[DECONVOLUTION].of(layer.name)
+    if backs is None:
+        return None
+    left, top, width, height = (int(edge) for edge in backs.effective[unit])
+    row, column = divmod(unit, CONTACT_COLUMNS)
+    rules = [
+        Rule(
+            _RULES[rule],
+            tuple(
+                Tile(Figure(drawing, ""), column * TILE, row * TILE, TILE) for drawing in drawings
+            ),
+        )
+        for rule, drawings in sheets(run, layer.name).items()
+    ]
+    responds = exemplars.neuron[unit, 0] >= 0 and float(exemplars.neuron_value[unit, 0]) > 0
+    return Backward(
+        tuple(rules),
+        bool(np.bool_(responds)),
+        (left, top, width, height),
+        _strip(run, layer, exemplars, unit),
+    )
+
+
+def _strip(run: Run, layer: Layer, exemplars: LayerExemplars, unit: int) -> Figure | None:
+    backs = run[DECONVOLUTION].unit(layer.name, unit)
+    if backs is None:
+        return None
+    alt = (
+        f"The exemplars of unit {unit} in a row; below each its deconvolution, guided backpropagation "
+        "and plain gradient, around mid grey."
+    )
+    return strip(run, layer, exemplars, backs, alt)
+
+
+UNIT_EXEMPLARS = Technique(
+    name="unit_exemplars",
+    title="What excites a unit",
+    search="exemplars receptive field",
+    reads=PICTURES,
+    measure=measure,
+    why_not=needs_pool,
+    sections=(Section("unit", "exemplars", "unit_exemplars.html", view),),
+)
