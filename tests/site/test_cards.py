@@ -533,7 +533,8 @@ def test_the_card_of_a_transformer(family, task, evaluated, probed, tmp_path):
     said = numbers_said([writer.section(card.select(key), 2) for key in ("evaluation", "probes")])
     assert len(said) > 15
     assert not [each for each in said if not stands_in(each, values_of(rows))]
-    page = card_page(exhibit, found, PageMaker(CHECKOUT / "templates", {}))
+    pages = PageMaker(CHECKOUT / "templates", {})
+    page = pages.fill(card_page(exhibit, found, pages))
     assert "Two &lt;b&gt;groups&lt;/b&gt;" in page.body and "<b>groups" not in page.body
     assert not draws_nothing(found)
 
