@@ -27,10 +27,14 @@ MOST = 256
 
 @dataclass(frozen=True)
 class PathGradient:
-    """Mean gradient (classes, ...) on the way, and at how many points it was taken."""
+    """Mean gradient (classes, ...) on the way, and at how many points it was taken.
+
+    `edges` are the ends of the pieces that the way was cut into, from 0 to 1.
+    """
 
     gradient: np.ndarray
     points: int
+    edges: tuple[float, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +67,8 @@ def integrated_gradients(logits: Logits, response: Tensor) -> PathGradient:
         pieces += _pieces(logits, response, [worst.start, middle, worst.stop])
         points += 2 * NODES
     total = torch.stack([piece.integral for piece in pieces]).sum(0)
-    return PathGradient(total.float().cpu().numpy(), points)
+    edges = sorted({float(end) for piece in pieces for end in (piece.start, piece.stop)})
+    return PathGradient(total.float().cpu().numpy(), points, tuple(edges))
 
 
 def _pieces(logits: Logits, response: Tensor, edges: Sequence[float] | np.ndarray) -> list[_Piece]:
