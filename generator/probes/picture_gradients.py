@@ -20,10 +20,11 @@ import torch
 from torch import Tensor
 
 from generator.models.model import VisionModel, logits_of
-from generator.probes.integrated_gradients import MOST, TOLERANCE, integrated_gradients
+from generator.probes.integrated_gradients import TOLERANCE, integrated_gradients
 from generator.store import Store, digest_of_value
 
 VERSION = 1
+MOST = 128  # points of the way
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,9 @@ def measure_picture_gradients(
 def _of_class(model: VisionModel, pixels: np.ndarray, ends: Tensor, index: int) -> PictureGradient:
     """One class; `ends` are the logits (2, classes) of the picture and of the baseline."""
     way = integrated_gradients(
-        lambda batch: _logits(model, batch)[:, [index]], torch.from_numpy(pixels).to(model.device)
+        lambda batch: _logits(model, batch)[:, [index]],
+        torch.from_numpy(pixels).to(model.device),
+        MOST,
     )
     attributions = pixels.astype(np.float64) * way.gradient[0]
     return PictureGradient(

@@ -14,8 +14,9 @@ from generator.figures.publication.panels import Panel, Scale
 from generator.formatting import number, percent
 from generator.inputs.images import CuratedImage
 from generator.probes.controls import rank_correlation
-from generator.probes.integrated_gradients import MOST, TOLERANCE
+from generator.probes.integrated_gradients import TOLERANCE
 from generator.probes.picture_gradients import (
+    MOST,
     PictureGradient,
     PictureGradients,
     measure_picture_gradients,
@@ -28,6 +29,8 @@ from generator.techniques.pictures import Shown, shown
 
 GradientsOf = Mapping[str, PictureGradients]
 
+# With random weights the way is rough, and takes all the gradients that are allowed: a few pictures do.
+CONTROLLED = 3
 CELLS = 56  # squares that a map is drawn in, at most so many along a side
 FULL = 0.99  # the share of squares whose attribution is not cut off by the colours
 
@@ -42,12 +45,12 @@ class Attributed:
 
 @dataclass(frozen=True)
 class Item:
-    """A picture's most probable class, the same on random weights, and how alike both maps are."""
+    """A picture's most probable class; of some the same on random weights, and how alike both maps are."""
 
     picture: Shown
     trained: Attributed
-    random: Attributed
-    correlation: float
+    random: Attributed | None
+    correlation: float | None
 
 
 @dataclass(frozen=True)
@@ -68,9 +71,18 @@ class View:
 
 def measure(run: Run) -> GradientsOf:
     """The most probable class of every curated picture."""
+    return _measured(run, tuple(run.pixels))
+
+
+def measure_first(run: Run) -> GradientsOf:
+    """The most probable class of the first pictures, for the control."""
+    return _measured(run, tuple(run.pixels)[:CONTROLLED])
+
+
+def _measured(run: Run, names: Sequence[str]) -> GradientsOf:
     gradients = {}
-    for name, pixels in run.pixels.items():
-        gradients[name] = measure_picture_gradients(run.vision, pixels, run.store)
+    for name in names:
+        gradients[name] = measure_picture_gradients(run.vision, run.pixels[name], run.store)
         run.step(f"{run.model.id}: integrated gradients of {name}")
     return gradients
 
@@ -113,16 +125,16 @@ def figure(run: Run, image: str, classes: Classes = ()) -> Figure:
     picture = run.seen[image]
     row = [Panel(picture, label, "what the network sees")]
     for each in gradients.classes:
-        logits = f"logit {number(each.logit)}, of the baseline {number(each.baseline)}"
-        note = f"{logits}; sum {number(each.total)}"
+        note = f"sum {number(each.total)} of {number(each.logit - each.baseline)}"
         row.append(Panel(signed(picture, _scaled(each), 1.0), each.label, note))
     return published(
         "panels",
         {"rows": (tuple(row),), "scale": Scale(signed_colours(), "against", "for", "attribution")},
         " ".join(_alt(each, label) for each in gradients.classes),
         f"Integrated gradients of {run.model.title} on the picture of {label}; the baseline is a picture of "
-        "the mean colour, where all inputs are zero. The attributions of a map add up to what the picture "
-        f"raises the logit by. Each map has its own scale, which ends at the {percent(FULL, 0)} quantile.",
+        "the mean colour, where all inputs are zero. Above each map: the sum of its attributions, of the rise "
+        "of the logit that they add up to. Each has its own scale, which ends at the "
+        f"{percent(FULL, 0)} quantile.",
     )
 
 
@@ -142,28 +154,30 @@ def view(run: Run) -> View:
     )
 
 
-def _pair(run: Run, name: str) -> tuple[PictureGradient, PictureGradient]:
-    """The attributions of a picture, with trained and with random weights."""
-    trained, random = run[INTEGRATED_GRADIENTS], run.control[INTEGRATED_GRADIENTS]
-    return trained[name].classes[0], random[name].classes[0]
+def _trained(run: Run, name: str) -> PictureGradient:
+    return run[INTEGRATED_GRADIENTS][name].classes[0]
+
+
+def _random(run: Run, name: str) -> PictureGradient | None:
+    """The attributions on random weights; None where they are not measured."""
+    control = run.control[FIRST]
+    return control[name].classes[0] if name in control else None
 
 
 def _item(run: Run, image: CuratedImage) -> Item:
-    pair = _pair(run, image.id)
-    paths = tuple(
-        f"{run.folder}/classes/integrated-{image.id}-{name}.webp" for name in ("trained", "random")
-    )
-    maps = np.stack([_scaled(each) for each in pair])
+    trained, random = _trained(run, image.id), _random(run, image.id)
+    both = {"trained": trained, **({"random": random} if random else {})}
+    paths = tuple(f"{run.folder}/classes/integrated-{image.id}-{name}.webp" for name in both)
+    maps = np.stack([_scaled(each) for each in both.values()])
     drawing = Drawing("signed_overlays", {"picture": run.seen[image.id], "maps": maps}, paths)
-    trained, random = pair
-    figures = (
-        Figure(drawing, _alt(trained, image.label), kind="integrated_gradients"),
-        Figure(drawing, f"With random weights. {_alt(random, image.label)}", number=1),
-    )
+    figure = Figure(drawing, _alt(trained, image.label), kind="integrated_gradients")
+    if random is None:
+        return Item(shown(run, image), Attributed(trained, figure), None, None)
+    control = Figure(drawing, f"With random weights. {_alt(random, image.label)}", number=1)
     return Item(
         shown(run, image),
-        Attributed(trained, figures[0]),
-        Attributed(random, figures[1]),
+        Attributed(trained, figure),
+        Attributed(random, control),
         _likeness(trained, random),
     )
 
@@ -189,10 +203,21 @@ def _rows(run: Run) -> Iterator[Sequence[object]]:
     for name, gradients in run[INTEGRATED_GRADIENTS].items():
         if not gradients.classes:
             continue
-        pair = _pair(run, name)
-        for weights, each in zip(("trained", "random"), pair, strict=True):
-            sums = (each.probability, each.logit, each.baseline, each.total, each.gap, each.points)
-            yield (name, weights, each.label, *sums, _likeness(*pair))
+        trained, random = _trained(run, name), _random(run, name)
+        likeness = _likeness(trained, random) if random else ""
+        for weights, each in (("trained", trained), ("random", random)):
+            if each is not None:
+                ends = (each.probability, each.logit, each.baseline)
+                yield (
+                    name,
+                    weights,
+                    each.label,
+                    *ends,
+                    each.total,
+                    each.gap,
+                    each.points,
+                    likeness,
+                )
 
 
 INTEGRATED_GRADIENTS = Technique(
@@ -204,4 +229,11 @@ INTEGRATED_GRADIENTS = Technique(
     figures={"integrated_gradients": figure},
     tables=tables,
     sections=(Section("classes", "integrated-gradients", "integrated_gradients.html", view),),
+)
+FIRST = Technique(
+    name="integrated_gradients_of_first",
+    title="Integrated gradients of the first pictures",
+    search="",
+    reads=PICTURES,
+    measure=measure_first,
 )

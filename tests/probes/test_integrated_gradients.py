@@ -26,11 +26,13 @@ from generator.pages.context import Place
 from generator.pages.parts import CLASSES
 from generator.pages.sections import FilledSection
 from generator.probes import integrated_gradients as integrated
+from generator.probes import picture_gradients
 from generator.probes.picture_gradients import measure_picture_gradients
 from generator.run import Run
 from generator.store import Store
 from generator.techniques.integrated_gradients import (
     CELLS,
+    FIRST,
     INTEGRATED_GRADIENTS,
     figure,
     in_squares,
@@ -66,7 +68,7 @@ def model() -> VisionModel:
 
 @pytest.fixture(scope="module")
 def run(model: VisionModel, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return noise_run(model, tmp_path_factory.mktemp("noise"), ["one", "two"])
+    return noise_run(model, tmp_path_factory.mktemp("noise"), ["one", "two", "three", "four"])
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +97,9 @@ def test_each_piece_of_the_way_is_captum_s(model, pixels, tmp_path):
     method = IntegratedGradients(lambda batch: model.module(batch.clone()))
     for gradient in gradients:
         way = integrated.integrated_gradients(
-            lambda batch, c=gradient.index: model.module(batch.clone())[:, [c]], picture
+            lambda batch, c=gradient.index: model.module(batch.clone())[:, [c]],
+            picture,
+            picture_gradients.MOST,
         )
         assert way.points == gradient.points
         theirs = sum(
@@ -122,7 +126,7 @@ def test_a_network_that_takes_one_picture_at_a_time_gives_the_same(model, pixels
 
 def test_what_is_still_missing_is_stated(model, pixels, tmp_path, monkeypatch):
     monkeypatch.setattr(integrated, "TOLERANCE", 0.0)
-    monkeypatch.setattr(integrated, "MOST", 48)
+    monkeypatch.setattr(picture_gradients, "MOST", 48)
     (gradient,) = measure_picture_gradients(model, pixels, Store(tmp_path)).classes
     assert gradient.points == 48 and gradient.gap > 0
 
@@ -157,7 +161,8 @@ def filled(run: Run) -> str:
 def test_the_page_states_the_sum_and_the_control(run):
     body = filled(run)
     (table,) = INTEGRATED_GRADIENTS.tables(run)
-    assert len(table.records) == 4
+    assert [row["weights"] for row in table.records] == ["trained", "random"] * 3 + ["trained"]
+    assert table.records[-1]["rank_correlation"] == ""
     for row in table.records:
         assert f"sum of the map {number(float(row['sum']))}" in body
         if row["weights"] == "random":
@@ -166,7 +171,7 @@ def test_the_page_states_the_sum_and_the_control(run):
 
 
 def test_the_control_is_the_same_on_random_weights(run, tmp_path: Path):
-    trained, random = run[INTEGRATED_GRADIENTS]["one"], run.control[INTEGRATED_GRADIENTS]["one"]
+    trained, random = run[INTEGRATED_GRADIENTS]["one"], run.control[FIRST]["one"]
     own = measure_picture_gradients(run.control.run.vision, run.pixels["one"], Store(tmp_path))
     np.testing.assert_array_equal(random.classes[0].values, own.classes[0].values)
     assert not np.array_equal(random.classes[0].values, trained.classes[0].values)
