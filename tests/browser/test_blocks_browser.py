@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from axe_playwright_python.sync_playwright import Axe
+from accessibility import violations
 from filled import any_pages
 from noise_run import noise_run
 from pages_under_test import Visitor
@@ -161,11 +161,10 @@ def dictionary(blocks: BuildingBlocks, row: int, column: int) -> list[str]:
     return [f"unit {c}" for c in blocks.dictionary[row, column] if c >= 0]
 
 
-@both_origins
 def test_pointing_at_a_cell_shows_its_channels_and_its_classes(
-    visit: Callable[..., Visitor], built: Built, origin: str
+    visit: Callable[..., Visitor], built: Built
 ) -> None:
-    page = visit(origin).open(ADDRESS)
+    page = visit().open(ADDRESS)
     one = built.found["one"]
     expect(panel(page).locator("h3")).to_have_text("The whole picture")
     whole = numbers(panel(page), 1)
@@ -419,8 +418,7 @@ def test_a_finger_can_choose_on_a_narrow_screen(
 def test_axe_finds_nothing(visit: Callable[..., Visitor], palette: str, width: int) -> None:
     visitor = visit(color_scheme=palette, viewport={"width": width, "height": 900})
     page = visitor.open(f"{ADDRESS}#picture=one&cell=4.4&group=1")
-    violations = Axe().run(page).response["violations"]
-    assert [v["id"] + str(n["target"]) for v in violations for n in v["nodes"]] == []
+    assert violations(page) == []
 
 
 @pytest.mark.parametrize("width", [360, 768, 1280])
@@ -433,11 +431,10 @@ def test_the_page_fits_the_screen(visit: Callable[..., Visitor], width: int) -> 
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-@both_origins
 def test_without_a_script_the_figures_and_tables_say_it(
-    visit: Callable[..., Visitor], built: Built, origin: str
+    visit: Callable[..., Visitor], built: Built
 ) -> None:
-    page = visit(origin, java_script_enabled=False).open(ADDRESS)
+    page = visit(java_script_enabled=False).open(ADDRESS)
     expect(page.locator(".c-blocks:visible, .c-blocks-hint:visible")).to_have_count(0)
     one = built.found["one"]
     for ending in ("cells", "class-0", "groups", "group-5"):
@@ -454,9 +451,8 @@ def test_without_a_script_the_figures_and_tables_say_it(
     expect(page.locator("img[src$='blocks/one-cells.webp']")).to_be_hidden()
 
 
-@both_origins
-def test_hostile_labels_stay_text(visit: Callable[..., Visitor], origin: str) -> None:
-    visitor = visit(origin)
+def test_hostile_labels_stay_text(visit: Callable[..., Visitor]) -> None:
+    visitor = visit()
     page = visitor.open(ADDRESS)
     for index in range(4):
         page.locator(f"[data-thing='class {index}']:visible").click()
