@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from html import unescape
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -269,7 +270,7 @@ def test_a_dead_link_is_told_by_its_own_article_alone(
         articles.append(read_article(read_source(path, "articles"), catalogue, book))
     made = pages_of(articles, tiny_site)
     with pytest.raises(WritingErrors) as caught:
-        check_links(articles, [*made, type(made[0])("index.html", "", "", "")], STATICS)
+        check_links(articles, [*made, replace(made[0], address="index.html", body="")], STATICS)
     _, *told = str(caught.value).splitlines()
     assert [line.removeprefix(f"{tmp_path}/").split(" leads")[0] for line in told] == [
         "one.md, line 4: the link 'away.md'",
@@ -316,7 +317,7 @@ def test_a_dead_link_is_told_by_its_line_where_there_are_slides_too(
     article = read_article(read_source(path, "articles"), catalogue, book)
     made = pages_of([article], tiny_site)
     assert len(made) == 3
-    front = type(made[0])("index.html", "", "", "")
+    front = replace(made[0], address="index.html", body="")
     with pytest.raises(WritingError, match=r"line 7: the link 'gone.md' leads to articles/gone/"):
         check_links([article], [*made, front], STATICS)
 
@@ -397,7 +398,8 @@ def test_a_dead_link_on_a_page_that_is_linked_to_is_found(read: Read, tiny_site:
     with pytest.raises(
         WritingError, match=r"line 6: it links to models/minilm-l6/index.html, whose"
     ):
-        check_links([article], [*made, model, page("index.html", "", "", "")], STATICS)
+        front = replace(model, address="index.html", body="")
+        check_links([article], [*made, model, front], STATICS)
 
 
 @pytest.mark.parametrize(
