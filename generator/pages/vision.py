@@ -17,14 +17,10 @@ from generator.pages.context import (
     paged_layers,
     size_text,
 )
-from generator.pages.controls import controls_page
 from generator.pages.environment import Pages
-from generator.pages.matching import matching_page
 from generator.pages.page import Page
 from generator.pages.parts import (
     ATTENTION,
-    CONTROLS,
-    MATCHING,
     part_links,
     part_page,
     parts,
@@ -34,8 +30,6 @@ from generator.pages.patch_heads import heads_of_layer, patch_head_pages
 from generator.pages.patch_tables import TABLES as PATCH_TABLES
 from generator.pages.sections import sections_of
 from generator.techniques.naming import counted
-
-LISTED = 12
 
 
 def vision_pages(findings: VisionFindings, pages: Pages) -> Iterator[Page]:
@@ -50,15 +44,10 @@ def vision_pages(findings: VisionFindings, pages: Pages) -> Iterator[Page]:
 
 def _parts(findings: VisionFindings, pages: Pages) -> Iterator[Page]:
     """The pages beside the layers that this model has."""
-    write = {
-        ATTENTION: patch_attention_page,
-        MATCHING: matching_page,
-        CONTROLS: controls_page,
-    }
     for part in parts(findings):
-        if part in write:  # the card is written where the whole exhibit is known
-            yield write[part](findings, pages)
-        elif part.lead:
+        if part == ATTENTION:
+            yield patch_attention_page(findings, pages)
+        elif part.lead:  # the card is written where the whole exhibit is known
             yield part_page(findings, part, pages)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from generator.figures.figure import Drawing
 from generator.findings import Findings, Seq2SeqFindings, TextFindings
-from generator.plates.evidence import evidence_drawings
 from generator.plates.layers import layer_drawings
 from generator.plates.patches import patch_drawings
 from generator.plates.probes import probe_drawings
@@ -20,7 +19,6 @@ def drawings(findings: Findings) -> list[Drawing]:
         return seq2seq_drawings(findings)
     return [
         *layer_drawings(findings),
-        *evidence_drawings(findings),
         *probe_drawings(findings),
         *patch_drawings(findings),
     ]

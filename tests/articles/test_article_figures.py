@@ -69,6 +69,7 @@ ASKED: dict[str, tuple[dict[str, Any], str]] = {
 # What the tiny exhibit does not allow, and how that is said.
 REFUSED = {
     "learned_cam": ({"model": CNN}, "no classes were learned"),
+    "matching": ({"model": CNN}, "two towers"),
     "training": ({"model": CNN, "layer": "conv_stem"}, "no states of training"),
     "training_course": ({"model": CNN}, "no states of training"),
 }
