@@ -22,6 +22,7 @@ from generator.techniques.naming import one_of
 
 _OTHERS: Mapping[str, Callable[..., Figure]] = {
     "sparsity": kinds_layers.sparsity,
+    "leans": kinds_layers.leans,
     "attention_map": kinds_heads.attention_map,
     "attention_heads": kinds_heads.attention_heads,
     "head_scatter": kinds_heads.head_scatter,

@@ -74,7 +74,7 @@ TECHNIQUES: tuple[Technique, ...] = (
     Technique("steps", "One head, step by step", kinds=("context_steps", "circuits")),
     Technique("decoding", "Logit lens and attribution", "decoding", most=4,
               kinds=("logit_lens", "logit_attribution")),
-    Technique("probes", "Limits and biases probed", "card", "probes", r"probes\.svg"),
+    Technique("probes", "Limits and biases probed", kinds=("changes", "leans")),
     Technique("signal", "Signal and sparsity", r"|layers/[^/]+", "signal|activity", most=3,
               kinds=("sparsity",)),
 )  # fmt: skip

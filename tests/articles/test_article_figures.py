@@ -51,6 +51,8 @@ ASKED: dict[str, tuple[dict[str, Any], str]] = {
         "2 channels",
     ),
     "sparsity": ({"model": BERT}, "near zero, from"),
+    "changes": ({"model": CNN}, "Another class: "),
+    "leans": ({"model": BERT}, "Leans of every subject"),
     "attention_map": ({"model": BERT, "layer": 1, "head": 2, "text": "coreference"}, "L1H2"),
     "attention_heads": ({"model": BERT, "layer": 1, "text": "coreference"}, "12 heads of layer 1"),
     "head_scatter": ({"model": BERT, "heads": "L1H2"}, "72 heads"),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from generator.cards.evaluated import evaluation_blocks
-from generator.findings.evaluation_record import Data, Evaluation
+from generator.techniques.evaluation_record import Data, Evaluation
 from generator.proportion_error import share_interval
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from generator.figures import figure as drawn
+from generator.figures import probes
 from generator.figures.figure import PREFIX
 from generator.figures.publication import attention, charts, tokens
 from generator.figures.publication.base import as_raster
@@ -40,6 +41,8 @@ DESIGNS: Mapping[str, Design] = {
     "arrows": Design(tokens.arrows),
     "lens": Design(tokens.lens),
     "words": Design(tokens.words),
+    "leans": Design(probes.leans),
+    "changes": Design(probes.changes),
 }
 
 
