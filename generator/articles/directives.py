@@ -102,7 +102,7 @@ class Blocks:
         self.document.anchor(line, name, f"Figure{NO_BREAK}{number}")
         source = self.document.source
         path = f"{source.section}/{source.stem}/{name}/{kind.replace('_', '-')}"
-        drawn = placed(made, path, width, photographs=design_of(made).photographs)
+        drawn = placed(made, path, width, photographs=design_of(made.drawing).photographs)
         words = caption or str(escape(made.caption))
         model = str(parameters.get("model", ""))
         wanted = Wanted(name, kind, model, number, drawn, alt or made.alt, words, layout)

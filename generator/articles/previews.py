@@ -42,7 +42,10 @@ def _picture(figures: Sequence[Wanted], pictures: Mapping[str, Drawn]) -> bytes:
     if chosen is not None:
         return pictures[chosen.path].file.read_bytes()
     charts = (
-        as_pixels(design_of(one.figure), **{**one.figure.drawing.arguments, "width": float(_WIDTH)})
+        as_pixels(
+            design_of(one.figure.drawing),
+            **{**one.figure.drawing.arguments, "width": float(_WIDTH)},
+        )
         for one in figures
     )
     return next(charts, b"")

@@ -7,22 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-PREFIX = "publication-"  # of the kinds of drawing that are figures for articles
+from generator.figures.drawing import PREFIX, Drawing
 
-
-@dataclass(frozen=True, eq=False)
-class Drawing:
-    """Pictures that are drawn in one go.
-
-    `kind` names the function that draws them from `arguments`, arrays and plain values; `paths` says where in
-    the site each of them goes, in the order in which the function returns them. `draw` is the function itself
-    where it is the user's own.
-    """
-
-    kind: str
-    arguments: Mapping[str, Any]
-    paths: tuple[str, ...]
-    draw: Callable[..., Any] | None = None
+__all__ = ["PREFIX", "Drawing", "Figure", "placed", "published"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,13 +40,13 @@ class Figure:
         """
         from generator.figures import paper  # matplotlib is slow to import
 
-        paper.save(self, Path(file), width, dpi)
+        paper.save(self.drawing, Path(file), width, dpi)
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
         from generator.figures import paper
 
-        return paper.as_html(self)
+        return paper.as_html(self.drawing, self.alt, self.caption)
 
 
 def published(

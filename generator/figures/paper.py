@@ -9,7 +9,7 @@ from pathlib import Path
 import matplotlib as mpl
 
 from generator.errors import UsageError, did_you_mean
-from generator.figures.figure import Figure
+from generator.figures.drawing import Drawing
 from generator.figures.publication.designs import as_pictures, design_of
 from generator.figures.style import styled
 
@@ -19,7 +19,7 @@ _NOTEBOOK = 680  # CSS pixels
 _DATES = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}
 
 
-def save(figure: Figure, file: Path, width: float, dpi: int) -> None:
+def save(drawing: Drawing, file: Path, width: float, dpi: int) -> None:
     """Write a figure as PDF, SVG or PNG, by the ending of the file, `width` CSS pixels wide (96 an inch).
 
     Raises UsageError for another ending.
@@ -27,18 +27,18 @@ def save(figure: Figure, file: Path, width: float, dpi: int) -> None:
     ending = file.suffix.removeprefix(".").lower()
     if ending not in FORMATS:
         raise UsageError(f"there is no format '{ending}'. {did_you_mean(ending, FORMATS)}")
-    arguments = {**figure.drawing.arguments, "width": width}
+    arguments = {**drawing.arguments, "width": width}
     # Letters stay letters in a PDF.
     with styled(), mpl.rc_context({"pdf.fonttype": 42}):
-        drawn = design_of(figure).draw(**arguments)
+        drawn = design_of(drawing).draw(**arguments)
         file.parent.mkdir(parents=True, exist_ok=True)
         drawn.savefig(file, format=ending, dpi=dpi, metadata=_DATES[ending])
 
 
-def as_html(figure: Figure) -> str:
+def as_html(drawing: Drawing, alt: str, caption: str) -> str:
     """A figure with its caption as HTML that needs no file beside it, for a light and for a dark ground."""
-    design, alt = design_of(figure), html.escape(figure.alt, quote=True)
-    arguments = {**figure.drawing.arguments, "width": float(_NOTEBOOK)}
+    design, alt = design_of(drawing), html.escape(alt, quote=True)
+    arguments = {**drawing.arguments, "width": float(_NOTEBOOK)}
     light, *dark = as_pictures(design, **arguments)
     kind = "image/webp" if design.photographs else "image/svg+xml"
     sources = [
@@ -51,4 +51,4 @@ def as_html(figure: Figure) -> str:
     # A chart is dark ink on a clear ground, which stays readable on white paper only.
     ground = "" if design.photographs else ' style="background: #fff"'
     picture = f'<picture>{other}<img src="{sources[0]}" alt="{alt}" {size}{ground}></picture>'
-    return f"<figure>{picture}<figcaption>{html.escape(figure.caption)}</figcaption></figure>"
+    return f"<figure>{picture}<figcaption>{html.escape(caption)}</figcaption></figure>"

@@ -25,7 +25,7 @@ def figure_view(run: Run, kind: str, title: str, text: str, *figures: Figure) ->
     drawn = []
     for number, figure in enumerate(figures):
         path = f"{run.folder}/own/{kind}-{number}"
-        photographs = design_of(figure).photographs
+        photographs = design_of(figure.drawing).photographs
         drawn.append(replace(placed(figure, path, WIDTH, photographs=photographs), kind=kind))
     paragraphs = tuple(" ".join(part.split()) for part in text.split("\n\n"))
     return FigureView(title, paragraphs, tuple(drawn))

@@ -2,34 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from axe_playwright_python.sync_playwright import Axe
+from accessibility import violations
+from filled import any_pages
+from noise_run import noise_run
 from pages_under_test import Visitor
 from playwright.sync_api import Locator, Page, expect
 from tiny_blocks import LABELS, some_pixels, tiny_model
 
+from generator.addresses import GALLERY, part_address
 from generator.figures.building_blocks import TILE
-from generator.figures.figure import Drawing
+from generator.figures.figure import Drawing, Figure
 from generator.figures.render import render
-from generator.inputs.images import CuratedImage
 from generator.models.model import VisionModel
-from generator.pages import page as pages_
-from generator.pages.blocks_data import Channels
-from generator.pages.building_blocks import building_blocks_page
 from generator.pages.context import Place
 from generator.pages.environment import Pages
+from generator.pages.page import Page as Page_
+from generator.pages.parts import BLOCKS
+from generator.pages.sections import FilledSection
 from generator.probes.building_blocks import (
     BuildingBlocks,
     blocks_layer,
     measure_building_blocks,
 )
+from generator.run import Run
 from generator.site import Tree, lay_out_statics, run_builder
 from generator.store import Store
+from generator.techniques.blocks_view import blocks_view
+from generator.techniques.channels import Channels
 
 CHECKOUT = Path(__file__).parents[2]
 PLACE = Place((), ())
@@ -47,61 +52,48 @@ class Built:
     found: dict[str, BuildingBlocks]
 
 
-def drawings(
-    model: str, found: dict[str, BuildingBlocks], seen: np.ndarray, tiles: np.ndarray
-) -> Iterator[Drawing]:
-    folder = f"models/{model}"
-    for (name, blocks), picture in zip(found.items(), seen, strict=True):
-        parts = [
-            *(["cells"] if len(tiles) else []),
-            *(f"class-{number}" for number in range(len(blocks.labels))),
-            "groups",
-            *(f"group-{number}" for number in range(len(blocks.groups.maps))),
-        ]
-        yield Drawing(
-            "building_blocks",
-            {
-                "picture": picture,
-                "peak": blocks.response.max(0),
-                "strongest": blocks.dictionary[..., 0],
-                "full": blocks.full,
-                "tiles": tiles,
-                "support": blocks.of_cells(blocks.gradient),
-                "groups": blocks.groups.maps,
-            },
-            tuple(f"{folder}/blocks/{name}-{part}.webp" for part in parts),
-        )
-    paths = tuple(f"{folder}/pictures/{name}.webp" for name in found)
-    yield Drawing("photographs", {"pixels": seen, "quality": 90}, paths)
-    if not len(tiles):
-        return
-    yield Drawing("channel_tiles", {"tiles": tiles}, (f"{folder}/blocks/channels.webp",))
-    feature = {"pixels": tiles[3][None], "quality": 90}
-    yield Drawing("photographs", feature, (f"{folder}/features/3.webp",))
+def page_of(run: Run, found: dict[str, BuildingBlocks], channels: Channels) -> Page_:
+    view = blocks_view(run, found, channels)
+    section = FilledSection("building_blocks", "blocks", "sections/building_blocks.html", view)
+    return any_pages().page(
+        "topic.html",
+        part_address(run.model.id, BLOCKS.key),
+        BLOCKS.title,
+        "",
+        model=run.model,
+        place=PLACE,
+        topic=BLOCKS,
+        lead=BLOCKS.lead.format(run.model.title),
+        sections=(section,),
+        tables=("building_blocks.csv", "building_groups.csv"),
+    )
+
+
+def some_channels() -> Channels:
+    """Tiles of one colour each, a feature visualisation, and unit pages."""
+    colours = np.random.default_rng(1).integers(40, 255, (12, 1, 1, 3)).astype(np.uint8)
+    tiles = np.repeat(np.repeat(colours, TILE, 1), TILE, 2)
+    sheet = Drawing("channel_tiles", {"tiles": tiles}, ("models/tiny/blocks/channels.webp",))
+    arguments = {"pixels": tiles[3][None], "quality": 90}
+    feature = Drawing("photographs", arguments, ("models/tiny/features/3.webp",))
+    return Channels(tiles, Figure(sheet, ""), {3: Figure(feature, "")}, {}, linked=True)
 
 
 def lay_out(work: Path, model: VisionModel, found: dict[str, BuildingBlocks]) -> Path:
     """The page of a model with tiles, features and unit pages, and that of one with none of these."""
-    rng = np.random.default_rng(0)
-    seen = rng.integers(0, 255, (len(found), 36, 36, 3)).astype(np.uint8)
-    colours = rng.integers(40, 255, (12, 1, 1, 3)).astype(np.uint8)
-    tiles = np.repeat(np.repeat(colours, TILE, 1), TILE, 2)
-    wanted = [*drawings("tiny", found, seen, tiles), *drawings("bare", found, seen, tiles[:0])]
-    drawn, _ = render(wanted, work / "figures", 1, lambda: None)
-    images = [CuratedImage(n, Path("x"), f"{n} {HOSTILE}", n, "", "", "") for n in found]
-    channels = Channels(
-        "models/tiny/blocks/channels.webp", {3: "models/tiny/features/3.webp"}, {}, linked=True
-    )
-    pages = Pages(CHECKOUT / "templates", drawn, drawings=wanted)
     bare = replace(model, id="bare", paged=frozenset())
+    made = [
+        page_of(noise_run(model, work, found, HOSTILE), found, some_channels()),
+        page_of(noise_run(bare, work, found, HOSTILE), {"one": found["one"]}, Channels()),
+    ]
+    wanted = {figure.drawing.paths: figure.drawing for page in made for figure, _ in page.figures()}
+    drawn, _ = render(list(wanted.values()), work / "figures", 1, lambda: None)
+    pages = Pages(CHECKOUT / "templates", drawn)
     tree = Tree(work / "docs")
-    tree.page(pages.fill(building_blocks_page(model, images, found, channels, PLACE, pages)))
-    one = {"one": found["one"]}
-    tree.page(pages.fill(building_blocks_page(bare, images, one, Channels(), PLACE, pages)))
-    for address in (pages_.GALLERY, "figures/index.html"):  # what the menu names
-        tree.page(
-            pages_.Page(address, "A page", "", "", {}, searchable=False, body="<h1>A page</h1>")
-        )
+    for page in made:
+        tree.page(pages.fill(page))
+    for address in (GALLERY, "figures/index.html"):  # what the menu names
+        tree.page(Page_(address, "A page", "", "", {}, searchable=False, body="<h1>A page</h1>"))
     tree.pictures(drawn)
     lay_out_statics(tree, work / "theme", CHECKOUT)
     run_builder(CHECKOUT / "mkdocs.yml", work, work / "site", "")
@@ -169,11 +161,10 @@ def dictionary(blocks: BuildingBlocks, row: int, column: int) -> list[str]:
     return [f"unit {c}" for c in blocks.dictionary[row, column] if c >= 0]
 
 
-@both_origins
 def test_pointing_at_a_cell_shows_its_channels_and_its_classes(
-    visit: Callable[..., Visitor], built: Built, origin: str
+    visit: Callable[..., Visitor], built: Built
 ) -> None:
-    page = visit(origin).open(ADDRESS)
+    page = visit().open(ADDRESS)
     one = built.found["one"]
     expect(panel(page).locator("h3")).to_have_text("The whole picture")
     whole = numbers(panel(page), 1)
@@ -427,8 +418,7 @@ def test_a_finger_can_choose_on_a_narrow_screen(
 def test_axe_finds_nothing(visit: Callable[..., Visitor], palette: str, width: int) -> None:
     visitor = visit(color_scheme=palette, viewport={"width": width, "height": 900})
     page = visitor.open(f"{ADDRESS}#picture=one&cell=4.4&group=1")
-    violations = Axe().run(page).response["violations"]
-    assert [v["id"] + str(n["target"]) for v in violations for n in v["nodes"]] == []
+    assert violations(page) == []
 
 
 @pytest.mark.parametrize("width", [360, 768, 1280])
@@ -441,11 +431,10 @@ def test_the_page_fits_the_screen(visit: Callable[..., Visitor], width: int) -> 
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-@both_origins
 def test_without_a_script_the_figures_and_tables_say_it(
-    visit: Callable[..., Visitor], built: Built, origin: str
+    visit: Callable[..., Visitor], built: Built
 ) -> None:
-    page = visit(origin, java_script_enabled=False).open(ADDRESS)
+    page = visit(java_script_enabled=False).open(ADDRESS)
     expect(page.locator(".c-blocks:visible, .c-blocks-hint:visible")).to_have_count(0)
     one = built.found["one"]
     for ending in ("cells", "class-0", "groups", "group-5"):
@@ -462,9 +451,8 @@ def test_without_a_script_the_figures_and_tables_say_it(
     expect(page.locator("img[src$='blocks/one-cells.webp']")).to_be_hidden()
 
 
-@both_origins
-def test_hostile_labels_stay_text(visit: Callable[..., Visitor], origin: str) -> None:
-    visitor = visit(origin)
+def test_hostile_labels_stay_text(visit: Callable[..., Visitor]) -> None:
+    visitor = visit()
     page = visitor.open(ADDRESS)
     for index in range(4):
         page.locator(f"[data-thing='class {index}']:visible").click()
@@ -481,8 +469,6 @@ def test_the_page_is_small(built: Built) -> None:
 def test_a_network_without_a_grid_gets_a_sentence(tmp_path: Path) -> None:
     model = tiny_model()
     nothing = measure_building_blocks(model, "one", some_pixels(), None, Store(tmp_path))
-    image = CuratedImage("one", Path("x"), "one", "one", "", "", "")
-    pages = Pages(CHECKOUT / "templates", {})
-    made = building_blocks_page(model, [image], {"one": nothing}, Channels(), PLACE, pages)
-    page = pages.fill(made)
+    made = page_of(noise_run(model, tmp_path, ["one"]), {"one": nothing}, Channels())
+    page = Pages(CHECKOUT / "templates", {}).fill(made)
     assert nothing.reason in page.body and "<script" not in page.body

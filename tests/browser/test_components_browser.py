@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 import numpy as np
 import pytest
-from axe_playwright_python.sync_playwright import Axe
+from accessibility import violations
 from pages_under_test import Visitor
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
@@ -539,9 +539,8 @@ def tile(page: Page, layer: int, head: int) -> dict[str, float]:
     return {"x": 30 + (head + 0.5) * step, "y": 20 + (layer + 0.5) * step}
 
 
-@both_origins
-def test_a_head_is_chosen_among_all(visit, made, origin):
-    visitor = visit(origin)
+def test_a_head_is_chosen_among_all(visit, made):
+    visitor = visit()
     page = visitor.open(MODEL_PAGE)
     weights = made.attentions["smollm2-135m", "coreference"].weights
     panel = opened(page).locator(".c-attention__panel")
@@ -741,13 +740,6 @@ def test_a_narrow_map_of_a_long_text_shows_the_largest_of_each_block(visit):
 # Everyone can read it.
 
 
-def axe_report(page: Page) -> list[str]:
-    violations = Axe().run(page).response["violations"]
-    return [
-        f"{v['id']}: {n['target']} {n['failureSummary']}" for v in violations for n in v["nodes"]
-    ]
-
-
 @pytest.mark.parametrize("palette", ["light", "dark"])
 def test_axe_finds_nothing(visit, palette):
     found = {}
@@ -760,7 +752,7 @@ def test_axe_finds_nothing(visit, palette):
         page = visit(color_scheme=palette).open(address)
         if name != "context":
             opened(page)
-        found[name] = axe_report(page)
+        found[name] = violations(page)
     assert {name: report for name, report in found.items() if report} == {}
 
 
@@ -826,9 +818,8 @@ def test_data_that_is_missing_is_said_to_be(browser, made):
 # Context, worked through.
 
 
-@both_origins
-def test_one_token_is_followed_through_a_head(visit, made, origin):
-    visitor = visit(origin)
+def test_one_token_is_followed_through_a_head(visit, made):
+    visitor = visit()
     page = visitor.open(CONTEXT_PAGE)
     worked = made.worked["smollm2-135m"]
     panel = page.locator(".c-tabs--tokens > .c-tabs__panel:visible")

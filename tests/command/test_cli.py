@@ -331,15 +331,17 @@ def test_a_mistake_is_answered_and_the_old_site_stays(tiny, tiny_site, mistake):
         (("--model", "timm:resnet18", "--weights", "random", "--device", "tpu"), "no device 'tpu'"),
     ],
 )
-def test_a_wrong_command_line_is_a_usage_error(words, said, tmp_path):
-    run = cutaway("build", *words, cwd=tmp_path)
+def test_a_wrong_command_line_is_a_usage_error(words, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = cutaway_here("build", *words)
     assert (run.code, "Traceback" in run.err) == (2, False), run.err
     assert said in run.err
     assert [path for path in tmp_path.iterdir() if path.name != "build"] == []
 
 
-def test_an_address_of_a_site_has_a_scheme(tmp_path):
-    run = cutaway("card", "timm:resnet18", "--site-url", "example.org/x", cwd=tmp_path)
+def test_an_address_of_a_site_has_a_scheme(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = cutaway_here("card", "timm:resnet18", "--site-url", "example.org/x")
     assert (run.code, "https://" in run.err) == (2, True), run.err
 
 

@@ -4,37 +4,39 @@ from __future__ import annotations
 
 import base64
 import io
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from captum.attr import IntegratedGradients, LayerGradientXActivation, LayerIntegratedGradients
+from noise_run import noise_run
 from PIL import Image
 from sklearn.decomposition import NMF
 from tiny_blocks import some_pixels, tiny_model
 
 from generator.exhibit import ModelSpec, Preprocessing
 from generator.figures.building_blocks import TILE, building_blocks, channel_tiles
-from generator.inputs.images import CuratedImage
+from generator.figures.figure import Drawing, Figure
 from generator.models.layer import Layer, ReceptiveField
 from generator.models.load import load_model
 from generator.models.model import VisionModel
-from generator.pages import blocks_data
-from generator.pages.blocks_data import Channels, listed_channels, script_data
-from generator.pages.building_blocks import block_rows
-from generator.pages.environment import Figure
 from generator.probes import building_blocks as probe
 from generator.probes import integrated_gradients as integrated
 from generator.probes.building_blocks import (
     BuildingBlocks,
     blocks_layer,
     dictionary_of,
-    factorise,
     measure_building_blocks,
     near_box,
 )
+from generator.probes.channel_groups import factorise
 from generator.store import Store
+from generator.techniques import blocks_data
+from generator.techniques.blocks_data import PictureData, listed_channels, script_data
+from generator.techniques.building_blocks import BUILDING_BLOCKS, block_rows
+from generator.techniques.channels import Channels
+from generator.techniques.pictures import Shown
 
 
 @pytest.fixture(scope="module")
@@ -323,23 +325,43 @@ def test_pictures_show_tiles_by_size_and_groups_by_colour():
     groups = np.zeros((2, 2, 2))
     groups[0, 0, 0] = groups[1, 1, 1] = 3.0
     support = np.zeros((1, 2, 2))
-    drawn = building_blocks("p", photograph, peak, strongest, 4.0, tiles, support, groups)
-    named = {picture.name: opened(picture) for picture in drawn}
-    assert list(named) == [
-        f"blocks/p-{end}.webp" for end in ("cells", "class-0", "groups", "group-0", "group-1")
-    ]
-    cells = named["blocks/p-cells.webp"]
+    drawn = building_blocks(photograph, peak, strongest, 4.0, tiles, support, groups)
+    cells, _, both, first, _ = (opened(picture) for picture in drawn)
     half = len(cells) // 2
     red = (cells[..., 0] > 180).mean() / 0.25
     green = (cells[:half, half:, 1] > 180).mean()
     assert red == pytest.approx(1, abs=0.03)  # from `full` on a tile fills its cell
     assert green == pytest.approx(0.25, abs=0.03)  # a quarter of the response, of the area
     assert np.ptp(cells[half + 8 :, half + 8 :]) < 12  # no channel, no tile
-    both = named["blocks/p-groups.webp"]
     assert both[10, 10, 0] > both[10, 10, 2] + 100 and both[-10, -10, 2] > both[-10, -10, 0] + 60
-    assert np.ptp(named["blocks/p-group-0.webp"][-10, -10]) < 12
+    assert np.ptp(first[-10, -10]) < 12
     (sheet,) = channel_tiles(tiles)
     assert opened(sheet)[32, 96].argmax() == 1
+
+
+# Figures and tables.
+
+
+def test_a_network_without_classes_has_figures_of_its_cells_and_groups(model, tmp_path):
+    """They say nothing of classes, and there are no tables, which would be empty."""
+    run = noise_run(replace(model, labels=()), tmp_path, ["noise"])
+    for kind in ("building_blocks", "nmf"):
+        made = BUILDING_BLOCKS.figures[kind](run, image="noise")
+        assert "cells" in made.alt or "groups of channels" in made.alt
+        assert "support" not in made.caption and "logit" not in made.caption
+        assert not any(
+            "logit" in panel.note for row in made.drawing.arguments["rows"] for panel in row
+        )
+    assert list(BUILDING_BLOCKS.tables(run)) == []
+    assert BUILDING_BLOCKS.sections[0].view(run).data is None
+
+
+def test_the_tables_are_those_of_the_pictures_taken_apart(model, tmp_path):
+    run = noise_run(model, tmp_path, ["noise"])
+    sums, groups = BUILDING_BLOCKS.tables(run)
+    (blocks,) = run[BUILDING_BLOCKS].values()
+    assert [row["class"] for row in sums.records] == list(blocks.labels)
+    assert len(groups.records) == blocks.groups.measured.size
 
 
 # What the script reads.
@@ -354,16 +376,16 @@ def test_where_channels_are_left_out_the_others_keep_their_numbers(blocks, monke
     np.testing.assert_allclose(one["of_channels"]["path"], expected, rtol=6e-3)
 
 
-class _Drawn:
-    def figure(self, path: str, alt: str) -> Figure:
-        return Figure(path, 1024, TILE, alt)
+def figure(path: str) -> Figure:
+    return Figure(Drawing("photographs", {}, (f"models/tiny/{path}",)), "")
 
 
 def test_the_script_reads_what_was_measured(model, blocks):
-    image = CuratedImage("noise", Path("x"), "noise", "noise", "", "", "")
-    channels = Channels(sheet="models/tiny/blocks/channels.webp", linked=True)
-    layer = blocks_layer(model)
-    data = script_data(model, layer, [image], {"noise": blocks}, channels, _Drawn())
+    picture = Shown("noise", "noise", figure("pictures/noise.webp"))
+    channels = Channels(sheet=figure("blocks/channels.webp"), linked=True)
+    taken = PictureData(picture, figure("blocks/noise-cells.webp"), blocks)
+    address = "models/tiny/building-blocks/index.html"
+    data = script_data(model, blocks_layer(model), [taken], channels, address)
     assert data["units"] == "../layers/cells/units/"
     one = data["pictures"]["noise"]
     assert one["ground"] == "../pictures/noise.webp"

@@ -300,16 +300,16 @@ def test_the_gradient_of_a_dream_has_a_mean_size_of_about_one():
 
 def test_figures_are_files_of_their_pictures_size(made, dreamt):
     pictures = [each.picture for each in made[2]]
-    first, second = feature_pictures(["a-1", "a-2"], pictures)
-    assert (first.name, first.width, first.height) == ("features/a-1.webp", 96, 96)
+    first, second = feature_pictures(pictures)
+    assert (first.width, first.height) == (96, 96)
     shown = np.asarray(Image.open(io.BytesIO(second.data)).convert("RGB")).astype(float)
     assert np.corrcoef(shown.ravel(), pictures[1].ravel())[0, 1] > 0.95
-    (strip,) = dream_strip("dream", dreamt[1].frames, columns=2, width=64)
+    (strip,) = dream_strip(dreamt[1].frames, columns=2, width=64)
     assert (strip.width, strip.height) == (2 * 68 - 4, 2 * 60 - 4)
     clear = np.asarray(Image.open(io.BytesIO(strip.data)).convert("RGBA"))
     assert clear[10, 66, 3] == 0 and clear[10, 10, 3] == 255
     rgba = np.dstack([pictures[0], np.zeros((96, 96), np.uint8)])
-    assert Image.open(io.BytesIO(feature_pictures(["t"], [rgba])[0].data)).mode == "RGBA"
+    assert Image.open(io.BytesIO(feature_pictures([rgba])[0].data)).mode == "RGBA"
 
 
 def test_a_direction_is_a_mixture_of_units(lite0, tmp_path):

@@ -9,9 +9,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from generator.figures import figure as drawn
 from generator.figures import probes
-from generator.figures.figure import PREFIX
+from generator.figures.drawing import PREFIX, Drawing
 from generator.figures.publication import attention, charts, tokens
 from generator.figures.publication.base import as_raster
 from generator.figures.publication.panels import panels
@@ -63,11 +62,11 @@ def as_pixels(design: Design, **arguments: Any) -> bytes:
         return as_raster(design.draw(**arguments)).data
 
 
-def design_of(figure: drawn.Figure) -> Design:
+def design_of(drawing: Drawing) -> Design:
     """The design of a figure for articles."""
-    if figure.drawing.draw is not None:
-        return Design(figure.drawing.draw)
-    return DESIGNS[figure.drawing.kind.removeprefix(PREFIX)]
+    if drawing.draw is not None:
+        return Design(drawing.draw)
+    return DESIGNS[drawing.kind.removeprefix(PREFIX)]
 
 
 KINDS = {

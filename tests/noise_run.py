@@ -1,0 +1,28 @@
+"""A run of a vision model on pictures of noise, without an exhibit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from generator.card_schema import Pairs
+from generator.exhibit import Choices
+from generator.inputs.images import CuratedImage
+from generator.models.model import VisionModel
+from generator.run import Inputs, Run
+from generator.store import Store
+
+
+def noise_run(model: VisionModel, folder: Path, names: Iterable[str], label: str = "") -> Run:
+    """Pictures of the network's size, labelled by name, and `label` behind it."""
+    rng, images, side = np.random.default_rng(0), [], model.preprocessing.size
+    for name in names:
+        file = folder / f"{name}.png"
+        Image.fromarray(rng.integers(0, 255, (side, side, 3)).astype(np.uint8)).save(file)
+        images.append(CuratedImage(name, file, f"{name} {label}".strip(), name, "", "", ""))
+    inputs = Inputs(tuple(images), (), (), (), Pairs())
+    few = Choices(features=0, classes=0, dream="")
+    return Run(model, inputs, few, 0, Store(folder / "store"), lambda _: None)
