@@ -53,6 +53,8 @@ ASKED: dict[str, tuple[dict[str, Any], str]] = {
         "2 channels",
     ),
     "sparsity": ({"model": BERT}, "near zero, from"),
+    "changes": ({"model": CNN}, "Another class: "),
+    "leans": ({"model": BERT}, "Leans of every subject"),
     "attention_map": ({"model": BERT, "layer": 1, "head": 2, "text": "coreference"}, "L1H2"),
     "attention_heads": ({"model": BERT, "layer": 1, "text": "coreference"}, "12 heads of layer 1"),
     "head_scatter": ({"model": BERT, "heads": "L1H2"}, "72 heads"),
@@ -71,6 +73,7 @@ ASKED: dict[str, tuple[dict[str, Any], str]] = {
 # What the tiny exhibit does not allow, and how that is said.
 REFUSED = {
     "learned_cam": ({"model": CNN}, "no classes were learned"),
+    "matching": ({"model": CNN}, "two towers"),
     "training": ({"model": CNN, "layer": "conv_stem"}, "no states of its training"),
     "training_course": ({"model": CNN}, "no states of its training"),
 }
