@@ -157,4 +157,10 @@ def _figure(mapped: Mapped, pages: Pages) -> Figure:
         f"Each dot is a head, coloured by its role: {names[0]} to the right, {names[1]} upwards. "
         f"Highest in {names[1]}: {best} with {number(float(y.max()))}."
     )
-    return pages.figure(mapped.picture, f"Scatter plot of {y.size} heads. {text}", text, ink=True)
+    return pages.figure(
+        mapped.picture,
+        f"Scatter plot of {y.size} heads. {text}",
+        text,
+        kind="head_scatter",
+        ink=True,
+    )

@@ -180,7 +180,11 @@ def _shares_figure(
         f"{number(float(heads.max()))}. Blue pushes towards the token, orange away from it."
     )
     return pages.figure(
-        path, f"Heatmap of layers by heads beside bars for MLPs. {text}", text, ink=True
+        path,
+        f"Heatmap of layers by heads beside bars for MLPs. {text}",
+        text,
+        kind="logit_attribution",
+        ink=True,
     )
 
 
@@ -194,4 +198,6 @@ def _course(findings: TextFindings, lens: LogitLens, pages: Pages) -> Figure | N
         f"(from {number(float(chances[0]))} behind the embedding to {number(float(chances[-1]))}), and how "
         f"far the guesses are from the final ones ({number(float(apart[0]))} nats to 0)."
     )
-    return pages.figure(path, f"Two curves over the layers. {text}", text, ink=True)
+    return pages.figure(
+        path, f"Two curves over the layers. {text}", text, kind="logit_lens", ink=True
+    )

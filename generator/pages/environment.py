@@ -56,13 +56,14 @@ class Pages:
         alt: str,
         caption: str = "",
         *,
+        kind: str = "",
         ink: bool = False,
         pixelated: bool = False,
     ) -> Figure:
         """A picture of the known drawings with what a page says of it."""
         drawing = self._drawings[path]
         number = drawing.paths.index(path)
-        return Figure(drawing, alt, caption, number, ink=ink, pixelated=pixelated)
+        return Figure(drawing, alt, caption, number, kind, ink, pixelated)
 
     def with_pictures(
         self, pictures: Mapping[str, Drawn], drawings: Iterable[Drawing] = ()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import html
-import posixpath
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,63 +23,55 @@ LONGEST = 110
 
 
 @dataclass(frozen=True)
-class Technique:
-    """A group of the gallery: whose figures stand on pages of one kind, in sections of one name.
-
-    `page`, `section` and `picture` are regular expressions for the page's folder below the model's, the
-    id of the section or figure around the picture, and the picture's file. `most` are shown of a model.
-    `kinds` are those of figures that articles ask for.
-    """
+class Group:
+    """Figures of some kinds, under one heading; at most so many are shown of a model."""
 
     key: str
     name: str
-    page: str = "(?!)"
-    section: str = ".*"
-    picture: str = ".*"
+    kinds: tuple[str, ...]
     most: int = 6
-    kinds: tuple[str, ...] = ()
 
 
-_UNIT = r"layers/[^/]+/units/\d+"
-_HEAD = r"layers/[^/]+/heads/\d+"
-_LAYER = r"layers/[^/]+"
-TECHNIQUES: tuple[Technique, ...] = (
-    Technique("pictures", "Pictures", kinds=("image", "picture")),
-    Technique("class-maps", "Class activation maps", most=8, kinds=("cam",)),
-    Technique("grad-cam", "Grad-CAM", kinds=("grad_cam",)),
-    Technique("integrated-gradients", "Integrated gradients", kinds=("integrated_gradients",)),
-    Technique("learned", "Learned classes", kinds=("learned_cam",)),
-    Technique("matching", "Pictures and texts", kinds=("matching",)),
-    Technique("filters", "Filters", kinds=("filters",)),
-    Technique("maps", "Activation maps", kinds=("activation_maps",)),
-    Technique("units", "Exemplars and responses", kinds=("exemplars", "unit_responses")),
-    Technique("evolution", "Features, layer by layer", most=5, kinds=("evolution",)),
-    Technique("deconvolution", "Deconvolution", kinds=("deconvolution",)),
-    Technique("features", "Feature visualisation", most=16, kinds=("feature",)),
-    Technique("classes", "Classes by logit and by probability", "features", "classes", most=8),
-    Technique("variations", "Diversity and interpolation", kinds=("feature_set",)),
-    Technique("dream", "Deep Dream", kinds=("dream",)),
-    Technique("blocks", "Building blocks", most=8, kinds=("building_blocks", "nmf")),
-    Technique("training", "Through training", most=8, kinds=("training", "training_course")),
-    Technique("controls", "Controls", kinds=("control",)),
-    Technique("attention", "Attention maps", _HEAD, "maps", most=12,
-              kinds=("attention_map", "patch_attention")),
-    Technique("layers", "Heads of a layer", _LAYER, "heads", most=8, kinds=("attention_heads",)),
-    Technique("readings", "Attention, read in several ways", _LAYER, "readings", most=4,
-              kinds=("readings",)),
-    Technique("rollout", "Attention rollout", "attention", "rollout", kinds=("rollout", "patch_rollout")),
-    Technique("heads", "Statistics of all heads", r"|atlas", "heads|map",
-              kinds=("head_scatter", "head_grid", "ablation")),
-    Technique("steps", "One head, step by step", kinds=("context_steps", "circuits")),
-    Technique("decoding", "Logit lens and attribution", "decoding", most=4,
-              kinds=("logit_lens", "logit_attribution")),
-    Technique("probes", "Limits and biases probed", kinds=("changes", "leans")),
-    Technique("signal", "Signal and sparsity", r"|layers/[^/]+", "signal|activity", most=3,
-              kinds=("sparsity",)),
-)  # fmt: skip
-_TAG = re.compile(
-    r'<(?:section|figure) id="([^"]+)"|<img src="([^"]+)"[^>]*? alt="([^"]*)"([^>]*)>'
+GROUPS: tuple[Group, ...] = (
+    Group("pictures", "Pictures", ("image", "picture")),
+    Group("class-maps", "Class activation maps", ("cam",), 8),
+    Group("grad-cam", "Grad-CAM", ("grad_cam",)),
+    Group("integrated-gradients", "Integrated gradients", ("integrated_gradients",)),
+    Group("learned", "Learned classes", ("learned_cam",)),
+    Group("matching", "Pictures and texts", ("matching",)),
+    Group("filters", "Filters", ("filters",)),
+    Group("maps", "Activation maps", ("activation_maps",)),
+    Group("units", "Exemplars and responses", ("exemplars", "unit_responses")),
+    Group("evolution", "Features, layer by layer", ("evolution",), 5),
+    Group("deconvolution", "Deconvolution", ("deconvolution",)),
+    Group("features", "Feature visualisation", ("feature",), 16),
+    Group("classes", "Classes by logit and by probability", ("feature_classes",), 8),
+    Group("variations", "Diversity and interpolation", ("feature_set",)),
+    Group("dream", "Deep Dream", ("dream",)),
+    Group("blocks", "Building blocks", ("building_blocks", "nmf"), 8),
+    Group("training", "Through training", ("training", "training_course"), 8),
+    Group("controls", "Controls", ("control",)),
+    Group("attention", "Attention maps", ("attention_map", "patch_attention"), 12),
+    Group("layers", "Heads of a layer", ("attention_heads",), 8),
+    Group("readings", "Attention, read in several ways", ("readings",), 4),
+    Group("rollout", "Attention rollout", ("rollout", "patch_rollout")),
+    Group("heads", "Statistics of all heads", ("head_scatter", "head_grid", "ablation")),
+    Group("steps", "One head, step by step", ("context_steps", "circuits")),
+    Group("decoding", "Logit lens and attribution", ("logit_lens", "logit_attribution"), 4),
+    Group("probes", "Limits and biases probed", ("changes", "leans")),
+    Group("signal", "Signal and sparsity", ("sparsity",), 3),
 )
+# Where figures stand on pages that do not consist of sections of techniques.
+_ANCHORS = {
+    "attention_map": "maps",
+    "attention_heads": "heads",
+    "readings": "readings",
+    "rollout": "rollout",
+    "head_scatter": "map",
+    "head_grid": "heads",
+    "logit_lens": "decoding",
+    "logit_attribution": "decoding",
+}
 
 
 @dataclass(frozen=True)
@@ -118,45 +108,40 @@ Told = tuple[str, GalleryItem]
 
 def chosen_figures(
     findings: Sequence[Findings], written: Iterable[Page], told: Sequence[Told] = ()
-) -> dict[Technique, list[GalleryItem]]:
-    """The figures of each technique, in the order of the models; a technique without any is left out.
+) -> dict[Group, list[GalleryItem]]:
+    """The figures of each group, in the order of the models; a group without any is left out.
 
     Those `told` of in articles come behind the models' own.
     """
     models = {found.model.id: found for found in findings}
     leading = {name: _leading(found) for name, found in models.items()}
-    found: dict[tuple[Technique, str], dict[str, GalleryItem]] = {}
+    found: dict[tuple[Group, str], dict[str, GalleryItem]] = {}
     for page in written:
         _, _, below = page.address.partition("models/")
         model, _, rest = below.partition("/")
         if model not in models or ("/heads/" in rest and page.address not in leading[model]):
             continue
         for figure, section in page.figures():
-            for technique in (each for each in TECHNIQUES if figure.kind in each.kinds):
+            for group in (each for each in GROUPS if figure.kind in each.kinds):
                 shown = _item(figure, page.address, section, model)
-                found.setdefault((technique, model), {}).setdefault(shown.path, shown)
-        folder = posixpath.dirname(rest)
-        for technique in (each for each in TECHNIQUES if re.fullmatch(each.page, folder)):
-            for shown in _on_page(page, technique, model):
-                found.setdefault((technique, model), {}).setdefault(shown.path, shown)
+                found.setdefault((group, model), {}).setdefault(shown.path, shown)
     chosen = {
-        technique: [
+        group: [
             *(
                 shown
                 for model in models
-                for shown in _spread(
-                    list(found.get((technique, model), {}).values()), technique.most
-                )
+                for shown in _spread(list(found.get((group, model), {}).values()), group.most)
             ),
-            *(shown for kind, shown in told if kind in technique.kinds),
+            *(shown for kind, shown in told if kind in group.kinds),
         ]
-        for technique in TECHNIQUES
+        for group in GROUPS
     }
-    return {technique: shown for technique, shown in chosen.items() if shown}
+    return {group: shown for group, shown in chosen.items() if shown}
 
 
 def _item(figure: Figure, address: str, section: str, model: str) -> GalleryItem:
-    target = f"{address}#{section}" if section else address
+    anchor = section or _ANCHORS.get(figure.kind, "")
+    target = f"{address}#{anchor}" if anchor else address
     return GalleryItem(figure.path, target, shortened(figure.alt), model, figure.ink)
 
 
@@ -169,22 +154,6 @@ def _leading(found: Findings) -> set[str]:
         layer, head = np.unravel_index(statistic.mean.argmax(), statistic.mean.shape)
         places.add(head_address(model.id, model.layers[int(layer)].name, int(head)))
     return places
-
-
-def _on_page(page: Page, technique: Technique, model: str) -> Iterator[GalleryItem]:
-    """The technique's figures on one page, with the section that each stands in."""
-    section = ""
-    for tag in _TAG.finditer(page.body):
-        if tag[1]:
-            section = tag[1]
-        elif re.fullmatch(technique.section, section):
-            path = posixpath.normpath(posixpath.join(posixpath.dirname(page.address), tag[2]))
-            drawn = f"models/{model}/pictures/" not in path  # what was drawn, not what was shown
-            if drawn and re.fullmatch(technique.picture, posixpath.basename(path)):
-                target = f"{page.address}#{section}" if section else page.address
-                yield GalleryItem(
-                    path, target, shortened(html.unescape(tag[3])), model, " ink" in tag[4]
-                )
 
 
 def shortened(alt: str) -> str:
@@ -218,9 +187,7 @@ def figures_page(
         both = [path for path in (one.path, one.dark) if path]
         return [Thumbnail(small[path][0], one.ink) for path in both]
 
-    groups = [
-        (technique, [(one, thumbs(one)) for one in shown]) for technique, shown in chosen.items()
-    ]
+    groups = [(group, [(one, thumbs(one)) for one in shown]) for group, shown in chosen.items()]
     owners = {one.model for one in all_shown}
     sections = {one.section for one in all_shown}
     places = {"models": "models’ pages", "articles": "articles", "lectures": "lectures"}

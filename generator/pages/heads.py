@@ -143,5 +143,9 @@ def _map(
     component = head_component(
         findings.model.id, attention, layer.index, head, neurons=neurons, embed=embed
     )
-    figure = pages.figure(path, alt, caption, ink=True) if pages.has(path) else None
+    figure = (
+        pages.figure(path, alt, caption, kind="attention_map", ink=True)
+        if pages.has(path)
+        else None
+    )
     return {"text": text, "links": links, "component": component, "figure": figure}

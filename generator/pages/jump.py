@@ -22,6 +22,7 @@ from generator.pages.page import Page
 from generator.pages.parts import BLOCKS, CLASSES, FEATURES, parts
 from generator.pages.patch_views import head_links
 from generator.pages.roles import role_rows
+from generator.pages.sections import search_words
 from generator.pages.seq2seq import seq2seq_ways
 from generator.probes.exemplars import unit_layers
 from generator.probes.heads import Statistic
@@ -29,15 +30,8 @@ from generator.probes.wires import feeds
 
 INDEX = "javascripts/jump-index.js"
 LEADERS = 3
-# What readers also call the pages of a model.
+# What readers also call the pages of a model that are not made of techniques.
 _ALSO = {
-    "classes": "CAM Grad-CAM class activation map logit",
-    "evolution": "deconvolution guided backpropagation exemplars",
-    "features": "Deep Dream DeepDream activation maximisation",
-    "building-blocks": "NMF semantic dictionary groups of channels",
-    "training": "checkpoints epochs",
-    "controls": "random weights sanity check",
-    "matching": "CLIP SigLIP zero-shot cosine similarity contrastive two towers",
     "attention": "BertViz model view attention maps",
     "context": "query key value softmax",
     "atlas": "scatter of heads",
@@ -160,7 +154,13 @@ def _leaders(statistic: Statistic, stack: Stack = ONLY) -> list[Row]:
 
 def _vision_rows(found: VisionFindings) -> Iterator[Row]:
     for part in parts(found):
-        yield "page", part.title, part.about, f"{part.key}/", _ALSO[part.key]
+        yield (
+            "page",
+            part.title,
+            part.about,
+            f"{part.key}/",
+            _ALSO.get(part.key) or search_words(found.run, part.key),
+        )
     for image in found.images:
         guesses = found.predictions[image.id].guesses
         said = f"taken for {guesses[0].label}, {percent(guesses[0].score)}" if guesses else ""

@@ -153,6 +153,7 @@ def _signal_figure(findings: TextFindings, pages: Pages) -> Figure:
         f"Two charts over the {len(model.layers)} layers. {text}",
         f"{text} Points are means over {len(findings.texts)} texts, bars reach from the lowest to "
         "the highest text.",
+        kind="sparsity",
         ink=True,
     )
 
@@ -198,6 +199,7 @@ def _head_grids(findings: TextFindings, pages: Pages) -> Figure:
         f"Heatmaps of layers by heads, one for each statistic; for the "
         f"previous token the highest is {head_name(layer, head)} with {number(float(best.max()))}.",
         caption,
+        kind="head_grid",
         ink=True,
     )
 
@@ -248,6 +250,7 @@ def _layer(findings: TextFindings, layer: Layer, order: Order, pages: Pages) -> 
             f"models/{model.id}/layers/{layer.name}/activity.webp",
             f"Histogram of the MLP activations of layer {layer.name} and share of active tokens. {text}",
             text,
+            kind="sparsity",
             ink=True,
         ),
     )
@@ -262,6 +265,7 @@ def _readings_figure(findings: TextFindings, layer: Layer, pages: Pages) -> Figu
         "several ways, one below the other.",
         f"“{text.text}” – the colour is the square root. Weighted maps are each drawn up to their own "
         f"largest entry.{grain_note(findings.attentions[0])}{why}",
+        kind="readings",
         ink=True,
         pixelated=True,
     )
@@ -281,6 +285,7 @@ def _rollout_figure(findings: TextFindings, pages: Pages) -> Figure:
         f"Attention rollout on {len(attention.tokens)} tokens behind a few early layers and the "
         "last: the share of each input token in each position.",
         text,
+        kind="rollout",
         ink=True,
     )
 
@@ -302,7 +307,7 @@ def _sheet(
         f"cell stands out, the larger the weight. Mean weight on the first token: {percent(float(sink))}."
         f"{grain_note(attention)}"
     )
-    figure = pages.figure(path, alt, caption, ink=True, pixelated=True)
+    figure = pages.figure(path, alt, caption, kind="attention_heads", ink=True, pixelated=True)
     neurons = any(found.text == text.id for found in findings.queries)
     component = layer_component(findings.model.id, attention, layer.index, neurons=neurons)
     return {"text": text, "component": component, "figure": figure}

@@ -85,6 +85,12 @@ def technique_tables(run: Run) -> Iterator[Table]:
             tell(f"{run.model.id}: the tables of {each.title} are left out: {error}")
 
 
+def search_words(run: Run, page: str) -> str:
+    """What readers also call the techniques on a page."""
+    there = [each for each in asked(run) if any(one.page == page for one in each.sections)]
+    return " ".join(each.search for each in there)
+
+
 def tables_below(run: Run, page: str) -> tuple[str, ...]:
     """The names of the tables with the numbers of one page."""
     there = [each for each in asked(run) if any(one.page == page for one in each.sections)]

@@ -161,6 +161,7 @@ def _signal(findings: Seq2SeqFindings, stack: StackFindings, pages: Pages) -> Fi
         f"models/{findings.model.id}/signal-{stack.stack.name}.svg",
         f"Two charts over the {len(places)} blocks. {text}",
         text,
+        kind="sparsity",
         ink=True,
     )
 
@@ -176,6 +177,7 @@ def _stack(findings: Seq2SeqFindings, stack: StackFindings, pages: Pages) -> dic
         f"The {count} heads, named {stack.head(0, 0)} to "
         f"{stack.head(len(stack.layers) - 1, stack.heads - 1)}: layers downwards, heads to the right. Each "
         "map has its own scale, written above it.",
+        kind="head_grid",
         ink=True,
     )
     return {

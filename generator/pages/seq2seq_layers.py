@@ -143,7 +143,7 @@ def _activity(findings: Seq2SeqFindings, layer: Layer, pages: Pages) -> Figure |
         f"zero at {percent(float(np.median(signal.active)))} of tokens."
     )
     alt = f"Histogram of the MLP activations of {layer.name} and share of active tokens. {text}"
-    return pages.figure(path, alt, text, ink=True)
+    return pages.figure(path, alt, text, kind="sparsity", ink=True)
 
 
 def _sheet(
@@ -158,6 +158,7 @@ def _sheet(
         f"{len(attention.tokens)} tokens look (rows), {len(attention.keys)} are looked at (columns); the "
         "more a cell stands out, the larger the weight. Mean weight on the first token: "
         f"{percent(sink)}.{grain_note(attention)}",
+        kind="attention_heads",
         ink=True,
         pixelated=True,
     )

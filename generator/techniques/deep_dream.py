@@ -94,7 +94,7 @@ def _strip(run: Run, chosen: Dream) -> Figure:
 DEEP_DREAM = Technique(
     name="deep_dream",
     title="Deep Dream",
-    search="DeepDream inceptionism",
+    search="Deep Dream DeepDream inceptionism",
     reads=PICTURES,
     measure=measure,
     figures={"dream": figure},

@@ -57,7 +57,9 @@ def _item(run: Run, index: int, pictures: list[Visualised]) -> Item:
 def _raised(run: Run, label: str, reached: Visualised) -> Raised:
     kind = reached.want.kind
     return Raised(
-        kind, reached, picture(run, reached, f"A picture made to raise the {kind} of {label}.")
+        kind,
+        reached,
+        picture(run, reached, f"A picture made to raise the {kind} of {label}.", "feature_classes"),
     )
 
 
