@@ -8,13 +8,8 @@ from generator.cards.content import card_of
 from generator.cards.write import CardFolder, write_card
 from generator.errors import UsageError
 from generator.exhibit import Exhibit
-from generator.figures.figure import Drawing
 from generator.figures.render import render
-from generator.findings import Carded, Seq2SeqFindings, TextFindings
-from generator.pages.environment import Pages
-from generator.paths import data_root
-from generator.plates.probes import probe_drawings
-from generator.plates.text import text_drawings
+from generator.findings import Seq2SeqFindings
 from generator.progress import Reporter
 from generator.store import Store
 from generator.subjects import all_techniques, load_runs, measure, read_inputs
@@ -49,16 +44,8 @@ def make_card(
             raise UsageError(f"{model}: a card is not written for an encoder-decoder.")
         reporter.note(f"{store.reused} of {store.reused + store.made} results from the store")
     with reporter.stage("Card", None) as step:
-        pages = Pages(data_root() / "templates", {}, drawings=_drawings(found))
-        card = card_of(exhibit, found, pages)
+        card = card_of(exhibit, found)
         wanted = {figure.path: figure.drawing for figure in card.figures()}
         drawings = list({drawing.paths: drawing for drawing in wanted.values()}.values())
         pictures, _ = render(drawings, work / "store" / "figures", 1, lambda: step(""))
         return write_card(folder, exhibit, found, card, pictures, overwrite=overwrite)
-
-
-def _drawings(found: Carded) -> list[Drawing]:
-    """The drawings among which are those of a card."""
-    if isinstance(found, TextFindings):
-        return [*text_drawings(found), *probe_drawings(found)]
-    return list(probe_drawings(found))

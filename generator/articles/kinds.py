@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from generator.articles import (
-    kinds_classes,
     kinds_heads,
     kinds_layers,
     kinds_patches,
@@ -22,8 +21,8 @@ from generator.techniques import TECHNIQUES
 from generator.techniques.naming import one_of
 
 _OTHERS: Mapping[str, Callable[..., Figure]] = {
-    "control": kinds_classes.control,
     "sparsity": kinds_layers.sparsity,
+    "leans": kinds_layers.leans,
     "attention_map": kinds_heads.attention_map,
     "attention_heads": kinds_heads.attention_heads,
     "head_scatter": kinds_heads.head_scatter,

@@ -1,10 +1,12 @@
-"""Figures of layers: how much of the signal is zero, the way through training."""
+"""Figures of models of several kinds: how much of the signal is zero, and what texts lean to."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from generator.articles.catalogue import Catalogue
+from generator.cards.leans import CAPTION, alt, arguments
+from generator.errors import UsageError
 from generator.figures.figure import Figure, published
 from generator.formatting import percent
 
@@ -40,3 +42,11 @@ def sparsity(catalogue: Catalogue, model: str) -> Figure:
         f"The share of activations of {network.title} that are {what}, {said}. Points are means over "
         f"{zero.shape[1]} inputs, bars reach from the lowest to the highest.",
     )
+
+
+def leans(catalogue: Catalogue, model: str) -> Figure:
+    """What a model leans to: sentences that differ in one word, beside the same on random weights."""
+    found = catalogue.about_texts(model)
+    if not found.evaluation.paired:
+        raise UsageError(f"no pairs of sentences were compared on {model}.")
+    return published("leans", arguments(found), alt(found), CAPTION)

@@ -10,13 +10,12 @@ from generator.errors import UsageError, did_you_mean
 from generator.exhibit import Exhibit
 from generator.findings import Carded, TextFindings
 from generator.findings.evaluations import evaluations
-from generator.pages.environment import Pages
 from generator.pages.evaluation_tables import EVALUATION, PROBES
 
 EVALUATED = "Evaluation run here"
 
 
-def card_of(exhibit: Exhibit, found: Carded, pages: Pages) -> Card:
+def card_of(exhibit: Exhibit, found: Carded) -> Card:
     """The card of a model: sections that are empty are left out, the author's own are put in."""
     said = exhibit.model(found.model.id).card
     sections = (
@@ -26,8 +25,8 @@ def card_of(exhibit: Exhibit, found: Carded, pages: Pages) -> Card:
         origin.licence(found),
         _evaluation(found),
         stated.reported(said),
-        inside.inside(found, pages),
-        probed.probed(found, pages),
+        inside.inside(found),
+        probed.probed(found),
         _data(found),
         origin.environment(found, exhibit),
         origin.provenance(found),

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from math import isfinite
 
 from generator.cards.tree import Block, Facts, Line, Strong, Table
-from generator.findings.evaluation_record import Evaluation
 from generator.formatting import number, percent
+from generator.techniques.evaluation_record import Evaluation
 
 _HEAD = ("Evaluation", "Counted", "Value ± standard error, or interval of a share", "Controls")
 

@@ -14,8 +14,8 @@ from generator.formatting import number, percent
 from generator.models.layer import Layer
 from generator.pages.context import layer_link, paged_layers
 from generator.pages.definitions import BY_COLUMN
-from generator.pages.environment import Pages
 from generator.pages.roles import head_link, role_rows
+from generator.plates.text import grids_drawing, signal_drawing
 from generator.techniques.features import picture
 from generator.techniques.signal import drawing
 
@@ -23,7 +23,7 @@ LEADING = 3
 UNITS = 6
 
 
-def inside(found: Carded, pages: Pages) -> Section:
+def inside(found: Carded) -> Section:
     """What was measured of layers, units and heads, in short."""
     model = found.model
     whole = Link(model_address(model.id), "the page of the model")
@@ -31,15 +31,10 @@ def inside(found: Carded, pages: Pages) -> Section:
         ("A few of the numbers; all layers, and every figure in full, are on ", whole, ".")
     )
     if isinstance(found, TextFindings):
-        parts = (_stream(found, pages), _heads(found, pages), _roles(found))
+        parts = (_stream(found), _heads(found), _roles(found))
     else:
         parts = (_sparsity(found), _units(found), _controls(found))
     return Section("inside", "What the inside looks like", (intro,), parts)
-
-
-def _figure(found: Carded, pages: Pages, name: str, alt: str, caption: str) -> tuple[Block, ...]:
-    path = f"models/{found.model.id}/{name}"
-    return (CardFigure(pages.figure(path, alt, caption, ink=True)),) if pages.has(path) else ()
 
 
 def _layer(found: Carded, layer: Layer) -> Inline:
@@ -127,7 +122,7 @@ def _controls(found: VisionFindings) -> Section:
     return Section("controls", "Against random weights", (Paragraph(tuple(parts)),))
 
 
-def _stream(found: TextFindings, pages: Pages) -> Section:
+def _stream(found: TextFindings) -> Section:
     near = [float(layer.near_zero.mean()) for layer in found.signal.layers]
     sizes = found.signal.stream.mean(1)
     layers = found.model.layers
@@ -148,11 +143,13 @@ def _stream(found: TextFindings, pages: Pages) -> Section:
         f"Means over {len(found.texts)} texts, and the range from the lowest to the highest text."
     )
     return Section(
-        "signal", "The signal", (said, *_figure(found, pages, "signal.svg", alt, caption))
+        "signal",
+        "The signal",
+        (said, CardFigure(Figure(signal_drawing(found), alt, caption, ink=True))),
     )
 
 
-def _heads(found: TextFindings, pages: Pages) -> Section:
+def _heads(found: TextFindings) -> Section:
     """The heads that lead in each statistic, beside an even spread of attention and the random twin."""
     rows: list[tuple[Line, ...]] = []
     for statistic in found.statistics:
@@ -182,7 +179,9 @@ def _heads(found: TextFindings, pages: Pages) -> Section:
         numbers=2,
     )
     return Section(
-        "heads", "Attention heads", (*_figure(found, pages, "heads.svg", alt, caption), table)
+        "heads",
+        "Attention heads",
+        (CardFigure(Figure(grids_drawing(found), alt, caption, ink=True)), table),
     )
 
 

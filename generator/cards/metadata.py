@@ -7,8 +7,8 @@ from typing import Any
 from generator.cards.origin import NOT_STATED, card_url
 from generator.exhibit import Exhibit
 from generator.findings import Carded, TextFindings
-from generator.findings.evaluation_record import Evaluation
 from generator.findings.evaluations import evaluations
+from generator.techniques.evaluation_record import Evaluation
 
 # What the Hub knows by these names, in lower case; any other licence is "other" with its name beside it.
 _KNOWN = """

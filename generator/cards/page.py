@@ -15,7 +15,7 @@ from generator.pages.parts import CARD, part_place
 def card_page(exhibit: Exhibit, found: Carded, pages: Pages) -> Page:
     """The page of a model's card."""
     model = found.model
-    card = card_of(exhibit, found, pages)
+    card = card_of(exhibit, found)
     if isinstance(found, VisionFindings):
         place = part_place(found, CARD)
     else:

@@ -7,17 +7,17 @@ import numpy as np
 from generator.addresses import Link
 from generator.card_schema import PairedProbe
 from generator.cards.evaluated import evaluation_blocks, interval
-from generator.cards.tree import Block, CardFigure, Inline, Line, Paragraph, Section, Strong, Table
+from generator.cards.leans import leans_chart
+from generator.cards.tree import CardFigure, Inline, Line, Paragraph, Section, Strong, Table
 from generator.deviation import sample_deviation
 from generator.findings import Carded, TextFindings, VisionFindings
 from generator.findings.evaluations import evaluations
 from generator.formatting import fixed, number, percent
-from generator.pages.environment import Pages
 from generator.probes.paired_images import AGAIN, OTHER, Change
 from generator.probes.paired_texts import CONTROL, PairedTexts, standard_error
+from generator.techniques.recognition import changes_chart
 
 TITLE = "Limits and biases probed"
-PATH = "models/{}/probes.svg"
 _TEXTS = (
     "These are probes, not proofs. Each asks one question with a few sentences; another wording can give "
     "another answer. A large lean shows that the model treats these sentences differently. A small one does "
@@ -49,16 +49,16 @@ _RANDOM = (
 )
 
 
-def probed(found: Carded, pages: Pages) -> Section:
+def probed(found: Carded) -> Section:
     """Everything that was probed of a model; empty where nothing was, or where nothing was learned."""
     if found.model.provenance.random:
         return Section("probes", TITLE, (Paragraph((_RANDOM,)),))
     if isinstance(found, TextFindings):
-        return _texts(found, pages)
-    return _pictures(found, pages)
+        return _texts(found)
+    return _pictures(found)
 
 
-def _texts(found: TextFindings, pages: Pages) -> Section:
+def _texts(found: TextFindings) -> Section:
     paired = found.evaluation.paired
     if not paired:
         return Section("probes", TITLE)
@@ -68,14 +68,11 @@ def _texts(found: TextFindings, pages: Pages) -> Section:
         "lean of control subjects that should not lean. Errors are standard errors over subjects. Beside "
         "each stands what the same network with random weights gives."
     )
-    blocks: list[Block] = [Paragraph((_TEXTS,)), Paragraph((how,))]
-    path = PATH.format(found.model.id)
-    if pages.has(path):
-        blocks.append(CardFigure(pages.figure(path, _alt(paired, known), _caption(), ink=True)))
+    blocks = (Paragraph((_TEXTS,)), Paragraph((how,)), CardFigure(leans_chart(found)))
     return Section(
         "probes",
         TITLE,
-        tuple(blocks),
+        blocks,
         (*(_probe(found, one, known[one.probe]) for one in paired), _same_words(found)),
     )
 
@@ -92,22 +89,6 @@ def _same_words(found: TextFindings) -> Section:
         "fails."
     )
     return Section("same-words", title, (Paragraph((text,)), *evaluation_blocks(limits)))
-
-
-def _alt(paired: tuple[PairedTexts, ...], known: dict[str, PairedProbe]) -> str:
-    said = [
-        f"{known[one.probe].title}: groups differ by {number(one.trained.difference)}"
-        for one in paired
-        if len(one.trained.names) == 2
-    ]
-    return f"Leans of every subject in {len(paired)} probes. {'; '.join(said)}."
-
-
-def _caption() -> str:
-    return (
-        "One dot a subject; the bar is the mean of its group. Grey rows are control subjects, small grey "
-        "dots the same network with random weights. The subjects at both ends are named."
-    )
 
 
 def _probe(found: TextFindings, one: PairedTexts, probe: PairedProbe) -> Section:
@@ -201,7 +182,7 @@ def _verdict(one: PairedTexts, probe: PairedProbe) -> Line:
     )
 
 
-def _pictures(found: VisionFindings, pages: Pages) -> Section:
+def _pictures(found: VisionFindings) -> Section:
     changed = found.evaluation.changed.changes
     if not changed:
         return Section("probes", TITLE)
@@ -210,31 +191,20 @@ def _pictures(found: VisionFindings, pages: Pages) -> Section:
         f"{count} pictures of as many things, curated ones and some of the pool. Counted is how often the "
         "most probable class becomes another one, and how far the probability of the first class moves."
     )
-    blocks: list[Block] = [Paragraph((_PICTURES,)), Paragraph((how,))]
-    path = PATH.format(found.model.id)
-    if pages.has(path):
-        said = "; ".join(
-            f"{one.name} {percent(one.share)} of {len(one.pictures)}" for one in changed
-        )
-        alt = f"How far the probability of the first class moves, by change. Another class: {said}."
-        caption = (
-            "One dot a picture, orange where the most probable class became another one; the bar is the "
-            "mean."
-        )
-        blocks.append(CardFigure(pages.figure(path, alt, caption, ink=True)))
-    blocks.append(
-        Table(
-            (
-                "Change",
-                "Pictures",
-                "Another class (interval)",
-                "Change of probability, points",
-                "Spread",
-            ),
-            tuple(_change(one) for one in changed),
-        )
+    head = (
+        "Change",
+        "Pictures",
+        "Another class (interval)",
+        "Change of probability, points",
+        "Spread",
     )
-    return Section("probes", TITLE, tuple(blocks))
+    blocks = (
+        Paragraph((_PICTURES,)),
+        Paragraph((how,)),
+        CardFigure(changes_chart(found.run)),
+        Table(head, tuple(_change(one) for one in changed)),
+    )
+    return Section("probes", TITLE, blocks)
 
 
 def _change(one: Change) -> tuple[Line, ...]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from generator.figures.style import (
@@ -20,7 +22,8 @@ from generator.figures.style import (
 )
 
 _POINTS = FuncFormatter(lambda value, _: f"{100 * value:g}")
-_ROW, _FRAME = 30, 72  # CSS pixels: one row of dots, and what stands around a panel
+# CSS pixels: one row of dots, what stands around a panel, the width of a page.
+_ROW, _FRAME, _WIDE = 30, 72, 820
 
 
 def leans(
@@ -30,27 +33,28 @@ def leans(
     random: Sequence[np.ndarray],
     subjects: Sequence[Sequence[str]],
     unit: str,
-) -> list[Picture]:
+    *,
+    width: float,
+    dark: bool = False,
+) -> Figure:
     """A panel for each probe, a row for each group, a dot for each subject.
 
     `rows` are (probe, group) in order, `values`, `random` and `subjects` what belongs to each row. The
     dots of the random twin stand below, small and grey; a bar marks the mean.
     """
-    with styled():
-        counts = [sum(probe == n for probe, _ in rows) for n in range(len(titles))]
-        figure = new_figure(820, sum(_ROW * count + _FRAME for count in counts))
-        heights = [_ROW * count + _FRAME for count in counts]
-        panels = figure.subplots(len(titles), 1, squeeze=False, height_ratios=heights)[:, 0]
-        for number, (axes, title) in enumerate(zip(panels, titles, strict=True)):
-            chosen = [place for place, (probe, _) in enumerate(rows) if probe == number]
-            names = [rows[place][1] for place in chosen]
-            for y, place in enumerate(chosen):
-                colour = QUIET if y == len(chosen) - 1 else (BLUE, ORANGE)[y % 2]
-                _dots(axes, y, values[place], random[place], colour)
-                _names(axes, y, values[place], subjects[place])
-            _frame(axes, names, drawable(title))
-        panels[-1].set_xlabel(unit)
-        return [as_svg(figure)]
+    heights = [_ROW * sum(probe == n for probe, _ in rows) + _FRAME for n in range(len(titles))]
+    figure = new_figure(width, sum(heights))
+    panels = figure.subplots(len(titles), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for number, (axes, title) in enumerate(zip(panels, titles, strict=True)):
+        chosen = [place for place, (probe, _) in enumerate(rows) if probe == number]
+        names = [rows[place][1] for place in chosen]
+        for y, place in enumerate(chosen):
+            colour = QUIET if y == len(chosen) - 1 else (BLUE, ORANGE)[y % 2]
+            _dots(axes, y, values[place], random[place], colour)
+            _names(axes, y, values[place], subjects[place])
+        _frame(axes, names, drawable(title))
+    panels[-1].set_xlabel(unit)
+    return figure
 
 
 def _dots(axes: Axes, y: int, values: np.ndarray, random: np.ndarray, colour: str) -> None:
@@ -79,29 +83,39 @@ def _frame(axes: Axes, names: Sequence[str], title: str) -> None:
 
 
 def changes(
-    names: Sequence[str], moves: Sequence[np.ndarray], changed: Sequence[np.ndarray]
-) -> list[Picture]:
+    names: Sequence[str],
+    moves: Sequence[np.ndarray],
+    changed: Sequence[np.ndarray],
+    *,
+    width: float,
+    dark: bool = False,
+) -> Figure:
     """A row for each change, a dot for each picture: how far the probability of its class moved.
 
     `changed` says whose most probable class became another one: they are orange, and stand lower.
     """
+    figure = new_figure(width, _ROW * len(names) + _FRAME)
+    every = np.concatenate(moves)
+    axes = figure.subplots()
+    for y, (move, turned) in enumerate(zip(moves, changed, strict=True)):
+        for chosen, colour, mark, lower in (
+            (~turned, BLUE, "o", 0.0),
+            (turned, ORANGE, "D", 0.2),
+        ):
+            place = np.full(int(chosen.sum()), y - 0.1 + lower)
+            axes.plot(move[chosen], place, mark, color=colour, markersize=4, alpha=0.65)
+        axes.vlines(move.mean(), y - 0.3, y + 0.3, color=QUIET, linewidth=2.4)
+    axes.plot([], [], "o", color=BLUE, markersize=4, label="same class")
+    axes.plot([], [], "D", color=ORANGE, markersize=4, label="another class")
+    _frame(axes, names, "")
+    axes.set_xlim(min(every.min(), -0.05) - 0.03, max(every.max(), 0.05) + 0.03)
+    axes.set_xlabel("change of the probability of the first class, in points")
+    axes.xaxis.set_major_formatter(_POINTS)
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8.8)
+    return figure
+
+
+def as_chart(draw: Callable[..., Figure], **arguments: Any) -> list[Picture]:
+    """A chart as wide as a page."""
     with styled():
-        figure = new_figure(820, _ROW * len(names) + _FRAME)
-        every = np.concatenate(moves)
-        axes = figure.subplots()
-        for y, (move, turned) in enumerate(zip(moves, changed, strict=True)):
-            for chosen, colour, mark, lower in (
-                (~turned, BLUE, "o", 0.0),
-                (turned, ORANGE, "D", 0.2),
-            ):
-                place = np.full(int(chosen.sum()), y - 0.1 + lower)
-                axes.plot(move[chosen], place, mark, color=colour, markersize=4, alpha=0.65)
-            axes.vlines(move.mean(), y - 0.3, y + 0.3, color=QUIET, linewidth=2.4)
-        axes.plot([], [], "o", color=BLUE, markersize=4, label="same class")
-        axes.plot([], [], "D", color=ORANGE, markersize=4, label="another class")
-        _frame(axes, names, "")
-        axes.set_xlim(min(every.min(), -0.05) - 0.03, max(every.max(), 0.05) + 0.03)
-        axes.set_xlabel("change of the probability of the first class, in points")
-        axes.xaxis.set_major_formatter(_POINTS)
-        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8.8)
-        return [as_svg(figure)]
+        return [as_svg(draw(**arguments, width=_WIDE))]

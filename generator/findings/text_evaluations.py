@@ -8,10 +8,10 @@ import numpy as np
 
 from generator.deviation import sample_deviation
 from generator.findings import TextFindings
-from generator.findings.evaluation_record import NAN, Control, Data, Evaluation, digest
 from generator.probes.language_loss import LanguageLoss
 from generator.probes.paraphrases import Paraphrases
 from generator.proportion_error import share_error
+from generator.techniques.evaluation_record import NAN, Control, Data, Evaluation, digest
 
 
 def text_evaluations(found: TextFindings) -> Iterator[Evaluation]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from generator.cards.tree import Section as CardSection
 from generator.figures.figure import Figure
 from generator.pages.sections import FilledSection
 
@@ -75,6 +76,8 @@ def _figures(value: Any, section: str, seen: set[int]) -> Iterator[tuple[Figure,
     inner: Iterable[Any] = ()
     if isinstance(value, FilledSection):
         section = value.id
+    elif isinstance(value, CardSection):
+        section = value.key
     if isinstance(value, Figure):
         yield value, section
     elif isinstance(value, Mapping):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from generator.addresses import Link, part_address
@@ -9,7 +10,7 @@ from generator.findings import VisionFindings
 from generator.pages.context import Place, Strip, around, home, model_link
 from generator.pages.environment import Pages
 from generator.pages.page import Page
-from generator.pages.sections import sections_of, tables_below
+from generator.pages.sections import FilledSection, sections_of, tables_below
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ MATCHING = Part(
     "matching",
     "Pictures and texts",
     "which text fits which picture, and which patches move the match",
+    "Which text fits which picture for {}, and which patches move the match.",
 )
 EVOLUTION = Part(
     "evolution",
@@ -85,7 +87,12 @@ TRAINING = Part(
     "The same units of {} at several states of its training.",
     ("pool.csv",),
 )
-CONTROLS = Part("controls", "Controls", "the same methods on random weights")
+CONTROLS = Part(
+    "controls",
+    "Controls",
+    "the same methods on random weights",
+    "What the same methods show where there is nothing to see: {} with random weights.",
+)
 CARD = Part("card", "Model card", "what it is for, how well it does, what was probed")
 
 
@@ -128,16 +135,21 @@ def part_page(findings: VisionFindings, part: Part, pages: Pages) -> Page:
     """A page that consists of the sections of techniques."""
     model, run = findings.model, findings.run
     sections = sections_of(run, part.key)
-    leads = [one.view.lead for one in sections if hasattr(one.view, "lead")]
     return pages.page(
         "topic.html",
         part_address(model.id, part.key),
         f"{part.title} · {model.title}",
-        part.description.format(model.title),
+        _of_page(sections, "description") or part.description.format(model.title),
         model=model,
         place=part_place(findings, part),
         topic=part,
-        lead=leads[0] if leads else part.lead.format(model.title),
+        lead=_of_page(sections, "lead") or part.lead.format(model.title),
         sections=sections,
         tables=(*tables_below(run, part.key), *part.more_tables),
     )
+
+
+def _of_page(sections: Iterable[FilledSection], name: str) -> str:
+    """What the first section that knows it has for the whole page; "" where none has."""
+    views = (one.view for one in sections)
+    return next((str(getattr(view, name)) for view in views if hasattr(view, name)), "")

@@ -17,14 +17,10 @@ from generator.pages.context import (
     paged_layers,
     size_text,
 )
-from generator.pages.controls import controls_page
 from generator.pages.environment import Pages
-from generator.pages.matching import matching_page
 from generator.pages.page import Page
 from generator.pages.parts import (
     ATTENTION,
-    CONTROLS,
-    MATCHING,
     part_links,
     part_page,
     parts,
@@ -34,8 +30,6 @@ from generator.pages.patch_heads import heads_of_layer, patch_head_pages
 from generator.pages.patch_tables import TABLES as PATCH_TABLES
 from generator.pages.sections import sections_of
 from generator.techniques.naming import counted
-
-LISTED = 12
 
 
 def vision_pages(findings: VisionFindings, pages: Pages) -> Iterator[Page]:
@@ -50,28 +44,15 @@ def vision_pages(findings: VisionFindings, pages: Pages) -> Iterator[Page]:
 
 def _parts(findings: VisionFindings, pages: Pages) -> Iterator[Page]:
     """The pages beside the layers that this model has."""
-    write = {
-        ATTENTION: patch_attention_page,
-        MATCHING: matching_page,
-        CONTROLS: controls_page,
-    }
     for part in parts(findings):
-        if part in write:  # the card is written where the whole exhibit is known
-            yield write[part](findings, pages)
-        elif part.lead:
+        if part == ATTENTION:
+            yield patch_attention_page(findings, pages)
+        elif part.lead:  # the card is written where the whole exhibit is known
             yield part_page(findings, part, pages)
 
 
 def _overview(findings: VisionFindings, pages: Pages) -> Page:
     model = findings.model
-    rows = [
-        {
-            "layer": layer,
-            "signal": findings.signal.of(layer.name),
-            "paged": layer.name in model.paged,
-        }
-        for layer in model.layers
-    ]
     paged = paged_layers(model)
     layers, units = counted(model)
     return pages.page(
@@ -82,12 +63,9 @@ def _overview(findings: VisionFindings, pages: Pages) -> Page:
         f"{size_text(model.parameters)} parameters, measured on {len(findings.images)} pictures.",
         model=model,
         place=Place((home(),), (layer_strip(model, None),), None, layer_link(model, paged[0])),
-        ways=[
-            (part, link) for part, link in zip(parts(findings), part_links(findings), strict=True)
-        ],
+        ways=list(zip(parts(findings), part_links(findings), strict=True)),
         size=size_text(model.parameters),
         sections=sections_of(findings.run, "model"),
-        rows=rows,
         layers=layers.removesuffix(" layers").replace(" layers", ","),
         units=units.replace(" units", ""),
         weight_tables=(
@@ -127,11 +105,7 @@ def _layer(findings: VisionFindings, layer: Layer, pages: Pages) -> Page:
         heads=layer_heads.shown,
         signal=signal,
         kind=_kind(layer),
-        field=_field(layer, model.preprocessing.size),
         sections=sections_of(findings.run, "layer", layer),
-        parts=[
-            layer_link(model, each) for each in layers if each.name.startswith(f"{layer.name}.")
-        ],
     )
 
 
@@ -141,25 +115,3 @@ def _article(kind: str) -> str:
 
 def _kind(layer: Layer) -> str:
     return "fully connected layer" if layer.kind == "linear" else layer.kind
-
-
-def _field(layer: Layer, size: int) -> str:
-    """The receptive field in a sentence."""
-    if layer.heads:
-        return "Every token sees the whole picture: in each block attention can reach all patches."
-    if layer.receptive_field is None:
-        return "Not computed: an operation on the way to this layer is not understood."
-    vertical, horizontal = layer.receptive_field
-    if vertical.whole:
-        return (
-            "Every unit sees the whole picture, through an average over all positions or a matrix."
-        )
-    beyond = (
-        " It is larger than the picture: units at the border see padding."
-        if (vertical.size > size)
-        else ""
-    )
-    return (
-        f"{vertical.size} × {horizontal.size} px, one position every {vertical.stride} px; the field "
-        f"of the first position starts at pixel {vertical.start}.{beyond}"
-    )

@@ -26,28 +26,7 @@ def text_drawings(findings: TextFindings) -> list[Drawing]:
     """The signal, the grids of statistics, every layer's activity, and the maps of every text."""
     folder = f"models/{findings.model.id}"
     signal = findings.signal
-    # Under a causal mask no head sees the next token: a map of zeros would show nothing.
-    varied = [statistic for statistic in findings.statistics if statistic.mean.max() > 0]
-    means = np.stack([statistic.mean for statistic in varied])
-    found = [
-        Drawing(
-            "text_signal",
-            {
-                "near": np.stack([layer.near_zero for layer in signal.layers]),
-                "stream": signal.stream,
-            },
-            (f"{folder}/signal.svg",),
-        ),
-        Drawing(
-            "head_grids",
-            {
-                "titles": tuple(s.name.replace("_", " ") for s in varied),
-                "values": means,
-                "most": tuple(float(mean.max()) for mean in means),
-            },
-            (f"{folder}/heads.svg",),
-        ),
-    ]
+    found = [signal_drawing(findings), grids_drawing(findings)]
     found += [activity_drawing(folder, layer, dead=False) for layer in signal.layers]
     for number, attention in enumerate(findings.attentions):
         found += attention_drawings(findings.model.layers, attention, folder, maps=number < DRAWN)
@@ -56,6 +35,27 @@ def text_drawings(findings: TextFindings) -> list[Drawing]:
     longest = max(findings.attentions, key=lambda attention: len(attention.tokens))
     found.append(head_card(longest, folder))
     return found
+
+
+def signal_drawing(findings: TextFindings) -> Drawing:
+    """Near-zero activations and the size of the residual stream, layer by layer."""
+    signal = findings.signal
+    near = np.stack([layer.near_zero for layer in signal.layers])
+    arguments = {"near": near, "stream": signal.stream}
+    return Drawing("text_signal", arguments, (f"models/{findings.model.id}/signal.svg",))
+
+
+def grids_drawing(findings: TextFindings) -> Drawing:
+    """All heads by each statistic."""
+    # Under a causal mask no head sees the next token: a map of zeros would show nothing.
+    varied = [statistic for statistic in findings.statistics if statistic.mean.max() > 0]
+    means = np.stack([statistic.mean for statistic in varied])
+    arguments = {
+        "titles": tuple(statistic.name.replace("_", " ") for statistic in varied),
+        "values": means,
+        "most": tuple(float(mean.max()) for mean in means),
+    }
+    return Drawing("head_grids", arguments, (f"models/{findings.model.id}/heads.svg",))
 
 
 def attention_drawings(

@@ -8,6 +8,7 @@ from typing import Any
 from generator.run import Technique
 from generator.techniques.activation_maps import ACTIVATION_MAPS
 from generator.techniques.activity import ACTIVITY
+from generator.techniques.architecture import ARCHITECTURE
 from generator.techniques.building_blocks import BUILDING_BLOCKS, GROUPS
 from generator.techniques.class_maps import CLASS_MAPS
 from generator.techniques.connections import CONNECTIONS
@@ -39,6 +40,7 @@ TECHNIQUES: tuple[Technique[Any], ...] = (
     PICTURES_SHOWN,
     SIGNAL,
     PREDICTIONS,
+    ARCHITECTURE,
     CLASS_MAPS,
     GRAD_CAM,
     INTEGRATED_GRADIENTS,

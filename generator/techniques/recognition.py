@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
+from generator.errors import UsageError
+from generator.figures.figure import Drawing, Figure, published
+from generator.formatting import percent
 from generator.inputs.images import pixels_of, square_of
 from generator.inputs.pool import PoolPicture
-from generator.probes.paired_images import PairedImages, measure_paired_images
+from generator.probes.paired_images import Change, PairedImages, measure_paired_images
 from generator.probes.recognition import Judged, Recognition, measure_recognition, right_classes
 from generator.run import PICTURES, Run, Technique
 
@@ -78,10 +82,45 @@ def _some(pool: Sequence[PoolPicture], curated: Container[str]) -> list[PoolPict
     return listed[:: max(1, -(-len(listed) // CHANGED))]
 
 
+def figure(run: Run) -> Figure:
+    """How far the probability of a picture's class moves when the picture is changed."""
+    changes = run[RECOGNITION].changed.changes
+    if not changes:
+        raise UsageError(f"{run.model.id} names no classes that changes of a picture could move.")
+    return published("changes", _arguments(changes), _alt(changes), _CAPTION)
+
+
+def changes_chart(run: Run) -> Figure:
+    """The figure of the model's card, where pictures were changed."""
+    changes = run[RECOGNITION].changed.changes
+    drawing = Drawing("changes", _arguments(changes), (f"{run.folder}/probes.svg",))
+    return Figure(drawing, _alt(changes), _CAPTION, kind="changes", ink=True)
+
+
+_CAPTION = "One dot a picture, orange where the most probable class became another one; the bar is the mean."
+
+
+def _arguments(changes: Sequence[Change]) -> Mapping[str, Any]:
+    return {
+        "names": tuple(one.name for one in changes),
+        "moves": tuple(one.moves for one in changes),
+        "changed": tuple(one.before != one.after for one in changes),
+    }
+
+
+def _alt(changes: Sequence[Change]) -> str:
+    shares = (f"{one.name} {percent(one.share)} of {len(one.pictures)}" for one in changes)
+    return (
+        "How far the probability of the first class moves, by change. "
+        f"Another class: {'; '.join(shares)}."
+    )
+
+
 RECOGNITION = Technique(
     name="recognition",
     title="Limits and biases probed",
     search="evaluation accuracy",
     reads=PICTURES,
     measure=measure,
+    figures={"changes": figure},
 )

@@ -19,11 +19,11 @@ from generator.pages.jump import jump_index
 from generator.pages.language import ways_in
 from generator.pages.vision import vision_pages
 from generator.pages.vision_tables import vision_tables
-from generator.plates import drawings
 from generator.probes.matching import DRAWS, block_side, measure_matching, part_of_pixel
 from generator.store import Store
 from generator.subjects import (
-    load_subjects,
+    all_techniques,
+    load_runs,
     measure,
     opened_in_parts,
     other_tower,
@@ -152,11 +152,14 @@ def test_both_towers_lead_to_a_page_with_every_pair(tmp_path):
     )
     store = Store(tmp_path / "store")
     exhibit, inputs = opened_in_parts(whole, read_inputs(whole))
-    subjects = load_subjects(exhibit, inputs, "cpu", lambda _: None)
-    seen, read = (measure(one, 0, store, lambda _: None, full=False) for one in subjects)
+    runs = load_runs(
+        exhibit, inputs, "cpu", store, lambda _: None, lambda _: None, all_techniques(exhibit)
+    )
+    seen, read = (measure(run) for run in runs)
     assert isinstance(seen, VisionFindings) and isinstance(read, TextFindings)
     address = "models/net-picture/matching/index.html"
-    page = filled(vision_pages, seen)[address].body
+    made = filled(vision_pages, seen)[address]
+    page = made.body
     assert (
         "&lt;b&gt;old&lt;/b&gt; &amp; rain" in page and "<b>old" not in page and "<i>" not in page
     )
@@ -167,10 +170,13 @@ def test_both_towers_lead_to_a_page_with_every_pair(tmp_path):
     assert len(tables["matches.csv"]) == 2 * len(TEXTS)
     assert sum(float(row["probability"]) for row in tables["matches.csv"][:3]) == pytest.approx(1)
     assert len(tables["match_patches.csv"]) == 2 * (16 + 2 + DRAWS)
-    drawn = [one for one in drawings(seen) if one.arguments.get("names") == ("matching/red.webp",)]
-    assert drawn[0].arguments["maps"].shape == (1, SIDE, SIDE)
+    drawn = {figure.path: figure.drawing for figure, _ in made.figures()}
+    overlay = drawn["models/net-picture/matching/red.webp"]
+    assert overlay.arguments["maps"].shape == (1, SIDE, SIDE)
+    asked = runs[0].figure("matching", image="red")
+    assert "Which parts of the picture of <i>red move its match with “" in asked.alt
     index = jump_index([seen, read], [])
     assert index.count('"matching/"') == 1
-    alone = measure(replace(subjects[0], other_tower=""), 0, store, lambda _: None, full=False)
+    alone = measure(replace(runs[0], other_tower="", _results={}))
     assert isinstance(alone, VisionFindings) and alone.matching is None
     assert "matches.csv" not in {table.name for table in vision_tables(alone)}

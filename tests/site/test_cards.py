@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from filled import any_pages
 from huggingface_hub import ModelCard
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -50,9 +51,7 @@ from generator.errors import UsageError
 from generator.exhibit import Choices, Exhibit, ModelSpec, load_exhibit, load_pairs
 from generator.figures.render import KINDS
 from generator.findings import measure_text
-from generator.pages.environment import Pages as PageMaker
 from generator.pages.evaluation_tables import evaluation_tables
-from generator.plates.probes import probe_drawings
 from generator.progress import Reporter
 from generator.store import Store
 
@@ -522,34 +521,32 @@ def test_the_card_of_a_transformer(family, task, evaluated, probed, tmp_path):
     store, made = Store(tmp_path), Choices(ablate=1, runs=1, words=2)
     found = measure_text(model, TEXTS, PAIRS, made, 3, store, lambda _: None)
     exhibit = Exhibit(title="T", seed=3, models=(ModelSpec(id=family, source="./x"),))
-    card = card_of(exhibit, found, PageMaker(CHECKOUT / "templates", {}))
+    card = card_of(exhibit, found)
     assert [each.key for each in card.select("probes").sections][: len(probed)] == probed
     stated = metadata(exhibit, found)
     assert (stated["pipeline_tag"], stated["metrics"]) == (task, evaluated)
     assert "license" not in stated  # none is stated
     tables = {table.name: table.csv for table in evaluation_tables(found)}
     rows = [list(csv.DictReader(io.StringIO(text))) for text in tables.values()]
-    writer = Markdown({})
+    writer = Markdown({figure.path: "chart.svg" for figure in card.figures()})
     said = numbers_said([writer.section(card.select(key), 2) for key in ("evaluation", "probes")])
     assert len(said) > 15
     assert not [each for each in said if not stands_in(each, values_of(rows))]
-    page = card_page(exhibit, found, PageMaker(CHECKOUT / "templates", {}))
+    pages = any_pages()
+    page = pages.fill(card_page(exhibit, found, pages))
     assert "Two &lt;b&gt;groups&lt;/b&gt;" in page.body and "<b>groups" not in page.body
-    assert not draws_nothing(found)
-
-
-def draws_nothing(found) -> bool:
-    """Whether the figure of the probes cannot be drawn."""
-    (drawing,) = probe_drawings(found)
-    (picture,) = KINDS[drawing.kind][1](**drawing.arguments)
-    return b"</svg>" not in picture.data
+    drawn = {figure.drawing.kind: figure.drawing for figure in card.figures()}
+    assert set(drawn) == {"text_signal", "head_grids", "leans"}
+    for drawing in drawn.values():
+        (picture,) = KINDS[drawing.kind][1](**drawing.arguments)
+        assert b"</svg>" in picture.data
 
 
 def test_without_sentences_nothing_is_probed(tmp_path):
     made = Choices(ablate=0, runs=1, words=2)
     found = measure_text(tiny("llama"), TEXTS, Pairs(), made, 3, Store(tmp_path), lambda _: None)
     exhibit = Exhibit(models=(ModelSpec(id="llama", source="./x"),))
-    card = card_of(exhibit, found, PageMaker(CHECKOUT / "templates", {}))
+    card = card_of(exhibit, found)
     assert "probes" not in [each.key for each in card.sections]
     assert [table.name for table in evaluation_tables(found)] == ["evaluation.csv"]
 
@@ -595,7 +592,7 @@ def test_of_random_weights_no_bias_is_stated(tmp_path):
     made = Choices(ablate=0, runs=1, words=2)
     found = measure_text(model, TEXTS, PAIRS, made, 3, Store(tmp_path), lambda _: None)
     exhibit = Exhibit(models=(ModelSpec(id="llama", source="./x"),))
-    probes = card_of(exhibit, found, PageMaker(CHECKOUT / "templates", {})).select("probes")
+    probes = card_of(exhibit, found).select("probes")
     assert "the weights are random" in Markdown({}).section(probes, 2)
     assert not probes.sections
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from generator.figures import probes
 from generator.figures.drawing import PREFIX, Drawing
 from generator.figures.publication import attention, charts, tokens
 from generator.figures.publication.base import as_raster
@@ -39,6 +40,8 @@ DESIGNS: Mapping[str, Design] = {
     "arrows": Design(tokens.arrows),
     "lens": Design(tokens.lens),
     "words": Design(tokens.words),
+    "leans": Design(probes.leans),
+    "changes": Design(probes.changes),
 }
 
 

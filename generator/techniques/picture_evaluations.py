@@ -5,30 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from generator.deviation import sample_deviation
-from generator.findings import VisionFindings
-from generator.findings.evaluation_record import NAN, Control, Data, Evaluation, digest
 from generator.probes.learned_classes import LearnedClasses
 from generator.probes.recognition import Recognition
+from generator.run import Run, why_not
+from generator.techniques.evaluation_record import NAN, Control, Data, Evaluation, digest
+from generator.techniques.learned_classes import LEARNED_CLASSES
+from generator.techniques.recognition import RECOGNITION
 
 
-def picture_evaluations(found: VisionFindings) -> Iterator[Evaluation]:
+def picture_evaluations(run: Run) -> Iterator[Evaluation]:
     """The evaluations of a model of pictures, in the order of its card."""
-    evaluation = found.evaluation
+    evaluation, images, pool = run[RECOGNITION], run.inputs.images, run.inputs.pool
     if evaluation.curated is not None:
-        digests = [
-            image.sha256 for image in found.images if image.id in evaluation.curated.pictures
-        ]
-        total = len(found.images)
+        digests = [image.sha256 for image in images if image.id in evaluation.curated.pictures]
+        total = len(images)
         yield from _recognition("pictures", "curated pictures", total, evaluation.curated, digests)
     if evaluation.pool is not None:
         chosen = set(evaluation.pool.pictures)
-        digests = [one.sha256 for one in found.pool if one.id in chosen]
-        yield from _recognition(
-            "pool", "pictures of the pool", len(found.pool), evaluation.pool, digests
-        )
-    learned = found.searched.learned if found.searched else None
-    if learned is not None and learned.learned is not None:
-        yield _learned(found, learned)
+        digests = [one.sha256 for one in pool if one.id in chosen]
+        yield from _recognition("pool", "pictures of the pool", len(pool), evaluation.pool, digests)
+    if not why_not(LEARNED_CLASSES, run) and run[LEARNED_CLASSES].learned is not None:
+        yield _learned(run, run[LEARNED_CLASSES])
 
 
 def _recognition(
@@ -68,7 +65,7 @@ def _recognition(
         )
 
 
-def _learned(found: VisionFindings, learned: LearnedClasses) -> Evaluation:
+def _learned(run: Run, learned: LearnedClasses) -> Evaluation:
     assert learned.learned is not None
     return Evaluation(
         key="learned-classes",
@@ -78,7 +75,7 @@ def _learned(found: VisionFindings, learned: LearnedClasses) -> Evaluation:
             "cutaway-pool-groups",
             f"{len(learned.pictures)} pictures of the pool, of {int(learned.subjects.sum())} things, in "
             f"{len(learned.classes)} folders",
-            digest([one.sha256 for one in found.pool if one.id in set(learned.pictures)]),
+            digest([one.sha256 for one in run.inputs.pool if one.id in set(learned.pictures)]),
         ),
         metric="accuracy",
         metric_name="Cross-validated accuracy of a linear probe on pooled features",
