@@ -22,7 +22,7 @@ from generator.pages.context import layer_title, paged_layers, size_text
 from generator.pages.language import ways_in
 from generator.pages.parts import part_links
 from generator.probes.exemplars import unit_layers
-from generator.techniques.features import picture
+from generator.techniques.features import picture, visualised
 from generator.techniques.naming import layer_of, one_of, unit_of
 
 # What the note of a head says, where it was measured.
@@ -81,7 +81,7 @@ class Links:
             unit_address(model, found.name, number_of), text or f"{found.name} unit {number_of}"
         )
         strip = f"models/{model}/layers/{found.name}/units/{number_of}-rules.webp"
-        made = findings.feature(found.name, number_of)
+        made = visualised(findings.run, found.name, number_of)
         drawn = [picture(findings.run, made, "").path] if made else []
         return self._link(link, [*drawn, strip], _of_unit(findings, found, number_of), "unit")
 

@@ -37,6 +37,10 @@ ASKED: dict[str, tuple[dict[str, Any], str]] = {
     "picture": ({"model": CNN, "image": "cat"}, "cat"),
     "cam": ({"model": CNN, "image": "cat", "classes": ["tabby", "fox squirrel"]}, "tabby ("),
     "grad_cam": ({"model": CNN, "image": "cat", "layer": "blocks.4.2"}, "at blocks.4.2"),
+    "integrated_gradients": (
+        {"model": CNN, "image": "cat", "classes": "tabby"},
+        "the logit of tabby (orange)",
+    ),
     "control": ({"model": CNN}, "rank correlation"),
     "exemplars": ({"model": CNN, "layer": "conv_stem", "unit": [3, 5], "count": 4}, "unit 3: "),
     "deconvolution": ({"model": CNN, "layer": "conv_stem", "unit": 3, "count": 2}, "deconvolution"),

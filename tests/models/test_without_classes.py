@@ -79,10 +79,10 @@ def text_of(site: Site, address: str) -> str:
 def test_what_needs_a_logit_is_left_out_with_the_reason(site: Site, name: str) -> None:
     model = f"models/{name}"
     classes = text_of(site, f"{model}/classes/index.html")
-    maps, grad = (re.search(rf'<section id="{one}".*?</section>', classes, re.DOTALL)[0]
-                  for one in ("maps", "grad-cam"))  # fmt: skip
-    assert NO_CLASSES in maps and NO_CLASSES in grad
-    assert "<img" not in maps + grad
+    maps, grad, pixels = (re.search(rf'<section id="{one}".*?</section>', classes, re.DOTALL)[0]
+                  for one in ("maps", "grad-cam", "integrated-gradients"))  # fmt: skip
+    assert all(NO_CLASSES in section for section in (maps, grad, pixels))
+    assert "<img" not in maps + grad + pixels
     overview = text_of(site, f"{model}/index.html")
     assert NO_CLASSES in overview and 'class="c-guesses"' not in overview
     blocks = text_of(site, f"{model}/building-blocks/index.html")

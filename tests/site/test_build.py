@@ -198,6 +198,7 @@ TEXT_TABLES = {
 VISION_TABLES = {
     "units.csv", "exemplars.csv", "wires.csv", "pool.csv", "class_maps.csv", "grad_cams.csv",
     "features.csv", "controls.csv", "class_channels.csv", "building_blocks.csv", "building_groups.csv",
+    "integrated_gradients.csv",
 }  # fmt: skip
 
 

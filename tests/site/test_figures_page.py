@@ -61,7 +61,7 @@ def test_each_figure_stands_on_the_page_and_in_the_section_that_it_leads_to(smal
 
 def test_every_technique_that_this_site_uses_is_there(figures):
     shown = {figure["technique"] for figure in figures}
-    vision = {"class-maps", "grad-cam", "filters", "maps", "evolution", "deconvolution", "features",
+    vision = {"class-maps", "grad-cam", "integrated-gradients", "filters", "maps", "evolution", "deconvolution", "features",
               "classes", "variations", "dream", "blocks", "controls"}  # fmt: skip
     language = {"attention", "layers", "readings", "rollout", "heads", "decoding"}
     assert shown == vision | language | {"signal", "probes", "pictures"}
