@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from torch import nn
 
 from generator.build import Options
@@ -17,7 +16,7 @@ from generator.exhibit import Exhibit, ModelSpec, Preprocessing, load_exhibit
 from generator.models.load import pick_device
 from generator.models.model import VisionModel
 from generator.models.vision import Network, finish, numbered
-from generator.progress import Reporter
+from generator.progress import Reporter, terminal
 from generator.run import Run
 from generator.single import exhibit_of_one
 from generator.store import Store
@@ -82,7 +81,7 @@ def build(
     What is measured is kept below `work`. Raises UsageError for a mistake in what was written.
     """
     options = Options(Path(out), Path(work), device=device)
-    return build_site(load_exhibit(Path(exhibit)), options, Reporter(Console(quiet=True))).site
+    return build_site(load_exhibit(Path(exhibit)), options, Reporter(terminal(quiet=True))).site
 
 
 def _silent(_: str) -> None:

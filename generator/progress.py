@@ -20,9 +20,9 @@ from rich.progress import (
 from rich.table import Table
 
 
-def terminal(width: int | None = None) -> Console:
+def terminal(width: int | None = None, *, quiet: bool = False) -> Console:
     """The terminal, on which text is shown as it is: what a user named may hold brackets and colons."""
-    return Console(width=width, markup=False, emoji=False, highlight=False)
+    return Console(width=width, quiet=quiet, markup=False, emoji=False, highlight=False)
 
 
 Step = Callable[[str], None]

@@ -97,7 +97,12 @@ class Run:
         if kind not in known:
             raise UsageError(f"there is no kind of figure '{kind}'. {did_you_mean(kind, known)}")
         technique = known[kind]
-        reason = why_not(technique, self)
+        if technique.reads != self.reads:
+            raise UsageError(
+                f"'{self.model.id}' takes {self.reads}, and '{kind}' is made of a model that takes "
+                f"{technique.reads}."
+            )
+        reason = technique.why_not(self)
         if reason:
             raise UsageError(f"{self.model.id}: '{kind}': {reason}")
         make = technique.figures[kind]

@@ -49,6 +49,7 @@ TECHNIQUES: tuple[Technique, ...] = (
     Technique("pictures", "Pictures", kinds=("image", "picture")),
     Technique("class-maps", "Class activation maps", most=8, kinds=("cam",)),
     Technique("grad-cam", "Grad-CAM", kinds=("grad_cam",)),
+    Technique("integrated-gradients", "Integrated gradients", kinds=("integrated_gradients",)),
     Technique("learned", "Learned classes", kinds=("learned_cam",)),
     Technique("matching", "Pictures and texts", kinds=("matching",)),
     Technique("filters", "Filters", kinds=("filters",)),

@@ -27,10 +27,14 @@ MOST = 256
 
 @dataclass(frozen=True)
 class PathGradient:
-    """Mean gradient (classes, ...) on the way, and at how many points it was taken."""
+    """Mean gradient (classes, ...) on the way, and at how many points it was taken.
+
+    `edges` are the ends of the pieces that the way was cut into, from 0 to 1.
+    """
 
     gradient: np.ndarray
     points: int
+    edges: tuple[float, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,18 +47,18 @@ class _Piece:
     missing: np.ndarray
 
 
-def integrated_gradients(logits: Logits, response: Tensor) -> PathGradient:
+def integrated_gradients(logits: Logits, response: Tensor, most: int = MOST) -> PathGradient:
     """Mean gradient of each logit from t = 0 to t = 1 at t times `response` (...).
 
     Gauss-Legendre points in pieces, the one that misses most halved until the sum of the attributions to
-    each class is within 1 % of S(A) - S(0), or another halving would need more than MOST points.
+    each class is within 1 % of S(A) - S(0), or another halving would need more than `most` points.
     """
     pieces = _pieces(logits, response, np.linspace(0, 1, PIECES + 1))
     ends = torch.stack([torch.zeros_like(response), response])
     whole = np.abs(np.diff(_logits(logits, ends), axis=0)[0])
     scale = np.maximum(whole, np.finfo(np.float32).eps)
     points = PIECES * NODES
-    while points + 2 * NODES <= MOST:
+    while points + 2 * NODES <= most:
         missing = np.stack([piece.missing for piece in pieces])
         if (np.abs(missing.sum(0)) <= TOLERANCE * scale).all():
             break
@@ -63,7 +67,8 @@ def integrated_gradients(logits: Logits, response: Tensor) -> PathGradient:
         pieces += _pieces(logits, response, [worst.start, middle, worst.stop])
         points += 2 * NODES
     total = torch.stack([piece.integral for piece in pieces]).sum(0)
-    return PathGradient(total.float().cpu().numpy(), points)
+    edges = sorted({float(end) for piece in pieces for end in (piece.start, piece.stop)})
+    return PathGradient(total.float().cpu().numpy(), points, tuple(edges))
 
 
 def _pieces(logits: Logits, response: Tensor, edges: Sequence[float] | np.ndarray) -> list[_Piece]:

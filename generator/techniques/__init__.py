@@ -24,6 +24,7 @@ from generator.techniques.feature_sets import FEATURE_SETS
 from generator.techniques.features import FEATURES
 from generator.techniques.filters import FILTERS
 from generator.techniques.grad_cam import GRAD_CAM
+from generator.techniques.integrated_gradients import INTEGRATED_GRADIENTS
 from generator.techniques.learned_classes import LEARNED_CLASSES
 from generator.techniques.matching import MATCHING
 from generator.techniques.pictures import PICTURES_SHOWN
@@ -42,6 +43,7 @@ TECHNIQUES: tuple[Technique[Any], ...] = (
     ARCHITECTURE,
     CLASS_MAPS,
     GRAD_CAM,
+    INTEGRATED_GRADIENTS,
     LEARNED_CLASSES,
     MATCHING,
     FILTERS,

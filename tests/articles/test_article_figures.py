@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from generator.articles.plan import Plan
 from matplotlib.figure import Figure
 from PIL import Image
 from small_site import Site, cutaway_here, read_exhibit, write_exhibit
 from test_article_kinds import ASKED as ASKED_OF_OTHERS
 
 from generator.articles.catalogue import Catalogue
-from generator.articles.kinds import KINDS, plan
+from generator.articles.kinds import KINDS, figure
 from generator.errors import UsageError
 from generator.exhibit import Choices, load_exhibit
 from generator.figure_alone import Paper, draw_alone, parameters, pixels_of_width
-from generator.figures.publication.designs import DESIGNS, published
+from generator.figures import figure as figures
+from generator.figures.publication.designs import as_pictures, design_of
 from generator.figures.style import styled
 from generator.inputs.texts import curated_texts
 from generator.models.model import LanguageModel
 from generator.probes.class_maps import measure_class_maps
+from generator.run import Inputs, Run
 from generator.store import Store
-from generator.subjects import Inputs, Subject
+from generator.techniques import TECHNIQUES
 
 CNN, BERT, LM = "efficientnet-lite0", "minilm-l6", "smollm2-135m"
 
@@ -72,8 +74,8 @@ ASKED: dict[str, tuple[dict[str, Any], str]] = {
 REFUSED = {
     "learned_cam": ({"model": CNN}, "no classes were learned"),
     "matching": ({"model": CNN}, "two towers"),
-    "training": ({"model": CNN, "layer": "conv_stem"}, "no states of training"),
-    "training_course": ({"model": CNN}, "no states of training"),
+    "training": ({"model": CNN, "layer": "conv_stem"}, "no states of its training"),
+    "training_course": ({"model": CNN}, "no states of its training"),
 }
 
 
@@ -81,21 +83,18 @@ REFUSED = {
 def bench(catalogue: Catalogue, smollm2_model: LanguageModel, tiny_site: Site) -> Catalogue:
     """What can be named on the tiny exhibit, and a decoder of which nothing was measured yet."""
     texts = curated_texts(load_exhibit(tiny_site.exhibit))
-    decoder = Subject(smollm2_model, (), _with_texts(catalogue, texts), Choices())
-    return Catalogue(
-        {**catalogue.subjects, LM: decoder}, catalogue.measured, catalogue.store, catalogue.seed
-    )
+    store, inputs = catalogue.store, _with_texts(catalogue, texts)
+    decoder = Run(smollm2_model, inputs, Choices(), catalogue.seed, store, [].append)
+    return Catalogue({**catalogue.runs, LM: decoder}, store, catalogue.seed)
 
 
 def _with_texts(catalogue: Catalogue, texts: Any) -> Inputs:
-    from dataclasses import replace
-
-    return replace(catalogue.subjects[BERT].inputs, texts=texts)
+    return replace(catalogue.runs[BERT].inputs, texts=texts)
 
 
-def drawn(made: Plan, **more: Any) -> Figure:
+def drawn(made: figures.Figure, **more: Any) -> Figure:
     with styled():
-        return DESIGNS[made.design].draw(width=680.0, **made.arguments, **more)
+        return design_of(made.drawing).draw(width=680.0, **made.drawing.arguments, **more)
 
 
 def pixels(figure: Figure) -> np.ndarray:
@@ -111,7 +110,7 @@ def test_every_kind_is_tried_here() -> None:
 @pytest.mark.parametrize("kind", ASKED)
 def test_a_kind_draws_and_says_what_was_measured(kind: str, bench: Catalogue) -> None:
     asked, words = ASKED[kind]
-    made = plan(bench, kind, asked)
+    made = figure(bench, kind, asked)
     assert words in made.alt
     assert made.caption.endswith(".")
     found = drawn(made)
@@ -119,7 +118,7 @@ def test_a_kind_draws_and_says_what_was_measured(kind: str, bench: Catalogue) ->
     assert seen.std() > 5
     assert 200 < seen.shape[1] <= 720
     # Nothing is cut off: the outermost pixels of a chart are bare ground.
-    if not DESIGNS[made.design].photographs:
+    if not design_of(made.drawing).photographs:
         edges = np.concatenate([seen[0], seen[-1], seen[:, 0], seen[:, -1]])
         assert (edges == 255).all(axis=-1).mean() > 0.97
 
@@ -128,11 +127,11 @@ def test_a_kind_draws_and_says_what_was_measured(kind: str, bench: Catalogue) ->
 def test_what_was_not_measured_is_said(kind: str, bench: Catalogue) -> None:
     asked, words = REFUSED[kind]
     with pytest.raises(UsageError, match=words):
-        plan(bench, kind, asked)
+        figure(bench, kind, asked)
 
 
 def test_a_map_holds_the_weights(bench: Catalogue) -> None:
-    made = plan(bench, "attention_map", ASKED["attention_map"][0])
+    made = figure(bench, "attention_map", ASKED["attention_map"][0])
     weights = bench.attention(BERT, "coreference").weights[1, 2]
     images = [image for axes in drawn(made).axes for image in axes.images]
     np.testing.assert_array_equal(np.asarray(images[0].get_array()), weights)
@@ -140,20 +139,20 @@ def test_a_map_holds_the_weights(bench: Catalogue) -> None:
 
 def test_evidence_is_that_of_the_classes_asked_for(bench: Catalogue) -> None:
     model = bench.vision(CNN)
-    made = plan(bench, "cam", ASKED["cam"][0])
+    made = figure(bench, "cam", ASKED["cam"][0])
     index = model.labels.index("fox squirrel")
     found = measure_class_maps(model, "cat", bench.pixels(CNN, "cat"), bench.store, [index])
     (one,) = found.classes
     assert one.label == "fox squirrel"
     assert one.difference < 1e-3
-    panel = made.arguments["rows"][0][2]
+    panel = made.drawing.arguments["rows"][0][2]
     assert panel.title == "fox squirrel"
     assert f"logit {one.logit:.2f}"[:10] in panel.note
 
 
 def test_bars_are_as_long_as_the_numbers(bench: Catalogue) -> None:
-    made = plan(bench, "context_steps", {"model": BERT})
-    weights = made.arguments["weights"]
+    made = figure(bench, "context_steps", {"model": BERT})
+    weights = made.drawing.arguments["weights"]
     assert weights.sum() == pytest.approx(1, abs=1e-4)
     axes = drawn(made).axes[1]
     widths = sorted(patch.get_width() for patch in axes.patches)
@@ -161,9 +160,8 @@ def test_bars_are_as_long_as_the_numbers(bench: Catalogue) -> None:
 
 
 def test_photographs_are_the_same_in_both_inks_and_charts_have_one(bench: Catalogue) -> None:
-    made = plan(bench, "cam", ASKED["cam"][0])
-    light, dark = published("panels", "cam", width=680.0, **made.arguments)
-    assert (light.name, dark.name) == ("cam.webp", "cam-dark.webp")
+    made = figure(bench, "cam", ASKED["cam"][0])
+    light, dark = as_pictures(design_of(made.drawing), width=680.0, **made.drawing.arguments)
     assert (light.width, light.height) == (dark.width, dark.height)
     one, other = (np.asarray(Image.open(io.BytesIO(p.data)).convert("RGBA")) for p in (light, dark))
     assert one.shape[1] == 2 * light.width
@@ -172,17 +170,18 @@ def test_photographs_are_the_same_in_both_inks_and_charts_have_one(bench: Catalo
     assert difference.mean() < 2
     ink = (one[..., 3] > 200) & (one[..., :3].max(-1) < 60)
     assert other[: one.shape[0] // 8][ink[: one.shape[0] // 8]][:, :3].mean() > 150
-    chart = plan(bench, "head_grid", ASKED["head_grid"][0])
-    (only,) = published(chart.design, "grid", width=680.0, **chart.arguments)
-    assert only.name == "grid.svg"
-    assert (only,) == tuple(published(chart.design, "grid", width=680.0, **chart.arguments))
+    chart = figure(bench, "head_grid", ASKED["head_grid"][0])
+    design = design_of(chart.drawing)
+    (only,) = as_pictures(design, width=680.0, **chart.drawing.arguments)
+    assert only.data.startswith(b"<?xml")
+    assert (only,) == tuple(as_pictures(design, width=680.0, **chart.drawing.arguments))
 
 
 def test_long_labels_are_cut_to_their_panel(bench: Catalogue) -> None:
-    made = plan(bench, "image", ASKED["image"][0])
-    panel = made.arguments["rows"][0][0]
+    made = figure(bench, "image", ASKED["image"][0])
+    panel = made.drawing.arguments["rows"][0][0]
     hostile = type(panel)(panel.pixels, "$x^2$ <b> " + "W" * 300, "日本語 " * 50)
-    seen = pixels(drawn(Plan("panels", {"rows": ((hostile, panel),)}, "", "")))
+    seen = pixels(drawn(figures.published("panels", {"rows": ((hostile, panel),)}, "", "")))
     gap = seen[:30, 262:268]
     assert (gap == 255).mean() > 0.95
 
@@ -198,7 +197,7 @@ def test_long_labels_are_cut_to_their_panel(bench: Catalogue) -> None:
     ],
 )
 def test_options_become_parameters(words: list[str], expected: dict[str, Any]) -> None:
-    assert parameters("cam", words) == expected
+    assert parameters("cam", words, TECHNIQUES) == expected
 
 
 @pytest.mark.parametrize(
@@ -211,9 +210,9 @@ def test_options_become_parameters(words: list[str], expected: dict[str, Any]) -
 )
 def test_wrong_options_are_answered(words: list[str], said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        parameters("cam", words)
+        parameters("cam", words, TECHNIQUES)
     with pytest.raises(UsageError, match="no kind of figure 'cams'"):
-        parameters("cams", [])
+        parameters("cams", [], TECHNIQUES)
 
 
 def test_widths() -> None:
@@ -242,13 +241,15 @@ def test_the_same_figure_alone_in_other_formats(tiny: Path, tmp_path: Path) -> N
     for ending, start in (("svg", b"<?xml"), ("png", b"\x89PNG")):
         files = [tmp_path / f"{number}.{ending}" for number in range(2)]
         for file in files:
-            draw_alone("attention_map", BERT, tiny, chosen, Paper(file, 600.0, 100), "cpu")
+            draw_alone(
+                "attention_map", BERT, tiny, chosen, Paper(file, 600.0, 100), "cpu", TECHNIQUES
+            )
         assert files[0].read_bytes().startswith(start)
         assert files[0].read_bytes() == files[1].read_bytes()
     with pytest.raises(UsageError, match="no format 'gif'"):
-        draw_alone("cam", CNN, tiny, {}, Paper(tmp_path / "a.gif", 600.0), "cpu")
+        draw_alone("cam", CNN, tiny, {}, Paper(tmp_path / "a.gif", 600.0), "cpu", TECHNIQUES)
     with pytest.raises(UsageError, match="Did you mean 'minilm-l6'"):
-        draw_alone("cam", "minilm", tiny, {}, Paper(tmp_path / "a.pdf", 600.0), "cpu")
+        draw_alone("cam", "minilm", tiny, {}, Paper(tmp_path / "a.pdf", 600.0), "cpu", TECHNIQUES)
 
 
 def test_a_figure_needs_no_model_where_only_one_can_be_meant(
@@ -257,20 +258,29 @@ def test_a_figure_needs_no_model_where_only_one_can_be_meant(
     chosen = {"layer": 1, "head": 2, "text": "coreference"}
     paper = Paper(tmp_path / "a.svg", 600.0)
     with pytest.raises(UsageError, match=f"needs --model: {CNN}, {BERT}"):
-        draw_alone("attention_map", "", tiny, chosen, paper, "cpu")
+        draw_alone("attention_map", "", tiny, chosen, paper, "cpu", TECHNIQUES)
     data = read_exhibit(tiny)
     one = [model for model in data["models"] if model["id"] == BERT]
     write_exhibit(tiny, data | {"models": one})
-    drawn = draw_alone("attention_map", "", tiny, chosen, paper, "cpu")
+    drawn = draw_alone("attention_map", "", tiny, chosen, paper, "cpu", TECHNIQUES)
     assert "L1H2 of MiniLM-L6" in drawn.caption
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match="needs --model, such as"):
-        draw_alone("attention_map", "", None, chosen, paper, "cpu")
+        draw_alone("attention_map", "", None, chosen, paper, "cpu", TECHNIQUES)
     with pytest.raises(UsageError, match="'minilm' names no model"):
-        draw_alone("attention_map", "minilm", None, chosen, paper, "cpu")
-    assert "three words" in draw_alone("context_steps", "", None, {}, paper, "cpu").caption
+        draw_alone("attention_map", "minilm", None, chosen, paper, "cpu", TECHNIQUES)
+    assert (
+        "three words" in draw_alone("context_steps", "", None, {}, paper, "cpu", TECHNIQUES).caption
+    )
     random = draw_alone(
-        "filters", "timm:resnet18", None, {"layer": "conv1"}, paper, "cpu", weights="random"
+        "filters",
+        "timm:resnet18",
+        None,
+        {"layer": "conv1"},
+        paper,
+        "cpu",
+        TECHNIQUES,
+        weights="random",
     )
     assert "64 filters" in random.caption
 
@@ -279,7 +289,8 @@ def test_figures_come_out_of_the_store(bench: Catalogue, tmp_path: Path) -> None
     """What one figure measured, another build finds."""
     asked = {"model": CNN, "image": "cat", "layer": "blocks.4.2"}
     store = Store(bench.store.root)
-    again = Catalogue(bench.subjects, bench.measured, store, bench.seed)
-    plan(bench, "grad_cam", asked)
-    plan(again, "grad_cam", asked)
+    runs = {name: replace(run, store=store, _results={}) for name, run in bench.runs.items()}
+    again = Catalogue(runs, store, bench.seed)
+    figure(bench, "grad_cam", asked)
+    figure(again, "grad_cam", asked)
     assert (store.made, store.reused > 0) == (0, True)

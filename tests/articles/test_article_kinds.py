@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import io
 import re
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from generator.articles.plan import Plan
 from matplotlib.figure import Figure
 from PIL import Image
 from tiny_transformers import HEADS as PAIR_HEADS
@@ -21,23 +19,25 @@ from generator.articles.bibliography import Bibliography
 from generator.articles.catalogue import Catalogue
 from generator.articles.document import Article
 from generator.articles.errors import WritingError
-from generator.articles.kinds import plan
+from generator.articles.kinds import figure
 from generator.articles.read import read_article
 from generator.articles.source import read_source
 from generator.card_schema import Pairs
 from generator.errors import UsageError
 from generator.exhibit import Choices
 from generator.figure_alone import parameters
+from generator.figures import figure as figures
 from generator.figures.patches import Cut, laid_over
-from generator.figures.publication.designs import DESIGNS
+from generator.figures.publication.designs import design_of
 from generator.figures.style import styled
-from generator.findings import Findings, Seq2SeqFindings, VisionFindings
+from generator.findings import Seq2SeqFindings, VisionFindings
 from generator.inputs.images import CuratedImage
 from generator.inputs.texts import CuratedText
 from generator.models.stacks import CROSS, PAIR
 from generator.probes.patch_attention import UNIT, measure_patch_maps, measure_patch_weights
+from generator.run import Inputs, Run
 from generator.store import Store
-from generator.subjects import Inputs, Subject, measure
+from generator.techniques import TECHNIQUES
 
 DEIT, SWIN, T5 = "deit", "swin", "t5"
 CROSSES = {"model": T5, "stack": "cross"}
@@ -93,33 +93,31 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Catalogue:
     choices = Choices(features=0, classes=0, ablate=1, blocks=(), dream="")
     inputs = Inputs((image,), (text,), (), (), Pairs())
     models = [tiny_vision(DEIT), tiny_vision(SWIN), tiny_pair(T5)]
-    subjects = {model.id: Subject(model, (), inputs, choices) for model in models}
     store = Store(folder / "store")
+    runs = {
+        model.id: Run(model, inputs, choices, 0, store, [].append, techniques=TECHNIQUES)
+        for model in models
+    }
+    return Catalogue(runs, store, 0)
 
-    @functools.cache
-    def measured(name: str) -> Findings:
-        return measure(subjects[name], 0, store, lambda _: None, full=False)
 
-    return Catalogue(subjects, measured, store, 0)
-
-
-def drawn(made: Plan) -> Figure:
+def drawn(made: figures.Figure) -> Figure:
     with styled():
-        return DESIGNS[made.design].draw(width=680.0, **made.arguments)
+        return design_of(made.drawing).draw(width=680.0, **made.drawing.arguments)
 
 
 @pytest.mark.parametrize(("kind", "asked", "words"), CASES)
 def test_a_kind_draws_and_says_what_was_measured(
     bench: Catalogue, kind: str, asked: dict[str, Any], words: str
 ) -> None:
-    made = plan(bench, kind, asked)
+    made = figure(bench, kind, asked)
     assert words in made.alt
     assert made.caption.endswith(".")
     buffer = io.BytesIO()
     drawn(made).savefig(buffer, format="png", facecolor="white")
     seen = np.asarray(Image.open(buffer).convert("RGB")).astype(int)
     assert seen.std() > 5
-    if not DESIGNS[made.design].photographs:
+    if not design_of(made.drawing).photographs:
         edges = np.concatenate([seen[0], seen[-1], seen[:, 0], seen[:, -1]])
         assert (edges == 255).all(axis=-1).mean() > 0.97
 
@@ -127,7 +125,7 @@ def test_a_kind_draws_and_says_what_was_measured(
 def test_a_map_of_patches_holds_the_weights_of_its_token(bench: Catalogue) -> None:
     model, pixels = bench.vision(DEIT), bench.pixels(DEIT, "noise")
     looks = measure_patch_maps(model, "noise", pixels, bench.store).looks[1, 2, 0]
-    made = plan(bench, "patch_attention", ASKED["patch_attention"][0][0])
+    made = figure(bench, "patch_attention", ASKED["patch_attention"][0][0])
     over = looks[2:].reshape(4, 4)  # behind the class token and the distillation token
     row, column = np.unravel_index(over.argmax(), over.shape)
     assert f"row {row}, column {column} ({over.max():.3f}), " in made.alt
@@ -135,7 +133,7 @@ def test_a_map_of_patches_holds_the_weights_of_its_token(bench: Catalogue) -> No
     weights = measure_patch_weights(model, "noise", pixels, bench.store).units[1, 2] / UNIT
     patch = weights[2 + 1 * 4 + 3, 2:].reshape(4, 4)
     row, column = np.unravel_index(patch.argmax(), patch.shape)
-    made = plan(bench, "patch_attention", ASKED["patch_attention"][1][0])
+    made = figure(bench, "patch_attention", ASKED["patch_attention"][1][0])
     assert f"the patch in row 1, column 3 looks most at row {row}, column {column}" in made.alt
 
 
@@ -158,10 +156,10 @@ def test_colours_lie_on_the_patches_that_have_the_weight() -> None:
 def test_a_map_of_cross_attention_has_the_target_beside_it_and_the_source_above(
     bench: Catalogue,
 ) -> None:
-    made = plan(bench, "attention_map", ASKED["attention_map"][0][0])
+    made = figure(bench, "attention_map", ASKED["attention_map"][0][0])
     found = bench.attention(T5, "rain", CROSS)
-    figure = drawn(made)
-    axes = next(axes for axes in figure.axes if axes.get_yticklabels())
+    chart = drawn(made)
+    axes = next(axes for axes in chart.axes if axes.get_yticklabels())
     np.testing.assert_array_equal(np.asarray(axes.images[0].get_array()), found.weights[1, 2])
     names = [[label.get_text() for label in side] for side in
              (axes.get_xticklabels(), axes.get_yticklabels())]  # fmt: skip
@@ -173,17 +171,17 @@ def test_statistics_are_those_of_the_stack(bench: Catalogue) -> None:
     findings = bench.measured(T5)
     assert isinstance(findings, Seq2SeqFindings)
     for stack in PAIR:
-        made = plan(
+        made = figure(
             bench, "head_grid", {"model": T5, "stack": stack.name, "statistic": "entropy_nats"}
         )
         values = findings.of(stack).statistic("entropy_nats").mean
-        np.testing.assert_array_equal(made.arguments["values"], values)
-        assert made.arguments["letter"] == stack.letter
+        np.testing.assert_array_equal(made.drawing.arguments["values"], values)
+        assert made.drawing.arguments["letter"] == stack.letter
     pictures = bench.measured(DEIT)
     assert isinstance(pictures, VisionFindings) and pictures.patches
-    made = plan(bench, "head_grid", {"model": DEIT, "statistic": "class_mass"})
+    made = figure(bench, "head_grid", {"model": DEIT, "statistic": "class_mass"})
     expected = pictures.patches.statistic("class_mass").mean
-    np.testing.assert_array_equal(made.arguments["values"], expected)
+    np.testing.assert_array_equal(made.drawing.arguments["values"], expected)
 
 
 MAP = {"model": T5, "layer": 0, "head": 0, "text": "rain"}
@@ -216,15 +214,15 @@ def test_a_mistake_is_answered_with_the_nearest_name(
     bench: Catalogue, kind: str, asked: dict[str, Any], said: tuple[str, ...]
 ) -> None:
     with pytest.raises(UsageError) as caught:
-        plan(bench, kind, asked)
+        figure(bench, kind, asked)
     for word in said:
         assert word in f"{caught.value} {caught.value.hint}"
 
 
 def test_options_of_the_command_name_patches_and_stacks() -> None:
-    asked = parameters("patch_attention", ["--queries", "class,3.5", "--layer", "1"])
+    asked = parameters("patch_attention", ["--queries", "class,3.5", "--layer", "1"], TECHNIQUES)
     assert asked == {"queries": ("class", "3.5"), "layer": "1"}
-    assert parameters("attention_map", ["--stack=cross"]) == {"stack": "cross"}
+    assert parameters("attention_map", ["--stack=cross"], TECHNIQUES) == {"stack": "cross"}
 
 
 # Links and widgets
@@ -243,7 +241,7 @@ def read(tmp_path: Path, bench: Catalogue):
 def test_a_link_to_a_head_over_a_picture_has_its_map_drawn_once(read) -> None:
     article = read('{{ head("deit", 1, 2) }} and {{ head("deit", "deit.layers.1", 2, text="it") }}')
     (drawing,) = article.drawings
-    assert (drawing.folder, drawing.arguments["name"]) == ("articles/one", "deit-L1H2.webp")
+    assert drawing.paths == ("articles/one/deit-L1H2.webp",)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from html import unescape
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -267,11 +268,9 @@ def test_a_dead_link_is_told_by_its_own_article_alone(
             FRONT.replace("D\n", "D\nabstract: '[y](away.md)'\n") + text, encoding="utf-8"
         )
         articles.append(read_article(read_source(path, "articles"), catalogue, book))
-    made = article_pages(
-        articles, load_exhibit(tiny_site.exhibit), Pages(data_root() / "templates", {})
-    )
+    made = pages_of(articles, tiny_site)
     with pytest.raises(WritingErrors) as caught:
-        check_links(articles, [*made, type(made[0])("index.html", "", "", "")], STATICS)
+        check_links(articles, [*made, replace(made[0], address="index.html", body="")], STATICS)
     _, *told = str(caught.value).splitlines()
     assert [line.removeprefix(f"{tmp_path}/").split(" leads")[0] for line in told] == [
         "one.md, line 4: the link 'away.md'",
@@ -296,8 +295,7 @@ def test_only_what_an_article_asks_for_is_published(
     writing = read_writing(tmp_path, "writing")
     (source,) = writing.sources
     article = read_article(source, catalogue, Bibliography())
-    pages = Pages(data_root() / "templates", {})
-    made = article_pages([article], load_exhibit(tiny_site.exhibit), pages)
+    made = pages_of([article], tiny_site)
     published = asked_files([article], made, writing.files)
     assert set(published) == {f"articles/{name}" for name in asked}
     told = capsys.readouterr().err
@@ -317,11 +315,9 @@ def test_a_dead_link_is_told_by_its_line_where_there_are_slides_too(
     path = tmp_path / "one.md"
     path.write_text(FRONT.replace("---\n", "---\nslides: true\n", 1) + "\n[x](gone.md)\n")
     article = read_article(read_source(path, "articles"), catalogue, book)
-    made = article_pages(
-        [article], load_exhibit(tiny_site.exhibit), Pages(data_root() / "templates", {})
-    )
+    made = pages_of([article], tiny_site)
     assert len(made) == 3
-    front = type(made[0])("index.html", "", "", "")
+    front = replace(made[0], address="index.html", body="")
     with pytest.raises(WritingError, match=r"line 7: the link 'gone.md' leads to articles/gone/"):
         check_links([article], [*made, front], STATICS)
 
@@ -381,12 +377,10 @@ def test_dead_links_are_found(
     text: str, words: tuple[str, ...], read: Read, tiny_site: Site
 ) -> None:
     article = read(text)
-    pages = Pages(data_root() / "templates", {})
-    exhibit = load_exhibit(tiny_site.exhibit)
-    made = article_pages([article], exhibit, pages)
+    made = pages_of([article], tiny_site)
     index = made[0]
-    two = type(index)("articles/two/index.html", "", "", '<p id="here">')
-    front = type(index)("index.html", "", "", "")
+    two = replace(index, address="articles/two/index.html", body='<p id="here">')
+    front = replace(index, address="index.html", body="")
     with pytest.raises(UsageError) as caught:
         check_links([article], [*made, two, front], STATICS)
     for word in words:
@@ -395,14 +389,17 @@ def test_dead_links_are_found(
 
 def test_a_dead_link_on_a_page_that_is_linked_to_is_found(read: Read, tiny_site: Site) -> None:
     article = read("\n[x](/models/minilm-l6/)")
-    pages = Pages(data_root() / "templates", {})
-    made = article_pages([article], load_exhibit(tiny_site.exhibit), pages)
-    page = type(made[0])
-    model = page("models/minilm-l6/index.html", "", "", '<a href="layers/77/index.html">x</a>')
+    made = pages_of([article], tiny_site)
+    model = replace(
+        made[0],
+        address="models/minilm-l6/index.html",
+        body='<a href="layers/77/index.html">x</a>',
+    )
     with pytest.raises(
         WritingError, match=r"line 6: it links to models/minilm-l6/index.html, whose"
     ):
-        check_links([article], [*made, model, page("index.html", "", "", "")], STATICS)
+        front = replace(model, address="index.html", body="")
+        check_links([article], [*made, model, front], STATICS)
 
 
 @pytest.mark.parametrize(
@@ -462,7 +459,14 @@ def test_the_curated_pictures_of_an_article_are_credited_and_no_licence_is_claim
 def article_page_of(article: Article, pages: Pages) -> Page:
     exhibit = Exhibit(models=(ModelSpec(id="m", source="timm:x"),))
     return next(
-        page
+        pages.fill(page)
         for page in article_pages([article], exhibit, pages)
         if page.address == article.source.address
     )
+
+
+def pages_of(articles: list[Article], site: Site) -> list[Page]:
+    """The pages of articles with their bodies."""
+    pages = Pages(data_root() / "templates", {})
+    made = article_pages(articles, load_exhibit(site.exhibit), pages)
+    return [pages.fill(page) for page in made]

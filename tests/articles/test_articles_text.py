@@ -14,12 +14,13 @@ from generator.articles import kinds
 from generator.articles.addresses import Written, links_in, rewrite_links, with_addresses
 from generator.articles.bibliography import Bibliography
 from generator.articles.catalogue import Catalogue
-from generator.articles.document import Document, publication
+from generator.articles.document import Document
 from generator.articles.front_matter import Meta
 from generator.articles.markdown import as_text, convert, convert_line, fill
 from generator.articles.numbers import Cell
 from generator.articles.source import Source
-from generator.figures.publication.designs import DESIGNS, published
+from generator.figures.figure import placed
+from generator.figures.publication.designs import as_pictures, design_of
 from generator.store import Store
 
 SOURCE = Source(Path("one.md"), "articles", "one", Meta(title="T", description="D"), "", {})
@@ -126,9 +127,11 @@ def test_lines_and_headings() -> None:
 
 
 def test_three_words_are_drawn_without_a_model(tmp_path):
-    catalogue = Catalogue({}, {}.__getitem__, Store(tmp_path), 0)
-    plan = kinds.plan(catalogue, "context_steps", {})
-    drawing = publication("words", "articles/one", plan, 260)
-    (picture,) = published(plan.design, **drawing.arguments)
-    assert picture.name == "words.svg" and picture.data.startswith(b"<?xml")
-    assert not DESIGNS[plan.design].photographs and "left" in plan.alt
+    catalogue = Catalogue({}, Store(tmp_path), 0)
+    asked = kinds.figure(catalogue, "context_steps", {})
+    design = design_of(asked.drawing)
+    drawn = placed(asked, "articles/one/words", 260, photographs=design.photographs)
+    (picture,) = as_pictures(design, **drawn.drawing.arguments)
+    assert drawn.drawing.paths == ("articles/one/words.svg",)
+    assert picture.data.startswith(b"<?xml")
+    assert not design.photographs and "left" in asked.alt

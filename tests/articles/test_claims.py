@@ -58,8 +58,9 @@ def read(tmp_path: Path) -> Read:
 
 def page_of(article: Article) -> str:
     exhibit = Exhibit.model_construct(title="E", base=Path(), site_url="")
-    pages = article_pages([article], exhibit, Pages(data_root() / "templates", {}))
-    return next(page.body for page in pages if page.address == article.source.address)
+    pages = Pages(data_root() / "templates", {})
+    made = article_pages([article], exhibit, pages)
+    return next(pages.fill(one).body for one in made if one.address == article.source.address)
 
 
 def test_a_claim_that_holds_is_ordinary_text_and_is_listed_with_its_condition(read: Read) -> None:

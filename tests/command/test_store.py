@@ -235,7 +235,9 @@ def sound(tmp_path_factory) -> bytes:
 def recovered(folder: Path, data: bytes) -> Outer:
     """What a store gives where `data` stands under the key; the file must be sound afterwards."""
     store = Store(folder)
-    path = folder / "p" / f"{digest_of({'probe': 'p', 'version': 1, 'parts': {}})}.npz"
+    path = (
+        folder / "p" / f"{digest_of({'probe': 'p', 'version': 1, 'beneath': {}, 'parts': {}})}.npz"
+    )
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(data)
     found = store.result("p", 1, {}, Outer, lambda: WHOLE)

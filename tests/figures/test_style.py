@@ -26,7 +26,7 @@ def _chart():
 
 def test_a_chart_keeps_its_form_and_no_more_than_hundredths_of_a_pixel():
     with styled():
-        picture = as_svg("a.svg", _chart())
+        picture = as_svg(_chart())
     text = picture.data.decode()
     root = ET.fromstring(text)
     assert (picture.width, picture.height) == (300, 200)
@@ -39,7 +39,7 @@ def test_a_chart_keeps_its_form_and_no_more_than_hundredths_of_a_pixel():
 
 def test_a_chart_as_pixels_has_two_to_a_css_pixel_and_a_clear_ground():
     with styled():
-        picture = as_pixels("a.webp", _chart())
+        picture = as_pixels(_chart())
     shown = Image.open(io.BytesIO(picture.data)).convert("RGBA")
     assert shown.size == (2 * picture.width, 2 * picture.height) == (600, 400)
     colours = np.unique(np.asarray(shown).reshape(-1, 4), axis=0)
@@ -54,7 +54,7 @@ def test_letters_are_the_sites_own_and_those_that_it_lacks_are_drawn_too(caplog)
         bold = findfont(FontProperties(family=FAMILY, weight="bold"))
         figure = new_figure(300, 100)
         figure.text(0, 0, "L18H6 → 0.77 ≥ ½", weight="bold")
-        as_svg("a.svg", figure)
+        as_svg(figure)
     assert [Path(file).stem for file in (own, bold)] == [
         "SourceSans3-Regular",
         "SourceSans3-SemiBold",

@@ -17,12 +17,12 @@ from PIL import Image
 
 from generator.errors import CutawayError, UsageError
 from generator.exhibit import Exhibit, ImageSpec, ModelSpec, Preprocessing, TextSpec, load_exhibit
-from generator.findings.evaluation import _some
 from generator.inputs.images import as_pixels, as_seen, curated_images, open_rgb
 from generator.inputs.pool import image_pool
 from generator.inputs.texts import curated_texts
 from generator.models.compat import repair_torchvision
 from generator.paths import data_root
+from generator.techniques.recognition import _some
 
 CHECKOUT = Path(__file__).parents[2]
 GREY = (128, 128, 128)

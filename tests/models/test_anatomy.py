@@ -14,8 +14,8 @@ from generator.models.compat import repair_torchvision
 from generator.models.load import load_model
 from generator.models.model import VisionModel
 from generator.models.vision import Network, finish
-from generator.pages.context import counted
 from generator.paths import cache_root
+from generator.techniques.naming import counted
 
 SIZE = 32
 

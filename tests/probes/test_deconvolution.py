@@ -346,8 +346,7 @@ def pixels_of(picture):
 def test_the_sheet_has_every_unit_in_its_place():
     tiles = np.zeros((30, 64, 64, 3), dtype=np.uint8)
     tiles[:] = (np.arange(30) * 8)[:, None, None, None]
-    (picture,) = sprites.deconvolution_sheet("stem", tiles)
-    assert picture.name == "layers/stem/deconvolutions.webp"
+    (picture,) = sprites.deconvolution_sheet(tiles)
     assert (picture.width, picture.height) == (24 * 48, 2 * 48)
     shown = pixels_of(picture)
     for unit in range(30):
@@ -359,8 +358,8 @@ def test_the_sheet_has_every_unit_in_its_place():
 def test_the_plate_and_the_strip_put_patches_beside_what_came_of_them():
     patches = np.full((5, 9, 96, 96, 3), 230, dtype=np.uint8)
     backs, guided = np.full_like(patches, 60), np.full_like(patches, 150)
-    (two,) = sprites.evolution_plate("b", range(5), patches, backs)
-    (three,) = sprites.evolution_plate("b", range(5), patches, backs, guided)
+    (two,) = sprites.evolution_plate(range(5), patches, backs)
+    (three,) = sprites.evolution_plate(range(5), patches, backs, guided)
     for picture, values in ((two, (230, 60)), (three, (230, 60, 150))):
         shown = pixels_of(picture)[:: sprites.DENSITY, :: sprites.DENSITY]
         assert shown.shape[:2] == (picture.height, picture.width)
@@ -368,9 +367,7 @@ def test_the_plate_and_the_strip_put_patches_beside_what_came_of_them():
         for value in values:
             covered = (np.abs(shown - value).max(-1) <= 6).sum()
             assert covered == pytest.approx(5 * 9 * sprites.SIDE**2, rel=0.04)
-    (strip,) = sprites.rules_strip(
-        "b", 3, *(np.full_like(patches[0], v) for v in (9, 90, 150, 220))
-    )
+    (strip,) = sprites.rules_strip(*(np.full_like(patches[0], v) for v in (9, 90, 150, 220)))
     shown = pixels_of(strip)
     assert shown.shape[:2] == (strip.height, strip.width)
     middles = [sprites.MARGIN + row * 100 + 48 for row in range(4)]

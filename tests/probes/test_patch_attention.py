@@ -165,7 +165,7 @@ def test_a_head_built_to_look_for_light_lights_the_bright_patch(row, column, tmp
     assert np.allclose(weights[1:], 1 / grid.tokens, atol=1e-6)
 
     # The drawn map: one dot a patch, the brightest where the light is.
-    sprite = patch_sprite("x.webp", over_patches(maps.looks[:, :, 0], grid), grid.tokens)[0]
+    sprite = patch_sprite(over_patches(maps.looks[:, :, 0], grid), grid.tokens)[0]
     dots = np.asarray(Image.open(io.BytesIO(sprite.data)).convert("RGBA"))
     assert dots.shape[:2] == (ROWS, 2 * COLUMNS) == (sprite.height, sprite.width)
     assert np.unravel_index(dots[..., 3].argmax(), dots.shape[:2]) == (row, COLUMNS + column)
@@ -395,7 +395,7 @@ def test_an_even_map_is_drawn_dim_and_a_sharp_one_up_to_its_peak():
     sharp[1, 2] = 0.9
     drawn = shares(np.stack([even, sharp]), 17)
     assert np.allclose(drawn[0], 0.25) and drawn[1].max() == 1
-    sprite = patch_sprite("x.webp", np.stack([even, sharp])[None], 17)[0]
+    sprite = patch_sprite(np.stack([even, sharp])[None], 17)[0]
     alpha = np.asarray(Image.open(io.BytesIO(sprite.data)).convert("RGBA"))[..., 3]
     assert len(np.unique(alpha[:, :4])) == 1 and alpha[:, :4].max() < alpha.max() / 2
     assert LEVELS == 64

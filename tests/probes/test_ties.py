@@ -11,14 +11,14 @@ import torch
 from torch import nn
 
 from generator.exhibit import ModelSpec, Preprocessing, load_exhibit
-from generator.findings.vision import pool_images
+from generator.inputs.images import pixels_of
 from generator.inputs.pool import image_pool
 from generator.models.vision import Network, finish
-from generator.pages import ties
 from generator.paths import data_root
 from generator.probes.exemplars import PoolImage, find_exemplars, unit_layers
 from generator.probes.ranking import TOP
 from generator.store import Store
+from generator.techniques import ties
 
 PLACE = {"source": "test", "origin": "test", "revision": None, "files": {}}
 PICTURES = 24
@@ -184,7 +184,9 @@ def test_the_fire_engines_stand_first_where_relu6_cuts_off(lite0, tmp_path):
     }
     chosen = [one for one in pool if one.id in some or one.label == "fire engine"]
     model = replace(lite0, with_units=frozenset({"conv_head"}))
-    found = find_exemplars(model, pool_images(model, chosen), Store(tmp_path), lambda _: None)
+    how = model.preprocessing
+    images = [PoolImage(one.id, one.sha256, partial(pixels_of, one.path, how)) for one in chosen]
+    found = find_exemplars(model, images, Store(tmp_path), lambda _: None)
     unit = found.of("conv_head")
     assert unit.neuron_value[1025, :5].tolist() == [6] * 5
     best = [chosen[int(picture)].id for picture in unit.neuron[1025, :3]]
