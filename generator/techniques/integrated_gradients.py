@@ -132,8 +132,8 @@ def figure(run: Run, image: str, classes: Classes = ()) -> Figure:
         {"rows": (tuple(row),), "scale": Scale(signed_colours(), "against", "for", "attribution")},
         " ".join(_alt(each, label) for each in gradients.classes),
         f"Integrated gradients of {run.model.title} on the picture of {label}; the baseline is a picture of "
-        "the mean colour, where all inputs are zero. Above each map: the sum of its attributions, of the rise "
-        "of the logit that they add up to. Each has its own scale, which ends at the "
+        "the mean colour, where all inputs are zero. Above each map: the sum of its attributions, of the "
+        "rise of the logit that they add up to. Each has its own scale, which ends at the "
         f"{percent(FULL, 0)} quantile.",
     )
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from html import unescape
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 
 import pytest
