@@ -6,7 +6,7 @@ import os
 import re
 import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from inspect import Parameter
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,13 @@ from typing import Any
 from generator.articles.catalogue import Catalogue
 from generator.articles.kinds import figure, kinds_of
 from generator.errors import UsageError, did_you_mean
-from generator.exhibit import Exhibit, load_exhibit
+from generator.exhibit import Exhibit, ModelSpec, load_exhibit
 from generator.figures.figure import Figure
 from generator.figures.paper import FORMATS
 from generator.run import Technique
 from generator.single import exhibit_of_one, model_of_exhibit
 from generator.store import Store
-from generator.subjects import all_techniques, load_runs, read_inputs
+from generator.subjects import all_techniques, load_runs, other_tower, read_inputs
 from generator.techniques import TECHNIQUES
 from generator.techniques.naming import one_of
 
@@ -103,31 +103,33 @@ def draw_alone(
         made = figure(Catalogue({}, Store(Path("build") / "store"), 0), kind, chosen)
         made.save(paper.file, paper.width, paper.dpi)
         return made
-    shown_exhibit = _exhibit(asked, exhibit, architecture, weights)
+    shown_exhibit, beside = _exhibit(asked, exhibit, architecture, weights)
     base, name = shown_exhibit.base, shown_exhibit.models[0].id
     place = base if os.access(base, os.W_OK) else Path.cwd()
     store = Store(place / "build" / "store")
     inputs = read_inputs(shown_exhibit)
-    runs = load_runs(
+    (run,) = load_runs(
         shown_exhibit, inputs, device, store, lambda _: None, lambda _: None, techniques
     )
-    by_id = {run.model.id: run for run in runs}
-    catalogue = Catalogue(by_id, store, shown_exhibit.seed, techniques=techniques)
+    run = replace(run, other_tower=other_tower(shown_exhibit.models[0], beside))
+    catalogue = Catalogue({name: run}, store, shown_exhibit.seed, techniques=techniques)
     own = {"model": name} if "model" in known else {}
     made = figure(catalogue, kind, {**own, **chosen})
     made.save(paper.file, paper.width, paper.dpi)
     return made
 
 
-def _exhibit(model: str, path: Path | None, architecture: str | None, weights: str) -> Exhibit:
-    """The exhibit with this model alone."""
+def _exhibit(
+    model: str, path: Path | None, architecture: str | None, weights: str
+) -> tuple[Exhibit, tuple[ModelSpec, ...]]:
+    """The exhibit with this model alone, and all models that stand in it."""
     here = model_of_exhibit(model, path)
     if here is None:
-        return exhibit_of_one(model, None, None, None, architecture, weights, 0)
+        return exhibit_of_one(model, None, None, None, architecture, weights, 0), ()
     known, spec = here
     if architecture or weights != "pretrained":
         raise UsageError(f"'{spec.id}' is in the exhibit, which says what it is.")
-    return known.model_copy(update={"models": (spec,)})
+    return known.model_copy(update={"models": (spec,)}), known.models
 
 
 def _only_model(kind: str, known: Mapping[str, Parameter], path: Path | None) -> str:

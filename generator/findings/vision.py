@@ -8,13 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
-
 from generator.findings.patches import PatchFindings, measure_patches
 from generator.inputs.images import CuratedImage
 from generator.inputs.pool import PoolPicture
 from generator.models.model import VisionModel
-from generator.probes.activation_maps import PictureMaps
 from generator.probes.building_blocks import BuildingBlocks
 from generator.probes.checkpoints import CheckpointSeries
 from generator.probes.class_maps import ClassMaps
@@ -24,14 +21,10 @@ from generator.probes.deep_dream import Dream
 from generator.probes.effects import LayerEffects
 from generator.probes.exemplars import Exemplars
 from generator.probes.feature_visualisation import Visualised
-from generator.probes.filters import Filters
-from generator.probes.grad_cam import GradCams
-from generator.probes.learned_classes import LearnedClasses
 from generator.probes.matching import Matching
 from generator.probes.predictions import Prediction
 from generator.probes.signal import Signal
 from generator.run import Run, why_not
-from generator.techniques.activation_maps import ACTIVATION_MAPS
 from generator.techniques.building_blocks import BUILDING_BLOCKS
 from generator.techniques.class_maps import CLASS_MAPS
 from generator.techniques.controls import CONTROLS
@@ -40,9 +33,6 @@ from generator.techniques.deep_dream import DEEP_DREAM
 from generator.techniques.effects import EFFECTS
 from generator.techniques.exemplars import EXEMPLARS
 from generator.techniques.features import FEATURES, visualised
-from generator.techniques.filters import FILTERS
-from generator.techniques.grad_cam import GRAD_CAM
-from generator.techniques.learned_classes import LEARNED_CLASSES
 from generator.techniques.matching import MATCHING
 from generator.techniques.predictions import PREDICTIONS
 from generator.techniques.recognition import RECOGNITION, VisionEvaluation
@@ -57,10 +47,6 @@ class PoolFindings:
     run: Run
 
     @property
-    def pictures(self) -> tuple[PoolPicture, ...]:
-        return self.run.inputs.pool
-
-    @property
     def exemplars(self) -> Exemplars:
         return self.run[EXEMPLARS]
 
@@ -73,20 +59,12 @@ class PoolFindings:
         return self.run[EFFECTS]
 
     @property
-    def learned(self) -> LearnedClasses:
-        return self.run[LEARNED_CLASSES]
-
-    @property
     def controls(self) -> Controls | None:
         return self.run[CONTROLS]
 
     @property
     def checkpoints(self) -> CheckpointSeries | None:
         return None if why_not(TRAINING, self.run) else self.run[TRAINING]
-
-    def effects_of(self, layer: str) -> LayerEffects | None:
-        """What the units of one layer do to the classes, if it was measured."""
-        return next((found for found in self.effects if found.layer == layer), None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,10 +82,6 @@ class VisionFindings:
         return self.run.inputs.images
 
     @property
-    def seen(self) -> Mapping[str, np.ndarray]:
-        return self.run.seen
-
-    @property
     def predictions(self) -> Mapping[str, Prediction]:
         return self.run[PREDICTIONS]
 
@@ -116,20 +90,8 @@ class VisionFindings:
         return self.run[SIGNAL]
 
     @property
-    def maps(self) -> tuple[PictureMaps, ...]:
-        return self.run[ACTIVATION_MAPS]
-
-    @property
     def class_maps(self) -> Mapping[str, ClassMaps]:
         return self.run[CLASS_MAPS]
-
-    @property
-    def grad_cams(self) -> Mapping[str, GradCams]:
-        return self.run[GRAD_CAM]
-
-    @property
-    def filters(self) -> Mapping[str, Filters]:
-        return self.run[FILTERS]
 
     @cached_property
     def searched(self) -> PoolFindings | None:

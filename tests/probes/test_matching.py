@@ -22,13 +22,13 @@ from generator.pages.vision_tables import vision_tables
 from generator.probes.matching import DRAWS, block_side, measure_matching, part_of_pixel
 from generator.store import Store
 from generator.subjects import (
-    all_techniques,
     load_runs,
     measure,
     opened_in_parts,
     other_tower,
     read_inputs,
 )
+from generator.techniques import TECHNIQUES
 
 TEXTS = tuple(
     CuratedText(name, text, "", "")
@@ -152,14 +152,12 @@ def test_both_towers_lead_to_a_page_with_every_pair(tmp_path):
     )
     store = Store(tmp_path / "store")
     exhibit, inputs = opened_in_parts(whole, read_inputs(whole))
-    runs = load_runs(
-        exhibit, inputs, "cpu", store, lambda _: None, lambda _: None, all_techniques(exhibit)
-    )
+    runs = load_runs(exhibit, inputs, "cpu", store, [].append, [].append, TECHNIQUES)
     seen, read = (measure(run) for run in runs)
     assert isinstance(seen, VisionFindings) and isinstance(read, TextFindings)
     address = "models/net-picture/matching/index.html"
-    made = filled(vision_pages, seen)[address]
-    page = made.body
+    shown = filled(vision_pages, seen)[address]
+    page = shown.body
     assert (
         "&lt;b&gt;old&lt;/b&gt; &amp; rain" in page and "<b>old" not in page and "<i>" not in page
     )
@@ -170,9 +168,8 @@ def test_both_towers_lead_to_a_page_with_every_pair(tmp_path):
     assert len(tables["matches.csv"]) == 2 * len(TEXTS)
     assert sum(float(row["probability"]) for row in tables["matches.csv"][:3]) == pytest.approx(1)
     assert len(tables["match_patches.csv"]) == 2 * (16 + 2 + DRAWS)
-    drawn = {figure.path: figure.drawing for figure, _ in made.figures()}
-    overlay = drawn["models/net-picture/matching/red.webp"]
-    assert overlay.arguments["maps"].shape == (1, SIDE, SIDE)
+    drawn = {figure.path: figure.drawing for figure, _ in shown.figures()}
+    assert drawn["models/net-picture/matching/red.webp"].arguments["maps"].shape == (1, SIDE, SIDE)
     asked = runs[0].figure("matching", image="red")
     assert "Which parts of the picture of <i>red move its match with “" in asked.alt
     index = jump_index([seen, read], [])
