@@ -17,11 +17,10 @@ from generator.figures.style import WEIGHTS
 
 TOKENS = tuple(f"token{i}" for i in range(24))
 HEADS = 24
-LAYERS = ("0",)
 
 
 def shared_frame(weights: np.ndarray) -> None:
-    attention_maps("text", LAYERS, TOKENS, TOKENS, weights, causal=False)
+    attention_maps(TOKENS, TOKENS, weights, causal=False)
 
 
 def drawn_afresh(weights: np.ndarray) -> None:

@@ -44,7 +44,7 @@ Read = Callable[[str], Article]
 def read(tmp_path: Path) -> Read:
     """Reads an article with a table beside it, as a build does."""
     (tmp_path / "t.csv").write_text(TABLE, encoding="utf-8")
-    catalogue = Catalogue({}, {}.__getitem__, Store(tmp_path / "store"), 0)
+    catalogue = Catalogue({}, Store(tmp_path / "store"), 0)
 
     def reader(text: str) -> Article:
         path = tmp_path / "one.md"
