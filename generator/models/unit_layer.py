@@ -73,8 +73,10 @@ def observe(
     """Run a batch once; hand `take` the responses of units of some layers of one model.
 
     `enter` is handed what enters the activation of those layers that have one that saturates, before the
-    response.
+    response. Nothing is run where no layer is observed.
     """
+    if not observed:
+        return
     by_layer = {units.layer.name: units for units in observed}
 
     def to(given: Take) -> Callable[[Layer, Tensor], None]:

@@ -19,6 +19,7 @@ from torch import Tensor
 from generator.models.layer import Layer, ReceptiveField
 from generator.models.model import VisionModel
 from generator.models.unit_layer import UnitLayer, channels, observe
+from generator.probes.peaks import find_peaks, reduce_responses
 from generator.probes.ranking import Standing, joined, ranked
 from generator.probes.unit_likeness import correlation, most_alike, seriation
 from generator.store import Store
@@ -184,10 +185,10 @@ def pass_over(
 
     def enter(units: UnitLayer, entering: Tensor) -> None:
         # It may be written over by the activation: what is needed of it is taken at once.
-        entered[units.name] = _peaks(entering) if units.layer.monotone else (entering.clone(),)
+        entered[units.name] = find_peaks(entering) if units.layer.monotone else (entering.clone(),)
 
     def take(units: UnitLayer, response: Tensor) -> None:
-        kept = _reduced(response, entered.pop(units.name, ()))
+        kept = reduce_responses(response, entered.pop(units.name, ()))
         rows[units.name].append(tuple(each.cpu().numpy() for each in kept))
 
     for batch in batches(part, BATCH):
@@ -199,34 +200,6 @@ def pass_over(
         columns = [np.concatenate(column)[: len(part)] for column in zip(*parts, strict=True)]
         found.append(LayerResponses(name, *columns))
     return tuple(found)
-
-
-def _peaks(values: Tensor) -> tuple[Tensor, ...]:
-    """Where values (N, positions, units) are largest, how large they are there, and their mean."""
-    place = values.argmax(1, keepdim=True)
-    return place, values.gather(1, place), values.mean(1)
-
-
-def _reduced(values: Tensor, entered: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """The arrays of `LayerResponses` for responses (N, positions, units) and what is kept of their input.
-
-    An activation that never falls peaks where its input does: that place, its input and the mean of the
-    input are enough. Of any other, such as hard swish, the whole input is given.
-    """
-    if not entered:
-        place, peak, mean = _peaks(values)
-        pre = mean_pre = torch.full_like(mean, torch.nan)
-    elif len(entered) == 1:
-        (entering,) = entered
-        highest = values.amax(1, keepdim=True)
-        at_peak = entering.masked_fill(values != highest, -torch.inf)
-        place = at_peak.argmax(1, keepdim=True)
-        peak, mean, mean_pre = highest, values.mean(1), entering.mean(1)
-        pre = at_peak.gather(1, place).squeeze(1)
-    else:
-        place, highest, mean_pre = entered
-        peak, mean, pre = values.gather(1, place), values.mean(1), highest.squeeze(1)
-    return peak.squeeze(1), mean, place.squeeze(1).int(), pre, mean_pre
 
 
 def batches(part: Sequence[PoolImage], size: int) -> Iterable[list[np.ndarray]]:

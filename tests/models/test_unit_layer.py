@@ -80,3 +80,11 @@ def test_a_unit_is_held_in_its_own_row_and_nowhere_else(small, batch):
         responses[1, 2], responses[2, 5] = 0.25, -1.0
         torch.testing.assert_close(found, small.module.second(responses).mean((2, 3)))
         torch.testing.assert_close(after[1:], found[:1].expand(2, -1))
+
+
+def test_a_network_is_not_run_for_nothing(small, batch):
+    runs = []
+    handle = small.module.register_forward_hook(lambda *_: runs.append(1))
+    observe((), batch, lambda *_: runs.append(2))
+    handle.remove()
+    assert not runs
