@@ -15,7 +15,7 @@ from generator.exhibit import ModelSpec
 from generator.models.load import load_model
 from generator.models.model import VisionModel
 from generator.paths import cache_root, data_root
-from generator.probes.exemplars import BATCH, PoolImage, batches, pass_over, unit_layers
+from generator.probes.exemplars import BATCH, PoolImage, batches, pass_over, searched_units
 
 PICTURES = 64
 RUNS = 5
@@ -28,7 +28,7 @@ def main() -> None:
     random = np.random.default_rng(0)
     pixels = random.normal(size=(PICTURES, 3, 224, 224)).astype(np.float32)
     pool = [PoolImage(str(i), str(i), partial(pixels.__getitem__, i)) for i in range(PICTURES)]
-    layers = unit_layers(model)
+    searched_layers = searched_units(model)
 
     def bare() -> None:
         with torch.no_grad():
@@ -36,7 +36,7 @@ def main() -> None:
                 model.module(torch.from_numpy(np.stack(batch)))
 
     def searching() -> None:
-        pass_over(model, layers, pool)
+        pass_over(searched_layers, pool)
 
     times: dict[str, list[float]] = {"bare": [], "searching": []}
     for run in range(RUNS + 1):  # the two take turns, so that a busy machine hits both alike
@@ -46,7 +46,7 @@ def main() -> None:
             if run:
                 times[name].append(time.perf_counter() - started)
     plain, searched = min(times["bare"]), min(times["searching"])
-    units = sum(layer.units for layer in layers)
+    units = sum(units.units for units in searched_layers)
     print(f"bare pass {plain:.2f} s, with the peaks of {units} units {searched:.2f} s")
     print(f"ratio {searched / plain:.2f}")
 

@@ -9,7 +9,7 @@ from generator.pages.context import Place, around, home, layer_link, model_link
 from generator.pages.environment import Pages
 from generator.pages.page import Page
 from generator.pages.sections import sections_of
-from generator.probes.exemplars import unit_layers
+from generator.probes.exemplars import searched_units
 from generator.run import Run
 from generator.techniques.exemplars import exemplars_of
 from generator.techniques.responses import badges
@@ -18,15 +18,16 @@ from generator.techniques.responses import badges
 def unit_pages(run: Run, pages: Pages) -> Iterator[Page]:
     """One page for each unit of each layer whose exemplars were searched."""
     model = run.model
-    for layer in unit_layers(run.vision):
+    for units in searched_units(run.vision):
+        layer = units.layer
         if exemplars_of(run, layer.name) is None:
             continue
         links = [
             Link(unit_address(model.id, layer.name, unit), f"unit {unit}")
-            for unit in range(layer.units)
+            for unit in range(units.units)
         ]
         trail = (home(), model_link(model), layer_link(model, layer))
-        for unit in range(layer.units):
+        for unit in range(units.units):
             previous, following = around(links, unit)
             yield pages.page(
                 "unit.html",

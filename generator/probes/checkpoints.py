@@ -22,6 +22,7 @@ import torch
 
 from generator.models.layer import Layer
 from generator.models.model import VisionModel, logits_of
+from generator.models.unit_layer import channels
 from generator.probes.backward import DECONVOLUTION
 from generator.probes.descent import to_pixels
 from generator.probes.exemplars import (
@@ -190,7 +191,7 @@ def _responses(
     model: VisionModel, layers: Sequence[Layer], pool: Sequence[PoolImage], store: Store
 ) -> _Pass:
     def make() -> _Pass:
-        found = pass_over(model, layers, pool)
+        found = pass_over([channels(model, layer) for layer in layers], pool)
         return _Pass(
             tuple(_Layer(each.layer, each.peak, each.place, each.peak_pre) for each in found)
         )

@@ -15,11 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from generator.models.layer import Layer
 from generator.models.model import VisionModel, logits_of
-from generator.models.tap import tapped
+from generator.models.unit_layer import UnitLayer
 from generator.probes.class_maps import pooled_head
-from generator.probes.exemplars import BATCH, Exemplars, LayerExemplars, PoolImage, unit_layers
+from generator.probes.exemplars import BATCH, Exemplars, LayerExemplars, PoolImage, searched_units
 from generator.probes.signal import Signal
 from generator.store import Store, digest_of_value
 
@@ -55,19 +54,18 @@ def measure_effects(
     found = []
     if not model.labels:
         return ()
-    for layer in unit_layers(model):
-        best = exemplars.of(layer.name)
-        if best is None or not layer.module or (head and head[0].name == layer.name):
+    for units in searched_units(model):
+        best = exemplars.of(units.name)
+        if best is None or not units.layer.module or (head and head[0].name == units.name):
             continue
-        mean = signal.of(layer.name).mean
-        found.append(_stored(model, layer, pool, best, mean, store))
-        step(f"{model.id}: effects of {layer.name}")
+        mean = signal.of(units.name).mean
+        found.append(_stored(units, pool, best, mean, store))
+        step(f"{model.id}: effects of {units.name}")
     return tuple(found)
 
 
 def _stored(
-    model: VisionModel,
-    layer: Layer,
+    units: UnitLayer,
     pool: Sequence[PoolImage],
     best: LayerExemplars,
     mean: np.ndarray,
@@ -75,19 +73,19 @@ def _stored(
 ) -> LayerEffects:
     pictures = best.neuron[:, 0]
     parts = {
-        "model": model.key,
-        "layer": layer.name,
+        "model": units.model.key,
+        "layer": units.name,
         "pictures": [pool[index].key if index >= 0 else "" for index in pictures],
         "mean": digest_of_value(mean),
     }
 
     def make() -> LayerEffects:
-        change = effects_of(model, layer, pool, pictures, mean)
+        change = effects_of(units, pool, pictures, mean)
         # The last bits differ between machines' thread counts, and must not decide an order.
         order = np.argsort(-np.round(change, 4), axis=1, kind="stable")
         up, down = order[:, :KEPT], order[:, ::-1][:, :KEPT]
         return LayerEffects(
-            layer.name,
+            units.name,
             np.where(pictures[:, None] >= 0, up, -1).astype(np.int32),
             np.take_along_axis(change, up, axis=1),
             np.where(pictures[:, None] >= 0, down, -1).astype(np.int32),
@@ -98,35 +96,25 @@ def _stored(
 
 
 def effects_of(
-    model: VisionModel,
-    layer: Layer,
-    pool: Sequence[PoolImage],
-    pictures: np.ndarray,
-    mean: np.ndarray,
+    units: UnitLayer, pool: Sequence[PoolImage], pictures: np.ndarray, mean: np.ndarray
 ) -> np.ndarray:
     """Change of every logit by every unit, (units, classes), on the unit's picture; nan without one."""
-    change = np.full((layer.units, len(model.labels)), np.nan, dtype=np.float32)
+    model = units.model
+    change = np.full((units.units, len(model.labels)), np.nan, dtype=np.float32)
     for picture in np.unique(pictures[pictures >= 0]):
         pixels = torch.from_numpy(pool[int(picture)].load()).to(model.device)
-        units = np.flatnonzero(pictures == picture)
-        for start in range(0, len(units), BATCH - 1):
-            some = units[start : start + BATCH - 1]
-            change[some] = _without(model, layer, pixels, some, mean)
+        on_picture = np.flatnonzero(pictures == picture)
+        for start in range(0, len(on_picture), BATCH - 1):
+            some = on_picture[start : start + BATCH - 1]
+            change[some] = _without(units, pixels, some, mean)
     return change
 
 
 def _without(
-    model: VisionModel, layer: Layer, pixels: Tensor, units: np.ndarray, mean: np.ndarray
+    units: UnitLayer, pixels: Tensor, silenced: np.ndarray, mean: np.ndarray
 ) -> np.ndarray:
     """The first of the batch runs untouched, each other one without one unit."""
-
-    def touch(_layer: Layer, response: Tensor) -> Tensor:
-        changed = response.clone()
-        for row, unit in enumerate(units, start=1):
-            changed[row, unit] = float(mean[unit])
-        return changed
-
-    batch = pixels.unsqueeze(0).expand(len(units) + 1, -1, -1, -1)
-    with torch.no_grad(), tapped(model, (layer,), touch):
-        logits = logits_of(model.module(batch)).float().cpu().numpy()
+    batch = pixels.unsqueeze(0).expand(len(silenced) + 1, -1, -1, -1)
+    with torch.no_grad(), units.held(silenced.tolist(), mean[silenced]):
+        logits = logits_of(units.model.module(batch)).float().cpu().numpy()
     return logits[0] - logits[1:]

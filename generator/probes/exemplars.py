@@ -18,6 +18,8 @@ from torch import Tensor
 
 from generator.models.layer import Layer, ReceptiveField
 from generator.models.model import VisionModel
+from generator.models.unit_layer import UnitLayer, channels, observe
+from generator.probes.peaks import find_peaks, reduce_responses
 from generator.probes.ranking import Standing, joined, ranked
 from generator.probes.unit_likeness import correlation, most_alike, seriation
 from generator.store import Store
@@ -122,6 +124,11 @@ def unit_layers(model: VisionModel) -> tuple[Layer, ...]:
     return tuple(layer for layer in chosen if layer.name in model.paged & model.with_units)
 
 
+def searched_units(model: VisionModel) -> tuple[UnitLayer, ...]:
+    """The units that are searched for in a pool: the channels of `unit_layers`."""
+    return tuple(channels(model, layer) for layer in unit_layers(model))
+
+
 def field_box(layer: Layer, place: int, size: int) -> tuple[int, int, int, int]:
     """Left, top, width and height of the pixels that one position sees, clipped to the picture."""
     if layer.receptive_field is None:
@@ -144,11 +151,11 @@ def find_exemplars(
     model: VisionModel, pool: Sequence[PoolImage], store: Store, step: Callable[[str], None]
 ) -> Exemplars:
     """One pass over the pool; `step` is told each chunk that is done."""
-    layers = unit_layers(model)
-    merges = {layer.name: _Merge() for layer in layers}
+    searched = searched_units(model)
+    merges = {units.name: _Merge() for units in searched}
     for start in range(0, len(pool), CHUNK):
         part = pool[start : start + CHUNK]
-        for responses in _chunk(model, layers, part, store).layers:
+        for responses in _chunk(model, searched, part, store).layers:
             merges[responses.layer].add(start, responses)
         step(f"{model.id}: pool {start + len(part)} of {len(pool)}")
     found = tuple(merge.finish(name, len(pool)) for name, merge in merges.items())
@@ -156,72 +163,43 @@ def find_exemplars(
 
 
 def _chunk(
-    model: VisionModel, layers: Sequence[Layer], part: Sequence[PoolImage], store: Store
+    model: VisionModel, searched: Sequence[UnitLayer], part: Sequence[PoolImage], store: Store
 ) -> _Chunk:
     parts = {
         "model": model.key,
-        "layers": [layer.name for layer in layers],
+        "layers": [units.name for units in searched],
         "pictures": [image.key for image in part],
         "batch": BATCH,
     }
     return store.result(
-        "exemplars", VERSION, parts, _Chunk, lambda: _Chunk(pass_over(model, layers, part))
+        "exemplars", VERSION, parts, _Chunk, lambda: _Chunk(pass_over(searched, part))
     )
 
 
 def pass_over(
-    model: VisionModel, layers: Sequence[Layer], part: Sequence[PoolImage]
+    searched: Sequence[UnitLayer], part: Sequence[PoolImage]
 ) -> tuple[LayerResponses, ...]:
     """Peak, its place and mean of every unit on every picture, shapes (pictures, units)."""
-    rows: dict[str, list[tuple[np.ndarray, ...]]] = {layer.name: [] for layer in layers}
+    rows: dict[str, list[tuple[np.ndarray, ...]]] = {units.name: [] for units in searched}
     entered: dict[str, tuple[Tensor, ...]] = {}
 
-    def enter(layer: Layer, entering: Tensor) -> None:
-        flat = entering.flatten(2)
+    def enter(units: UnitLayer, entering: Tensor) -> None:
         # It may be written over by the activation: what is needed of it is taken at once.
-        entered[layer.name] = _peaks(flat) if layer.monotone else (flat.clone(),)
+        entered[units.name] = find_peaks(entering) if units.layer.monotone else (entering.clone(),)
 
-    def take(layer: Layer, response: Tensor) -> None:
-        kept = _reduced(response.flatten(2), entered.pop(layer.name, ()))
-        rows[layer.name].append(tuple(each.cpu().numpy() for each in kept))
+    def take(units: UnitLayer, response: Tensor) -> None:
+        kept = reduce_responses(response, entered.pop(units.name, ()))
+        rows[units.name].append(tuple(each.cpu().numpy() for each in kept))
 
     for batch in batches(part, BATCH):
         # A batch of another size sums in another order: full ones keep equal pictures equal.
         filled = batch + batch[-1:] * (BATCH - len(batch))
-        model.run_batch(torch.from_numpy(np.stack(filled)), layers, take, enter)
+        observe(searched, torch.from_numpy(np.stack(filled)), take, enter)
     found = []
     for name, parts in rows.items():
         columns = [np.concatenate(column)[: len(part)] for column in zip(*parts, strict=True)]
         found.append(LayerResponses(name, *columns))
     return tuple(found)
-
-
-def _peaks(flat: Tensor) -> tuple[Tensor, ...]:
-    """Where a map (N, units, positions) is largest, how large it is there, and its mean."""
-    place = flat.argmax(-1, keepdim=True)
-    return place, flat.gather(-1, place), flat.mean(-1)
-
-
-def _reduced(flat: Tensor, entered: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """The arrays of `LayerResponses` for responses (N, units, positions) and what is kept of their input.
-
-    An activation that never falls peaks where its input does: that place, its input and the mean of the
-    input are enough. Of any other, such as hard swish, the whole input is given.
-    """
-    if not entered:
-        place, peak, mean = _peaks(flat)
-        pre = mean_pre = torch.full_like(mean, torch.nan)
-    elif len(entered) == 1:
-        (entering,) = entered
-        highest = flat.amax(-1, keepdim=True)
-        at_peak = entering.masked_fill(flat != highest, -torch.inf)
-        place = at_peak.argmax(-1, keepdim=True)
-        peak, mean, mean_pre = highest, flat.mean(-1), entering.mean(-1)
-        pre = at_peak.gather(-1, place).squeeze(-1)
-    else:
-        place, highest, mean_pre = entered
-        peak, mean, pre = flat.gather(-1, place), flat.mean(-1), highest.squeeze(-1)
-    return peak.squeeze(-1), mean, place.squeeze(-1).int(), pre, mean_pre
 
 
 def batches(part: Sequence[PoolImage], size: int) -> Iterable[list[np.ndarray]]:

@@ -19,6 +19,7 @@ from generator.inputs.images import as_pixels, as_seen, open_rgb
 from generator.inputs.pool import image_pool
 from generator.models.load import load_model
 from generator.models.randomise import _reset, randomised
+from generator.models.unit_layer import channels
 from generator.paths import data_root
 from generator.probes import controls, effects
 from generator.probes.class_maps import measure_class_maps
@@ -69,7 +70,7 @@ def test_an_effect_is_the_change_of_the_logits_without_the_unit(small, pictures)
     chosen = np.full(layer.units, -1)
     chosen[[3, 700, 1279]] = 0
     image = PoolImage("p0", "p0", lambda: pixels)
-    found = effects.effects_of(small, layer, [image], chosen, mean)
+    found = effects.effects_of(channels(small, layer), [image], chosen, mean)
     kept = []
     small.run(pixels, lambda x, r: kept.append(r.mean((1, 2))) if x.name == "conv_head" else None)
     weight = small.module.get_submodule("classifier").weight.detach().numpy()
@@ -252,5 +253,6 @@ def test_other_networks_need_no_code_of_their_own(source, tmp_path, pictures):
     chosen = np.full(layer.units, -1)
     chosen[:2] = 0
     mean = np.zeros(layer.units)
-    change = effects.effects_of(model, layer, [PoolImage("a", "a", lambda: pixels)], chosen, mean)
+    image = PoolImage("a", "a", lambda: pixels)
+    change = effects.effects_of(channels(model, layer), [image], chosen, mean)
     assert np.abs(change[:2]).max() > 0

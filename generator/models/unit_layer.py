@@ -1,0 +1,91 @@
+"""Units of one layer, whatever they are: a value of each unit at each position of an input.
+
+A channel has a value at each row and column, a neuron of an MLP at each token or patch. What is asked of
+units (exemplars, distributions, likeness, effects) is asked of a `UnitLayer`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from torch import Tensor
+
+from generator.models.layer import Layer
+from generator.models.model import VisionModel
+from generator.models.tap import tapped
+
+Positions = Literal["map", "tokens", "patches"]
+
+
+@dataclass(frozen=True, eq=False)
+class UnitLayer:
+    """The units of a layer of a model.
+
+    `positions` says where a unit has values: at rows and columns of a "map", in row-major order, at "tokens",
+    or at "patches".
+    """
+
+    name: str
+    layer: Layer
+    units: int
+    positions: Positions
+    model: VisionModel = field(repr=False)
+
+    def responses(self, batch: Tensor) -> Tensor:
+        """Responses (inputs, positions, units) to a batch of inputs."""
+        kept: list[Tensor] = []
+        observe((self,), batch, lambda _units, response: kept.append(response.clone()))
+        return kept[0]
+
+    @contextmanager
+    def held(self, units: Sequence[int], values: np.ndarray) -> Iterator[None]:
+        """Within the block, input i + 1 of a batch runs with units[i] at values[i] at every position.
+
+        Input 0 runs untouched. Raises CutawayError for a layer that no module returns.
+        """
+
+        def hold(_layer: Layer, response: Tensor) -> Tensor:
+            changed = response.clone()
+            for row, (unit, value) in enumerate(zip(units, values, strict=True), start=1):
+                changed[row, unit] = float(value)
+            return changed
+
+        with tapped(self.model, (self.layer,), hold):
+            yield
+
+
+Take = Callable[[UnitLayer, Tensor], None]
+"""Is handed units and their responses (inputs, positions, units), live: reduce or copy them at once."""
+
+
+def channels(model: VisionModel, layer: Layer) -> UnitLayer:
+    """The channels of a spatial layer."""
+    return UnitLayer(layer.name, layer, layer.units, "map", model)
+
+
+def observe(
+    observed: Sequence[UnitLayer], batch: Tensor, take: Take, enter: Take | None = None
+) -> None:
+    """Run a batch once; hand `take` the responses of units of some layers of one model.
+
+    `enter` is handed what enters the activation of those layers that have one that saturates, before the
+    response. Nothing is run where no layer is observed.
+    """
+    if not observed:
+        return
+    by_layer = {units.layer.name: units for units in observed}
+
+    def to(given: Take) -> Callable[[Layer, Tensor], None]:
+        return lambda layer, response: given(by_layer[layer.name], _by_position(response))
+
+    layers = [units.layer for units in observed]
+    observed[0].model.run_batch(batch, layers, to(take), to(enter) if enter else None)
+
+
+def _by_position(response: Tensor) -> Tensor:
+    """A view of maps (N, units, rows, columns) as (N, positions, units), without a copy in memory."""
+    return response.flatten(2).transpose(1, 2)
