@@ -59,5 +59,6 @@ def _imported(module: str) -> Iterator[str]:
 
 
 def _origin(value: Any) -> str:
-    name = getattr(value, "__module__", None)
+    # A technique is an object, and belongs to the module that measures it.
+    name = getattr(getattr(value, "measure", value), "__module__", None)
     return name if isinstance(name, str) else ""
