@@ -10,8 +10,8 @@ from typing import Any
 from generator import __version__
 from generator.exhibit import Exhibit
 from generator.findings import Findings, Seq2SeqFindings, VisionFindings
-from generator.pages.seq2seq_tables import seq2seq_inputs
 from generator.probes import heads as head_probe
+from generator.probes.seq2seq import LONGEST
 from generator.versions import measured_with
 
 # Raised when a key of manifest.json, or of a table that scripts read, is renamed or loses its meaning.
@@ -73,7 +73,7 @@ def _model(found: Findings) -> dict[str, Any]:
             for i in found.images
         ]
     elif isinstance(found, Seq2SeqFindings):
-        stated |= seq2seq_inputs(found)
+        stated |= _pairs(found)
     else:
         stated["inputs"] = [
             {"id": text.id, "text": text.text, "tokens": len(found.encodings[text.id].ids)}
@@ -81,14 +81,16 @@ def _model(found: Findings) -> dict[str, Any]:
         ]
         stated["repeated_sequences"] = head_probe.SEQUENCES
         stated["silenced_on"] = {
-            "texts": list(found.heads.texts.inputs),
-            "repeated_sequences": len(found.heads.repeats.inputs),
+            "texts": list(found.stack.texts.inputs),
+            "repeated_sequences": len(found.stack.repeats.inputs),
         }
-        stated["effects_tested_on"] = {
-            "texts": list(found.heads.named.held_out.texts.inputs),
-            "repeated_sequences": len(found.heads.named.held_out.repeats.inputs),
-        }
-        stated["random_twin_seed"] = found.heads.control.seed
+        if found.stack.named is not None:
+            held_out = found.stack.named.held_out
+            stated["effects_tested_on"] = {
+                "texts": list(held_out.texts.inputs),
+                "repeated_sequences": len(held_out.repeats.inputs),
+            }
+        stated["random_twin_seed"] = found.stack.control.seed
         if found.model.windows:  # how many tokens away is not seen; 0 where nothing ends it
             stated["windows"] = {layer.name: layer.window for layer in found.model.layers}
     return stated
@@ -105,5 +107,25 @@ def _patches(found: VisionFindings) -> dict[str, Any]:
             "pixels": [grid.height, grid.width],
             "other_tokens": list(grid.special),
         },
-        "random_twin_seed": found.patches.control.control.seed,
+        "random_twin_seed": found.patches.stack.control.seed,
+    }
+
+
+def _pairs(found: Seq2SeqFindings) -> dict[str, Any]:
+    """What manifest.json says of the texts and of what was done with them."""
+    return {
+        "inputs": [
+            {
+                "id": text.id,
+                "text": text.text,
+                "tokens": len(found.pairs[text.id].source.ids),
+                "target": found.pairs[text.id].target,
+                "target_is_own_answer": found.pairs[text.id].generated,
+            }
+            for text in found.texts
+        ],
+        "longest_answer": LONGEST,
+        "repeated_sequences": head_probe.SEQUENCES,
+        "silenced_on": {"texts": list(found.stacks[0].texts.inputs)},
+        "random_twin_seed": found.twin_seed,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from generator.articles.catalogue import Catalogue
-from generator.articles.named_heads import measured_heads, named_heads
+from generator.articles.named_heads import measured_heads, named_heads, statistic_of
 from generator.figures.figure import Figure, published
 from generator.formatting import number, percent
 from generator.inputs.texts import readable
@@ -93,10 +93,10 @@ def head_scatter(
     catalogue: Catalogue, model: str, x: str = "", y: str = "", heads: Names = (), stack: str = ""
 ) -> Figure:
     """All heads over two statistics, those with a role in colour; some can be named (L18H6)."""
-    found = measured_heads(catalogue, model, stack)
-    known = found.heads
+    found, known = measured_heads(catalogue, model, stack), named_heads(catalogue, model, stack)
     over, up = (
-        found.statistic(name or usual) for name, usual in zip((x, y), found.axes, strict=True)
+        statistic_of(found, name or usual)
+        for name, usual in zip((x, y), found.telling_axes, strict=True)
     )
     named = [known.place(head) for head in heads] or _outermost(over.mean, up.mean)
     best = named[0] if heads else highest(up.mean)
@@ -109,7 +109,7 @@ def head_scatter(
             "labels": labels,
             "x": over.mean,
             "y": up.mean,
-            "groups": found.roles,
+            "groups": tuple(found.role(*at) for at in found.places),
             "order": tuple(rule.role for rule in found.rules),
             "named": tuple(named),
             "letter": known.stack.letter,
@@ -125,8 +125,8 @@ def head_grid(
     catalogue: Catalogue, model: str, statistic: str, heads: Names = (), stack: str = ""
 ) -> Figure:
     """One statistic of all heads, layers downwards, heads to the right."""
-    about = measured_heads(catalogue, model, stack)
-    known, found = about.heads, about.statistic(statistic)
+    about, known = measured_heads(catalogue, model, stack), named_heads(catalogue, model, stack)
+    found = statistic_of(about, statistic)
     named = [known.place(head) for head in heads]
     best, said_of = highest(found.mean), about.definitions[statistic]
     said = f"{known.name(*best)} is the highest with {number(float(found.mean[best]))}"

@@ -15,7 +15,7 @@ from generator.figures.patches import Cut, laid_over
 from generator.figures.publication.panels import Panel
 from generator.formatting import number, percent
 from generator.models.patches import PatchGrid, VisionAttention
-from generator.pages.heads import head_name
+from generator.models.stacks import PATCHES
 from generator.pages.patch_views import token_name
 from generator.plates.patches import over_patches, rolled_blocks
 from generator.probes.patch_attention import (
@@ -194,7 +194,7 @@ def head_preview(
         "cut": cut_of(grid),
         "tokens": grid.tokens,
     }
-    path = f"{folder}/{model}-{head_name(*place)}.webp"
+    path = f"{folder}/{model}-{PATCHES.head(*place)}.webp"
     return Drawing("patch_preview", arguments, (path,))
 
 

@@ -6,15 +6,14 @@ import numpy as np
 
 from generator.articles.catalogue import Catalogue, head_of
 from generator.articles.kinds_heads import highest
-from generator.articles.named_heads import measured_heads
+from generator.articles.named_heads import measured_heads, named_heads, statistic_of
 from generator.errors import UsageError
 from generator.figures.figure import Figure, published
 from generator.formatting import number, percent
 from generator.inputs.texts import readable
-from generator.pages.heads import head_name
+from generator.models.stacks import ONLY
 from generator.pages.worked import three_words, token_steps
 from generator.plates.text import readings as readings_of
-from generator.probes.ablation import Ablation
 from generator.probes.decoding import LogitLens, attribute_logit, logit_lens
 from generator.probes.norms import rollout as rolled_out
 from generator.probes.queries import work_through
@@ -30,7 +29,7 @@ def readings(catalogue: Catalogue, model: str, layer: int, heads: Numbers = ()) 
     row = layer_of(findings.model, layer).index
     chosen = [head_of(findings.model, head) for head in heads] or list(range(findings.model.heads))
     maps = readings_of(findings)
-    names = tuple(head_name(row, head) for head in chosen)
+    names = tuple(ONLY.head(row, head) for head in chosen)
     values = np.concatenate([one[row, chosen] for one in maps.values()]).astype(np.float32)
     ways = ", ".join(maps)
     return published(
@@ -103,7 +102,7 @@ def context_steps(
     if token >= len(every):
         raise UsageError(f"the text has the tokens 0 to {len(every) - 1}, not {token}.")
     one = every[token if token >= 0 else place]
-    name, best = head_name(steps.layer, steps.head), max(one.rows, key=lambda row: row.weight)
+    name, best = ONLY.head(steps.layer, steps.head), max(one.rows, key=lambda row: row.weight)
     return published(
         "context",
         {
@@ -198,7 +197,7 @@ def logit_attribution(catalogue: Catalogue, model: str, text: str) -> Figure:
         raise UsageError(f"{model} has no logit attribution: {found.reason}")
     best = highest(shares.heads)
     token = readable(found.token)
-    said = f"{head_name(*best)} writes most of all heads, {number(float(shares.heads[best]), 2)}"
+    said = f"{ONLY.head(*best)} writes most of all heads, {number(float(shares.heads[best]), 2)}"
     return published(
         "shares",
         {"heads": shares.heads, "mlps": shares.mlps},
@@ -224,15 +223,16 @@ def ablation(
     `on` is "text", or "first" or "second": the copies of random tokens that are repeated. In an
     encoder-decoder heads are silenced on texts only, those of one `stack`.
     """
-    about = measured_heads(catalogue, model, stack)
-    known, name = about.heads, statistic or about.axes[1]
-    over = about.statistic(name)
-    repeated = about.repeats is not None and name in {"induction", "duplicate_token"}
-    spans = _SPANS if about.repeats is not None else _SPANS[:1]
+    about, known = measured_heads(catalogue, model, stack), named_heads(catalogue, model, stack)
+    name = statistic or about.telling_axes[1]
+    over = statistic_of(about, name)
+    alone = not about.several and about.named is not None  # read on its own repeated tokens too
+    repeated = alone and name in {"induction", "duplicate_token"}
+    spans = _SPANS if alone else _SPANS[:1]
     span = one_of("span", on or ("second" if repeated else "text"), spans, f"{model} has no")
     found = about.texts if span == "text" else about.repeats
-    if found is None or found.reason:
-        raise UsageError(f"no head of {model} was silenced: {_why(found)}")
+    if found.reason:
+        raise UsageError(f"no head of {model} was silenced: {found.reason}")
     effect = found.statistic(span).mean
     named = [known.place(head) for head in heads]
     best = highest(over.mean)
@@ -251,7 +251,7 @@ def ablation(
             "labels": (title, f"effect of silencing on {where}, {unit}"),
             "x": over.mean,
             "y": effect,
-            "groups": about.roles,
+            "groups": tuple(about.role(*at) for at in about.places),
             "order": tuple(rule.role for rule in about.rules),
             "named": tuple(named or [best]),
             "letter": known.stack.letter,
@@ -264,10 +264,6 @@ def ablation(
     )
 
 
-def _why(found: Ablation | None) -> str:
-    return found.reason if found else "only heads that read texts are."
-
-
 def _ranks(values: np.ndarray) -> np.ndarray:
     return np.asarray(np.argsort(np.argsort(values.ravel().round(9), kind="stable"), kind="stable"))
 
@@ -276,7 +272,7 @@ def circuits(catalogue: Catalogue, model: str, layer: int, head: int, words: int
     """What a head writes when it looks at a word, read off its weights."""
     findings = catalogue.about_texts(model)
     row, column = layer_of(findings.model, layer).index, head_of(findings.model, head)
-    found, name = findings.heads.circuits, head_name(row, column)
+    found, name = findings.heads.circuits, ONLY.head(row, column)
     if found.reason:
         raise UsageError(f"{model} has no circuits: {found.reason}")
     ranks = found.own_rank[row, column]

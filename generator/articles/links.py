@@ -12,9 +12,9 @@ from generator.articles.catalogue import Catalogue
 from generator.articles.document import Document, Renderer
 from generator.articles.errors import template_line
 from generator.articles.kinds_patches import head_preview
-from generator.articles.named_heads import MeasuredHeads, measured_heads
+from generator.articles.named_heads import measured_heads, named_heads
 from generator.errors import UsageError
-from generator.findings import Seq2SeqFindings, TextFindings, VisionFindings
+from generator.findings import Seq2SeqFindings, StackFindings, TextFindings, VisionFindings
 from generator.formatting import number, percent
 from generator.models.layer import Layer
 from generator.models.model import VisionModel
@@ -41,7 +41,7 @@ class Links:
     ) -> Markup:
         """An attention head, written L18H6; of an encoder-decoder one of a `stack`, written X1H3."""
         found = measured_heads(self.catalogue, model, stack)
-        heads = found.heads
+        heads = named_heads(self.catalogue, model, stack)
         row, column = heads.layer(layer), heads.head(head)
         name, place = heads.name(row, column), heads.layers[row]
         network = self.catalogue.run(model).model
@@ -138,11 +138,11 @@ class Links:
         return self.document.gap(template_line(), directive, filled, link.text)
 
 
-def _of_head(found: MeasuredHeads, layer: int, head: int) -> str:
+def _of_head(found: StackFindings, layer: int, head: int) -> str:
     """The role of a head, if it has one, and what its statistics say of it."""
-    role = found.roles[layer * found.heads.count + head]
+    role = found.role(layer, head)
     known = {one.name: one for one in found.statistics}
-    names = [name for name in _TOLD if name in known] or found.axes
+    names = [name for name in _TOLD if name in known] or found.telling_axes
     values = [
         f"{name.replace('_', ' ')} {number(float(known[name].mean[layer, head]), 2)}"
         for name in names

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from generator.articles.catalogue import Catalogue
 from generator.errors import UsageError
-from generator.findings import Findings, Seq2SeqFindings, VisionFindings
+from generator.findings import StackFindings
 from generator.models.load import AnyModel
 from generator.models.model import VisionModel
 from generator.models.seq2seq import Seq2SeqModel
-from generator.models.stacks import ONLY, PAIR, Stack
-from generator.pages.definitions import TARGET, Definition, definitions_of
-from generator.pages.patch_views import BY_STATISTIC
-from generator.probes.ablation import Ablation
+from generator.models.stacks import ONLY, PAIR, PATCHES, Stack
 from generator.probes.heads import Statistic
-from generator.probes.roles import RULES, Rule
 from generator.techniques.naming import one_of
 
 
@@ -68,29 +63,6 @@ class NamedHeads:
         return {name: place for place, name in enumerate(self.layers)}
 
 
-@dataclass(frozen=True, eq=False)
-class MeasuredHeads:
-    """The same heads with what was measured of them; `rules` are the roles that they were tried for.
-
-    `roles` has the role of each head, layer by layer. `texts` and `repeats` are what silencing costs;
-    None where no head is silenced.
-    """
-
-    heads: NamedHeads
-    statistics: tuple[Statistic, ...]
-    definitions: Mapping[str, Definition]
-    axes: tuple[str, str]
-    roles: tuple[str, ...]
-    rules: tuple[Rule, ...]
-    texts: Ablation | None
-    repeats: Ablation | None
-
-    def statistic(self, name: str) -> Statistic:
-        """A statistic of all heads by its column in heads.csv."""
-        known = {one.name: one for one in self.statistics}
-        return known[one_of("statistic", name, known, f"{self.heads.model} has no")]
-
-
 def named_heads(catalogue: Catalogue, model: str, stack: str = "") -> NamedHeads:
     """The heads of a model. Raises UsageError where it has none that are known, or for a wrong stack."""
     network = catalogue.run(model).model
@@ -102,6 +74,7 @@ def named_heads(catalogue: Catalogue, model: str, stack: str = "") -> NamedHeads
         if network.attention is None:
             raise UsageError(f"{model} has no attention heads that can be laid over a picture.")
         layers, count = network.attention.blocks, network.attention.heads
+        chosen = PATCHES
     else:
         layers, count = tuple(layer.name for layer in network.layers), network.heads
     return NamedHeads(model, network.title, chosen, layers, count)
@@ -121,33 +94,13 @@ def _stack(network: AnyModel, name: str) -> Stack:
 _OR = "' or '".join(stack.name for stack in PAIR)
 
 
-def measured_heads(catalogue: Catalogue, model: str, stack: str = "") -> MeasuredHeads:
-    """The heads of a model with their statistics; it may measure."""
+def measured_heads(catalogue: Catalogue, model: str, stack: str = "") -> StackFindings:
+    """The heads of a model with all that was measured of them; it may measure."""
     heads = named_heads(catalogue, model, stack)
-    return _measured(heads, catalogue.measured(model))
+    return next(one for one in catalogue.measured(model).stacks if one.stack is heads.stack)
 
 
-def _measured(heads: NamedHeads, found: Findings) -> MeasuredHeads:
-    if isinstance(found, Seq2SeqFindings):
-        one = found.of(heads.stack)
-        roles = tuple(role.role for row in one.roles for role in row)
-        return MeasuredHeads(
-            heads,
-            one.statistics,
-            definitions_of(TARGET),
-            one.telling_axes,
-            roles,
-            one.rules,
-            one.ablation,
-            None,
-        )
-    if isinstance(found, VisionFindings):
-        assert found.patches is not None  # its heads are named
-        axes, none = ("mean_distance", "relative_entropy"), ("",) * heads.count * len(heads.layers)
-        statistics = found.patches.statistics
-        return MeasuredHeads(heads, statistics, BY_STATISTIC, axes, none, (), None, None)
-    about, roles = found.heads, tuple(role.role for row in found.heads.roles for role in row)
-    words = definitions_of(about.texts.measure)
-    return MeasuredHeads(
-        heads, found.statistics, words, found.telling_axes, roles, RULES, about.texts, about.repeats,
-    )  # fmt: skip
+def statistic_of(stack: StackFindings, name: str) -> Statistic:
+    """A statistic by its column in heads.csv. Raises UsageError, with the nearest name, for a wrong one."""
+    known = {one.name: one for one in stack.statistics}
+    return known[one_of("statistic", name, known, f"{stack.model.id} has no")]

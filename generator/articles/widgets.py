@@ -9,11 +9,9 @@ from markupsafe import Markup
 from generator.articles.catalogue import Catalogue
 from generator.articles.document import Document, Renderer
 from generator.articles.errors import template_line
-from generator.articles.named_heads import named_heads
+from generator.articles.named_heads import measured_heads, named_heads
 from generator.errors import UsageError
-from generator.findings import Seq2SeqFindings, TextFindings
 from generator.models.model import VisionModel
-from generator.models.stacks import Stack
 from generator.pages.components import (
     Component,
     head_component,
@@ -23,7 +21,6 @@ from generator.pages.components import (
 )
 from generator.pages.patch_data import head_data
 from generator.pages.patch_views import photo
-from generator.probes.queries import Queries
 from generator.techniques.building_blocks import pictures_taken, widget_data
 from generator.techniques.naming import one_of
 
@@ -124,7 +121,7 @@ class Widgets:
             )
         heads = named_heads(self.catalogue, model, stack)
         attention = self.catalogue.attention(model, text, heads.stack)
-        queries = self._queries(model, heads.stack)
+        queries = measured_heads(self.catalogue, model, stack).queries
         neurons = any(one.text == text for one in queries)
         if kind == "model_view" or layer is None:
             return model_component(model, attention, neurons=neurons)
@@ -138,13 +135,6 @@ class Widgets:
             said = f"It has them on: {', '.join(one.text for one in queries) or 'none'}."
             raise UsageError(f"{model} has no queries and keys of the text '{text}'. {said}")
         return replace(one, opens="neurons")
-
-    def _queries(self, model: str, stack: Stack) -> tuple[Queries, ...]:
-        found = self.catalogue.measured(model)
-        if isinstance(found, Seq2SeqFindings):
-            return found.of(stack).queries
-        assert isinstance(found, TextFindings)  # a model that reads texts
-        return found.queries
 
 
 _NEEDED = {

@@ -13,9 +13,10 @@ from generator.findings import Carded, TextFindings, VisionFindings
 from generator.formatting import number, percent
 from generator.models.layer import Layer
 from generator.pages.context import layer_link, paged_layers
-from generator.pages.definitions import BY_COLUMN
-from generator.pages.roles import head_link, role_rows
-from generator.plates.text import grids_drawing, signal_drawing
+from generator.pages.roles import role_rows
+from generator.plates.stacks import grids_drawing
+from generator.plates.text import signal_drawing
+from generator.probes.head_statistics import BY_COLUMN
 from generator.techniques.features import picture
 from generator.techniques.signal import drawing
 
@@ -152,15 +153,15 @@ def _stream(found: TextFindings) -> Section:
 def _heads(found: TextFindings) -> Section:
     """The heads that lead in each statistic, beside an even spread of attention and the random twin."""
     rows: list[tuple[Line, ...]] = []
-    for statistic in found.statistics:
-        mean, control = statistic.mean, found.heads.control
+    for statistic in found.stack.statistics:
+        mean, control = statistic.mean, found.stack.control
         if not mean.max() > 0:  # under a causal mask no head sees the next token
             continue
         order = np.argsort(-mean, axis=None, kind="stable")[:LEADING]
         places = [tuple(int(i) for i in np.unravel_index(n, mean.shape)) for n in order]
         leaders: list[Inline] = []
         for layer, head in places:
-            link = head_link(found, layer, head)
+            link = found.stack.link(layer, head)
             leaders += [", " if leaders else "", link, f" {number(float(mean[layer, head]))}"]
         rows.append(
             (
@@ -181,15 +182,16 @@ def _heads(found: TextFindings) -> Section:
     return Section(
         "heads",
         "Attention heads",
-        (CardFigure(Figure(grids_drawing(found), alt, caption, ink=True)), table),
+        (CardFigure(Figure(grids_drawing(found.stack), alt, caption, ink=True)), table),
     )
 
 
 def _roles(found: TextFindings) -> Section:
-    if found.heads.texts.reason:
-        return Section("roles", "Roles of heads", (Paragraph((found.heads.texts.reason,)),))
+    reason = found.stack.texts.reason
+    if reason:
+        return Section("roles", "Roles of heads", (Paragraph((reason,)),))
     rows = list(_role_rows(found))
-    labelled = sum(row.count for row in role_rows(found))
+    labelled = sum(row.count for row in role_rows(found.stack))
     count = len(found.model.layers) * found.model.heads
     text = (
         f"A role is named only where a head’s attention and the effect of silencing it agree. {labelled} of "
@@ -204,7 +206,7 @@ def _roles(found: TextFindings) -> Section:
 
 
 def _role_rows(found: TextFindings) -> Iterator[tuple[Line, ...]]:
-    for row in role_rows(found):
+    for row in role_rows(found.stack):
         if not row.count:
             continue
         leaders: list[Inline] = []

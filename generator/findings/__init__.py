@@ -3,6 +3,7 @@
 from generator.findings.evaluation import TextEvaluation
 from generator.findings.patches import PatchFindings
 from generator.findings.seq2seq import Seq2SeqFindings, measure_seq2seq
+from generator.findings.stack import StackFindings
 from generator.findings.text import TextFindings, measure_text
 from generator.findings.vision import PoolFindings, VisionFindings
 from generator.techniques.recognition import VisionEvaluation
@@ -17,6 +18,7 @@ __all__ = [
     "PatchFindings",
     "PoolFindings",
     "Seq2SeqFindings",
+    "StackFindings",
     "TextEvaluation",
     "TextFindings",
     "VisionEvaluation",

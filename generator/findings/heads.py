@@ -1,4 +1,4 @@
-"""What was found out about each attention head beyond where it looks: effect, role, circuits, control."""
+"""What the weights and further runs tell of the heads of a transformer of one stack."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from generator.exhibit import Choices
+from generator.findings.stack import StackFindings
 from generator.inputs.texts import CuratedText
 from generator.models.model import Encoding, LanguageModel
+from generator.models.stacks import ONLY
 from generator.probes.ablation import Ablation
 from generator.probes.attention import Attention
 from generator.probes.circuits import (
@@ -19,62 +21,73 @@ from generator.probes.circuits import (
     measure_circuits,
     measure_copying,
 )
-from generator.probes.head_control import RandomControl, random_control
-from generator.probes.heads import RepeatedSequences, Statistic
-from generator.probes.likeness import Likeness, alike_heads
-from generator.probes.naming import NamedHeads, name_heads, role_inputs, sweep_heads
+from generator.probes.head_control import random_control
+from generator.probes.heads import Statistic, head_statistics, repeated_sequences
+from generator.probes.likeness import alike_heads
+from generator.probes.naming import name_heads, role_inputs, sweep_heads
 from generator.probes.positions import extra_statistics
+from generator.probes.queries import Queries
 from generator.probes.recipes import RecipeScores, measure_recipes
-from generator.probes.roles import Roles
+from generator.probes.roles import RULES
 from generator.probes.stability import Stability, measure_stability
 from generator.store import Store
+
+Step = Callable[[str], None]
 
 
 @dataclass(frozen=True, eq=False)
 class HeadFindings:
-    """What all heads of a model do, what they are for, and what random weights would show.
+    """What is read off the weights of heads, and how their scores hold under other draws and conditions.
 
-    `texts` and `repeats` are the sweep: ablations of every head, on some of the curated texts and on
-    repeated random tokens; `named` are the roles, tested on other inputs. `stability` is None where fewer
-    than two draws were asked for; `recipes` are induction scores under other conditions. Where a part could
-    not be measured, it says why.
+    `stability` is None where fewer than two draws were asked for; `recipes` are induction scores under other
+    conditions. Where a part could not be measured, it says why.
     """
 
     copying: Copying
     circuits: Circuits
-    texts: Ablation
-    repeats: Ablation
-    named: NamedHeads
-    control: RandomControl
     stability: Stability | None
     recipes: RecipeScores
-    likeness: Likeness
-
-    @property
-    def roles(self) -> Roles:
-        """The role of each head, by layer."""
-        return self.named.roles
 
 
 def measure_heads(
     model: LanguageModel,
-    texts: Sequence[CuratedText],
-    held_out: Sequence[CuratedText],
     encodings: Mapping[str, Encoding],
-    attentions: Sequence[Attention],
-    repeated: RepeatedSequences,
     choices: Choices,
     seed: int,
     store: Store,
-    step: Callable[[str], None],
-) -> tuple[HeadFindings, tuple[Statistic, ...]]:
-    """The findings, and the statistics that they add to those of attention alone, those with a value.
-
-    `held_out` are texts on which effects are tested, beside the curated ones that the sweep leaves.
-    """
+    step: Step,
+) -> HeadFindings:
+    """Circuits and the copying score of all heads, and their scores under other random tokens."""
     copying = measure_copying(model, store)
     circuits = measure_circuits(model, curated_words(model, encodings, choices.words), store)
     step(f"{model.id}: circuits")
+    stability = None
+    if choices.runs > 1:
+        stability = measure_stability(model, seed, store, runs=choices.runs)
+    recipes = measure_recipes(model, seed, store)
+    step(f"{model.id}: other random tokens")
+    return HeadFindings(copying, circuits, stability, recipes)
+
+
+def measure_stack(
+    model: LanguageModel,
+    texts: Sequence[CuratedText],
+    held_out: Sequence[CuratedText],
+    encodings: Mapping[str, Encoding],
+    attentions: tuple[Attention, ...],
+    queries: tuple[Queries, ...],
+    copying: Copying,
+    choices: Choices,
+    seed: int,
+    store: Store,
+    step: Step,
+) -> StackFindings:
+    """The heads of a transformer of one stack: where they look, what silencing them costs, their roles.
+
+    `held_out` are texts on which effects are tested, beside the curated ones that the sweep leaves.
+    """
+    repeated = repeated_sequences(model, seed, store)
+    step(f"{model.id}: repeated sequences")
     more = {text.id: model.encode(text) for text in held_out}
     inputs = role_inputs(model, encodings, more, choices.ablate, seed)
     sweep = sweep_heads(model, inputs, store)
@@ -86,25 +99,27 @@ def measure_heads(
         model, attentions, special, repeated, inputs, sweep, control.values, seed, store
     )
     step(f"{model.id}: roles of heads")
-    stability = None
-    if choices.runs > 1:
-        stability = measure_stability(model, seed, store, runs=choices.runs)
-    recipes = measure_recipes(model, seed, store)
-    step(f"{model.id}: other random tokens")
-    found = HeadFindings(
-        copying=copying,
-        circuits=circuits,
+    extra = extra_statistics(attentions, special).values()
+    added = [*extra, *_of_weights(copying), *_of_effects(sweep.texts)]
+    defined = (one for one in added if np.isfinite(one.mean).all())
+    return StackFindings(
+        model=model,
+        stack=ONLY,
+        layers=model.layers,
+        heads=model.heads,
+        kv_groups=model.kv_groups,
+        inputs=tuple(text.id for text in texts),
+        measure="loss" if model.causal else "representation",
+        statistics=(*head_statistics(attentions, repeated), *defined),
+        control=control,
         texts=sweep.texts,
         repeats=sweep.repeats,
+        rules=RULES,
         named=named,
-        control=control,
-        stability=stability,
-        recipes=recipes,
         likeness=alike_heads(attentions),
+        attentions=attentions,
+        queries=queries,
     )
-    extra = extra_statistics(attentions, special)
-    added = [*extra.values(), *_of_weights(copying), *_of_effects(sweep.texts)]
-    return found, tuple(one for one in added if np.isfinite(one.mean).all())
 
 
 def _special(model: LanguageModel, encoding: Encoding) -> frozenset[int]:

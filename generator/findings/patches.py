@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from generator.findings.stack import StackFindings
 from generator.models.model import VisionModel
 from generator.models.patches import VisionAttention
-from generator.probes.heads import Statistic
+from generator.models.stacks import PATCHES
+from generator.probes.ablation import not_ablated
 from generator.probes.patch_attention import (
     SIDE,
     PatchControl,
@@ -24,24 +26,24 @@ from generator.store import Store
 
 # All weights of all heads are published for the first pictures, as far as they weigh no more than this.
 PLAYED, BYTES = 3, 24_000_000
+NO_ROLES = (
+    "Roles are not named here: the known ones tell of tokens in a sequence (the token before, a copy, what "
+    "followed it), and patches have neither an order nor copies."
+)
 
 
 @dataclass(frozen=True, eq=False)
 class PatchFindings:
     """Attention over patches: a map of every head on each picture, all weights on the first few.
 
-    `statistics` are those of all heads (blocks, heads).
+    `control` has the maps of random weights; `stack` has all heads, its layers being the blocks.
     """
 
     attention: VisionAttention
     maps: Mapping[str, PatchMaps]
     weights: Mapping[str, PatchWeights]
-    statistics: tuple[Statistic, ...]
     control: PatchControl
-
-    def statistic(self, name: str) -> Statistic:
-        """One statistic of all heads."""
-        return next(one for one in self.statistics if one.name == name)
+    stack: StackFindings
 
 
 def measure_patches(
@@ -61,8 +63,29 @@ def measure_patches(
     weights = {name: measure_patch_weights(model, name, pixels[name], store) for name in played}
     control = measure_patch_control(model, pixels, seed, store)
     step(f"{model.id}: attention with random weights")
-    statistics = patch_statistics(list(maps.values()), attention.grid)
-    return PatchFindings(attention, maps, weights, statistics, control)
+    return PatchFindings(attention, maps, weights, control, _stack(model, attention, maps, control))
+
+
+def _stack(
+    model: VisionModel,
+    attention: VisionAttention,
+    maps: Mapping[str, PatchMaps],
+    control: PatchControl,
+) -> StackFindings:
+    layers = {layer.name: layer for layer in model.layers}
+    return StackFindings(
+        model=model,
+        stack=PATCHES,
+        layers=tuple(layers[name] for name in attention.blocks),
+        heads=attention.heads,
+        kv_groups=attention.heads,
+        inputs=tuple(maps),
+        measure="none",
+        statistics=patch_statistics(list(maps.values()), attention.grid),
+        control=control.control,
+        texts=not_ablated("No head was silenced."),
+        why_no_roles=NO_ROLES,
+    )
 
 
 def _played(attention: VisionAttention) -> int:

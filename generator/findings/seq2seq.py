@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from generator.exhibit import Choices
+from generator.findings.stack import StackFindings
 from generator.inputs.texts import CuratedText
-from generator.models.layer import Layer
 from generator.models.seq2seq import Seq2SeqModel
-from generator.models.stacks import CROSS, DECODER, PAIR, Stack
+from generator.models.stacks import PAIR, Stack
 from generator.probes.ablation import Ablation
 from generator.probes.attention import Attention
+from generator.probes.head_control import RandomControl
+from generator.probes.head_statistics import TARGET
 from generator.probes.heads import Statistic
-from generator.probes.likeness import Likeness, alike_heads
-from generator.probes.naming import NamedHeads, Sweep
+from generator.probes.likeness import alike_heads
+from generator.probes.naming import NamedHeads
 from generator.probes.queries import Queries
-from generator.probes.roles import Roles, Rule
 from generator.probes.seq2seq import (
     Pair,
     measure_pair,
@@ -28,7 +27,6 @@ from generator.probes.seq2seq import (
 from generator.probes.seq2seq_control import PairControl, pair_control
 from generator.probes.seq2seq_heads import measure_pair_repeats, stack_statistics
 from generator.probes.seq2seq_naming import (
-    NO_REPEATS,
     name_pair_heads,
     rules_of,
     sweep_pairs,
@@ -41,63 +39,6 @@ Step = Callable[[str], None]
 
 # As for other transformers, vectors of the first text alone.
 WITH_VECTORS = 1
-
-
-@dataclass(frozen=True, eq=False)
-class StackFindings:
-    """The heads of one stack on all texts.
-
-    `control` holds each statistic of the random twin's heads, (layers, heads), by name; `twin_asked` of
-    these were tested for a role, `twin_labelled` got one. `queries` are the vectors of the first texts,
-    where the model shows them. `ablation` is the sweep of all heads, `named` the roles.
-    """
-
-    stack: Stack
-    layers: tuple[Layer, ...]
-    heads: int
-    attentions: tuple[Attention, ...]
-    statistics: tuple[Statistic, ...]
-    control: Mapping[str, np.ndarray]
-    queries: tuple[Queries, ...]
-    ablation: Ablation
-    named: NamedHeads
-    twin_asked: int
-    twin_labelled: int
-    likeness: Likeness
-
-    @property
-    def roles(self) -> Roles:
-        """The role of each head, by layer."""
-        return self.named.roles
-
-    @property
-    def sweep(self) -> Sweep:
-        """The effect of silencing every head; on repeated tokens none was silenced."""
-        return Sweep(self.ablation, NO_REPEATS)
-
-    @property
-    def rules(self) -> tuple[Rule, ...]:
-        """The roles that its heads were tried for."""
-        return rules_of(self.stack)
-
-    @property
-    def telling_axes(self) -> tuple[str, str]:
-        """The two statistics that its heads are drawn over."""
-        wanted = ["previous_token", "induction" if self.stack is DECODER else "next_token"]
-        if self.stack is CROSS:
-            wanted = ["off_diagonal", "writes_same"]
-        # On texts of one token, or with no word in common, some are not defined.
-        there = [one.name for one in self.statistics]
-        x, y, *_ = [*(name for name in wanted if name in there), *there]
-        return x, y
-
-    def statistic(self, name: str) -> Statistic:
-        """One statistic of all heads."""
-        return next(found for found in self.statistics if found.name == name)
-
-    def head(self, layer: int, head: int) -> str:
-        """The name of a head."""
-        return self.stack.head(layer, head)
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,17 +110,23 @@ def _stack(
     named: NamedHeads,
 ) -> StackFindings:
     more = () if ablation.reason else (ablation.statistic("text"),)
+    name = stack.name
     return StackFindings(
+        model=model,
         stack=stack,
         layers=model.stack(stack),
-        heads=model.heads[stack.name],
-        attentions=attentions,
+        heads=model.heads[name],
+        kv_groups=model.heads[name],
+        inputs=tuple(one.text for one in attentions),
+        measure=TARGET,
         statistics=(*statistics, *more),
-        control=control.values[stack.name],
-        queries=queries,
-        ablation=ablation,
+        control=RandomControl(
+            control.seed, control.values[name], control.asked[name], control.labelled[name]
+        ),
+        texts=ablation,
+        rules=rules_of(stack),
         named=named,
-        twin_asked=control.asked[stack.name],
-        twin_labelled=control.labelled[stack.name],
         likeness=alike_heads(attentions),
+        attentions=attentions,
+        queries=queries,
     )

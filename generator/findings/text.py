@@ -9,16 +9,15 @@ from generator.card_schema import Pairs
 from generator.errors import CutawayError
 from generator.exhibit import Choices
 from generator.findings.evaluation import TextEvaluation, evaluate_text
-from generator.findings.heads import HeadFindings, measure_heads
+from generator.findings.heads import HeadFindings, measure_heads, measure_stack
+from generator.findings.stack import StackFindings
 from generator.inputs.texts import CuratedText
 from generator.models.model import Encoding, LanguageModel
 from generator.probes.attention import Attention, measure_attention
 from generator.probes.decoding import LogitAttribution, LogitLens, attribute_logit, logit_lens
-from generator.probes.heads import Statistic, head_statistics, repeated_sequences
 from generator.probes.norms import ValueNorms, measure_norms
 from generator.probes.predictions import Prediction, predict_texts
 from generator.probes.queries import (
-    Queries,
     Worked,
     measure_queries,
     telling_place,
@@ -51,8 +50,8 @@ class WorkedHead:
 class TextFindings:
     """A transformer on the curated texts.
 
-    `queries` are the vectors of the first texts, where the model shows them; `worked` is None where
-    none of its heads can be followed. `heads` holds what goes beyond where heads look. `decoded` are
+    `stack` has all its heads; `worked` is None where none of them can be followed. `heads` holds what
+    weights and other random tokens tell of them. `decoded` are
     the lens and the attribution of the texts that show most, none for an encoder; `norms` the lengths
     of the values on the first text. `pictures` is the id of the picture tower whose pages compare pictures
     with the texts, if this is the text tower beside it.
@@ -61,11 +60,9 @@ class TextFindings:
     model: LanguageModel
     texts: tuple[CuratedText, ...]
     encodings: Mapping[str, Encoding]
-    attentions: tuple[Attention, ...]
-    statistics: tuple[Statistic, ...]
+    stack: StackFindings
     predictions: Mapping[str, Prediction]
     signal: Signal
-    queries: tuple[Queries, ...]
     worked: WorkedHead | None
     heads: HeadFindings
     norms: ValueNorms
@@ -74,15 +71,10 @@ class TextFindings:
     pictures: str = ""
     run: Run | None = None
 
-    def statistic(self, name: str) -> Statistic:
-        """One statistic of all heads."""
-        return next(found for found in self.statistics if found.name == name)
-
     @property
-    def telling_axes(self) -> tuple[str, str]:
-        """The two statistics that all heads are drawn over: those of the best known kinds of head."""
-        # A decoder sees no next token; an encoder has no need to look for what came before.
-        return ("previous_token", "induction" if self.model.causal else "next_token")
+    def stacks(self) -> tuple[StackFindings, ...]:
+        """Its one stack of heads."""
+        return (self.stack,)
 
 
 def measure_text(
@@ -104,17 +96,25 @@ def measure_text(
     for text in texts:
         attentions.append(measure_attention(model, text, store))
         step(f"{model.id}: {text.id}")
-    repeated = repeated_sequences(model, seed, store)
-    statistics = head_statistics(attentions, repeated)
-    step(f"{model.id}: repeated sequences")
     predictions = {found.input: found for found in predict_texts(model, encodings, store)}
     signal = measure_text_signal(model, encodings, store)
     step(f"{model.id}: signal")
     short = [text for text in texts if len(encodings[text.id].ids) <= LONGEST_WITH_VECTORS]
     queries = [measure_queries(model, text, store) for text in short[:WITH_VECTORS]]
     step(f"{model.id}: queries and keys")
-    heads, more = measure_heads(
-        model, texts, held_out, encodings, attentions, repeated, choices, seed, store, step
+    heads = measure_heads(model, encodings, choices, seed, store, step)
+    stack = measure_stack(
+        model,
+        texts,
+        held_out,
+        encodings,
+        tuple(attentions),
+        tuple(found for found in queries if not found.reason),
+        heads.copying,
+        choices,
+        seed,
+        store,
+        step,
     )
     decoded = _decode(model, encodings, predictions, store)
     step(f"{model.id}: decoding")
@@ -122,11 +122,9 @@ def measure_text(
         model=model,
         texts=tuple(texts),
         encodings=encodings,
-        attentions=tuple(attentions),
-        statistics=(*statistics, *more),
+        stack=stack,
         predictions=predictions,
         signal=signal,
-        queries=tuple(found for found in queries if not found.reason),
         worked=_worked(model, texts, attentions, store),
         heads=heads,
         norms=measure_norms(model, texts[0].id, encodings[texts[0].id], store),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from generator.findings.patches import PatchFindings, measure_patches
+from generator.findings.stack import StackFindings
 from generator.inputs.images import CuratedImage
 from generator.inputs.pool import PoolPicture
 from generator.models.model import VisionModel
@@ -119,6 +120,11 @@ class VisionFindings:
         """The attention of a vision transformer."""
         run = self.run
         return measure_patches(run.vision, run.pixels, run.seed, run.store, run.step)
+
+    @property
+    def stacks(self) -> tuple[StackFindings, ...]:
+        """All its heads, in one stack; none of a network without known attention."""
+        return (self.patches.stack,) if self.patches else ()
 
     @property
     def matching(self) -> Matching | None:

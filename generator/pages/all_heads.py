@@ -2,89 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 from generator.figures.figure import Figure
-from generator.inputs.texts import CuratedText
-from generator.models.layer import Layer
-from generator.models.model import Model
+from generator.findings import StackFindings
 from generator.pages.components import model_component
 from generator.pages.context import Place, layer_link
 from generator.pages.environment import Pages
 from generator.pages.page import Page
-from generator.probes.attention import Attention
-
-
-def attention_address(model: str) -> str:
-    """The page of all heads of a model."""
-    return f"models/{model}/attention/index.html"
-
-
-@dataclass(frozen=True)
-class AllHeads:
-    """What the page of all heads is about: some layers of a model, and what to call their heads.
-
-    `note` says what is particular about them; empty if nothing.
-    """
-
-    address: str
-    title: str
-    layers: Sequence[Layer]
-    heads: int
-    note: str = ""
+from generator.pages.quotes import Quote
+from generator.pages.stack_views import attention_address, heads_title
 
 
 def attention_page(
-    model: Model,
-    shown: AllHeads,
-    texts: Sequence[CuratedText],
-    attentions: Sequence[Attention],
+    stack: StackFindings,
+    quotes: Mapping[str, Quote],
     place: Place,
     pages: Pages,
     *,
-    neurons: Collection[str] = (),
+    note: str = "",
     rollout: Figure | None = None,
-    targets: Mapping[str, Mapping[str, object]] | None = None,
 ) -> Page:
-    """The model view: all heads on each text. `neurons` names the texts with vector files.
-
-    `targets` has what is said of the second text of an encoder-decoder, by text.
-    """
-    count = len(shown.layers) * shown.heads
+    """The model view: all heads on each text. `note` says what is particular about them, if anything."""
+    model, title = stack.model, heads_title("All", stack)
+    neurons = [one.text for one in stack.queries]
     return pages.page(
         "attention_view.html",
-        shown.address,
-        f"{shown.title} · {model.title}",
-        f"The attention maps of {count} heads of {model.title} side by side, on {len(texts)} texts.",
+        attention_address(stack),
+        f"{title} · {model.title}",
+        f"The attention maps of {stack.count} heads of {model.title} side by side, on {len(quotes)} texts.",
         searchable=False,
         model=model,
-        shown=shown,
-        causal=attentions[0].causal,
-        count=count,
+        heading=title,
+        note=note,
+        causal=stack.causal,
+        count=stack.count,
         rollout=rollout,
         place=place,
         views=[
             {
-                "text": text,
-                "target": targets[text.id] if targets else None,
-                "component": model_component(model.id, attention, neurons=text.id in neurons),
-                "sheets": _sheets(model, shown.layers, text, pages),
+                "quote": quotes[attention.text],
+                "component": model_component(
+                    model.id, attention, neurons=attention.text in neurons
+                ),
+                "sheets": _sheets(stack, attention.text, pages),
             }
-            for text, attention in zip(texts, attentions, strict=True)
+            for attention in stack.attentions
         ],
     )
 
 
-def _sheets(
-    model: Model, layers: Sequence[Layer], text: CuratedText, pages: Pages
-) -> list[dict[str, object]]:
+def _sheets(stack: StackFindings, text: str, pages: Pages) -> list[dict[str, object]]:
     """The drawn sheet of each layer, for readers without a script."""
     found: list[dict[str, object]] = []
-    for layer in layers:
-        path = f"models/{model.id}/layers/{layer.name}/heads-{text.id}.webp"
+    for layer in stack.layers:
+        path = f"models/{stack.model.id}/layers/{layer.name}/heads-{text}.webp"
         if pages.has(path):
             alt = f"Attention maps of the heads of layer {layer.name} on this text"
             figure = pages.figure(path, alt, ink=True, pixelated=True)
-            found.append({"figure": figure, "link": layer_link(model, layer)})
+            found.append({"figure": figure, "link": layer_link(stack.model, layer)})
     return found

@@ -15,7 +15,6 @@ from generator.pages.context import Place, home, layer_link, layer_strip, model_
 from generator.pages.environment import Pages
 from generator.pages.head_tables import head_table_names
 from generator.pages.page import Page
-from generator.pages.roles import head_link
 from generator.probes.decoding import LogitAttribution, LogitLens, Shares
 
 WRITERS = 8
@@ -158,7 +157,7 @@ def _writers(findings: TextFindings, shares: Shares) -> list[Writer]:
     """Every part, the largest share first."""
     found = [Writer("embedding", None, shares.embedding)]
     for (layer, head), share in np.ndenumerate(shares.heads):
-        link = head_link(findings, layer, head)
+        link = findings.stack.link(layer, head)
         found.append(Writer(link.text, link, float(share)))
     for layer, share in enumerate(shares.mlps):
         link = layer_link(findings.model, findings.model.layers[layer])

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from generator.addresses import head_address
 from generator.figures.figure import Figure
 from generator.figures.render import Drawn
 from generator.figures.thumbs import thumbnails
-from generator.findings import Findings, TextFindings
+from generator.findings import Findings
 from generator.pages.context import Place, home
 from generator.pages.environment import Pages
 from generator.pages.page import Page
+from generator.pages.standings import best_heads
 
 ADDRESS = "figures/index.html"
 LONGEST = 110
@@ -147,13 +147,11 @@ def _item(figure: Figure, address: str, section: str, model: str) -> GalleryItem
 
 def _leading(found: Findings) -> set[str]:
     """The pages of the heads that are highest in some statistic: not three thousand maps, but these."""
-    if not isinstance(found, TextFindings):
-        return set()
-    model, places = found.model, set()
-    for statistic in found.statistics:
-        layer, head = np.unravel_index(statistic.mean.argmax(), statistic.mean.shape)
-        places.add(head_address(model.id, model.layers[int(layer)].name, int(head)))
-    return places
+    return {
+        stack.link(*best_heads(statistic.mean, 1)[0]).target
+        for stack in found.stacks
+        for statistic in stack.statistics
+    }
 
 
 def shortened(alt: str) -> str:

@@ -1,4 +1,4 @@
-"""The tables behind the pages of heads: roles, likeness, circuits, stability, and decoding."""
+"""The tables of what weights and further runs tell of heads: circuits, stability, decoding."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import numpy as np
 
 from generator.findings import TextFindings
 from generator.inputs.texts import readable
-from generator.pages.definitions import MEASURED
-from generator.pages.role_table import role_table
+from generator.pages.stack_tables import stack_tables
 from generator.probes.circuits import TOP
 from generator.table import Content, Table
 
@@ -22,12 +21,10 @@ def head_table_names(found: TextFindings) -> tuple[str, ...]:
 
 
 def head_tables(found: TextFindings) -> Iterator[Table]:
-    """The tables that there are for a model, but those of all transformers."""
+    """The tables that there are for a model, those on its stack first."""
+    yield from stack_tables(found.stacks)
     heads = found.heads
     known: Mapping[str, tuple[Callable[[TextFindings], Content], bool]] = {
-        "roles.csv": (_roles, True),
-        "alike.csv": (_alike, True),
-        "ablation.csv": (_ablation, not heads.texts.reason),
         "written.csv": (_written, not heads.circuits.reason),
         "pairs.csv": (_pairs, not heads.circuits.why_no_pairs),
         "stability.csv": (_stability, heads.stability is not None),
@@ -38,43 +35,6 @@ def head_tables(found: TextFindings) -> Iterator[Table]:
     for name, (content, there) in known.items():
         if there:
             yield Table(name, partial(content, found))
-
-
-def _roles(found: TextFindings) -> Content:
-    return role_table((role.layer, role) for row in found.heads.roles for role in row)
-
-
-def _alike(found: TextFindings) -> Content:
-    likeness = found.heads.likeness
-    rows = [
-        (layer, head, place + 1, *likeness.others[layer, head, place].tolist(), value)
-        for (layer, head, place), value in np.ndenumerate(likeness.correlation)
-    ]
-    return ("layer", "head", "place", "other_layer", "other_head", "correlation"), rows
-
-
-def _ablation(found: TextFindings) -> Content:
-    """The effect of silencing heads on each input and span: all in the sweep, some on held-out inputs."""
-    rows: list[tuple[Any, ...]] = []
-    held_out = found.heads.named.held_out
-    parts = {
-        "text": found.heads.texts,
-        "repeats": found.heads.repeats,
-        "held-out text": held_out.texts,
-        "held-out repeats": held_out.repeats,
-        "held-out text, random push": held_out.turned_texts,
-        "held-out repeats, random push": held_out.turned_repeats,
-    }
-    for kind, ablation in ((kind, one) for kind, one in parts.items() if one is not None):
-        for span, name in np.ndindex(ablation.base.shape):
-            for (layer, head), delta in np.ndenumerate(ablation.delta[span, name]):
-                if np.isnan(delta) and kind not in ("text", "repeats"):
-                    continue  # was not asked
-                where = (kind, ablation.inputs[name], ablation.spans[span])
-                unit = MEASURED[ablation.measure]
-                rows.append((*where, layer, head, ablation.base[span, name], delta, unit))
-    header = ("probe", "input", "span", "layer", "head", "loss", "delta", "measure")
-    return header, rows
 
 
 def _written(found: TextFindings) -> Content:

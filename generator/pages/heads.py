@@ -1,151 +1,152 @@
-"""The pages of attention heads: where each looks, and how it stands among all heads."""
+"""The pages of attention heads: where each looks, and how it stands among all heads of its stack."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from generator.addresses import Link, head_address
-from generator.findings import TextFindings
-from generator.formatting import number
-from generator.models.layer import Layer
+from generator.findings import StackFindings
+from generator.models.stacks import PATCHES
 from generator.models.tokens import window_text
-from generator.pages.circuit_views import circuit_view
-from generator.pages.components import head_component
-from generator.pages.context import Place, Strip, around, home, layer_link, layer_strip, model_link
-from generator.pages.definitions import definitions_of
+from generator.pages.circuit_views import CircuitView
+from generator.pages.context import Place, around, home, layer_link, model_link
 from generator.pages.environment import Pages
-from generator.pages.head_tables import head_table_names
 from generator.pages.page import Page
-from generator.pages.roles import badge, head_link
-from generator.pages.standings import Order, grain_note, standings, strong_links
-from generator.probes.attention import Attention
-
-TABLES = ("heads.csv", "heads_by_text.csv", "statistics.csv", "links.csv")
-MORE_TABLES = {"roles.csv", "alike.csv", "ablation.csv", "written.csv", "pairs.csv"}
+from generator.pages.roles import Badge, badge
+from generator.pages.stack_views import head_strip, layer_strips
+from generator.pages.standings import Order, Standing, order_heads, standings
 
 
-def head_name(layer: int, head: int) -> str:
-    """A head as the field writes it."""
-    return f"L{layer}H{head}"
+@dataclass(frozen=True)
+class HeadMaps:
+    """Where a head looks, one item for each text or picture, shown by a `template`."""
+
+    template: str
+    items: tuple[Any, ...]
+    data: Any = None
 
 
-def head_strip(findings: TextFindings, layer: Layer, current: int) -> Strip:
-    """All heads of a layer as a strip; `current` is the page's own head or -1."""
-    model = findings.model
-    links = tuple(
-        Link(head_address(model.id, layer.name, head), head_name(layer.index, head))
-        for head in range(model.heads)
-    )
-    return Strip(f"Heads of layer {layer.name}", links, current)
+@dataclass(frozen=True)
+class HeadKind:
+    """What the pages of the heads of a stack have that others' do not.
+
+    `maps` shows where a head (layer, head) looks, `circuits` what its weights tell, if that is known.
+    `inputs` says in a sentence where it was seen; `left_out` which methods have no meaning here.
+    """
+
+    maps: Callable[[int, int], HeadMaps]
+    inputs: str
+    tables: tuple[str, ...]
+    circuits: Callable[[int, int], CircuitView] | None = None
+    left_out: str = ""
 
 
-def head_page(findings: TextFindings, layer: Layer, head: int, order: Order, pages: Pages) -> Page:
-    """The page of one head."""
-    model, name = findings.model, head_name(layer.index, head)
-    count = len(model.layers) * model.heads
-    place = layer.index * model.heads + head
-    links = [
-        Link(
-            head_address(model.id, str(i // model.heads), i % model.heads),
-            head_name(i // model.heads, i % model.heads),
+@dataclass(frozen=True)
+class HeadRow:
+    """A head in the table of its layer."""
+
+    link: Link
+    group: int
+    standings: tuple[Standing, ...]
+    badge: Badge | None
+
+
+def head_rows(stack: StackFindings, place: int, order: Order) -> list[HeadRow]:
+    """All heads of a layer."""
+    return [
+        HeadRow(
+            stack.link(place, head),
+            stack.group(head),
+            tuple(standings(stack, order, place, head)),
+            badge(stack, place, head),
         )
-        for i in range(max(0, place - 1), min(count, place + 2))
+        for head in range(stack.heads)
     ]
-    before, after = around(links, min(place, 1))
-    group = head * model.kv_groups // model.heads
-    siblings = [
-        Link(head_address(model.id, layer.name, other), head_name(layer.index, other))
-        for other in range(model.heads)
-        if other != head and other * model.kv_groups // model.heads == group
-    ]
+
+
+def head_pages(
+    stacks: tuple[StackFindings, ...],
+    stack: StackFindings,
+    place: int,
+    kind: HeadKind,
+    pages: Pages,
+) -> Iterator[Page]:
+    """The pages of all heads of a layer of a `stack`, which is one of `stacks`."""
+    order, links = order_heads(stack), stack.links
+    for head in range(stack.heads):
+        yield _page(stacks, stack, (place, head), kind, order, links, pages)
+
+
+def _page(
+    stacks: tuple[StackFindings, ...],
+    stack: StackFindings,
+    at: tuple[int, int],
+    kind: HeadKind,
+    order: Order,
+    links: list[Link],
+    pages: Pages,
+) -> Page:
+    model, (place, head), name = stack.model, at, stack.head(*at)
+    layer = stack.layers[place]
+    before, after = around(links, next(i for i, link in enumerate(links) if link.text == name))
+    group = stack.group(head)
+    among = "the " if stack.several else ""
     return pages.page(
         "head.html",
         head_address(model.id, layer.name, head),
         f"{name} · {model.title}",
-        f"Attention head {name} of {model.title}: its attention map on {len(findings.texts)} texts and "
-        f"its statistics, ranked among {count} heads.",
+        f"Attention head {name} of {model.title}: {kind.inputs} and its statistics, ranked among "
+        f"{among}{stack.count} heads{' of its kind' if stack.several else ''}.",
         searchable=False,
         lean=True,
         model=model,
+        stack=stack,
         name=name,
         head=head,
         layer=layer,
+        number=place,
         place=Place(
             (home(), model_link(model), layer_link(model, layer)),
-            (layer_strip(model, layer), head_strip(findings, layer, head)),
+            (*layer_strips(stacks, layer), head_strip(stack, place, head)),
             before,
             after,
         ),
-        standings=standings(
-            findings.statistics,
-            findings.heads.control.values,
-            order,
-            layer.index,
-            head,
-            definitions_of(findings.heads.texts.measure),
-        ),
-        badge=badge(findings, layer.index, head),
-        alike=_alike(findings, layer.index, head),
-        circuits=circuit_view(findings, layer.index, head),
-        silenced=findings.heads.texts,
-        tables=(*TABLES, *(name for name in head_table_names(findings) if name in MORE_TABLES)),
-        sees=window_text(layer.window, model.causal),
-        group=group if model.kv_groups < model.heads else None,
-        siblings=siblings,
-        maps=[
-            _map(findings, attention, layer, head, pages, embed=place_of_text == 0)
-            for place_of_text, attention in enumerate(findings.attentions)
+        maps=kind.maps(*at),
+        sees=window_text(layer.window, stack.causal),
+        group=group if stack.kv_groups < stack.heads else None,
+        siblings=[
+            stack.link(place, other)
+            for other in range(stack.heads)
+            if other != head and stack.group(other) == group
         ],
+        standings=standings(stack, order, *at),
+        keys="tokens" if stack.stack is PATCHES else "visible keys",
+        whose=whose(stack),
+        badge=badge(stack, *at),
+        alike=_alike(stack, *at),
+        circuits=kind.circuits(*at) if kind.circuits else None,
+        left_out=kind.left_out,
+        tables=kind.tables,
     )
 
 
-def _alike(findings: TextFindings, layer: int, head: int) -> list[tuple[Link, float]]:
+def whose(stack: StackFindings) -> str:
+    """Among which heads one is ranked."""
+    return "heads of this stack" if stack.several else "heads of the model"
+
+
+def _alike(stack: StackFindings, layer: int, head: int) -> list[tuple[Link, float]]:
     """The heads whose maps resemble this one's most, with the correlation."""
-    likeness = findings.heads.likeness
+    likeness = stack.likeness
+    if likeness is None:
+        return []
     pairs = zip(likeness.others[layer, head], likeness.correlation[layer, head], strict=True)
     return [
-        (head_link(findings, int(one), int(other)), float(value))
+        (stack.link(int(one), int(other)), float(value))
         for (one, other), value in pairs
         if np.isfinite(value)
     ]
-
-
-def _map(
-    findings: TextFindings,
-    attention: Attention,
-    layer: Layer,
-    head: int,
-    pages: Pages,
-    *,
-    embed: bool,
-) -> dict[str, object]:
-    """One text; its weights stand in the page itself with `embed`, in a script of their own without."""
-    text = next(text for text in findings.texts if text.id == attention.text)
-    links = strong_links(attention, layer.index, head)
-    weights = attention.weights[layer.index, head]
-    sink = float(weights[1:, 0].mean()) if len(weights) > 1 else float("nan")
-    strongest = (
-        f"the strongest link past the first token goes from '{links[0].query}' to '{links[0].key}' "
-        f"({number(links[0].weight)})"
-        if links
-        else "all weight lies on the first token"
-    )
-    alt = (
-        f"Attention map of {head_name(layer.index, head)} on {len(attention.tokens)} tokens: {strongest}; "
-        f"mean weight on the first token {number(sink)}."
-    )
-    caption = (
-        f"{len(attention.tokens)} tokens. Mean weight on the first token: {number(sink)}."
-        f"{grain_note(attention)}"
-    )
-    path = f"models/{findings.model.id}/layers/{layer.name}/heads/{head}/{text.id}.webp"
-    neurons = any(found.text == text.id for found in findings.queries)
-    component = head_component(
-        findings.model.id, attention, layer.index, head, neurons=neurons, embed=embed
-    )
-    figure = (
-        pages.figure(path, alt, caption, kind="attention_map", ink=True)
-        if pages.has(path)
-        else None
-    )
-    return {"text": text, "links": links, "component": component, "figure": figure}

@@ -16,15 +16,16 @@ from generator.formatting import number, percent
 from generator.models.stacks import ONLY, Stack
 from generator.pages.components import as_json
 from generator.pages.context import paged_layers
-from generator.pages.definitions import BY_COLUMN
 from generator.pages.language import ways_in
 from generator.pages.page import Page
 from generator.pages.parts import BLOCKS, CLASSES, FEATURES, parts
-from generator.pages.patch_views import head_links
 from generator.pages.roles import role_rows
 from generator.pages.sections import search_words
 from generator.pages.seq2seq import seq2seq_ways
+from generator.pages.stack_views import atlas_address
+from generator.pages.standings import best_heads
 from generator.probes.exemplars import unit_layers
+from generator.probes.head_statistics import BY_COLUMN
 from generator.probes.heads import Statistic
 from generator.probes.wires import feeds
 
@@ -107,7 +108,7 @@ def _text_rows(found: TextFindings) -> Iterator[Row]:
         yield "page", link.text, about, path, _ALSO.get(path.strip("/"), "")
     for text in found.texts:
         yield "text", text.phenomenon or text.id, text.text[:60], f"attention/#text={text.id}"
-    for statistic in found.statistics:
+    for statistic in found.stack.statistics:
         name, leaders = BY_COLUMN[statistic.name].name, _leaders(statistic)
         best = f", highest in {leaders[0][1]}" if leaders else ""
         yield (
@@ -118,7 +119,7 @@ def _text_rows(found: TextFindings) -> Iterator[Row]:
             statistic.name,
         )
         yield from leaders
-    for role in (role for role in role_rows(found) if role.count):
+    for role in (role for role in role_rows(found.stack) if role.count):
         yield (
             "role",
             role.role.capitalize(),
@@ -179,9 +180,13 @@ def _vision_rows(found: VisionFindings) -> Iterator[Row]:
         for each in found.class_maps[image.id].classes:
             note = f"its evidence in the picture of {image.label}"
             yield "class", each.label, note, f"{CLASSES.key}/#picture={image.id}"
-    for block, head, link in head_links(found) if found.patches else ():
-        note = f"head {head} of block {block}"
-        yield "head", link.text, note, _below(found, link.target)
+    for stack in found.stacks:
+        path = _below(found, atlas_address(stack))
+        yield "page", "Atlas of heads", "any two statistics, sorted, filtered", path
+        for block, head in (at for at in stack.places if stack.paged(at[0])):
+            link = stack.link(block, head)
+            note = f"head {head} of block {block}"
+            yield "head", link.text, note, _below(found, link.target)
 
 
 def _named(found: VisionFindings) -> list[dict[str, Any]]:
@@ -259,11 +264,9 @@ def _hints(findings: Sequence[Findings]) -> list[str]:
     found: list[str] = []
     for one in findings:
         if isinstance(one, TextFindings):
-            layer, head = np.unravel_index(
-                one.statistic(one.telling_axes[1]).mean.argmax(),
-                one.statistic(one.telling_axes[1]).mean.shape,
-            )
-            found += [f"L{layer}H{head}", BY_COLUMN[one.telling_axes[1]].name.lower()]
+            _, axis = one.stack.telling_axes
+            best = best_heads(one.stack.statistic(axis).mean, 1)[0]
+            found += [one.stack.head(*best), BY_COLUMN[axis].name.lower()]
         elif isinstance(one, Seq2SeqFindings):
             found.append(one.model.layers[-1].name)
         else:

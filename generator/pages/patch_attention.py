@@ -5,37 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
-from generator.addresses import Link, part_address
+from generator.addresses import part_address
 from generator.figures.figure import Figure
 from generator.findings import VisionFindings
 from generator.inputs.images import CuratedImage
 from generator.pages.environment import Pages
-from generator.pages.heads import head_name
 from generator.pages.page import Page
 from generator.pages.parts import ATTENTION, part_place
-from generator.pages.patch_tables import TABLES
+from generator.pages.patch_tables import patch_table_names
 from generator.pages.patch_views import (
     grid_of,
-    head_links,
-    order_heads,
     overlay,
     patches_of,
     peak_of,
     photo,
-    standings,
     token_name,
 )
+from generator.pages.stack_views import atlas_address
+from generator.pages.standings import best_heads, order_heads, standings
 from generator.plates.patches import rolled_blocks, sprite_name
 
 
 def patch_attention_page(findings: VisionFindings, pages: Pages) -> Page:
     """All heads of one model on every picture."""
     model, found = findings.model, patches_of(findings)
-    links = head_links(findings)
-    order = order_heads(found)
-    relative = found.statistic("relative_entropy")
+    stack = found.stack
+    order = order_heads(stack)
+    relative = stack.statistic("relative_entropy")
     return pages.page(
         "patch_attention.html",
         part_address(model.id, ATTENTION.key),
@@ -49,25 +45,15 @@ def patch_attention_page(findings: VisionFindings, pages: Pages) -> Page:
         readers=[token_name(reader) for reader in found.attention.grid.readers],
         items=[_item(findings, image, pages) for image in findings.images],
         rows=[
-            {"link": link, "standings": standings(found, order, block, head)}
-            for block, head, link in _all_heads(findings, links)
+            {"link": stack.link(*at), "standings": standings(stack, order, *at)}
+            for at in stack.places
         ],
         statistics=_statistics_figure(findings, pages),
         spread=(float(relative.mean.min()), float(relative.mean.mean())),
-        twin=found.control.control.mean("relative_entropy"),
-        tables=TABLES,
+        twin=stack.control.mean("relative_entropy"),
+        atlas=atlas_address(stack),
+        tables=patch_table_names(findings),
     )
-
-
-def _all_heads(
-    findings: VisionFindings, links: tuple[tuple[int, int, Link], ...]
-) -> Iterator[tuple[int, int, Link]]:
-    """Every head; one whose block has no page is named without a target."""
-    known = {(block, head): link for block, head, link in links}
-    attention = patches_of(findings).attention
-    for block, head in np.ndindex(len(attention.blocks), attention.heads):
-        name = head_name(block, head)
-        yield block, head, known.get((block, head), Link("", name))
 
 
 def _item(findings: VisionFindings, image: CuratedImage, pages: Pages) -> dict[str, Any]:
@@ -122,9 +108,9 @@ def _rollout(
 
 
 def _statistics_figure(findings: VisionFindings, pages: Pages) -> Figure:
-    found = patches_of(findings)
-    distance = found.statistic("mean_distance").mean
-    block, head = (int(i) for i in np.unravel_index(int(distance.argmin()), distance.shape))
+    stack = patches_of(findings).stack
+    distance = stack.statistic("mean_distance").mean
+    local = best_heads(-distance, 1)[0]
     caption = (
         f"All {distance.size} heads at a glance: blocks downwards, heads to the right, the more a cell "
         "stands out, the higher. Each map has its own scale, written above it."
@@ -132,7 +118,7 @@ def _statistics_figure(findings: VisionFindings, pages: Pages) -> Figure:
     return pages.figure(
         f"models/{findings.model.id}/heads.svg",
         "Heatmaps of blocks by heads, one for each statistic; the most local head is "
-        f"{head_name(block, head)} with a mean distance of {distance[block, head]:.3g} patches.",
+        f"{stack.head(*local)} with a mean distance of {distance[local]:.3g} patches.",
         caption,
         ink=True,
     )

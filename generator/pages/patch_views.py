@@ -1,4 +1,4 @@
-"""What the pages of a vision transformer share: maps laid over pictures, names of tokens, standings."""
+"""What the pages of a vision transformer share: maps laid over pictures, and names of tokens."""
 
 from __future__ import annotations
 
@@ -6,84 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from generator.addresses import Link, head_address
 from generator.figures.figure import Figure
 from generator.findings import PatchFindings, VisionFindings
 from generator.formatting import number, percent
 from generator.inputs.images import CuratedImage
-from generator.models.layer import Layer
 from generator.models.patches import PatchGrid
-from generator.pages.context import Strip, layer_link
-from generator.pages.definitions import Definition
 from generator.pages.environment import Pages
-from generator.pages.heads import head_name
-from generator.pages.standings import Order, Standing
 from generator.plates.patches import over_patches, sprite_name
-from generator.probes.heads import rank
-from generator.probes.likeness import percentile
-
-_PICTURES = "curated pictures"
-_MASS = "mean over patches of the weight on {}"
-PATCH_DEFINITIONS: tuple[Definition, ...] = (
-    Definition(
-        "entropy_nats",
-        "Entropy",
-        "mean over queries i of −Σⱼ A[i, j] ln A[i, j], in nats",
-        _PICTURES,
-        "Clark et al. 2019",
-    ),
-    Definition(
-        "relative_entropy",
-        "Relative entropy",
-        "entropy ÷ ln(number of tokens); 1 is an even spread",
-        _PICTURES,
-        "Clark et al. 2019",
-    ),
-    Definition(
-        "mean_distance",
-        "Mean distance",
-        "mean over patches i of Σⱼ A[i, j] d(i, j) ÷ Σⱼ A[i, j] over patches j, d the straight distance in "
-        "patches; small is local",
-        _PICTURES,
-        "Dosovitskiy et al. 2021",
-    ),
-    Definition(
-        "class_mass",
-        "Class-token mass",
-        _MASS.format("the class token"),
-        _PICTURES,
-        "Cutaway",
-    ),
-    Definition(
-        "distillation_mass",
-        "Distillation-token mass",
-        _MASS.format("the distillation token"),
-        _PICTURES,
-        "Cutaway",
-    ),
-    Definition(
-        "register_mass",
-        "Register mass",
-        _MASS.format("all registers"),
-        _PICTURES,
-        "Darcet et al. 2024",
-    ),
-    Definition(
-        "class_on_itself",
-        "Class token on itself",
-        "weight of the class token on itself",
-        _PICTURES,
-        "Cutaway",
-    ),
-    Definition(
-        "distillation_on_itself",
-        "Distillation token on itself",
-        "weight of the distillation token on itself",
-        _PICTURES,
-        "Cutaway",
-    ),
-)
-BY_STATISTIC = {definition.column: definition for definition in PATCH_DEFINITIONS}
 
 
 @dataclass(frozen=True)
@@ -147,73 +76,6 @@ def patches_of(findings: VisionFindings) -> PatchFindings:
 def grid_of(findings: VisionFindings) -> PatchGrid:
     """Its patches."""
     return patches_of(findings).attention.grid
-
-
-def blocks_of(findings: VisionFindings) -> tuple[Layer, ...]:
-    """The blocks of a vision transformer in order; their place is the number in the name of a head."""
-    known = {layer.name: layer for layer in findings.model.layers}
-    return tuple(known[name] for name in patches_of(findings).attention.blocks)
-
-
-def head_links(findings: VisionFindings) -> tuple[tuple[int, int, Link], ...]:
-    """Block, head and link of every head with a page: those of the blocks that have one."""
-    model, heads = findings.model, range(patches_of(findings).attention.heads)
-    return tuple(
-        (block, head, Link(head_address(model.id, layer.name, head), head_name(block, head)))
-        for block, layer in enumerate(blocks_of(findings))
-        for head in heads
-        if layer.name in model.paged
-    )
-
-
-def head_strip(findings: VisionFindings, block: int, current: int) -> Strip:
-    """All heads of a block as a strip; `current` is the page's own head or -1."""
-    links = tuple(link for place, _, link in head_links(findings) if place == block)
-    return Strip(f"Heads of block {block}", links, current)
-
-
-def block_strip(findings: VisionFindings, block: int) -> Strip:
-    """The blocks that have a page; the other layers of a vision transformer have no heads."""
-    known = [
-        (number, layer_link(findings.model, layer))
-        for number, layer in enumerate(blocks_of(findings))
-        if layer.name in findings.model.paged
-    ]
-    current = next(i for i, (number, _) in enumerate(known) if number == block)
-    return Strip("Blocks", tuple(link for _, link in known), current)
-
-
-def order_heads(findings: PatchFindings) -> Order:
-    """Ranks and percentiles of all heads in all statistics."""
-    means = {statistic.name: statistic.mean for statistic in findings.statistics}
-    return Order(
-        {name: rank(mean) for name, mean in means.items()},
-        {name: percentile(mean) for name, mean in means.items()},
-    )
-
-
-def standings(findings: PatchFindings, order: Order, block: int, head: int) -> list[Standing]:
-    """All statistics of one head."""
-    control, found = findings.control.control, []
-    for statistic in findings.statistics:
-        name, mean = statistic.name, statistic.mean
-        found.append(
-            Standing(
-                definition=BY_STATISTIC[name],
-                value=float(mean[block, head]),
-                spread=float(statistic.spread[block, head]),
-                uniform=statistic.uniform,
-                percentile=float(order.percentiles[name][block, head]),
-                twin=control.mean(name),
-                twin_highest=control.highest(name),
-                probes=statistic.probes,
-                rank=int(order.ranks[name][block, head]),
-                heads=mean.size,
-                lowest=float(mean.min()),
-                highest=float(mean.max()),
-            )
-        )
-    return found
 
 
 @dataclass(frozen=True)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
-from generator.addresses import Link, head_address
-from generator.findings import TextFindings
+from generator.addresses import Link
+from generator.findings import StackFindings, TextFindings
 from generator.formatting import number
-from generator.pages.definitions import BY_COLUMN
-from generator.probes.naming import Sweep
-from generator.probes.roles import RULES, UNLABELLED, Evidence, HeadRole, Rule
+from generator.pages.standings import best_heads
+from generator.probes.head_statistics import BY_COLUMN, TARGET
+from generator.probes.roles import UNLABELLED, Evidence, HeadRole
 from generator.probes.significance import FEWEST, mean_reach
 from generator.probes.stability import agreement, leaders
 
@@ -49,35 +47,27 @@ class Badge:
     patterns: tuple[str, ...]
 
 
-def head_link(findings: TextFindings, layer: int, head: int) -> Link:
-    """A link to a head's page."""
-    name = findings.model.layers[layer].name
-    return Link(head_address(findings.model.id, name, head), f"L{layer}H{head}")
+# What silencing a head changes.
+_CHANGED = {
+    "loss": "the loss in nats a token",
+    TARGET: "the loss on the target in nats a token",
+    "representation": "the final states (1 − cosine)",
+}
 
 
-def badge(findings: TextFindings, layer: int, head: int) -> Badge:
-    """The role of one head with both numbers."""
-    decoder = findings.model.causal
-    measure = "the loss in nats a token" if decoder else "the final states (1 − cosine)"
-    sweep = Sweep(findings.heads.texts, findings.heads.repeats)
-    return badge_of(findings.heads.roles[layer][head], measure, sweep)
-
-
-def badge_of(found: HeadRole, measure: str, sweep: Sweep) -> Badge:
-    """A role with both numbers; `measure` says what silencing the head changes."""
+def badge(stack: StackFindings, layer: int, head: int) -> Badge | None:
+    """The role of one head with both numbers; None where roles have no meaning."""
+    if stack.named is None:
+        return None
+    found = stack.roles[layer][head]
     labelled = found.role != UNLABELLED
     patterns = tuple(_PATTERNS[name] for name in found.patterns if name != found.role)
     evidence = found.deciding
     if evidence is None or not evidence.rule.effects:
         return Badge(found.role, labelled, "", "", "", patterns)
-    return Badge(
-        found.role,
-        labelled,
-        evidence.rule.role,
-        _looks(evidence),
-        _acts(measure, evidence, sweep.spares(evidence.rule.effects, (found.layer, found.head))),
-        patterns,
-    )
+    spared = stack.sweep.spares(evidence.rule.effects, (layer, head))
+    acts = _acts(stack.measure, evidence, spared)
+    return Badge(found.role, labelled, evidence.rule.role, _looks(evidence), acts, patterns)
 
 
 def _looks(evidence: Evidence) -> str:
@@ -89,7 +79,7 @@ def _looks(evidence: Evidence) -> str:
 
 
 def _acts(measure: str, evidence: Evidence, spared: bool) -> str:
-    effect, encoder = evidence.effect, "cosine" in measure
+    effect, encoder = evidence.effect, measure == "representation"
     if not effect.inputs:
         return (
             "it was not silenced on held-out inputs, as in the sweep it cost no more than the median head"
@@ -98,7 +88,7 @@ def _acts(measure: str, evidence: Evidence, spared: bool) -> str:
         )
     where = _WHERE[evidence.probe].format(count=effect.inputs)
     what = (
-        f"silencing it on {where} changes {measure} by {number(effect.mean)} (95 % "
+        f"silencing it on {where} changes {_CHANGED[measure]} by {number(effect.mean)} (95 % "
         f"{number(effect.low)} to {number(effect.high)})"
     )
     if np.isnan(evidence.adjusted):
@@ -153,23 +143,12 @@ _MOVES = {
 }
 
 
-def role_rows(findings: TextFindings) -> list[RoleRow]:
+def role_rows(stack: StackFindings) -> list[RoleRow]:
     """A row for each role, in the order in which roles are tried."""
-    link = partial(head_link, findings)
-    return rows_of(findings.heads.roles, RULES, link, predicts=findings.model.causal)
-
-
-def rows_of(
-    roles: Sequence[Sequence[HeadRole]],
-    rules: Sequence[Rule],
-    link: Callable[[int, int], Link],
-    *,
-    predicts: bool,
-) -> list[RoleRow]:
-    """The same for any heads; `predicts` says that silencing was measured as a loss."""
-    flat = [role for row in roles for role in row]
+    flat = [role for row in stack.roles for role in row]
+    predicts = stack.measure != "representation"
     found = []
-    for place, rule in enumerate(rules):
+    for place, rule in enumerate(stack.rules):
         having = [role for role in flat if role.role == rule.role]
         best = sorted(having, key=lambda role: -round(role.evidence[place].value, 6))[:LEADERS]
         found.append(
@@ -180,17 +159,15 @@ def rows_of(
                 effect=(_EFFECTS if predicts else _MOVES)[rule.effects],
                 count=len(having),
                 near=sum(rule.role in role.patterns and role.role != rule.role for role in flat),
-                leaders=tuple(_leader(link, role, place) for role in best),
+                leaders=tuple(_leader(stack, role, place) for role in best),
             )
         )
     return found
 
 
-def _leader(
-    link: Callable[[int, int], Link], role: HeadRole, place: int
-) -> tuple[Link, float, float]:
+def _leader(stack: StackFindings, role: HeadRole, place: int) -> tuple[Link, float, float]:
     evidence = role.evidence[place]
-    return link(role.layer, role.head), evidence.value, evidence.effect.mean
+    return stack.link(role.layer, role.head), evidence.value, evidence.effect.mean
 
 
 @dataclass(frozen=True)
@@ -227,7 +204,7 @@ def _stable(findings: TextFindings, name: str, scores: np.ndarray) -> StableRow:
     mean, reach = scores.mean(0), mean_reach(scores)
     heads = tuple(
         Leading(
-            head_link(findings, *at),
+            findings.stack.link(*at),
             float(mean[at]),
             float(mean[at] - reach[at]),
             float(mean[at] + reach[at]),
@@ -248,9 +225,8 @@ class RecipeRow:
 
 def recipe_rows(findings: TextFindings) -> tuple[list[Link], list[RecipeRow]]:
     """The heads that lead in induction, and their scores under each recipe."""
-    found, best = findings.heads.recipes, findings.statistic("induction").mean
-    flat = np.argsort(-best.round(6), axis=None, kind="stable")[:STABLE]
-    heads = [tuple(int(i) for i in np.unravel_index(place, best.shape)) for place in flat]
+    found, best = findings.heads.recipes, findings.stack.statistic("induction").mean
+    heads = best_heads(best.round(6), STABLE)
     rows = [
         RecipeRow(
             recipe.words,
@@ -258,4 +234,4 @@ def recipe_rows(findings: TextFindings) -> tuple[list[Link], list[RecipeRow]]:
         )
         for at, recipe in enumerate(found.recipes)
     ]
-    return [head_link(findings, layer, head) for layer, head in heads], rows
+    return [findings.stack.link(*at) for at in heads], rows

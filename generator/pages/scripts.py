@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from generator.findings import Findings, Seq2SeqFindings, TextFindings, VisionFindings
+from generator.findings import Findings, TextFindings, VisionFindings
 from generator.pages.components import attention_files, vector_files
 from generator.pages.patch_data import patch_files
 from generator.pages.worked import context_files
@@ -16,7 +16,7 @@ def scripts(found: Findings) -> Iterator[tuple[str, str]]:
         yield from patch_files(found)
         return
     name = found.model.id
-    for stack in found.stacks if isinstance(found, Seq2SeqFindings) else (found,):
+    for stack in found.stacks:
         for attention in stack.attentions:
             yield from attention_files(name, attention)
         for queries in stack.queries:

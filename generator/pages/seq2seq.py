@@ -7,33 +7,43 @@ from functools import partial
 
 import numpy as np
 
-from generator.addresses import Link, head_address, model_address, part_address
+from generator.addresses import Link, head_address, model_address
 from generator.figures.figure import Figure
-from generator.findings.seq2seq import Seq2SeqFindings, StackFindings
+from generator.findings import Seq2SeqFindings, StackFindings
 from generator.formatting import number, percent
 from generator.inputs.texts import CuratedText, readable
 from generator.models.layer import Layer
 from generator.models.stacks import CROSS, DECODER, ENCODER
 from generator.models.tokens import context_text
-from generator.pages.all_heads import AllHeads, attention_page
-from generator.pages.atlas import Mapped, atlas_page
-from generator.pages.context import Place, home, layer_link, model_link, size_text
-from generator.pages.definitions import TARGET, definitions_of
+from generator.pages.all_heads import attention_page
+from generator.pages.atlas import atlas_page
+from generator.pages.context import Place, home, layer_link, size_text
 from generator.pages.environment import Pages
+from generator.pages.heads import HeadKind
+from generator.pages.layers import layer_pages
 from generator.pages.page import Page
-from generator.pages.roles import rows_of
+from generator.pages.quotes import quotes_of, target_line
+from generator.pages.roles import role_rows
 from generator.pages.sections import sections_of
-from generator.pages.seq2seq_layers import (
-    all_heads_address,
-    head_link,
-    layer_pages,
+from generator.pages.stack_tables import stack_table_names
+from generator.pages.stack_views import (
+    atlas_address,
+    attention_address,
+    below_model,
+    heads_title,
     layer_strips,
-    pair_view,
-    target_line,
 )
-from generator.pages.seq2seq_tables import seq2seq_table_names
-from generator.pages.standings import leader
+from generator.pages.standings import leaders
+from generator.pages.token_heads import token_maps
 
+LEFT_OUT = (
+    "Not made for an encoder-decoder: OV and QK circuits with the copying score, the logit lens and direct "
+    "logit attribution, norm-weighted maps and rollout, and the page that works through one token. They "
+    "follow one stream from the token embeddings to the logits. Here a head of the encoder reaches the "
+    "logits only through cross attention, and a head of cross attention reads what the encoder has made of "
+    "the source, so that the direct way which these methods read off does not exist for two of the three "
+    "stacks."
+)
 _ABOUT = {
     ENCODER.name: "how the source is read: each of its tokens looks at all others",
     DECODER.name: "how the target is written: each of its tokens looks at those before it",
@@ -48,72 +58,41 @@ _NOTES = {
 
 def seq2seq_pages(findings: Seq2SeqFindings, pages: Pages) -> Iterator[Page]:
     """The model's page, all heads of each stack, then each layer's page, followed by its heads'."""
-    model = findings.model
+    quotes, place = quotes_of(findings), below_model(findings.stacks)
     yield _overview(findings, pages)
     for stack in findings.stacks:
-        name = stack.stack.name
-        place = Place((home(), model_link(model)), layer_strips(findings, None), model_link(model))
-        yield attention_page(
-            model,
-            AllHeads(
-                all_heads_address(model.id, name),
-                f"All {_adjective(stack)} heads",
-                stack.layers,
-                stack.heads,
-                _NOTES[name],
-            ),
-            findings.texts,
-            stack.attentions,
-            place,
-            pages,
-            neurons=[found.text for found in stack.queries],
-            targets={text.id: pair_view(findings, text.id) for text in findings.texts},
-        )
-        yield atlas_page(model, _mapped(findings, stack), place, pages)
+        yield attention_page(stack, quotes, place, pages, note=_NOTES[stack.stack.name])
+        yield atlas_page(stack, place, pages)
     for stack in findings.stacks:
-        yield from layer_pages(findings, stack, pages)
+        kind = HeadKind(
+            maps=partial(token_maps, stack, quotes, pages=pages),
+            inputs=f"its attention map on {len(findings.texts)} texts",
+            tables=seq2seq_table_names(findings),
+            left_out=LEFT_OUT,
+        )
+        yield from layer_pages(findings.stacks, stack, quotes, findings.signal, kind, pages)
+
+
+def seq2seq_table_names(findings: Seq2SeqFindings) -> tuple[str, ...]:
+    """The tables that there are."""
+    return ("layers.csv", *stack_table_names(findings.stacks), "answers.csv")
 
 
 def seq2seq_ways(findings: Seq2SeqFindings) -> list[tuple[Link, str]]:
     """The pages of a model beside its layers and heads, each with what stands there."""
     found = []
     for one in findings.stacks:
-        address = all_heads_address(findings.model.id, one.stack.name)
-        found.append((Link(address, f"All {_adjective(one)} heads"), _ABOUT[one.stack.name]))
+        link = Link(attention_address(one), heads_title("All", one))
+        found.append((link, _ABOUT[one.stack.name]))
     for one in findings.stacks:
-        atlas = Link(_atlas_address(findings, one), f"Atlas of {_adjective(one)} heads")
+        atlas = Link(atlas_address(one), heads_title("Atlas of", one))
         found.append((atlas, "any two statistics, sorted, filtered"))
     return found
 
 
-def _atlas_address(findings: Seq2SeqFindings, stack: StackFindings) -> str:
-    return part_address(findings.model.id, f"atlas/{stack.stack.name}")
-
-
-def _mapped(findings: Seq2SeqFindings, stack: StackFindings) -> Mapped:
-    """The heads of one stack for their atlas."""
-    return Mapped(
-        address=_atlas_address(findings, stack),
-        title=f"Atlas of {_adjective(stack)} heads",
-        picture=f"models/{findings.model.id}/atlas-{stack.stack.name}.svg",
-        groups=stack.heads,
-        statistics=stack.statistics,
-        twin=stack.control,
-        roles=stack.roles,
-        rules=stack.rules,
-        axes=stack.telling_axes,
-        words=definitions_of(TARGET),
-        link=partial(head_link, findings, stack),
-    )
-
-
-def _adjective(stack: StackFindings) -> str:
-    return {CROSS.name: "cross-attention"}.get(stack.stack.name, stack.stack.name)
-
-
 def _overview(findings: Seq2SeqFindings, pages: Pages) -> Page:
     model = findings.model
-    heads = sum(len(stack.layers) * stack.heads for stack in findings.stacks)
+    heads = sum(stack.count for stack in findings.stacks)
     return pages.page(
         "model_seq2seq.html",
         model_address(model.id),
@@ -122,7 +101,7 @@ def _overview(findings: Seq2SeqFindings, pages: Pages) -> Page:
         f"{size_text(model.parameters)} parameters, measured on {len(findings.texts)} texts.",
         model=model,
         place=Place(
-            (home(),), layer_strips(findings, None), None, layer_link(model, model.layers[0])
+            (home(),), layer_strips(findings.stacks, None), None, layer_link(model, model.layers[0])
         ),
         size=size_text(model.parameters),
         heads=heads,
@@ -132,7 +111,8 @@ def _overview(findings: Seq2SeqFindings, pages: Pages) -> Page:
             _signal(findings, one, pages) for one in findings.stacks if one.stack is not CROSS
         ],
         stacks=[_stack(findings, one, pages) for one in findings.stacks],
-        silenced=findings.stacks[0].ablation,
+        silenced=findings.stacks[0].texts,
+        left_out=LEFT_OUT,
         inputs=[_input(findings, text) for text in findings.texts],
         rows=[
             _architecture(findings, stack, layer)
@@ -167,10 +147,7 @@ def _signal(findings: Seq2SeqFindings, stack: StackFindings, pages: Pages) -> Fi
 
 
 def _stack(findings: Seq2SeqFindings, stack: StackFindings, pages: Pages) -> dict[str, object]:
-    def link(layer: int, head: int) -> Link:
-        return head_link(findings, stack, layer, head)
-
-    count = len(stack.layers) * stack.heads
+    count = stack.count
     figure = pages.figure(
         f"models/{findings.model.id}/heads-{stack.stack.name}.svg",
         f"Heatmaps of layers by heads, one for each statistic of the {count} heads.",
@@ -185,13 +162,11 @@ def _stack(findings: Seq2SeqFindings, stack: StackFindings, pages: Pages) -> dic
         "title": stack.stack.title,
         "about": _ABOUT[stack.stack.name],
         "figure": figure,
-        "leaders": [
-            leader(one, stack.control, link, definitions_of(TARGET)) for one in stack.statistics
-        ],
-        "roles": rows_of(stack.roles, stack.rules, link, predicts=True),
+        "leaders": leaders(stack),
+        "roles": role_rows(stack),
         "named": stack.named,
-        "twin_asked": stack.twin_asked,
-        "twin_labelled": stack.twin_labelled,
+        "twin_asked": stack.control.asked,
+        "twin_labelled": stack.control.labelled,
         "count": count,
     }
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from generator.addresses import Link
 from generator.figures.attention import grain
+from generator.findings import StackFindings
 from generator.inputs.texts import readable
-from generator.pages.definitions import Definition
 from generator.probes.attention import Attention
+from generator.probes.head_statistics import HeadStatistic
 from generator.probes.heads import Statistic, rank
 from generator.probes.likeness import percentile
 
-LINKS = 5
+LINKS, LEADING = 5, 3
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Standing:
     largest value among the heads of the same network with random weights.
     """
 
-    definition: Definition
+    definition: HeadStatistic
     value: float
     spread: float
     uniform: float
@@ -54,66 +54,70 @@ class Order:
     percentiles: dict[str, np.ndarray]
 
 
-def order_heads(statistics: Sequence[Statistic]) -> Order:
+def order_heads(stack: StackFindings) -> Order:
     """Ranks and percentiles of all heads in all statistics."""
-    known = {statistic.name: statistic.mean for statistic in statistics}
+    known = {statistic.name: statistic.mean for statistic in stack.statistics}
     return Order(
         {name: rank(mean) for name, mean in known.items()},
         {name: percentile(mean) for name, mean in known.items()},
     )
 
 
-def standings(
-    statistics: Sequence[Statistic],
-    twin: Mapping[str, np.ndarray],
-    order: Order,
-    layer: int,
-    head: int,
-    words: Mapping[str, Definition],
-) -> list[Standing]:
-    """All statistics of one head, defined in `words`. `twin` has those of the random twin's heads."""
-    found = []
-    for statistic in statistics:
-        name, mean, spread = statistic.name, statistic.mean, statistic.spread
-        found.append(
-            Standing(
-                definition=words[name],
-                value=float(mean[layer, head]),
-                spread=float(spread[layer, head]),
-                uniform=statistic.uniform_in(layer),
-                percentile=float(order.percentiles[name][layer, head]),
-                twin=float(twin[name].mean()) if name in twin else float("nan"),
-                twin_highest=float(twin[name].max()) if name in twin else float("nan"),
-                probes=statistic.probes,
-                rank=int(order.ranks[name][layer, head]),
-                heads=mean.size,
-                lowest=float(mean.min()),
-                highest=float(mean.max()),
-            )
+def standings(stack: StackFindings, order: Order, layer: int, head: int) -> list[Standing]:
+    """All statistics of one head."""
+    return [
+        Standing(
+            definition=stack.definitions[one.name],
+            value=float(one.mean[layer, head]),
+            spread=float(one.spread[layer, head]),
+            uniform=one.uniform_in(layer),
+            percentile=float(order.percentiles[one.name][layer, head]),
+            twin=stack.control.mean(one.name),
+            twin_highest=stack.control.highest(one.name),
+            probes=one.probes,
+            rank=int(order.ranks[one.name][layer, head]),
+            heads=one.mean.size,
+            lowest=float(one.mean.min()),
+            highest=float(one.mean.max()),
         )
-    return found
+        for one in stack.statistics
+    ]
 
 
-def leader(
-    statistic: Statistic,
-    twin: Mapping[str, np.ndarray],
-    link: Callable[[int, int], Link],
-    words: Mapping[str, Definition],
-) -> dict[str, object]:
-    """The three heads that lead in a statistic, beside what an even spread would give."""
+@dataclass(frozen=True)
+class Leader:
+    """A statistic, and the three heads that lead in it, with their values."""
+
+    definition: HeadStatistic
+    heads: tuple[tuple[Link, float], ...]
+    uniform: float
+    probes: int
+    twin: float
+    twin_highest: float
+
+
+def leaders(stack: StackFindings) -> list[Leader]:
+    """The heads that lead in each statistic, beside what an even spread and random weights would give."""
+    return [_leader(stack, statistic) for statistic in stack.statistics]
+
+
+def _leader(stack: StackFindings, statistic: Statistic) -> Leader:
     name, mean = statistic.name, statistic.mean
-    heads = []
-    for place in np.argsort(-mean, axis=None, kind="stable")[:3]:
-        layer, head = (int(i) for i in np.unravel_index(place, mean.shape))
-        heads.append((link(layer, head), float(mean[layer, head])))
-    return {
-        "definition": words[name],
-        "heads": heads if float(mean.max()) > 0 else [],
-        "uniform": statistic.uniform,
-        "probes": statistic.probes,
-        "twin": float(twin[name].mean()) if name in twin else float("nan"),
-        "twin_highest": float(twin[name].max()) if name in twin else float("nan"),
-    }
+    best = best_heads(mean, LEADING) if float(mean.max()) > 0 else []
+    return Leader(
+        definition=stack.definitions[name],
+        heads=tuple((stack.link(*at), float(mean[at])) for at in best),
+        uniform=statistic.uniform,
+        probes=statistic.probes,
+        twin=stack.control.mean(name),
+        twin_highest=stack.control.highest(name),
+    )
+
+
+def best_heads(values: np.ndarray, count: int) -> list[tuple[int, int]]:
+    """Layer and head of the largest values, equal ones in order."""
+    order = np.argsort(-values, axis=None, kind="stable")[:count]
+    return [(int(place) // values.shape[1], int(place) % values.shape[1]) for place in order]
 
 
 @dataclass(frozen=True)

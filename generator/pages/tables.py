@@ -12,13 +12,11 @@ from generator.deviation import sample_deviation
 from generator.findings import Findings, Seq2SeqFindings, TextFindings, VisionFindings
 from generator.inputs.texts import readable
 from generator.models.layer import Layer
-from generator.pages.definitions import definitions_of
 from generator.pages.evaluation_tables import evaluation_tables
 from generator.pages.head_tables import head_tables
+from generator.pages.patch_tables import patch_tables
 from generator.pages.sections import technique_tables
-from generator.pages.seq2seq_tables import LAYERS, seq2seq_tables
-from generator.pages.standings import order_heads, strong_links
-from generator.pages.vision_tables import vision_tables
+from generator.pages.stack_tables import stack_tables
 from generator.pages.worked import context_tables
 from generator.probes.signal import LayerSignal, exact_zeros
 from generator.table import Content, Table
@@ -26,21 +24,18 @@ from generator.table import Content, Table
 
 def tables(found: Findings) -> Iterator[Table]:
     """The numbers of one model."""
-    yield Table(LAYERS, partial(_layers, found))
-    if found.run is not None and not isinstance(found, VisionFindings):
+    yield Table("layers.csv", partial(_layers, found))
+    if found.run is not None:
         yield from technique_tables(found.run)
     if isinstance(found, Seq2SeqFindings):
-        yield from seq2seq_tables(found)
+        yield from stack_tables(found.stacks)
+        yield Table("answers.csv", partial(_answers, found))
         return
     yield Table("predictions.csv", partial(_predictions, found))
     yield from evaluation_tables(found)
     if isinstance(found, VisionFindings):
-        yield from vision_tables(found)
+        yield from patch_tables(found)
         return
-    yield Table("heads.csv", partial(_heads, found))
-    yield Table("heads_by_text.csv", partial(_heads_by_text, found))
-    yield Table("statistics.csv", partial(_statistics, found))
-    yield Table("links.csv", partial(_links, found))
     yield from head_tables(found)
     if found.worked is not None:
         yield from context_tables(found.worked.steps)
@@ -109,85 +104,6 @@ def _vision_row(layer: Layer, signal: LayerSignal) -> tuple[Any, ...]:
     return (dead, vertical.size, horizontal.size, vertical.stride, vertical.start, norm)
 
 
-def _heads(found: TextFindings) -> Content:
-    model, statistics = found.model, found.statistics
-    header = ["layer", "head", "kv_group", "role", "near_role"]
-    for statistic in statistics:
-        header += [f"{statistic.name}{end}" for end in ("", "_sd", "_rank", "_percentile")]
-    header.append("patterns")
-    order = order_heads(found.statistics)
-    rows = []
-    for layer, head in np.ndindex(len(model.layers), model.heads):
-        role = found.heads.roles[layer][head]
-        row: list[Any] = [layer, head, head * model.kv_groups // model.heads, role.role, role.near]
-        for statistic in statistics:
-            row += [statistic.mean[layer, head], statistic.spread[layer, head]]
-            row.append(int(order.ranks[statistic.name][layer, head]))
-            row.append(order.percentiles[statistic.name][layer, head])
-        rows.append([*row, "; ".join(role.patterns)])
-    return header, rows
-
-
-def _statistics(found: TextFindings) -> Content:
-    """What each column of heads.csv means, and its controls: an even spread, and random weights."""
-    words = definitions_of(found.heads.texts.measure)
-    rows = [
-        (
-            statistic.name,
-            words[statistic.name].formula,
-            words[statistic.name].source,
-            words[statistic.name].probe,
-            statistic.probes,
-            statistic.uniform,
-            found.heads.control.mean(statistic.name),
-            found.heads.control.highest(statistic.name),
-        )
-        for statistic in found.statistics
-    ]
-    header = (
-        "statistic", "definition", "source", "probe", "probes", "uniform_attention",
-        "random_twin_mean", "random_twin_highest",
-    )  # fmt: skip
-    return header, rows
-
-
-def _heads_by_text(found: TextFindings) -> Content:
-    model = found.model
-    on_texts = [s for s in found.statistics if s.name in _ON_TEXTS]
-    rows = [
-        (layer, head, text.id, *(s.values[number, layer, head] for s in on_texts))
-        for number, text in enumerate(found.texts)
-        for layer, head in np.ndindex(len(model.layers), model.heads)
-    ]
-    return ("layer", "head", "text", *(s.name for s in on_texts)), rows
-
-
-_ON_TEXTS = {
-    "entropy_nats", "relative_entropy", "mean_distance", "previous_token", "next_token",
-    "sink_mass", "delimiter_mass",
-}  # fmt: skip
-
-
-def _links(found: TextFindings) -> Content:
-    rows = [
-        (
-            layer,
-            head,
-            attention.text,
-            link.query_place,
-            link.query,
-            link.key_place,
-            link.key,
-            link.weight,
-        )
-        for attention in found.attentions
-        for layer, head in np.ndindex(len(found.model.layers), found.model.heads)
-        for link in strong_links(attention, layer, head)
-    ]
-    header = ("layer", "head", "text", "query", "query_token", "key", "key_token", "weight")
-    return header, rows
-
-
 def _predictions(found: VisionFindings | TextFindings) -> Content:
     vision = isinstance(found, VisionFindings)
     rows = [
@@ -204,3 +120,14 @@ def _predictions(found: VisionFindings | TextFindings) -> Content:
         for place, guess in enumerate(prediction.guesses, start=1)
     ]
     return ("input", "kind", "place", "answer", "score", "loss_nats"), rows
+
+
+def _answers(found: Seq2SeqFindings) -> Content:
+    """What the decoder read and was to write, token by token."""
+    rows = []
+    for text, pair in found.pairs.items():
+        how = "answer" if pair.generated else "given"
+        tokens = zip(pair.read.tokens, pair.written.tokens, strict=True)
+        for place, (read, written) in enumerate(tokens):
+            rows.append((text, how, place, readable(read), readable(written), pair.loss))
+    return ("text", "target", "place", "read", "written", "loss_nats"), rows

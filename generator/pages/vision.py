@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from generator.addresses import layer_address, model_address
 from generator.findings import VisionFindings
 from generator.models.layer import Layer
+from generator.pages.atlas import atlas_page
 from generator.pages.context import (
     Place,
     around,
@@ -27,8 +28,9 @@ from generator.pages.parts import (
 )
 from generator.pages.patch_attention import patch_attention_page
 from generator.pages.patch_heads import heads_of_layer, patch_head_pages
-from generator.pages.patch_tables import TABLES as PATCH_TABLES
+from generator.pages.patch_tables import patch_table_names
 from generator.pages.sections import sections_of
+from generator.pages.stack_views import below_model
 from generator.techniques.naming import counted
 
 
@@ -47,6 +49,8 @@ def _parts(findings: VisionFindings, pages: Pages) -> Iterator[Page]:
     for part in parts(findings):
         if part == ATTENTION:
             yield patch_attention_page(findings, pages)
+            for stack in findings.stacks:
+                yield atlas_page(stack, below_model(findings.stacks), pages)
         elif part.lead:  # the card is written where the whole exhibit is known
             yield part_page(findings, part, pages)
 
@@ -75,7 +79,7 @@ def _overview(findings: VisionFindings, pages: Pages) -> Page:
             "evaluation.csv",
             "probes.csv",
             *(("exemplars.csv", "wires.csv", "pool.csv") if findings.exemplars else ()),
-            *(PATCH_TABLES if findings.patches else ()),
+            *patch_table_names(findings),
         ),
     )
 
@@ -87,7 +91,7 @@ def _layer(findings: VisionFindings, layer: Layer, pages: Pages) -> Page:
     current = next(i for i, each in enumerate(layers) if each is layer)
     before, after = around(links, current)
     signal = findings.signal.of(layer.name)
-    layer_heads = heads_of_layer(findings, layer, pages)
+    heads = heads_of_layer(findings, layer, pages)
     return pages.page(
         "layer_vision.html",
         layer_address(model.id, layer.name),
@@ -98,11 +102,11 @@ def _layer(findings: VisionFindings, layer: Layer, pages: Pages) -> Page:
         layer=layer,
         place=Place(
             (home(), model_link(model)),
-            (layer_strip(model, layer), *layer_heads.strips),
+            (layer_strip(model, layer), *([heads.strip] if heads else [])),
             before or model_link(model),
             after,
         ),
-        heads=layer_heads.shown,
+        heads=heads,
         signal=signal,
         kind=_kind(layer),
         sections=sections_of(findings.run, "layer", layer),

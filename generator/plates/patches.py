@@ -9,6 +9,7 @@ import numpy as np
 from generator.figures.figure import Drawing
 from generator.findings import VisionFindings
 from generator.models.patches import PatchGrid
+from generator.plates.stacks import grids_drawing, scatter_drawing
 
 ROLLED = 4  # blocks behind which the rollout is drawn
 
@@ -27,13 +28,8 @@ def patch_drawings(findings: VisionFindings) -> Iterator[Drawing]:
         both = np.concatenate([rolled, found.control.rollout[number][None]])
         over = over_patches(both.transpose(1, 0, 2), grid)
         yield _sprite(folder, sprite_name("rollout", picture), over, grid)
-    means = np.stack([statistic.mean for statistic in found.statistics])
-    grids = {
-        "titles": tuple(one.name.replace("_", " ") for one in found.statistics),
-        "values": means,
-        "most": tuple(float(mean.max()) for mean in means),
-    }
-    yield Drawing("head_grids", grids, (f"{folder}/heads.svg",))
+    yield grids_drawing(found.stack)
+    yield scatter_drawing(found.stack)
 
 
 def _sprite(folder: str, name: str, maps: np.ndarray, grid: PatchGrid) -> Drawing:

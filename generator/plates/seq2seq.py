@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from generator.figures.figure import Drawing
-from generator.findings.seq2seq import Seq2SeqFindings, StackFindings
+from generator.findings import Seq2SeqFindings, StackFindings
 from generator.models.stacks import CROSS, DECODER, ENCODER
+from generator.plates.stacks import grids_drawing, scatter_drawing
 from generator.plates.text import DRAWN, attention_drawings, head_card
 from generator.probes.signal import Signal
 from generator.techniques.activity import activity_drawing
@@ -18,7 +19,7 @@ def seq2seq_drawings(findings: Seq2SeqFindings) -> list[Drawing]:
     found = [_signal(findings.signal, one, folder) for one in findings.stacks if _reads(one)]
     found += [activity_drawing(folder, layer, dead=False) for layer in findings.signal.layers]
     for stack in findings.stacks:
-        found += [_grids(stack, folder), _scatter(stack, folder)]
+        found += [grids_drawing(stack), scatter_drawing(stack)]
         for number, attention in enumerate(stack.attentions):
             found += attention_drawings(stack.layers, attention, folder, maps=number < DRAWN)
     longest = max(findings.of(CROSS).attentions, key=lambda one: one.weights[0, 0].size)
@@ -37,27 +38,3 @@ def _signal(signal: Signal, stack: StackFindings, folder: str) -> Drawing:
         "stream": signal.stream[places],
     }
     return Drawing("text_signal", arguments, (f"{folder}/signal-{stack.stack.name}.svg",))
-
-
-def _scatter(stack: StackFindings, folder: str) -> Drawing:
-    x, y = (stack.statistic(name).mean for name in stack.telling_axes)
-    arguments = {
-        "names": tuple(name.replace("_", " ") for name in stack.telling_axes),
-        "x": x,
-        "y": y,
-        "roles": tuple(tuple(role.role for role in row) for row in stack.roles),
-        "order": tuple(rule.role for rule in stack.rules),
-        "letter": stack.stack.letter,
-    }
-    return Drawing("head_scatter", arguments, (f"{folder}/atlas-{stack.stack.name}.svg",))
-
-
-def _grids(stack: StackFindings, folder: str) -> Drawing:
-    varied = [statistic for statistic in stack.statistics if statistic.mean.max() > 0]
-    means = np.stack([statistic.mean for statistic in varied])
-    arguments = {
-        "titles": tuple(statistic.name.replace("_", " ") for statistic in varied),
-        "values": means,
-        "most": tuple(float(mean.max()) for mean in means),
-    }
-    return Drawing("head_grids", arguments, (f"{folder}/heads-{stack.stack.name}.svg",))

@@ -12,9 +12,9 @@ from generator.figures.figure import Drawing
 from generator.findings import TextFindings
 from generator.inputs.texts import readable
 from generator.models.layer import Layer
+from generator.plates.stacks import grids_drawing, scatter_drawing
 from generator.probes.attention import Attention
 from generator.probes.norms import rollout, sink_masked, weighted
-from generator.probes.roles import RULES
 from generator.techniques.activity import activity_drawing
 
 # A drawn map of every head on every text would weigh more than the rest of a site. The other texts stand
@@ -26,13 +26,13 @@ def text_drawings(findings: TextFindings) -> list[Drawing]:
     """The signal, the grids of statistics, every layer's activity, and the maps of every text."""
     folder = f"models/{findings.model.id}"
     signal = findings.signal
-    found = [signal_drawing(findings), grids_drawing(findings)]
+    found = [signal_drawing(findings), grids_drawing(findings.stack)]
     found += [activity_drawing(folder, layer, dead=False) for layer in signal.layers]
-    for number, attention in enumerate(findings.attentions):
+    for number, attention in enumerate(findings.stack.attentions):
         found += attention_drawings(findings.model.layers, attention, folder, maps=number < DRAWN)
     found += _heads(findings, folder)
     found += _readings(findings, folder)
-    longest = max(findings.attentions, key=lambda attention: len(attention.tokens))
+    longest = max(findings.stack.attentions, key=lambda attention: len(attention.tokens))
     found.append(head_card(longest, folder))
     return found
 
@@ -43,19 +43,6 @@ def signal_drawing(findings: TextFindings) -> Drawing:
     near = np.stack([layer.near_zero for layer in signal.layers])
     arguments = {"near": near, "stream": signal.stream}
     return Drawing("text_signal", arguments, (f"models/{findings.model.id}/signal.svg",))
-
-
-def grids_drawing(findings: TextFindings) -> Drawing:
-    """All heads by each statistic."""
-    # Under a causal mask no head sees the next token: a map of zeros would show nothing.
-    varied = [statistic for statistic in findings.statistics if statistic.mean.max() > 0]
-    means = np.stack([statistic.mean for statistic in varied])
-    arguments = {
-        "titles": tuple(statistic.name.replace("_", " ") for statistic in varied),
-        "values": means,
-        "most": tuple(float(mean.max()) for mean in means),
-    }
-    return Drawing("head_grids", arguments, (f"models/{findings.model.id}/heads.svg",))
 
 
 def attention_drawings(
@@ -86,17 +73,7 @@ def attention_drawings(
 
 def _heads(findings: TextFindings, folder: str) -> list[Drawing]:
     """The scatter of all heads, and for a decoder who wrote its answer and how it came about."""
-    axes = findings.telling_axes
-    x, y = (findings.statistic(name).mean for name in axes)
-    roles = tuple(tuple(role.role for role in row) for row in findings.heads.roles)
-    scatter = {
-        "names": tuple(name.replace("_", " ") for name in axes),
-        "x": x,
-        "y": y,
-        "roles": roles,
-        "order": tuple(rule.role for rule in RULES),
-    }
-    found = [Drawing("head_scatter", scatter, (f"{folder}/atlas.svg",))]
+    found = [scatter_drawing(findings.stack)]
     for lens, attribution in findings.decoded:
         if not lens.reason:
             course = {
@@ -131,7 +108,7 @@ def readings(findings: TextFindings) -> dict[str, np.ndarray]:
     Weighted maps have no natural scale: each head's is divided by its largest entry. Of a long text
     they are blocks.
     """
-    raw, norms = findings.attentions[0].weights, findings.norms
+    raw, norms = findings.stack.attentions[0].weights, findings.norms
     found = {"weights": coarse(raw)}
     if not norms.reason:
         found["value-weighted"] = _own_scale(coarse(weighted(raw, norms.value)))
@@ -147,7 +124,7 @@ def _own_scale(maps: np.ndarray) -> np.ndarray:
 
 def _readings(findings: TextFindings, folder: str) -> list[Drawing]:
     """The readings of the first text for each layer, and its rollout behind a few layers."""
-    attention = findings.attentions[0]
+    attention = findings.stack.attentions[0]
     maps = readings(findings)
     heads = range(findings.model.heads)
     found = []

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from filled import filled
+from generator.pages.vision_tables import vision_tables
 from PIL import Image
 from tiny_towers import KINDS, PATCH, SIDE, save_towers
 
@@ -18,7 +19,6 @@ from generator.models.model import VisionModel
 from generator.pages.jump import jump_index
 from generator.pages.language import ways_in
 from generator.pages.vision import vision_pages
-from generator.pages.vision_tables import vision_tables
 from generator.probes.matching import DRAWS, block_side, measure_matching, part_of_pixel
 from generator.store import Store
 from generator.subjects import (
