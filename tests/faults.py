@@ -55,7 +55,7 @@ FAULTS = (
         "site/test_components.py::test_a_block_of_the_overview_is_its_largest_weight",
     ),
     Fault(  # every network is said to have been ablated as a decoder is
-        "pages/definitions.py",
+        "probes/head_statistics.py",
         "[ABLATIONS.get(measure)]",
         '[ABLATIONS.get("loss")]',
         "site/test_definitions.py::test_each_kind_of_network_has_its_own_ablation",

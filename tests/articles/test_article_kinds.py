@@ -180,7 +180,7 @@ def test_statistics_are_those_of_the_stack(bench: Catalogue) -> None:
     pictures = bench.measured(DEIT)
     assert isinstance(pictures, VisionFindings) and pictures.patches
     made = figure(bench, "head_grid", {"model": DEIT, "statistic": "class_mass"})
-    expected = pictures.patches.statistic("class_mass").mean
+    expected = pictures.patches.stack.statistic("class_mass").mean
     np.testing.assert_array_equal(made.drawing.arguments["values"], expected)
 
 

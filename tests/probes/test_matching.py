@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 from filled import filled
-from generator.pages.vision_tables import vision_tables
 from PIL import Image
 from tiny_towers import KINDS, PATCH, SIDE, save_towers
 
@@ -18,6 +17,7 @@ from generator.models.load import load_model
 from generator.models.model import VisionModel
 from generator.pages.jump import jump_index
 from generator.pages.language import ways_in
+from generator.pages.sections import technique_tables
 from generator.pages.vision import vision_pages
 from generator.probes.matching import DRAWS, block_side, measure_matching, part_of_pixel
 from generator.store import Store
@@ -164,7 +164,7 @@ def test_both_towers_lead_to_a_page_with_every_pair(tmp_path):
     assert page.count("c-best") == 2 and "None" not in page and "nan" not in page
     assert all('alt=""' not in tag for tag in page.split("<img")[1:])
     assert address in [link.target for link, _ in ways_in(read)]
-    tables = {table.name: table.records for table in vision_tables(seen)}
+    tables = {table.name: table.records for table in technique_tables(seen.run)}
     assert len(tables["matches.csv"]) == 2 * len(TEXTS)
     assert sum(float(row["probability"]) for row in tables["matches.csv"][:3]) == pytest.approx(1)
     assert len(tables["match_patches.csv"]) == 2 * (16 + 2 + DRAWS)
@@ -176,4 +176,4 @@ def test_both_towers_lead_to_a_page_with_every_pair(tmp_path):
     assert index.count('"matching/"') == 1
     alone = measure(replace(runs[0], other_tower="", _results={}))
     assert isinstance(alone, VisionFindings) and alone.matching is None
-    assert "matches.csv" not in {table.name for table in vision_tables(alone)}
+    assert "matches.csv" not in {table.name for table in technique_tables(alone.run)}

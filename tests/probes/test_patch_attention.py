@@ -35,11 +35,13 @@ from generator.models.patches import (
     find_attention,
     read_weights,
 )
+from generator.models.stacks import PATCHES
 from generator.models.trace import trace
 from generator.models.vision import Network, finish
-from generator.pages.patch_views import BY_STATISTIC, peak_of
+from generator.pages.patch_views import peak_of
 from generator.plates.patches import over_patches, rolled_blocks
 from generator.probes.deep_dream import dream, dream_layers
+from generator.probes.head_statistics import definitions_of
 from generator.probes.patch_attention import (
     UNIT,
     block_shape,
@@ -329,7 +331,7 @@ def test_statistics_agree_with_plain_loops():
         "entropy_nats", "relative_entropy", "mean_distance", "class_mass", "register_mass",
         "class_on_itself",
     }  # fmt: skip
-    assert set(found) <= set(BY_STATISTIC)
+    assert set(found) <= set(definitions_of(PATCHES, "none"))
     for head, matrix in enumerate(weights.astype(np.float64)):
         entropy, mass, registers, distance = [], [], [], []
         for i, row in enumerate(matrix):
@@ -353,14 +355,15 @@ def test_controls_are_an_even_spread_and_a_seeded_random_twin(tmp_path):
     model, store = tiny_vision("deit"), Store(tmp_path)
     pixels = {"one": noise(1), "two": noise(2)}
     found = measure_patches(model, pixels, 7, store, lambda _: None)
+    stack = found.stack
     tokens = model.attention.grid.tokens
-    assert found.statistic("entropy_nats").uniform == pytest.approx(np.log(tokens), rel=1e-5)
-    assert found.statistic("distillation_mass").uniform == pytest.approx(1 / tokens)
-    assert found.statistic("class_on_itself").values.shape == (2, BLOCKS, HEADS)
-    control = found.control.control
-    assert control.seed == 7 and set(control.values) == {one.name for one in found.statistics}
+    assert stack.statistic("entropy_nats").uniform == pytest.approx(np.log(tokens), rel=1e-5)
+    assert stack.statistic("distillation_mass").uniform == pytest.approx(1 / tokens)
+    assert stack.statistic("class_on_itself").values.shape == (2, BLOCKS, HEADS)
+    control = stack.control
+    assert control.seed == 7 and set(control.values) == {one.name for one in stack.statistics}
     # Small random weights look nearly evenly; these were made large.
-    twin, own = control.mean("relative_entropy"), found.statistic("relative_entropy").mean
+    twin, own = control.mean("relative_entropy"), stack.statistic("relative_entropy").mean
     assert twin > 0.97 > own.mean()
     again = measure_patch_control(model, pixels, 7, Store(tmp_path / "again"))
     assert np.array_equal(again.rollout, found.control.rollout)

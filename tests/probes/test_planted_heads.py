@@ -99,7 +99,7 @@ def found(planted, tmp_path_factory):
 
 
 def test_planted_heads_get_their_roles(found):
-    roles = found.heads.roles
+    roles = found.stack.roles
     assert roles[0][0].role == "previous token"
     assert roles[1][0].role == "induction"
     assert roles[1][0].deciding.value > 0.9
@@ -107,14 +107,14 @@ def test_planted_heads_get_their_roles(found):
 
 
 def test_a_planted_pattern_whose_output_is_nothing_is_a_pattern_and_no_role(found):
-    silent = found.heads.roles[1][1]
+    silent = found.stack.roles[1][1]
     assert (silent.role, silent.near) == (UNLABELLED, "induction")
     assert silent.deciding.effect.mean == pytest.approx(0, abs=1e-6)
     assert silent.deciding.adjusted > 0.5
 
 
 def test_what_is_planted_holds_on_either_half_and_not_with_random_weights(found):
-    named, control = found.heads.named, found.heads.control
+    named, control = found.stack.named, found.stack.control
     assert named.labelled == 2
     assert named.replication.share == 1
     assert control.labelled == 0
@@ -134,5 +134,5 @@ def test_random_weights_get_next_to_no_roles(family, tmp_path):
         held_out=_texts(10, 1),
     )
     heads = len(model.layers) * model.heads
-    for named in (found.heads.named.labelled, found.heads.control.labelled):
+    for named in (found.stack.named.labelled, found.stack.control.labelled):
         assert named <= 0.05 * heads

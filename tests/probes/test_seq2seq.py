@@ -226,7 +226,7 @@ def test_each_stack_has_the_statistics_that_are_defined_for_it(family, store):
         for statistic in one.statistics:
             assert statistic.mean.shape == (len(one.layers), one.heads)
             assert np.isfinite(statistic.mean).all()
-        twin = set(one.control) | {"ablation_delta_loss"}
+        twin = set(one.control.values) | {"ablation_delta_loss"}
         assert names[one.stack.name] <= twin
     again = measure_seq2seq(model, TEXTS, Choices(), 0, store, lambda _: None)
     for one, other in zip(found.stacks, again.stacks, strict=True):

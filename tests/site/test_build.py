@@ -47,7 +47,8 @@ from small_site import (
 )
 
 from generator.formatting import number, percent, thousands
-from generator.pages.definitions import definitions_of
+from generator.models.stacks import ONLY
+from generator.probes.head_statistics import definitions_of
 
 BLOCKS = {"minilm-l6": (6, 12), "smollm2-135m": (30, 9)}
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"}
@@ -471,7 +472,7 @@ def test_heads_csv_says_what_the_head_pages_say(pages, small_site, model):
     control = {
         row["statistic"]: row for row in read_table(small_site.site, model, "statistics.csv")
     }
-    words = definitions_of("representation" if model == "minilm-l6" else "loss")
+    words = definitions_of(ONLY, "representation" if model == "minilm-l6" else "loss")
     known = [one for one in words.values() if one.column in columns]
     assert {one.column for one in known} == {
         "relative_entropy",

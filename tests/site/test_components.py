@@ -482,7 +482,7 @@ def test_short_texts_alone_are_worked_through_and_have_vectors(tmp_path):
     choices = Choices(ablate=0, runs=1, words=2)
     found = measure_text(model, texts, Pairs(), choices, 0, Store(tmp_path), lambda _: None)
     monkey.undo()
-    assert [one.text for one in found.queries] == ["short"]
+    assert [one.text for one in found.stack.queries] == ["short"]
     assert found.worked is None or found.worked.text.id == "short"
 
 

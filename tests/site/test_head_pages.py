@@ -97,37 +97,37 @@ def text_of(html):
 
 
 def test_every_statistic_stands_beside_both_controls(decoder, pages):
-    names = [statistic.name for statistic in decoder.statistics]
+    names = [statistic.name for statistic in decoder.stack.statistics]
     assert names[-2:] == ["copying", "ablation_delta_loss"]
     for layer, head in ((0, 0), (2, 3)):
         text = text_of(pages[head_address("llama", layer, head)])
-        for statistic in decoder.statistics:
-            twin = decoder.heads.control.values[statistic.name]
+        for statistic in decoder.stack.statistics:
+            twin = decoder.stack.control.values[statistic.name]
             cells = f"{number(statistic.uniform)} {number(float(twin.mean()))} {number(float(twin.max()))}"
             assert f"{number(float(statistic.mean[layer, head]))}" in text
             assert cells in text, statistic.name
 
 
 def test_a_control_on_another_network_would_be_noticed(decoder):
-    values = {name: value + 1 for name, value in decoder.heads.control.values.items()}
-    wrong = replace(decoder, heads=replace(decoder.heads, control=RandomControl(9, values)))
-    copying = decoder.statistic("copying").uniform, decoder.heads.control.values["copying"]
+    values = {name: value + 1 for name, value in decoder.stack.control.values.items()}
+    wrong = replace(decoder, stack=replace(decoder.stack, control=RandomControl(9, values)))
+    copying = decoder.stack.statistic("copying").uniform, decoder.stack.control.values["copying"]
     cells = f"{number(copying[0])} {number(float(copying[1].mean()))} "
     assert cells not in text_of(pages_of(wrong)[head_address("llama", 0, 0)])
 
 
 def test_the_ablation_says_on_how_many_texts(decoder, encoder, pages):
-    assert decoder.heads.texts.inputs == ("one", "two")
+    assert decoder.stack.texts.inputs == ("one", "two")
     assert "over the 2 texts on which every head was silenced" in text_of(
         pages[head_address("llama", 0, 0)]
     )
     overview = text_of(pages["models/llama/index.html"])
     assert "every head was silenced on 2 texts and 2 sequences" in overview
-    assert decoder.heads.named.held_out.texts.reason  # no head is asked there
+    assert decoder.stack.named.held_out.texts.reason  # no head is asked there
     assert "Effects were tested on 12 other sequences." in overview
-    assert encoder.heads.texts.measure == "representation"
+    assert encoder.stack.texts.measure == "representation"
     overview = text_of(pages_of(encoder)["models/bert/index.html"])
-    tested = encoder.heads.named.held_out
+    tested = encoder.stack.named.held_out
     assert tested.texts.inputs == tuple(one.id for one in HELD_OUT)
     assert f"Effects were tested on {len(HELD_OUT)} other texts and 12 other seq" in overview
     assert "This network predicts no word, so the effect is the distance" in overview
@@ -137,14 +137,14 @@ def test_the_ablation_says_on_how_many_texts(decoder, encoder, pages):
 
 
 def with_role(found, made):
-    roles = [list(row) for row in found.heads.roles]
+    roles = [list(row) for row in found.stack.roles]
     roles[made.layer][made.head] = made
-    named = replace(found.heads.named, roles=tuple(tuple(row) for row in roles))
-    return replace(found, heads=replace(found.heads, named=named))
+    named = replace(found.stack.named, roles=tuple(tuple(row) for row in roles))
+    return replace(found, stack=replace(found.stack, named=named))
 
 
 def test_a_badge_shows_the_role_both_numbers_and_the_test(decoder):
-    role = decoder.heads.roles[1][2]
+    role = decoder.stack.roles[1][2]
     effect = HeadEffect(12, 0.1234, 0.02, 0.08, 0.17, 0.01, 0.00002)
     evidence = tuple(
         replace(
@@ -176,23 +176,23 @@ def test_a_badge_shows_the_role_both_numbers_and_the_test(decoder):
 
 
 def test_a_pattern_that_is_no_role_is_told_as_one(decoder):
-    role = replace(decoder.heads.roles[0][1], role=UNLABELLED, patterns=("attention sink",))
+    role = replace(decoder.stack.roles[0][1], role=UNLABELLED, patterns=("attention sink",))
     text = text_of(pages_of(with_role(decoder, role))[head_address("llama", 0, 1)])
     assert "unlabelled It rests on the first token on ordinary text" in text
 
 
 def test_the_page_says_how_far_names_hold_and_what_random_weights_get(decoder):
-    named = replace(decoder.heads.named, replication=Replication(9, 8))
-    control = replace(decoder.heads.control, asked=3, labelled=1)
-    changed = replace(decoder, heads=replace(decoder.heads, named=named, control=control))
+    named = replace(decoder.stack.named, replication=Replication(9, 8))
+    control = replace(decoder.stack.control, asked=3, labelled=1)
+    changed = replace(decoder, stack=replace(decoder.stack, named=named, control=control))
     text = text_of(pages_of(changed)["models/llama/index.html"])
     assert "of 9 names 8 (88.9 %) held on the other half" in text
     assert "Of the 12 heads of the random twin 3 were tested and 1 got a role" in text
 
 
 def test_every_head_stands_in_one_role_or_none(decoder):
-    counts = {row.role: row.count for row in role_rows(decoder)}
-    roles = [role.role for row in decoder.heads.roles for role in row]
+    counts = {row.role: row.count for row in role_rows(decoder.stack)}
+    roles = [role.role for row in decoder.stack.roles for role in row]
     assert list(counts) == [rule.role for rule in RULES]
     assert {name: roles.count(name) for name in counts} == counts
     assert counts["attention sink"] == 0  # a pattern alone
@@ -219,7 +219,7 @@ def test_an_induction_score_stands_beside_its_recipe_and_those_of_other_recipes(
     rows = rows_of(decoder, "recipes.csv")
     layer, head = (
         int(i)
-        for i in np.unravel_index(decoder.statistic("induction").mean.argmax(), (LAYERS, HEADS))
+        for i in np.unravel_index(decoder.stack.statistic("induction").mean.argmax(), (LAYERS, HEADS))
     )
     of = [row for row in rows if (row["layer"], row["head"]) == (str(layer), str(head))]
     draws = recipes.scores[0, :, layer, head]
@@ -230,8 +230,8 @@ def test_an_induction_score_stands_beside_its_recipe_and_those_of_other_recipes(
 
 def test_without_silencing_no_head_has_a_role_and_the_pages_say_why(tmp_path):
     found = measured("llama", tmp_path, ablate=0, runs=1)
-    assert {role.role for row in found.heads.roles for role in row} == {UNLABELLED}
-    assert "ablation_delta_loss" not in {statistic.name for statistic in found.statistics}
+    assert {role.role for row in found.stack.roles for role in row} == {UNLABELLED}
+    assert "ablation_delta_loss" not in {statistic.name for statistic in found.stack.statistics}
     assert not {"ablation.csv", "stability.csv"} & set(head_table_names(found))
     pages = pages_of(found)
     for address in (head_address("llama", 0, 0), "models/llama/index.html"):
@@ -244,8 +244,8 @@ def test_without_silencing_no_head_has_a_role_and_the_pages_say_why(tmp_path):
 def test_the_atlas_holds_every_head_with_its_values(decoder, pages):
     html = pages["models/llama/atlas/index.html"]
     data = json.loads(re.search(r'<script type="application/json">(.*?)</script>', html)[1])
-    assert [name for name, _ in data["columns"]] == [s.name for s in decoder.statistics]
-    expected = np.stack([s.mean.ravel() for s in decoder.statistics], axis=1)
+    assert [name for name, _ in data["columns"]] == [s.name for s in decoder.stack.statistics]
+    expected = np.stack([s.mean.ravel() for s in decoder.stack.statistics], axis=1)
     assert np.allclose(data["values"], expected, rtol=1e-4)
     links = re.findall(r'<th scope="row"><a href="\.\./layers/(\d)/heads/(\d)/index.html">', html)
     assert links == [(str(i), str(j)) for i in range(LAYERS) for j in range(HEADS)]
@@ -293,7 +293,7 @@ def test_the_atlas_sorts_filters_and_opens_heads(browser, atlas, decoder):
     assert page.get_by_label("To the right").first.input_value() == "entropy_nats"
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
-    best = np.argsort(-decoder.statistic("induction").mean, axis=None, kind="stable")
+    best = np.argsort(-decoder.stack.statistic("induction").mean, axis=None, kind="stable")
     page.get_by_role("button", name="Induction").click()
     names = page.locator(".c-atlas__table tbody th").all_text_contents()
     assert names == [f"L{i // HEADS}H{i % HEADS}" for i in best]
@@ -396,7 +396,7 @@ def test_tables_hold_what_was_measured(decoder):
     roles = rows_of(decoder, "roles.csv")
     assert len(roles) == LAYERS * HEADS * len(RULES)
     for row in roles[:: len(RULES)]:
-        role = decoder.heads.roles[int(row["layer"])][int(row["head"])]
+        role = decoder.stack.roles[int(row["layer"])][int(row["head"])]
         assert row["role"] == role.role
         assert float(row["value"]) == pytest.approx(role.evidence[0].value, rel=1e-6)
     deltas = rows_of(decoder, "ablation.csv")
@@ -407,7 +407,7 @@ def test_tables_hold_what_was_measured(decoder):
             if (r["probe"], r["layer"], r["head"]) == ("text", "1", "2")
         ]
     )
-    stated = decoder.statistic("ablation_delta_loss").mean[1, 2]
+    stated = decoder.stack.statistic("ablation_delta_loss").mean[1, 2]
     assert mean == pytest.approx(float(stated), abs=1e-6)
     for name in head_table_names(decoder):
         assert rows_of(decoder, name), name
@@ -455,5 +455,5 @@ def test_every_drawing_of_heads_can_be_drawn(decoder):
     for kind in makers:
         arguments = next(one.arguments for one in drawings if one.kind == kind)
         first, again = (makers[kind](**arguments) for _ in range(2))
-        assert [(p.name, p.data) for p in first] == [(p.name, p.data) for p in again]
+        assert [one.data for one in first] == [one.data for one in again]
         assert min(first[0].width, first[0].height) > 30

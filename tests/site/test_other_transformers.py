@@ -48,12 +48,12 @@ def test_every_family_is_measured_and_gets_its_pages(family, tmp_path):
     assert f"models/{family}/atlas/index.html" in addresses
     rows = rows_of(found, "heads.csv")
     assert len(rows) == heads and all(row["induction"] for row in rows)
-    assert len(found.queries) == 1  # q and k show in all of them
+    assert len(found.stack.queries) == 1  # q and k show in all of them
     body = "\n".join(page.body for page in pages)
     if family in REASONS:
         assert REASONS[family] in body
     else:
-        assert found.heads.circuits.reason == found.heads.texts.reason == found.norms.reason == ""
+        assert found.heads.circuits.reason == found.stack.texts.reason == found.norms.reason == ""
 
 
 @pytest.mark.parametrize("family", list(PAIRS))
