@@ -97,7 +97,7 @@ def cutaway(*words: str | Path, cwd: Path | None = None, **env: str) -> Run:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,  # a guard against a build that hangs, on busy machines too
     )
     return Run(done.returncode, done.stdout, done.stderr, time.perf_counter() - started)
 
