@@ -81,7 +81,7 @@ def _model(found: Findings) -> dict[str, Any]:
         ]
         stated["repeated_sequences"] = head_probe.SEQUENCES
         stated["silenced_on"] = {
-            "texts": list(found.stack.texts.inputs),
+            "texts": list(found.stack.ablation.inputs),
             "repeated_sequences": len(found.stack.repeats.inputs),
         }
         if found.stack.named is not None:
@@ -107,6 +107,7 @@ def _patches(found: VisionFindings) -> dict[str, Any]:
             "pixels": [grid.height, grid.width],
             "other_tokens": list(grid.special),
         },
+        "silenced_on": {"pictures": list(found.patches.stack.ablation.inputs)},
         "random_twin_seed": found.patches.stack.control.seed,
     }
 
@@ -126,6 +127,6 @@ def _pairs(found: Seq2SeqFindings) -> dict[str, Any]:
         ],
         "longest_answer": LONGEST,
         "repeated_sequences": head_probe.SEQUENCES,
-        "silenced_on": {"texts": list(found.stacks[0].texts.inputs)},
+        "silenced_on": {"texts": list(found.stacks[0].ablation.inputs)},
         "random_twin_seed": found.twin_seed,
     }

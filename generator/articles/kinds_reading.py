@@ -11,15 +11,18 @@ from generator.errors import UsageError
 from generator.figures.figure import Figure, published
 from generator.formatting import number, percent
 from generator.inputs.texts import readable
-from generator.models.stacks import ONLY
+from generator.models.stacks import ONLY, PATCHES
 from generator.pages.worked import three_words, token_steps
 from generator.plates.text import readings as readings_of
 from generator.probes.decoding import LogitLens, attribute_logit, logit_lens
+from generator.probes.head_statistics import LOGIT, TARGET
 from generator.probes.norms import rollout as rolled_out
+from generator.probes.patch_ablation import SPAN
 from generator.probes.queries import work_through
 from generator.techniques.naming import Names, Numbers, layer_of, one_of
 
 _SPANS = ("text", "first", "second")
+_UNITS = {"loss": "nats a token", TARGET: "nats a token", LOGIT: "of the class’s logit"}
 _POSITIONS, _ROWS = 12, 16
 
 
@@ -221,7 +224,8 @@ def ablation(
     """A statistic of all heads against what silencing each costs, on texts or on repeated tokens.
 
     `on` is "text", or "first" or "second": the copies of random tokens that are repeated. In an
-    encoder-decoder heads are silenced on texts only, those of one `stack`.
+    encoder-decoder heads are silenced on texts only, those of one `stack`, in a vision transformer on
+    pictures.
     """
     about, known = measured_heads(catalogue, model, stack), named_heads(catalogue, model, stack)
     name = statistic or about.telling_axes[1]
@@ -230,14 +234,18 @@ def ablation(
     repeated = alone and name in {"induction", "duplicate_token"}
     spans = _SPANS if alone else _SPANS[:1]
     span = one_of("span", on or ("second" if repeated else "text"), spans, f"{model} has no")
-    found = about.texts if span == "text" else about.repeats
+    found = about.ablation if span == "text" else about.repeats
     if found.reason:
         raise UsageError(f"no head of {model} was silenced: {found.reason}")
-    effect = found.statistic(span).mean
+    effect = found.statistic(SPAN if about.stack is PATCHES else span).mean
     named = [known.place(head) for head in heads]
     best = highest(over.mean)
-    unit = "nats a token" if found.measure == "loss" else "1 − cosine similarity"
-    where = {"text": "texts", "first": "the first copy", "second": "the second copy"}[span]
+    unit = _UNITS.get(about.measure, "1 − cosine similarity")
+    where = {
+        "text": "pictures" if about.stack is PATCHES else "texts",
+        "first": "the first copy",
+        "second": "the second copy",
+    }[span]
     title = about.definitions[name].name.lower()
     ranks = np.corrcoef(_ranks(over.mean), _ranks(effect))[0, 1]
     said = (

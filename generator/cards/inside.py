@@ -187,7 +187,7 @@ def _heads(found: TextFindings) -> Section:
 
 
 def _roles(found: TextFindings) -> Section:
-    reason = found.stack.texts.reason
+    reason = found.stack.ablation.reason
     if reason:
         return Section("roles", "Roles of heads", (Paragraph((reason,)),))
     rows = list(_role_rows(found))

@@ -112,7 +112,7 @@ def measure_stack(
         measure="loss" if model.causal else "representation",
         statistics=(*head_statistics(attentions, repeated), *defined),
         control=control,
-        texts=sweep.texts,
+        ablation=sweep.texts,
         repeats=sweep.repeats,
         rules=RULES,
         named=named,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,12 +11,17 @@ from generator.findings.stack import StackFindings
 from generator.models.model import VisionModel
 from generator.models.patches import VisionAttention
 from generator.models.stacks import PATCHES
-from generator.probes.ablation import not_ablated
+from generator.probes.ablation import Ablation
+from generator.probes.head_control import RandomControl
+from generator.probes.head_statistics import ablation_column
+from generator.probes.likeness import Likeness
+from generator.probes.patch_ablation import SPAN, ablate_patch_heads, measure_of
 from generator.probes.patch_attention import (
     SIDE,
     PatchControl,
     PatchMaps,
     PatchWeights,
+    alike_patch_heads,
     measure_patch_control,
     measure_patch_maps,
     measure_patch_weights,
@@ -49,11 +54,15 @@ class PatchFindings:
 def measure_patches(
     model: VisionModel,
     pixels: Mapping[str, np.ndarray],
+    ablate: int,
     seed: int,
     store: Store,
     step: Callable[[str], None],
 ) -> PatchFindings | None:
-    """Run the probes of attention over patches; None where the network's attention is not known."""
+    """Run the probes of attention over patches; None where the network's attention is not known.
+
+    Heads are silenced on the first `ablate` pictures.
+    """
     attention = model.attention
     if attention is None:
         return None
@@ -63,16 +72,32 @@ def measure_patches(
     weights = {name: measure_patch_weights(model, name, pixels[name], store) for name in played}
     control = measure_patch_control(model, pixels, seed, store)
     step(f"{model.id}: attention with random weights")
-    return PatchFindings(attention, maps, weights, control, _stack(model, attention, maps, control))
+    ablation = ablate_patch_heads(model, pixels, ablate, store)
+    step(f"{model.id}: heads silenced")
+    twin = ablate_patch_heads(model, pixels, ablate, store, random=seed)
+    step(f"{model.id}: heads silenced with random weights")
+    likeness = alike_patch_heads(model, pixels, store)
+    step(f"{model.id}: heads that look alike")
+    stack = _stack(model, attention, maps, control.control, ablation, twin, likeness)
+    return PatchFindings(attention, maps, weights, control, stack)
 
 
 def _stack(
     model: VisionModel,
     attention: VisionAttention,
     maps: Mapping[str, PatchMaps],
-    control: PatchControl,
+    control: RandomControl,
+    ablation: Ablation,
+    twin: Ablation,
+    likeness: Likeness,
 ) -> StackFindings:
     layers = {layer.name: layer for layer in model.layers}
+    measure = measure_of(model)
+    statistics = patch_statistics(list(maps.values()), attention.grid)
+    effects = [] if ablation.reason else [ablation.statistic(SPAN, ablation_column(measure))]
+    known = (
+        {} if twin.reason else {one.name: twin.statistic(SPAN, one.name).mean for one in effects}
+    )
     return StackFindings(
         model=model,
         stack=PATCHES,
@@ -80,10 +105,11 @@ def _stack(
         heads=attention.heads,
         kv_groups=attention.heads,
         inputs=tuple(maps),
-        measure="none",
-        statistics=patch_statistics(list(maps.values()), attention.grid),
-        control=control.control,
-        texts=not_ablated("No head was silenced."),
+        measure=measure,
+        statistics=(*statistics, *effects),
+        control=replace(control, values={**control.values, **known}),
+        ablation=ablation,
+        likeness=likeness,
         why_no_roles=NO_ROLES,
     )
 

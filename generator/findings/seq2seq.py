@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from generator.exhibit import Choices
 from generator.findings.stack import StackFindings
@@ -17,6 +18,7 @@ from generator.probes.head_statistics import TARGET
 from generator.probes.heads import Statistic
 from generator.probes.likeness import alike_heads
 from generator.probes.naming import NamedHeads
+from generator.probes.norms import PairRollout, pair_rollout
 from generator.probes.queries import Queries
 from generator.probes.seq2seq import (
     Pair,
@@ -52,6 +54,12 @@ class Seq2SeqFindings:
     signal: Signal
     twin_seed: int
     run: Run | None = None
+
+    @cached_property
+    def rollout(self) -> PairRollout:
+        """Attention followed through the blocks on the first text."""
+        encoder, decoder, cross = (self.of(stack).attentions[0].weights for stack in PAIR)
+        return pair_rollout(encoder, decoder, cross)
 
     def of(self, stack: Stack) -> StackFindings:
         """One stack."""
@@ -123,7 +131,7 @@ def _stack(
         control=RandomControl(
             control.seed, control.values[name], control.asked[name], control.labelled[name]
         ),
-        texts=ablation,
+        ablation=ablation,
         rules=rules_of(stack),
         named=named,
         likeness=alike_heads(attentions),

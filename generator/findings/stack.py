@@ -28,9 +28,9 @@ class StackFindings:
     """All heads of one stack, and what was measured of them.
 
     `inputs` are the names of the texts or pictures, `measure` is what silencing a head changes: one of
-    ABLATIONS. `control` has the statistics of the random twin's heads. `texts` is the sweep, in which every
-    head was silenced, `repeats` the same on repeated random tokens. `rules` are the roles that heads were
-    tried for, `named` the roles that they have: None, with `why_no_roles`, where roles have no meaning.
+    ABLATIONS. `control` has the statistics of the random twin's heads. `ablation` is the sweep, in which
+    every head was silenced, `repeats` the same on repeated random tokens. `rules` are the roles that heads
+    were tried for, `named` the roles that they have: None, with `why_no_roles`, where roles have no meaning.
     `attentions` and `queries` are the weights on texts, and the vectors of the first.
     """
 
@@ -43,7 +43,7 @@ class StackFindings:
     measure: str
     statistics: tuple[Statistic, ...]
     control: RandomControl
-    texts: Ablation
+    ablation: Ablation
     repeats: Ablation = NO_REPEATS
     rules: tuple[Rule, ...] = ()
     named: NamedHeads | None = None
@@ -85,7 +85,7 @@ class StackFindings:
     @property
     def sweep(self) -> Sweep:
         """The effect of silencing every head."""
-        return Sweep(self.texts, self.repeats)
+        return Sweep(self.ablation, self.repeats)
 
     @property
     def telling_axes(self) -> tuple[str, str]:

@@ -119,7 +119,9 @@ class VisionFindings:
     def patches(self) -> PatchFindings | None:
         """The attention of a vision transformer."""
         run = self.run
-        return measure_patches(run.vision, run.pixels, run.seed, run.store, run.step)
+        return measure_patches(
+            run.vision, run.pixels, run.budget.ablate, run.seed, run.store, run.step
+        )
 
     @property
     def stacks(self) -> tuple[StackFindings, ...]:

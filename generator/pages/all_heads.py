@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from generator.figures.figure import Figure
 from generator.findings import StackFindings
+from generator.models.stacks import CROSS, DECODER
 from generator.pages.components import model_component
 from generator.pages.context import Place, layer_link
 from generator.pages.environment import Pages
@@ -38,6 +39,7 @@ def attention_page(
         causal=stack.causal,
         count=stack.count,
         rollout=rollout,
+        two_texts=stack.stack in (DECODER, CROSS),
         place=place,
         views=[
             {

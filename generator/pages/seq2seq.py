@@ -33,12 +33,13 @@ from generator.pages.stack_views import (
     heads_title,
     layer_strips,
 )
-from generator.pages.standings import leaders
+from generator.pages.standings import grain_note, leaders
 from generator.pages.token_heads import token_maps
+from generator.plates.seq2seq import rollout_path
 
 LEFT_OUT = (
     "Not made for an encoder-decoder: OV and QK circuits with the copying score, the logit lens and direct "
-    "logit attribution, norm-weighted maps and rollout, and the page that works through one token. They "
+    "logit attribution, norm-weighted maps, and the page that works through one token. They "
     "follow one stream from the token embeddings to the logits. Here a head of the encoder reaches the "
     "logits only through cross attention, and a head of cross attention reads what the encoder has made of "
     "the source, so that the direct way which these methods read off does not exist for two of the three "
@@ -61,7 +62,10 @@ def seq2seq_pages(findings: Seq2SeqFindings, pages: Pages) -> Iterator[Page]:
     quotes, place = quotes_of(findings), below_model(findings.stacks)
     yield _overview(findings, pages)
     for stack in findings.stacks:
-        yield attention_page(stack, quotes, place, pages, note=_NOTES[stack.stack.name])
+        figure = _rollout_figure(findings, stack, pages)
+        yield attention_page(
+            stack, quotes, place, pages, note=_NOTES[stack.stack.name], rollout=figure
+        )
         yield atlas_page(stack, place, pages)
     for stack in findings.stacks:
         kind = HeadKind(
@@ -71,6 +75,35 @@ def seq2seq_pages(findings: Seq2SeqFindings, pages: Pages) -> Iterator[Page]:
             left_out=LEFT_OUT,
         )
         yield from layer_pages(findings.stacks, stack, quotes, findings.signal, kind, pages)
+
+
+_ROLLED = {
+    ENCODER.name: "the share of each source token in each position of the encoder; a row’s shares sum to 1",
+    DECODER.name: "the share of each target token that was read in each position of the decoder; the rest of "
+    "a row, up to 1, comes from the source",
+    CROSS.name: "the share of each source token in each position behind the last block of the decoder; the "
+    "rest of a row, up to 1, comes from the target tokens that were read",
+}
+
+
+def _rollout_figure(findings: Seq2SeqFindings, stack: StackFindings, pages: Pages) -> Figure:
+    name, attention = stack.stack.name, stack.attentions[0]
+    own = float(findings.rollout.crossed[-1].sum(-1).mean())
+    shares = (
+        f" Behind the last block {percent(own)} of a position is from the source, the mean over positions: "
+        "each cross attention is taken to bring half."
+        if stack.stack is not ENCODER
+        else ""
+    )
+    ending = "webp" if stack.stack is CROSS else "svg"
+    return pages.figure(
+        f"{rollout_path(stack)}.{ending}",
+        f"Attention rollout on {len(attention.tokens)} × {len(attention.keys)} tokens: {_ROLLED[name]}.",
+        f"“{findings.texts[0].text}” – {_ROLLED[name]}. The colour is the square root of the share.{shares}"
+        f"{grain_note(attention)}",
+        kind="rollout",
+        ink=True,
+    )
 
 
 def seq2seq_table_names(findings: Seq2SeqFindings) -> tuple[str, ...]:
@@ -111,7 +144,7 @@ def _overview(findings: Seq2SeqFindings, pages: Pages) -> Page:
             _signal(findings, one, pages) for one in findings.stacks if one.stack is not CROSS
         ],
         stacks=[_stack(findings, one, pages) for one in findings.stacks],
-        silenced=findings.stacks[0].texts,
+        silenced=findings.stacks[0].ablation,
         left_out=LEFT_OUT,
         inputs=[_input(findings, text) for text in findings.texts],
         rows=[

@@ -35,7 +35,7 @@ def stack_tables(stacks: Stacks) -> Iterator[Table]:
         "links.csv": (_links, bool(first.attentions)),
         "roles.csv": (_roles, first.named is not None),
         "alike.csv": (_alike, first.likeness is not None),
-        "ablation.csv": (_ablation, not first.texts.reason),
+        "ablation.csv": (_ablation, not first.ablation.reason),
     }
     for name, (content, there) in known.items():
         if there:
@@ -195,7 +195,7 @@ def _ablation_records(stack: StackFindings) -> Iterator[dict[str, Any]]:
                 yield {
                     **({_input(stack): name} if len(_silenced(stack)) == 1 else spans),
                     **_where(stack, int(at[0]), int(at[1])),
-                    "loss": made.base[span, number],
+                    "untouched" if stack.stack is PATCHES else "loss": made.base[span, number],
                     "delta": delta,
                     "measure": MEASURED[stack.measure],
                 }
@@ -204,10 +204,10 @@ def _ablation_records(stack: StackFindings) -> Iterator[dict[str, Any]]:
 def _silenced(stack: StackFindings) -> dict[str, Ablation]:
     """What was run with silent heads, by name: one sweep, or that and what else there is of one stack."""
     if stack.several or stack.named is None:
-        return {"text": stack.texts}
+        return {"text": stack.ablation}
     held_out = stack.named.held_out
     every = {
-        "text": stack.texts,
+        "text": stack.ablation,
         "repeats": stack.repeats,
         "held-out text": held_out.texts,
         "held-out repeats": held_out.repeats,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from generator.figures.attention import block_maximum, grain
 from generator.figures.figure import Drawing
 from generator.findings import Seq2SeqFindings, StackFindings
+from generator.inputs.texts import readable
 from generator.models.stacks import CROSS, DECODER, ENCODER
 from generator.plates.stacks import grids_drawing, scatter_drawing
-from generator.plates.text import DRAWN, attention_drawings, head_card
+from generator.plates.text import DRAWN, attention_drawings, head_card, rollout_drawing
 from generator.probes.signal import Signal
 from generator.techniques.activity import activity_drawing
 
@@ -22,6 +24,7 @@ def seq2seq_drawings(findings: Seq2SeqFindings) -> list[Drawing]:
         found += [grids_drawing(stack), scatter_drawing(stack)]
         for number, attention in enumerate(stack.attentions):
             found += attention_drawings(stack.layers, attention, folder, maps=number < DRAWN)
+    found += _rollouts(findings)
     longest = max(findings.of(CROSS).attentions, key=lambda one: one.weights[0, 0].size)
     return [*found, head_card(longest, folder)]
 
@@ -38,3 +41,33 @@ def _signal(signal: Signal, stack: StackFindings, folder: str) -> Drawing:
         "stream": signal.stream[places],
     }
     return Drawing("text_signal", arguments, (f"{folder}/signal-{stack.stack.name}.svg",))
+
+
+def rollout_path(stack: StackFindings) -> str:
+    """Where the rollout behind a stack's blocks is drawn."""
+    return f"models/{stack.model.id}/{stack.stack.part('rollout')}-{stack.attentions[0].text}"
+
+
+def _rollouts(findings: Seq2SeqFindings) -> list[Drawing]:
+    """What the positions of encoder and decoder are made of on the first text.
+
+    Between two texts a labelled map shows the shares behind the last block.
+    """
+    rolled, (encoder, decoder, cross) = findings.rollout, findings.stacks
+    between = cross.attentions[0]
+    block = grain(*rolled.crossed.shape[1:])
+    labelled = {
+        "weights": block_maximum(rolled.crossed[-1:, None], block),
+        "causal": False,
+        "tokens": tuple(readable(token) for token in between.tokens[::block]),
+        "keys": tuple(readable(token) for token in between.keys[::block]),
+    }
+    return [
+        rollout_drawing(
+            encoder.attentions[0].tokens, rolled.source, f"{rollout_path(encoder)}.svg"
+        ),
+        rollout_drawing(
+            decoder.attentions[0].tokens, rolled.target, f"{rollout_path(decoder)}.svg"
+        ),
+        Drawing("attention_maps", labelled, (f"{rollout_path(cross)}.webp",)),
+    ]

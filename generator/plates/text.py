@@ -138,14 +138,18 @@ def _readings(findings: TextFindings, folder: str) -> list[Drawing]:
         found.append(
             Drawing("head_readings", arguments, (f"{folder}/layers/{layer.name}/readings.webp",))
         )
-    block = grain(*attention.weights.shape[2:])
-    followed = block_maximum(rollout(attention.weights)[:, None], block)[:, 0]
+    path = f"{folder}/rollout-{attention.text}.svg"
+    return [*found, rollout_drawing(attention.tokens, rollout(attention.weights), path)]
+
+
+def rollout_drawing(tokens: Sequence[str], followed: np.ndarray, path: str) -> Drawing:
+    """Rollout (layers, positions, inputs) over one text, behind a few layers; blocks of a long text."""
+    block = grain(*followed.shape[1:])
     count = len(followed)
     shown = sorted({0, count // 8, count // 4, count - 1})  # most happens early
-    followed_text = {
-        "tokens": tuple(readable(token) for token in attention.tokens[::block]),
+    arguments = {
+        "tokens": tuple(readable(token) for token in tokens[::block]),
         "layers": tuple(shown),
-        "maps": followed[shown],
+        "maps": block_maximum(followed[:, None], block)[:, 0][shown],
     }
-    path = f"{folder}/rollout-{attention.text}.svg"
-    return [*found, Drawing("rollout_maps", followed_text, (path,))]
+    return Drawing("rollout_maps", arguments, (path,))

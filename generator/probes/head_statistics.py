@@ -52,10 +52,13 @@ _RECIPE = (
 )
 
 
-def _ablation(measured: str) -> HeadStatistic:
-    return HeadStatistic(
-        "ablation_delta_loss", "Ablation", measured, _TEXTS, "Michel et al. 2019", _of_tokens, False
-    )
+def _ablation(
+    measured: str,
+    column: str = "ablation_delta_loss",
+    probe: str = _TEXTS,
+    applies: Callable[[Stack], bool] = _of_tokens,
+) -> HeadStatistic:
+    return HeadStatistic(column, "Ablation", measured, probe, "Michel et al. 2019", applies, False)
 
 
 _MASS = "mean over patches of the weight on {}"
@@ -64,6 +67,7 @@ _SILENCED = "with the head’s output set to its mean over the probes, minus"
 # What counts as an effect depends on what a network does: predict the next token, write a target, or
 # neither.
 TARGET = "target"  # an encoder-decoder's
+LOGIT, EMBEDDING = "logit", "embedding"  # a vision transformer's, with classes and without
 ABLATIONS = {
     "loss": _ablation(f"loss on the next token {_SILENCED} that loss, in nats a token"),
     TARGET: _ablation(
@@ -73,13 +77,35 @@ ABLATIONS = {
         "1 − cosine similarity of the final states without and with the head’s output set to its mean over "
         "the probes, mean over tokens"
     ),
+    LOGIT: _ablation(
+        "logit of the class that the whole network finds most probable, with the head’s output set to its "
+        "mean over the pictures, minus that logit; negative if the head speaks for the class",
+        "ablation_delta_logit",
+        _PICTURES,
+        _over_patches,
+    ),
+    EMBEDDING: _ablation(
+        "1 − cosine similarity of the final features without and with the head’s output set to its mean over "
+        "the pictures",
+        "ablation_delta_embedding",
+        _PICTURES,
+        _over_patches,
+    ),
 }
+
+
+def ablation_column(measure: str) -> str:
+    """The column of the effect of silencing a head, by what it is measured by."""
+    return ABLATIONS[measure].column
+
 
 # The unit of the columns `loss` and `delta` of ablation.csv.
 MEASURED = {
     "loss": "loss on the next token, nats a token",
     TARGET: "loss on the target, nats a token",
     "representation": "1 - cosine similarity of the final states",
+    LOGIT: "logit of the class that the whole network finds most probable",
+    EMBEDDING: "1 - cosine similarity of the final features",
 }
 
 HEAD_STATISTICS: tuple[HeadStatistic, ...] = (
@@ -276,6 +302,8 @@ HEAD_STATISTICS: tuple[HeadStatistic, ...] = (
         _over_patches,
     ),
     ABLATIONS["loss"],
+    ABLATIONS[LOGIT],
+    ABLATIONS[EMBEDDING],
 )
 
 

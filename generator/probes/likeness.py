@@ -17,8 +17,8 @@ class Likeness:
     """The heads whose maps resemble each head's most.
 
     `others` (layers, heads, NEAREST, 2) are (layer, head), the most alike first; `correlation`
-    (layers, heads, NEAREST) is Pearson's over all visible weights of all texts, NaN for a head whose
-    weights never vary.
+    (layers, heads, NEAREST) is Pearson's over all visible weights of all texts or pictures, NaN for a head
+    whose weights never vary.
     """
 
     others: np.ndarray
@@ -32,10 +32,14 @@ def alike_heads(attentions: Sequence[Attention]) -> Likeness:
     centred = maps - maps.mean(-1, keepdims=True)
     length = np.linalg.norm(centred, axis=-1, keepdims=True)
     unit = np.divide(centred, length, out=np.full_like(centred, np.nan), where=length > 0)
-    correlation = unit @ unit.T
+    return nearest_heads(unit @ unit.T, layers, heads)
+
+
+def nearest_heads(correlation: np.ndarray, layers: int, heads: int) -> Likeness:
+    """For each head the others that correlate with it most, from all correlations (heads, heads)."""
     known = np.where(np.isnan(correlation), -np.inf, correlation.round(6))
     np.fill_diagonal(known, -np.inf)
-    count = min(NEAREST, len(maps) - 1)
+    count = min(NEAREST, len(correlation) - 1)
     order = np.argsort(-known, axis=-1, kind="stable")[:, :count]
     others = np.stack(np.unravel_index(order, (layers, heads)), axis=-1)
     values = np.take_along_axis(correlation, order, axis=1)

@@ -102,6 +102,37 @@ def rollout(weights: np.ndarray) -> np.ndarray:
     return np.stack(found)
 
 
+@dataclass(frozen=True)
+class PairRollout:
+    """Rollout through an encoder-decoder, (blocks, positions, inputs) behind each block.
+
+    `source` is that of the encoder over the source tokens. A position of the decoder is made of target tokens
+    that were read (`target`) and of source tokens (`crossed`): its shares of both sum to 1 together.
+    """
+
+    source: np.ndarray
+    target: np.ndarray
+    crossed: np.ndarray
+
+
+def pair_rollout(encoder: np.ndarray, decoder: np.ndarray, cross: np.ndarray) -> PairRollout:
+    """Rollout from weights (blocks, heads, queries, keys) of the three stacks of an encoder-decoder.
+
+    T_l = (A_l / 2 + I / 2) M_{l-1} behind self-attention and M_l = T_l / 2 + C_l S / 2 behind cross attention
+    C_l, S the encoder's rollout behind its last block: attention rollout (Abnar & Zuidema 2020) carried over
+    to a stream that reads from another one.
+    """
+    source = rollout(encoder)
+    tokens, inputs = cross.shape[2:]
+    final = np.concatenate([np.zeros((inputs, tokens)), source[-1]], axis=1)
+    mixed, found = np.eye(tokens, tokens + inputs), []
+    for own, across in zip(decoder, cross, strict=True):
+        mixed = rolled(own, mixed) / 2 + across.mean(0, dtype=np.float64) @ final / 2
+        found.append(mixed)
+    both = np.stack(found)
+    return PairRollout(source, both[..., :tokens], both[..., tokens:])
+
+
 def rolled(weights: np.ndarray, before: np.ndarray) -> np.ndarray:
     """What is behind a block of `weights` (heads, tokens, tokens), from `before` it (tokens, tokens)."""
     mean = weights.mean(0, dtype=np.float64)

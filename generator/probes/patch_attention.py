@@ -20,6 +20,7 @@ from generator.models.patches import AVERAGE, PatchGrid, VisionAttention
 from generator.models.randomise import randomised
 from generator.probes.head_control import RandomControl
 from generator.probes.heads import Statistic, entropy, relative_entropy, uniform_attention
+from generator.probes.likeness import Likeness, nearest_heads
 from generator.probes.norms import rolled
 from generator.store import Store, digest_of_value
 
@@ -117,6 +118,29 @@ def measure_patch_control(
         "seed": seed,
     }
     return store.result("patch_control", VERSION, parts, PatchControl, make)
+
+
+def alike_patch_heads(
+    model: VisionModel, pixels: Mapping[str, np.ndarray], store: Store
+) -> Likeness:
+    """For each head the others with the most similar weights, between squares of patches, on all pictures."""
+
+    def make() -> Likeness:
+        attention = _attention(model)
+        kept = [measure_patch_weights(model, name, each, store) for name, each in pixels.items()]
+        heads = len(attention.blocks) * attention.heads
+        maps = np.concatenate([one.units.reshape(heads, -1) for one in kept], axis=1) / UNIT
+        apart = maps - maps.mean(-1, keepdims=True)
+        length = np.linalg.norm(apart, axis=-1, keepdims=True)
+        unit = np.divide(apart, length, out=np.full_like(apart, np.nan), where=length > 0)
+        return nearest_heads(unit @ unit.T, len(attention.blocks), attention.heads)
+
+    parts = {
+        "model": model.key,
+        "pixels": {name: digest_of_value(each) for name, each in pixels.items()},
+        "side": SIDE,
+    }
+    return store.result("patch_likeness", VERSION, parts, Likeness, make)
 
 
 def patch_statistics(maps: Sequence[PatchMaps], grid: PatchGrid) -> tuple[Statistic, ...]:

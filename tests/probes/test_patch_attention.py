@@ -354,7 +354,7 @@ def test_statistics_agree_with_plain_loops():
 def test_controls_are_an_even_spread_and_a_seeded_random_twin(tmp_path):
     model, store = tiny_vision("deit"), Store(tmp_path)
     pixels = {"one": noise(1), "two": noise(2)}
-    found = measure_patches(model, pixels, 7, store, lambda _: None)
+    found = measure_patches(model, pixels, 1, 7, store, lambda _: None)
     stack = found.stack
     tokens = model.attention.grid.tokens
     assert stack.statistic("entropy_nats").uniform == pytest.approx(np.log(tokens), rel=1e-5)

@@ -520,3 +520,24 @@ def test_its_ablation_is_stated_as_the_loss_on_the_target(root):
     assert statistics and all("loss on the target" in row["definition"] for row in statistics)
     measured = {row["measure"] for row in rows("ablation.csv")}
     assert measured == {"loss on the target, nats a token"}
+
+
+@FAMILIES
+def test_rollout_follows_the_target_back_to_both_texts(family, store):
+    """By loops: half of a position stays, and half of what is behind it comes across from the source."""
+    found = measure_seq2seq(tiny_pair(family), TEXTS[:1], Choices(), 0, store, lambda _: None)
+    encoder, decoder, cross = (found.of(stack).attentions[0].weights for stack in PAIR)
+    source = np.eye(encoder.shape[-1])
+    for layer in encoder:
+        source = 0.5 * layer.mean(0) @ source + 0.5 * source
+    tokens = decoder.shape[-1]
+    read, across = np.eye(tokens), np.zeros((tokens, len(source)))
+    for own, other in zip(decoder, cross, strict=True):
+        read = 0.5 * own.mean(0) @ read + 0.5 * read
+        across = 0.5 * own.mean(0) @ across + 0.5 * across
+        read, across = 0.5 * read, 0.5 * across + 0.5 * other.mean(0) @ source
+    made = found.rollout
+    np.testing.assert_allclose(made.source[-1], source, atol=1e-5)
+    np.testing.assert_allclose(made.target[-1], read, atol=1e-5)
+    np.testing.assert_allclose(made.crossed[-1], across, atol=1e-5)
+    np.testing.assert_allclose(made.target.sum(-1) + made.crossed.sum(-1), 1, atol=1e-5)

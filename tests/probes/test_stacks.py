@@ -28,7 +28,7 @@ def stacks_of(family: str, store: Store) -> tuple[StackFindings, ...]:
     choices = Choices(ablate=1, runs=1, words=2)
     if family == "deit":
         pixels = {"one": noise(1), "two": noise(2)}
-        found = measure_patches(tiny_vision(family), pixels, 3, store, lambda _: None)
+        found = measure_patches(tiny_vision(family), pixels, 1, 3, store, lambda _: None)
         assert found is not None
         return (found.stack,)
     if family == "t5":

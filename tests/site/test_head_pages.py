@@ -117,7 +117,7 @@ def test_a_control_on_another_network_would_be_noticed(decoder):
 
 
 def test_the_ablation_says_on_how_many_texts(decoder, encoder, pages):
-    assert decoder.stack.texts.inputs == ("one", "two")
+    assert decoder.stack.ablation.inputs == ("one", "two")
     assert "over the 2 texts on which every head was silenced" in text_of(
         pages[head_address("llama", 0, 0)]
     )
@@ -125,7 +125,7 @@ def test_the_ablation_says_on_how_many_texts(decoder, encoder, pages):
     assert "every head was silenced on 2 texts and 2 sequences" in overview
     assert decoder.stack.named.held_out.texts.reason  # no head is asked there
     assert "Effects were tested on 12 other sequences." in overview
-    assert encoder.stack.texts.measure == "representation"
+    assert encoder.stack.ablation.measure == "representation"
     overview = text_of(pages_of(encoder)["models/bert/index.html"])
     tested = encoder.stack.named.held_out
     assert tested.texts.inputs == tuple(one.id for one in HELD_OUT)

@@ -53,7 +53,7 @@ def test_every_family_is_measured_and_gets_its_pages(family, tmp_path):
     if family in REASONS:
         assert REASONS[family] in body
     else:
-        assert found.heads.circuits.reason == found.stack.texts.reason == found.norms.reason == ""
+        assert found.heads.circuits.reason == found.stack.ablation.reason == found.norms.reason == ""
 
 
 @pytest.mark.parametrize("family", list(PAIRS))
