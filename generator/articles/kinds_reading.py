@@ -14,8 +14,8 @@ from generator.inputs.texts import readable
 from generator.models.stacks import ONLY, PATCHES
 from generator.pages.worked import three_words, token_steps
 from generator.plates.text import readings as readings_of
+from generator.probes.ablation_words import LOGIT, TARGET
 from generator.probes.decoding import LogitLens, attribute_logit, logit_lens
-from generator.probes.head_statistics import LOGIT, TARGET
 from generator.probes.norms import rollout as rolled_out
 from generator.probes.patch_ablation import SPAN
 from generator.probes.queries import work_through

@@ -22,14 +22,14 @@ from generator.probes.circuits import (
     measure_copying,
 )
 from generator.probes.head_control import random_control
-from generator.probes.heads import Statistic, head_statistics, repeated_sequences
+from generator.probes.heads import Statistic, repeated_sequences
 from generator.probes.likeness import alike_heads
 from generator.probes.naming import name_heads, role_inputs, sweep_heads
-from generator.probes.positions import extra_statistics
 from generator.probes.queries import Queries
 from generator.probes.recipes import RecipeScores, measure_recipes
 from generator.probes.roles import RULES
 from generator.probes.stability import Stability, measure_stability
+from generator.probes.stack_statistics import defined, text_statistics
 from generator.store import Store
 
 Step = Callable[[str], None]
@@ -99,9 +99,8 @@ def measure_stack(
         model, attentions, special, repeated, inputs, sweep, control.values, seed, store
     )
     step(f"{model.id}: roles of heads")
-    extra = extra_statistics(attentions, special).values()
-    added = [*extra, *_of_weights(copying), *_of_effects(sweep.texts)]
-    defined = (one for one in added if np.isfinite(one.mean).all())
+    on_texts = text_statistics(attentions, special, repeated).values()
+    statistics = [*on_texts, *_of_weights(copying), *_of_effects(sweep.texts)]
     return StackFindings(
         model=model,
         stack=ONLY,
@@ -110,7 +109,7 @@ def measure_stack(
         kv_groups=model.kv_groups,
         inputs=tuple(text.id for text in texts),
         measure="loss" if model.causal else "representation",
-        statistics=(*head_statistics(attentions, repeated), *defined),
+        statistics=defined(statistics),
         control=control,
         ablation=sweep.texts,
         repeats=sweep.repeats,

@@ -12,8 +12,8 @@ from generator.models.model import VisionModel
 from generator.models.patches import VisionAttention
 from generator.models.stacks import PATCHES
 from generator.probes.ablation import Ablation
+from generator.probes.ablation_words import ablation_column
 from generator.probes.head_control import RandomControl
-from generator.probes.head_statistics import ablation_column
 from generator.probes.likeness import Likeness
 from generator.probes.patch_ablation import SPAN, ablate_patch_heads, measure_of
 from generator.probes.patch_attention import (

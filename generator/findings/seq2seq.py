@@ -12,9 +12,9 @@ from generator.inputs.texts import CuratedText
 from generator.models.seq2seq import Seq2SeqModel
 from generator.models.stacks import PAIR, Stack
 from generator.probes.ablation import Ablation
+from generator.probes.ablation_words import TARGET
 from generator.probes.attention import Attention
 from generator.probes.head_control import RandomControl
-from generator.probes.head_statistics import TARGET
 from generator.probes.heads import Statistic
 from generator.probes.likeness import alike_heads
 from generator.probes.naming import NamedHeads

@@ -14,7 +14,8 @@ from generator.models.stacks import CROSS, PATCHES, Stack
 from generator.probes.ablation import Ablation
 from generator.probes.attention import Attention
 from generator.probes.head_control import RandomControl
-from generator.probes.head_statistics import HeadStatistic, definitions_of
+from generator.probes.head_statistic import HeadStatistic
+from generator.probes.head_statistics import definitions_of
 from generator.probes.heads import Statistic
 from generator.probes.likeness import Likeness
 from generator.probes.naming import NamedHeads, Sweep

@@ -171,12 +171,13 @@ def _head_grids(findings: TextFindings, pages: Pages) -> Figure:
         f"All {len(model.layers) * model.heads} heads at a glance: layers downwards, heads to the right, "
         "the more a cell stands out, the higher. Each map has its own scale, written above it."
     )
-    best = findings.stack.statistic("previous_token").mean
+    axis = findings.stack.telling_axes[0]
+    best, told = findings.stack.statistic(axis).mean, axis.replace("_", " ")
     highest = findings.stack.head(*best_heads(best, 1)[0])
     return pages.figure(
         f"models/{model.id}/heads.svg",
         f"Heatmaps of layers by heads, one for each statistic; for the "
-        f"previous token the highest is {highest} with {number(float(best.max()))}.",
+        f"{told} the highest is {highest} with {number(float(best.max()))}.",
         caption,
         kind="head_grid",
         ink=True,

@@ -10,7 +10,8 @@ from generator.addresses import Link
 from generator.findings import StackFindings, TextFindings
 from generator.formatting import number
 from generator.pages.standings import best_heads
-from generator.probes.head_statistics import BY_COLUMN, TARGET
+from generator.probes.ablation_words import TARGET
+from generator.probes.head_statistics import BY_COLUMN
 from generator.probes.roles import UNLABELLED, Evidence, HeadRole
 from generator.probes.significance import FEWEST, mean_reach
 from generator.probes.stability import agreement, leaders

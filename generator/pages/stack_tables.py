@@ -12,7 +12,8 @@ from generator.findings import StackFindings
 from generator.models.stacks import PATCHES
 from generator.pages.standings import order_heads, strong_links
 from generator.probes.ablation import Ablation
-from generator.probes.head_statistics import HEAD_STATISTICS, MEASURED
+from generator.probes.ablation_words import MEASURED
+from generator.probes.head_statistics import HEAD_STATISTICS
 from generator.table import Content, Table
 
 Stacks = Sequence[StackFindings]

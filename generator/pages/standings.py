@@ -11,7 +11,7 @@ from generator.figures.attention import grain
 from generator.findings import StackFindings
 from generator.inputs.texts import readable
 from generator.probes.attention import Attention
-from generator.probes.head_statistics import HeadStatistic
+from generator.probes.head_statistic import HeadStatistic
 from generator.probes.heads import Statistic, rank
 from generator.probes.likeness import percentile
 

@@ -9,11 +9,14 @@ import numpy as np
 
 from generator.inputs.texts import CuratedText
 from generator.models.model import LanguageModel
+from generator.models.stacks import ONLY
 from generator.models.twin import random_twin
 from generator.probes.attention import measure_attention
 from generator.probes.circuits import measure_copying
+from generator.probes.head_statistics import versions_of
 from generator.probes.heads import repeated_sequences
-from generator.probes.naming import RoleInputs, name_heads, sweep_heads, text_statistics
+from generator.probes.naming import RoleInputs, name_heads, sweep_heads
+from generator.probes.stack_statistics import text_statistics
 from generator.store import Store, digest_of_value
 
 VERSION = 3
@@ -72,5 +75,6 @@ def random_control(
         "texts": {text.id: list(model.encode(text).ids) for text in texts},
         "seed": seed,
         "inputs": digest_of_value(inputs),
+        "statistics": versions_of(ONLY),
     }
     return store.result("random_control", VERSION, parts, RandomControl, make)

@@ -21,9 +21,7 @@ from generator.models.model import LanguageModel
 from generator.models.seq2seq import Seq2SeqModel
 from generator.models.tokens import embedding_rows
 from generator.probes.attention import (
-    Attention,
     attention_weights,
-    by_layer,
     visible,
     visible_keys,
 )
@@ -319,60 +317,6 @@ def even_weights(length: int, causal: bool, windows: Sequence[int] = ()) -> np.n
     if not any(windows):
         return uniform_attention(length, causal)
     return np.stack([uniform_attention(length, causal, window) for window in windows])
-
-
-def head_statistics(
-    attentions: Sequence[Attention], repeated: RepeatedSequences
-) -> tuple[Statistic, ...]:
-    """All statistics of all heads: over the curated texts, and over the repeated sequences."""
-    on_texts: dict[str, Callable[[np.ndarray, Attention], np.ndarray]] = {
-        "entropy_nats": lambda weights, _: entropy(weights),
-        "relative_entropy": _relative,
-        "mean_distance": lambda weights, _: mean_distance(weights),
-        "previous_token": lambda weights, _: previous_token(weights),
-        "next_token": lambda weights, _: next_token(weights),
-        "sink_mass": lambda weights, _: sink_mass(weights),
-    }
-    found = {
-        name: Statistic(
-            name,
-            np.stack([function(a.weights, a) for a in attentions]),
-            np.stack([_control(function, a) for a in attentions]),
-        )
-        for name, function in on_texts.items()
-    }
-    found["duplicate_token"] = Statistic(
-        "duplicate_token", repeated.duplicate_token, repeated.control_duplicate
-    )
-    found["induction"] = Statistic("induction", repeated.induction, repeated.control_induction)
-    return tuple(found[name] for name in ORDER)
-
-
-def _control(
-    function: Callable[[np.ndarray, Attention], np.ndarray], attention: Attention
-) -> np.ndarray:
-    even = even_weights(len(attention.tokens), attention.causal, attention.windows)
-    return function(even, attention)
-
-
-def _relative(weights: np.ndarray, attention: Attention) -> np.ndarray:
-    return by_layer(
-        lambda some, window: relative_entropy(some, attention.causal, window),
-        weights,
-        attention.windows,
-    )
-
-
-ORDER = (
-    "entropy_nats",
-    "relative_entropy",
-    "mean_distance",
-    "previous_token",
-    "next_token",
-    "duplicate_token",
-    "induction",
-    "sink_mass",
-)
 
 
 def rank(values: np.ndarray) -> np.ndarray:

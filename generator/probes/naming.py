@@ -23,8 +23,7 @@ from generator.probes.ablation import (
     scored_texts,
 )
 from generator.probes.attention import Attention
-from generator.probes.heads import RepeatedSequences, head_statistics
-from generator.probes.positions import extra_statistics
+from generator.probes.heads import RepeatedSequences
 from generator.probes.replication import Half, Replication, replicate
 from generator.probes.roles import (
     RULES,
@@ -43,6 +42,7 @@ from generator.probes.significance import (
     tested_repeats,
     tested_texts,
 )
+from generator.probes.stack_statistics import text_statistics
 from generator.store import Store
 
 # A sweep runs the network once for each head: on longer texts it would cost more than all else.
@@ -212,16 +212,6 @@ def name_by(
         replication = replicate(parts[0], parts[1], bars, rules)
     every = {head for heads in asked.values() for head in heads}
     return NamedHeads(head_roles(whole, bars, effects, rules), held_out, replication, len(every))
-
-
-def text_statistics(
-    attentions: Sequence[Attention],
-    special: Sequence[frozenset[int]],
-    repeated: RepeatedSequences,
-) -> Statistics:
-    """All statistics that rules ask for, by name; `special` has the special tokens of each text."""
-    found = {one.name: one for one in head_statistics(attentions, repeated)}
-    return found | extra_statistics(attentions, special)
 
 
 def _asked(

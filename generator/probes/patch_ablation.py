@@ -22,7 +22,7 @@ from generator.models.model import VisionModel, logits_of
 from generator.models.patches import VisionAttention, unfused
 from generator.models.randomise import randomised
 from generator.probes.ablation import Ablation, not_ablated
-from generator.probes.head_statistics import EMBEDDING, LOGIT
+from generator.probes.ablation_words import EMBEDDING, LOGIT
 from generator.store import Store, digest_of_value
 
 VERSION = 1

@@ -8,7 +8,7 @@ heads of texts (previous token, induction) is not defined here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,10 +18,14 @@ from torch import Tensor
 from generator.models.model import VisionModel
 from generator.models.patches import AVERAGE, PatchGrid, VisionAttention
 from generator.models.randomise import randomised
+from generator.models.stacks import PATCHES
 from generator.probes.head_control import RandomControl
-from generator.probes.heads import Statistic, entropy, relative_entropy, uniform_attention
+from generator.probes.head_statistic import Scene
+from generator.probes.head_statistics import versions_of
+from generator.probes.heads import Statistic, uniform_attention
 from generator.probes.likeness import Likeness, nearest_heads
 from generator.probes.norms import rolled
+from generator.probes.stack_statistics import values_on
 from generator.store import Store, digest_of_value
 
 VERSION = 1
@@ -72,7 +76,7 @@ def measure_patch_maps(
     model: VisionModel, picture: str, pixels: np.ndarray, store: Store
 ) -> PatchMaps:
     """Run one picture (3, H, W) through a vision transformer whose attention is known."""
-    parts = {**_parts(model, pixels), "picture": picture}
+    parts = {**_parts(model, pixels), "picture": picture, "statistics": versions_of(PATCHES)}
     return store.result(
         "patch_maps", VERSION, parts, PatchMaps, lambda: _maps(model, picture, pixels)
     )
@@ -116,6 +120,7 @@ def measure_patch_control(
         "model": model.key,
         "pixels": {name: digest_of_value(each) for name, each in pixels.items()},
         "seed": seed,
+        "statistics": versions_of(PATCHES),
     }
     return store.result("patch_control", VERSION, parts, PatchControl, make)
 
@@ -145,7 +150,7 @@ def alike_patch_heads(
 
 def patch_statistics(maps: Sequence[PatchMaps], grid: PatchGrid) -> tuple[Statistic, ...]:
     """Each statistic of all heads over the pictures, with that of an even spread as its control."""
-    even = head_values(uniform_attention(grid.tokens, causal=False), grid)
+    even = values_on(PATCHES, uniform_attention(grid.tokens, causal=False), Scene(grid=grid))
     return tuple(
         Statistic(
             name,
@@ -176,7 +181,7 @@ def _maps(model: VisionModel, picture: str, pixels: np.ndarray) -> PatchMaps:
         mixed = rolled(weights, mixed)
         looks.append(of_readers(weights, grid))
         rollouts.append(of_readers(mixed, grid).astype(np.float32))
-        values.append(head_values(weights, grid))
+        values.append(values_on(PATCHES, weights, Scene(grid=grid)))
 
     model.attend(pixels, take)
     found = {name: np.stack([one[name] for one in values]) for name in values[0]}
@@ -192,43 +197,6 @@ def of_readers(weights: np.ndarray, grid: PatchGrid) -> np.ndarray:
         for name in grid.readers
     ]
     return np.stack(rows, axis=-2)
-
-
-def head_values(weights: np.ndarray, grid: PatchGrid) -> dict[str, np.ndarray]:
-    """Every statistic that is defined for these tokens, of weights (..., tokens, tokens)."""
-    known: dict[str, Callable[[], np.ndarray]] = {
-        "entropy_nats": lambda: entropy(weights),
-        "relative_entropy": lambda: relative_entropy(weights, causal=False),
-        "mean_distance": lambda: patch_distance(weights, grid),
-    }
-    for kind in ("class", "distillation", "register"):
-        chosen = [i for i, name in enumerate(grid.special) if name.split()[0] == kind]
-        if chosen:
-            known[f"{kind}_mass"] = lambda at=chosen: mass_from_patches(weights, grid, at)  # type: ignore[misc]
-    for place, name in enumerate(grid.special):
-        if name in grid.readers:
-            known[f"{name}_on_itself"] = lambda at=place: weights[..., at, at].copy()  # type: ignore[misc]
-    return {name: np.asarray(measure()) for name, measure in known.items()}
-
-
-def patch_distance(weights: np.ndarray, grid: PatchGrid) -> np.ndarray:
-    """Mean over patches of the expected distance to the patches they look at, in patches.
-
-    Rows and columns count one each. The weight on other tokens is left out; a patch that leaves no weight
-    to patches counts as 0.
-    """
-    first = len(grid.special)
-    row, column = np.divmod(np.arange(grid.patches), grid.columns)
-    distance = np.hypot(row[:, None] - row[None, :], column[:, None] - column[None, :])
-    among = weights[..., first:, first:].astype(np.float64)
-    total = among.sum(-1)
-    moved = (among * distance).sum(-1)
-    return np.asarray(np.divide(moved, total, out=np.zeros(total.shape), where=total > 0).mean(-1))
-
-
-def mass_from_patches(weights: np.ndarray, grid: PatchGrid, keys: Sequence[int]) -> np.ndarray:
-    """Mean over patches of the weight that they put on some tokens."""
-    return weights[..., len(grid.special) :, list(keys)].sum(-1).mean(-1)
 
 
 def in_blocks(weights: np.ndarray, grid: PatchGrid, block: int) -> np.ndarray:

@@ -7,44 +7,23 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from generator.probes.attention import Attention, by_layer, visible
-from generator.probes.heads import Statistic, even_weights
+from generator.probes.attention import Attention, visible
+from generator.probes.heads import Statistic
 
 
-def extra_statistics(
-    attentions: Sequence[Attention], special: Sequence[frozenset[int]]
-) -> dict[str, Statistic]:
-    """delimiter_mass and positional, for the same texts as the other statistics.
-
-    `special` has the positions of special tokens of each text.
-    """
+def positional_statistic(attentions: Sequence[Attention], even: Sequence[np.ndarray]) -> Statistic:
+    """How much distance alone explains, over all texts at once; `even` are weights that are spread."""
     causal, windows = attentions[0].causal, attentions[0].windows
-    masks = [delimiters(a.tokens, places) for a, places in zip(attentions, special, strict=True)]
-    even = [even_weights(len(a.tokens), causal, windows) for a in attentions]
-    pairs = zip(attentions, masks, strict=True)
-
-    def on_delimiters(weights: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        return by_layer(
-            lambda some, window: delimiter_mass(some, mask, causal, window), weights, windows
-        )
-
-    mass = [on_delimiters(one.weights, mask) for one, mask in pairs]
-    even_mass = [on_delimiters(one, mask) for one, mask in zip(even, masks, strict=True)]
     weights = [one.weights for one in attentions]
-    found = positional(weights, causal, windows)
-    error = positional_error(weights, causal, windows)
     one_head = [one[:, None] if any(windows) else one[None, None] for one in even]
     control = positional(one_head, causal, windows)
-    return {
-        "delimiter_mass": Statistic("delimiter_mass", np.stack(mass), np.stack(even_mass)),
-        "positional": Statistic(
-            "positional",
-            found[None],
-            (control[:, 0] if any(windows) else control[0, 0])[None],
-            error,
-            len(attentions),
-        ),
-    }
+    return Statistic(
+        "positional",
+        positional(weights, causal, windows)[None],
+        (control[:, 0] if any(windows) else control[0, 0])[None],
+        positional_error(weights, causal, windows),
+        len(attentions),
+    )
 
 
 def delimiters(tokens: Sequence[str], special: frozenset[int]) -> np.ndarray:

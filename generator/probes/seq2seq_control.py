@@ -10,6 +10,7 @@ import numpy as np
 from generator.models.seq2seq import Seq2SeqModel
 from generator.models.stacks import PAIR
 from generator.models.twin import random_twin
+from generator.probes.head_statistics import versions_of
 from generator.probes.seq2seq import Pair, measure_pair_attention
 from generator.probes.seq2seq_heads import measure_pair_repeats, stack_statistics
 from generator.probes.seq2seq_naming import name_pair_heads, sweep_pairs
@@ -60,5 +61,11 @@ def pair_control(
         pair.text: [list(one.ids) for one in (pair.source, pair.read, pair.written)]
         for pair in pairs
     }
-    parts = {"model": model.key, "texts": inputs, "seed": seed, "count": count}
+    parts = {
+        "model": model.key,
+        "texts": inputs,
+        "seed": seed,
+        "count": count,
+        "statistics": versions_of(*PAIR),
+    }
     return store.result("pair_control", VERSION, parts, PairControl, make)

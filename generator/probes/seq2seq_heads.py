@@ -1,14 +1,12 @@
 """What the heads of an encoder-decoder do, in numbers, for each of its three stacks.
 
-Encoder and decoder look at themselves: they are measured as any transformer is, distances included.
-Cross attention looks from one text into another. There the place of a key says nothing of the place of
-a query, so that previous token, distance, duplicate and induction are not defined; what is: how spread
-out the weights are, how far from the diagonal, and whether they find the same token in the source.
+Encoder and decoder look at themselves: they are measured as any transformer is, distances included. Cross
+attention looks from one text into another (see `cross_weights`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,61 +15,20 @@ from generator.models.model import Encoding
 from generator.models.seq2seq import Seq2SeqModel
 from generator.models.stacks import CROSS, DECODER, ENCODER, Stack
 from generator.probes.attention import Attention
+from generator.probes.head_statistic import Scene
 from generator.probes.heads import (
     RepeatedSequence,
     RepeatedSequences,
     Statistic,
-    entropy,
-    head_statistics,
     random_sequences,
     score_repeats,
-    sink_mass,
 )
-from generator.probes.positions import delimiter_mass, delimiters, extra_statistics
+from generator.probes.positions import delimiters
 from generator.probes.seq2seq import Pair, pair_weights
+from generator.probes.stack_statistics import defined, statistics_on, text_statistics
 from generator.store import Store
 
 VERSION = 1
-
-
-def peak(weights: np.ndarray) -> np.ndarray:
-    """Mean over queries of the largest weight: 1 if each query looks at one key alone."""
-    return weights.max(-1).mean(-1)
-
-
-def cross_relative_entropy(weights: np.ndarray) -> np.ndarray:
-    """Entropy relative to an even spread over all keys; NaN for a source of one token."""
-    keys = weights.shape[-1]
-    if keys < 2:
-        return np.full(weights.shape[:-2], np.nan)
-    return entropy(weights) / np.log(keys)
-
-
-def off_diagonal(weights: np.ndarray) -> np.ndarray:
-    """Mean distance from the diagonal, with both texts scaled to length 1.
-
-    Mean over queries i of sum_j A |i / (m - 1) - j / (n - 1)|: 0 for a head that walks through the
-    source as the target is written. NaN if a text has one token.
-    """
-    queries, keys = weights.shape[-2:]
-    if queries < 2 or keys < 2:
-        return np.full(weights.shape[:-2], np.nan)
-    apart = np.abs(np.linspace(0, 1, queries)[:, None] - np.linspace(0, 1, keys)[None, :])
-    return (weights * apart).sum(-1).mean(-1)
-
-
-def same_token(
-    weights: np.ndarray, wanted: Sequence[int], source: Sequence[int], special: frozenset[int]
-) -> np.ndarray:
-    """Mean weight on the source tokens that equal the query's `wanted` token.
-
-    Over the queries whose token stands in the source; `special` tokens are left out. NaN without any.
-    """
-    same = np.array([[one == other and one not in special for other in source] for one in wanted])
-    there = same.any(-1)
-    if not there.any():
-        return np.full(weights.shape[:-2], np.nan)
-    return (weights * same).sum(-1)[..., there].mean(-1)
 
 
 def stack_statistics(
@@ -83,15 +40,10 @@ def stack_statistics(
 ) -> tuple[Statistic, ...]:
     """All statistics of one stack that have a value, over the curated texts and random tokens."""
     if stack is CROSS:
-        return _defined(_cross_statistics(model, pairs, attentions))
-    found = list(head_statistics(attentions, repeats[stack.name]))
+        return defined(_cross_statistics(model, pairs, attentions).values())
     read = [pair.source if stack is ENCODER else pair.read for pair in pairs]
-    found += extra_statistics(attentions, [_special(model, one) for one in read]).values()
-    return _defined(found)
-
-
-def _defined(found: Sequence[Statistic]) -> tuple[Statistic, ...]:
-    return tuple(one for one in found if np.isfinite(one.mean).all())
+    special = [_special(model, one) for one in read]
+    return defined(text_statistics(attentions, special, repeats[stack.name]).values())
 
 
 def _special(model: Seq2SeqModel, encoding: Encoding) -> frozenset[int]:
@@ -101,32 +53,21 @@ def _special(model: Seq2SeqModel, encoding: Encoding) -> frozenset[int]:
 
 def _cross_statistics(
     model: Seq2SeqModel, pairs: Sequence[Pair], attentions: Sequence[Attention]
-) -> list[Statistic]:
+) -> dict[str, Statistic]:
     special = frozenset(int(i) for i in model.tokenizer.all_special_ids)
-
-    def at_delimiters(weights: np.ndarray, pair: Pair) -> np.ndarray:
-        mask = delimiters(pair.source.tokens, _special(model, pair.source))
-        return delimiter_mass(weights, mask, causal=False)
-
-    measures: dict[str, Callable[[np.ndarray, Pair], np.ndarray]] = {
-        "entropy_nats": lambda weights, _: entropy(weights),
-        "relative_entropy": lambda weights, _: cross_relative_entropy(weights),
-        "peak": lambda weights, _: peak(weights),
-        "off_diagonal": lambda weights, _: off_diagonal(weights),
-        "reads_same": lambda w, pair: same_token(w, pair.read.ids, pair.source.ids, special),
-        "writes_same": lambda w, pair: same_token(w, pair.written.ids, pair.source.ids, special),
-        "sink_mass": lambda weights, _: sink_mass(weights),
-        "delimiter_mass": at_delimiters,
-    }
-    both = list(zip(attentions, pairs, strict=True))
-    return [
-        Statistic(
-            name,
-            np.stack([measure(one.weights, pair) for one, pair in both]),
-            np.stack([measure(_even(one), pair) for one, pair in both]),
+    scenes = [
+        Scene(
+            delimiters=delimiters(pair.source.tokens, _special(model, pair.source)),
+            read=pair.read.ids,
+            written=pair.written.ids,
+            source=pair.source.ids,
+            special=special,
         )
-        for name, measure in measures.items()
+        for pair in pairs
     ]
+    return statistics_on(
+        CROSS, [one.weights for one in attentions], [_even(one) for one in attentions], scenes
+    )
 
 
 def _even(attention: Attention) -> np.ndarray:

@@ -12,13 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from generator.inputs.texts import curated_texts
+from generator.models.stacks import ONLY
 from generator.probes import heads
 from generator.probes.attention import Attention, measure_attention, visible_keys
+from generator.probes.head_statistics import HEAD_STATISTICS
 from generator.probes.heads import (
     Statistic,
     duplicate_token,
     entropy,
-    head_statistics,
     induction,
     mean_distance,
     next_token,
@@ -29,6 +30,7 @@ from generator.probes.heads import (
     sink_mass,
     uniform_attention,
 )
+from generator.probes.stack_statistics import text_statistics
 from generator.store import Store
 
 N = 6
@@ -275,7 +277,7 @@ def test_texts_on_which_a_statistic_is_undefined_are_left_out_of_its_mean(make_a
     both = make_attention(np.stack([np.stack([toward(-1), np.eye(N)])]))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = {s.name: s for s in head_statistics([short, both], _no_repeats())}
+        found = text_statistics([short, both], [frozenset()] * len([short, both]), _no_repeats())
         previous = found["previous_token"]
         np.testing.assert_allclose(previous.mean, [[1, 0]])
         assert np.isnan(previous.spread).all()  # one text is no sample
@@ -286,8 +288,12 @@ def test_texts_on_which_a_statistic_is_undefined_are_left_out_of_its_mean(make_a
 
 def test_head_statistics_hand_each_function_its_own_name(make_attention):
     made = make_attention(np.stack([np.stack([toward(-1), SINK, CAUSAL])]))
-    found = {statistic.name: statistic.mean[0] for statistic in head_statistics([made], _repeats())}
-    assert tuple(found) == heads.ORDER
+    found = {
+        name: one.mean[0]
+        for name, one in text_statistics([made], [frozenset()], _repeats()).items()
+    }
+    listed = [one.column for one in HEAD_STATISTICS if one.applies(ONLY)]
+    assert list(found) == [column for column in listed if column in found]
     assert found["previous_token"][0] == 1
     assert found["sink_mass"][1] == 1
     assert found["next_token"].tolist() == [0, 0, 0]
@@ -300,7 +306,7 @@ def test_head_statistics_hand_each_function_its_own_name(make_attention):
 
 def test_the_control_of_each_statistic_is_that_of_an_even_head(make_attention):
     made = make_attention(np.stack([np.stack([toward(-1)])]))
-    found = {statistic.name: statistic for statistic in head_statistics([made], _no_repeats())}
+    found = text_statistics([made], [frozenset()], _no_repeats())
     assert found["entropy_nats"].uniform == pytest.approx(float(entropy(CAUSAL)))
     assert found["relative_entropy"].uniform == pytest.approx(1)
     assert found["sink_mass"].uniform == pytest.approx(float(sink_mass(CAUSAL)))
@@ -453,7 +459,7 @@ def test_the_previous_token_head_of_minilm_leads(minilm_model, exhibit, tmp_path
     store = Store(tmp_path)
     texts = curated_texts(exhibit)
     attentions = [measure_attention(minilm_model, text, store) for text in texts]
-    found = {s.name: s for s in head_statistics(attentions, _repeats())}
+    found = text_statistics(attentions, [frozenset()] * len(attentions), _repeats())
     previous = found["previous_token"].mean
     assert previous.shape == (6, 12)
     assert np.unravel_index(previous.argmax(), previous.shape) == (0, 2)

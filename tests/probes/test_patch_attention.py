@@ -41,17 +41,18 @@ from generator.models.vision import Network, finish
 from generator.pages.patch_views import peak_of
 from generator.plates.patches import over_patches, rolled_blocks
 from generator.probes.deep_dream import dream, dream_layers
+from generator.probes.head_statistic import Scene
 from generator.probes.head_statistics import definitions_of
 from generator.probes.patch_attention import (
     UNIT,
     block_shape,
-    head_values,
     in_blocks,
     measure_patch_control,
     measure_patch_maps,
     measure_patch_weights,
-    patch_distance,
 )
+from generator.probes.patch_weights import patch_distance
+from generator.probes.stack_statistics import values_on
 from generator.store import Store
 
 GRID = PatchGrid(2, 3, 4, 8, ("class", "register 0", "register 1"))
@@ -326,7 +327,7 @@ def test_distance_counts_rows_and_columns_of_the_grid():
 
 def test_statistics_agree_with_plain_loops():
     weights = random_weights(GRID)
-    found = head_values(weights, GRID)
+    found = values_on(PATCHES, weights, Scene(grid=GRID))
     assert set(found) == {
         "entropy_nats", "relative_entropy", "mean_distance", "class_mass", "register_mass",
         "class_on_itself",

@@ -12,13 +12,15 @@ from hypothesis import strategies as st
 from tiny_transformers import tiny
 
 from generator.inputs.texts import CuratedText
+from generator.models.stacks import ONLY
 from generator.models.twin import random_twin
 from generator.probes.ablation import Ablation, not_ablated
 from generator.probes.attention import Attention, attention_weights
 from generator.probes.circuits import measure_copying
 from generator.probes.head_control import random_control
+from generator.probes.head_statistics import HEAD_STATISTICS
 from generator.probes.heads import (
-    ORDER,
+    RepeatedSequences,
     Statistic,
     repeated_sequences,
     sink_mass,
@@ -29,7 +31,6 @@ from generator.probes.naming import HeldOut, Sweep, name_by, role_inputs
 from generator.probes.positions import (
     delimiter_mass,
     delimiters,
-    extra_statistics,
     positional,
     positional_error,
 )
@@ -37,6 +38,7 @@ from generator.probes.replication import Half, replicate
 from generator.probes.roles import RULES, UNLABELLED, head_roles, thresholds
 from generator.probes.significance import EffectSamples, holm
 from generator.probes.stability import agreement, leaders, measure_stability
+from generator.probes.stack_statistics import text_statistics
 from generator.store import Store
 
 HEADS = 8
@@ -322,10 +324,11 @@ def test_the_error_of_positional_is_that_of_a_jackknife_over_texts():
     assert np.isnan(positional_error(texts[:1], causal=False)).all()
 
 
-def test_extra_statistics_come_with_their_controls():
+def test_statistics_of_places_come_with_their_controls():
     weights = np.stack([np.stack([_slide(5, -1), _slide(5, 0)])]).astype(np.float32)
     made = Attention("t", ("a", ",", "b", ".", "c"), weights, causal=True)
-    found = extra_statistics([made], [frozenset()])
+    repeated = RepeatedSequences(*(np.zeros((1, 1, 2)) for _ in range(4)))
+    found = text_statistics([made], [frozenset()], repeated)
     assert found["delimiter_mass"].mean.shape == (1, 2)
     np.testing.assert_allclose(found["delimiter_mass"].mean, [[0.5, 0.5]])
     expected = np.mean([1 / 2, 1 / 3, 2 / 4, 2 / 5])
@@ -444,7 +447,7 @@ def test_the_random_control_holds_every_statistic_of_the_twin(tmp_path):
     inputs = role_inputs(model, encodings, {}, 2, 3)
     special = [frozenset()] * 3
     found = random_control(model, texts, special, inputs, 3, store)
-    names = {*ORDER, "delimiter_mass", "positional", "copying", "ablation_delta_loss"}
+    names = {one.column for one in HEAD_STATISTICS if one.applies(ONLY)}
     assert set(found.values) == names
     assert all(values.shape == (3, 4) for values in found.values.values())
     twin = random_twin(model, 3)

@@ -23,6 +23,7 @@ from generator.findings import measure_seq2seq
 from generator.inputs.texts import CuratedText
 from generator.models.stacks import CROSS, DECODER, ENCODER, PAIR
 from generator.models.twin import random_twin
+from generator.probes.cross_weights import cross_relative_entropy, off_diagonal, peak, same_token
 from generator.probes.seq2seq import (
     LONGEST,
     measure_pair,
@@ -31,13 +32,7 @@ from generator.probes.seq2seq import (
     pair_weights,
 )
 from generator.probes.seq2seq_ablation import ablate_pairs
-from generator.probes.seq2seq_heads import (
-    cross_relative_entropy,
-    measure_pair_repeats,
-    off_diagonal,
-    peak,
-    same_token,
-)
+from generator.probes.seq2seq_heads import measure_pair_repeats
 from generator.store import Store
 
 TEXTS = (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tiny_transformers import tiny, tiny_pair
@@ -12,9 +14,11 @@ from generator.exhibit import Choices
 from generator.findings import StackFindings, measure_seq2seq, measure_text
 from generator.findings.patches import measure_patches
 from generator.inputs.texts import CuratedText
-from generator.models.stacks import CROSS, PATCHES
+from generator.models.stacks import CROSS, ONLY, PATCHES
 from generator.pages.stack_tables import stack_tables
 from generator.pages.standings import leaders, order_heads, standings
+from generator.probes import head_statistics
+from generator.probes.head_statistics import HEAD_STATISTICS
 from generator.store import Store
 
 TEXTS = tuple(
@@ -91,3 +95,33 @@ def test_the_letter_of_a_head_is_that_of_its_stack(stacks):
         assert stack.link(0, 1).text == f"{stack.stack.letter}0H1"
         assert stack.several == (len(stacks) > 1)
         assert (stack.stack is CROSS) == (stack.stack.letter == "X")
+
+
+@pytest.mark.parametrize(
+    ("column", "applies", "kept"),
+    [
+        ("previous_token", ONLY, {"llama": {"random_control"}, "t5": {"pair_control"}}),
+        ("peak", CROSS, {"t5": {"pair_control"}}),
+        ("class_mass", PATCHES, {"deit": {"patch_maps", "patch_control"}}),
+    ],
+)
+def test_a_statistic_of_another_version_renews_what_keeps_it_and_its_control(
+    column, applies, kept, tmp_path, monkeypatch
+):
+    def stored() -> dict[str, int]:
+        return {one.name: len(list(one.iterdir())) for one in tmp_path.iterdir()}
+
+    families = ("llama", "t5", "deit")
+    for family in families:
+        stacks_of(family, Store(tmp_path))
+    raised = tuple(
+        replace(one, version=2) if one.column == column and one.applies(applies) else one
+        for one in HEAD_STATISTICS
+    )
+    monkeypatch.setattr(head_statistics, "HEAD_STATISTICS", raised)
+    for family in families:
+        before = stored()
+        stacks_of(family, Store(tmp_path))
+        after = stored()
+        renewed = {name for name in after if after[name] != before.get(name)}
+        assert renewed == kept.get(family, set())

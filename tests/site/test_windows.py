@@ -26,11 +26,11 @@ from generator.pages.language import language_pages
 from generator.probes.attention import Attention, attention_weights, visible
 from generator.probes.heads import (
     even_weights,
-    head_statistics,
+    
     repeated_sequences,
     uniform_attention,
 )
-from generator.probes.positions import extra_statistics
+from generator.probes.stack_statistics import text_statistics
 from generator.probes.queries import read_queries
 from generator.probes.roles import RULES, bar_in, thresholds
 from generator.store import Store
@@ -101,8 +101,7 @@ def statistics_of(windows: tuple[int, ...], length: int, causal: bool):
     one = Attention("t", words, weights, causal, windows=windows if any(windows) else ())
     model = tiny("gpt2")
     repeated = repeated_sequences(model, 0, _Nowhere())
-    found = {each.name: each for each in head_statistics([one, one], repeated)}
-    return found | extra_statistics([one, one], [frozenset(), frozenset()])
+    return text_statistics([one, one], [frozenset(), frozenset()], repeated)
 
 
 class _Nowhere:
