@@ -107,6 +107,11 @@ class Section:
     sections: tuple[Section, ...] = ()
 
     @property
+    def anchor(self) -> str:
+        """Where on its page a link to what it shows leads."""
+        return self.key
+
+    @property
     def empty(self) -> bool:
         """Whether there is nothing to say."""
         return not self.blocks and all(each.empty for each in self.sections)

@@ -12,9 +12,7 @@ from typing import Any
 
 import yaml
 
-from generator.cards.tree import Section as CardSection
 from generator.figures.figure import Figure
-from generator.pages.sections import FilledSection
 
 
 @dataclass(frozen=True)
@@ -74,10 +72,6 @@ def _figures(value: Any, section: str, seen: set[int]) -> Iterator[tuple[Figure,
         return
     seen.add(id(value))
     inner: Iterable[Any] = ()
-    if isinstance(value, FilledSection):
-        section = value.id
-    elif isinstance(value, CardSection):
-        section = value.key
     if isinstance(value, Figure):
         yield value, section
     elif isinstance(value, Mapping):
@@ -85,6 +79,7 @@ def _figures(value: Any, section: str, seen: set[int]) -> Iterator[tuple[Figure,
     elif isinstance(value, list | tuple):
         inner = value
     elif is_dataclass(value) and type(value).__module__.startswith(_SHOWN):
+        section = getattr(value, "anchor", section)
         inner = (getattr(value, each.name) for each in fields(value))
     for each in inner:
         yield from _figures(each, section, seen)

@@ -24,6 +24,11 @@ class FilledSection:
     template: str
     view: Any
 
+    @property
+    def anchor(self) -> str:
+        """Where on its page a link to what it shows leads."""
+        return self.id
+
 
 @dataclass(frozen=True)
 class Reason:

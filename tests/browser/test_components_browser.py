@@ -19,10 +19,12 @@ from small_site import CHECKOUT, HOSTILE
 
 from generator.figures.figure import Drawing
 from generator.figures.render import render
+from generator.findings import StackFindings
 from generator.inputs.texts import CuratedText, readable
 from generator.models.model import LanguageModel
+from generator.models.stacks import ONLY
 from generator.pages import page as site
-from generator.pages.all_heads import AllHeads, attention_address, attention_page
+from generator.pages.all_heads import attention_page
 from generator.pages.components import (
     attention_files,
     head_component,
@@ -32,9 +34,11 @@ from generator.pages.components import (
 )
 from generator.pages.context import Place, home, model_link
 from generator.pages.environment import Pages
+from generator.pages.quotes import Quote
 from generator.pages.worked import context_files, context_page
 from generator.plates.text import attention_drawings
 from generator.probes.attention import Attention, attention_weights, measure_attention
+from generator.probes.head_control import RandomControl
 from generator.probes.queries import (
     Queries,
     Worked,
@@ -42,6 +46,7 @@ from generator.probes.queries import (
     telling_place,
     work_through,
 )
+from generator.probes.seq2seq_naming import NO_REPEATS
 from generator.store import Store
 
 both_origins = pytest.mark.parametrize("origin", ["server", "file"])
@@ -166,13 +171,10 @@ def lay_out(
             shutil.copy(one.file, root / address)
         pages = Pages(templates, drawn, drawings=sheets)
         page = attention_page(
-            model,
-            AllHeads(attention_address(model.id), "All heads", model.layers, model.heads),
-            texts,
-            shown,
+            _stack(model, shown, vectors),
+            {text.id: Quote(text) for text in texts},
             Place((home(), model_link(model)), (), model_link(model)),
             pages,
-            neurons=[text.id for text in texts],
         )
         _put(root, pages.fill(page))
         heads = [head_component(model.id, a, LAYER, HEAD, neurons=True) for a in shown]
@@ -183,6 +185,26 @@ def lay_out(
         made.worked[model.id] = worked
     _long(root, Pages(templates, {}))
     return made
+
+
+def _stack(
+    model: LanguageModel, attentions: list[Attention], queries: list[Queries]
+) -> StackFindings:
+    """Weights and vectors alone: no head was measured or silenced."""
+    return StackFindings(
+        model,
+        ONLY,
+        model.layers,
+        model.heads,
+        model.heads,
+        tuple(one.text for one in attentions),
+        "loss",
+        (),
+        RandomControl(0, {}),
+        NO_REPEATS,
+        attentions=tuple(attentions),
+        queries=tuple(queries),
+    )
 
 
 def _context(
