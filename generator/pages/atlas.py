@@ -51,6 +51,7 @@ def atlas_page(stack: StackFindings, place: Place, pages: Pages) -> Page:
         grouped=stack.kv_groups < stack.heads,
         place=place,
         rows=rows,
+        all_paged=all(row.link.target for row in rows),
         data=_data(stack, rows),
         figure=_figure(stack, pages),
         tables=("heads.csv", "statistics.csv", *(("roles.csv",) if stack.named else ())),

@@ -7,17 +7,19 @@
   if (!box || !table) return;
   const { columns, axes, roles, values } = JSON.parse(box.querySelector("script").textContent);
   const grouped = table.rows[0].cells[1].textContent === "KV group";
+  const named = Boolean(table.tHead.querySelector("[data-role]")); // patches have no roles
   const rows = [...table.tBodies[0].rows];
   const heads = rows.map((row, place) => ({
     row,
     place,
     name: row.cells[0].textContent.trim(),
-    href: row.cells[0].querySelector("a").getAttribute("href"),
+    href: row.cells[0].querySelector("a")?.getAttribute("href"), // a large model has pages for some heads
     group: grouped ? row.cells[1].textContent : "",
-    role: row.cells[grouped ? 2 : 1].textContent.trim(),
+    role: named ? row.querySelector("[data-role]").textContent.trim() : "",
     values: values[place],
   }));
-  const first = grouped ? 3 : 2; // the column of the first statistic
+  const first = 1 + grouped + named; // the column of the first statistic
+  const title = (head) => (named ? `${head.name}, ${head.role}` : head.name);
   const read = () => new URLSearchParams(location.hash.slice(1));
 
   function write(changes) {
@@ -85,7 +87,7 @@
     for (const other of heads) other.dot.classList.toggle("c-dot--mate", mates.includes(other) && other !== head);
     const names = mates.filter((other) => other !== head).map((other) => other.name);
     says.textContent =
-      `${head.name}, ${head.role}: ${columns[x][1]} ${short(head.values[x])}, ` +
+      `${title(head)}: ${columns[x][1]} ${short(head.values[x])}, ` +
       `${columns[y][1]} ${short(head.values[y])}${names.length ? `; shares keys and values with ${names.join(", ")}` : ""}.`;
   }
 
@@ -115,8 +117,8 @@
     const turned = `rotate(-90 12 ${(height - bottom) / 2})`;
     svg.append(make("text", { class: "c-title", x: 12, y: (height - bottom) / 2, "text-anchor": "middle", transform: turned }, columns[y][1]));
     for (const head of heads) {
-      const link = make("a", { svg: true, href: head.href, "aria-label": `${head.name}, ${head.role}` });
-      const kind = `c-dot${head.role === "unlabelled" ? "" : " c-dot--role"}`;
+      const link = make("a", { svg: true, ...(head.href ? { href: head.href } : { role: "img" }), "aria-label": title(head) });
+      const kind = `c-dot${!named || head.role === "unlabelled" ? "" : " c-dot--role"}`;
       head.dot = make("circle", { class: kind, cx: across.place(head.values[x]), cy: up.place(head.values[y]), r: 5.5 });
       link.append(head.dot);
       for (const event of ["pointerenter", "focus"]) link.addEventListener(event, () => tell(head, x, y));
@@ -200,16 +202,17 @@
     write({ role });
     filter();
   });
-  const find = make("input", { type: "search", placeholder: "L5H, previous …", value: read().get("find") || "" });
+  const find = make("input", { type: "search", placeholder: named ? "L5H, previous …" : "L5H …", value: read().get("find") || "" });
   find.addEventListener("input", () => {
     write({ find: find.value.trim() });
     filter();
   });
   const tally = make("span", { "aria-live": "polite" });
-  filters.append(labelRole, make("label", {}, "Find", find), tally);
+  if (named) filters.append(labelRole);
+  filters.append(make("label", {}, "Find", find), tally);
 
   const key = box.querySelector(".c-atlas__key");
-  for (const name of [...roles, "unlabelled"]) {
+  for (const name of named ? [...roles, "unlabelled"] : []) {
     const count = heads.filter((head) => head.role === name).length;
     const entry = make("span", {}, `${name} ${count}`);
     if (roles.includes(name)) entry.style.setProperty("--role", `var(--role-${roles.indexOf(name)})`);

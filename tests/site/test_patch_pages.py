@@ -22,6 +22,7 @@ pytestmark = pytest.mark.slow
 # The bright patch of the picture "corner": at the top, on the right.
 ROW, COLUMN = 0, COLUMNS - 1
 SEEKER = "models/seeker/layers/vit.layers.0/heads/1/index.html"
+ATLAS = "models/deit/atlas/index.html"
 DEIT = "models/deit/layers/deit.layers.1/heads/2/index.html"
 ARTICLE = "articles/heads/index.html"
 WRITTEN = """---
@@ -266,6 +267,23 @@ def test_the_bright_corner_is_lit_where_it_is_seen(visit):
     assert warmth[ROW, COLUMN] > 60 > 3 * np.delete(warmth.ravel(), ROW * COLUMNS + COLUMN).max()
 
 
+def test_the_atlas_names_no_roles_and_opens_the_heads_that_have_pages(site, visit):
+    page = visit(viewport={"width": 900, "height": 800}).open(ATLAS)
+    dots, count = page.locator(".c-atlas__plot a"), BLOCKS * HEADS
+    expect(dots).to_have_count(count)
+    expect(page.locator(".c-atlas__plot a[href]")).to_have_count(2 * HEADS)  # of two chosen blocks
+    expect(page.locator(".c-atlas__plot .c-dot--role")).to_have_count(0)
+    expect(page.get_by_label("Role")).to_have_count(0)
+    rows = csv.DictReader(io.StringIO(text_of(site, "models/deit/data/heads.csv")))
+    entropies = [float(row["entropy_nats"]) for row in rows]
+    page.get_by_role("button", name="Entropy", exact=True).click()
+    places = np.argsort(-np.array(entropies), kind="stable")
+    names = page.locator(".c-atlas__table tbody th").all_text_contents()
+    assert names == [f"L{place // HEADS}H{place % HEADS}" for place in places]
+    dots.last.focus()
+    expect(page.locator(".c-atlas__says")).to_contain_text(re.compile(r"^L\d+H\d+: Mean distance "))
+
+
 def test_without_a_script_the_map_stands_there(visit):
     page = visit(java_script_enabled=False).open(SEEKER)
     assert page.locator("canvas").count() == 0
@@ -285,6 +303,7 @@ def test_without_a_script_the_map_stands_there(visit):
     [
         (DEIT, "light"),
         ("models/deit/attention/index.html", "dark"),
+        (ATLAS, "light"),
         ("models/deit/layers/deit.layers.0/index.html", "light"),
     ],
 )
