@@ -22,7 +22,7 @@ from generator.probes.queries import work_through
 from generator.techniques.naming import Names, Numbers, layer_of, one_of
 
 _SPANS = ("text", "first", "second")
-_UNITS = {"loss": "nats a token", TARGET: "nats a token", LOGIT: "of the class’s logit"}
+_UNITS = {"loss": "nats a token", TARGET: "nats a token", LOGIT: "logits of the class"}
 _POSITIONS, _ROWS = 12, 16
 
 

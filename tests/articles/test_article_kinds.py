@@ -74,7 +74,10 @@ ASKED: dict[str, list[tuple[dict[str, Any], str]]] = {
     "attention_heads": [
         ({**CROSSES, "layer": 0, "text": "rain"}, f"{PAIR_HEADS} heads of cross layer 0"),
     ],
-    "ablation": [({**CROSSES, "statistic": "peak"}, "effect of silencing")],
+    "ablation": [
+        ({**CROSSES, "statistic": "peak"}, "effect of silencing"),
+        ({"model": DEIT, "statistic": "class_mass"}, "effect of silencing"),
+    ],
 }  # fmt: skip
 CASES = [(kind, *case) for kind, cases in ASKED.items() for case in cases]
 
@@ -203,7 +206,7 @@ WRONG: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     ("patch_attention", {**PATCH, "head": 4}, ("heads 0 to 3, not 4",)),
     ("patch_attention", {**PATCH, "model": T5}, ("takes texts",)),
     ("patch_rollout", {"model": DEIT, "image": "noise", "token": "patch"}, ("'patch'",)),
-    ("ablation", {"model": DEIT}, ("no head of deit was silenced",)),
+    ("ablation", {"model": DEIT, "on": "second"}, ("no span 'second'", "Valid are: text")),
     ("ablation", {**CROSSES, "on": "second"}, ("no span 'second'", "Valid are: text")),
     ("rollout", {"model": T5}, ("is an encoder-decoder",)),
 ]
