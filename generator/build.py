@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,31 +24,24 @@ from generator.cards.page import card_page
 from generator.exhibit import Exhibit
 from generator.figures.figure import Drawing
 from generator.figures.render import Drawn, render
-from generator.findings import Findings, Seq2SeqFindings, TextFindings
 from generator.malloc import keep_freed
 from generator.manifest import manifest
 from generator.pages.environment import Pages
 from generator.pages.figures import figures_page
 from generator.pages.gallery import gallery
 from generator.pages.jump import INDEX, jump_index
-from generator.pages.language import language_pages
+from generator.pages.model import model_pages
 from generator.pages.page import Page
-from generator.pages.scripts import scripts
-from generator.pages.seq2seq import seq2seq_pages
-from generator.pages.tables import tables
-from generator.pages.unit import unit_pages
-from generator.pages.vision import vision_pages
+from generator.pages.previews import model_previews
+from generator.pages.sections import technique_scripts, technique_tables
 from generator.paths import data_root
-from generator.plates import drawings
-from generator.plates.previews import model_previews
 from generator.progress import Reporter
-from generator.run import Inputs
+from generator.run import Inputs, Run
 from generator.site import Tree, check_target, lay_out_statics, run_builder
 from generator.store import Store
 from generator.subjects import (
     all_techniques,
     load_runs,
-    measure,
     opened_in_parts,
     possible_ids,
     read_inputs,
@@ -103,20 +96,16 @@ def build(exhibit: Exhibit, options: Options, reporter: Reporter) -> Summary:
     written = {source.address for source in writing.sources}
     pages = Pages(data_root() / "templates", {}, GLOSSARY if GLOSSARY in written else "")
     with reporter.stage("Probes", None):
-        findings = [measure(run) for run in runs]
-        known = [drawing for found in findings for drawing in drawings(found)]
-        pages = pages.with_pictures({}, known)
-        made = _pages(exhibit, findings, pages)
+        made = [page for run in runs for page in _pages(exhibit, run, pages)]
         reporter.note(f"{store.reused} of {store.reused + store.made} results from the store")
     by_id = {run.model.id: run for run in runs}
     catalogue = Catalogue(by_id, store, exhibit.seed, options.commands, techniques)
     articles = _read(writing, catalogue, reporter)
-    wanted = _wanted(known, made, articles)
-    pictures, previews = _draw(exhibit, findings, wanted, articles, options, reporter)
-    pages = pages.with_pictures(pictures, [*wanted, *previews])
-    front = gallery(exhibit, findings, reading(articles), pages)
-    made = [front, *article_pages(articles, exhibit, pages), *made]
-    count = _write(exhibit, findings, writing, articles, made, pictures, pages, options, reporter)
+    made = [gallery(exhibit, runs, reading(articles), pages), *made]
+    pictures = _draw(exhibit, runs, _wanted(made, articles), articles, options, reporter)
+    pages = pages.with_pictures(pictures)
+    made = [*article_pages(articles, exhibit, pages), *made]
+    count = _write(exhibit, runs, writing, articles, made, pictures, pages, options, reporter)
     with reporter.stage("Site", 1) as step:
         config = exhibit.base / "mkdocs.yml"
         chosen = config if config.is_file() else data_root() / "mkdocs.yml"
@@ -129,7 +118,7 @@ def build(exhibit: Exhibit, options: Options, reporter: Reporter) -> Summary:
 
 
 def _read(writing: Writing, catalogue: Catalogue, reporter: Reporter) -> list[Article]:
-    """The articles up to their pictures; what they ask for beyond the findings is measured here."""
+    """The articles up to their pictures; what they ask for beyond the pages is measured here."""
     if not writing.sources:
         return []
     with reporter.stage("Articles", len(writing.sources)) as step:
@@ -142,53 +131,41 @@ def _read(writing: Writing, catalogue: Catalogue, reporter: Reporter) -> list[Ar
     return articles
 
 
-def _pages(exhibit: Exhibit, findings: Sequence[Findings], pages: Pages) -> list[Page]:
-    """The pages of all models, whose figures are still to be drawn."""
-    made: list[Page] = []
-    for found in findings:
-        if isinstance(found, TextFindings):
-            made += language_pages(found, pages)
-        elif isinstance(found, Seq2SeqFindings):
-            made += seq2seq_pages(found, pages)
-        else:
-            made += vision_pages(found, pages)
-            made += unit_pages(found.run, pages)
-        if not isinstance(found, Seq2SeqFindings):
-            made.append(card_page(exhibit, found, pages))
-    return made
+def _pages(exhibit: Exhibit, run: Run, pages: Pages) -> Iterator[Page]:
+    """The pages of a model, whose figures are still to be drawn."""
+    yield from model_pages(run, pages)
+    yield card_page(exhibit, run, pages)
 
 
-def _wanted(
-    known: Sequence[Drawing], pages: Sequence[Page], articles: Sequence[Article]
-) -> list[Drawing]:
+def _wanted(pages: Sequence[Page], articles: Sequence[Article]) -> list[Drawing]:
     """What pages and articles show, each drawing once."""
     shown = (figure.drawing for page in pages for figure, _ in page.figures())
     written = (drawing for article in articles for drawing in article.drawings)
-    return list({drawing.paths: drawing for drawing in (*known, *shown, *written)}.values())
+    return list({drawing.paths: drawing for drawing in (*shown, *written)}.values())
 
 
 def _draw(
     exhibit: Exhibit,
-    findings: Sequence[Findings],
+    runs: Sequence[Run],
     wanted: Sequence[Drawing],
     articles: Sequence[Article],
     options: Options,
     reporter: Reporter,
-) -> tuple[dict[str, Drawn], list[Drawing]]:
-    """All pictures by their path, and the drawings of the previews, which are made of other pictures."""
+) -> dict[str, Drawn]:
+    """All pictures by their path, with the previews, which are made of other pictures."""
     with reporter.stage("Figures", len(wanted)) as step:
         place = options.work / "store" / "figures"
         pictures, reused = render(wanted, place, options.workers, lambda: step(""))
-        shared = model_previews(findings, exhibit.title, pictures)
+        shared = model_previews(runs, exhibit.title, pictures)
         shared += previews(articles, exhibit, pictures)
         more, _ = render(shared, place, 1, lambda: None)
         reporter.note(f"{reused} of {len(wanted)} drawings from the store")
-    return pictures | more, shared
+    return pictures | more
 
 
 def _write(
     exhibit: Exhibit,
-    findings: Sequence[Findings],
+    runs: Sequence[Run],
     writing: Writing,
     articles: Sequence[Article],
     made: Sequence[Page],
@@ -202,22 +179,20 @@ def _write(
     with reporter.stage("Pages", None) as step:
         filled = [pages.fill(page) for page in made]
         thumbs = options.work / "store" / "figures" / "thumbs"
-        figures, small = figures_page(
-            findings, filled, told_figures(articles), pictures, thumbs, pages
-        )
+        figures, small = figures_page(runs, filled, told_figures(articles), pictures, thumbs, pages)
         filled.append(figures)
         for page in filled:
             tree.page(page)
             step(page.address)
-        for found in findings:
-            for table in tables(found):
-                tree.put(data_address(found.model.id, table.name), table.csv.encode())
-            for address, text in scripts(found):
+        for run in runs:
+            for table in technique_tables(run):
+                tree.put(data_address(run.model.id, table.name), table.csv.encode())
+            for address, text in technique_scripts(run):
                 tree.put(address, text.encode())
         for address, file in asked_files(articles, filled, writing.files).items():
             tree.put(address, file.read_bytes())
-        tree.put("manifest.json", manifest(exhibit, findings).encode())
-        tree.put(INDEX, jump_index(findings, filled).encode())
+        tree.put("manifest.json", manifest(exhibit, runs).encode())
+        tree.put(INDEX, jump_index(runs, filled).encode())
         tree.pictures({**pictures, **small})
         lay_out_statics(tree, options.work / "theme", data_root())
         check_links(articles, filled, tree.addresses)

@@ -1,4 +1,4 @@
-"""One model's card as a folder: exhibit or source -> findings -> README.md."""
+"""One model's card as a folder: exhibit or source -> run -> README.md."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ from pathlib import Path
 
 from generator.cards.content import card_of
 from generator.cards.write import CardFolder, write_card
-from generator.errors import UsageError
 from generator.exhibit import Exhibit
 from generator.figures.render import render
-from generator.findings import Seq2SeqFindings
 from generator.progress import Reporter
 from generator.store import Store
-from generator.subjects import all_techniques, load_runs, measure, read_inputs
+from generator.subjects import all_techniques, load_runs, read_inputs
 
 
 def make_card(
@@ -27,7 +25,7 @@ def make_card(
 ) -> CardFolder:
     """Measure one model of an exhibit and write its card.
 
-    Raises UsageError for an unknown id, and for an encoder-decoder.
+    Raises UsageError for an unknown id.
 
     `work` is where results are kept, and found again if the site was built there.
     """
@@ -39,13 +37,10 @@ def make_card(
         inputs = read_inputs(alone)
         (run,) = load_runs(alone, inputs, device, store, step, reporter.step, techniques)
     with reporter.stage("Probes", None):
-        found = measure(run)
-        if isinstance(found, Seq2SeqFindings):
-            raise UsageError(f"{model}: a card is not written for an encoder-decoder.")
+        card = card_of(exhibit, run)
         reporter.note(f"{store.reused} of {store.reused + store.made} results from the store")
     with reporter.stage("Card", None) as step:
-        card = card_of(exhibit, found)
         wanted = {figure.path: figure.drawing for figure in card.figures()}
         drawings = list({drawing.paths: drawing for drawing in wanted.values()}.values())
         pictures, _ = render(drawings, work / "store" / "figures", 1, lambda: step(""))
-        return write_card(folder, exhibit, found, card, pictures, overwrite=overwrite)
+        return write_card(folder, exhibit, run, card, pictures, overwrite=overwrite)

@@ -9,29 +9,32 @@ from typing import Any
 
 from generator import __version__
 from generator.exhibit import Exhibit
-from generator.findings import Findings, Seq2SeqFindings, VisionFindings
 from generator.probes import heads as head_probe
 from generator.probes.seq2seq import LONGEST
+from generator.run import PAIRS, PICTURES, Run, why_not
+from generator.techniques.answers import ANSWERS
+from generator.techniques.heads import HEADS
+from generator.techniques.patch_maps import PATCH_MAPS
 from generator.versions import measured_with
 
 # Raised when a key of manifest.json, or of a table that scripts read, is renamed or loses its meaning.
 SCHEMA = 1
 
 
-def manifest(exhibit: Exhibit, findings: Sequence[Findings]) -> str:
+def manifest(exhibit: Exhibit, runs: Sequence[Run]) -> str:
     """Sources, digests, versions, seed and parameters; nothing that changes from run to run."""
     stated = {
         "schema": SCHEMA,
         "generator": {"name": "cutaway", "version": __version__},
         "exhibit": {"title": exhibit.title, "seed": exhibit.seed},
         "environment": measured_with(),
-        "models": [_model(found) for found in findings],
+        "models": [_model(run) for run in runs],
     }
     return json.dumps(stated, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
 
 
-def _model(found: Findings) -> dict[str, Any]:
-    model, origin = found.model, found.model.provenance
+def _model(run: Run) -> dict[str, Any]:
+    model, origin = run.model, run.model.provenance
     stated: dict[str, Any] = {
         "id": model.id,
         "title": model.title,
@@ -58,10 +61,10 @@ def _model(found: Findings) -> dict[str, Any]:
         "left_out": {part.name: part.reason for part in model.left_out},
         "notes": list(origin.notes),
     }
-    if isinstance(found, VisionFindings):
-        stated["pool"] = {one.id: one.sha256 for one in found.pool}
-        stated |= _patches(found)
-        stated["preprocessing"] = found.model.preprocessing.model_dump(mode="json")
+    if run.reads == PICTURES:
+        stated["pool"] = {one.id: one.sha256 for one in run.inputs.pool}
+        stated |= _patches(run)
+        stated["preprocessing"] = run.vision.preprocessing.model_dump(mode="json")
         stated["inputs"] = [
             {
                 "id": i.id,
@@ -70,63 +73,73 @@ def _model(found: Findings) -> dict[str, Any]:
                 "licence": i.licence,
                 "origin": i.origin,
             }
-            for i in found.images
+            for i in run.inputs.images
         ]
-    elif isinstance(found, Seq2SeqFindings):
-        stated |= _pairs(found)
+    elif run.reads == PAIRS:
+        stated |= _pairs(run)
     else:
-        stated["inputs"] = [
-            {"id": text.id, "text": text.text, "tokens": len(found.encodings[text.id].ids)}
-            for text in found.texts
-        ]
-        stated["repeated_sequences"] = head_probe.SEQUENCES
-        stated["silenced_on"] = {
-            "texts": list(found.stack.ablation.inputs),
-            "repeated_sequences": len(found.stack.repeats.inputs),
-        }
-        if found.stack.named is not None:
-            held_out = found.stack.named.held_out
-            stated["effects_tested_on"] = {
-                "texts": list(held_out.texts.inputs),
-                "repeated_sequences": len(held_out.repeats.inputs),
-            }
-        stated["random_twin_seed"] = found.stack.control.seed
-        if found.model.windows:  # how many tokens away is not seen; 0 where nothing ends it
-            stated["windows"] = {layer.name: layer.window for layer in found.model.layers}
+        stated |= _texts(run)
     return stated
 
 
-def _patches(found: VisionFindings) -> dict[str, Any]:
+def _texts(run: Run) -> dict[str, Any]:
+    """What a transformer read, and on what its heads were silenced."""
+    (stack,), model = run[HEADS], run.language
+    stated: dict[str, Any] = {
+        "inputs": [
+            {"id": text.id, "text": text.text, "tokens": len(run.encodings[text.id].ids)}
+            for text in run.inputs.texts
+        ],
+        "repeated_sequences": head_probe.SEQUENCES,
+        "silenced_on": {
+            "texts": list(stack.ablation.inputs),
+            "repeated_sequences": len(stack.repeats.inputs),
+        },
+        "random_twin_seed": stack.control.seed,
+    }
+    if stack.named is not None:
+        held_out = stack.named.held_out
+        stated["effects_tested_on"] = {
+            "texts": list(held_out.texts.inputs),
+            "repeated_sequences": len(held_out.repeats.inputs),
+        }
+    if model.windows:  # how many tokens away is not seen; 0 where nothing ends it
+        stated["windows"] = {layer.name: layer.window for layer in model.layers}
+    return stated
+
+
+def _patches(run: Run) -> dict[str, Any]:
     """How a vision transformer cuts its pictures, and the seed of its random twin."""
-    if found.patches is None:
-        return {"no_attention": found.model.no_attention} if found.model.no_attention else {}
-    grid = found.patches.attention.grid
+    if why_not(PATCH_MAPS, run):
+        return {"no_attention": run.vision.no_attention} if run.vision.no_attention else {}
+    grid, (stack,) = run[PATCH_MAPS].grid, run[HEADS]
     return {
         "patches": {
             "grid": [grid.rows, grid.columns],
             "pixels": [grid.height, grid.width],
             "other_tokens": list(grid.special),
         },
-        "silenced_on": {"pictures": list(found.patches.stack.ablation.inputs)},
-        "random_twin_seed": found.patches.stack.control.seed,
+        "silenced_on": {"pictures": list(stack.ablation.inputs)},
+        "random_twin_seed": stack.control.seed,
     }
 
 
-def _pairs(found: Seq2SeqFindings) -> dict[str, Any]:
+def _pairs(run: Run) -> dict[str, Any]:
     """What manifest.json says of the texts and of what was done with them."""
+    pairs, stack = run[ANSWERS], run[HEADS][0]
     return {
         "inputs": [
             {
                 "id": text.id,
                 "text": text.text,
-                "tokens": len(found.pairs[text.id].source.ids),
-                "target": found.pairs[text.id].target,
-                "target_is_own_answer": found.pairs[text.id].generated,
+                "tokens": len(pairs[text.id].source.ids),
+                "target": pairs[text.id].target,
+                "target_is_own_answer": pairs[text.id].generated,
             }
-            for text in found.texts
+            for text in run.inputs.texts
         ],
         "longest_answer": LONGEST,
         "repeated_sequences": head_probe.SEQUENCES,
-        "silenced_on": {"texts": list(found.stacks[0].ablation.inputs)},
-        "random_twin_seed": found.twin_seed,
+        "silenced_on": {"texts": list(stack.ablation.inputs)},
+        "random_twin_seed": stack.control.seed,
     }

@@ -112,6 +112,7 @@ def guarded(technique: Technique[Any]) -> Technique[Any]:
         why_not=guard(technique.why_not),
         figures={kind: guard(function) for kind, function in technique.figures.items()},
         tables=guard(tables),
+        scripts=guard(technique.scripts),
         sections=tuple(replace(one, view=guard(one.view)) for one in technique.sections),
     )
 

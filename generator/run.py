@@ -24,7 +24,7 @@ from generator.inputs.pool import PoolPicture
 from generator.inputs.texts import CuratedText
 from generator.models.checkpoints import Checkpoints
 from generator.models.load import AnyModel
-from generator.models.model import VisionModel
+from generator.models.model import Encoding, LanguageModel, VisionModel
 from generator.models.randomise import randomised
 from generator.models.seq2seq import Seq2SeqModel
 from generator.models.twin import random_twin
@@ -97,10 +97,10 @@ class Run:
         if kind not in known:
             raise UsageError(f"there is no kind of figure '{kind}'. {did_you_mean(kind, known)}")
         technique = known[kind]
-        if technique.reads != self.reads:
+        if self.reads not in technique.takes:
             raise UsageError(
                 f"'{self.model.id}' takes {self.reads}, and '{kind}' is made of a model that takes "
-                f"{technique.reads}."
+                f"{' or '.join(technique.takes)}."
             )
         reason = technique.why_not(self)
         if reason:
@@ -154,6 +154,30 @@ class Run:
         """The model, which takes pictures."""
         assert isinstance(self.model, VisionModel)
         return self.model
+
+    @property
+    def language(self) -> LanguageModel:
+        """The model, which takes texts in one stack."""
+        assert isinstance(self.model, LanguageModel)
+        return self.model
+
+    @property
+    def pair(self) -> Seq2SeqModel:
+        """The model, which takes pairs of texts."""
+        assert isinstance(self.model, Seq2SeqModel)
+        return self.model
+
+    def text(self, name: str) -> CuratedText:
+        """A curated text. Raises UsageError with the nearest."""
+        known = {one.id: one for one in self.inputs.texts}
+        if name not in known:
+            raise UsageError(f"the exhibit has no text '{name}'. {did_you_mean(name, known)}")
+        return known[name]
+
+    @cached_property
+    def encodings(self) -> dict[str, Encoding]:
+        """Each curated text as tokens."""
+        return {text.id: self.language.encode(text) for text in self.inputs.texts}
 
     def image(self, name: str) -> CuratedImage:
         """A curated picture, to be credited where it is shown. Raises UsageError with the nearest."""
@@ -239,7 +263,8 @@ class Section:
 
     `page` is "model", "layer", "unit", "head", or the key of a page of the model's own such as "classes";
     `id` is that of the element, `template` its file below templates/sections. `view` makes what the template
-    shows, of the run and of what the page is about (a layer; a layer and a unit); None leaves it out.
+    shows, of the run and of what the page is about (a layer; a layer and a unit; a stack; a stack with the
+    numbers of a layer and a head); None leaves it out.
     """
 
     page: str
@@ -252,7 +277,7 @@ def _applies(_: Run) -> str:
     return ""
 
 
-def _no_tables(_: Run) -> Iterable[Table]:
+def _nothing(_: Run) -> Iterable[Any]:
     return ()
 
 
@@ -260,27 +285,34 @@ def _no_tables(_: Run) -> Iterable[Table]:
 class Technique(Generic[R]):
     """One question that can be asked of a model, in one file.
 
-    `reads` says for what kind of model it is made, and `why_not` returns the sentence that pages print where
-    it does not apply to one, else "". `measure` goes through the store of the run, and may ask the run for
-    other techniques. `figures` have the names by which articles and the command line ask for them; `tables`
-    are published with the model. `search` has the words by which readers find it. `origin` is the file or the
-    package of one that is the user's own.
+    `reads` says for what kind of model it is made, or for which, and `why_not` returns the sentence that
+    pages print where it does not apply to one, else "". `measure` goes through the store of the run, and may
+    ask the run for other techniques. `figures` have the names by which articles and the command line ask for
+    them; `tables` are published with the model, and so are `scripts`, pairs of an address and a text, which
+    the components of its sections load. `search` has the words by which readers find it. `origin` is the file
+    or the package of one that is the user's own.
     """
 
     name: str
     title: str
     search: str
-    reads: str
+    reads: str | tuple[str, ...]
     measure: Callable[[Run], R]
     why_not: Callable[[Run], str] = _applies
     figures: Mapping[str, Callable[..., Figure]] = field(default_factory=dict)
-    tables: Callable[[Run], Iterable[Table]] = _no_tables
+    tables: Callable[[Run], Iterable[Table]] = _nothing
     sections: tuple[Section, ...] = ()
+    scripts: Callable[[Run], Iterable[tuple[str, str]]] = _nothing
     origin: str = ""
+
+    @property
+    def takes(self) -> tuple[str, ...]:
+        """What the models that it is made for take."""
+        return (self.reads,) if isinstance(self.reads, str) else self.reads
 
 
 def why_not(technique: Technique[Any], run: Run) -> str:
     """Why a technique does not apply to a model; "" where it does."""
-    if technique.reads != run.reads:
-        return f"it is made for models that take {technique.reads}, not {run.reads}."
+    if run.reads not in technique.takes:
+        return f"it is made for models that take {' or '.join(technique.takes)}, not {run.reads}."
     return technique.why_not(run)

@@ -8,7 +8,6 @@ from typing import Any
 
 from generator.errors import UsageError, did_you_mean
 from generator.exhibit import Exhibit, ModelSpec
-from generator.findings import Findings, VisionFindings, measure_seq2seq, measure_text
 from generator.inputs.datasets import on_disk
 from generator.inputs.images import CuratedImage, curated_images
 from generator.inputs.pairs import compared
@@ -16,8 +15,6 @@ from generator.inputs.pool import image_pool
 from generator.inputs.texts import curated_texts, held_out_texts
 from generator.models.checkpoints import load_checkpoints
 from generator.models.load import AnyModel, load_model, parts_of
-from generator.models.model import VisionModel
-from generator.models.seq2seq import Seq2SeqModel
 from generator.models.towers import PARTS
 from generator.own_techniques import own_techniques, with_own
 from generator.paths import cache_root
@@ -144,28 +141,3 @@ def other_tower(spec: ModelSpec, models: Sequence[ModelSpec]) -> str:
     whole = (spec.source, spec.weights)
     others = (one for one in models if spec.part and one.part not in (None, spec.part))
     return next((one.id for one in others if (one.source, one.weights) == whole), "")
-
-
-def measure(run: Run) -> Findings:
-    """What was found on one model; of a transformer all is measured at once."""
-    return run.once("findings", lambda: _measure(run))
-
-
-def _measure(run: Run) -> Findings:
-    model, inputs, budget = run.model, run.inputs, run.budget
-    if isinstance(model, VisionModel):
-        return VisionFindings(run)
-    if isinstance(model, Seq2SeqModel):
-        pair = measure_seq2seq(model, inputs.texts, budget, run.seed, run.store, run.step)
-        return replace(pair, run=run)
-    found = measure_text(
-        model,
-        inputs.texts,
-        inputs.pairs,
-        budget,
-        run.seed,
-        run.store,
-        run.step,
-        held_out=inputs.held_out,
-    )
-    return replace(found, pictures=run.other_tower, run=run)

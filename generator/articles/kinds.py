@@ -7,36 +7,16 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from generator.articles import (
-    kinds_heads,
-    kinds_layers,
-    kinds_patches,
-    kinds_reading,
-)
 from generator.articles.catalogue import Catalogue
 from generator.figures.figure import Figure
 from generator.parameters import call_checked, check_parameters, parameters_of
 from generator.run import Technique
 from generator.techniques import TECHNIQUES
 from generator.techniques.naming import one_of
+from generator.techniques.three_words import three_words_figure
 
-_OTHERS: Mapping[str, Callable[..., Figure]] = {
-    "sparsity": kinds_layers.sparsity,
-    "leans": kinds_layers.leans,
-    "attention_map": kinds_heads.attention_map,
-    "attention_heads": kinds_heads.attention_heads,
-    "head_scatter": kinds_heads.head_scatter,
-    "head_grid": kinds_heads.head_grid,
-    "patch_attention": kinds_patches.patch_attention,
-    "patch_rollout": kinds_patches.patch_rollout,
-    "readings": kinds_reading.readings,
-    "rollout": kinds_reading.rollout,
-    "context_steps": kinds_reading.context_steps,
-    "logit_lens": kinds_reading.logit_lens_of,
-    "logit_attribution": kinds_reading.logit_attribution,
-    "ablation": kinds_reading.ablation,
-    "circuits": kinds_reading.circuits,
-}
+# Figures that are made of no model.
+_OTHERS: Mapping[str, Callable[..., Figure]] = {"three_words": three_words_figure}
 
 
 @dataclass(frozen=True)
@@ -72,7 +52,7 @@ def figure(catalogue: Catalogue, kind: str, parameters: Mapping[str, Any]) -> Fi
     kinds = kinds_of(catalogue.techniques)
     check_kind(kind, parameters, kinds)
     if kinds[kind].technique is None:
-        return call_checked(kind, kinds[kind].make, catalogue, parameters)
+        return call_checked(kind, kinds[kind].make, None, parameters)
     others = {name: value for name, value in parameters.items() if name != "model"}
     return catalogue.run(str(parameters["model"])).figure(kind, **others)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -11,19 +10,21 @@ from generator.addresses import Link, head_address, layer_address, model_address
 from generator.articles.catalogue import Catalogue
 from generator.articles.document import Document, Renderer
 from generator.articles.errors import template_line
-from generator.articles.kinds_patches import head_preview
-from generator.articles.named_heads import measured_heads, named_heads
 from generator.errors import UsageError
-from generator.findings import Seq2SeqFindings, StackFindings, TextFindings, VisionFindings
 from generator.formatting import number, percent
 from generator.models.layer import Layer
-from generator.models.model import VisionModel
-from generator.pages.context import layer_title, paged_layers, size_text
-from generator.pages.language import ways_in
-from generator.pages.parts import part_links
+from generator.pages.context import size_text
+from generator.pages.parts import ways
 from generator.probes.exemplars import unit_layers
+from generator.run import PICTURES, Run
+from generator.techniques.exemplars import exemplars_of
 from generator.techniques.features import picture, visualised
+from generator.techniques.heads import measured
+from generator.techniques.links import layer_title, paged_layers
+from generator.techniques.measured_stack import MeasuredStack, stack_named
 from generator.techniques.naming import layer_of, one_of, unit_of
+from generator.techniques.patch_figures import head_preview
+from generator.techniques.signal import SIGNAL
 
 # What the note of a head says, where it was measured.
 _TOLD = ("previous_token", "induction", "sink_mass")
@@ -40,50 +41,51 @@ class Links:
         self, model: str, layer: int | str, head: int, text: str = "", stack: str = ""
     ) -> Markup:
         """An attention head, written L18H6; of an encoder-decoder one of a `stack`, written X1H3."""
-        found = measured_heads(self.catalogue, model, stack)
-        heads = named_heads(self.catalogue, model, stack)
-        row, column = heads.layer(layer), heads.head(head)
-        name, place = heads.name(row, column), heads.layers[row]
-        network = self.catalogue.run(model).model
-        if isinstance(network, VisionModel):
-            with_pages = [one for one in heads.layers if one in network.paged]
-            if place not in with_pages:
-                near = ", ".join(with_pages) or "none"
-                raise UsageError(f"the heads of {place} have no pages. Those with pages: {near}.")
-            picture = self._over_picture(model, row, column)
+        run = self.catalogue.run(model)
+        heads = stack_named(run.model, stack)
+        row, column = heads.layer_named(layer), heads.head_numbered(head)
+        name, place = heads.head(row, column), heads.layers[row].name
+        if not heads.paged(row):
+            with_pages = [one.name for at, one in enumerate(heads.layers) if heads.paged(at)]
+            near = ", ".join(with_pages) or "none"
+            raise UsageError(f"the heads of {place} have no pages. Those with pages: {near}.")
+        if run.reads == PICTURES:
+            picture = self._over_picture(run, row, column)
         else:
-            first = self.catalogue.run(model).inputs.texts[0].id
-            picture = f"models/{model}/layers/{place}/heads/{column}/{first}.webp"
+            first = run.inputs.texts[0].id
+            picture = f"{run.folder}/layers/{place}/heads/{column}/{first}.webp"
         link = Link(head_address(model, place, column), text or name)
-        note = f"{name} of {heads.title}: {_of_head(found, row, column)}"
+        note = f"{name} of {run.model.title}: {_of_head(measured(run, heads), row, column)}"
         return self._link(link, [picture], note, "head")
 
-    def _over_picture(self, model: str, block: int, head: int) -> str:
+    def _over_picture(self, run: Run, block: int, head: int) -> str:
         """The path of a head's map over the first picture, which is drawn for the link."""
-        image = self.catalogue.run(model).inputs.images[0].id
         source = self.document.source
-        folder = f"{source.section}/{source.stem}"
-        drawing = head_preview(self.catalogue, model, (block, head), image, folder)
+        drawing = head_preview(run, (block, head), f"{source.section}/{source.stem}")
         if all(drawing.paths != one.paths for one in self.document.drawings):
             self.document.drawings.append(drawing)
         return drawing.paths[0]
 
     def unit(self, model: str, layer: str, unit: int, text: str = "") -> Markup:
         """A unit of a layer."""
-        findings = self.catalogue.about_pictures(model)
-        found = layer_of(findings.model, layer)
+        run = self.catalogue.run(model)
+        if run.reads != PICTURES:
+            raise UsageError(
+                f"'{model}' takes {run.reads}, and units have pages where pictures are read."
+            )
+        found = layer_of(run.model, layer)
         number_of = unit_of(found, unit)
-        with_pages = [one.name for one in unit_layers(findings.model)] if findings.exemplars else []
+        with_pages = [one.name for one in unit_layers(run.vision)] if run.inputs.pool else []
         if found.name not in with_pages:
             near = f"Units have pages in {', '.join(with_pages)}." if with_pages else "None have."
             raise UsageError(f"the units of {found.name} have no pages. {near}")
         link = Link(
             unit_address(model, found.name, number_of), text or f"{found.name} unit {number_of}"
         )
-        strip = f"models/{model}/layers/{found.name}/units/{number_of}-rules.webp"
-        made = visualised(findings.run, found.name, number_of)
-        drawn = [picture(findings.run, made, "").path] if made else []
-        return self._link(link, [*drawn, strip], _of_unit(findings, found, number_of), "unit")
+        strip = f"{run.folder}/layers/{found.name}/units/{number_of}-rules.webp"
+        made = visualised(run, found.name, number_of)
+        drawn = [picture(run, made, "").path] if made else []
+        return self._link(link, [*drawn, strip], _of_unit(run, found, number_of), "unit")
 
     def layer(self, model: str, layer: str | int, text: str = "") -> Markup:
         """A layer."""
@@ -116,19 +118,13 @@ class Links:
 
     def page(self, model: str, part: str, text: str = "") -> Markup:
         """One of a model's own pages, such as its building blocks."""
-        self.catalogue.run(model)
-        findings = self.catalogue.measured(model)
-        made: Sequence[Link]
-        if isinstance(findings, TextFindings):
-            made = [link for link, _ in ways_in(findings)]
-        elif isinstance(findings, Seq2SeqFindings):
-            made = ()
-        else:
-            made = part_links(findings)
-        known = {link.target.split("/")[2]: link for link in made}
+        run = self.catalogue.run(model)
+        known = {
+            link.target.split("/", 2)[2].removesuffix("/index.html"): link for link, _ in ways(run)
+        }
         found = known[one_of("page", part, known, f"{model} has no")]
         link = Link(found.target, text or found.text)
-        return self._link(link, [], f"{found.text}: {findings.model.title}", "page")
+        return self._link(link, [], f"{found.text}: {run.model.title}", "page")
 
     def _link(self, link: Link, pictures: list[str], note: str, directive: str) -> Markup:
         def filled(filling: Renderer) -> Markup:
@@ -138,7 +134,7 @@ class Links:
         return self.document.gap(template_line(), directive, filled, link.text)
 
 
-def _of_head(found: StackFindings, layer: int, head: int) -> str:
+def _of_head(found: MeasuredStack, layer: int, head: int) -> str:
     """The role of a head, if it has one, and what its statistics say of it."""
     role = found.role(layer, head)
     known = {one.name: one for one in found.statistics}
@@ -150,11 +146,11 @@ def _of_head(found: StackFindings, layer: int, head: int) -> str:
     return ", ".join([*([role] if role else []), *values])
 
 
-def _of_unit(findings: VisionFindings, layer: Layer, unit: int) -> str:
-    exemplars = findings.exemplars.of(layer.name) if findings.exemplars else None
-    share = float(findings.signal.of(layer.name).active[unit])
+def _of_unit(run: Run, layer: Layer, unit: int) -> str:
+    exemplars = exemplars_of(run, layer.name)
+    share = float(run[SIGNAL].of(layer.name).active[unit])
     said = f"Unit {unit} of {layer.name}: above zero at {percent(share)} of positions"
     if exemplars is None or int(exemplars.neuron[unit, 0]) < 0:
         return said
-    best = findings.pool[int(exemplars.neuron[unit, 0])].label
+    best = run.inputs.pool[int(exemplars.neuron[unit, 0])].label
     return f"{said}, strongest on {best} ({number(float(exemplars.neuron_value[unit, 0]), 2)})"

@@ -7,19 +7,18 @@ from typing import Any
 
 from generator.articles.bibliography import Reference
 from generator.articles.front_matter import Author, Meta
-from generator.figures.figure import Figure
 
 
 def head_of(
     meta: Meta,
     site: str,
     permalink: str,
-    preview: Figure | None,
+    preview: str,
     references: Sequence[Reference],
     words: int,
 ) -> dict[str, Any]:
     """Plain values for the theme, which escapes them: `tags` are names with contents."""
-    image = {"image": preview.path, "image_alt": preview.alt} if preview else {}
+    image = {"image": preview, "image_alt": f"The title, “{meta.title}”"} if preview else {}
     return {
         "article": True,
         **image,

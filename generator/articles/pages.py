@@ -111,7 +111,7 @@ def _pages(
     slides = slides_link(source.section, source.stem) if meta.slides else None
     citation = plain_citation(meta, exhibit.title, permalink)
     drawn = preview_path(article)
-    preview = pages.figure(drawn, f"The title, “{meta.title}”") if pages.has(drawn) else None
+    preview = drawn if pages.has(drawn) else ""
     shown: dict[str, Any] = {
         "meta": meta,
         "section": source.section,
@@ -125,7 +125,6 @@ def _pages(
         "bibtex": as_bibtex(key, entry),
         "plain_citation": citation,
         "permalink": permalink,
-        "preview": preview,
         "slides": slides,
         "appendix": {
             **{name: filling.html(text) for name, text in article.appendix.items()},

@@ -9,7 +9,7 @@ from generator.exhibit import Exhibit
 from generator.figures.figure import Drawing
 from generator.figures.publication.designs import as_pixels, design_of
 from generator.figures.render import Drawn
-from generator.plates.previews import preview
+from generator.pages.previews import preview
 
 _WIDTH = 436  # of the figure in the preview, in pixels
 

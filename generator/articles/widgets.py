@@ -9,20 +9,23 @@ from markupsafe import Markup
 from generator.articles.catalogue import Catalogue
 from generator.articles.document import Document, Renderer
 from generator.articles.errors import template_line
-from generator.articles.named_heads import measured_heads, named_heads
 from generator.errors import UsageError
-from generator.models.model import VisionModel
-from generator.pages.components import (
+from generator.run import PAIRS, PICTURES, Run
+from generator.techniques.answers import ANSWERS
+from generator.techniques.attention import ATTENTION
+from generator.techniques.attention_figures import attention_on
+from generator.techniques.building_blocks import pictures_taken, widget_data
+from generator.techniques.components import (
     Component,
     head_component,
     inline,
     layer_component,
     model_component,
 )
-from generator.pages.patch_data import head_data
-from generator.pages.patch_views import photo
-from generator.techniques.building_blocks import pictures_taken, widget_data
+from generator.techniques.measured_stack import stack_named
 from generator.techniques.naming import one_of
+from generator.techniques.patch_data import head_data
+from generator.techniques.pictures import photograph
 
 VIEWS = ("head_view", "layer_view", "model_view", "neuron_view", "patch_view", "building_blocks")
 
@@ -58,35 +61,38 @@ class Widgets:
             return self._patches(model, layer, head, image)
         component = self._component(kind, model, text, layer, head, stack)
         first, base = self.document.count("widget") == 1, self._base()
+        run = self.catalogue.run(model)
+        quoted = run.text(text).text
+        target = run[ANSWERS][text].target if run.reads == PAIRS else ""
 
         def filled(filling: Renderer) -> Markup:
-            quoted = self.catalogue.text(model, text).text
-            target = self.catalogue.target(model, text)
             return filling.macro("widget", component, quoted, target, first, base, filling.to)
 
         return self.document.block(template_line(), "widget", filled)
 
     def _patches(self, model: str, layer: int | str, head: int, image: str) -> Markup:
         """A head of a vision transformer on one picture, its patches to be pointed at."""
-        self.catalogue.vision(model)
-        heads, findings = named_heads(self.catalogue, model), self.catalogue.about_pictures(model)
-        row, column = heads.layer(layer), heads.head(head)
-        picture, number = self.catalogue.image(model, image), self.document.count("patch_view")
+        run = self._of_pictures(model)
+        heads = stack_named(run.model)
+        row, column = heads.layer_named(layer), heads.head_numbered(head)
+        picture, number = run.image(image), self.document.count("patch_view")
+        seen = photograph(run, picture)
+        self.document.drawings.append(seen.drawing)
         base = self._base()
 
         def filled(filling: Renderer) -> Markup:
             address = filling.article.source.address
-            data = head_data(findings, row, column, address, (image,))
-            seen = photo(findings, picture, filling.pages)
-            name = f"{heads.name(row, column)} of {heads.title} on the picture of {picture.label}"
+            data = head_data(run, row, column, address, (image,))
+            name = (
+                f"{heads.head(row, column)} of {run.model.title} on the picture of {picture.label}"
+            )
             return filling.macro("patches", name, picture, seen, data, number, base, filling.to)
 
         return self.document.block(template_line(), "widget", filled)
 
     def _blocks(self, model: str, image: str) -> Markup:
         """The building blocks of one picture, with the data that their script reads."""
-        self.catalogue.vision(model)
-        run = self.catalogue.run(model)
+        run = self._of_pictures(model)
         known = pictures_taken(run)
         name = one_of("picture", image, known, f"{model} has no building blocks of the")
         if self.document.count("building_blocks") > 1:
@@ -101,6 +107,14 @@ class Widgets:
 
         return self.document.block(template_line(), "widget", filled)
 
+    def _of_pictures(self, model: str) -> Run:
+        run = self.catalogue.run(model)
+        if run.reads != PICTURES:
+            raise UsageError(
+                f"'{model}' takes {run.reads}, and this is made of a model that takes pictures."
+            )
+        return run
+
     def _base(self) -> bool:
         """Whether this is the first component of the article that needs the script that they share."""
         return self.document.count("base") == 1
@@ -114,21 +128,22 @@ class Widgets:
         head: int | None,
         stack: str,
     ) -> Component:
-        if isinstance(self.catalogue.run(model).model, VisionModel):
+        run = self.catalogue.run(model)
+        if run.reads == PICTURES:
             raise UsageError(
                 f"'{model}' takes pictures, and '{kind}' shows a head on a text.",
                 hint="A head on a picture is shown by 'patch_view'.",
             )
-        heads = named_heads(self.catalogue, model, stack)
-        attention = self.catalogue.attention(model, text, heads.stack)
-        queries = measured_heads(self.catalogue, model, stack).queries
+        heads = stack_named(run.model, stack)
+        attention = attention_on(run, text, heads.stack)
+        queries = run[ATTENTION][heads.stack.name].queries
         neurons = any(one.text == text for one in queries)
         if kind == "model_view" or layer is None:
             return model_component(model, attention, neurons=neurons)
-        row = heads.layer(layer)
+        row = heads.layer_named(layer)
         if kind == "layer_view" or head is None:
             return layer_component(model, attention, row, neurons=neurons)
-        one = head_component(model, attention, row, heads.head(head), neurons=neurons)
+        one = head_component(model, attention, row, heads.head_numbered(head), neurons=neurons)
         if kind == "head_view":
             return one
         if not neurons:

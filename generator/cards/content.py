@@ -1,45 +1,44 @@
-"""What a card says: findings and what the exhibit states -> a tree of sections."""
+"""What a card says: what was measured and what the exhibit states -> a tree of sections."""
 
 from __future__ import annotations
 
 from generator.addresses import Link, data_address
 from generator.cards import inside, origin, probed, stated
 from generator.cards.evaluated import evaluation_blocks
-from generator.cards.tree import Card, Paragraph, Section, filled
+from generator.cards.tree import Card, Inline, Paragraph, Section, filled
 from generator.errors import UsageError, did_you_mean
 from generator.exhibit import Exhibit
-from generator.findings import Carded, TextFindings
-from generator.findings.evaluations import evaluations
-from generator.pages.evaluation_tables import EVALUATION, PROBES
+from generator.run import PICTURES, Run
+from generator.techniques.evaluations import EVALUATION
 
 EVALUATED = "Evaluation run here"
 
 
-def card_of(exhibit: Exhibit, found: Carded) -> Card:
+def card_of(exhibit: Exhibit, run: Run) -> Card:
     """The card of a model: sections that are empty are left out, the author's own are put in."""
-    said = exhibit.model(found.model.id).card
+    said = exhibit.model(run.model.id).card
     sections = (
-        origin.about(found),
+        origin.about(run),
         stated.use(said),
         stated.training(said),
-        origin.licence(found),
-        _evaluation(found),
+        origin.licence(run),
+        _evaluation(run),
         stated.reported(said),
-        inside.inside(found),
-        probed.probed(found),
-        _data(found),
-        origin.environment(found, exhibit),
-        origin.provenance(found),
-        origin.cite(found, said, exhibit),
+        inside.inside(run),
+        probed.probed(run),
+        _data(run),
+        origin.environment(run, exhibit),
+        origin.provenance(run),
+        origin.cite(run, said, exhibit),
         stated.references(said),
         stated.contact(said),
         stated.missing(
             said,
-            found.model.provenance.licence != origin.NOT_STATED,
-            isinstance(found, TextFindings),
+            run.model.provenance.licence != origin.NOT_STATED,
+            run.reads != PICTURES,
         ),
     )
-    card = Card(found.model.title, found.model.about, filled(sections))
+    card = Card(run.model.title, run.model.about, filled(sections))
     for each in said.sections:
         section = stated.own(each, taken=card.keys())
         same = [one.key for one in card.sections if one.title.lower() == each.title.lower()]
@@ -48,14 +47,14 @@ def card_of(exhibit: Exhibit, found: Carded) -> Card:
     for key in said.without:
         if key.split("/")[0] not in known:
             hint = did_you_mean(key, known)
-            raise UsageError(f"{found.model.id}: card.without names no section '{key}'. {hint}")
+            raise UsageError(f"{run.model.id}: card.without names no section '{key}'. {hint}")
         if any(each.key == key.split("/")[0] for each in card.sections):
             card = card.without(key)
     return card
 
 
-def _evaluation(found: Carded) -> Section:
-    every = [one for one in evaluations(found) if not one.limit]
+def _evaluation(run: Run) -> Section:
+    every = [one for one in run[EVALUATION] if not one.limit]
     if not every:
         return Section("evaluation", EVALUATED)
     intro = (
@@ -66,9 +65,11 @@ def _evaluation(found: Carded) -> Section:
     return Section("evaluation", EVALUATED, (Paragraph((intro,)), *evaluation_blocks(every)))
 
 
-def _data(found: Carded) -> Section:
-    name = found.model.id
-    tables = (EVALUATION, PROBES)
-    links = [Link(data_address(name, each), each) for each in tables]
-    text = Paragraph(("Every number above with all its digits: ", links[0], ", ", links[1], "."))
-    return Section("data", "Data", (text,))
+def _data(run: Run) -> Section:
+    names = [table.name for table in EVALUATION.tables(run)]
+    if not names:
+        return Section("data", "Data")
+    parts: list[Inline] = ["Every number above with all its digits"]
+    for place, name in enumerate(names):
+        parts += [", " if place else ": ", Link(data_address(run.model.id, name), name)]
+    return Section("data", "Data", (Paragraph((*parts, ".")),))

@@ -6,9 +6,9 @@ from typing import Any
 
 from generator.cards.origin import NOT_STATED, card_url
 from generator.exhibit import Exhibit
-from generator.findings import Carded, TextFindings
-from generator.findings.evaluations import evaluations
+from generator.run import PAIRS, PICTURES, Run
 from generator.techniques.evaluation_record import Evaluation
+from generator.techniques.evaluations import EVALUATION
 
 # What the Hub knows by these names, in lower case; any other licence is "other" with its name beside it.
 _KNOWN = """
@@ -29,27 +29,27 @@ _TASKS = {
 }
 
 
-def metadata(exhibit: Exhibit, found: Carded) -> dict[str, Any]:
+def metadata(exhibit: Exhibit, run: Run) -> dict[str, Any]:
     """The metadata as plain values, in the Hub's order of keys; what is not stated is left out."""
     from huggingface_hub import EvalResult, ModelCardData
 
-    said = exhibit.model(found.model.id).card
-    licence, name = hub_licence(found.model.provenance.licence)
-    url = card_url(exhibit, found.model.id)
+    said = exhibit.model(run.model.id).card
+    licence, name = hub_licence(run.model.provenance.licence)
+    url = card_url(exhibit, run.model.id)
     results = [
-        EvalResult(**_result(one, url)) for one in evaluations(found) if one.own and not one.limit
+        EvalResult(**_result(one, url)) for one in run[EVALUATION] if one.own and not one.limit
     ]
     data = ModelCardData(
         language=list(said.language) or None,
         license=licence,
         license_name=name,
-        library_name=said.library or _library(found) or None,
-        pipeline_tag=said.pipeline or _pipeline(found),
+        library_name=said.library or _library(run) or None,
+        pipeline_tag=said.pipeline or _pipeline(run),
         tags=[*said.tags, "cutaway"],
         datasets=list(said.datasets) or None,
         base_model=said.base_model or None,
         metrics=list(dict.fromkeys(result.metric_type for result in results)) or None,
-        model_name=found.model.title,
+        model_name=run.model.title,
         eval_results=results or None,
     )
     plain: dict[str, Any] = data.to_dict()  # type: ignore[no-untyped-call]
@@ -79,12 +79,12 @@ def hub_licence(stated: str) -> tuple[str | None, str | None]:
     return (lower, None) if lower in LICENCES else ("other", stated)
 
 
-def _library(found: Carded) -> str:
-    kind = found.model.provenance.architecture.partition(":")[0]
+def _library(run: Run) -> str:
+    kind = run.model.provenance.architecture.partition(":")[0]
     return kind if kind in {"timm", "transformers"} else ""
 
 
-def _pipeline(found: Carded) -> str:
-    if isinstance(found, TextFindings):
-        return _TASKS[found.model.head_kind]
-    return "image-classification"
+def _pipeline(run: Run) -> str:
+    if run.reads == PICTURES:
+        return "image-classification"
+    return "text2text-generation" if run.reads == PAIRS else _TASKS[run.language.head_kind]

@@ -10,10 +10,11 @@ from generator.card_schema import CardSpec
 from generator.cards.stated import cited
 from generator.cards.tree import Block, Code, Facts, Line, Listing, Paragraph, Section
 from generator.exhibit import Exhibit
-from generator.findings import Carded, TextFindings, VisionFindings
 from generator.formatting import thousands
 from generator.models.tokens import context_text
 from generator.pages.context import size_text
+from generator.run import PAIRS, PICTURES, Run
+from generator.techniques.measured_stack import heads_of
 from generator.techniques.naming import counted
 from generator.versions import measured_with
 
@@ -21,43 +22,53 @@ NOT_STATED = "not stated"
 CARD = "card"
 
 
-def about(found: Carded) -> Section:
+def about(run: Run) -> Section:
     """Kind and size of the network."""
-    model = found.model
-    layers = (
-        counted(found.model)[0] if isinstance(found, VisionFindings) else str(len(model.layers))
-    )
+    model = run.model
+    layers = counted(run.vision)[0] if run.reads == PICTURES else str(len(model.layers))
     rows: list[tuple[str, Line]] = [
         ("Kind", (model.kind,)),
         ("Parameters", (f"{size_text(model.parameters)} ({thousands(model.parameters)})",)),
         ("Layers", (layers.removesuffix(" layers").replace(" layers", ","),)),
     ]
-    if isinstance(found, TextFindings):
-        rows += [
-            ("Attention heads", (f"{found.model.heads} a layer",)),
-            ("Width", (str(model.layers[0].shape[0]),)),
-            ("Longest input", (context_text(found.model.max_tokens),)),
-            ("Answers with", (found.model.head_kind,)),
-        ]
-    else:
-        size = found.model.preprocessing.size
+    if run.reads == PICTURES:
+        size = run.vision.preprocessing.size
         rows += [
             ("Input", (f"{size} × {size} pixels",)),
-            ("Classes", (thousands(len(found.model.labels)),)),
+            ("Classes", (thousands(len(run.vision.labels)),)),
         ]
+    else:
+        rows += _reads(run)
     return Section("about", "What it is", (Facts(tuple(rows)),))
 
 
-def licence(found: Carded) -> Section:
+def _reads(run: Run) -> list[tuple[str, Line]]:
+    """What there is to say of a model that reads texts."""
+    stacks = heads_of(run.model)
+    longest = (run.pair if run.reads == PAIRS else run.language).max_tokens
+    heads = (
+        f"{one.heads} a layer{f' of the {one.stack.adjective}' if one.several else ''}"
+        for one in stacks
+    )
+    answers = "a text" if run.reads == PAIRS else run.language.head_kind
+    return [
+        ("Attention heads", (", ".join(dict.fromkeys(heads)),)),
+        ("Width", (str(run.model.layers[0].shape[0]),)),
+        ("Longest input", (context_text(longest),)),
+        ("Answers with", (answers,)),
+    ]
+
+
+def licence(run: Run) -> Section:
     """The licence of the weights; no section where none is stated."""
-    stated = found.model.provenance.licence
+    stated = run.model.provenance.licence
     if stated == NOT_STATED:
         return Section("licence", "Licence")
     text = f"The weights are under {stated}, as their source states."
     return Section("licence", "Licence", (Paragraph((text,)),))
 
 
-def environment(found: Carded, exhibit: Exhibit) -> Section:
+def environment(run: Run, exhibit: Exhibit) -> Section:
     """What the numbers were measured with."""
     used = measured_with()
     libraries = ", ".join(f"{name} {version}" for name, version in used["libraries"].items())
@@ -65,15 +76,15 @@ def environment(found: Carded, exhibit: Exhibit) -> Section:
         ("Cutaway", (__version__,)),
         ("Python", (f"{used['python']} on {platform.system()}, {used['machine']}",)),
         ("Libraries", (libraries,)),
-        ("Device", (found.model.device.type,)),
+        ("Device", (run.model.device.type,)),
         ("Seed", (str(exhibit.seed),)),
     ]
     return Section("environment", "Environment", (Facts(tuple(rows)),))
 
 
-def provenance(found: Carded) -> Section:
+def provenance(run: Run) -> Section:
     """Where the weights and the inputs come from, with their digests."""
-    origin = found.model.provenance
+    origin = run.model.provenance
     rows: list[tuple[str, Line]] = [
         ("Source", (Code(origin.source),)),
         ("Origin", (origin.origin,)),
@@ -83,7 +94,7 @@ def provenance(found: Carded) -> Section:
     rows.append(("Architecture", (Code(origin.architecture),)))
     rows += [(f"SHA-256 of {name}", (Code(digest),)) for name, digest in origin.files.items()]
     rows.append(("SHA-256 of the weights", (Code(origin.weights_sha256),)))
-    shown = f"{len(found.texts)} texts" if isinstance(found, TextFindings) else _pictures(found)
+    shown = _pictures(run) if run.reads == PICTURES else f"{len(run.inputs.texts)} texts"
     manifest = Link("manifest.json", "manifest.json")
     inputs = Paragraph(
         (f"Measured on {shown}; ", manifest, " of the site lists every one of them.")
@@ -91,22 +102,22 @@ def provenance(found: Carded) -> Section:
     return Section("provenance", "Provenance", (Facts(tuple(rows)), inputs))
 
 
-def _pictures(found: VisionFindings) -> str:
-    pool = f" and a pool of {len(found.pool)}" if found.pool else ""
-    return f"{len(found.images)} curated pictures{pool}"
+def _pictures(run: Run) -> str:
+    pool = f" and a pool of {len(run.inputs.pool)}" if run.inputs.pool else ""
+    return f"{len(run.inputs.images)} curated pictures{pool}"
 
 
-def cite(found: Carded, card: CardSpec, exhibit: Exhibit) -> Section:
+def cite(run: Run, card: CardSpec, exhibit: Exhibit) -> Section:
     """The model's own entry as stated, and one for this card."""
     blocks: list[Block] = []
     if card.citation:
         blocks += [Paragraph(("The model:",)), *cited(card.citation)]
-    blocks += [Paragraph(("This card:",)), Listing(_entry(found, exhibit), "bibtex")]
+    blocks += [Paragraph(("This card:",)), Listing(_entry(run, exhibit), "bibtex")]
     return Section("cite", "How to cite", tuple(blocks))
 
 
-def _entry(found: Carded, exhibit: Exhibit) -> str:
-    model = found.model
+def _entry(run: Run, exhibit: Exhibit) -> str:
+    model = run.model
     digest = model.provenance.weights_sha256[:12]
     lines = [
         f"@misc{{cutaway-{model.id},",

@@ -5,21 +5,16 @@ from __future__ import annotations
 from generator.cards.content import card_of
 from generator.cards.origin import card_address
 from generator.exhibit import Exhibit
-from generator.findings import Carded, VisionFindings
-from generator.pages.context import Place, home, layer_strip, model_link
 from generator.pages.environment import Pages
 from generator.pages.page import Page
 from generator.pages.parts import CARD, part_place
+from generator.run import Run
 
 
-def card_page(exhibit: Exhibit, found: Carded, pages: Pages) -> Page:
+def card_page(exhibit: Exhibit, run: Run, pages: Pages) -> Page:
     """The page of a model's card."""
-    model = found.model
-    card = card_of(exhibit, found)
-    if isinstance(found, VisionFindings):
-        place = part_place(found, CARD)
-    else:
-        place = Place((home(), model_link(model)), (layer_strip(model, None),), model_link(model))
+    model = run.model
+    card = card_of(exhibit, run)
     return pages.page(
         "card.html",
         card_address(model.id),
@@ -28,5 +23,5 @@ def card_page(exhibit: Exhibit, found: Carded, pages: Pages) -> Page:
         "looks like, and which limits and biases were probed.",
         model=model,
         card=card,
-        place=place,
+        place=part_place(run, CARD),
     )

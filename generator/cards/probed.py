@@ -7,15 +7,15 @@ import numpy as np
 from generator.addresses import Link
 from generator.card_schema import PairedProbe
 from generator.cards.evaluated import evaluation_blocks, interval
-from generator.cards.leans import leans_chart
 from generator.cards.tree import CardFigure, Inline, Line, Paragraph, Section, Strong, Table
 from generator.deviation import sample_deviation
-from generator.findings import Carded, TextFindings, VisionFindings
-from generator.findings.evaluations import evaluations
 from generator.formatting import fixed, number, percent
 from generator.probes.paired_images import AGAIN, OTHER, Change
 from generator.probes.paired_texts import CONTROL, PairedTexts, standard_error
-from generator.techniques.recognition import changes_chart
+from generator.run import PICTURES, TEXTS, Run
+from generator.techniques.evaluations import EVALUATION
+from generator.techniques.leans import LEANS, leans_chart
+from generator.techniques.recognition import RECOGNITION, changes_chart
 
 TITLE = "Limits and biases probed"
 _TEXTS = (
@@ -49,37 +49,36 @@ _RANDOM = (
 )
 
 
-def probed(found: Carded) -> Section:
+def probed(run: Run) -> Section:
     """Everything that was probed of a model; empty where nothing was, or where nothing was learned."""
-    if found.model.provenance.random:
+    if run.model.provenance.random:
         return Section("probes", TITLE, (Paragraph((_RANDOM,)),))
-    if isinstance(found, TextFindings):
-        return _texts(found)
-    return _pictures(found)
+    made = {TEXTS: _texts, PICTURES: _pictures}
+    return made[run.reads](run) if run.reads in made else Section("probes", TITLE)
 
 
-def _texts(found: TextFindings) -> Section:
-    paired = found.evaluation.paired
+def _texts(run: Run) -> Section:
+    paired = run[LEANS].paired
     if not paired:
         return Section("probes", TITLE)
-    known = {probe.id: probe for probe in found.evaluation.pairs.probes}
+    known = {probe.id: probe for probe in run.inputs.pairs.probes}
     how = (
-        f"A subject’s lean is {_LEANS[found.model.head_kind]}, averaged over the sentences, less the mean "
+        f"A subject’s lean is {_LEANS[run.language.head_kind]}, averaged over the sentences, less the mean "
         "lean of control subjects that should not lean. Errors are standard errors over subjects. Beside "
         "each stands what the same network with random weights gives."
     )
-    blocks = (Paragraph((_TEXTS,)), Paragraph((how,)), CardFigure(leans_chart(found)))
+    blocks = (Paragraph((_TEXTS,)), Paragraph((how,)), CardFigure(leans_chart(run)))
     return Section(
         "probes",
         TITLE,
         blocks,
-        (*(_probe(found, one, known[one.probe]) for one in paired), _same_words(found)),
+        (*(_probe(run, one, known[one.probe]) for one in paired), _same_words(run)),
     )
 
 
-def _same_words(found: TextFindings) -> Section:
+def _same_words(run: Run) -> Section:
     """Evaluations that were made to be failed; empty where there are none."""
-    limits = [one for one in evaluations(found) if one.limit]
+    limits = [one for one in run[EVALUATION] if one.limit]
     title = "Same words, another meaning"
     if not limits:
         return Section("same-words", title)
@@ -91,14 +90,14 @@ def _same_words(found: TextFindings) -> Section:
     return Section("same-words", title, (Paragraph((text,)), *evaluation_blocks(limits)))
 
 
-def _probe(found: TextFindings, one: PairedTexts, probe: PairedProbe) -> Section:
+def _probe(run: Run, one: PairedTexts, probe: PairedProbe) -> Section:
     first = " / ".join(pair[0] for pair in probe.choices)
     second = " / ".join(pair[1] for pair in probe.choices)
     source: list[Inline] = []
     if probe.reference:
         source = [" After ", Link(probe.reference.url, probe.reference.title), "."]
     about = Paragraph((probe.about, *source))
-    bare = found.model.head_kind == "representation"
+    bare = run.language.head_kind == "representation"
     said = (probe.sentences.subject, probe.sentences.choice) if bare and probe.sentences else ()
     frames = "; ".join(f"“{frame}”" for frame in (said or probe.frames))
     asked = Paragraph(
@@ -182,8 +181,8 @@ def _verdict(one: PairedTexts, probe: PairedProbe) -> Line:
     )
 
 
-def _pictures(found: VisionFindings) -> Section:
-    changed = found.evaluation.changed.changes
+def _pictures(run: Run) -> Section:
+    changed = run[RECOGNITION].changed.changes
     if not changed:
         return Section("probes", TITLE)
     count = max(len(one.pictures) for one in changed)
@@ -201,7 +200,7 @@ def _pictures(found: VisionFindings) -> Section:
     blocks = (
         Paragraph((_PICTURES,)),
         Paragraph((how,)),
-        CardFigure(changes_chart(found.run)),
+        CardFigure(changes_chart(run)),
         Table(head, tuple(_change(one) for one in changed)),
     )
     return Section("probes", TITLE, blocks)

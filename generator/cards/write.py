@@ -16,9 +16,9 @@ from generator.cards.metadata import metadata
 from generator.cards.tree import Card
 from generator.exhibit import Exhibit
 from generator.figures.render import Drawn
-from generator.findings import Carded
-from generator.pages.evaluation_tables import evaluation_tables
+from generator.run import Run
 from generator.store import write_atomically
+from generator.techniques.evaluations import EVALUATION
 
 NAME = "README.md"
 
@@ -35,7 +35,7 @@ class CardFolder:
 def write_card(
     folder: Path,
     exhibit: Exhibit,
-    found: Carded,
+    run: Run,
     card: Card,
     pictures: Mapping[str, Drawn],
     *,
@@ -47,11 +47,11 @@ def write_card(
     """
     shown = {figure.path: figure for figure in card.figures()}
     files = {path: _name(path) for path in shown}
-    tables = {f"data/{table.name}": table.csv for table in evaluation_tables(found)}
-    places = files | {data_address(found.model.id, Path(name).name): name for name in tables}
+    tables = {f"data/{table.name}": table.csv for table in EVALUATION.tables(run)}
+    places = files | {data_address(run.model.id, Path(name).name): name for name in tables}
     parts = Markdown(places, exhibit.site_url).parts(card)
     readme = folder / NAME
-    written = merged(read_card(readme), metadata(exhibit, found), parts, overwrite=overwrite)
+    written = merged(read_card(readme), metadata(exhibit, run), parts, overwrite=overwrite)
     for path, figure in shown.items():
         write_atomically(folder / files[path], on_paper(pictures[path], figure.pixelated))
     for name, text in tables.items():

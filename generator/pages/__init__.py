@@ -1,1 +1,1 @@
-"""Findings and drawn figures -> template context -> one page file each."""
+"""One file for each kind of page: sections of techniques -> template context -> a page."""

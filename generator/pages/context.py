@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from generator.addresses import GALLERY, Link, layer_address, model_address
+from generator.addresses import GALLERY, Link
 from generator.models.layer import Layer
-from generator.models.model import Model, VisionModel
+from generator.models.model import Model
+from generator.run import Run
+from generator.techniques.links import layer_link, model_link, paged_layers
+from generator.techniques.measured_stack import StackHeads, heads_of
 
 
 @dataclass(frozen=True)
@@ -33,28 +36,6 @@ class Place:
     following: Link | None = None
 
 
-def paged_layers(model: Model) -> tuple[Layer, ...]:
-    """The layers that have a page, in order."""
-    if isinstance(model, VisionModel):
-        return tuple(layer for layer in model.layers if layer.name in model.paged)
-    return model.layers
-
-
-def layer_title(model: Model, layer: Layer) -> str:
-    """What a layer is called on pages."""
-    return layer.name if isinstance(model, VisionModel) else f"Layer {layer.name}"
-
-
-def layer_link(model: Model, layer: Layer) -> Link:
-    """A link to a layer's page."""
-    return Link(layer_address(model.id, layer.name), layer_title(model, layer))
-
-
-def model_link(model: Model) -> Link:
-    """A link to a model's page."""
-    return Link(model_address(model.id), model.title)
-
-
 def home() -> Link:
     """A link to the gallery."""
     return Link(GALLERY, "Gallery")
@@ -65,6 +46,31 @@ def layer_strip(model: Model, current: Layer | None) -> Strip:
     layers = paged_layers(model)
     place = next((i for i, layer in enumerate(layers) if layer is current), -1)
     return Strip("Layers", tuple(layer_link(model, layer) for layer in layers), place)
+
+
+def layer_strips(run: Run, current: Layer | None) -> tuple[Strip, ...]:
+    """The layers of each stack that have a page."""
+    return tuple(_layers(stack, current) for stack in heads_of(run.model))
+
+
+def _layers(stack: StackHeads, current: Layer | None) -> Strip:
+    paged = [layer for place, layer in enumerate(stack.layers) if stack.paged(place)]
+    links = tuple(layer_link(stack.model, layer) for layer in paged)
+    place = next((i for i, layer in enumerate(paged) if layer is current), -1)
+    return Strip(stack.stack.title or f"{stack.stack.word.capitalize()}s", links, place)
+
+
+def head_strip(stack: StackHeads, place: int, current: int) -> Strip:
+    """All heads of a layer; `current` is the page's own head or -1."""
+    layer = stack.layers[place].name if stack.several else f"{stack.stack.word} {place}"
+    links = tuple(stack.link(place, head) for head in range(stack.heads))
+    return Strip(f"Heads of {layer}", links, current)
+
+
+def below_model(run: Run) -> Place:
+    """Where a page on all heads of a stack stands."""
+    first = model_link(run.model)
+    return Place((home(), first), layer_strips(run, None), first)
 
 
 def around(links: Sequence[Link], current: int) -> tuple[Link | None, Link | None]:

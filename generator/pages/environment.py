@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -13,7 +13,7 @@ from jinja2 import ChoiceLoader, Environment, FileSystemLoader, FunctionLoader, 
 from markupsafe import Markup
 
 from generator.addresses import relative
-from generator.figures.figure import Drawing, Figure
+from generator.figures.figure import Figure
 from generator.figures.render import Drawn
 from generator.files import read_text
 from generator.formatting import number, percent, thousands
@@ -25,7 +25,7 @@ class Pages:
     """Makes pages of templates, and fills them once all pictures are drawn.
 
     Pages of models link to `glossary`, the address of a page that explains words; to none if it is empty.
-    `drawings` are those whose pictures pages name by their path, `pictures` what is drawn already.
+    `pictures` is what is drawn already.
     """
 
     def __init__(
@@ -33,12 +33,10 @@ class Pages:
         templates: Path,
         pictures: Mapping[str, Drawn],
         glossary: str = "",
-        drawings: Iterable[Drawing] = (),
     ) -> None:
         self._templates = templates
         self._pictures = pictures
         self._glossary = glossary
-        self._drawings = {path: each for each in drawings for path in each.paths}
         self._jinja = Environment(
             loader=ChoiceLoader([FunctionLoader(_own), FileSystemLoader(templates)]),
             autoescape=True,
@@ -50,31 +48,13 @@ class Pages:
         self._jinja.filters["drawn"] = self._drawn
         self._jinja.globals["glossary"] = glossary
 
-    def figure(
-        self,
-        path: str,
-        alt: str,
-        caption: str = "",
-        *,
-        kind: str = "",
-        ink: bool = False,
-        pixelated: bool = False,
-    ) -> Figure:
-        """A picture of the known drawings with what a page says of it."""
-        drawing = self._drawings[path]
-        number = drawing.paths.index(path)
-        return Figure(drawing, alt, caption, number, kind, ink, pixelated)
-
-    def with_pictures(
-        self, pictures: Mapping[str, Drawn], drawings: Iterable[Drawing] = ()
-    ) -> Pages:
-        """The same templates with these pictures, and with more drawings."""
-        more = [*self._drawings.values(), *drawings]
-        return Pages(self._templates, {**self._pictures, **pictures}, self._glossary, more)
+    def with_pictures(self, pictures: Mapping[str, Drawn]) -> Pages:
+        """The same templates with these pictures."""
+        return Pages(self._templates, {**self._pictures, **pictures}, self._glossary)
 
     def has(self, path: str) -> bool:
-        """Whether a picture is among the known drawings."""
-        return path in self._drawings
+        """Whether a picture was drawn."""
+        return path in self._pictures
 
     def macro(self, template: str, name: str, *arguments: object) -> Markup:
         """What a macro of a template makes."""

@@ -12,11 +12,12 @@ import numpy as np
 from generator.figures.figure import Figure
 from generator.figures.render import Drawn
 from generator.figures.thumbs import thumbnails
-from generator.findings import Findings
 from generator.pages.context import Place, home
 from generator.pages.environment import Pages
 from generator.pages.page import Page
-from generator.pages.standings import best_heads
+from generator.run import Run
+from generator.techniques.heads import stacks_of
+from generator.techniques.standings import best_heads
 
 ADDRESS = "figures/index.html"
 LONGEST = 110
@@ -61,17 +62,6 @@ GROUPS: tuple[Group, ...] = (
     Group("probes", "Limits and biases probed", ("changes", "leans")),
     Group("signal", "Signal and sparsity", ("sparsity",), 3),
 )
-# Where figures stand on pages that do not consist of sections of techniques.
-_ANCHORS = {
-    "attention_map": "maps",
-    "attention_heads": "heads",
-    "readings": "readings",
-    "rollout": "rollout",
-    "head_scatter": "map",
-    "head_grid": "heads",
-    "logit_lens": "decoding",
-    "logit_attribution": "decoding",
-}
 
 
 @dataclass(frozen=True)
@@ -107,14 +97,14 @@ Told = tuple[str, GalleryItem]
 
 
 def chosen_figures(
-    findings: Sequence[Findings], written: Iterable[Page], told: Sequence[Told] = ()
+    runs: Sequence[Run], written: Iterable[Page], told: Sequence[Told] = ()
 ) -> dict[Group, list[GalleryItem]]:
     """The figures of each group, in the order of the models; a group without any is left out.
 
     Those `told` of in articles come behind the models' own.
     """
-    models = {found.model.id: found for found in findings}
-    leading = {name: _leading(found) for name, found in models.items()}
+    models = {run.model.id: run for run in runs}
+    leading = {name: _leading(run) for name, run in models.items()}
     found: dict[tuple[Group, str], dict[str, GalleryItem]] = {}
     for page in written:
         _, _, below = page.address.partition("models/")
@@ -140,16 +130,15 @@ def chosen_figures(
 
 
 def _item(figure: Figure, address: str, section: str, model: str) -> GalleryItem:
-    anchor = section or _ANCHORS.get(figure.kind, "")
-    target = f"{address}#{anchor}" if anchor else address
+    target = f"{address}#{section}" if section else address
     return GalleryItem(figure.path, target, shortened(figure.alt), model, figure.ink)
 
 
-def _leading(found: Findings) -> set[str]:
+def _leading(run: Run) -> set[str]:
     """The pages of the heads that are highest in some statistic: not three thousand maps, but these."""
     return {
         stack.link(*best_heads(statistic.mean, 1)[0]).target
-        for stack in found.stacks
+        for stack in stacks_of(run)
         for statistic in stack.statistics
     }
 
@@ -167,7 +156,7 @@ def _spread(found: Sequence[GalleryItem], most: int) -> list[GalleryItem]:
 
 
 def figures_page(
-    findings: Sequence[Findings],
+    runs: Sequence[Run],
     written: Iterable[Page],
     told: Sequence[Told],
     pictures: Mapping[str, Drawn],
@@ -175,7 +164,7 @@ def figures_page(
     pages: Pages,
 ) -> tuple[Page, dict[str, Drawn]]:
     """The gallery of what stands on the pages that were written, and its thumbnails by their path."""
-    chosen = chosen_figures(findings, written, told)
+    chosen = chosen_figures(runs, written, told)
     all_shown = [one for shown in chosen.values() for one in shown]
     paths = dict.fromkeys(path for one in all_shown for path in (one.path, one.dark) if path)
     small = thumbnails({path: pictures[path] for path in paths}, "figures", store)
@@ -197,7 +186,7 @@ def figures_page(
         f"{count} figures of {len(groups)} techniques, each with the page that explains it.",
         place=Place((home(),)),
         groups=groups,
-        models=[found.model for found in findings if found.model.id in owners],
+        models=[run.model for run in runs if run.model.id in owners],
         places={key: name for key, name in places.items() if key in sections},
     )
     return pages.fill(page), dict(small.values())

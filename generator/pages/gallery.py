@@ -8,10 +8,14 @@ from dataclasses import dataclass
 from generator.addresses import GALLERY, Link, model_address
 from generator.exhibit import Exhibit
 from generator.figures.figure import Figure
-from generator.findings import Findings, Seq2SeqFindings, TextFindings
-from generator.pages.context import Place, model_link, size_text
+from generator.pages.context import Place, size_text
 from generator.pages.environment import Pages
 from generator.pages.page import Page
+from generator.run import PICTURES, TEXTS, Run
+from generator.techniques.attention import card_figure
+from generator.techniques.filters import filter_card
+from generator.techniques.links import model_link
+from generator.techniques.measured_stack import heads_of
 from generator.techniques.naming import counted
 
 
@@ -23,9 +27,7 @@ class Way:
     about: str
 
 
-def gallery(
-    exhibit: Exhibit, findings: Sequence[Findings], reading: Sequence[Way], pages: Pages
-) -> Page:
+def gallery(exhibit: Exhibit, runs: Sequence[Run], reading: Sequence[Way], pages: Pages) -> Page:
     """The front page of the site, with the ways into what was written."""
     return pages.page(
         "gallery.html",
@@ -34,43 +36,34 @@ def gallery(
         exhibit.description,
         exhibit=exhibit,
         reading=reading,
-        cards=[_card(found, pages) for found in findings],
-        place=Place((), (), None, model_link(findings[0].model)),
+        cards=[_card(run) for run in runs],
+        place=Place((), (), None, model_link(runs[0].model)),
     )
 
 
-def _card(found: Findings, pages: Pages) -> dict[str, object]:
-    model = found.model
-    if isinstance(found, TextFindings):
-        inside = f"{len(model.layers)} layers × {found.model.heads} heads"
-        seen = f"{len(found.texts)} texts"
-    elif isinstance(found, Seq2SeqFindings):
-        counts = [f"{len(one.layers)} × {one.heads}" for one in found.stacks]
-        inside = f"{' + '.join(counts)} heads in encoder, decoder and across"
-        seen = f"{len(found.texts)} texts"
-    else:
-        inside = ", ".join(counted(found.model))
-        seen = f"{len(found.images)} pictures"
+def _card(run: Run) -> dict[str, object]:
+    model = run.model
     return {
         "link": Link(model_address(model.id), model.title),
         "model": model,
         "size": f"{size_text(model.parameters)} parameters",
-        "inside": inside,
-        "seen": seen,
-        "figure": _picture(found, pages),
+        "inside": _inside(run),
+        "seen": f"{len(run.inputs.images)} pictures"
+        if run.reads == PICTURES
+        else f"{len(run.inputs.texts)} texts",
+        "figure": model_picture(run),
     }
 
 
-def _picture(found: Findings, pages: Pages) -> Figure | None:
-    path = f"models/{found.model.id}/card.webp"
-    if not pages.has(path):
-        return None
-    if isinstance(found, Seq2SeqFindings):
-        alt = f"All cross-attention heads of {found.model.title} on one text, as small blue maps."
-        return pages.figure(path, alt, ink=True)
-    if isinstance(found, TextFindings):
-        alt = f"All attention heads of {found.model.title} on one text, as small blue maps."
-        return pages.figure(path, alt, ink=True)
-    return pages.figure(
-        path, f"The first filters of {found.model.title} as small coloured squares."
-    )
+def _inside(run: Run) -> str:
+    if run.reads == PICTURES:
+        return ", ".join(counted(run.vision))
+    if run.reads == TEXTS:
+        return f"{len(run.model.layers)} layers × {run.language.heads} heads"
+    counts = [f"{len(one.layers)} × {one.heads}" for one in heads_of(run.model)]
+    return f"{' + '.join(counts)} heads in encoder, decoder and across"
+
+
+def model_picture(run: Run) -> Figure | None:
+    """The picture of a model's card; None of a network without filters that can be seen."""
+    return filter_card(run) if run.reads == PICTURES else card_figure(run)

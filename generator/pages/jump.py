@@ -11,47 +11,45 @@ from typing import Any
 import numpy as np
 
 from generator.addresses import model_address
-from generator.findings import Findings, Seq2SeqFindings, TextFindings, VisionFindings
 from generator.formatting import number, percent
 from generator.models.stacks import ONLY, Stack
-from generator.pages.components import as_json
-from generator.pages.context import paged_layers
-from generator.pages.language import ways_in
 from generator.pages.page import Page
 from generator.pages.parts import BLOCKS, CLASSES, FEATURES, parts
-from generator.pages.roles import role_rows
 from generator.pages.sections import search_words
-from generator.pages.seq2seq import seq2seq_ways
-from generator.pages.stack_views import atlas_address
-from generator.pages.standings import best_heads
 from generator.probes.exemplars import unit_layers
 from generator.probes.head_statistics import BY_COLUMN
 from generator.probes.heads import Statistic
 from generator.probes.wires import feeds
+from generator.run import PAIRS, PICTURES, TEXTS, Run
+from generator.techniques.building_blocks import BUILDING_BLOCKS
+from generator.techniques.class_maps import CLASS_MAPS
+from generator.techniques.components import as_json
+from generator.techniques.effects import EFFECTS
+from generator.techniques.evaluations import EVALUATION
+from generator.techniques.exemplars import EXEMPLARS
+from generator.techniques.features import FEATURES as VISUALISED
+from generator.techniques.heads import HEADS, stacks_of
+from generator.techniques.links import paged_layers
+from generator.techniques.measured_stack import MeasuredStack
+from generator.techniques.predictions import PREDICTIONS
+from generator.techniques.roles import role_rows
+from generator.techniques.standings import best_heads
 
 INDEX = "javascripts/jump-index.js"
 LEADERS = 3
-# What readers also call the pages of a model that are not made of techniques.
-_ALSO = {
-    "attention": "BertViz model view attention maps",
-    "context": "query key value softmax",
-    "atlas": "scatter of heads",
-    "decoding": "logit lens attribution",
-    "card": "evaluation accuracy loss perplexity bias fairness licence training data limits README",
-}
 
 # Kind, text, note, address below the model's folder without "index.html", and other words for it.
 Row = tuple[str, str, str, str] | tuple[str, str, str, str, str]
 
 
-def jump_index(findings: Sequence[Findings], pages: Iterable[Page]) -> str:
+def jump_index(runs: Sequence[Run], pages: Iterable[Page]) -> str:
     """The script that hands the index to the jump box. Of `pages` those beside the models' are listed."""
     written = [page for page in pages if not page.address.startswith("models/")]
-    models = [_model(found) for found in findings]
+    models = [_model(run) for run in runs]
     rows = [
         (_section(page), page.title, page.description, _folder(page.address)) for page in written
     ]
-    data = {"models": models, "written": rows, "hints": _hints(findings)}
+    data = {"models": models, "written": rows, "hints": _hints(runs)}
     return f"globalThis.cutawayJump={as_json(data)};\n"
 
 
@@ -63,52 +61,50 @@ def _folder(address: str) -> str:
     return address.removesuffix("index.html")
 
 
-def _model(found: Findings) -> dict[str, Any]:
-    model = found.model
+def _model(run: Run) -> dict[str, Any]:
+    model = run.model
     row = ("model", model.title, model.kind, "", model.id)
-    if isinstance(found, TextFindings):
+    stated: dict[str, Any] = {"id": model.id, "title": model.title}
+    if run.reads == TEXTS:
+        stated |= {"layers": len(model.layers), "heads": run.language.heads}
+        return {**stated, "rows": [row, *_ways(run), *_text_rows(run)]}
+    if run.reads == PAIRS:
+        layers = [(layer.name, 0) for layer in model.layers]
         return {
-            "id": model.id,
-            "title": model.title,
-            "layers": len(found.model.layers),
-            "heads": found.model.heads,
-            "rows": [row, *_text_rows(found)],
-        }
-    if isinstance(found, Seq2SeqFindings):
-        return {
-            "id": model.id,
-            "title": model.title,
-            "layers": [(layer.name, 0) for layer in model.layers],
-            "rows": [row, *_seq2seq_rows(found)],
+            **stated,
+            "layers": layers,
+            "rows": [row, *_ways(run), *_pair_rows(run)],
             "named": [],
         }
-    with_units = {layer.name for layer in unit_layers(found.model)} if found.searched else set()
+    with_units = {layer.name for layer in unit_layers(run.vision)} if run.inputs.pool else set()
     return {
-        "id": model.id,
-        "title": model.title,
+        **stated,
         "layers": [
             (layer.name, layer.units if layer.name in with_units else 0)
             for layer in paged_layers(model)
         ],
-        "rows": [row, *_vision_rows(found)],
-        "named": _named(found),
+        "rows": [row, *_ways(run), *_vision_rows(run)],
+        "named": _named(run) if run.inputs.pool else [],
     }
 
 
-def _below(findings: Findings, address: str) -> str:
+def _below(run: Run, address: str) -> str:
     """An address as seen from the model's folder."""
-    return _folder(address).removeprefix(_folder(model_address(findings.model.id)))
+    return _folder(address).removeprefix(_folder(model_address(run.model.id)))
 
 
-def _text_rows(found: TextFindings) -> Iterator[Row]:
-    own = _folder(model_address(found.model.id))
-    # A page of the picture tower is listed there.
-    for link, about in (way for way in ways_in(found) if way[0].target.startswith(own)):
-        path = _below(found, link.target)
-        yield "page", link.text, about, path, _ALSO.get(path.strip("/"), "")
-    for text in found.texts:
+def _ways(run: Run) -> Iterator[Row]:
+    """The pages of a model's own, with what their techniques are also called."""
+    for part in parts(run):
+        words = search_words(run, part.page or part.key) or EVALUATION.search
+        yield "page", part.title, part.about, f"{part.key}/", words
+
+
+def _text_rows(run: Run) -> Iterator[Row]:
+    (stack,) = run[HEADS]
+    for text in run.inputs.texts:
         yield "text", text.phenomenon or text.id, text.text[:60], f"attention/#text={text.id}"
-    for statistic in found.stack.statistics:
+    for statistic in stack.statistics:
         name, leaders = BY_COLUMN[statistic.name].name, _leaders(statistic)
         best = f", highest in {leaders[0][1]}" if leaders else ""
         yield (
@@ -119,24 +115,28 @@ def _text_rows(found: TextFindings) -> Iterator[Row]:
             statistic.name,
         )
         yield from leaders
-    for role in (role for role in role_rows(found.stack) if role.count):
+    yield from _roles(stack, "#roles")
+
+
+def _roles(stack: MeasuredStack, path: str) -> Iterator[Row]:
+    for role in (role for role in role_rows(stack) if role.count):
         yield (
             "role",
             role.role.capitalize(),
             "1 head has this role" if role.count == 1 else f"{role.count} heads have this role",
-            "#roles",
+            path,
         )
 
 
-def _seq2seq_rows(found: Seq2SeqFindings) -> Iterator[Row]:
-    for link, about in seq2seq_ways(found):
-        yield "page", link.text, about, _below(found, link.target), "attention maps"
-    for text in found.texts:
-        path = f"attention/{found.stacks[-1].stack.name}/#text={text.id}"
+def _pair_rows(run: Run) -> Iterator[Row]:
+    stacks = run[HEADS]
+    for text in run.inputs.texts:
+        path = f"attention/{stacks[-1].stack.name}/#text={text.id}"
         yield "text", text.phenomenon or text.id, text.text[:60], path
-    for stack in found.stacks:
+    for stack in stacks:
         for statistic in stack.statistics:
             yield from _leaders(statistic, stack.stack)
+        yield from _roles(stack, f"#{stack.stack.name}")
 
 
 def _leaders(statistic: Statistic, stack: Stack = ONLY) -> list[Row]:
@@ -153,50 +153,39 @@ def _leaders(statistic: Statistic, stack: Stack = ONLY) -> list[Row]:
     return found
 
 
-def _vision_rows(found: VisionFindings) -> Iterator[Row]:
-    for part in parts(found):
-        yield (
-            "page",
-            part.title,
-            part.about,
-            f"{part.key}/",
-            _ALSO.get(part.key) or search_words(found.run, part.key),
-        )
-    for image in found.images:
-        guesses = found.predictions[image.id].guesses
+def _vision_rows(run: Run) -> Iterator[Row]:
+    class_maps, blocks = run[CLASS_MAPS], run[BUILDING_BLOCKS]
+    for image in run.inputs.images:
+        guesses = run[PREDICTIONS][image.id].guesses
         said = f"taken for {guesses[0].label}, {percent(guesses[0].score)}" if guesses else ""
         # The page of evidence has a tab for each picture that it could say something of.
-        shown = found.class_maps[image.id].classes
+        shown = class_maps[image.id].classes
         path = f"{CLASSES.key}/#picture={image.id}" if shown else "#inputs"
         yield "picture", image.label, said, path, image.id
-        if image.id in found.blocks and not found.blocks[image.id].reason:
+        if image.id in blocks and not blocks[image.id].reason:
             note = "the picture taken apart into building blocks"
             yield "picture", image.label, note, f"{BLOCKS.key}/#picture={image.id}", image.id
-    for one in found.features:
+    for one in run[VISUALISED]:
         if one.want.kind == "logit":
-            label = found.model.labels[one.want.unit]
+            label = run.vision.labels[one.want.unit]
             yield "class", label, "a picture made to raise it", f"{FEATURES.key}/#classes"
-    for image in found.images:
-        for each in found.class_maps[image.id].classes:
+    for image in run.inputs.images:
+        for each in class_maps[image.id].classes:
             note = f"its evidence in the picture of {image.label}"
             yield "class", each.label, note, f"{CLASSES.key}/#picture={image.id}"
-    for stack in found.stacks:
-        path = _below(found, atlas_address(stack))
-        yield "page", "Atlas of heads", "any two statistics, sorted, filtered", path
+    for stack in stacks_of(run):
         for block, head in (at for at in stack.places if stack.paged(at[0])):
             link = stack.link(block, head)
             note = f"head {head} of block {block}"
-            yield "head", link.text, note, _below(found, link.target)
+            yield "head", link.text, note, _below(run, link.target)
 
 
-def _named(found: VisionFindings) -> list[dict[str, Any]]:
+def _named(run: Run) -> list[dict[str, Any]]:
     """Units by what they are about: lists of names, each with pairs of layer (as listed) and unit."""
-    if found.searched is None:
-        return []
-    place = {layer.name: i for i, layer in enumerate(paged_layers(found.model))}
-    heaviest = _heaviest(found, place)
+    place = {layer.name: i for i, layer in enumerate(paged_layers(run.model))}
+    heaviest = _heaviest(run, place)
     # A thousand names are a third of the index: one list of them is enough.
-    raised = [] if heaviest else _raised(found, place)
+    raised = [] if heaviest else _raised(run, place)
     return [
         {
             "kind": "class",
@@ -211,7 +200,7 @@ def _named(found: VisionFindings) -> list[dict[str, Any]]:
         {
             "kind": "picture",
             "note": "the picture that excites this unit most",
-            "items": _excited(found, place),
+            "items": _excited(run, place),
         },
     ]
 
@@ -219,9 +208,9 @@ def _named(found: VisionFindings) -> list[dict[str, Any]]:
 Items = list[tuple[str | int, ...]]
 
 
-def _heaviest(found: VisionFindings, place: dict[str, int]) -> Items:
+def _heaviest(run: Run, place: dict[str, int]) -> Items:
     """For each class the unit that the classes are read off with the largest weight."""
-    model = found.model
+    model = run.vision
     for layer in unit_layers(model)[::-1]:
         wires = feeds(model, layer)
         if wires is not None and wires.weights.shape[1] == len(model.labels):
@@ -233,44 +222,43 @@ def _heaviest(found: VisionFindings, place: dict[str, int]) -> Items:
     return []
 
 
-def _raised(found: VisionFindings, place: dict[str, int]) -> Items:
+def _raised(run: Run, place: dict[str, int]) -> Items:
     """For each class the unit, of all layers, that raises its logit most."""
-    assert found.searched is not None
     best: dict[int, tuple[float, int, int]] = {}
-    for effects in found.searched.effects:
+    for effects in run[EFFECTS]:
         for unit, (classes, values) in enumerate(zip(effects.up, effects.up_value, strict=True)):
             for index, value in zip(classes, values, strict=True):
                 if index >= 0 and value > best.get(int(index), (0.0, 0, 0))[0]:
                     best[int(index)] = (float(value), place[effects.layer], unit)
-    labels = found.model.labels
+    labels = run.vision.labels
     return [(labels[index], layer, unit) for index, (_, layer, unit) in sorted(best.items())]
 
 
-def _excited(found: VisionFindings, place: dict[str, int]) -> Items:
+def _excited(run: Run, place: dict[str, int]) -> Items:
     """For each picture of the pool a unit of the latest layer in which it is a best exemplar."""
-    assert found.exemplars is not None
     by_picture: dict[int, list[int]] = {}
-    for exemplars in found.exemplars.layers[::-1]:
+    for exemplars in run[EXEMPLARS].layers[::-1]:
         for unit, picture in enumerate(exemplars.neuron[:, 0]):
             chosen = by_picture.setdefault(int(picture), [])
             if picture >= 0 and not chosen:
                 chosen += [place[exemplars.layer], unit]
-    pool = found.pool
+    pool = run.inputs.pool
     return [(pool[i].label, *by_picture[i]) for i in sorted(by_picture) if i >= 0]
 
 
-def _hints(findings: Sequence[Findings]) -> list[str]:
+def _hints(runs: Sequence[Run]) -> list[str]:
     """What can be typed on this very site, as examples."""
-    found: list[str] = []
-    for one in findings:
-        if isinstance(one, TextFindings):
-            _, axis = one.stack.telling_axes
-            best = best_heads(one.stack.statistic(axis).mean, 1)[0]
-            found += [one.stack.head(*best), BY_COLUMN[axis].name.lower()]
-        elif isinstance(one, Seq2SeqFindings):
-            found.append(one.model.layers[-1].name)
-        else:
-            layers = unit_layers(one.model) if one.searched else ()
-            found += [f"{layers[-1].name} unit {layers[-1].units // 2}"] if layers else []
-            found.append(one.images[0].id)
-    return list(dict.fromkeys(found))[:6]
+    return list(dict.fromkeys(hint for run in runs for hint in _examples(run)))[:6]
+
+
+def _examples(run: Run) -> list[str]:
+    if run.reads == PICTURES:
+        layers = unit_layers(run.vision) if run.inputs.pool else ()
+        unit = [f"{layers[-1].name} unit {layers[-1].units // 2}"] if layers else []
+        return [*unit, run.inputs.images[0].id]
+    if run.reads == PAIRS:
+        return [run.model.layers[-1].name]
+    (stack,) = run[HEADS]
+    _, axis = stack.telling_axes
+    best = best_heads(stack.statistic(axis).mean, 1)[0]
+    return [stack.head(*best), BY_COLUMN[axis].name.lower()]

@@ -1,23 +1,36 @@
-"""The pages of a vision model beside its layers and units, and the links between them."""
+"""The pages of a model beside its layers, units and heads: what each shows, and the links between them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 from generator.addresses import Link, part_address
-from generator.findings import VisionFindings
-from generator.pages.context import Place, Strip, around, home, model_link
+from generator.models.stacks import CROSS, DECODER, ENCODER, PATCHES
+from generator.pages.context import Place, Strip, around, below_model, home
 from generator.pages.environment import Pages
 from generator.pages.page import Page
 from generator.pages.sections import FilledSection, sections_of, tables_below
+from generator.run import PICTURES, TEXTS, Run, why_not
+from generator.techniques.context import CONTEXT
+from generator.techniques.controls import CONTROLS as CONTROLLED
+from generator.techniques.decoding import DECODING as DECODED
+from generator.techniques.deconvolution import DECONVOLUTION
+from generator.techniques.deep_dream import DEEP_DREAM
+from generator.techniques.features import FEATURES as VISUALISED
+from generator.techniques.links import model_link
+from generator.techniques.matching import MATCHING as MATCHED
+from generator.techniques.measured_stack import StackHeads, heads_of
+from generator.techniques.training import TRAINING as TRAINED
 
 
 @dataclass(frozen=True)
 class Part:
     """One way into a model: its page, its name, and what a reader sees there.
 
-    `lead` stands below its title, `description` is for search engines; {} is the model's name in both.
+    `key` is its folder, `page` what sections call it, `subject` what they are about. `heading` stands above
+    it, `lead` below that, `description` is for search engines; {} is the model's name in all three.
     `more_tables` are offered beside those of the techniques on the page.
     """
 
@@ -27,12 +40,19 @@ class Part:
     lead: str = ""
     description: str = ""
     more_tables: tuple[str, ...] = ()
+    heading: str = ""
+    page: str = ""
+    subject: tuple[Any, ...] = ()
+    searchable: bool = True
 
 
-ATTENTION = Part(
+OVER_PATCHES = Part(
     "attention",
     "Attention over patches",
     "where every head looks in a picture, and the answer followed back through the blocks",
+    description="Where the heads of {} look in pictures, and its answer followed back through the blocks by "
+    "attention rollout.",
+    heading="Attention over patches: {}",
 )
 CLASSES = Part(
     "classes",
@@ -93,59 +113,164 @@ CONTROLS = Part(
     "the same methods on random weights",
     "What the same methods show where there is nothing to see: {} with random weights.",
 )
+WORKED = Part(
+    "context",
+    "Context, worked through",
+    "one token through one head, with the real numbers",
+    "What self-attention does to one token of {}, with every number: first three words with two numbers "
+    "each, then a real head.",
+    "One token through an attention head of {}: query, keys, scores, softmax, the weighted sum of values and "
+    "how far it moves the token, with the real numbers.",
+    searchable=False,
+)
+DECODING = Part(
+    "decoding",
+    "What it would say at each layer",
+    "the logit lens, and which heads wrote the predicted token",
+    "{} guesses a next token at every position. Here its guesses are read off behind every layer, and the "
+    "token that it ends with is split into what each head and each MLP wrote.",
+    "The logit lens of {}: its next-token guess after each layer, and what every head and MLP wrote towards "
+    "the token that it predicts.",
+    searchable=False,
+)
 CARD = Part("card", "Model card", "what it is for, how well it does, what was probed")
+_ACROSS = {
+    ENCODER.name: "how the source is read: each of its tokens looks at all others",
+    DECODER.name: "how the target is written: each of its tokens looks at those before it",
+    CROSS.name: "where the target finds the source: its tokens look across",
+}
 
 
-def parts(findings: VisionFindings) -> tuple[Part, ...]:
-    """The pages that this model has."""
-    searched = findings.searched
-    found = [ATTENTION] if findings.patches else []
-    if findings.matching:
-        found.append(MATCHING)
-    found.append(CLASSES)
-    if searched and searched.deconvolutions.featured:
-        found.append(EVOLUTION)
-    if findings.features or findings.dreams:
-        found.append(FEATURES)
-    found.append(BLOCKS if findings.model.labels else CELLS)
-    if searched and searched.checkpoints and searched.checkpoints.states:
-        found.append(TRAINING)
-    if searched and searched.controls:
-        found.append(CONTROLS)
-    return (*found, CARD)
+def _all_heads(stack: StackHeads) -> Part:
+    """All heads of a stack over texts, side by side."""
+    heads = f"{stack.stack.adjective} heads".strip()
+    about = "every attention map side by side; open one, follow a token, see q and k"
+    return Part(
+        stack.stack.page("attention"),
+        f"All {heads}",
+        _ACROSS.get(stack.stack.name, about),
+        f"{stack.count:,} attention heads on one text, layers downwards, heads to the right. Choose one to "
+        "see it large.",
+        f"The attention maps of {stack.count} heads of {{}} side by side.",
+        ("heads.csv", "heads_by_text.csv", "links.csv"),
+        heading=f"All {heads} of {{}}",
+        page="attention",
+        subject=(stack,),
+        searchable=False,
+    )
 
 
-def part_links(findings: VisionFindings) -> tuple[Link, ...]:
-    """A link to each of them."""
-    model = findings.model.id
-    return tuple(Link(part_address(model, part.key), part.title) for part in parts(findings))
+def _atlas(stack: StackHeads) -> Part:
+    """All heads of a stack in numbers."""
+    title = f"Atlas of {stack.stack.adjective} heads".replace("  ", " ")
+    roles = () if stack.stack is PATCHES else ("roles.csv",)
+    return Part(
+        stack.stack.page("atlas"),
+        title,
+        "every head in one picture and one table: any two statistics, sorted, filtered",
+        description=f"All {stack.count} attention heads of {{}} in one scatter plot over any two statistics "
+        "and in one table that sorts and filters.",
+        more_tables=("heads.csv", "statistics.csv", *roles),
+        heading=f"{title}: {{}}",
+        page="atlas",
+        subject=(stack,),
+        searchable=False,
+    )
 
 
-def part_place(findings: VisionFindings, part: Part) -> Place:
+def parts(run: Run) -> tuple[Part, ...]:
+    """The pages that a model has, in order."""
+    made = _of_pictures if run.reads == PICTURES else _of_texts
+    return run.once("parts", lambda: (*made(run), CARD))
+
+
+def _of_pictures(run: Run) -> Iterator[Part]:
+    for stack in heads_of(run.model):
+        yield replace(OVER_PATCHES, subject=(stack,))
+        yield _atlas(stack)
+    if not why_not(MATCHED, run):
+        yield MATCHING
+    yield CLASSES
+    if run.inputs.pool and run[DECONVOLUTION].featured:
+        yield EVOLUTION
+    made: tuple[object, ...] = (*run[VISUALISED], *run[DEEP_DREAM])
+    if made:
+        yield FEATURES
+    yield BLOCKS if run.vision.labels else CELLS
+    if run.inputs.pool and not why_not(TRAINED, run) and run[TRAINED].states:
+        yield TRAINING
+    controls = run[CONTROLLED] if run.inputs.pool else None
+    if controls:
+        yield CONTROLS
+
+
+def _of_texts(run: Run) -> Iterator[Part]:
+    stacks = heads_of(run.model)
+    for stack in stacks:
+        yield _all_heads(stack)
+        if len(stacks) > 1:
+            yield _atlas(stack)
+    if run.reads != TEXTS:
+        return
+    if run[CONTEXT] is not None:
+        yield WORKED
+    yield _atlas(stacks[0])
+    if not why_not(DECODED, run) and any(
+        not (lens.reason and shares.reason) for lens, shares in run[DECODED]
+    ):
+        yield DECODING
+
+
+def part_link(run: Run, part: Part) -> Link:
+    """A link to one of them."""
+    return Link(part_address(run.model.id, part.key), part.title)
+
+
+def ways(run: Run) -> list[tuple[Link, str]]:
+    """A link to each, with what a reader sees there; pictures are compared with texts in the other tower."""
+    found = [(part_link(run, part), part.about) for part in parts(run)]
+    if run.other_tower and run.reads == TEXTS:
+        link = Link(part_address(run.other_tower, MATCHING.key), MATCHING.title)
+        found.insert(-1, (link, MATCHING.about))
+    return found
+
+
+def part_place(run: Run, part: Part) -> Place:
     """Where one of them stands: below the model, between its neighbours."""
-    links = part_links(findings)
+    if run.reads != PICTURES:
+        return below_model(run)
+    links = tuple(part_link(run, each) for each in parts(run))
     current = next(i for i, link in enumerate(links) if link.text == part.title)
     before, after = around(links, current)
-    first = model_link(findings.model)
+    first = model_link(run.model)
     strip = Strip("Ways in", links, current, worded=True)
     return Place((home(), first), (strip,), before or first, after)
 
 
-def part_page(findings: VisionFindings, part: Part, pages: Pages) -> Page:
+def part_pages(run: Run, pages: Pages) -> Iterator[Page]:
+    """All of them but the card, which is written where the whole exhibit is known."""
+    for part in parts(run):
+        if part is not CARD:
+            yield _page(run, part, pages)
+
+
+def _page(run: Run, part: Part, pages: Pages) -> Page:
     """A page that consists of the sections of techniques."""
-    model, run = findings.model, findings.run
-    sections = sections_of(run, part.key)
+    model = run.model
+    sections = sections_of(run, part.page or part.key, *part.subject)
     return pages.page(
         "topic.html",
         part_address(model.id, part.key),
         f"{part.title} · {model.title}",
         _of_page(sections, "description") or part.description.format(model.title),
+        searchable=part.searchable,
         model=model,
-        place=part_place(findings, part),
-        topic=part,
+        place=part_place(run, part),
+        kind=part.page or part.key,
+        heading=(part.heading or part.title).format(model.title),
         lead=_of_page(sections, "lead") or part.lead.format(model.title),
         sections=sections,
-        tables=(*tables_below(run, part.key), *part.more_tables),
+        tables=(*tables_below(run, part.page or part.key), *part.more_tables),
     )
 
 

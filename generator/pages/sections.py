@@ -90,6 +90,15 @@ def technique_tables(run: Run) -> Iterator[Table]:
             tell(f"{run.model.id}: the tables of {each.title} are left out: {error}")
 
 
+def technique_scripts(run: Run) -> Iterator[tuple[str, str]]:
+    """What the components of a model's pages load: address in the site, and text."""
+    for each in asked(run):
+        try:
+            yield from each.scripts(run)
+        except TechniqueError as error:
+            tell(f"{run.model.id}: the scripts of {each.title} are left out: {error}")
+
+
 def search_words(run: Run, page: str) -> str:
     """What readers also call the techniques on a page."""
     there = [each for each in asked(run) if any(one.page == page for one in each.sections)]

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from generator.addresses import Link, unit_address
-from generator.pages.context import Place, around, home, layer_link, model_link
+from generator.pages.context import Place, around, home
 from generator.pages.environment import Pages
 from generator.pages.page import Page
 from generator.pages.sections import sections_of
 from generator.probes.exemplars import searched_units
 from generator.run import Run
 from generator.techniques.exemplars import exemplars_of
+from generator.techniques.links import layer_link, model_link
 from generator.techniques.responses import badges
 
 

@@ -1,1 +1,1 @@
-"""One file for each technique: model + inputs -> findings, frozen dataclasses of arrays."""
+"""The mathematics: model + inputs -> results, frozen dataclasses of arrays."""

@@ -6,17 +6,25 @@
 from typing import Any
 
 from generator.run import Technique
+from generator.techniques.ablation import ABLATION
 from generator.techniques.activation_maps import ACTIVATION_MAPS
 from generator.techniques.activity import ACTIVITY
+from generator.techniques.answers import ANSWERS
 from generator.techniques.architecture import ARCHITECTURE
+from generator.techniques.atlas import ATLAS
+from generator.techniques.attention import ATTENTION
 from generator.techniques.building_blocks import BUILDING_BLOCKS, GROUPS
+from generator.techniques.circuits import CIRCUITS
 from generator.techniques.class_maps import CLASS_MAPS
 from generator.techniques.connections import CONNECTIONS
 from generator.techniques.contact_sheet import CONTACT_SHEET
+from generator.techniques.context import CONTEXT
 from generator.techniques.controls import CONTROLS
+from generator.techniques.decoding import DECODING
 from generator.techniques.deconvolution import DECONVOLUTION
 from generator.techniques.deep_dream import DEEP_DREAM
 from generator.techniques.effects import EFFECTS
+from generator.techniques.evaluations import EVALUATION
 from generator.techniques.evolution import EVOLUTION
 from generator.techniques.exemplars import EXEMPLARS
 from generator.techniques.feature_classes import FEATURE_CLASSES
@@ -24,14 +32,22 @@ from generator.techniques.feature_sets import FEATURE_SETS
 from generator.techniques.features import FEATURES
 from generator.techniques.filters import FILTERS
 from generator.techniques.grad_cam import GRAD_CAM
+from generator.techniques.head_scores import HEAD_SCORES
+from generator.techniques.heads import HEADS
 from generator.techniques.integrated_gradients import INTEGRATED_GRADIENTS
+from generator.techniques.leans import LEANS
 from generator.techniques.learned_classes import LEARNED_CLASSES
 from generator.techniques.matching import MATCHING
+from generator.techniques.patch_attention import PATCH_ATTENTION
+from generator.techniques.patch_maps import PATCH_MAPS
 from generator.techniques.pictures import PICTURES_SHOWN
 from generator.techniques.predictions import PREDICTIONS
+from generator.techniques.readings import READINGS
 from generator.techniques.recognition import RECOGNITION
 from generator.techniques.responses import RESPONSES
+from generator.techniques.rollout import ROLLOUT
 from generator.techniques.signal import SIGNAL
+from generator.techniques.stability import STABILITY
 from generator.techniques.training import TRAINING
 from generator.techniques.unit_exemplars import UNIT_EXEMPLARS
 from generator.techniques.units import UNITS
@@ -39,7 +55,21 @@ from generator.techniques.units import UNITS
 TECHNIQUES: tuple[Technique[Any], ...] = (
     PICTURES_SHOWN,
     SIGNAL,
+    ATTENTION,
+    PATCH_MAPS,
+    PATCH_ATTENTION,
+    READINGS,
+    ROLLOUT,
+    HEADS,
+    HEAD_SCORES,
+    ATLAS,
+    ABLATION,
+    STABILITY,
+    CIRCUITS,
+    CONTEXT,
+    DECODING,
     PREDICTIONS,
+    ANSWERS,
     ARCHITECTURE,
     CLASS_MAPS,
     GRAD_CAM,
@@ -66,5 +96,7 @@ TECHNIQUES: tuple[Technique[Any], ...] = (
     TRAINING,
     CONTROLS,
     RECOGNITION,
+    LEANS,
+    EVALUATION,
     ACTIVITY,
 )

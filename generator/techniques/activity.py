@@ -11,7 +11,7 @@ from generator.figures.figure import Drawing, Figure
 from generator.formatting import number, percent
 from generator.models.layer import Layer
 from generator.probes.signal import LayerSignal, Signal
-from generator.run import PICTURES, Run, Section, Technique
+from generator.run import PAIRS, PICTURES, TEXTS, Run, Section, Technique
 from generator.techniques.signal import SIGNAL
 
 LISTED = 12  # units in each of the two tables
@@ -39,8 +39,15 @@ class View:
     sparsest: tuple[Unit, ...]
 
 
+@dataclass(frozen=True)
+class TextView:
+    """The activity of the MLP of a layer that reads texts."""
+
+    figure: Figure
+
+
 def measure(run: Run) -> Signal:
-    """The activity of every layer on the curated pictures."""
+    """The activity of every layer on the curated inputs."""
     return run[SIGNAL]
 
 
@@ -60,8 +67,33 @@ def activity_drawing(folder: str, signal: LayerSignal, *, dead: bool) -> Drawing
     return Drawing("activity", arguments, (f"{folder}/layers/{signal.layer}/activity.webp",))
 
 
-def view(run: Run, layer: Layer) -> View:
-    """The section on a layer's page."""
+def text_view(run: Run, layer: Layer) -> TextView | None:
+    """The section on the page of a layer with an MLP that reads texts."""
+    if run.reads == PICTURES:
+        return None
+    signal = next((one for one in run[SIGNAL].layers if one.layer == layer.name), None)
+    return TextView(_text_figure(run, layer, signal)) if signal else None
+
+
+def _text_figure(run: Run, layer: Layer, signal: LayerSignal) -> Figure:
+    zeros = f"; {percent(float(signal.zero.mean()))} are exactly zero" if layer.rectified else ""
+    text = (
+        f"Left: activations of the MLP that are not exactly zero, from {number(float(signal.edges[0]))} to "
+        f"{number(float(signal.edges[-1]))}{zeros}. Right: its {len(signal.active)} hidden units, most often "
+        f"above zero first; the median unit is above zero at "
+        f"{percent(float(np.median(signal.active)))} of tokens."
+    )
+    alt = (
+        f"Histogram of the MLP activations of layer {layer.name} and share of active tokens. {text}"
+    )
+    drawing = activity_drawing(run.folder, signal, dead=False)
+    return Figure(drawing, alt, text, kind="sparsity", ink=True)
+
+
+def view(run: Run, layer: Layer) -> View | None:
+    """The section on the page of a layer that sees pictures."""
+    if run.reads != PICTURES:
+        return None
     signal, labels = run[SIGNAL].of(layer.name), run.vision.labels
     order = np.argsort(-signal.active, kind="stable")
     names = labels if layer is run.model.layers[-1] and layer.units == len(labels) else ()
@@ -103,7 +135,10 @@ ACTIVITY = Technique(
     name="activity",
     title="Activity",
     search="activations histogram dead units",
-    reads=PICTURES,
+    reads=(PICTURES, TEXTS, PAIRS),
     measure=measure,
-    sections=(Section("layer", "activity", "activity.html", view),),
+    sections=(
+        Section("layer", "activity", "activity.html", view),
+        Section("layer", "activity", "text_activity.html", text_view),
+    ),
 )

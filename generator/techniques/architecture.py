@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from generator.addresses import Link, layer_address
 from generator.models.layer import Layer
+from generator.models.tokens import window_text
 from generator.probes.signal import LayerSignal
-from generator.run import PICTURES, Run, Section, Technique
+from generator.run import PAIRS, PICTURES, TEXTS, Run, Section, Technique
+from generator.techniques.links import layer_link
+from generator.techniques.measured_stack import heads_of
 from generator.techniques.signal import SIGNAL
 
 
@@ -29,6 +32,26 @@ class View:
 
 
 @dataclass(frozen=True)
+class TextRow:
+    """One layer of a transformer that reads texts; `signal` is None of one without an MLP."""
+
+    layer: Layer
+    link: Link
+    signal: LayerSignal | None
+    heads: tuple[Link, ...]
+
+
+@dataclass(frozen=True)
+class TextView:
+    """All layers of a transformer that reads texts, and how far its tokens see, if not everywhere."""
+
+    rows: tuple[TextRow, ...]
+    several: bool
+    groups: int
+    sees: str
+
+
+@dataclass(frozen=True)
 class FieldView:
     """The receptive field of a layer in a sentence, and the layers that a block consists of."""
 
@@ -38,11 +61,44 @@ class FieldView:
 
 def measure(run: Run) -> tuple[Layer, ...]:
     """The layers, in order."""
-    return run.vision.layers
+    return run.model.layers
 
 
-def view(run: Run) -> View:
-    """The section on the model's page."""
+def text_view(run: Run) -> TextView | None:
+    """The section on the page of a model that reads texts."""
+    if run.reads == PICTURES:
+        return None
+    stacks, signals = heads_of(run.model), {one.layer: one for one in run[SIGNAL].layers}
+    rows = (
+        TextRow(
+            layer,
+            layer_link(run.model, layer),
+            signals.get(layer.name),
+            tuple(replace(stack.link(place, h), text=str(h)) for h in range(stack.heads)),
+        )
+        for stack in stacks
+        for place, layer in enumerate(stack.layers)
+    )
+    shared = stacks[0].heads // stacks[0].kv_groups
+    return TextView(
+        tuple(rows), len(stacks) > 1, shared, "" if run.reads == PAIRS else _how_far(run)
+    )
+
+
+def _how_far(run: Run) -> str:
+    """A sentence on windows; "" where every layer sees the whole text."""
+    model, parts = run.language, []
+    for window in sorted(set(model.windows) - {0}):
+        names = ", ".join(layer.name for layer in model.layers if layer.window == window)
+        parts.append(f"{window_text(window, model.causal)} (layers {names})")
+    rest = " The other layers see the whole text." if 0 in model.windows else ""
+    return f"A token sees {'; '.join(parts)}.{rest}" if parts else ""
+
+
+def view(run: Run) -> View | None:
+    """The section on the page of a model that sees pictures."""
+    if run.reads != PICTURES:
+        return None
     layers, paged, signal = run[ARCHITECTURE], run.vision.paged, run[SIGNAL]
     rows = (
         Row(layer, _link(run, layer) if layer.name in paged else None, signal.of(layer.name))
@@ -51,8 +107,10 @@ def view(run: Run) -> View:
     return View(tuple(rows), any(layer.joins for layer in layers))
 
 
-def field_view(run: Run, layer: Layer) -> FieldView:
-    """The section on a layer's page."""
+def field_view(run: Run, layer: Layer) -> FieldView | None:
+    """The section on the page of a layer that sees pictures."""
+    if run.reads != PICTURES:
+        return None
     inner = (
         each
         for each in run[ARCHITECTURE]
@@ -88,10 +146,11 @@ ARCHITECTURE = Technique(
     name="architecture",
     title="Architecture",
     search="layers parameters shapes receptive field",
-    reads=PICTURES,
+    reads=(PICTURES, TEXTS, PAIRS),
     measure=measure,
     sections=(
         Section("model", "architecture", "architecture.html", view),
+        Section("model", "architecture", "text_architecture.html", text_view),
         Section("layer", "field", "receptive_field.html", field_view),
     ),
 )

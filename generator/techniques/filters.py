@@ -142,12 +142,13 @@ def _of_matrix(filters: Filters) -> tuple[str, str]:
     return f"Weight matrix of {rows} outputs by {columns} inputs as red and blue dots.", caption
 
 
-def card_drawing(run: Run) -> Drawing | None:
+def filter_card(run: Run) -> Figure | None:
     """The picture of the model's card in the gallery: its first filters over colours, if it has any."""
     first = next((one for one in run[FILTERS].values() if one.kind == "rgb"), None)
     if first is None:
         return None
-    return Drawing("filter_card", {"filters": first.values}, (f"{run.folder}/card.webp",))
+    drawing = Drawing("filter_card", {"filters": first.values}, (f"{run.folder}/card.webp",))
+    return Figure(drawing, f"The first filters of {run.model.title} as small coloured squares.")
 
 
 FILTERS = Technique(

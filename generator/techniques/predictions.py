@@ -1,14 +1,16 @@
-"""What a network says of each curated picture."""
+"""What a network says of each curated input."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from generator.figures.figure import Figure
 from generator.inputs.images import CuratedImage
-from generator.probes.predictions import Prediction, classify
-from generator.run import PICTURES, Run, Section, Technique
+from generator.inputs.texts import CuratedText, readable
+from generator.probes.predictions import Prediction, classify, predict_texts
+from generator.run import PICTURES, TEXTS, Run, Section, Technique
+from generator.table import Content, Table
 from generator.techniques.pictures import photograph
 
 
@@ -29,25 +31,87 @@ class View:
     no_classes: str
 
 
+@dataclass(frozen=True)
+class TextItem:
+    """One text, its length in tokens, and the answers, which show their white space."""
+
+    text: CuratedText
+    count: int
+    prediction: Prediction
+    guesses: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
+class TextView:
+    """All texts."""
+
+    items: tuple[TextItem, ...]
+
+
 def measure(run: Run) -> Mapping[str, Prediction]:
-    """The most probable classes of every curated picture, by its id."""
+    """The most probable answers to every curated input, by its id."""
+    if run.reads == TEXTS:
+        return {
+            found.input: found for found in predict_texts(run.language, run.encodings, run.store)
+        }
     return {
         name: classify(run.vision, name, pixels, run.store) for name, pixels in run.pixels.items()
     }
 
 
-def view(run: Run) -> View:
-    """The section on the model's page."""
+def view(run: Run) -> View | None:
+    """The section on the page of a model that sees pictures."""
+    if run.reads != PICTURES:
+        return None
     predictions, model = run[PREDICTIONS], run.vision
     items = (Item(one, photograph(run, one), predictions[one.id]) for one in run.inputs.images)
     return View(tuple(items), "" if model.labels else model.no_classes)
 
 
+def text_view(run: Run) -> TextView | None:
+    """The section on the page of a model that reads texts."""
+    if run.reads != TEXTS:
+        return None
+    return TextView(tuple(_item(run, text) for text in run.inputs.texts))
+
+
+def _item(run: Run, text: CuratedText) -> TextItem:
+    prediction = run[PREDICTIONS][text.id]
+    guesses = tuple((readable(guess.label), guess.score) for guess in prediction.guesses)
+    return TextItem(text, len(run.encodings[text.id].ids), prediction, guesses)
+
+
+def tables(run: Run) -> Iterator[Table]:
+    """The answers to every input."""
+    yield Table("predictions.csv", lambda: _rows(run))
+
+
+def _rows(run: Run) -> Content:
+    rows = [
+        (
+            prediction.input,
+            prediction.kind,
+            place,
+            # Tokens show their white space; the names of classes are plain words.
+            guess.label if run.reads == PICTURES else readable(guess.label),
+            guess.score,
+            prediction.loss,
+        )
+        for prediction in run[PREDICTIONS].values()
+        for place, guess in enumerate(prediction.guesses, start=1)
+    ]
+    return ("input", "kind", "place", "answer", "score", "loss_nats"), rows
+
+
 PREDICTIONS = Technique(
     name="predictions",
     title="Predictions",
-    search="classes probabilities",
-    reads=PICTURES,
+    search="classes probabilities next token answer",
+    reads=(PICTURES, TEXTS),
     measure=measure,
-    sections=(Section("model", "inputs", "predictions.html", view),),
+    tables=tables,
+    sections=(
+        Section("model", "inputs", "predictions.html", view),
+        Section("model", "inputs", "text_predictions.html", text_view),
+    ),
 )

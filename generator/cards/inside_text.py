@@ -1,0 +1,129 @@
+"""What the inside of a model that reads texts looks like: the signal, its heads, and their roles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from generator.cards.tree import Block, CardFigure, Inline, Line, Paragraph, Section, Table
+from generator.figures.figure import Figure
+from generator.formatting import number, percent
+from generator.models.stacks import CROSS
+from generator.probes.head_statistics import BY_COLUMN
+from generator.run import Run
+from generator.techniques.heads import HEADS
+from generator.techniques.heads_drawings import grids_drawing
+from generator.techniques.links import layer_link
+from generator.techniques.measured_stack import MeasuredStack, heads_of
+from generator.techniques.roles import role_rows
+from generator.techniques.signal import SIGNAL, text_drawing
+from generator.techniques.standings import best_heads
+
+LEADING = 3
+
+
+def inside_text(run: Run) -> tuple[Section, ...]:
+    """The signal, and of each stack the heads that lead and those with a role."""
+    heads = (part for stack in run[HEADS] for part in (_heads(stack), _roles(stack)))
+    return (_stream(run), *heads)
+
+
+def _stream(run: Run) -> Section:
+    signal, known = run[SIGNAL], {layer.name: layer for layer in run.model.layers}
+    near = [float(layer.near_zero.mean()) for layer in signal.layers]
+    sizes = signal.stream.mean(1)
+    low, high = (
+        layer_link(run.model, known[signal.layers[int(place)].layer])
+        for place in (np.argmin(near), np.argmax(near))
+    )
+    said = Paragraph(
+        (
+            f"Between {percent(min(near))} (",
+            low,
+            f") and {percent(max(near))} (",
+            high,
+            ") of the MLPs’ activations are near zero, at most 1 % of their scale. What a layer hands on has "
+            f"a size (root mean square) of {number(float(sizes[0]))} behind the first layer and "
+            f"{number(float(sizes[-1]))} behind the last.",
+        )
+    )
+    count = len(run.inputs.texts)
+    caption = f"Means over {count} texts, and the range from the lowest to the highest text."
+    charts = []
+    for stack in heads_of(run.model):
+        if stack.stack is not CROSS:
+            of = f" of the {stack.stack.adjective}" if stack.several else ""
+            alt = (
+                f"Near-zero activations of the MLP and size of the residual stream over {len(stack.layers)} "
+                f"layers{of}."
+            )
+            said_of = f"{stack.stack.title}. {caption}" if stack.several else caption
+            charts.append(CardFigure(Figure(text_drawing(run, stack), alt, said_of, ink=True)))
+    return Section("signal", "The signal", (said, *charts))
+
+
+def _key(stack: MeasuredStack, key: str, title: str) -> tuple[str, str]:
+    """Key and title of a section, those of a stack where there are several."""
+    if not stack.several:
+        return key, title
+    return stack.stack.part(key), f"{stack.stack.title}: {title[:1].lower()}{title[1:]}"
+
+
+def _heads(stack: MeasuredStack) -> Section:
+    """The heads that lead in each statistic, beside an even spread of attention and the random twin."""
+    rows: list[tuple[Line, ...]] = []
+    for statistic in stack.statistics:
+        mean = statistic.mean
+        if not mean.max() > 0:  # under a causal mask no head sees the next token
+            continue
+        leaders: list[Inline] = []
+        for at in best_heads(mean, LEADING):
+            leaders += [", "] if leaders else []
+            leaders += [stack.link(*at), f" {number(float(mean[at]))}"]
+        rows.append(
+            (
+                (BY_COLUMN[statistic.name].name,),
+                tuple(leaders),
+                (number(statistic.uniform),),
+                (number(stack.control.highest(statistic.name)),),
+            )
+        )
+    alt = f"Heatmaps of layers by heads, one for each of the statistics of {stack.count} heads."
+    caption = "Layers downwards, heads to the right. Each map has its own scale, written above it."
+    table = Table(
+        ("Statistic", "Highest heads", "Even spread", "Random weights, highest"),
+        tuple(rows),
+        numbers=2,
+    )
+    figure = Figure(grids_drawing(stack), alt, caption, ink=True)
+    return Section(*_key(stack, "heads", "Attention heads"), (CardFigure(figure), table))
+
+
+def _roles(stack: MeasuredStack) -> Section:
+    key, reason = _key(stack, "roles", "Roles of heads"), stack.ablation.reason
+    if reason:
+        return Section(*key, (Paragraph((reason,)),))
+    labelled = sum(row.count for row in role_rows(stack))
+    text = (
+        f"A role is named only where a head’s attention and the effect of silencing it agree. {labelled} of "
+        f"{stack.count} heads have one on these probes; the others stay unlabelled."
+    )
+    blocks: list[Block] = [Paragraph((text,))]
+    rows = tuple(_role_rows(stack))
+    if rows:
+        blocks.append(
+            Table(("Role", "Highest heads: statistic / effect", "Heads"), rows, numbers=2)
+        )
+    return Section(*key, tuple(blocks))
+
+
+def _role_rows(stack: MeasuredStack) -> Iterator[tuple[Line, ...]]:
+    for row in role_rows(stack):
+        if not row.count:
+            continue
+        leaders: list[Inline] = []
+        for link, value, effect in row.leaders[:LEADING]:
+            leaders += [", "] if leaders else []
+            leaders += [link, f" {number(value, 2)} / {number(effect, 2)}"]
+        yield (row.role.capitalize(),), tuple(leaders), (str(row.count),)

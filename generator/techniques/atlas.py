@@ -1,0 +1,179 @@
+"""The atlas of heads: all heads of a stack as dots over two statistics, and as one table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from generator.addresses import Link
+from generator.figures.figure import Figure, published
+from generator.formatting import number
+from generator.run import PAIRS, PICTURES, TEXTS, Run, Section, Technique
+from generator.techniques.components import inline
+from generator.techniques.heads import HEADS, Stacks, measured, reason
+from generator.techniques.heads_drawings import scatter_figure
+from generator.techniques.measured_stack import MeasuredStack, StackHeads, stack_named
+from generator.techniques.naming import Names
+from generator.techniques.standings import Order, Standing, highest, order_heads, standings
+
+DIGITS = 5
+_NAMED = 8
+_APART = (0.1, 0.055)  # of the width and the height of a scatter, for two names
+
+
+@dataclass(frozen=True)
+class Row:
+    """One head: its page, its KV group, its role, and its statistics; `first` opens a KV group."""
+
+    link: Link
+    layer: int
+    group: int
+    first: bool
+    role: str
+    standings: tuple[Standing, ...]
+
+
+@dataclass(frozen=True)
+class View:
+    """All heads of a stack."""
+
+    stack: MeasuredStack
+    rows: tuple[Row, ...]
+    data: Markup
+    figure: Figure
+    grouped: bool
+
+    @property
+    def lead(self) -> str:
+        """What there is, in a sentence for the head of the page."""
+        every = "opens the head's page"
+        if not all(row.link.target for row in self.rows):
+            every = "of a head with a page opens it"
+        return (
+            f"All {len(self.rows)} attention heads: one picture over any two statistics, one table of all. "
+            f"Every dot and every row {every}."
+        )
+
+
+def measure(run: Run) -> Stacks:
+    """The heads of all stacks."""
+    return run[HEADS]
+
+
+def view(run: Run, of: StackHeads) -> View:
+    """The scatter and the table of all heads of a stack."""
+    stack = measured(run, of)
+    rows = _rows(stack, order_heads(stack))
+    grouped = stack.kv_groups < stack.heads
+    return View(stack, rows, _data(stack, rows), scatter_figure(stack), grouped)
+
+
+def _rows(stack: MeasuredStack, order: Order) -> tuple[Row, ...]:
+    share = stack.heads // stack.kv_groups
+    return tuple(
+        Row(
+            link=stack.link(layer, head),
+            layer=layer,
+            group=stack.group(head),
+            first=share > 1 and head % share == 0,
+            role=stack.role(layer, head),
+            standings=tuple(standings(stack, order, layer, head)),
+        )
+        for layer, head in stack.places
+    )
+
+
+def _data(stack: MeasuredStack, rows: tuple[Row, ...]) -> Markup:
+    """What the script draws: names of statistics, and their values head by head."""
+    stated: dict[str, Any] = {
+        "columns": [[one.definition.column, one.definition.name] for one in rows[0].standings],
+        "axes": list(stack.telling_axes),
+        "roles": [rule.role for rule in stack.rules],
+        "values": [[_short(s.value) for s in row.standings] for row in rows],
+    }
+    return inline(stated)
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.{DIGITS}g}")
+
+
+def head_scatter(run: Run, x: str = "", y: str = "", heads: Names = (), stack: str = "") -> Figure:
+    """All heads over two statistics, those with a role in colour; some can be named (L18H6)."""
+    found = measured(run, stack_named(run.model, stack))
+    over, up = (
+        found.statistic(name or usual)
+        for name, usual in zip((x, y), found.telling_axes, strict=True)
+    )
+    named = [found.named_place(head) for head in heads] or _outermost(over.mean, up.mean)
+    best = named[0] if heads else highest(up.mean)
+    said = f"{found.head(*best)} has {number(float(up.mean[best]))}"
+    labels = tuple(found.definitions[one.name].name.lower() for one in (over, up))
+    roles = " A colour marks a role that the effect of silencing the head confirms."
+    return published(
+        "head_scatter",
+        {
+            "labels": labels,
+            "x": over.mean,
+            "y": up.mean,
+            "groups": tuple(found.role(*at) for at in found.places),
+            "order": tuple(rule.role for rule in found.rules),
+            "named": tuple(named),
+            "letter": found.stack.letter,
+        },
+        f"Scatter plot of {up.mean.size} heads: {labels[0]} to the right, {labels[1]} upwards. "
+        f"{said} in {labels[1]}.",
+        f"Each mark is one of the {up.mean.size} {found.heads_words} of {run.model.title}: "
+        f"{labels[0]} to the right, {labels[1]} upwards.{roles if found.rules else ''}",
+    )
+
+
+def head_grid(run: Run, statistic: str, heads: Names = (), stack: str = "") -> Figure:
+    """One statistic of all heads, layers downwards, heads to the right."""
+    about = measured(run, stack_named(run.model, stack))
+    found = about.statistic(statistic)
+    named = [about.named_place(head) for head in heads]
+    best, said_of = highest(found.mean), about.definitions[statistic]
+    said = f"{about.head(*best)} is the highest with {number(float(found.mean[best]))}"
+    return published(
+        "head_grid",
+        {
+            "label": said_of.name.lower(),
+            "values": found.mean,
+            "named": tuple(named or [best]),
+            "letter": about.stack.letter,
+        },
+        f"Heatmap of {said_of.name.lower()} over {found.mean.shape[0]} layers and "
+        f"{found.mean.shape[1]} heads; {said}.",
+        f"{said_of.name} of all {found.mean.size} {about.heads_words} of {run.model.title}: "
+        f"{said_of.formula} ({said_of.source}). {said[:1].upper()}{said[1:]}.",
+    )
+
+
+def _outermost(x: np.ndarray, y: np.ndarray) -> list[tuple[int, int]]:
+    """The highest heads whose names do not cover each other."""
+    spread = [(one - one.min()) / (np.ptp(one) or 1) for one in (x, y)]
+    found: list[tuple[int, int]] = []
+    for place in np.argsort(-y, axis=None, kind="stable"):
+        at = divmod(int(place), y.shape[1])
+        apart = (tuple(abs(float(one[at] - one[other])) for one in spread) for other in found)
+        if all(right > _APART[0] or up > _APART[1] for right, up in apart):
+            found.append(at)
+        if len(found) == _NAMED:
+            break
+    return found
+
+
+ATLAS = Technique(
+    name="atlas",
+    title="Statistics of all heads",
+    search="scatter of heads",
+    reads=(PICTURES, TEXTS, PAIRS),
+    why_not=reason,
+    measure=measure,
+    figures={"head_scatter": head_scatter, "head_grid": head_grid},
+    sections=(Section("atlas", "map", "atlas.html", view),),
+)

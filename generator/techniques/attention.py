@@ -1,0 +1,298 @@
+"""Attention over tokens: where each head looks, on every text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from generator.addresses import Link
+from generator.figures.attention import sheet_columns
+from generator.figures.figure import Figure
+from generator.formatting import number, percent
+from generator.models.layer import Layer
+from generator.models.stacks import CROSS, DECODER, ENCODER, ONLY, PAIR
+from generator.models.tokens import window_text
+from generator.probes.attention import Attention, measure_attention
+from generator.probes.queries import Queries, measure_queries
+from generator.probes.seq2seq import measure_pair_attention, measure_pair_queries
+from generator.run import PAIRS, TEXTS, Run, Section, Technique
+from generator.techniques.answers import ANSWERS
+from generator.techniques.attention_drawings import DRAWN, grain_note, head_card, maps, sheets
+from generator.techniques.attention_figures import attention_heads, attention_map
+from generator.techniques.components import (
+    Component,
+    attention_files,
+    head_component,
+    layer_component,
+    model_component,
+    vector_files,
+)
+from generator.techniques.links import layer_link
+from generator.techniques.measured_stack import StackHeads, heads_of, stack_of
+from generator.techniques.quotes import Quote, quotes_of
+from generator.techniques.standings import StrongLink, strong_links
+
+# Vectors weigh ten times as much as weights, and a page that follows a head has a table for each token:
+# both are made of the first text alone that is short enough.
+WITH_VECTORS, LONGEST_WITH_VECTORS = 1, 96
+
+
+@dataclass(frozen=True, eq=False)
+class TextAttention:
+    """The weights of all heads of a stack on each text, and the vectors of the first."""
+
+    attentions: tuple[Attention, ...]
+    queries: tuple[Queries, ...]
+
+    @property
+    def causal(self) -> bool:
+        """Whether a token sees only what came before it."""
+        return self.attentions[0].causal
+
+    def has_vectors(self, text: str) -> bool:
+        """Whether queries and keys on a text are published."""
+        return any(one.text == text for one in self.queries)
+
+
+def measure(run: Run) -> Mapping[str, TextAttention]:
+    """Weights and vectors of each stack, by its name."""
+    if run.reads == PAIRS:
+        return _of_pairs(run)
+    texts, model = run.inputs.texts, run.language
+    attentions = []
+    for text in texts:
+        attentions.append(measure_attention(model, text, run.store))
+        run.step(f"{model.id}: {text.id}")
+    short = [text for text in texts if len(run.encodings[text.id].ids) <= LONGEST_WITH_VECTORS]
+    queries = [measure_queries(model, text, run.store) for text in short[:WITH_VECTORS]]
+    run.step(f"{model.id}: queries and keys")
+    shown = tuple(found for found in queries if not found.reason)
+    return {ONLY.name: TextAttention(tuple(attentions), shown)}
+
+
+def _of_pairs(run: Run) -> Mapping[str, TextAttention]:
+    model, pairs = run.pair, list(run[ANSWERS].values())
+    attentions = []
+    for pair in pairs:
+        attentions.append(measure_pair_attention(model, pair, run.store))
+        run.step(f"{model.id}: {pair.text}")
+    queries = [measure_pair_queries(model, pair, run.store).stacks for pair in pairs[:WITH_VECTORS]]
+    run.step(f"{model.id}: queries and keys")
+    return {
+        stack.name: TextAttention(
+            tuple(one.of(stack) for one in attentions),
+            tuple(found[place] for found in queries if found),
+        )
+        for place, stack in enumerate(PAIR)
+    }
+
+
+@dataclass(frozen=True)
+class TokenMap:
+    """One head on one text; `figure` is None where the map is not drawn."""
+
+    quote: Quote
+    links: tuple[StrongLink, ...]
+    component: Component
+    figure: Figure | None
+
+
+@dataclass(frozen=True)
+class HeadView:
+    """One head on every text; `sees` says how far a token sees, if not everywhere."""
+
+    maps: tuple[TokenMap, ...]
+    causal: bool
+    sees: str
+    layer: Link
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """All heads of a layer on one text."""
+
+    quote: Quote
+    component: Component
+    figure: Figure
+    columns: int
+
+
+@dataclass(frozen=True)
+class LayerView:
+    """All heads of a layer on every text."""
+
+    sheets: tuple[Sheet, ...]
+    heads: tuple[Link, ...]
+    several: bool
+
+
+@dataclass(frozen=True)
+class ModelText:
+    """All heads of a stack on one text; `sheets` are drawn, for readers without a script."""
+
+    quote: Quote
+    component: Component
+    sheets: tuple[tuple[Figure, Link], ...]
+
+
+@dataclass(frozen=True)
+class ModelView:
+    """All heads of a stack on every text, with what is particular about them."""
+
+    texts: tuple[ModelText, ...]
+    note: str
+
+
+def head_view(run: Run, stack: StackHeads, layer: int, head: int) -> HeadView:
+    """One head on every text; the first one's weights stand in the page itself."""
+    found = run[ATTENTION][stack.stack.name]
+    shown = (_map(run, stack, number, layer, head) for number in range(len(found.attentions)))
+    sees = window_text(stack.layers[layer].window, found.causal)
+    link = layer_link(run.model, stack.layers[layer])
+    return HeadView(tuple(shown), found.causal, sees, link)
+
+
+def _map(run: Run, stack: StackHeads, number_of: int, layer: int, head: int) -> TokenMap:
+    found = run[ATTENTION][stack.stack.name]
+    attention = found.attentions[number_of]
+    links = strong_links(attention, layer, head)
+    sink = number(_sink(attention.weights[layer, head]))
+    strongest = (
+        f"the strongest link past the first token goes from '{links[0].query}' to '{links[0].key}' "
+        f"({number(links[0].weight)})"
+        if links
+        else "all weight lies on the first token"
+    )
+    size = _size(attention)
+    figure = Figure(
+        maps(run, stack, attention),
+        f"Attention map of {stack.head(layer, head)} on {size}: {strongest}; mean weight on the first "
+        f"token {sink}.",
+        f"{size}. Mean weight on the first token: {sink}.{grain_note(attention)}",
+        number=layer * stack.heads + head,
+        kind="attention_map",
+        ink=True,
+    )
+    component = head_component(
+        run.model.id,
+        attention,
+        layer,
+        head,
+        neurons=found.has_vectors(attention.text),
+        embed=number_of == 0,
+    )
+    quote = quotes_of(run)[attention.text]
+    return TokenMap(quote, tuple(links), component, figure if number_of < DRAWN else None)
+
+
+def layer_view(run: Run, layer: Layer) -> LayerView:
+    """All heads of a layer on every text."""
+    stack = stack_of(run.model, layer)
+    place = stack.place_of(layer)
+    found = run[ATTENTION][stack.stack.name]
+    return LayerView(
+        tuple(_sheet(run, stack, attention, place) for attention in found.attentions),
+        tuple(stack.link(place, head) for head in range(stack.heads)),
+        stack.several,
+    )
+
+
+def _sheet(run: Run, stack: StackHeads, attention: Attention, layer: int) -> Sheet:
+    quote, name = quotes_of(run)[attention.text], stack.layers[layer].name
+    sink = percent(_sink(attention.weights[layer]))
+    if stack.several:
+        looks = f"{len(attention.tokens)} tokens look (rows), {len(attention.keys)} are looked at (columns)"
+    else:
+        looks = f"“{quote.text.text}” – {_size(attention)}. Rows look, columns are looked at"
+    figure = Figure(
+        sheets(run, stack, attention),
+        f"Attention maps of all {stack.heads} heads of layer {name} on {_size(attention)}; on average "
+        f"{sink} of the weight lies on the first token.",
+        f"{looks}; the more a cell stands out, the larger the weight. Mean weight on the first token: {sink}."
+        f"{grain_note(attention)}",
+        number=layer,
+        kind="attention_heads",
+        ink=True,
+        pixelated=True,
+    )
+    neurons = run[ATTENTION][stack.stack.name].has_vectors(attention.text)
+    component = layer_component(run.model.id, attention, layer, neurons=neurons)
+    return Sheet(quote, component, figure, sheet_columns(stack.heads))
+
+
+def _sink(weights: np.ndarray) -> float:
+    """Mean weight on the first token over all later queries; NaN for a single one."""
+    return float(weights[..., 1:, 0].mean()) if weights.shape[-2] > 1 else float("nan")
+
+
+def _size(attention: Attention) -> str:
+    """How many tokens look, and how many are looked at where these are others."""
+    if attention.stack:
+        return f"{len(attention.tokens)} × {len(attention.keys)} tokens"
+    return f"{len(attention.tokens)} tokens"
+
+
+_NOTES = {
+    ENCODER.name: "Rows and columns are the tokens of the source.",
+    DECODER.name: "Rows and columns are the tokens that the decoder reads: the target, one token behind.",
+    CROSS.name: "Rows are the tokens that the decoder reads, columns those of the source.",
+}
+
+
+def model_view(run: Run, stack: StackHeads) -> ModelView:
+    """All heads of a stack on each text."""
+    found = run[ATTENTION][stack.stack.name]
+    texts = (
+        ModelText(
+            quotes_of(run)[one.text],
+            model_component(run.model.id, one, neurons=found.has_vectors(one.text)),
+            tuple(_still(run, stack, one, place) for place in range(len(stack.layers))),
+        )
+        for one in found.attentions
+    )
+    return ModelView(tuple(texts), _NOTES.get(stack.stack.name, ""))
+
+
+def _still(run: Run, stack: StackHeads, attention: Attention, layer: int) -> tuple[Figure, Link]:
+    """The drawn sheet of a layer, with a link to its page."""
+    one = stack.layers[layer]
+    alt = f"Attention maps of the heads of layer {one.name} on this text"
+    figure = Figure(sheets(run, stack, attention), alt, number=layer, ink=True, pixelated=True)
+    return figure, layer_link(run.model, one)
+
+
+def card_figure(run: Run) -> Figure:
+    """The picture of the model's card in the gallery: the heads of its last stack on the longest text."""
+    stack = heads_of(run.model)[-1]
+    attentions = run[ATTENTION][stack.stack.name].attentions
+    heads = f"cross-attention heads of {run.model.title}" if stack.several else ""
+    alt = f"All {heads or f'attention heads of {run.model.title}'} on one text, as small blue maps."
+    longest = max(attentions, key=lambda one: one.weights[0, 0].size)
+    return Figure(head_card(run, longest), alt, ink=True)
+
+
+def scripts(run: Run) -> Iterator[tuple[str, str]]:
+    """The weights and vectors that components load."""
+    for found in run[ATTENTION].values():
+        for attention in found.attentions:
+            yield from attention_files(run.model.id, attention)
+        for queries in found.queries:
+            yield from vector_files(run.model.id, queries)
+
+
+ATTENTION = Technique(
+    name="attention",
+    title="Attention maps",
+    search="BertViz model view attention maps",
+    reads=(TEXTS, PAIRS),
+    measure=measure,
+    figures={"attention_map": attention_map, "attention_heads": attention_heads},
+    sections=(
+        Section("attention", "heads", "attention_view.html", model_view),
+        Section("layer", "heads", "attention_layer.html", layer_view),
+        Section("head", "maps", "attention_head.html", head_view),
+    ),
+    scripts=scripts,
+)

@@ -1,0 +1,72 @@
+"""Attention over tokens, drawn: the heads of a layer side by side, labelled maps, the card of a model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from generator.figures.attention import block_maximum, grain
+from generator.figures.figure import Drawing
+from generator.inputs.texts import readable
+from generator.probes.attention import Attention
+from generator.run import Run
+from generator.techniques.measured_stack import StackHeads
+
+# A drawn map of every head on every text would weigh more than the rest of a site. The other texts stand
+# on the layer pages, all heads side by side, and in the components.
+DRAWN = 2
+
+
+def sheets(run: Run, stack: StackHeads, attention: Attention) -> Drawing:
+    """The heads of each layer on one text, a picture a layer."""
+    paths = (f"{folder}/heads-{attention.text}.webp" for folder in _folders(run, stack))
+    return run.once(
+        ("sheets", stack.stack, attention.text),
+        lambda: Drawing("layer_heads", _blocks(attention), tuple(paths)),
+    )
+
+
+def maps(run: Run, stack: StackHeads, attention: Attention) -> Drawing:
+    """A labelled map of each head on one text, a picture a head.
+
+    Of a long text each cell is the largest weight of a block (see `grain`), named after its first tokens.
+    """
+    block = grain(*attention.weights.shape[2:])
+    sides = (("tokens", attention.tokens), ("keys", attention.keys))
+    names = {side: tuple(readable(token) for token in tokens[::block]) for side, tokens in sides}
+    paths = (
+        f"{folder}/heads/{head}/{attention.text}.webp"
+        for folder in _folders(run, stack)
+        for head in range(stack.heads)
+    )
+    return run.once(
+        ("maps", stack.stack, attention.text),
+        lambda: Drawing("attention_maps", {**_blocks(attention), **names}, tuple(paths)),
+    )
+
+
+def _folders(run: Run, stack: StackHeads) -> list[str]:
+    return [f"{run.folder}/layers/{layer.name}" for layer in stack.layers]
+
+
+def _blocks(attention: Attention) -> dict[str, Any]:
+    return {"weights": coarse(attention.weights), "causal": attention.causal}
+
+
+def coarse(weights: np.ndarray) -> np.ndarray:
+    """Weights as they are drawn: blocks of a long text."""
+    return block_maximum(weights, grain(*weights.shape[2:]))
+
+
+def grain_note(attention: Attention) -> str:
+    """What a drawn map shows of a long text; empty for any other."""
+    block = grain(len(attention.tokens), len(attention.keys))
+    return f" Each cell is the largest of {block} × {block} weights." if block > 1 else ""
+
+
+def head_card(run: Run, attention: Attention) -> Drawing:
+    """The picture of the model's card in the gallery: all heads on one text."""
+    return Drawing(
+        "head_card", {"weights": coarse(attention.weights)}, (f"{run.folder}/card.webp",)
+    )

@@ -1,0 +1,76 @@
+"""The table of all layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from generator.deviation import sample_deviation
+from generator.models.layer import Layer
+from generator.models.model import Model, VisionModel
+from generator.probes.signal import LayerSignal, Signal, exact_zeros
+from generator.table import Content
+
+_LAYER_COLUMNS = (
+    "layer", "kind", "shape", "parameters", "sparsity", "sparsity_sd", "near_zero", "near_zero_sd",
+    "units", "activation",
+)  # fmt: skip
+
+
+def layer_rows(model: Model, found: Signal) -> Content:
+    """Each layer with what it is made of, and its shares of zero and near zero."""
+    vision = isinstance(model, VisionModel)
+    extra = (
+        (
+            *("dead_units", "field_height", "field_width", "field_stride", "field_start"),
+            "norm_parameters",
+        )
+        if vision
+        else ("heads", "kv_groups", "stream_rms")
+    )
+    rows = []
+    places = {layer.layer: place for place, layer in enumerate(found.layers)}
+    for layer in model.layers:
+        place = places.get(layer.name)  # cross attention has no activations of its own
+        signal = None if place is None else found.layers[place]
+        size = "" if vision or place is None else found.stream[place].mean()
+        more = (
+            _vision_row(layer, signal)
+            if vision and signal
+            else (layer.heads, layer.kv_groups, size)
+        )
+        rows.append((*_layer_row(layer, signal), *more))
+    return (*_LAYER_COLUMNS, *extra), rows
+
+
+def _layer_row(layer: Layer, signal: LayerSignal | None) -> tuple[Any, ...]:
+    what = (
+        layer.name,
+        layer.kind,
+        "x".join(str(side) for side in layer.shape),
+        layer.parameters,
+    )
+    if signal is None:
+        return (*what, "", "", "", "", "", "")
+    return (
+        *what,
+        *(n for shares in (exact_zeros(layer, signal), signal.near_zero) for n in _both(shares)),
+        len(signal.active),
+        layer.activation or "",
+    )
+
+
+def _both(shares: np.ndarray) -> tuple[float, float]:
+    return float(shares.mean()), float(sample_deviation(shares))
+
+
+def _vision_row(layer: Layer, signal: LayerSignal) -> tuple[Any, ...]:
+    norm = layer.norm_parameters
+    dead: int | str = int((signal.maximum <= 0).sum()) if layer.rectified else ""
+    if layer.receptive_field is None:
+        return (dead, "", "", "", "", norm)
+    vertical, horizontal = layer.receptive_field
+    if vertical.whole:
+        return (dead, "whole", "whole", "", "", norm)
+    return (dead, vertical.size, horizontal.size, vertical.stride, vertical.start, norm)

@@ -1,0 +1,293 @@
+"""Attention over patches: where every head looks in every picture, and the answer followed back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from generator.addresses import Link, head_address, part_address
+from generator.figures.figure import Figure
+from generator.inputs.images import CuratedImage
+from generator.models.layer import Layer
+from generator.models.patches import PatchGrid, VisionAttention
+from generator.run import PICTURES, Run, Section, Technique
+from generator.table import Content, Table
+from generator.techniques.heads import HEADS
+from generator.techniques.heads_drawings import grids_figure
+from generator.techniques.measured_stack import StackHeads, stack_of
+from generator.techniques.patch_data import head_data, patch_files
+from generator.techniques.patch_figures import patch_attention, patch_rollout
+from generator.techniques.patch_maps import PATCH_MAPS, PatchAttention, why_not
+from generator.techniques.patch_views import (
+    Overlay,
+    Peak,
+    looks_sprite,
+    overlay,
+    peak_of,
+    rolled,
+    rolled_blocks,
+    rollout_sprite,
+    token_name,
+)
+from generator.techniques.pictures import photograph
+from generator.techniques.standings import Standing, order_heads, standings
+
+
+@dataclass(frozen=True)
+class Looks:
+    """Where one token looks in a picture."""
+
+    reader: str
+    peak: Peak
+    overlay: Overlay
+
+
+@dataclass(frozen=True)
+class PatchMap:
+    """A head on one picture, from each token that the answer is read from."""
+
+    id: str
+    label: str
+    thumb: Figure
+    views: tuple[Looks, ...]
+
+
+@dataclass(frozen=True)
+class HeadView:
+    """A head on every picture; `played` pictures have the weights of every patch, in `script`."""
+
+    maps: tuple[PatchMap, ...]
+    grid: PatchGrid
+    readers: tuple[str, ...]
+    played: int
+    script: Markup
+
+
+@dataclass(frozen=True)
+class LayerView:
+    """The heads of a block, each on the first picture."""
+
+    maps: tuple[tuple[Link, Overlay], ...]
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """The rollout of one token behind some block."""
+
+    name: str
+    peak: Peak
+    overlay: Overlay
+
+
+@dataclass(frozen=True)
+class Item:
+    """All heads on one picture, and its rollouts, by the token that looks."""
+
+    id: str
+    label: str
+    thumb: Figure
+    sheets: tuple[tuple[str, Figure], ...]
+    rollouts: tuple[tuple[str, tuple[Rollout, ...]], ...]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A head in the table of all."""
+
+    link: Link
+    standings: tuple[Standing, ...]
+
+
+@dataclass(frozen=True)
+class ModelView:
+    """All heads on every picture, and in numbers.
+
+    `spread` has the lowest and the mean relative entropy of heads, `twin` that of random weights.
+    """
+
+    attention: VisionAttention
+    grid: PatchGrid
+    readers: tuple[str, ...]
+    items: tuple[Item, ...]
+    rows: tuple[Row, ...]
+    statistics: Figure
+    spread: tuple[float, float]
+    twin: float
+    atlas: str
+
+    @property
+    def lead(self) -> str:
+        """How the network cuts a picture, in sentences for the head of the page."""
+        grid, attention = self.grid, self.attention
+        cut = (
+            f"{len(attention.blocks)} blocks with {attention.heads} heads each. The picture is cut into "
+            f"{grid.rows} × {grid.columns} patches of {grid.height} × {grid.width} px; each is a token."
+        )
+        if not grid.special:
+            return cut
+        more = (
+            "One more token stands"
+            if len(grid.special) == 1
+            else f"{len(grid.special)} more tokens stand"
+        )
+        return f"{cut} {more} for no patch: {', '.join(grid.special)}."
+
+
+def measure(run: Run) -> PatchAttention:
+    """The maps of all heads."""
+    return run[PATCH_MAPS]
+
+
+def head_view(run: Run, stack: StackHeads, block: int, head: int) -> HeadView:
+    """For each picture the map of each token that the answer is read from."""
+    found, grid = run[PATCH_MAPS], run[PATCH_MAPS].grid
+    address = head_address(run.model.id, stack.layers[block].name, head)
+    return HeadView(
+        tuple(_map(run, image, stack, block, head) for image in run.inputs.images),
+        grid,
+        tuple(token_name(reader) for reader in grid.readers),
+        len(found.weights),
+        head_data(run, block, head, address),
+    )
+
+
+def _map(run: Run, image: CuratedImage, stack: StackHeads, block: int, head: int) -> PatchMap:
+    found, views = run[PATCH_MAPS], []
+    for place, reader in enumerate(found.grid.readers):
+        peak = peak_of(found.maps[image.id].looks[block, head, place], found.grid)
+        alt = (
+            f"Where the {token_name(reader)} looks in the picture of {image.label} in "
+            f"{stack.head(block, head)}: {peak.words}."
+        )
+        over = overlay(run, image, looks_sprite(run, image.id, reader), (block, head), alt)
+        views.append(Looks(token_name(reader), peak, over))
+    return PatchMap(image.id, image.label, photograph(run, image), tuple(views))
+
+
+def layer_view(run: Run, layer: Layer) -> LayerView | None:
+    """The heads of a transformer block with their maps on the first picture; None of another layer."""
+    if not layer.heads:
+        return None
+    stack, image = stack_of(run.model, layer), run.inputs.images[0]
+    reader, place = run[PATCH_MAPS].grid.readers[0], stack.place_of(layer)
+    sprite, maps = looks_sprite(run, image.id, reader), []
+    for head in range(stack.heads):
+        link = stack.link(place, head)
+        alt = f"Where the {token_name(reader)} looks in the picture of {image.label}, {link.text}"
+        maps.append((link, overlay(run, image, sprite, (place, head), alt)))
+    return LayerView(tuple(maps))
+
+
+def model_view(run: Run, _: StackHeads) -> ModelView:
+    """All heads on every picture."""
+    found, (stack,) = run[PATCH_MAPS], run[HEADS]
+    order, relative = order_heads(stack), stack.statistic("relative_entropy")
+    rows = (Row(stack.link(*at), tuple(standings(stack, order, *at))) for at in stack.places)
+    return ModelView(
+        attention=found.attention,
+        grid=found.grid,
+        readers=tuple(token_name(reader) for reader in found.grid.readers),
+        items=tuple(_item(run, image) for image in run.inputs.images),
+        rows=tuple(rows),
+        statistics=grids_figure(stack),
+        spread=(float(relative.mean.min()), float(relative.mean.mean())),
+        twin=stack.control.mean("relative_entropy"),
+        atlas=part_address(run.model.id, stack.stack.page("atlas")),
+    )
+
+
+def _item(run: Run, image: CuratedImage) -> Item:
+    readers = run[PATCH_MAPS].grid.readers
+    return Item(
+        image.id,
+        image.label,
+        photograph(run, image),
+        tuple((token_name(one), _sheet(run, image, one)) for one in readers),
+        tuple((token_name(one), tuple(_rollouts(run, image, one))) for one in readers),
+    )
+
+
+def _sheet(run: Run, image: CuratedImage, reader: str) -> Figure:
+    attention = run[PATCH_MAPS].attention
+    alt = (
+        f"Small maps of {len(attention.blocks)} blocks with {attention.heads} heads each: where the "
+        f"{token_name(reader)} looks in the picture of {image.label}."
+    )
+    return Figure(looks_sprite(run, image.id, reader), alt, pixelated=True)
+
+
+def _rollouts(run: Run, image: CuratedImage, reader: str) -> Iterator[Rollout]:
+    """The rollout of one token behind a few blocks, and that of the random twin behind the last."""
+    grid = run[PATCH_MAPS].grid
+    blocks, place = rolled_blocks(len(run[PATCH_MAPS].attention.blocks)), grid.readers.index(reader)
+    names = [f"behind block {block}" for block in blocks]
+    names.append(f"random weights, behind block {blocks[-1]}")
+    for column, (name, weights) in enumerate(zip(names, rolled(run, image.id)[place], strict=True)):
+        peak = peak_of(weights, grid)
+        alt = f"Rollout of the {token_name(reader)} over the picture of {image.label}, {name}: {peak.words}."
+        over = overlay(run, image, rollout_sprite(run, image.id), (place, column), alt)
+        yield Rollout(name, peak, over)
+
+
+def tables(run: Run) -> Iterator[Table]:
+    """Where heads look in each picture, and the rollout."""
+    yield Table("looks.csv", lambda: _looks(run[PATCH_MAPS]))
+    yield Table("rollout.csv", lambda: _rollout_rows(run[PATCH_MAPS]))
+
+
+_PEAK = ("on_patches", "strongest_row", "strongest_column", "strongest")
+
+
+def _looks(found: PatchAttention) -> Content:
+    """Where the tokens that the answer is read from look most, in each head and picture."""
+    header = ("layer", "block", "head", "picture", "token", *_PEAK)
+    names, heads = found.attention.blocks, found.attention.heads
+    rows = [
+        (names[block], block, head, picture, reader, *_peak(found, maps.looks[block, head, place]))
+        for picture, maps in found.maps.items()
+        for block, head in np.ndindex(len(names), heads)
+        for place, reader in enumerate(found.grid.readers)
+    ]
+    return header, rows
+
+
+def _rollout_rows(found: PatchAttention) -> Content:
+    """The rollouts that are drawn, with that of the random twin behind the last block."""
+    header = ("weights", "layer", "block", "picture", "token", *_PEAK)
+    rows: list[Sequence[Any]] = []
+    names, last = found.attention.blocks, len(found.attention.blocks) - 1
+    for number, (picture, maps) in enumerate(found.maps.items()):
+        drawn = [("trained", block, maps.rollout[block]) for block in rolled_blocks(last + 1)]
+        drawn.append(("random", last, found.control.rollout[number]))
+        for weights, block, one in drawn:
+            for place, reader in enumerate(found.grid.readers):
+                where = (weights, names[block], block, picture, reader)
+                rows.append((*where, *_peak(found, one[place])))
+    return header, rows
+
+
+def _peak(found: PatchAttention, weights: np.ndarray) -> tuple[float, int, int, float]:
+    peak = peak_of(weights, found.grid)
+    return peak.patches, peak.row, peak.column, peak.weight
+
+
+PATCH_ATTENTION = Technique(
+    name="patch_attention",
+    title="Attention over patches",
+    search="attention maps rollout vision transformer",
+    reads=PICTURES,
+    why_not=why_not,
+    measure=measure,
+    figures={"patch_attention": patch_attention, "patch_rollout": patch_rollout},
+    tables=tables,
+    sections=(
+        Section("attention", "heads", "patch_attention.html", model_view),
+        Section("layer", "heads", "patch_layer.html", layer_view),
+        Section("head", "maps", "patch_head.html", head_view),
+    ),
+    scripts=patch_files,
+)

@@ -1,0 +1,76 @@
+"""What the component of a head of a vision transformer is given: weights as compact text.
+
+A page holds the weights of the tokens that the answer is read from, on every picture. Those of every
+patch, on the first pictures, stand in a script for each head, which the page loads: scripts load from
+disk as well, where a browser refuses everything else.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from generator.addresses import relative
+from generator.figures.patches import STANDS_OUT, colours
+from generator.probes.patch_attention import UNIT, block_shape
+from generator.run import Run
+from generator.techniques.components import as_json, inline, packed_weights
+from generator.techniques.patch_maps import PATCH_MAPS
+from generator.techniques.patch_views import token_name
+
+
+def head_data(run: Run, block: int, head: int, address: str, chosen: Sequence[str] = ()) -> Markup:
+    """The weights of one head on the `chosen` pictures, or on all, for the page at `address`."""
+    found, grid = run[PATCH_MAPS], run[PATCH_MAPS].grid
+    colour = base64.b64encode(colours().tobytes()).decode()
+    return inline(
+        {
+            "size": run.vision.preprocessing.size,
+            "grid": [grid.rows, grid.columns],
+            "patch": [grid.height, grid.width],
+            "special": [token_name(name) for name in grid.special],
+            "readers": [token_name(name) for name in grid.readers],
+            "colours": colour,
+            "standsOut": STANDS_OUT,
+            "pictures": {
+                name: {
+                    "rows": packed_weights(maps.looks[block, head][None, None], causal=False),
+                    **_played(run, name, block, head, address),
+                }
+                for name, maps in found.maps.items()
+                if not chosen or name in chosen
+            },
+        }
+    )
+
+
+def _played(run: Run, picture: str, block: int, head: int, address: str) -> dict[str, Any]:
+    weights = run[PATCH_MAPS].weights.get(picture)
+    if weights is None:
+        return {}
+    script = _address(run.model.id, picture, block, head)
+    rows, columns = block_shape(run[PATCH_MAPS].grid, weights.block)
+    return {
+        "source": relative(address, script),
+        "block": weights.block,
+        "squares": [rows, columns],
+    }
+
+
+def patch_files(run: Run) -> Iterator[tuple[str, str]]:
+    """The scripts with all weights of each head: address in the site, and text."""
+    for picture, weights in run[PATCH_MAPS].weights.items():
+        for block, head in np.ndindex(*weights.units.shape[:2]):
+            address = _address(run.model.id, picture, block, head)
+            units = weights.units[block, head][None, None] / UNIT
+            name = address.rsplit("/", 1)[1].removesuffix(".js")
+            data = as_json(packed_weights(units, causal=False))
+            yield address, f"(globalThis.cutawayData??={{}})[{as_json(name)}]={data};\n"
+
+
+def _address(model: str, picture: str, block: int, head: int) -> str:
+    return f"models/{model}/attention/patches-{picture}--{block}-{head}.js"

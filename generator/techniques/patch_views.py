@@ -1,0 +1,121 @@
+"""Maps over patches as pages show them: sprites of all heads, laid over pictures, and names of tokens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from generator.figures.figure import Drawing, Figure
+from generator.formatting import number, percent
+from generator.inputs.images import CuratedImage
+from generator.models.patches import PatchGrid
+from generator.run import Run
+from generator.techniques.patch_maps import PATCH_MAPS
+from generator.techniques.pictures import photograph
+
+ROLLED = 4  # blocks behind which the rollout is drawn
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """A map laid over a picture: the part of a sprite that shows it, in dots, and what it says.
+
+    `wide` and `high` are the shares of the picture that the patches cover.
+    """
+
+    photo: Figure
+    sprite: Figure
+    left: int
+    top: int
+    columns: int
+    rows: int
+    wide: float
+    high: float
+    alt: str
+
+
+@dataclass(frozen=True)
+class Peak:
+    """Where a map over patches is largest, how large, and the share of all weight that is on patches."""
+
+    row: int
+    column: int
+    weight: float
+    patches: float
+
+    @property
+    def words(self) -> str:
+        """The same in words."""
+        return (
+            f"most on the patch in row {self.row}, column {self.column} ({number(self.weight)}), "
+            f"{percent(self.patches)} on patches in all"
+        )
+
+
+def peak_of(weights: np.ndarray, grid: PatchGrid) -> Peak:
+    """The peak of one token's weights (tokens)."""
+    over = over_patches(weights, grid)
+    row, column = (int(i) for i in np.unravel_index(int(over.argmax()), over.shape))
+    return Peak(row, column, float(over[row, column]), float(over.sum()))
+
+
+def token_name(name: str) -> str:
+    """A token that stands for no patch, in words."""
+    return f"{name} token" if name in {"class", "distillation"} else name
+
+
+def over_patches(weights: np.ndarray, grid: PatchGrid) -> np.ndarray:
+    """The weights (..., tokens) on patches, as maps (..., rows, columns)."""
+    return weights[..., len(grid.special) :].reshape(*weights.shape[:-1], grid.rows, grid.columns)
+
+
+def rolled_blocks(blocks: int) -> tuple[int, ...]:
+    """The blocks behind which the rollout is drawn: evenly spread, the last one among them."""
+    spread = np.linspace(0, blocks - 1, min(ROLLED, blocks)).round().astype(int)
+    return tuple(sorted({int(block) for block in spread}))
+
+
+def looks_sprite(run: Run, image: str, reader: str) -> Drawing:
+    """Where a token looks in every head: blocks downwards, heads to the right."""
+    found = run[PATCH_MAPS]
+    maps = found.maps[image].looks[:, :, found.grid.readers.index(reader)]
+    return run.once(("looks", image, reader), lambda: _sprite(run, reader, image, maps))
+
+
+def rolled(run: Run, image: str) -> np.ndarray:
+    """Rollouts (readers, blocks, tokens) behind a few blocks, and that of random weights behind the last."""
+    found = run[PATCH_MAPS]
+    maps, control = found.maps[image].rollout, found.control.rollout[[*found.maps].index(image)]
+    both = np.concatenate([maps[list(rolled_blocks(len(maps)))], control[None]])
+    return both.transpose(1, 0, 2)
+
+
+def rollout_sprite(run: Run, image: str) -> Drawing:
+    """The rollouts on a picture: tokens downwards, blocks to the right."""
+    return run.once(("rolled", image), lambda: _sprite(run, "rollout", image, rolled(run, image)))
+
+
+def _sprite(run: Run, what: str, image: str, maps: np.ndarray) -> Drawing:
+    grid = run[PATCH_MAPS].grid
+    arguments = {"maps": over_patches(maps, grid), "tokens": grid.tokens}
+    path = f"{run.folder}/patches/{what.replace(' ', '-')}-{image}.webp"
+    return Drawing("patch_sprite", arguments, (path,))
+
+
+def overlay(
+    run: Run, image: CuratedImage, sprite: Drawing, place: tuple[int, int], alt: str
+) -> Overlay:
+    """The map at a `place` (down, across) of a sprite, over its picture."""
+    grid, size = run[PATCH_MAPS].grid, run.vision.preprocessing.size
+    return Overlay(
+        photo=photograph(run, image),
+        sprite=Figure(sprite, alt),
+        left=place[1] * grid.columns,
+        top=place[0] * grid.rows,
+        columns=grid.columns,
+        rows=grid.rows,
+        wide=grid.columns * grid.width / size,
+        high=grid.rows * grid.height / size,
+        alt=alt,
+    )
