@@ -73,7 +73,7 @@ FAULTS = (
         "site/test_cards.py::test_a_section_that_was_edited_is_kept_and_named_unless_it_is_overwritten",
     ),
     Fault(  # intervals are those of twice as many pictures
-        "findings/evaluation_record.py",
+        "techniques/evaluation_record.py",
         "share_interval(self.value, self.count)",
         "share_interval(self.value, 2 * self.count)",
         "probes/test_shares.py::test_one_picture_that_was_named_rightly_says_little",

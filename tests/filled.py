@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from generator.figures.figure import Drawing
 from generator.figures.render import Drawn
-from generator.findings import Findings
 from generator.pages.environment import Pages
+from generator.pages.model import model_pages
 from generator.pages.page import Page
 from generator.paths import data_root
-from generator.plates import drawings
+from generator.run import Run
 
 
 class _Everything(dict[str, Drawn]):
@@ -24,12 +23,12 @@ class _Everything(dict[str, Drawn]):
         return Drawn(Path(path), 100, 80)
 
 
-def any_pages(known: Iterable[Drawing] = ()) -> Pages:
+def any_pages() -> Pages:
     """The site's templates, with every picture that is asked for."""
-    return Pages(data_root() / "templates", _Everything(), drawings=known)
+    return Pages(data_root() / "templates", _Everything())
 
 
-def filled(make: Callable[[Findings, Pages], Iterable[Page]], found: Findings) -> dict[str, Page]:
-    """The pages that `make` makes of findings, with their bodies, by address."""
-    pages = any_pages(drawings(found))
-    return {page.address: pages.fill(page) for page in make(found, pages)}
+def filled(run: Run, make: Callable[[Run, Pages], Iterable[Page]] = model_pages) -> dict[str, Page]:
+    """The pages that `make` makes of a run, with their bodies, by address."""
+    pages = any_pages()
+    return {page.address: pages.fill(page) for page in make(run, pages)}

@@ -24,10 +24,12 @@ from generator.figures.publication.designs import as_pictures, design_of
 from generator.figures.style import styled
 from generator.inputs.texts import curated_texts
 from generator.models.model import LanguageModel
+from generator.models.stacks import ONLY
 from generator.probes.class_maps import measure_class_maps
 from generator.run import Inputs, Run
 from generator.store import Store
 from generator.techniques import TECHNIQUES
+from generator.techniques.attention_figures import attention_on
 
 CNN, BERT, LM = "efficientnet-lite0", "minilm-l6", "smollm2-135m"
 
@@ -66,6 +68,7 @@ ASKED: dict[str, tuple[dict[str, Any], str]] = {
     "readings": ({"model": BERT, "layer": 2, "heads": [0, 1]}, "2 heads of layer 2"),
     "rollout": ({"model": BERT}, "rollout"),
     "context_steps": ({"model": BERT}, "of the weight"),
+    "three_words": ({}, "Three arrows"),
     "logit_lens": ({"model": LM, "text": "coreference", "rows": 5}, "it ends at"),
     "logit_attribution": ({"model": LM, "text": "coreference"}, "writes most of all heads"),
     "ablation": (
@@ -88,7 +91,9 @@ def bench(catalogue: Catalogue, smollm2_model: LanguageModel, tiny_site: Site) -
     """What can be named on the tiny exhibit, and a decoder of which nothing was measured yet."""
     texts = curated_texts(load_exhibit(tiny_site.exhibit))
     store, inputs = catalogue.store, _with_texts(catalogue, texts)
-    decoder = Run(smollm2_model, inputs, Choices(), catalogue.seed, store, [].append)
+    decoder = Run(
+        smollm2_model, inputs, Choices(), catalogue.seed, store, [].append, techniques=TECHNIQUES
+    )
     return Catalogue({**catalogue.runs, LM: decoder}, store, catalogue.seed)
 
 
@@ -136,16 +141,16 @@ def test_what_was_not_measured_is_said(kind: str, bench: Catalogue) -> None:
 
 def test_a_map_holds_the_weights(bench: Catalogue) -> None:
     made = figure(bench, "attention_map", ASKED["attention_map"][0])
-    weights = bench.attention(BERT, "coreference").weights[1, 2]
+    weights = attention_on(bench.run(BERT), "coreference", ONLY).weights[1, 2]
     images = [image for axes in drawn(made).axes for image in axes.images]
     np.testing.assert_array_equal(np.asarray(images[0].get_array()), weights)
 
 
 def test_evidence_is_that_of_the_classes_asked_for(bench: Catalogue) -> None:
-    model = bench.vision(CNN)
+    model = bench.run(CNN).vision
     made = figure(bench, "cam", ASKED["cam"][0])
     index = model.labels.index("fox squirrel")
-    found = measure_class_maps(model, "cat", bench.pixels(CNN, "cat"), bench.store, [index])
+    found = measure_class_maps(model, "cat", bench.run(CNN).pixels["cat"], bench.store, [index])
     (one,) = found.classes
     assert one.label == "fox squirrel"
     assert one.difference < 1e-3
@@ -274,7 +279,7 @@ def test_a_figure_needs_no_model_where_only_one_can_be_meant(
     with pytest.raises(UsageError, match="'minilm' names no model"):
         draw_alone("attention_map", "minilm", None, chosen, paper, "cpu", TECHNIQUES)
     assert (
-        "three words" in draw_alone("context_steps", "", None, {}, paper, "cpu", TECHNIQUES).caption
+        "three words" in draw_alone("three_words", "", None, {}, paper, "cpu", TECHNIQUES).caption
     )
     random = draw_alone(
         "filters",

@@ -30,7 +30,6 @@ from generator.figures import figure as figures
 from generator.figures.patches import Cut, laid_over
 from generator.figures.publication.designs import design_of
 from generator.figures.style import styled
-from generator.findings import Seq2SeqFindings, VisionFindings
 from generator.inputs.images import CuratedImage
 from generator.inputs.texts import CuratedText
 from generator.models.stacks import CROSS, PAIR
@@ -38,6 +37,8 @@ from generator.probes.patch_attention import UNIT, measure_patch_maps, measure_p
 from generator.run import Inputs, Run
 from generator.store import Store
 from generator.techniques import TECHNIQUES
+from generator.techniques.attention_figures import attention_on
+from generator.techniques.heads import HEADS as MEASURED
 
 DEIT, SWIN, T5 = "deit", "swin", "t5"
 CROSSES = {"model": T5, "stack": "cross"}
@@ -73,6 +74,10 @@ ASKED: dict[str, list[tuple[dict[str, Any], str]]] = {
     ],
     "attention_heads": [
         ({**CROSSES, "layer": 0, "text": "rain"}, f"{PAIR_HEADS} heads of cross layer 0"),
+    ],
+    "rollout": [
+        (CROSSES, "the first token of the source has a share of"),
+        ({"model": T5, "stack": "encoder"}, "on 6 tokens behind"),
     ],
     "ablation": [
         ({**CROSSES, "statistic": "peak"}, "effect of silencing"),
@@ -126,7 +131,8 @@ def test_a_kind_draws_and_says_what_was_measured(
 
 
 def test_a_map_of_patches_holds_the_weights_of_its_token(bench: Catalogue) -> None:
-    model, pixels = bench.vision(DEIT), bench.pixels(DEIT, "noise")
+    run = bench.run(DEIT)
+    model, pixels = run.vision, run.pixels["noise"]
     looks = measure_patch_maps(model, "noise", pixels, bench.store).looks[1, 2, 0]
     made = figure(bench, "patch_attention", ASKED["patch_attention"][0][0])
     over = looks[2:].reshape(4, 4)  # behind the class token and the distillation token
@@ -160,7 +166,7 @@ def test_a_map_of_cross_attention_has_the_target_beside_it_and_the_source_above(
     bench: Catalogue,
 ) -> None:
     made = figure(bench, "attention_map", ASKED["attention_map"][0][0])
-    found = bench.attention(T5, "rain", CROSS)
+    found = attention_on(bench.run(T5), "rain", CROSS)
     chart = drawn(made)
     axes = next(axes for axes in chart.axes if axes.get_yticklabels())
     np.testing.assert_array_equal(np.asarray(axes.images[0].get_array()), found.weights[1, 2])
@@ -171,19 +177,15 @@ def test_a_map_of_cross_attention_has_the_target_beside_it_and_the_source_above(
 
 
 def test_statistics_are_those_of_the_stack(bench: Catalogue) -> None:
-    findings = bench.measured(T5)
-    assert isinstance(findings, Seq2SeqFindings)
-    for stack in PAIR:
+    for stack, found in zip(PAIR, bench.run(T5)[MEASURED], strict=True):
         made = figure(
             bench, "head_grid", {"model": T5, "stack": stack.name, "statistic": "entropy_nats"}
         )
-        values = findings.of(stack).statistic("entropy_nats").mean
+        values = found.statistic("entropy_nats").mean
         np.testing.assert_array_equal(made.drawing.arguments["values"], values)
         assert made.drawing.arguments["letter"] == stack.letter
-    pictures = bench.measured(DEIT)
-    assert isinstance(pictures, VisionFindings) and pictures.patches
     made = figure(bench, "head_grid", {"model": DEIT, "statistic": "class_mass"})
-    expected = pictures.patches.stack.statistic("class_mass").mean
+    expected = bench.run(DEIT)[MEASURED][0].statistic("class_mass").mean
     np.testing.assert_array_equal(made.drawing.arguments["values"], expected)
 
 
@@ -195,20 +197,21 @@ WRONG: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     ("attention_map", {**MAP, "stack": "encoder", "layer": 2}, ("no layer '2'",)),
     ("attention_map", {**MAP, "stack": "cross", "text": "rian"}, ("text 'rian'", "'rain'")),
     ("attention_map", PATCH | {"text": "rain"}, ("takes no parameter 'image'",)),
-    ("attention_map", {**MAP, "model": DEIT}, ("takes pictures", "patch_attention")),
+    ("attention_map", {**MAP, "model": DEIT}, ("takes pictures", "texts or pairs of texts")),
     ("head_scatter", {**CROSSES, "heads": "L1H2"}, ("'L1H2' names no head", "X5H1")),
-    ("head_scatter", {"model": SWIN}, ("no attention heads that can be laid over a picture",)),
+    ("head_scatter", {"model": SWIN}, ("its attention is not laid over pictures",)),
     ("head_grid", {"model": DEIT, "statistic": "induction"}, ("no statistic 'induction'",)),
     ("head_grid", {"model": DEIT, "stack": "cross", "statistic": "x"}, ("leave 'stack' out",)),
     ("patch_attention", {**PATCH, "queries": "clas"}, ("no token 'clas'", "'class'")),
     ("patch_attention", {**PATCH, "queries": "4.0"}, ("from 0 to 3", "no patch 4.0")),
     ("patch_attention", {**PATCH, "layer": "deit.layer.1"}, ("no layer", "'deit.layers.1'")),
     ("patch_attention", {**PATCH, "head": 4}, ("heads 0 to 3, not 4",)),
-    ("patch_attention", {**PATCH, "model": T5}, ("takes texts",)),
+    ("patch_attention", {**PATCH, "model": T5}, ("takes pairs of texts",)),
     ("patch_rollout", {"model": DEIT, "image": "noise", "token": "patch"}, ("'patch'",)),
     ("ablation", {"model": DEIT, "on": "second"}, ("no span 'second'", "Valid are: text")),
     ("ablation", {**CROSSES, "on": "second"}, ("no span 'second'", "Valid are: text")),
-    ("rollout", {"model": T5}, ("is an encoder-decoder",)),
+    ("rollout", {"model": T5}, ("several stacks",)),
+    ("readings", {"model": T5, "layer": 0}, ("takes pairs of texts",)),
 ]
 
 

@@ -128,7 +128,7 @@ def test_lines_and_headings() -> None:
 
 def test_three_words_are_drawn_without_a_model(tmp_path):
     catalogue = Catalogue({}, Store(tmp_path), 0)
-    asked = kinds.figure(catalogue, "context_steps", {})
+    asked = kinds.figure(catalogue, "three_words", {})
     design = design_of(asked.drawing)
     drawn = placed(asked, "articles/one/words", 260, photographs=design.photographs)
     (picture,) = as_pictures(design, **drawn.drawing.arguments)

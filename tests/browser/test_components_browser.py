@@ -15,30 +15,17 @@ from accessibility import violations
 from pages_under_test import Visitor
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
+from runs import finding, run_on
 from small_site import CHECKOUT, HOSTILE
 
 from generator.figures.figure import Drawing
-from generator.figures.render import render
-from generator.findings import StackFindings
+from generator.figures.render import Drawn, render
 from generator.inputs.texts import CuratedText, readable
 from generator.models.model import LanguageModel
-from generator.models.stacks import ONLY
 from generator.pages import page as site
-from generator.pages.all_heads import attention_page
-from generator.pages.components import (
-    attention_files,
-    head_component,
-    layer_component,
-    model_component,
-    vector_files,
-)
-from generator.pages.context import Place, home, model_link
 from generator.pages.environment import Pages
-from generator.pages.quotes import Quote
-from generator.pages.worked import context_files, context_page
-from generator.plates.text import attention_drawings
+from generator.pages.parts import part_pages
 from generator.probes.attention import Attention, attention_weights, measure_attention
-from generator.probes.head_control import RandomControl
 from generator.probes.queries import (
     Queries,
     Worked,
@@ -46,8 +33,20 @@ from generator.probes.queries import (
     telling_place,
     work_through,
 )
-from generator.probes.seq2seq_naming import NO_REPEATS
+from generator.run import Run
 from generator.store import Store
+from generator.techniques.attention import ATTENTION, TextAttention
+from generator.techniques.attention_drawings import sheets
+from generator.techniques.components import (
+    attention_files,
+    head_component,
+    layer_component,
+    model_component,
+    vector_files,
+)
+from generator.techniques.context import CONTEXT, WorkedHead, scripts
+from generator.techniques.decoding import DECODING
+from generator.techniques.measured_stack import heads_of
 
 both_origins = pytest.mark.parametrize("origin", ["server", "file"])
 expect.set_options(timeout=20_000)  # a busy machine is no fault of the components
@@ -164,63 +163,51 @@ def lay_out(
                 *vector_files(model.id, queries),
             ):
                 write(root, address, text)
-        sheets = _sheets(model, shown)
-        drawn, _ = render(sheets, root.parent / "figures", 1, lambda: None)
+        run = _run(model, texts, shown, vectors, store)
+        drawn, _ = render(_sheets(run, shown), root.parent / "figures", 1, lambda: None)
         for address, one in drawn.items():
             (root / address).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(one.file, root / address)
-        pages = Pages(templates, drawn, drawings=sheets)
-        page = attention_page(
-            _stack(model, shown, vectors),
-            {text.id: Quote(text) for text in texts},
-            Place((home(), model_link(model)), (), model_link(model)),
-            pages,
-        )
-        _put(root, pages.fill(page))
+        pages = Pages(templates, _Drawn(drawn))
+        for page in part_pages(run, pages):
+            if page.address.endswith(("/attention/index.html", "/context/index.html")):
+                _put(root, pages.fill(page))
+        for address, script in scripts(run):
+            write(root, address, script)
+        made.worked[model.id] = run[CONTEXT].steps
         heads = [head_component(model.id, a, LAYER, HEAD, neurons=True) for a in shown]
         _harness(root, pages, f"models/{model.id}/layers/{LAYER}/heads/{HEAD}/index.html", heads)
         layers = [layer_component(model.id, a, LAYER, neurons=True) for a in shown]
         _harness(root, pages, f"models/{model.id}/layers/{LAYER}/index.html", layers)
-        worked = _context(root, model, texts[0], shown[0], store, pages)
-        made.worked[model.id] = worked
     _long(root, Pages(templates, {}))
     return made
 
 
-def _stack(
-    model: LanguageModel, attentions: list[Attention], queries: list[Queries]
-) -> StackFindings:
-    """Weights and vectors alone: no head was measured or silenced."""
-    return StackFindings(
-        model,
-        ONLY,
-        model.layers,
-        model.heads,
-        model.heads,
-        tuple(one.text for one in attentions),
-        "loss",
-        (),
-        RandomControl(0, {}),
-        NO_REPEATS,
-        attentions=tuple(attentions),
-        queries=tuple(queries),
-    )
+class _Drawn(dict[str, Drawn]):
+    """Drawn pictures, and a size for all others."""
+
+    def __missing__(self, path: str) -> Drawn:
+        return Drawn(Path(path), 100, 80)
 
 
-def _context(
-    root: Path,
+def _run(
     model: LanguageModel,
-    text: CuratedText,
-    attention: Attention,
+    texts: tuple[CuratedText, ...],
+    attentions: list[Attention],
+    queries: list[Queries],
     store: Store,
-    pages: Pages,
-) -> Worked:
-    layer, head, query = telling_place(attention) or (0, 0, 0)
-    worked = work_through(model, text, layer, head, store)
-    _put(root, pages.fill(context_page(model, text, worked, query, pages)))
-    for address, script in context_files(model.id, worked):
-        write(root, address, script)
-    return worked
+) -> Run:
+    """Weights and vectors on all texts, and one head worked through on the first."""
+    layer, head, query = telling_place(attentions[0]) or (0, 0, 0)
+    worked = work_through(model, texts[0], layer, head, store)
+    return finding(
+        run_on(model, texts, store, ablate=0, runs=1, words=2),
+        {
+            ATTENTION: {"": TextAttention(tuple(attentions), tuple(queries))},
+            CONTEXT: WorkedHead(texts[0], query, worked),
+            DECODING: (),
+        },
+    )
 
 
 def _long(root: Path, pages: Pages) -> None:
@@ -256,13 +243,11 @@ def _put(root: Path, page: site.Page) -> None:
     write(root, page.address, SHELL.format(title=page.title, root=up, body=page.body))
 
 
-def _sheets(model: LanguageModel, shown: list[Attention]) -> list[Drawing]:
+def _sheets(run: Run, shown: list[Attention]) -> list[Drawing]:
     """The drawn sheets of the first two layers."""
-    found = []
-    for one in shown:
-        first = replace(one, weights=one.weights[:2])
-        found += attention_drawings(model.layers[:2], first, f"models/{model.id}", maps=False)
-    return found
+    stack = heads_of(run.model)[0]
+    two = replace(stack, layers=stack.layers[:2])
+    return [sheets(run, two, replace(one, weights=one.weights[:2])) for one in shown]
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,6 @@ FLOORS = (
     "probes",
     "figures",
     "techniques",
-    "findings",
-    "plates",
     "pages",
     "cards",
     "articles",

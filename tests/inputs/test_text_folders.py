@@ -6,17 +6,17 @@ import json
 from pathlib import Path
 
 import pytest
+from runs import run_on
 from tiny_transformers import PAIRS, save_tiny
 
-from generator.card_schema import Pairs
 from generator.errors import UsageError
-from generator.exhibit import Choices, ModelSpec
-from generator.findings import measure_text
+from generator.exhibit import ModelSpec
 from generator.inputs.texts import CuratedText
 from generator.models.load import load_model
 from generator.models.seq2seq import Seq2SeqModel
 from generator.probes.heads import ordinary_tokens
-from generator.store import Store
+from generator.techniques.decoding import DECODING
+from generator.techniques.heads import HEADS
 
 
 def opened(folder: Path, name: str = "net"):
@@ -54,9 +54,10 @@ def test_a_bare_decoder_is_measured_on_any_number_of_texts(family, count, tmp_pa
         CuratedText("one", "rain fell on the old town at night", "", ""),
         CuratedText("two", "w1 w2 w3 w1 w2", "", ""),
     ][:count]
-    choices = Choices(ablate=1, runs=1, words=3)
-    found = measure_text(model, texts, Pairs(), choices, 0, Store(tmp_path), lambda _: None)
-    assert len(found.decoded) == count and all(lens.reason for lens, _ in found.decoded)
+    run = run_on(model, texts, tmp_path, ablate=1, runs=1, words=3)
+    assert len(run[HEADS][0].inputs) == count
+    decoded = run[DECODING]
+    assert len(decoded) == count and all(lens.reason for lens, _ in decoded)
 
 
 @pytest.mark.parametrize("family", ["bert", "distilbert", "modernbert"])

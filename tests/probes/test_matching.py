@@ -11,24 +11,23 @@ from PIL import Image
 from tiny_towers import KINDS, PATCH, SIDE, save_towers
 
 from generator.exhibit import Choices, Exhibit, ImageSpec, ModelSpec, TextSpec
-from generator.findings import TextFindings, VisionFindings
 from generator.inputs.texts import CuratedText
 from generator.models.load import load_model
 from generator.models.model import VisionModel
 from generator.pages.jump import jump_index
-from generator.pages.language import ways_in
+from generator.pages.parts import ways
 from generator.pages.sections import technique_tables
-from generator.pages.vision import vision_pages
 from generator.probes.matching import DRAWS, block_side, measure_matching, part_of_pixel
+from generator.run import why_not
 from generator.store import Store
 from generator.subjects import (
     load_runs,
-    measure,
     opened_in_parts,
     other_tower,
     read_inputs,
 )
 from generator.techniques import TECHNIQUES
+from generator.techniques.matching import MATCHING
 
 TEXTS = tuple(
     CuratedText(name, text, "", "")
@@ -153,18 +152,17 @@ def test_both_towers_lead_to_a_page_with_every_pair(tmp_path):
     store = Store(tmp_path / "store")
     exhibit, inputs = opened_in_parts(whole, read_inputs(whole))
     runs = load_runs(exhibit, inputs, "cpu", store, [].append, [].append, TECHNIQUES)
-    seen, read = (measure(run) for run in runs)
-    assert isinstance(seen, VisionFindings) and isinstance(read, TextFindings)
+    seen, read = runs
     address = "models/net-picture/matching/index.html"
-    shown = filled(vision_pages, seen)[address]
+    shown = filled(seen)[address]
     page = shown.body
     assert (
         "&lt;b&gt;old&lt;/b&gt; &amp; rain" in page and "<b>old" not in page and "<i>" not in page
     )
     assert page.count("c-best") == 2 and "None" not in page and "nan" not in page
     assert all('alt=""' not in tag for tag in page.split("<img")[1:])
-    assert address in [link.target for link, _ in ways_in(read)]
-    tables = {table.name: table.records for table in technique_tables(seen.run)}
+    assert address in [link.target for link, _ in ways(read)]
+    tables = {table.name: table.records for table in technique_tables(seen)}
     assert len(tables["matches.csv"]) == 2 * len(TEXTS)
     assert sum(float(row["probability"]) for row in tables["matches.csv"][:3]) == pytest.approx(1)
     assert len(tables["match_patches.csv"]) == 2 * (16 + 2 + DRAWS)
@@ -174,6 +172,6 @@ def test_both_towers_lead_to_a_page_with_every_pair(tmp_path):
     assert "Which parts of the picture of <i>red move its match with “" in asked.alt
     index = jump_index([seen, read], [])
     assert index.count('"matching/"') == 1
-    alone = measure(replace(runs[0], other_tower="", _results={}))
-    assert isinstance(alone, VisionFindings) and alone.matching is None
-    assert "matches.csv" not in {table.name for table in technique_tables(alone.run)}
+    alone = replace(seen, other_tower="", _results={})
+    assert why_not(MATCHING, alone)
+    assert "matches.csv" not in {table.name for table in technique_tables(alone)}

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from runs import run_on
 from tiny_vision import (
     BLOCKS,
     COLUMNS,
@@ -27,7 +28,6 @@ from torch import nn
 from generator.errors import CutawayError
 from generator.exhibit import ModelSpec, Preprocessing
 from generator.figures.patches import LEVELS, patch_sprite, shares
-from generator.findings.patches import measure_patches
 from generator.models.compat import repair_torchvision
 from generator.models.patches import (
     AVERAGE,
@@ -38,8 +38,6 @@ from generator.models.patches import (
 from generator.models.stacks import PATCHES
 from generator.models.trace import trace
 from generator.models.vision import Network, finish
-from generator.pages.patch_views import peak_of
-from generator.plates.patches import over_patches, rolled_blocks
 from generator.probes.deep_dream import dream, dream_layers
 from generator.probes.head_statistic import Scene
 from generator.probes.head_statistics import definitions_of
@@ -54,6 +52,9 @@ from generator.probes.patch_attention import (
 from generator.probes.patch_weights import patch_distance
 from generator.probes.stack_statistics import values_on
 from generator.store import Store
+from generator.techniques.heads import HEADS as MEASURED
+from generator.techniques.patch_maps import PATCH_MAPS
+from generator.techniques.patch_views import over_patches, peak_of, rolled_blocks
 
 GRID = PatchGrid(2, 3, 4, 8, ("class", "register 0", "register 1"))
 
@@ -355,8 +356,8 @@ def test_statistics_agree_with_plain_loops():
 def test_controls_are_an_even_spread_and_a_seeded_random_twin(tmp_path):
     model, store = tiny_vision("deit"), Store(tmp_path)
     pixels = {"one": noise(1), "two": noise(2)}
-    found = measure_patches(model, pixels, 1, 7, store, lambda _: None)
-    stack = found.stack
+    run = run_on(model, (), store, seed=7, pixels=pixels, ablate=1)
+    found, (stack,) = run[PATCH_MAPS], run[MEASURED]
     tokens = model.attention.grid.tokens
     assert stack.statistic("entropy_nats").uniform == pytest.approx(np.log(tokens), rel=1e-5)
     assert stack.statistic("distillation_mass").uniform == pytest.approx(1 / tokens)

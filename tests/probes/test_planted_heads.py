@@ -7,16 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from runs import run_on
 from tiny_transformers import tiny, tokenizer_of_words
 
-from generator.card_schema import Pairs
-from generator.exhibit import Choices, ModelSpec
-from generator.findings import measure_text
+from generator.exhibit import ModelSpec
 from generator.inputs.texts import CuratedText
 from generator.models.compat import repair_torchvision
 from generator.models.load import load_model
 from generator.probes.roles import UNLABELLED
-from generator.store import Store
+from generator.techniques.heads import HEADS
 
 WORDS, PLACES = 64, 80
 # Where the stream keeps what: the token, its position, the token before it, and what is said next.
@@ -91,15 +90,15 @@ def planted(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def found(planted, tmp_path_factory):
-    choices, store = Choices(ablate=2, runs=1, words=2), Store(tmp_path_factory.mktemp("store"))
-    texts = _texts(6, 0)
-    return measure_text(
-        planted, texts, Pairs(), choices, 3, store, lambda _: None, held_out=_texts(10, 1)
+    folder, held_out = tmp_path_factory.mktemp("store"), _texts(10, 1)
+    run = run_on(
+        planted, _texts(6, 0), folder, seed=3, held_out=held_out, ablate=2, runs=1, words=2
     )
+    return run[HEADS][0]
 
 
 def test_planted_heads_get_their_roles(found):
-    roles = found.stack.roles
+    roles = found.roles
     assert roles[0][0].role == "previous token"
     assert roles[1][0].role == "induction"
     assert roles[1][0].deciding.value > 0.9
@@ -107,14 +106,14 @@ def test_planted_heads_get_their_roles(found):
 
 
 def test_a_planted_pattern_whose_output_is_nothing_is_a_pattern_and_no_role(found):
-    silent = found.stack.roles[1][1]
+    silent = found.roles[1][1]
     assert (silent.role, silent.near) == (UNLABELLED, "induction")
     assert silent.deciding.effect.mean == pytest.approx(0, abs=1e-6)
     assert silent.deciding.adjusted > 0.5
 
 
 def test_what_is_planted_holds_on_either_half_and_not_with_random_weights(found):
-    named, control = found.stack.named, found.stack.control
+    named, control = found.named, found.control
     assert named.labelled == 2
     assert named.replication.share == 1
     assert control.labelled == 0
@@ -123,16 +122,11 @@ def test_what_is_planted_holds_on_either_half_and_not_with_random_weights(found)
 @pytest.mark.parametrize("family", ["gpt2", "llama", "neox", "bert"])
 def test_random_weights_get_next_to_no_roles(family, tmp_path):
     model = tiny(family, seed=5)
-    found = measure_text(
-        model,
-        _texts(6, 0),
-        Pairs(),
-        Choices(ablate=2, runs=1, words=2),
-        3,
-        Store(tmp_path),
-        lambda _: None,
-        held_out=_texts(10, 1),
+    held_out = _texts(10, 1)
+    run = run_on(
+        model, _texts(6, 0), tmp_path, seed=3, held_out=held_out, ablate=2, runs=1, words=2
     )
+    found = run[HEADS][0]
     heads = len(model.layers) * model.heads
-    for named in (found.stack.named.labelled, found.stack.control.labelled):
+    for named in (found.named.labelled, found.control.labelled):
         assert named <= 0.05 * heads

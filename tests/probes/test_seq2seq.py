@@ -13,17 +13,17 @@ import pytest
 import torch
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
+from runs import run_on
 from small_site import FAMILIES_TEXT, HOSTILE
 from tiny_transformers import HEADS, PAIRS, WORDS, save_tiny, tiny_pair
 
 from generator.errors import UsageError
-from generator.exhibit import Choices
 from generator.figures.attention import block_maximum
-from generator.findings import measure_seq2seq
 from generator.inputs.texts import CuratedText
 from generator.models.stacks import CROSS, DECODER, ENCODER, PAIR
 from generator.models.twin import random_twin
 from generator.probes.cross_weights import cross_relative_entropy, off_diagonal, peak, same_token
+from generator.probes.norms import pair_rollout
 from generator.probes.seq2seq import (
     LONGEST,
     measure_pair,
@@ -34,6 +34,9 @@ from generator.probes.seq2seq import (
 from generator.probes.seq2seq_ablation import ablate_pairs
 from generator.probes.seq2seq_heads import measure_pair_repeats
 from generator.store import Store
+from generator.techniques.attention import ATTENTION
+from generator.techniques.heads import HEADS as MEASURED
+from generator.techniques.rollout import ROLLOUT
 
 TEXTS = (
     CuratedText("own", "w1 w2 w3 w4 w1 w2 w5", "", ""),
@@ -210,21 +213,21 @@ def test_same_token_counts_the_source_tokens_that_a_query_is_after():
 @FAMILIES
 def test_each_stack_has_the_statistics_that_are_defined_for_it(family, store):
     model = tiny_pair(family)
-    found = measure_seq2seq(model, TEXTS, Choices(), 0, store, lambda _: None)
-    names = {one.stack.name: {s.name for s in one.statistics} for one in found.stacks}
+    found = run_on(model, TEXTS, store)[MEASURED]
+    names = {one.stack.name: {s.name for s in one.statistics} for one in found}
     of_places = {"mean_distance", "previous_token", "next_token", "duplicate_token", "induction"}
     assert of_places < names["encoder"] and of_places < names["decoder"]
     assert not of_places & names["cross"]
     assert {"peak", "off_diagonal", "reads_same", "writes_same"} < names["cross"]
-    for one in found.stacks:
+    for one in found:
         assert "ablation_delta_loss" in names[one.stack.name]
         for statistic in one.statistics:
             assert statistic.mean.shape == (len(one.layers), one.heads)
             assert np.isfinite(statistic.mean).all()
         twin = set(one.control.values) | {"ablation_delta_loss"}
         assert names[one.stack.name] <= twin
-    again = measure_seq2seq(model, TEXTS, Choices(), 0, store, lambda _: None)
-    for one, other in zip(found.stacks, again.stacks, strict=True):
+    again = run_on(model, TEXTS, store)[MEASURED]
+    for one, other in zip(found, again, strict=True):
         for statistic, same in zip(one.statistics, other.statistics, strict=True):
             assert np.array_equal(statistic.values, same.values, equal_nan=True)
 
@@ -520,8 +523,9 @@ def test_its_ablation_is_stated_as_the_loss_on_the_target(root):
 @FAMILIES
 def test_rollout_follows_the_target_back_to_both_texts(family, store):
     """By loops: half of a position stays, and half of what is behind it comes across from the source."""
-    found = measure_seq2seq(tiny_pair(family), TEXTS[:1], Choices(), 0, store, lambda _: None)
-    encoder, decoder, cross = (found.of(stack).attentions[0].weights for stack in PAIR)
+    run = run_on(tiny_pair(family), TEXTS[:1], store)
+    weights = [run[ATTENTION][stack.name].attentions[0].weights for stack in PAIR]
+    encoder, decoder, cross = weights
     source = np.eye(encoder.shape[-1])
     for layer in encoder:
         source = 0.5 * layer.mean(0) @ source + 0.5 * source
@@ -531,7 +535,9 @@ def test_rollout_follows_the_target_back_to_both_texts(family, store):
         read = 0.5 * own.mean(0) @ read + 0.5 * read
         across = 0.5 * own.mean(0) @ across + 0.5 * across
         read, across = 0.5 * read, 0.5 * across + 0.5 * other.mean(0) @ source
-    made = found.rollout
+    made = pair_rollout(*weights)
+    for one, shares in zip(run[ROLLOUT], (made.source, made.target, made.crossed), strict=True):
+        np.testing.assert_array_equal(one.shares, shares)
     np.testing.assert_allclose(made.source[-1], source, atol=1e-5)
     np.testing.assert_allclose(made.target[-1], read, atol=1e-5)
     np.testing.assert_allclose(made.crossed[-1], across, atol=1e-5)

@@ -6,20 +6,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from runs import run_on
 from tiny_transformers import tiny, tiny_pair
 from tiny_vision import noise, tiny_vision
 
-from generator.card_schema import Pairs
-from generator.exhibit import Choices
-from generator.findings import StackFindings, measure_seq2seq, measure_text
-from generator.findings.patches import measure_patches
 from generator.inputs.texts import CuratedText
 from generator.models.stacks import CROSS, ONLY, PATCHES
-from generator.pages.stack_tables import stack_tables
-from generator.pages.standings import leaders, order_heads, standings
 from generator.probes import head_statistics
 from generator.probes.head_statistics import HEAD_STATISTICS
 from generator.store import Store
+from generator.techniques.heads import HEADS
+from generator.techniques.measured_stack import MeasuredStack
+from generator.techniques.stack_tables import stack_tables
+from generator.techniques.standings import leaders, order_heads, standings
 
 TEXTS = tuple(
     CuratedText(name, text, name.capitalize(), "")
@@ -28,20 +27,16 @@ TEXTS = tuple(
 FAMILIES = ("llama", "bert", "t5", "deit")
 
 
-def stacks_of(family: str, store: Store) -> tuple[StackFindings, ...]:
-    choices = Choices(ablate=1, runs=1, words=2)
+def stacks_of(family: str, store: Store) -> tuple[MeasuredStack, ...]:
     if family == "deit":
         pixels = {"one": noise(1), "two": noise(2)}
-        found = measure_patches(tiny_vision(family), pixels, 1, 3, store, lambda _: None)
-        assert found is not None
-        return (found.stack,)
-    if family == "t5":
-        return measure_seq2seq(tiny_pair(family), TEXTS, choices, 3, store, lambda _: None).stacks
-    return measure_text(tiny(family), TEXTS, Pairs(), choices, 3, store, lambda _: None).stacks
+        return run_on(tiny_vision(family), (), store, seed=3, pixels=pixels, ablate=1)[HEADS]
+    model = tiny_pair(family) if family == "t5" else tiny(family)
+    return run_on(model, TEXTS, store, seed=3, ablate=1, runs=1, words=2)[HEADS]
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
-def stacks(request, tmp_path_factory) -> tuple[StackFindings, ...]:
+def stacks(request, tmp_path_factory) -> tuple[MeasuredStack, ...]:
     return stacks_of(request.param, Store(tmp_path_factory.mktemp(request.param)))
 
 

@@ -25,6 +25,7 @@ from test_head_pages import TEXTS
 from test_parts import lay_out
 from tiny_transformers import tiny, tiny_masked
 
+from runs import run_on
 from generator.addresses import Link
 from generator.card import make_card
 from generator.card_schema import CardSpec, OwnSection, Pairs
@@ -50,8 +51,7 @@ from generator.cards.write import CardFolder
 from generator.errors import UsageError
 from generator.exhibit import Choices, Exhibit, ModelSpec, load_exhibit, load_pairs
 from generator.figures.render import KINDS
-from generator.findings import measure_text
-from generator.pages.evaluation_tables import evaluation_tables
+from generator.techniques.evaluations import EVALUATION
 from generator.progress import Reporter
 from generator.store import Store
 
@@ -518,22 +518,21 @@ PAIRS = Pairs(
 )
 def test_the_card_of_a_transformer(family, task, evaluated, probed, tmp_path):
     model = tiny_masked() if family == "roberta" else tiny(family)
-    store, made = Store(tmp_path), Choices(ablate=1, runs=1, words=2)
-    found = measure_text(model, TEXTS, PAIRS, made, 3, store, lambda _: None)
+    run = run_on(model, TEXTS, tmp_path, seed=3, pairs=PAIRS, ablate=1, runs=1, words=2)
     exhibit = Exhibit(title="T", seed=3, models=(ModelSpec(id=family, source="./x"),))
-    card = card_of(exhibit, found)
+    card = card_of(exhibit, run)
     assert [each.key for each in card.select("probes").sections][: len(probed)] == probed
-    stated = metadata(exhibit, found)
+    stated = metadata(exhibit, run)
     assert (stated["pipeline_tag"], stated["metrics"]) == (task, evaluated)
     assert "license" not in stated  # none is stated
-    tables = {table.name: table.csv for table in evaluation_tables(found)}
+    tables = {table.name: table.csv for table in EVALUATION.tables(run)}
     rows = [list(csv.DictReader(io.StringIO(text))) for text in tables.values()]
     writer = Markdown({figure.path: "chart.svg" for figure in card.figures()})
     said = numbers_said([writer.section(card.select(key), 2) for key in ("evaluation", "probes")])
     assert len(said) > 15
     assert not [each for each in said if not stands_in(each, values_of(rows))]
     pages = any_pages()
-    page = pages.fill(card_page(exhibit, found, pages))
+    page = pages.fill(card_page(exhibit, run, pages))
     assert "Two &lt;b&gt;groups&lt;/b&gt;" in page.body and "<b>groups" not in page.body
     drawn = {figure.drawing.kind: figure.drawing for figure in card.figures()}
     assert set(drawn) == {"text_signal", "head_grids", "leans"}
@@ -543,12 +542,11 @@ def test_the_card_of_a_transformer(family, task, evaluated, probed, tmp_path):
 
 
 def test_without_sentences_nothing_is_probed(tmp_path):
-    made = Choices(ablate=0, runs=1, words=2)
-    found = measure_text(tiny("llama"), TEXTS, Pairs(), made, 3, Store(tmp_path), lambda _: None)
+    run = run_on(tiny("llama"), TEXTS, tmp_path, seed=3, ablate=0, runs=1, words=2)
     exhibit = Exhibit(models=(ModelSpec(id="llama", source="./x"),))
-    card = card_of(exhibit, found)
+    card = card_of(exhibit, run)
     assert "probes" not in [each.key for each in card.sections]
-    assert [table.name for table in evaluation_tables(found)] == ["evaluation.csv"]
+    assert [table.name for table in EVALUATION.tables(run)] == ["evaluation.csv"]
 
 
 @pytest.mark.slow
@@ -589,10 +587,9 @@ def test_of_random_weights_no_bias_is_stated(tmp_path):
     model = tiny("llama")
     drawn = replace(model.provenance, origin="random weights, seed 1, as it initialises them")
     model = replace(model, provenance=drawn)
-    made = Choices(ablate=0, runs=1, words=2)
-    found = measure_text(model, TEXTS, PAIRS, made, 3, Store(tmp_path), lambda _: None)
+    run = run_on(model, TEXTS, tmp_path, seed=3, pairs=PAIRS, ablate=0, runs=1, words=2)
     exhibit = Exhibit(models=(ModelSpec(id="llama", source="./x"),))
-    probes = card_of(exhibit, found).select("probes")
+    probes = card_of(exhibit, run).select("probes")
     assert "the weights are random" in Markdown({}).section(probes, 2)
     assert not probes.sections
 

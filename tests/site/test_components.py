@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -19,15 +20,17 @@ from sklearn.metrics.pairwise import cosine_similarity
 from small_site import CHECKOUT, HOSTILE
 from tiny_transformers import tiny
 
+from generator.techniques.attention import ATTENTION
+from generator.techniques.context import CONTEXT
+from runs import finding, run_on
 from generator.addresses import relative
 from generator.card_schema import Pairs
 from generator.errors import CutawayError
 from generator.exhibit import Choices
 from generator.figures.attention import attention_maps, block_maximum, short
-from generator.findings import measure_text
 from generator.inputs.texts import CuratedText, readable
 from generator.models.model import Encoding
-from generator.pages.components import (
+from generator.techniques.components import (
     LONG,
     as_json,
     attention_files,
@@ -38,9 +41,12 @@ from generator.pages.components import (
     packed_weights,
     vector_files,
 )
-from generator.pages.standings import grain_note, strong_links
-from generator.pages.worked import context_files, degrees, three_words, token_steps
-from generator.plates.text import attention_drawings
+from generator.techniques.attention_drawings import grain_note, maps, sheets
+from generator.techniques.context import WorkedHead, scripts
+from generator.techniques.measured_stack import heads_of
+from generator.techniques.standings import strong_links
+from generator.techniques.three_words import three_words
+from generator.techniques.worked_tokens import degrees, token_steps
 from generator.probes.attention import Attention, attention_weights, measure_attention
 from generator.probes.queries import (
     Worked,
@@ -407,8 +413,9 @@ def test_a_token_s_step_says_how_far_it_moved(smollm2_model, tmp_path):
 
 def test_the_page_carries_its_vectors_exactly(smollm2_model, tmp_path):
     worked = work_through(smollm2_model, BICYCLE, 13, 8, Store(tmp_path))
-    ((address, script),) = context_files("m", worked)
-    assert address == "models/m/context/context.js"
+    run = finding(run_on(smollm2_model, [BICYCLE], tmp_path), {CONTEXT: WorkedHead(BICYCLE, 0, worked)})
+    ((address, script),) = scripts(run)
+    assert address == "models/smollm2-135m/context/context.js"
     data = json.loads(script.split("]=", 1)[1].rstrip(";\n"))
     for name, vectors in (("stream", worked.stream), ("moved", worked.stream + worked.written)):
         found = np.frombuffer(base64.b64decode(data[name]), dtype="<f4").reshape(vectors.shape)
@@ -434,22 +441,24 @@ def test_a_model_without_products_has_no_guided_page(monkeypatch, tmp_path):
         work_through(model, text, 0, 0, Store(tmp_path))
 
 
-def test_a_drawn_map_of_a_long_text_shows_the_largest_of_each_block():
+def test_a_drawn_map_of_a_long_text_shows_the_largest_of_each_block(tmp_path):
     """512 tokens would be a pixel each: a cell is the largest of 4 x 4 weights, and says so."""
     weights = np.zeros((1, 1, 512, 512), dtype=np.float32)
     weights[..., 0] = 0.25
     weights[0, 0, 401, 77] = 0.75
     attention = Attention("long", tuple(f"w{i}" for i in range(512)), weights, True)
-    layer = tiny("gpt2").layers[:1]
-    sheet, maps = attention_drawings(layer, attention, "m", maps=True)
-    for drawing in (sheet, maps):
+    model = tiny("gpt2")
+    run = run_on(model, [], tmp_path)
+    stack = replace(heads_of(model)[0], layers=model.layers[:1], heads=1)
+    sheet, labelled = (draw(run, stack, attention) for draw in (sheets, maps))
+    for drawing in (sheet, labelled):
         drawn = drawing.arguments["weights"]
         assert drawn.shape == (1, 1, 128, 128)
         assert drawn[0, 0, 100, 19] == 0.75 and (drawn[0, 0, :, 0] == 0.25).all()
-    assert maps.arguments["tokens"][:3] == ("w0", "w4", "w8")
+    assert labelled.arguments["tokens"][:3] == ("w0", "w4", "w8")
     assert grain_note(attention) == " Each cell is the largest of 4 × 4 weights."
     assert grain_note(even(["a", "b"])) == ""
-    (picture,) = attention_maps(**maps.arguments)
+    (picture,) = attention_maps(**labelled.arguments)
     assert len(picture.data) < 40_000 and picture.width < 900
 
 
@@ -474,16 +483,17 @@ def test_short_texts_alone_are_worked_through_and_have_vectors(tmp_path):
     """A table for each of 512 tokens would be no page: the first short text is taken instead."""
     model = tiny("gpt2")
     monkey = pytest.MonkeyPatch()
-    monkey.setattr("generator.findings.text.LONGEST_WITH_VECTORS", 4)
+    monkey.setattr("generator.techniques.attention.LONGEST_WITH_VECTORS", 4)
     texts = (
         CuratedText("long", "rain fell on the old town", "", ""),
         CuratedText("short", "rain fell on town", "", ""),
     )
-    choices = Choices(ablate=0, runs=1, words=2)
-    found = measure_text(model, texts, Pairs(), choices, 0, Store(tmp_path), lambda _: None)
+    monkey.setattr("generator.techniques.context.LONGEST_WITH_VECTORS", 4)
+    run = run_on(model, texts, tmp_path)
+    queries, worked = run[ATTENTION][""].queries, run[CONTEXT]
     monkey.undo()
-    assert [one.text for one in found.stack.queries] == ["short"]
-    assert found.worked is None or found.worked.text.id == "short"
+    assert [one.text for one in queries] == ["short"]
+    assert worked is None or worked.text.id == "short"
 
 
 @pytest.mark.parametrize("length", [1, 2, 40])

@@ -11,22 +11,28 @@ import numpy as np
 import pytest
 import scipy.stats
 from chromium import launch
-from filled import filled
+from filled import any_pages, filled
 from playwright.sync_api import expect, sync_playwright
 from small_site import CHECKOUT
 from tiny_transformers import HEADS, LAYERS, tiny
 
+from runs import finding, run_on
+from generator.pages.model import model_pages
+from generator.run import why_not
+from generator.techniques.circuits import CIRCUITS
+from generator.techniques.decoding import DECODING
+from generator.techniques.heads import HEADS as MEASURED
+from generator.techniques.predictions import PREDICTIONS
+from generator.techniques.readings import READINGS, readings
+from generator.techniques.roles import role_rows
+from generator.techniques.stability import STABILITY, stable_rows
 from generator.card_schema import Pairs
 from generator.exhibit import Choices
 from generator.figures.heads import head_scatter, lens_course, logit_shares
 from generator.figures.readings import head_readings, rollout_maps
-from generator.findings import measure_text
 from generator.formatting import number
 from generator.inputs.texts import CuratedText, readable
-from generator.pages.head_tables import head_table_names, head_tables
-from generator.pages.language import language_pages
-from generator.pages.roles import role_rows, stable_rows
-from generator.plates.text import readings, text_drawings
+from generator.pages.sections import technique_tables
 from generator.probes.circuits import measure_circuits
 from generator.probes.head_control import RandomControl
 from generator.probes.replication import Replication
@@ -47,24 +53,32 @@ WICKED = "</script><svg/onload=alert(1)>"
 
 
 def measured(family, folder, **choices):
-    made = Choices(**({"ablate": 2, "runs": 3, "words": 5} | choices))
-    store = Store(folder)
-    return measure_text(
-        tiny(family), TEXTS, Pairs(), made, SEED, store, lambda _: None, held_out=HELD_OUT
-    )
+    made = {"ablate": 2, "runs": 3, "words": 5} | choices
+    return run_on(tiny(family), TEXTS, folder, seed=SEED, held_out=HELD_OUT, **made)
 
 
-def pages_of(found):
-    return {name: page.body for name, page in filled(language_pages, found).items()}
+def pages_of(run):
+    return {name: page.body for name, page in filled(run).items()}
+
+
+def stack_of(run):
+    return run[MEASURED][0]
+
+
+def with_stack(run, **changes):
+    return finding(run, {MEASURED: (replace(stack_of(run), **changes),), CIRCUITS: run[CIRCUITS]})
+
+
+def table_names(run):
+    return {table.name for table in technique_tables(run)}
 
 
 @pytest.fixture(scope="module")
 def decoder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("llama")
-    found = measured("llama", folder)
-    assert found.heads.circuits.reason == "llama: the texts hold no words."
-    circuits = measure_circuits(found.model, (4, 5, 9), Store(folder))
-    return replace(found, heads=replace(found.heads, circuits=circuits))
+    run = measured("llama", folder)
+    assert run[CIRCUITS].reason == "llama: the texts hold no words."
+    return finding(run, {CIRCUITS: measure_circuits(run.model, (4, 5, 9), Store(folder))})
 
 
 @pytest.fixture(scope="module")
@@ -81,8 +95,8 @@ def head_address(model, layer, head):
     return f"models/{model}/layers/{layer}/heads/{head}/index.html"
 
 
-def rows_of(found, name):
-    return next(table.records for table in head_tables(found) if table.name == name)
+def rows_of(run, name):
+    return next(table.records for table in technique_tables(run) if table.name == name)
 
 
 def text_of(html):
@@ -97,37 +111,37 @@ def text_of(html):
 
 
 def test_every_statistic_stands_beside_both_controls(decoder, pages):
-    names = [statistic.name for statistic in decoder.stack.statistics]
+    names = [statistic.name for statistic in stack_of(decoder).statistics]
     assert names[-2:] == ["copying", "ablation_delta_loss"]
     for layer, head in ((0, 0), (2, 3)):
         text = text_of(pages[head_address("llama", layer, head)])
-        for statistic in decoder.stack.statistics:
-            twin = decoder.stack.control.values[statistic.name]
+        for statistic in stack_of(decoder).statistics:
+            twin = stack_of(decoder).control.values[statistic.name]
             cells = f"{number(statistic.uniform)} {number(float(twin.mean()))} {number(float(twin.max()))}"
             assert f"{number(float(statistic.mean[layer, head]))}" in text
             assert cells in text, statistic.name
 
 
 def test_a_control_on_another_network_would_be_noticed(decoder):
-    values = {name: value + 1 for name, value in decoder.stack.control.values.items()}
-    wrong = replace(decoder, stack=replace(decoder.stack, control=RandomControl(9, values)))
-    copying = decoder.stack.statistic("copying").uniform, decoder.stack.control.values["copying"]
+    values = {name: value + 1 for name, value in stack_of(decoder).control.values.items()}
+    wrong = with_stack(decoder, control=RandomControl(9, values))
+    copying = stack_of(decoder).statistic("copying").uniform, stack_of(decoder).control.values["copying"]
     cells = f"{number(copying[0])} {number(float(copying[1].mean()))} "
     assert cells not in text_of(pages_of(wrong)[head_address("llama", 0, 0)])
 
 
 def test_the_ablation_says_on_how_many_texts(decoder, encoder, pages):
-    assert decoder.stack.ablation.inputs == ("one", "two")
+    assert stack_of(decoder).ablation.inputs == ("one", "two")
     assert "over the 2 texts on which every head was silenced" in text_of(
         pages[head_address("llama", 0, 0)]
     )
     overview = text_of(pages["models/llama/index.html"])
     assert "every head was silenced on 2 texts and 2 sequences" in overview
-    assert decoder.stack.named.held_out.texts.reason  # no head is asked there
+    assert stack_of(decoder).named.held_out.texts.reason  # no head is asked there
     assert "Effects were tested on 12 other sequences." in overview
-    assert encoder.stack.ablation.measure == "representation"
+    assert stack_of(encoder).ablation.measure == "representation"
     overview = text_of(pages_of(encoder)["models/bert/index.html"])
-    tested = encoder.stack.named.held_out
+    tested = stack_of(encoder).named.held_out
     assert tested.texts.inputs == tuple(one.id for one in HELD_OUT)
     assert f"Effects were tested on {len(HELD_OUT)} other texts and 12 other seq" in overview
     assert "This network predicts no word, so the effect is the distance" in overview
@@ -137,14 +151,14 @@ def test_the_ablation_says_on_how_many_texts(decoder, encoder, pages):
 
 
 def with_role(found, made):
-    roles = [list(row) for row in found.stack.roles]
+    roles = [list(row) for row in stack_of(found).roles]
     roles[made.layer][made.head] = made
-    named = replace(found.stack.named, roles=tuple(tuple(row) for row in roles))
-    return replace(found, stack=replace(found.stack, named=named))
+    named = replace(stack_of(found).named, roles=tuple(tuple(row) for row in roles))
+    return with_stack(found, named=named)
 
 
 def test_a_badge_shows_the_role_both_numbers_and_the_test(decoder):
-    role = decoder.stack.roles[1][2]
+    role = stack_of(decoder).roles[1][2]
     effect = HeadEffect(12, 0.1234, 0.02, 0.08, 0.17, 0.01, 0.00002)
     evidence = tuple(
         replace(
@@ -176,23 +190,23 @@ def test_a_badge_shows_the_role_both_numbers_and_the_test(decoder):
 
 
 def test_a_pattern_that_is_no_role_is_told_as_one(decoder):
-    role = replace(decoder.stack.roles[0][1], role=UNLABELLED, patterns=("attention sink",))
+    role = replace(stack_of(decoder).roles[0][1], role=UNLABELLED, patterns=("attention sink",))
     text = text_of(pages_of(with_role(decoder, role))[head_address("llama", 0, 1)])
     assert "unlabelled It rests on the first token on ordinary text" in text
 
 
 def test_the_page_says_how_far_names_hold_and_what_random_weights_get(decoder):
-    named = replace(decoder.stack.named, replication=Replication(9, 8))
-    control = replace(decoder.stack.control, asked=3, labelled=1)
-    changed = replace(decoder, stack=replace(decoder.stack, named=named, control=control))
+    named = replace(stack_of(decoder).named, replication=Replication(9, 8))
+    control = replace(stack_of(decoder).control, asked=3, labelled=1)
+    changed = with_stack(decoder, named=named, control=control)
     text = text_of(pages_of(changed)["models/llama/index.html"])
     assert "of 9 names 8 (88.9 %) held on the other half" in text
     assert "Of the 12 heads of the random twin 3 were tested and 1 got a role" in text
 
 
 def test_every_head_stands_in_one_role_or_none(decoder):
-    counts = {row.role: row.count for row in role_rows(decoder.stack)}
-    roles = [role.role for row in decoder.stack.roles for role in row]
+    counts = {row.role: row.count for row in role_rows(stack_of(decoder))}
+    roles = [role.role for row in stack_of(decoder).roles for role in row]
     assert list(counts) == [rule.role for rule in RULES]
     assert {name: roles.count(name) for name in counts} == counts
     assert counts["attention sink"] == 0  # a pattern alone
@@ -201,9 +215,9 @@ def test_every_head_stands_in_one_role_or_none(decoder):
 
 def test_stability_names_the_best_heads_and_how_often_they_lead(decoder):
     row = stable_rows(decoder)[0]
-    mean = decoder.heads.stability.induction.mean(0)
+    mean = decoder[STABILITY].stability.induction.mean(0)
     layer, head = np.unravel_index(mean.argmax(), mean.shape)
-    first, draws = row.heads[0], decoder.heads.stability.induction[:, layer, head]
+    first, draws = row.heads[0], decoder[STABILITY].stability.induction[:, layer, head]
     assert (first.link.text, row.runs) == (f"L{layer}H{head}", 3)
     assert first.mean == pytest.approx(float(mean.max()))
     interval = scipy.stats.t.interval(0.95, 2, draws.mean(), scipy.stats.sem(draws))
@@ -214,12 +228,12 @@ def test_stability_names_the_best_heads_and_how_often_they_lead(decoder):
 def test_an_induction_score_stands_beside_its_recipe_and_those_of_other_recipes(decoder, pages):
     text = text_of(pages["models/llama/index.html"])
     assert "copies of 8 to 16 random tokens, 0 to 12 others between" in text
-    recipes = decoder.heads.recipes
+    recipes = decoder[STABILITY].recipes
     assert [one.length for one in recipes.recipes] == [8, 16, 16, 16]  # 50 do not fit
     rows = rows_of(decoder, "recipes.csv")
     layer, head = (
         int(i)
-        for i in np.unravel_index(decoder.stack.statistic("induction").mean.argmax(), (LAYERS, HEADS))
+        for i in np.unravel_index(stack_of(decoder).statistic("induction").mean.argmax(), (LAYERS, HEADS))
     )
     of = [row for row in rows if (row["layer"], row["head"]) == (str(layer), str(head))]
     draws = recipes.scores[0, :, layer, head]
@@ -230,9 +244,9 @@ def test_an_induction_score_stands_beside_its_recipe_and_those_of_other_recipes(
 
 def test_without_silencing_no_head_has_a_role_and_the_pages_say_why(tmp_path):
     found = measured("llama", tmp_path, ablate=0, runs=1)
-    assert {role.role for row in found.stack.roles for role in row} == {UNLABELLED}
-    assert "ablation_delta_loss" not in {statistic.name for statistic in found.stack.statistics}
-    assert not {"ablation.csv", "stability.csv"} & set(head_table_names(found))
+    assert {role.role for row in stack_of(found).roles for role in row} == {UNLABELLED}
+    assert "ablation_delta_loss" not in {statistic.name for statistic in stack_of(found).statistics}
+    assert not {"ablation.csv", "stability.csv"} & table_names(found)
     pages = pages_of(found)
     for address in (head_address("llama", 0, 0), "models/llama/index.html"):
         assert "No head was silenced: the exhibit asks for none" in text_of(pages[address])
@@ -244,8 +258,8 @@ def test_without_silencing_no_head_has_a_role_and_the_pages_say_why(tmp_path):
 def test_the_atlas_holds_every_head_with_its_values(decoder, pages):
     html = pages["models/llama/atlas/index.html"]
     data = json.loads(re.search(r'<script type="application/json">(.*?)</script>', html)[1])
-    assert [name for name, _ in data["columns"]] == [s.name for s in decoder.stack.statistics]
-    expected = np.stack([s.mean.ravel() for s in decoder.stack.statistics], axis=1)
+    assert [name for name, _ in data["columns"]] == [s.name for s in stack_of(decoder).statistics]
+    expected = np.stack([s.mean.ravel() for s in stack_of(decoder).statistics], axis=1)
     assert np.allclose(data["values"], expected, rtol=1e-4)
     links = re.findall(r'<th scope="row"><a href="\.\./layers/(\d)/heads/(\d)/index.html">', html)
     assert links == [(str(i), str(j)) for i in range(LAYERS) for j in range(HEADS)]
@@ -293,7 +307,7 @@ def test_the_atlas_sorts_filters_and_opens_heads(browser, atlas, decoder):
     assert page.get_by_label("To the right").first.input_value() == "entropy_nats"
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
-    best = np.argsort(-decoder.stack.statistic("induction").mean, axis=None, kind="stable")
+    best = np.argsort(-stack_of(decoder).statistic("induction").mean, axis=None, kind="stable")
     page.get_by_role("button", name="Induction").click()
     names = page.locator(".c-atlas__table tbody th").all_text_contents()
     assert names == [f"L{i // HEADS}H{i % HEADS}" for i in best]
@@ -350,7 +364,7 @@ def test_without_a_script_the_atlas_is_a_picture_and_a_table(browser, atlas):
 def test_the_parts_on_the_page_and_in_the_table_sum_to_the_logit(decoder, pages):
     html = text_of(pages["models/llama/decoding/index.html"])
     rows = rows_of(decoder, "logit_shares.csv")
-    for _, one in decoder.decoded:
+    for _, one in decoder[DECODING]:
         assert f"the parts sum to {number(one.shares.total, 5)}" in html
         assert f"the model's logit is {number(one.logit, 5)}" in html
         shares = [float(row["share"]) for row in rows if row["text"] == one.text]
@@ -360,30 +374,29 @@ def test_the_parts_on_the_page_and_in_the_table_sum_to_the_logit(decoder, pages)
 
 
 def test_the_surest_texts_are_decoded_and_their_last_row_is_the_answer(decoder):
-    scores = [decoder.predictions[lens.text].guesses[0].score for lens, _ in decoder.decoded]
+    scores = [decoder[PREDICTIONS][lens.text].guesses[0].score for lens, _ in decoder[DECODING]]
     assert scores == sorted(scores, reverse=True)
-    for lens, one in decoder.decoded:
-        answer = decoder.predictions[lens.text].guesses[0]
+    for lens, one in decoder[DECODING]:
+        answer = decoder[PREDICTIONS][lens.text].guesses[0]
         assert readable(lens.tokens[-1][-1][0]) == readable(answer.label) == readable(one.token)
         assert lens.probabilities[-1, -1, 0] == pytest.approx(answer.score, abs=1e-5)
 
 
 def test_an_encoder_has_no_page_of_guesses(encoder):
-    assert encoder.decoded == ()
+    assert "one token after the other" in why_not(DECODING, encoder)
     assert "models/bert/decoding/index.html" not in pages_of(encoder)
-    assert not {"lens.csv", "logit_shares.csv"} & set(head_table_names(encoder))
+    assert not {"lens.csv", "logit_shares.csv"} & table_names(encoder)
 
 
 def test_wicked_tokens_stay_text_on_the_pages_of_guesses_and_circuits(decoder):
-    lens, one = decoder.decoded[0]
+    lens, one = decoder[DECODING][0]
     tokens = tuple(tuple((WICKED, *place[1:]) for place in row) for row in lens.tokens)
     decoded = ((replace(lens, tokens=tokens), replace(one, token=WICKED)),)
-    circuits = decoder.heads.circuits
+    circuits = decoder[CIRCUITS]
     names = dict.fromkeys(circuits.names, WICKED)
     words = (WICKED,) * len(circuits.words)
-    heads = replace(decoder.heads, circuits=replace(circuits, names=names, words=words))
-    found = replace(decoder, decoded=decoded, heads=heads)
-    pages = pages_of(found)
+    circuits = replace(circuits, names=names, words=words)
+    pages = pages_of(finding(decoder, {DECODING: decoded, CIRCUITS: circuits}))
     for address in ("models/llama/decoding/index.html", head_address("llama", 0, 0)):
         assert "<svg" not in pages[address]
         assert WICKED in text_of(pages[address])
@@ -396,7 +409,7 @@ def test_tables_hold_what_was_measured(decoder):
     roles = rows_of(decoder, "roles.csv")
     assert len(roles) == LAYERS * HEADS * len(RULES)
     for row in roles[:: len(RULES)]:
-        role = decoder.stack.roles[int(row["layer"])][int(row["head"])]
+        role = stack_of(decoder).roles[int(row["layer"])][int(row["head"])]
         assert row["role"] == role.role
         assert float(row["value"]) == pytest.approx(role.evidence[0].value, rel=1e-6)
     deltas = rows_of(decoder, "ablation.csv")
@@ -407,14 +420,14 @@ def test_tables_hold_what_was_measured(decoder):
             if (r["probe"], r["layer"], r["head"]) == ("text", "1", "2")
         ]
     )
-    stated = decoder.stack.statistic("ablation_delta_loss").mean[1, 2]
+    stated = stack_of(decoder).statistic("ablation_delta_loss").mean[1, 2]
     assert mean == pytest.approx(float(stated), abs=1e-6)
-    for name in head_table_names(decoder):
+    for name in table_names(decoder):
         assert rows_of(decoder, name), name
 
 
 def test_circuits_on_the_page_are_those_of_the_head(decoder, pages, encoder):
-    circuits = decoder.heads.circuits
+    circuits = decoder[CIRCUITS]
     text = text_of(pages[head_address("llama", 1, 2)])
     for word, name in enumerate(circuits.words):
         written = [circuits.names[int(i)] for i in circuits.written[1, 2, word]]
@@ -432,7 +445,7 @@ def test_readings_are_scaled_as_they_say(decoder):
     assert list(found) == ["weights", "value-weighted", "norm-weighted", "without sinks"]
     raw, moved = found["weights"], found["norm-weighted"]
     assert np.allclose(moved.max((-1, -2)), 1)
-    ratio = raw[..., -1, :] * decoder.norms.output
+    ratio = raw[..., -1, :] * decoder[READINGS].output
     assert np.allclose(
         moved[..., -1, :] / moved[..., -1, :].max(-1, keepdims=True),
         ratio / ratio.max(-1, keepdims=True),
@@ -450,7 +463,9 @@ def test_every_drawing_of_heads_can_be_drawn(decoder):
         "head_readings": head_readings,
         "rollout_maps": rollout_maps,
     }
-    drawings = [one for one in text_drawings(decoder) if one.kind in makers]
+    made = model_pages(decoder, any_pages())
+    every = [figure.drawing for page in made for figure, _ in page.figures()]
+    drawings = [one for one in every if one.kind in makers]
     assert {one.kind for one in drawings} == set(makers)
     for kind in makers:
         arguments = next(one.arguments for one in drawings if one.kind == kind)

@@ -10,21 +10,23 @@ from filled import filled
 from small_site import HOSTILE
 from tiny_transformers import HEADS, LAYERS, PAIRS, tiny, tiny_pair
 
+from generator.techniques.heads import HEADS as MEASURED
+from generator.techniques.attention import ATTENTION
+from generator.techniques.circuits import CIRCUITS
+from generator.techniques.readings import READINGS
+from runs import run_on
 from generator.card_schema import Pairs
 from generator.exhibit import Choices
-from generator.findings import measure_seq2seq, measure_text
 from generator.inputs.texts import CuratedText
-from generator.pages.language import language_pages
 from generator.pages.page import Page
-from generator.pages.seq2seq import seq2seq_pages
-from generator.pages.tables import tables
+from generator.pages.sections import technique_tables
 from generator.store import Store
 
 TEXTS = (
     CuratedText("words", "rain fell on the old town w1 w2 rain fell", "Words", ""),
     CuratedText("hostile", HOSTILE, "<i>Hostile</i>", "", HOSTILE),
 )
-CHOICES = Choices(ablate=2, runs=1, words=3)
+CHOICES = {"ablate": 2, "runs": 1, "words": 3}
 # Llama, BERT and GPT-NeoX are like one of these, or stand in other tests.
 UNNAMED = (
     "gpt2", "opt", "qwen2", "gemma", "distilbert", "roberta", "albert", "gemma2", "qwen3", "bloom", "gptj",
@@ -41,28 +43,28 @@ REASONS = {
 @pytest.mark.parametrize("family", UNNAMED)
 def test_every_family_is_measured_and_gets_its_pages(family, tmp_path):
     model = tiny(family)
-    found = measure_text(model, TEXTS, Pairs(), CHOICES, 0, Store(tmp_path), lambda _: None)
-    pages = list(filled(language_pages, found).values())
+    run = run_on(model, TEXTS, tmp_path, **CHOICES)
+    pages = list(filled(run).values())
     heads = LAYERS * HEADS
     addresses = check(pages, model.id, heads)
     assert f"models/{family}/atlas/index.html" in addresses
-    rows = rows_of(found, "heads.csv")
+    rows = rows_of(run, "heads.csv")
     assert len(rows) == heads and all(row["induction"] for row in rows)
-    assert len(found.stack.queries) == 1  # q and k show in all of them
+    assert len(run[ATTENTION][""].queries) == 1  # q and k show in all of them
     body = "\n".join(page.body for page in pages)
     if family in REASONS:
         assert REASONS[family] in body
     else:
-        assert found.heads.circuits.reason == found.stack.ablation.reason == found.norms.reason == ""
+        assert run[CIRCUITS].reason == run[MEASURED][0].ablation.reason == run[READINGS].reason == ""
 
 
 @pytest.mark.parametrize("family", list(PAIRS))
 def test_every_encoder_decoder_is_measured_and_gets_its_pages(family, tmp_path):
     model = tiny_pair(family)
-    found = measure_seq2seq(model, TEXTS, CHOICES, 0, Store(tmp_path), lambda _: None)
+    run = run_on(model, TEXTS, tmp_path, **CHOICES)
     heads = sum(len(model.projections[name]) * count for name, count in model.heads.items())
-    check(list(filled(seq2seq_pages, found).values()), model.id, heads)
-    assert len(rows_of(found, "heads.csv")) == heads
+    check(list(filled(run).values()), model.id, heads)
+    assert len(rows_of(run, "heads.csv")) == heads
 
 
 def check(pages: list[Page], model: str, heads: int) -> set[str]:
@@ -77,8 +79,8 @@ def check(pages: list[Page], model: str, heads: int) -> set[str]:
     return addresses
 
 
-def rows_of(found, name: str) -> list[dict[str, str]]:
-    return next(table.records for table in tables(found) if table.name == name)
+def rows_of(run, name: str) -> list[dict[str, str]]:
+    return next(table.records for table in technique_tables(run) if table.name == name)
 
 
 def test_layers_that_share_weights_look_where_their_network_looks(families_site):

@@ -14,15 +14,14 @@ from hypothesis import strategies as st
 from test_other_transformers import CHOICES
 from tiny_transformers import tiny, tokens
 
+from runs import run_on
 from generator.card_schema import Pairs
 from generator.errors import CutawayError
-from generator.findings import measure_text
 from generator.inputs.texts import CuratedText
 from generator.manifest import _model
 from generator.models import text_trial
 from generator.models.tokens import NO_LIMIT
 from generator.models.windows import stated_windows, trial_length
-from generator.pages.language import language_pages
 from generator.probes.attention import Attention, attention_weights, visible
 from generator.probes.heads import (
     even_weights,
@@ -151,8 +150,8 @@ def test_pages_and_manifest_say_how_far_a_layer_sees(family, tmp_path):
         CuratedText("long", long, "Long", ""),
         CuratedText("words", "rain fell on the old town w1 w2 rain fell", "Words", ""),
     )
-    found = measure_text(model, texts, Pairs(), CHOICES, 0, Store(tmp_path), lambda _: None)
-    pages = {name: page.body for name, page in filled(language_pages, found).items()}
+    run = run_on(model, texts, tmp_path, **CHOICES)
+    pages = {name: page.body for name, page in filled(run).items()}
     said = (
         "the last 8 tokens, itself among them" if model.causal else "up to 4 tokens to either side"
     )
@@ -162,6 +161,6 @@ def test_pages_and_manifest_say_how_far_a_layer_sees(family, tmp_path):
             assert (said in pages[address]) == bool(layer.window), address
     assert said in pages[f"models/{model.id}/index.html"]
     assert all("e+38" not in body and "3402823" not in body for body in pages.values())
-    stated = json.loads(json.dumps(_model(found)))
+    stated = json.loads(json.dumps(_model(run)))
     assert stated["windows"] == {layer.name: layer.window for layer in model.layers}
     assert [check["name"] for check in stated["checks"]][:3] == ["Answer", "Attention", "Mask"]
