@@ -31,14 +31,8 @@ from generator.models.saved import (
     weights_of,
 )
 from generator.models.seq2seq import Seq2SeqModel
-from generator.models.towers import (
-    TEXT,
-    has_towers,
-    in_parts,
-    picture_tower,
-    text_tower,
-    unnamed_part,
-)
+from generator.models.text_part import has_text_part, text_part
+from generator.models.towers import PICTURE, has_towers, in_parts, open_tower
 from generator.models.training import build_trained, trained
 from generator.models.transformer import open_tokenizer, stated_licence
 from generator.models.twin import state_initialisation
@@ -255,32 +249,22 @@ def _from_folder(folder: Path, spec: ModelSpec, asked: Request) -> AnyModel:
         return finish(network, spec, asked.place, asked.device)
     config = read_config(folder, spec)
     if has_towers(config):
-        return _from_towers(folder, spec, config, asked)
-    if spec.part:
-        raise UsageError(f"{spec.id}: it has no towers, so that part: {spec.part} names nothing.")
+        return open_tower(folder, spec, config, asked.place, asked.device)
+    if has_text_part(config) and spec.part != PICTURE:
+        opened, tokenizer = text_part(folder, spec), open_tokenizer(folder, spec)
+        return finish_language(
+            opened, tokenizer, "next token", folder, spec, asked.place, asked.device
+        )
     # SigLIP's classifier of pictures keeps the configuration of both towers, and has one.
     alone = any("ImageClassification" in str(name) for name in config.architectures or ())
     if getattr(config, "vision_config", None) is not None and not alone:
         raise two_towers(config, spec)
+    if spec.part:
+        raise UsageError(f"{spec.id}: it has no towers, so that part: {spec.part} names nothing.")
     if takes_pictures(config, spec):
         network = build_transformers(folder, spec, config)
         return finish(network, spec, asked.place, asked.device)
     return load_language(folder, spec, asked.place, asked.device)
-
-
-def _from_towers(folder: Path, spec: ModelSpec, config: Any, asked: Request) -> AnyModel:
-    """One tower of a network of two, as its entry names it."""
-    if not spec.part:
-        raise unnamed_part(spec)
-    if spec.part == TEXT:
-        opened, tokenizer = text_tower(folder, spec), open_tokenizer(folder, spec)
-        return finish_language(
-            opened, tokenizer, "representation", folder, spec, asked.place, asked.device
-        )
-    network, towers = picture_tower(folder, spec, config)
-    model = finish(network, spec, asked.place, asked.device)
-    towers.module.to(asked.device)
-    return replace(model, towers=towers)
 
 
 def parts_of(spec: ModelSpec, base: Path, cache: Path) -> tuple[ModelSpec, ...]:
