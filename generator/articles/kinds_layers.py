@@ -16,6 +16,8 @@ def sparsity(catalogue: Catalogue, model: str) -> Figure:
     catalogue.run(model)
     findings = catalogue.measured(model)
     network, signal = findings.model, findings.signal
+    if not signal.layers:
+        raise UsageError(f"{model}: its MLPs are left out, so that no activations are shown.")
     rectified = np.array([layer.rectified for layer in network.layers])
     zero = np.stack([layer.zero for layer in signal.layers])
     near = np.stack([layer.near_zero for layer in signal.layers])

@@ -124,6 +124,8 @@ def _controls(found: VisionFindings) -> Section:
 
 
 def _stream(found: TextFindings) -> Section:
+    if not found.signal.layers:
+        return Section("signal", "The signal")
     near = [float(layer.near_zero.mean()) for layer in found.signal.layers]
     sizes = found.signal.stream.mean(1)
     layers = found.model.layers

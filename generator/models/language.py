@@ -17,7 +17,7 @@ from generator.models.layer import TRANSFORMER_BLOCK, Layer
 from generator.models.model import LanguageModel, Provenance
 from generator.models.pretrained import Opened
 from generator.models.seq2seq import Seq2SeqModel, finish_seq2seq
-from generator.models.text_trial import tried, tried_pair
+from generator.models.text_trial import MLPS, tried, tried_pair
 from generator.models.tokens import context_limit
 from generator.models.transformer import (
     config_digest,
@@ -27,6 +27,7 @@ from generator.models.transformer import (
     stated_licence,
     stated_pooling,
 )
+from generator.models.trial import LeftOut
 from generator.models.unrolled import unroll_repeated
 
 _PROBE_LENGTH = 8
@@ -73,6 +74,7 @@ def finish_language(
     width = int(config.hidden_size)
     limits = [getattr(tokenizer, "model_max_length", 0), _positions(module, config)]
     causal = all(bool((weights.triu(1) == 0).all()) for weights in attentions)
+    mlps, without = _mlps(blocks, width, spec)
     model = LanguageModel(
         id=spec.id,
         title=spec.name,
@@ -97,9 +99,21 @@ def finish_language(
         max_tokens=context_limit(limits),
         blocks=blocks,
         head_kind=head_kind,
-        mlp_outputs=tuple(mlp_output(block, width, spec) for block in blocks),
+        mlp_outputs=mlps,
+        left_out=without,
     )
     return tried(model)
+
+
+def _mlps(
+    blocks: tuple[nn.Module, ...], width: int, spec: ModelSpec
+) -> tuple[tuple[nn.Module, ...], tuple[LeftOut, ...]]:
+    """The matrices that end the MLPs; none, and the reason, where blocks have several experts or no MLP."""
+    try:
+        return tuple(mlp_output(block, width, spec) for block in blocks), ()
+    except CutawayError as error:
+        reason = str(error).removeprefix(f"{spec.id}: ").rstrip(".")
+        return (), (LeftOut(MLPS, reason),)
 
 
 def _layer(

@@ -262,7 +262,10 @@ class Encoding:
 
 @dataclass(frozen=True, eq=False)
 class LanguageModel(Model):
-    """A transformer that takes text, with `layers` counting its blocks from 0."""
+    """A transformer that takes text, with `layers` counting its blocks from 0.
+
+    `mlp_outputs` are the matrices that end the MLPs, one a block; none where they are left out.
+    """
 
     tokenizer: Any = field(repr=False)
     causal: bool

@@ -101,7 +101,7 @@ def _overview(findings: TextFindings, pages: Pages) -> Page:
         size=size_text(model.parameters),
         context=context_text(model.max_tokens),
         ways=ways_in(findings),
-        signal=_signal_figure(findings, pages),
+        signal=_signal_figure(findings, pages) if findings.signal.layers else None,
         heads=_head_grids(findings, pages),
         stack=stack,
         leaders=leaders(stack),
@@ -140,7 +140,8 @@ def _signal_figure(findings: TextFindings, pages: Pages) -> Figure:
 def _architecture_row(findings: TextFindings, layer: Layer) -> dict[str, object]:
     model = findings.model
     heads = [Link(head_address(model.id, layer.name, h), str(h)) for h in range(model.heads)]
-    return {"layer": layer, "signal": findings.signal.of(layer.name), "heads": heads}
+    signal = next((one for one in findings.signal.layers if one.layer == layer.name), None)
+    return {"layer": layer, "signal": signal, "heads": heads}
 
 
 def _input_row(findings: TextFindings, text: CuratedText) -> dict[str, object]:

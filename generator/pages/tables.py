@@ -58,10 +58,14 @@ def _layers(found: Findings) -> Content:
         else ("heads", "kv_groups", "stream_rms")
     )
     rows = []
-    places = {layer.layer: place for place, layer in enumerate(found.signal.layers)}
+    # Where MLPs are left out, what a block hands on is still known.
+    named = [layer.layer for layer in found.signal.layers] or [
+        one.name for one in found.model.layers
+    ]
+    places = {name: place for place, name in enumerate(named)}
     for layer in found.model.layers:
         place = places.get(layer.name)  # cross attention has no activations of its own
-        signal = None if place is None else found.signal.layers[place]
+        signal = None if place is None or not found.signal.layers else found.signal.layers[place]
         size = "" if vision or place is None else found.signal.stream[place].mean()
         more = (
             _vision_row(layer, signal)

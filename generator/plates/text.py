@@ -26,7 +26,8 @@ def text_drawings(findings: TextFindings) -> list[Drawing]:
     """The signal, the grids of statistics, every layer's activity, and the maps of every text."""
     folder = f"models/{findings.model.id}"
     signal = findings.signal
-    found = [signal_drawing(findings), grids_drawing(findings.stack)]
+    found = [signal_drawing(findings)] if signal.layers else []
+    found += [grids_drawing(findings.stack)]
     found += [activity_drawing(folder, layer, dead=False) for layer in signal.layers]
     for number, attention in enumerate(findings.stack.attentions):
         found += attention_drawings(findings.model.layers, attention, folder, maps=number < DRAWN)
