@@ -20,6 +20,7 @@ from generator.models.fitting import fit_weights, head_size, in_words
 from generator.models.language import finish_language, load_language
 from generator.models.model import LanguageModel, VisionModel
 from generator.models.networks import build, build_transformers, class_count
+from generator.models.open_clip import TOLD, as_transformers, open_clip_folder, preprocessing
 from generator.models.own import is_own
 from generator.models.pretrained import read_config, takes_pictures, two_towers
 from generator.models.saved import (
@@ -214,6 +215,9 @@ def _from_files(files: Files, spec: ModelSpec, asked: Request) -> AnyModel:
     folder = config_folder(files.root)
     if folder is not None and spec.architecture is None:
         return _from_folder(folder, spec, asked)
+    clip = open_clip_folder(files.root)
+    if clip is not None and spec.architecture is None:
+        return _from_open_clip(clip, spec, asked)
     gguf = largest(files.root, ("*.gguf",))
     if gguf is not None and spec.architecture is None:
         converted = gguf_to_folder(gguf, asked.cache / "converted" / file_sha256(gguf))
@@ -267,6 +271,15 @@ def _from_folder(folder: Path, spec: ModelSpec, asked: Request) -> AnyModel:
     return load_language(folder, spec, asked.place, asked.device)
 
 
+def _from_open_clip(folder: Path, spec: ModelSpec, asked: Request) -> AnyModel:
+    """One tower of a CLIP that open_clip wrote, with its pictures prepared as open_clip does."""
+    how = spec.preprocessing or preprocessing(folder, spec)
+    own = spec.model_copy(update={"preprocessing": how})
+    model = _from_folder(as_transformers(folder, asked.cache, spec), own, asked)
+    told = replace(model.provenance, notes=(*model.provenance.notes, TOLD))
+    return replace(model, provenance=told)
+
+
 def parts_of(spec: ModelSpec, base: Path, cache: Path) -> tuple[ModelSpec, ...]:
     """The entries of the models that an entry stands for: two for a network of two towers."""
     source = parse_source(spec.source, base)
@@ -274,6 +287,9 @@ def parts_of(spec: ModelSpec, base: Path, cache: Path) -> tuple[ModelSpec, ...]:
         return (spec,)
     root = fetch(source, cache).root
     folder = None if source.file else config_folder(root)
+    clip = None if source.file or folder else open_clip_folder(root)
+    if clip is not None:
+        folder = as_transformers(clip, cache, spec)
     if folder is None or "model_type" not in stated_config(folder / "config.json", spec):
         return (spec,)
     return in_parts(read_config(folder, spec), spec)

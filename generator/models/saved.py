@@ -72,7 +72,8 @@ def config_folder(root: Path) -> Path | None:
     found = sorted(root.rglob("config.json"), key=lambda path: (len(path.parts), str(path)))
     for path in found:
         folder = path.parent
-        if any(folder.glob("*.safetensors")) or any(folder.glob("pytorch_model*.bin")):
+        weights = [*folder.glob("*.safetensors"), *folder.glob("pytorch_model*.bin")]
+        if any(not one.name.startswith("open_clip") for one in weights):
             return folder
     return None
 
