@@ -8,6 +8,7 @@ import numpy as np
 
 from generator.deviation import sample_deviation
 from generator.findings import TextFindings
+from generator.models.pooling import VECTORS
 from generator.probes.language_loss import LanguageLoss
 from generator.probes.paraphrases import Paraphrases
 from generator.proportion_error import share_error
@@ -88,8 +89,9 @@ def _paraphrases(found: TextFindings, made: Paraphrases) -> Iterator[Evaluation]
         f"{len(made.ids)} curated sentences and their paraphrases",
         digest([triple.model_dump_json() for triple in found.evaluation.pairs.paraphrases]),
     )
-    for evaluate in (_found, _preferred, _separation, _similarity):
+    for evaluate in (_found, _preferred, _separation):
         yield evaluate(data, made)
+    yield _similarity(data, made, VECTORS[found.model.pooling])
 
 
 def _found(data: Data, made: Paraphrases) -> Evaluation:
@@ -165,7 +167,7 @@ def _separation(data: Data, made: Paraphrases) -> Evaluation:
     )
 
 
-def _similarity(data: Data, made: Paraphrases) -> Evaluation:
+def _similarity(data: Data, made: Paraphrases, vectors: str) -> Evaluation:
     one, random, count = made.trained, made.random, len(made.ids)
     return Evaluation(
         data=data,
@@ -179,8 +181,7 @@ def _similarity(data: Data, made: Paraphrases) -> Evaluation:
         count=count,
         counted="pairs",
         unit="",
-        definition="Mean cosine similarity of a sentence and its paraphrase; embeddings are means over all "
-        "tokens of the final representation.",
+        definition=f"Mean cosine similarity of a sentence and its paraphrase; embeddings are {vectors}.",
         controls=(
             Control(
                 "unrelated sentences",

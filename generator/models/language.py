@@ -15,6 +15,7 @@ from generator.exhibit import ModelSpec
 from generator.models.digest import state_digest
 from generator.models.layer import TRANSFORMER_BLOCK, Layer
 from generator.models.model import LanguageModel, Provenance
+from generator.models.pooling import stated_pooling
 from generator.models.pretrained import Opened
 from generator.models.seq2seq import Seq2SeqModel, finish_seq2seq
 from generator.models.text_trial import MLPS, tried, tried_pair
@@ -25,7 +26,6 @@ from generator.models.transformer import (
     mlp_output,
     open_transformer,
     stated_licence,
-    stated_pooling,
 )
 from generator.models.trial import LeftOut
 from generator.models.unrolled import unroll_repeated
@@ -57,11 +57,12 @@ def finish_language(
     """Read the blocks and heads of an opened transformer and bring it to the device."""
     module = opened.module.float().eval().requires_grad_(False)
     config: Any = module.config
+    pooling, told = stated_pooling(folder)
     provenance = Provenance(
         weights_sha256=state_digest(module.state_dict()),
         architecture=f"transformers:{type(module).__name__} {config_digest(config)}",
         licence=spec.licence or stated_licence(folder) or "not stated",
-        notes=(*opened.notes, *stated_pooling(folder)),
+        notes=(*opened.notes, *told),
         **place,
     )
     if head_kind == "sequence":
@@ -101,6 +102,7 @@ def finish_language(
         head_kind=head_kind,
         mlp_outputs=mlps,
         left_out=without,
+        pooling=pooling,
     )
     return tried(model)
 

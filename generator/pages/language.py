@@ -14,6 +14,7 @@ from generator.formatting import number, percent
 from generator.inputs.texts import CuratedText, readable
 from generator.models.layer import Layer
 from generator.models.model import LanguageModel
+from generator.models.pooling import VECTORS
 from generator.models.tokens import context_text, window_text
 from generator.pages.all_heads import attention_page
 from generator.pages.atlas import atlas_page
@@ -100,6 +101,7 @@ def _overview(findings: TextFindings, pages: Pages) -> Page:
         ),
         size=size_text(model.parameters),
         context=context_text(model.max_tokens),
+        vectors=VECTORS[model.pooling],
         ways=ways_in(findings),
         signal=_signal_figure(findings, pages) if findings.signal.layers else None,
         heads=_head_grids(findings, pages),
