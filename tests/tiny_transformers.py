@@ -106,6 +106,11 @@ OTHERS = {
         | {"head_dim": 8, "attention_chunk_size": _WINDOW, "moe_layers": []}
         | {"intermediate_size_mlp": 48},
     ),
+    "mixtral": (
+        "MixtralForCausalLM",
+        "MixtralConfig",
+        _GROUPED | {"num_local_experts": 2, "num_experts_per_tok": 1},
+    ),
     "cohere": ("CohereForCausalLM", "CohereConfig", _GROUPED),
     "granite": ("GraniteForCausalLM", "GraniteConfig", _GROUPED | {"residual_multiplier": 0.3}),
     "olmo2": ("Olmo2ForCausalLM", "Olmo2Config", _GROUPED),

@@ -31,6 +31,8 @@ def inside_text(run: Run) -> tuple[Section, ...]:
 
 def _stream(run: Run) -> Section:
     signal, known = run[SIGNAL], {layer.name: layer for layer in run.model.layers}
+    if not signal.layers:
+        return Section("signal", "The signal")
     near = [float(layer.near_zero.mean()) for layer in signal.layers]
     sizes = signal.stream.mean(1)
     low, high = (

@@ -93,7 +93,7 @@ def to_safetensors(checkpoint: Path, target: Path, entry: str = "") -> Path:
         state = _apart(_state_dict(_load(checkpoint), checkpoint, entry))
     # The format sorts tensors by name; weights under other names are fitted by their order.
     order = json.dumps(list(state))
-    with _atomic_writing(target) as partial:
+    with atomic_writing(target) as partial:
         save_file(state, partial, metadata={"format": "pt", "order": order})
     return target
 
@@ -113,7 +113,7 @@ def gguf_to_folder(gguf: Path, target: Path) -> Path:
             message = f"{gguf} cannot be read as a GGUF language model: {error}"
             hint = "transformers reads the common architectures only; safetensors always work."
             raise CutawayError(message, hint) from error
-        with _atomic_writing(target) as partial:
+        with atomic_writing(target) as partial:
             model.save_pretrained(partial)
             tokenizer.save_pretrained(partial)
     return target
@@ -239,7 +239,7 @@ def _apart(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 @contextlib.contextmanager
-def _atomic_writing(target: Path) -> Iterator[Path]:
+def atomic_writing(target: Path) -> Iterator[Path]:
     """A path to write a file or a folder to, renamed to `target` when the block ends well."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

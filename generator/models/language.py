@@ -15,9 +15,10 @@ from generator.exhibit import ModelSpec
 from generator.models.digest import state_digest
 from generator.models.layer import TRANSFORMER_BLOCK, Layer
 from generator.models.model import LanguageModel, Provenance
+from generator.models.pooling import stated_pooling
 from generator.models.pretrained import Opened
 from generator.models.seq2seq import Seq2SeqModel, finish_seq2seq
-from generator.models.text_trial import tried, tried_pair
+from generator.models.text_trial import MLPS, tried, tried_pair
 from generator.models.tokens import context_limit
 from generator.models.transformer import (
     config_digest,
@@ -25,8 +26,8 @@ from generator.models.transformer import (
     mlp_output,
     open_transformer,
     stated_licence,
-    stated_pooling,
 )
+from generator.models.trial import LeftOut
 from generator.models.unrolled import unroll_repeated
 
 _PROBE_LENGTH = 8
@@ -56,11 +57,12 @@ def finish_language(
     """Read the blocks and heads of an opened transformer and bring it to the device."""
     module = opened.module.float().eval().requires_grad_(False)
     config: Any = module.config
+    pooling, told = stated_pooling(folder)
     provenance = Provenance(
         weights_sha256=state_digest(module.state_dict()),
         architecture=f"transformers:{type(module).__name__} {config_digest(config)}",
         licence=spec.licence or stated_licence(folder) or "not stated",
-        notes=(*opened.notes, *stated_pooling(folder)),
+        notes=(*opened.notes, *told),
         **place,
     )
     if head_kind == "sequence":
@@ -73,6 +75,7 @@ def finish_language(
     width = int(config.hidden_size)
     limits = [getattr(tokenizer, "model_max_length", 0), _positions(module, config)]
     causal = all(bool((weights.triu(1) == 0).all()) for weights in attentions)
+    mlps, without = _mlps(blocks, width, spec)
     model = LanguageModel(
         id=spec.id,
         title=spec.name,
@@ -97,9 +100,22 @@ def finish_language(
         max_tokens=context_limit(limits),
         blocks=blocks,
         head_kind=head_kind,
-        mlp_outputs=tuple(mlp_output(block, width, spec) for block in blocks),
+        mlp_outputs=mlps,
+        left_out=without,
+        pooling=pooling,
     )
     return tried(model)
+
+
+def _mlps(
+    blocks: tuple[nn.Module, ...], width: int, spec: ModelSpec
+) -> tuple[tuple[nn.Module, ...], tuple[LeftOut, ...]]:
+    """The matrices that end the MLPs; none, and the reason, where blocks have several experts or no MLP."""
+    try:
+        return tuple(mlp_output(block, width, spec) for block in blocks), ()
+    except CutawayError as error:
+        reason = str(error).removeprefix(f"{spec.id}: ").rstrip(".")
+        return (), (LeftOut(MLPS, reason),)
 
 
 def _layer(

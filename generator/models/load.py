@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +12,7 @@ import torch
 from generator.errors import CutawayError, UsageError, did_you_mean
 from generator.exhibit import ModelSpec
 from generator.inputs.source import Source, parse_source, stated_source
-from generator.models.contents import adapter_of, tensors_in, what_it_is
+from generator.models.contents import tensors_in
 from generator.models.convert import gguf_to_folder, read_state_dict
 from generator.models.digest import file_sha256
 from generator.models.fetch import Files, fetch
@@ -22,26 +20,26 @@ from generator.models.fitting import fit_weights, head_size, in_words
 from generator.models.language import finish_language, load_language
 from generator.models.model import LanguageModel, VisionModel
 from generator.models.networks import build, build_transformers, class_count
+from generator.models.open_clip import TOLD, as_transformers, open_clip_folder, preprocessing
 from generator.models.own import is_own
 from generator.models.pretrained import read_config, takes_pictures, two_towers
-from generator.models.seq2seq import Seq2SeqModel
-from generator.models.towers import (
-    TEXT,
-    has_towers,
-    in_parts,
-    picture_tower,
-    text_tower,
-    unnamed_part,
+from generator.models.saved import (
+    BARE,
+    config_folder,
+    files_like,
+    largest,
+    stated_config,
+    weights_of,
 )
+from generator.models.seq2seq import Seq2SeqModel
+from generator.models.text_part import has_text_part, text_part
+from generator.models.towers import PICTURE, has_towers, in_parts, open_tower
 from generator.models.training import build_trained, trained
 from generator.models.transformer import open_tokenizer, stated_licence
 from generator.models.twin import state_initialisation
 from generator.models.vision import Network, finish
 
 AnyModel = VisionModel | LanguageModel | Seq2SeqModel
-
-_LEFTOVER = re.compile(r"optimizer|scheduler|rng_state|training_args|^adapter_", re.IGNORECASE)
-_BARE = ("*.safetensors", "*.pth", "*.pt", "*.bin", "*.ckpt", "*.pt2")
 
 
 def pick_device(name: str) -> torch.device:
@@ -106,9 +104,11 @@ class Request:
 def _chosen_file(root: Path, source: Source, spec: ModelSpec) -> Path:
     if not root.is_dir():
         raise UsageError(f"{spec.id}: '{source.text}' is one file; #file= chooses in a folder.")
-    there = {path.relative_to(root).as_posix(): path for path in _all(root, ("*",))}
+    there = {path.relative_to(root).as_posix(): path for path in files_like(root, ("*",))}
     if source.file not in there:
-        weights = [path.relative_to(root).as_posix() for path in _all(root, (*_BARE, "*.gguf"))]
+        weights = [
+            path.relative_to(root).as_posix() for path in files_like(root, (*BARE, "*.gguf"))
+        ]
         raise UsageError(
             f"{spec.id}: '{source.text}' holds no file '{source.file}'. "
             f"{did_you_mean(source.file, weights)}"
@@ -212,16 +212,19 @@ def _from_training(
 
 
 def _from_files(files: Files, spec: ModelSpec, asked: Request) -> AnyModel:
-    folder = _config_folder(files.root)
+    folder = config_folder(files.root)
     if folder is not None and spec.architecture is None:
         return _from_folder(folder, spec, asked)
-    gguf = _one_of(files.root, ("*.gguf",))
+    clip = open_clip_folder(files.root)
+    if clip is not None and spec.architecture is None:
+        return _from_open_clip(clip, spec, asked)
+    gguf = largest(files.root, ("*.gguf",))
     if gguf is not None and spec.architecture is None:
         converted = gguf_to_folder(gguf, asked.cache / "converted" / file_sha256(gguf))
         model = load_language(converted, spec, asked.place, asked.device)
         state_initialisation(model)
         return model
-    weights = _weights_of(files.root, spec)
+    weights = weights_of(files.root, spec)
     if spec.architecture is None:
         # What cannot be read says so itself.
         held = read_state_dict(weights, asked.cache, asked.source.entry)
@@ -239,9 +242,9 @@ def _from_files(files: Files, spec: ModelSpec, asked: Request) -> AnyModel:
 
 def _from_folder(folder: Path, spec: ModelSpec, asked: Request) -> AnyModel:
     """A network whose configuration lies beside its weights, as timm or transformers writes it."""
-    stated = _read_config(folder / "config.json", spec)
+    stated = stated_config(folder / "config.json", spec)
     if "model_type" not in stated and "architecture" in stated:
-        weights, named = _weights_of(folder, spec), f"timm:{stated['architecture']}"
+        weights, named = weights_of(folder, spec), f"timm:{stated['architecture']}"
         network = _fitted(
             named, weights, asked.source.entry, spec, asked.base, asked.cache, asked.seed, stated
         )
@@ -250,32 +253,31 @@ def _from_folder(folder: Path, spec: ModelSpec, asked: Request) -> AnyModel:
         return finish(network, spec, asked.place, asked.device)
     config = read_config(folder, spec)
     if has_towers(config):
-        return _from_towers(folder, spec, config, asked)
-    if spec.part:
-        raise UsageError(f"{spec.id}: it has no towers, so that part: {spec.part} names nothing.")
+        return open_tower(folder, spec, config, asked.place, asked.device)
+    if has_text_part(config) and spec.part != PICTURE:
+        opened, tokenizer = text_part(folder, spec), open_tokenizer(folder, spec)
+        return finish_language(
+            opened, tokenizer, "next token", folder, spec, asked.place, asked.device
+        )
     # SigLIP's classifier of pictures keeps the configuration of both towers, and has one.
     alone = any("ImageClassification" in str(name) for name in config.architectures or ())
     if getattr(config, "vision_config", None) is not None and not alone:
         raise two_towers(config, spec)
+    if spec.part:
+        raise UsageError(f"{spec.id}: it has no towers, so that part: {spec.part} names nothing.")
     if takes_pictures(config, spec):
         network = build_transformers(folder, spec, config)
         return finish(network, spec, asked.place, asked.device)
     return load_language(folder, spec, asked.place, asked.device)
 
 
-def _from_towers(folder: Path, spec: ModelSpec, config: Any, asked: Request) -> AnyModel:
-    """One tower of a network of two, as its entry names it."""
-    if not spec.part:
-        raise unnamed_part(spec)
-    if spec.part == TEXT:
-        opened, tokenizer = text_tower(folder, spec), open_tokenizer(folder, spec)
-        return finish_language(
-            opened, tokenizer, "representation", folder, spec, asked.place, asked.device
-        )
-    network, towers = picture_tower(folder, spec, config)
-    model = finish(network, spec, asked.place, asked.device)
-    towers.module.to(asked.device)
-    return replace(model, towers=towers)
+def _from_open_clip(folder: Path, spec: ModelSpec, asked: Request) -> AnyModel:
+    """One tower of a CLIP that open_clip wrote, with its pictures prepared as open_clip does."""
+    how = spec.preprocessing or preprocessing(folder, spec)
+    own = spec.model_copy(update={"preprocessing": how})
+    model = _from_folder(as_transformers(folder, asked.cache, spec), own, asked)
+    told = replace(model.provenance, notes=(*model.provenance.notes, TOLD))
+    return replace(model, provenance=told)
 
 
 def parts_of(spec: ModelSpec, base: Path, cache: Path) -> tuple[ModelSpec, ...]:
@@ -284,80 +286,10 @@ def parts_of(spec: ModelSpec, base: Path, cache: Path) -> tuple[ModelSpec, ...]:
     if spec.part or spec.architecture or source.kind in {"timm", "torchvision", "train"}:
         return (spec,)
     root = fetch(source, cache).root
-    folder = None if source.file else _config_folder(root)
-    if folder is None or "model_type" not in _read_config(folder / "config.json", spec):
+    folder = None if source.file else config_folder(root)
+    clip = None if source.file or folder else open_clip_folder(root)
+    if clip is not None:
+        folder = as_transformers(clip, cache, spec)
+    if folder is None or "model_type" not in stated_config(folder / "config.json", spec):
         return (spec,)
     return in_parts(read_config(folder, spec), spec)
-
-
-def _read_config(path: Path, spec: ModelSpec) -> dict[str, Any]:
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CutawayError(f"{spec.id}: {path} cannot be read as JSON: {error}.") from error
-    if not isinstance(config, dict) or not isinstance(config.get("architectures") or [], list):
-        raise CutawayError(f"{spec.id}: {path} is no configuration of a model.")
-    return config
-
-
-def _weights_of(root: Path, spec: ModelSpec) -> Path:
-    """The one weights file below a folder. Raises CutawayError where there is none, or several."""
-    found = _all(root, _BARE)
-    if len(found) > 1:
-        formats = {path.suffix for path in found}
-        same = [path for path in found if path.suffix == ".safetensors"]
-        if len(same) == 1 and len(formats) > 1 and len({path.parent for path in found}) == 1:
-            return same[0]  # the same weights in two formats
-        names = [path.relative_to(root).as_posix() for path in found]
-        raise UsageError(
-            f"{spec.id}: '{spec.source}' holds {len(found)} weights files: {', '.join(names[:8])}"
-            f"{', ...' if len(names) > 8 else ''}.",
-            f"Say which: add #file={names[0]} to the source.",
-        )
-    if found:
-        return found[0]
-    raise _without_weights(root, spec)
-
-
-def _without_weights(root: Path, spec: ModelSpec) -> CutawayError:
-    """What lies there instead, of what is known by its form."""
-    message = f"{spec.id}: '{spec.source}' holds no weights that are understood"
-    base = adapter_of(root) if root.is_dir() else ""
-    if base:
-        return CutawayError(
-            f"{message}: it is an adapter to {base}.",
-            "Merge it into its model where it was made (merge_and_unload of peft), and save the whole.",
-        )
-    for path in [root] if root.is_file() else _all(root, ("*",)):
-        words, hint = what_it_is(path)
-        if words:
-            return CutawayError(f"{message}: {path.name} is {words}.", hint)
-    return CutawayError(
-        f"{message}.",
-        "Readable are safetensors, PyTorch state dicts (.bin, .pth, .pt, .ckpt), the weights in an export "
-        "(.pt2), and GGUF.",
-    )
-
-
-def _config_folder(root: Path) -> Path | None:
-    if not root.is_dir():
-        return None
-    found = sorted(root.rglob("config.json"), key=lambda path: (len(path.parts), str(path)))
-    for path in found:
-        folder = path.parent
-        if any(folder.glob("*.safetensors")) or any(folder.glob("pytorch_model*.bin")):
-            return folder
-    return None
-
-
-def _one_of(root: Path, patterns: tuple[str, ...]) -> Path | None:
-    """The largest file that matches, the first of equals by name."""
-    return max(_all(root, patterns), key=lambda file: file.stat().st_size, default=None)
-
-
-def _all(root: Path, patterns: tuple[str, ...]) -> list[Path]:
-    """The files that match, by name; those of an optimiser or a trainer are no weights."""
-    if root.is_file():
-        return [root] if any(root.match(pattern) for pattern in patterns) else []
-    found = {file for pattern in patterns for file in root.rglob(pattern) if file.is_file()}
-    return sorted(file for file in found if not _LEFTOVER.search(file.name))

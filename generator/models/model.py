@@ -17,6 +17,7 @@ from generator.models.dispatch import NOWHERE, first_tensor
 from generator.models.layer import Layer
 from generator.models.listen import listen
 from generator.models.patches import VisionAttention, read_weights
+from generator.models.pooling import MEAN
 from generator.models.tokens import check_rows, token_text
 from generator.models.trial import Check, LeftOut
 
@@ -262,7 +263,11 @@ class Encoding:
 
 @dataclass(frozen=True, eq=False)
 class LanguageModel(Model):
-    """A transformer that takes text, with `layers` counting its blocks from 0."""
+    """A transformer that takes text, with `layers` counting its blocks from 0.
+
+    `mlp_outputs` are the matrices that end the MLPs, one a block; none where they are left out. `pooling` is
+    how it makes one vector of a sentence (`pooling.VECTORS`).
+    """
 
     tokenizer: Any = field(repr=False)
     causal: bool
@@ -273,6 +278,7 @@ class LanguageModel(Model):
     blocks: tuple[nn.Module, ...] = field(repr=False)
     head_kind: str
     mlp_outputs: tuple[nn.Module, ...] = field(repr=False)
+    pooling: str = MEAN
 
     @property
     def windows(self) -> tuple[int, ...]:
@@ -282,8 +288,10 @@ class LanguageModel(Model):
 
     @property
     def key(self) -> dict[str, Any]:
-        """Adds how far layers see, where something ends it: statistics take it into account."""
-        return {**super().key, **({"windows": list(self.windows)} if self.windows else {})}
+        """Adds how far layers see, where something ends it, and a pooling that is not the mean."""
+        windows = {"windows": list(self.windows)} if self.windows else {}
+        pooling = {"pooling": self.pooling} if self.pooling != MEAN else {}
+        return {**super().key, **windows, **pooling}
 
     def encode(self, text: CuratedText) -> Encoding:
         """Tokenise as the model's tokenizer does by default. Raises UsageError if too long."""

@@ -120,7 +120,7 @@ def of_folder(folder: Path, config: Any, spec: ModelSpec) -> tuple[Preprocessing
             "How pictures are prepared is not stated in the folder: taken are ImageNet's mean and "
             f"deviation, at {size} px."
         )
-        return _checked({**_IMAGENET.model_dump(), "size": size}, spec), (told,)
+        return checked({**_IMAGENET.model_dump(), "size": size}, spec), (told,)
     try:
         processor = library().AutoImageProcessor.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False
@@ -205,7 +205,7 @@ def _ways(keys: Mapping[str, Any], side: int | None, spec: ModelSpec) -> list[Pr
         shares.append(float(stated))
     fits = ("squeeze", "crop") if squeezed else ("crop", "squeeze")
     return [
-        _checked({**values, "fit": fit, "crop": share}, spec) for share in shares for fit in fits
+        checked({**values, "fit": fit, "crop": share}, spec) for share in shares for fit in fits
     ]
 
 
@@ -259,7 +259,7 @@ def _told(keys: Mapping[str, Any]) -> str:
     return ", ".join(f"{key}: {value}" for key, value in sorted(chosen.items()))
 
 
-def _checked(values: Mapping[str, Any], spec: ModelSpec) -> Preprocessing:
+def checked(values: Mapping[str, Any], spec: ModelSpec) -> Preprocessing:
     """Raises CutawayError for values that no picture can be prepared with."""
     try:
         return Preprocessing(**values)
@@ -287,7 +287,7 @@ def of_timm(config: Mapping[str, Any], spec: ModelSpec) -> Preprocessing:
         )
     method = config["interpolation"] if config["interpolation"] != "random" else "bicubic"
     fit: Literal["squeeze", "crop"] = "squeeze" if config.get("crop_mode") == "squash" else "crop"
-    how = _checked(
+    how = checked(
         {
             "size": side,
             "crop": min(1.0, float(config["crop_pct"])),

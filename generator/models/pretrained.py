@@ -155,12 +155,12 @@ def open_pretrained(folder: Path, spec: ModelSpec, factory: Any, **settings: Any
     body is opened alone. Raises CutawayError, with the first names, where tensors are missing or fit
     nothing.
     """
-    module, missing, unexpected = _open(folder, spec, factory, settings)
+    module, missing, unexpected = open_and_report(folder, spec, factory, settings)
     notes: tuple[str, ...] = ()
     if missing and unexpected:
         for prefix in common_prefixes(unexpected):
             mapping = {"^" + prefix.replace(".", r"\."): ""}
-            again = _open(folder, spec, factory, settings | {"key_mapping": mapping})
+            again = open_and_report(folder, spec, factory, settings | {"key_mapping": mapping})
             if len(again[1]) < len(missing):
                 notes = (f"All names in the file begin with {prefix}, which was taken off.",)
                 settings = settings | {"key_mapping": mapping}
@@ -177,15 +177,18 @@ def open_pretrained(folder: Path, spec: ModelSpec, factory: Any, **settings: Any
         return Opened(opened.module, (*notes, told), headless=True)
     strange = [name for name in unexpected if _inside(name, module, body, base)]
     if missing or strange:
-        raise _unlike(spec, module, missing, strange or unexpected)
+        raise unlike(spec, module, missing, strange or unexpected)
     check_numbers(module, spec.id)
     return Opened(module, (*notes, *_left_out(unexpected)))
 
 
-def _open(
+def open_and_report(
     folder: Path, spec: ModelSpec, factory: Any, settings: Mapping[str, Any]
 ) -> tuple[nn.Module, list[str], list[str]]:
-    """The network, the names that are missing in the file, and those of the file that fit nothing."""
+    """The network, the names that are missing in the file, and those of the file that fit nothing.
+
+    What is missing was drawn at random: who asks must refuse it. Raises CutawayError for other shapes.
+    """
     # What the library draws and is then left out must not depend on what was drawn before.
     torch.manual_seed(0)
     try:
@@ -236,10 +239,10 @@ def _first(names: Sequence[str], what: str) -> str:
     return f"{names[0]}{more} {'are missing' if more and what == 'is missing' else what}"
 
 
-def _unlike(
+def unlike(
     spec: ModelSpec, module: nn.Module, missing: Sequence[str], strange: Sequence[str]
 ) -> CutawayError:
-    """Tensors that are missing would have been drawn at random, and been shown as the model's."""
+    """Refuses tensors that are missing: drawn at random, they would be shown as the model's."""
     kind = type(module).__name__
     parts = []
     if missing:

@@ -24,12 +24,23 @@ from generator.models.model import LanguageModel
 from generator.models.seq2seq import Seq2SeqModel, reported
 from generator.models.stream import Watched, probe_ids, watch
 from generator.models.tokens import embedding_rows
-from generator.models.trial import ANSWER, CLOSE, HEADS, ROWS, Check, LeftOut, apart, require
+from generator.models.trial import (
+    ANSWER,
+    CLOSE,
+    HEADS,
+    ROWS,
+    Check,
+    LeftOut,
+    apart,
+    by_name,
+    require,
+)
 from generator.models.windows import trial_length, with_windows
 from generator.models.writers import block_rest
 
 BLOCKS = "Blocks"
 MASK = "Mask"
+MLPS = "MLPs"
 # Of the largest logit: by more than this another network than the library's would be described.
 ANOTHER = 0.01
 NAN = float("nan")
@@ -39,7 +50,7 @@ _KEPT = {"attn_implementation", "_attn_implementation"}
 def tried(model: LanguageModel) -> LanguageModel:
     """The model with the record of its trial: how far it sees, and what does not hold of it.
 
-    Raises CutawayError if the network, its attention or its blocks are not what is read of them.
+    Raises CutawayError if the network or its attention are not what is read of them.
     """
     ids = _made_up(model, trial_length(model))
     try:
@@ -50,7 +61,7 @@ def tried(model: LanguageModel) -> LanguageModel:
         model = _with_groups(model, pass_.meetings)
         seen = watch(model, probe_ids(model))
         heads, left_out = _heads(model, seen)
-        blocks = [] if left_out else _blocks(model, seen)
+        model, blocks = (model, []) if left_out else _with_mlps(model, seen)
     except RuntimeError as error:
         raise CutawayError(f"{model.id}: the network fails on a made-up text: {error}") from error
     checks = (answers, *checks, *require(model.id, [*heads, *blocks]))
@@ -240,7 +251,19 @@ def _heads(model: LanguageModel, seen: Watched) -> tuple[list[Check], list[LeftO
     return [Check(HEADS, says, worst <= CLOSE, worst)], []
 
 
-def _blocks(model: LanguageModel, seen: Watched) -> list[Check]:
+def _with_mlps(model: LanguageModel, seen: Watched) -> tuple[LanguageModel, list[Check]]:
+    """The model with its MLPs, if they and attention are all that writes into the stream, and the check."""
+    if not model.mlp_outputs:
+        return model, []
+    check = _blocks(model, seen)
+    if check.passed:
+        return model, [check]
+    reason = f"a check failed ({by_name(check)}). It should hold that: {check.says.rstrip('.')}"
+    left_out = (*model.left_out, LeftOut(MLPS, reason))
+    return replace(model, mlp_outputs=(), left_out=left_out), []
+
+
+def _blocks(model: LanguageModel, seen: Watched) -> Check:
     """Whether attention and MLP are all that writes into the stream. Asks for W_O to be known."""
     worst, where = 0.0, ""
     for layer, block, place, mlp in zip(
@@ -252,4 +275,4 @@ def _blocks(model: LanguageModel, seen: Watched) -> list[Check]:
     says = "what attention and MLP write, with the norms and factors between, is all that a block adds to "
     says += "the stream."
     passed = worst <= CLOSE
-    return [Check(BLOCKS, says if passed else f"{says} Of layer {where} it is not.", passed, worst)]
+    return Check(BLOCKS, says if passed else f"{says} Of layer {where} it is not.", passed, worst)

@@ -6,6 +6,7 @@ al. 2023). They lie in one folder; `part` of a model's entry says which is meant
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,12 @@ from torch import Tensor, nn
 
 from generator.errors import CutawayError
 from generator.exhibit import ModelSpec
-from generator.models.model import NO_CLASSES, TwoTowers
+from generator.models.language import finish_language
+from generator.models.model import NO_CLASSES, LanguageModel, TwoTowers, VisionModel
 from generator.models.prepare import of_folder
 from generator.models.pretrained import Opened, library, open_pretrained
 from generator.models.transformer import open_tokenizer, stated_licence
-from generator.models.vision import Network
+from generator.models.vision import Network, finish
 
 PICTURE, TEXT = "picture", "text"
 PARTS = (PICTURE, TEXT)
@@ -99,6 +101,22 @@ def text_tower(folder: Path, spec: ModelSpec) -> Opened:
             "texts that are filled up to a fixed length.",
         )
     return replace(opened, module=whole.text_model, notes=notes, headless=True)
+
+
+def open_tower(
+    folder: Path, spec: ModelSpec, config: Any, place: Mapping[str, Any], device: torch.device
+) -> VisionModel | LanguageModel:
+    """One tower of a network of two, as its entry names it. Raises CutawayError where it names none."""
+    if not spec.part:
+        raise unnamed_part(spec)
+    if spec.part == TEXT:
+        opened, tokenizer = text_tower(folder, spec), open_tokenizer(folder, spec)
+        made = finish_language(opened, tokenizer, "representation", folder, spec, place, device)
+        assert isinstance(made, LanguageModel)
+        return made
+    network, towers = picture_tower(folder, spec, config)
+    towers.module.to(device)
+    return replace(finish(network, spec, place, device), towers=towers)
 
 
 def _told(whole: nn.Module, part: str) -> str:

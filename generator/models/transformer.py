@@ -116,24 +116,6 @@ def mlp_output(block: nn.Module, width: int, spec: ModelSpec) -> nn.Module:
     return candidates[-1]
 
 
-def stated_pooling(folder: Path) -> tuple[str, ...]:
-    """A note where a sentence encoder makes its vector of something else than the mean over all tokens."""
-    try:
-        stated = json.loads((folder / "1_Pooling" / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return ()
-    if not isinstance(stated, dict):
-        return ()
-    ways = [name for name, on in stated.items() if on is True and name.startswith("pooling_mode_")]
-    kept = [name.removeprefix("pooling_mode_").replace("_", " ") for name in ways]
-    if not kept or kept == ["mean tokens"]:
-        return ()
-    return (
-        f"Its folder (1_Pooling) makes a sentence's vector of: {', '.join(kept)}. Similarities on these "
-        "pages are of the mean over all tokens.",
-    )
-
-
 def config_digest(config: Any) -> str:
     """A short digest of what a configuration states of the network."""
     # The version of the library is no property of the network.

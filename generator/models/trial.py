@@ -54,9 +54,14 @@ def require(model: str, checks: Iterable[Check]) -> tuple[Check, ...]:
     kept = tuple(checks)
     failed = next((check for check in kept if not check.passed), None)
     if failed is not None:
-        size = f"{failed.difference:.1e}" if math.isfinite(failed.difference) else "not defined"
         raise CutawayError(
-            f"{model}: refused, since a check failed when it was opened ({failed.name}; largest difference "
-            f"{size}). It should hold that: {failed.says}"
+            f"{model}: refused, since a check failed when it was opened ({by_name(failed)}). "
+            f"It should hold that: {failed.says}"
         )
     return kept
+
+
+def by_name(failed: Check) -> str:
+    """The name of a check that failed, and by how much."""
+    size = f"{failed.difference:.1e}" if math.isfinite(failed.difference) else "not defined"
+    return f"{failed.name}; largest difference {size}"

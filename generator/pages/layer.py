@@ -136,7 +136,7 @@ def _facts_of_texts(run: Run, layer: Layer) -> Facts:
         found.append(("KV groups", stack.kv_groups))
     found += [("Head width", model.head_width), ("Width", layer.shape[0])]
     found.append(("Parameters", thousands(layer.parameters)))
-    for one, stream in zip(signal.layers, signal.stream, strict=True):
+    for one, stream in zip(signal.layers, signal.stream, strict=False):  # MLPs may be left out
         if one.layer == layer.name:
             found.append(("MLP units", thousands(len(one.active))))
             if layer.rectified:

@@ -168,6 +168,8 @@ def attribute_logit(
 
 
 def _attribute(model: LanguageModel, text: str, ids: tuple[int, ...]) -> LogitAttribution:
+    if not model.mlp_outputs:
+        raise CutawayError(f"{model.id}: what its MLPs write is left out.")
     ends, places = _decoder_ends(model), find_heads(model)
     assert ends.unembedding is not None
     written = _written(model, places, ids)

@@ -1,7 +1,7 @@
 """Sentences as vectors, and sentences as probabilities: what probes of whole sentences share.
 
-A sentence's embedding is the mean of the final representation over all of its tokens, special tokens
-included, as sentence encoders trained with mean pooling use it (Reimers & Gurevych 2019).
+A sentence's embedding is what its folder states, of the final representation of its tokens, special tokens
+included; the mean over all of them where nothing is stated (Reimers & Gurevych 2019).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from generator.errors import UsageError
 from generator.models.model import LanguageModel
+from generator.models.pooling import pooled
 from generator.models.tokens import check_rows
 
 TOKENS = 1024  # in flight at once: more is no faster, and costs memory
@@ -31,11 +32,13 @@ def token_ids(model: LanguageModel, sentence: str) -> tuple[int, ...]:
 
 
 def embed(model: LanguageModel, sentences: Sequence[str]) -> np.ndarray:
-    """Unit vectors (sentences, width): mean over tokens of the final representation."""
+    """Unit vectors (sentences, width) of the final representation, pooled as the model states."""
     found = []
     for sentence in sentences:
         final = model.run(token_ids(model, sentence)).last_hidden_state[0]
-        found.append(functional.normalize(final.double().mean(0), dim=0).cpu().numpy())
+        found.append(
+            functional.normalize(pooled(final.double(), model.pooling), dim=0).cpu().numpy()
+        )
     return np.stack(found)
 
 

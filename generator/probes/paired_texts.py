@@ -29,7 +29,7 @@ from generator.models.twin import random_twin
 from generator.probes.embedding import embed, masked_losses, next_token_losses, token_ids
 from generator.store import Store
 
-VERSION = 1
+VERSION = 2
 CONTROL = "control"
 
 

@@ -22,7 +22,7 @@ from generator.probes.embedding import embed
 from generator.proportion_error import share_error
 from generator.store import Store
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)

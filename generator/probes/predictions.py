@@ -10,10 +10,11 @@ import torch
 from torch.nn import functional
 
 from generator.models.model import Encoding, LanguageModel, VisionModel
+from generator.models.pooling import pooled
 from generator.models.tokens import token_text
 from generator.store import Store, digest_of_value
 
-VERSION = 1
+VERSION = 2
 TOP = 5
 
 
@@ -62,7 +63,7 @@ def predict_texts(
 
     A decoder gives the next token and its mean loss on the text. An encoder with a masked-language
     head fills in the middle token. A bare encoder has no answers of its own: shown are the other
-    texts whose mean final representation points the same way (cosine similarity).
+    texts whose pooled final representation points the same way (cosine similarity).
     """
     parts = {
         "model": model.key,
@@ -110,11 +111,11 @@ def _best_tokens(model: LanguageModel, logits: torch.Tensor) -> tuple[Guess, ...
 
 
 def _alike(model: LanguageModel, encodings: Mapping[str, Encoding]) -> _Predictions:
-    means = []
+    vectors = []
     for encoding in encodings.values():
         final = model.run(encoding.ids).last_hidden_state[0].float().cpu()
-        means.append(functional.normalize(final.mean(0), dim=0))
-    similarity = torch.stack(means) @ torch.stack(means).t()
+        vectors.append(functional.normalize(pooled(final, model.pooling), dim=0))
+    similarity = torch.stack(vectors) @ torch.stack(vectors).t()
     names = list(encodings)
     found = []
     for row, name in enumerate(names):

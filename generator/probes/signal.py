@@ -146,11 +146,12 @@ def measure_text_signal(
     """Signal of a transformer over texts: MLP activations, and the size of what each block hands on.
 
     An MLP's activations are what enters its output matrix. The size of a block's output is the
-    median over tokens of the root mean square over its width: a few tokens carry huge values.
+    median over tokens of the root mean square over its width: a few tokens carry huge values. Where MLPs
+    are left out there are no layers.
     """
 
     def make() -> Signal:
-        names = [layer.name for layer in model.layers]
+        names = [layer.name for layer in model.layers] if model.mlp_outputs else []
         runs = {name: partial(model.run, one.ids) for name, one in encodings.items()}
         return _signal(names, model, runs)
 
@@ -179,9 +180,9 @@ def _signal(
     model: LanguageModel | Seq2SeqModel,
     runs: Mapping[str, Callable[[], object]],
 ) -> Signal:
-    """The signal of all blocks, by the name of each, over runs of the model."""
+    """The signal of all MLPs, by the name of each, and of all blocks, over runs of the model."""
     tallies = {name: _Tally() for name in names}
-    stream = np.zeros((len(names), len(runs)))
+    stream = np.zeros((len(model.blocks), len(runs)))
     for number, run in enumerate(runs.values()):
         with _watch(names, model, lambda name, hidden: tallies[name].add(hidden)) as outputs:
             run()

@@ -30,10 +30,12 @@ def layer_rows(model: Model, found: Signal) -> Content:
         else ("heads", "kv_groups", "stream_rms")
     )
     rows = []
-    places = {layer.layer: place for place, layer in enumerate(found.layers)}
+    # Where MLPs are left out, what a block hands on is still known.
+    named = [one.layer for one in found.layers] or [layer.name for layer in model.layers]
+    places = {name: place for place, name in enumerate(named)}
     for layer in model.layers:
         place = places.get(layer.name)  # cross attention has no activations of its own
-        signal = None if place is None else found.layers[place]
+        signal = None if place is None or not found.layers else found.layers[place]
         size = "" if vision or place is None else found.stream[place].mean()
         more = (
             _vision_row(layer, signal)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from generator.figures.figure import Figure
 from generator.inputs.images import CuratedImage
 from generator.inputs.texts import CuratedText, readable
+from generator.models.pooling import MEAN, VECTORS
 from generator.probes.predictions import Prediction, classify, predict_texts
 from generator.run import PICTURES, TEXTS, Run, Section, Technique
 from generator.table import Content, Table
@@ -43,9 +44,10 @@ class TextItem:
 
 @dataclass(frozen=True)
 class TextView:
-    """All texts."""
+    """All texts; `vectors` are those by which a model without words compares them."""
 
     items: tuple[TextItem, ...]
+    vectors: str
 
 
 def measure(run: Run) -> Mapping[str, Prediction]:
@@ -72,7 +74,9 @@ def text_view(run: Run) -> TextView | None:
     """The section on the page of a model that reads texts."""
     if run.reads != TEXTS:
         return None
-    return TextView(tuple(_item(run, text) for text in run.inputs.texts))
+    way = run.language.pooling
+    vectors = "the mean final representation over all tokens" if way == MEAN else VECTORS[way]
+    return TextView(tuple(_item(run, text) for text in run.inputs.texts), vectors)
 
 
 def _item(run: Run, text: CuratedText) -> TextItem:

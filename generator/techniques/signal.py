@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from generator.errors import UsageError
 from generator.figures.figure import Drawing, Figure, published
 from generator.formatting import number, percent
 from generator.models.layer import Layer
@@ -55,7 +56,7 @@ def measure(run: Run) -> Signal:
 
 def text_view(run: Run) -> TextView | None:
     """The section on the page of a model that reads texts."""
-    if run.reads == PICTURES:
+    if run.reads == PICTURES or not run[SIGNAL].layers:
         return None
     first = run.model.layers[0]
     rectifier = (first.activation or "") if first.rectified and run.reads == TEXTS else ""
@@ -151,6 +152,10 @@ def _seen(model: VisionModel, signal: Signal) -> str:
 def figure(run: Run) -> Figure:
     """The share of activations that are zero (after a rectifier) or near zero, layer by layer."""
     active, signals = _active(run), run[SIGNAL].layers
+    if not active:
+        raise UsageError(
+            f"{run.model.id}: its MLPs are left out, so that no activations are shown."
+        )
     rectified = np.array([layer.rectified for layer in active])
     zero = np.stack([layer.zero for layer in signals])
     near = np.stack([layer.near_zero for layer in signals])

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from generator.deviation import sample_deviation
+from generator.models.pooling import VECTORS
 from generator.probes.language_loss import LanguageLoss
 from generator.probes.paraphrases import Paraphrases
 from generator.proportion_error import share_error
@@ -89,8 +90,9 @@ def _paraphrases(run: Run, made: Paraphrases) -> Iterator[Evaluation]:
         f"{len(made.ids)} curated sentences and their paraphrases",
         digest([triple.model_dump_json() for triple in run.inputs.pairs.paraphrases]),
     )
-    for evaluate in (_found, _preferred, _separation, _similarity):
+    for evaluate in (_found, _preferred, _separation):
         yield evaluate(data, made)
+    yield _similarity(data, made, VECTORS[run.language.pooling])
 
 
 def _found(data: Data, made: Paraphrases) -> Evaluation:
@@ -166,7 +168,7 @@ def _separation(data: Data, made: Paraphrases) -> Evaluation:
     )
 
 
-def _similarity(data: Data, made: Paraphrases) -> Evaluation:
+def _similarity(data: Data, made: Paraphrases, vectors: str) -> Evaluation:
     one, random, count = made.trained, made.random, len(made.ids)
     return Evaluation(
         data=data,
@@ -180,8 +182,7 @@ def _similarity(data: Data, made: Paraphrases) -> Evaluation:
         count=count,
         counted="pairs",
         unit="",
-        definition="Mean cosine similarity of a sentence and its paraphrase; embeddings are means over all "
-        "tokens of the final representation.",
+        definition=f"Mean cosine similarity of a sentence and its paraphrase; embeddings are {vectors}.",
         controls=(
             Control(
                 "unrelated sentences",

@@ -67,6 +67,6 @@ def test_pooling_that_is_not_the_mean_is_told(family, tmp_path):
     (tmp_path / "1_Pooling").mkdir()
     (tmp_path / "1_Pooling" / "config.json").write_text(json.dumps(stated))
     notes = opened(tmp_path).provenance.notes
-    assert any("makes a sentence's vector of: cls token." in note for note in notes)
+    assert any("makes a sentence's vector of: cls; and so" in note for note in notes)
     (tmp_path / "1_Pooling" / "config.json").write_text('{"pooling_mode_mean_tokens": true}')
     assert not any("1_Pooling" in note for note in opened(tmp_path).provenance.notes)
