@@ -19,9 +19,10 @@ from generator import __version__
 from generator.errors import CutawayError, UsageError
 from generator.exhibit import Exhibit, load_exhibit
 from generator.figures.figure import Figure, published
+from generator.inputs.shown import Inputs
 from generator.opening import build
 from generator.opening import open_model as open
-from generator.run import PAIRS, PICTURES, TEXTS, Control, Inputs, Run, Section, Technique
+from generator.run import PAIRS, PICTURES, TEXTS, Control, Run, Section, Technique
 from generator.store import Store
 from generator.table import Table
 from generator.techniques.plain import FigureView, figure_view

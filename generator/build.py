@@ -24,6 +24,7 @@ from generator.cards.page import card_page
 from generator.exhibit import Exhibit
 from generator.figures.figure import Drawing
 from generator.figures.render import Drawn, render
+from generator.inputs.shown import Inputs
 from generator.malloc import keep_freed
 from generator.manifest import manifest
 from generator.pages.environment import Pages
@@ -36,7 +37,7 @@ from generator.pages.previews import model_previews
 from generator.pages.sections import technique_scripts, technique_tables
 from generator.paths import data_root
 from generator.progress import Reporter
-from generator.run import Inputs, Run
+from generator.run import Run
 from generator.site import Tree, check_target, lay_out_statics, run_builder
 from generator.store import Store
 from generator.subjects import (

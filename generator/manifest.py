@@ -14,7 +14,7 @@ from generator.probes.seq2seq import LONGEST
 from generator.run import PAIRS, PICTURES, Run, why_not
 from generator.techniques.answers import ANSWERS
 from generator.techniques.heads import HEADS
-from generator.techniques.patch_maps import PATCH_MAPS
+from generator.techniques.patch_maps import PATCH_MAPS, grid_of
 from generator.versions import measured_with
 
 # Raised when a key of manifest.json, or of a table that scripts read, is renamed or loses its meaning.
@@ -112,7 +112,7 @@ def _patches(run: Run) -> dict[str, Any]:
     """How a vision transformer cuts its pictures, and the seed of its random twin."""
     if why_not(PATCH_MAPS, run):
         return {"no_attention": run.vision.no_attention} if run.vision.no_attention else {}
-    grid, (stack,) = run[PATCH_MAPS].grid, run[HEADS]
+    grid, (stack,) = grid_of(run), run[HEADS]
     return {
         "patches": {
             "grid": [grid.rows, grid.columns],

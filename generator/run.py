@@ -15,12 +15,11 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 import torch
 
-from generator.card_schema import Pairs
 from generator.errors import UsageError, did_you_mean
 from generator.exhibit import Choices
 from generator.figures.figure import Figure
 from generator.inputs.images import CuratedImage, as_pixels, pixels_of, square_of
-from generator.inputs.pool import PoolPicture
+from generator.inputs.shown import Inputs
 from generator.inputs.texts import CuratedText
 from generator.models.checkpoints import Checkpoints
 from generator.models.load import AnyModel
@@ -42,23 +41,13 @@ VERSION = 1  # of how a control is made
 PICTURES, TEXTS, PAIRS = "pictures", "texts", "pairs of texts"
 
 
-@dataclass(frozen=True)
-class Inputs:
-    """What a model is run on."""
-
-    images: tuple[CuratedImage, ...]
-    texts: tuple[CuratedText, ...]
-    held_out: tuple[CuratedText, ...]
-    pool: tuple[PoolPicture, ...]
-    pairs: Pairs
-
-
 @dataclass(frozen=True, eq=False)
 class Run:
     """A loaded model, what it is run on, how much is made of it, and what was found so far.
 
     `checkpoints` are the states of its training that the exhibit names. `other_tower` is the id of the model
     that is the other tower of the same network, where both are shown. `full` shows every unit in every way.
+    `trained` is the run that this one is the control of.
     `techniques` are all that can be asked, in page order.
     `step` is told the name of each piece of work that is done, `credits` are the pictures asked for.
     """
@@ -72,6 +61,7 @@ class Run:
     checkpoints: Checkpoints = ()
     other_tower: str = ""
     full: bool = False
+    trained: Run | None = None
     techniques: tuple[Technique[Any], ...] = ()
     credits: list[CuratedImage] = field(default_factory=list, repr=False)
     _results: dict[Any, Any] = field(default_factory=dict, repr=False)
@@ -135,16 +125,6 @@ class Run:
         return PAIRS if isinstance(self.model, Seq2SeqModel) else TEXTS
 
     @property
-    def input_keys(self) -> dict[str, Any]:
-        """What the inputs are, for the store."""
-        inputs = self.inputs
-        return {
-            "images": [one.sha256 for one in inputs.images],
-            "pool": [one.sha256 for one in inputs.pool],
-            "texts": [(one.id, one.text, one.target) for one in (*inputs.texts, *inputs.held_out)],
-        }
-
-    @property
     def folder(self) -> str:
         """The folder of the model's pages and pictures in the site."""
         return f"models/{self.model.id}"
@@ -198,8 +178,7 @@ class Run:
     def pixels(self) -> dict[str, np.ndarray]:
         """Each curated picture as it enters the network, (3, size, size) float32, normalised."""
         how = self.vision.preprocessing
-        squares = {one.id: square_of(one.path, how) for one in self.inputs.images}
-        return {name: as_pixels(square, how) for name, square in squares.items()}
+        return {one.id: as_pixels(square_of(one.path, how), how) for one in self.inputs.images}
 
     @cached_property
     def pool_images(self) -> list[PoolImage]:
@@ -228,9 +207,10 @@ class Control:
             "technique": technique.name,
             "randomised": trained.model.key,
             "seed": trained.seed,
-            "inputs": trained.input_keys,
+            "inputs": trained.inputs.key,
             "budget": trained.budget.model_dump(mode="json"),
             "full": trained.full,
+            "versions": technique.versions(trained),
         }
 
         def kept() -> T:
@@ -254,7 +234,9 @@ class Control:
             random = randomised(model, counted, trained.seed)
         else:
             random = random_twin(model, trained.seed)
-        return replace(trained, model=random, checkpoints=(), credits=[], _results={})
+        return replace(
+            trained, model=random, checkpoints=(), trained=trained, credits=[], _results={}
+        )
 
 
 @dataclass(frozen=True)
@@ -289,8 +271,9 @@ class Technique(Generic[R]):
     pages print where it does not apply to one, else "". `measure` goes through the store of the run, and may
     ask the run for other techniques. `figures` have the names by which articles and the command line ask for
     them; `tables` are published with the model, and so are `scripts`, pairs of an address and a text, which
-    the components of its sections load. `search` has the words by which readers find it. `origin` is the file
-    or the package of one that is the user's own.
+    the components of its sections load. `search` has the words by which readers find it. `versions` are those
+    of what is measured, where they are finer than a module's. `origin` is the file or the package of one that
+    is the user's own.
     """
 
     name: str
@@ -303,6 +286,7 @@ class Technique(Generic[R]):
     tables: Callable[[Run], Iterable[Table]] = _nothing
     sections: tuple[Section, ...] = ()
     scripts: Callable[[Run], Iterable[tuple[str, str]]] = _nothing
+    versions: Callable[[Run], Any] = _nothing
     origin: str = ""
 
     @property

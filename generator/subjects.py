@@ -12,6 +12,7 @@ from generator.inputs.datasets import on_disk
 from generator.inputs.images import CuratedImage, curated_images
 from generator.inputs.pairs import compared
 from generator.inputs.pool import image_pool
+from generator.inputs.shown import Inputs
 from generator.inputs.texts import curated_texts, held_out_texts
 from generator.models.checkpoints import load_checkpoints
 from generator.models.load import AnyModel, load_model, parts_of
@@ -19,7 +20,7 @@ from generator.models.towers import PARTS
 from generator.own_techniques import own_techniques, with_own
 from generator.paths import cache_root
 from generator.progress import Step
-from generator.run import PICTURES, Inputs, Run, Technique
+from generator.run import PICTURES, Run, Technique
 from generator.store import Store
 from generator.techniques import TECHNIQUES
 

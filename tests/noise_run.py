@@ -11,8 +11,9 @@ from PIL import Image
 from generator.card_schema import Pairs
 from generator.exhibit import Choices
 from generator.inputs.images import CuratedImage
+from generator.inputs.shown import Inputs
 from generator.models.model import VisionModel
-from generator.run import Inputs, Run
+from generator.run import Run
 from generator.store import Store
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,23 @@ import numpy as np
 
 from generator.card_schema import Pairs
 from generator.exhibit import Choices
+from generator.inputs.shown import Inputs
 from generator.inputs.texts import CuratedText
 from generator.models.load import AnyModel
-from generator.run import Inputs, Run, Technique
+from generator.run import Run, Technique
 from generator.store import Store
 from generator.techniques import TECHNIQUES
+
+
+@dataclass(frozen=True, eq=False)
+class RunOnPixels(Run):
+    """A run on pictures as they enter the network, which lie in no files."""
+
+    given: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def pixels(self) -> dict[str, np.ndarray]:
+        return dict(self.given)
 
 
 def run_on(
@@ -33,10 +45,10 @@ def run_on(
     assert store is not None
     inputs = Inputs((), tuple(texts), tuple(held_out), (), pairs or Pairs())
     kept = store if isinstance(store, Store) else Store(store)
-    run = Run(model, inputs, Choices(**choices), seed, kept, [].append, techniques=TECHNIQUES)
+    what = (model, inputs, Choices(**choices), seed, kept, [].append)
     if pixels is not None:
-        run.__dict__["pixels"] = dict(pixels)
-    return run
+        return RunOnPixels(*what, techniques=TECHNIQUES, given=pixels)
+    return Run(*what, techniques=TECHNIQUES)
 
 
 def finding(run: Run, results: Mapping[Technique[Any], Any]) -> Run:

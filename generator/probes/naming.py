@@ -51,6 +51,8 @@ SWEEP_REPEATS = 2
 HELD_OUT_REPEATS = 12
 # Heads that are asked again though they have no pattern, as their silence costs most on a second copy.
 MISSED = 4
+# The second copy of random tokens tells of one stack that predicts what it reads; elsewhere there is none.
+NO_REPEATS = not_ablated("On repeated random tokens no head was silenced.")
 NOTHING_TESTED = "No head has a pattern whose effect could be tested."
 
 

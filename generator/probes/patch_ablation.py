@@ -20,7 +20,6 @@ from generator.errors import CutawayError
 from generator.models.listen import listen
 from generator.models.model import VisionModel, logits_of
 from generator.models.patches import VisionAttention, unfused
-from generator.models.randomise import randomised
 from generator.probes.ablation import Ablation, not_ablated
 from generator.probes.ablation_words import EMBEDDING, LOGIT
 from generator.store import Store, digest_of_value
@@ -41,20 +40,17 @@ def ablate_patch_heads(
     pixels: Mapping[str, np.ndarray],
     count: int,
     store: Store,
-    random: int | None = None,
 ) -> Ablation:
     """Silence every head in turn on the first `count` pictures (3, H, W).
 
-    Means are taken over all pictures. With `random`, a seed, the network has random weights.
+    Means are taken over all pictures.
     """
     if not count:
         return not_ablated("No head was silenced: the exhibit asks for none (make.ablate).")
 
     def make() -> Ablation:
-        batches = [torch.from_numpy(np.stack(list(pixels.values())))]
-        chosen = model if random is None else randomised(model, batches, random)
         try:
-            return _sweep(chosen, pixels, list(pixels)[:count])
+            return _sweep(model, pixels, list(pixels)[:count])
         except CutawayError as error:
             return not_ablated(f"No head was silenced: {error}")
 
@@ -62,7 +58,6 @@ def ablate_patch_heads(
         "model": model.key,
         "pixels": {name: digest_of_value(each) for name, each in pixels.items()},
         "count": count,
-        "random": random,
     }
     return store.result("patch_ablation", VERSION, parts, Ablation, make)
 

@@ -12,14 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from generator.models.model import VisionModel
 from generator.models.patches import AVERAGE, PatchGrid, VisionAttention
-from generator.models.randomise import randomised
 from generator.models.stacks import PATCHES
-from generator.probes.head_control import RandomControl
 from generator.probes.head_statistic import Scene
 from generator.probes.head_statistics import versions_of
 from generator.probes.heads import Statistic, uniform_attention
@@ -61,17 +58,6 @@ class PatchWeights:
     units: np.ndarray
 
 
-@dataclass(frozen=True)
-class PatchControl:
-    """The same network with random weights: its statistics, and its rollout behind the last block.
-
-    `rollout` is (pictures, readers, tokens).
-    """
-
-    control: RandomControl
-    rollout: np.ndarray
-
-
 def measure_patch_maps(
     model: VisionModel, picture: str, pixels: np.ndarray, store: Store
 ) -> PatchMaps:
@@ -101,28 +87,6 @@ def measure_patch_weights(
 
     parts = {**_parts(model, pixels), "picture": picture, "side": SIDE}
     return store.result("patch_weights", VERSION, parts, PatchWeights, make)
-
-
-def measure_patch_control(
-    model: VisionModel, pixels: Mapping[str, np.ndarray], seed: int, store: Store
-) -> PatchControl:
-    """The same maps of a twin with random weights, means over all pictures."""
-
-    def make() -> PatchControl:
-        batches = [torch.from_numpy(np.stack(list(pixels.values())))]
-        twin = randomised(model, batches, seed)
-        maps = [_maps(twin, name, each) for name, each in pixels.items()]
-        names = maps[0].values
-        values = {name: np.mean([one.values[name] for one in maps], axis=0) for name in names}
-        return PatchControl(RandomControl(seed, values), np.stack([m.rollout[-1] for m in maps]))
-
-    parts = {
-        "model": model.key,
-        "pixels": {name: digest_of_value(each) for name, each in pixels.items()},
-        "seed": seed,
-        "statistics": versions_of(PATCHES),
-    }
-    return store.result("patch_control", VERSION, parts, PatchControl, make)
 
 
 def alike_patch_heads(

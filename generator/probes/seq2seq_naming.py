@@ -12,6 +12,7 @@ from generator.probes.ablation import Ablation, Heads, not_ablated
 from generator.probes.heads import RepeatedSequences
 from generator.probes.naming import (
     LONGEST,
+    NO_REPEATS,
     NOTHING_TESTED,
     HeldOut,
     NamedHeads,
@@ -24,9 +25,6 @@ from generator.probes.seq2seq import Pair, PairAttention
 from generator.probes.seq2seq_ablation import ablate_pairs
 from generator.probes.seq2seq_heads import stack_statistics
 from generator.store import Store
-
-# The second copy of random tokens tells of one stack that predicts what it reads; here none does.
-NO_REPEATS = not_ablated("On repeated random tokens no head was silenced.")
 
 
 def rules_of(stack: Stack) -> tuple[Rule, ...]:

@@ -33,7 +33,7 @@ from generator.techniques.features import FEATURES
 from generator.techniques.filters import FILTERS
 from generator.techniques.grad_cam import GRAD_CAM
 from generator.techniques.head_scores import HEAD_SCORES
-from generator.techniques.heads import HEADS
+from generator.techniques.heads import HEADS, SCORES, TESTED
 from generator.techniques.integrated_gradients import INTEGRATED_GRADIENTS
 from generator.techniques.leans import LEANS
 from generator.techniques.learned_classes import LEARNED_CLASSES
@@ -60,6 +60,8 @@ TECHNIQUES: tuple[Technique[Any], ...] = (
     PATCH_ATTENTION,
     READINGS,
     ROLLOUT,
+    SCORES,
+    TESTED,
     HEADS,
     HEAD_SCORES,
     ATLAS,

@@ -33,6 +33,11 @@ def measure(run: Run) -> Mapping[str, Pair]:
     return {text.id: measure_pair(run.pair, text, run.store) for text in run.inputs.texts}
 
 
+def pairs_of(run: Run) -> list[Pair]:
+    """The pairs that heads are read on: of random weights too those of the trained model."""
+    return list((run.trained or run)[ANSWERS].values())
+
+
 def target_line(pair: Pair) -> str:
     """Where the target comes from."""
     if not pair.generated:

@@ -18,7 +18,7 @@ from generator.probes.attention import Attention, measure_attention
 from generator.probes.queries import Queries, measure_queries
 from generator.probes.seq2seq import measure_pair_attention, measure_pair_queries
 from generator.run import PAIRS, TEXTS, Run, Section, Technique
-from generator.techniques.answers import ANSWERS
+from generator.techniques.answers import pairs_of
 from generator.techniques.attention_drawings import DRAWN, grain_note, head_card, maps, sheets
 from generator.techniques.attention_figures import attention_heads, attention_map
 from generator.techniques.components import (
@@ -73,7 +73,7 @@ def measure(run: Run) -> Mapping[str, TextAttention]:
 
 
 def _of_pairs(run: Run) -> Mapping[str, TextAttention]:
-    model, pairs = run.pair, list(run[ANSWERS].values())
+    model, pairs = run.pair, pairs_of(run)
     attentions = []
     for pair in pairs:
         attentions.append(measure_pair_attention(model, pair, run.store))

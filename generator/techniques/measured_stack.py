@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+
+import numpy as np
 
 from generator.addresses import Link, head_address
 from generator.errors import UsageError
@@ -20,9 +22,8 @@ from generator.probes.head_statistic import HeadStatistic
 from generator.probes.head_statistics import definitions_of
 from generator.probes.heads import Statistic
 from generator.probes.likeness import Likeness
-from generator.probes.naming import NamedHeads, Sweep
+from generator.probes.naming import NO_REPEATS, NamedHeads, Sweep
 from generator.probes.roles import Roles, Rule
-from generator.probes.seq2seq_naming import NO_REPEATS
 from generator.techniques.naming import one_of
 
 
@@ -147,6 +148,24 @@ def stack_of(model: AnyModel, layer: Layer) -> StackHeads:
     """The stack that a layer with heads belongs to."""
     stacks = heads_of(model)
     return next(one for one in stacks if layer.name in {each.name for each in one.layers})
+
+
+@dataclass(frozen=True)
+class StackScores:
+    """The statistics of the heads of a stack, and the effect of silencing each: in the sweep, on repeats."""
+
+    statistics: tuple[Statistic, ...]
+    ablation: Ablation
+    repeats: Ablation = NO_REPEATS
+
+    @property
+    def means(self) -> Mapping[str, np.ndarray]:
+        """The mean of each statistic, (layers, heads), by its column."""
+        return {one.name: one.mean for one in self.statistics}
+
+
+Scores = tuple[StackScores, ...]
+Bars = Sequence[Mapping[str, np.ndarray]]
 
 
 @dataclass(frozen=True, eq=False)

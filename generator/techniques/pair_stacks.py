@@ -2,59 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from generator.models.stacks import PAIR
-from generator.probes.ablation_words import TARGET
-from generator.probes.head_control import RandomControl
-from generator.probes.likeness import alike_heads
+from generator.probes.heads import RepeatedSequences
+from generator.probes.naming import NamedHeads
 from generator.probes.seq2seq import PairAttention
-from generator.probes.seq2seq_control import pair_control
 from generator.probes.seq2seq_heads import measure_pair_repeats, stack_statistics
-from generator.probes.seq2seq_naming import name_pair_heads, rules_of, sweep_pairs
+from generator.probes.seq2seq_naming import name_pair_heads, sweep_pairs
 from generator.run import Run
-from generator.techniques.answers import ANSWERS
+from generator.techniques.answers import pairs_of
 from generator.techniques.attention import ATTENTION
-from generator.techniques.measured_stack import MeasuredStack, heads_of
+from generator.techniques.measured_stack import Bars, Scores, StackScores
 
 
-def pair_stacks(run: Run) -> tuple[MeasuredStack, ...]:
-    """All heads on the curated texts and their targets; silenced on texts, with the target given."""
-    model, pairs, store, ablate = (
-        run.pair,
-        list(run[ANSWERS].values()),
-        run.store,
-        run.budget.ablate,
-    )
-    repeats = measure_pair_repeats(model, run.seed, store).by_stack
-    run.step(f"{model.id}: repeated sequences")
-    sweeps = sweep_pairs(model, pairs, ablate, store)
+def pair_scores(run: Run) -> Scores:
+    """Statistics on the curated texts and their targets; heads are silenced with the target given."""
+    model, pairs = run.pair, pairs_of(run)
+    sweeps = sweep_pairs(model, pairs, run.budget.ablate, run.store)
     run.step(f"{model.id}: heads silenced")
-    control = pair_control(model, pairs, ablate, run.seed, store)
-    run.step(f"{model.id}: random weights")
-    by_stack = [run[ATTENTION][stack.name].attentions for stack in PAIR]
-    attentions = [PairAttention(*three) for three in zip(*by_stack, strict=True)]
-    named = name_pair_heads(
-        model, pairs, attentions, repeats, sweeps, ablate, control.values, store
-    )
-    run.step(f"{model.id}: roles of heads")
     found = []
-    for place, heads in enumerate(heads_of(model)):
-        stack, name, ablation = heads.stack, heads.stack.name, sweeps[place]
-        statistics = stack_statistics(model, stack, pairs, by_stack[place], repeats)
-        effects = () if ablation.reason else (ablation.statistic("text"),)
-        found.append(
-            MeasuredStack(
-                **vars(heads),
-                inputs=tuple(pair.text for pair in pairs),
-                measure=TARGET,
-                statistics=(*statistics, *effects),
-                control=RandomControl(
-                    control.seed, control.values[name], control.asked[name], control.labelled[name]
-                ),
-                ablation=ablation,
-                rules=rules_of(stack),
-                named=named[place],
-                likeness=alike_heads(by_stack[place]),
-                attentions=by_stack[place],
-            )
-        )
+    for stack, sweep in zip(PAIR, sweeps, strict=True):
+        attentions = run[ATTENTION][stack.name].attentions
+        statistics = stack_statistics(model, stack, pairs, attentions, _repeats(run))
+        effects = () if sweep.reason else (sweep.statistic("text"),)
+        found.append(StackScores((*statistics, *effects), sweep))
     return tuple(found)
+
+
+def pair_names(run: Run, scores: Scores, bars: Bars) -> tuple[NamedHeads, ...]:
+    """The roles of each stack; `bars` are the statistics of random weights, which they must pass."""
+    by_stack = [run[ATTENTION][stack.name].attentions for stack in PAIR]
+    named = name_pair_heads(
+        run.pair,
+        pairs_of(run),
+        [PairAttention(*three) for three in zip(*by_stack, strict=True)],
+        _repeats(run),
+        [one.ablation for one in scores],
+        run.budget.ablate,
+        {stack.name: twin for stack, twin in zip(PAIR, bars, strict=True)},
+        run.store,
+    )
+    run.step(f"{run.model.id}: roles of heads")
+    return named
+
+
+def _repeats(run: Run) -> Mapping[str, RepeatedSequences]:
+    return measure_pair_repeats(run.pair, run.seed, run.store).by_stack

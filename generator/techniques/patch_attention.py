@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from markupsafe import Markup
@@ -13,15 +12,16 @@ from generator.addresses import Link, head_address, part_address
 from generator.figures.figure import Figure
 from generator.inputs.images import CuratedImage
 from generator.models.layer import Layer
-from generator.models.patches import PatchGrid, VisionAttention
+from generator.models.patches import PatchGrid
+from generator.probes.patch_attention import PatchMaps
 from generator.run import PICTURES, Run, Section, Technique
 from generator.table import Content, Table
 from generator.techniques.heads import HEADS
 from generator.techniques.heads_drawings import grids_figure
-from generator.techniques.measured_stack import StackHeads, stack_of
+from generator.techniques.measured_stack import StackHeads, heads_of, stack_of
 from generator.techniques.patch_data import head_data, patch_files
 from generator.techniques.patch_figures import patch_attention, patch_rollout
-from generator.techniques.patch_maps import PATCH_MAPS, PatchAttention, why_not
+from generator.techniques.patch_maps import PATCH_MAPS, grid_of, weights_of, why_not
 from generator.techniques.patch_views import (
     Overlay,
     Peak,
@@ -109,7 +109,8 @@ class ModelView:
     `spread` has the lowest and the mean relative entropy of heads, `twin` that of random weights.
     """
 
-    attention: VisionAttention
+    blocks: int
+    heads: int
     grid: PatchGrid
     readers: tuple[str, ...]
     items: tuple[Item, ...]
@@ -122,9 +123,9 @@ class ModelView:
     @property
     def lead(self) -> str:
         """How the network cuts a picture, in sentences for the head of the page."""
-        grid, attention = self.grid, self.attention
+        grid = self.grid
         cut = (
-            f"{len(attention.blocks)} blocks with {attention.heads} heads each. The picture is cut into "
+            f"{self.blocks} blocks with {self.heads} heads each. The picture is cut into "
             f"{grid.rows} × {grid.columns} patches of {grid.height} × {grid.width} px; each is a token."
         )
         if not grid.special:
@@ -137,28 +138,28 @@ class ModelView:
         return f"{cut} {more} for no patch: {', '.join(grid.special)}."
 
 
-def measure(run: Run) -> PatchAttention:
+def measure(run: Run) -> Mapping[str, PatchMaps]:
     """The maps of all heads."""
     return run[PATCH_MAPS]
 
 
 def head_view(run: Run, stack: StackHeads, block: int, head: int) -> HeadView:
     """For each picture the map of each token that the answer is read from."""
-    found, grid = run[PATCH_MAPS], run[PATCH_MAPS].grid
+    grid = grid_of(run)
     address = head_address(run.model.id, stack.layers[block].name, head)
     return HeadView(
         tuple(_map(run, image, stack, block, head) for image in run.inputs.images),
         grid,
         tuple(token_name(reader) for reader in grid.readers),
-        len(found.weights),
+        len(weights_of(run)),
         head_data(run, block, head, address),
     )
 
 
 def _map(run: Run, image: CuratedImage, stack: StackHeads, block: int, head: int) -> PatchMap:
-    found, views = run[PATCH_MAPS], []
-    for place, reader in enumerate(found.grid.readers):
-        peak = peak_of(found.maps[image.id].looks[block, head, place], found.grid)
+    maps, grid, views = run[PATCH_MAPS][image.id], grid_of(run), []
+    for place, reader in enumerate(grid.readers):
+        peak = peak_of(maps.looks[block, head, place], grid)
         alt = (
             f"Where the {token_name(reader)} looks in the picture of {image.label} in "
             f"{stack.head(block, head)}: {peak.words}."
@@ -173,7 +174,7 @@ def layer_view(run: Run, layer: Layer) -> LayerView | None:
     if not layer.heads:
         return None
     stack, image = stack_of(run.model, layer), run.inputs.images[0]
-    reader, place = run[PATCH_MAPS].grid.readers[0], stack.place_of(layer)
+    reader, place = grid_of(run).readers[0], stack.place_of(layer)
     sprite, maps = looks_sprite(run, image.id, reader), []
     for head in range(stack.heads):
         link = stack.link(place, head)
@@ -184,13 +185,14 @@ def layer_view(run: Run, layer: Layer) -> LayerView | None:
 
 def model_view(run: Run, _: StackHeads) -> ModelView:
     """All heads on every picture."""
-    found, (stack,) = run[PATCH_MAPS], run[HEADS]
+    grid, (stack,) = grid_of(run), run[HEADS]
     order, relative = order_heads(stack), stack.statistic("relative_entropy")
     rows = (Row(stack.link(*at), tuple(standings(stack, order, *at))) for at in stack.places)
     return ModelView(
-        attention=found.attention,
-        grid=found.grid,
-        readers=tuple(token_name(reader) for reader in found.grid.readers),
+        blocks=len(stack.layers),
+        heads=stack.heads,
+        grid=grid,
+        readers=tuple(token_name(reader) for reader in grid.readers),
         items=tuple(_item(run, image) for image in run.inputs.images),
         rows=tuple(rows),
         statistics=grids_figure(stack),
@@ -201,7 +203,7 @@ def model_view(run: Run, _: StackHeads) -> ModelView:
 
 
 def _item(run: Run, image: CuratedImage) -> Item:
-    readers = run[PATCH_MAPS].grid.readers
+    readers = grid_of(run).readers
     return Item(
         image.id,
         image.label,
@@ -212,9 +214,9 @@ def _item(run: Run, image: CuratedImage) -> Item:
 
 
 def _sheet(run: Run, image: CuratedImage, reader: str) -> Figure:
-    attention = run[PATCH_MAPS].attention
+    (stack,) = heads_of(run.model)
     alt = (
-        f"Small maps of {len(attention.blocks)} blocks with {attention.heads} heads each: where the "
+        f"Small maps of {len(stack.layers)} blocks with {stack.heads} heads each: where the "
         f"{token_name(reader)} looks in the picture of {image.label}."
     )
     return Figure(looks_sprite(run, image.id, reader), alt, pixelated=True)
@@ -222,8 +224,8 @@ def _sheet(run: Run, image: CuratedImage, reader: str) -> Figure:
 
 def _rollouts(run: Run, image: CuratedImage, reader: str) -> Iterator[Rollout]:
     """The rollout of one token behind a few blocks, and that of the random twin behind the last."""
-    grid = run[PATCH_MAPS].grid
-    blocks, place = rolled_blocks(len(run[PATCH_MAPS].attention.blocks)), grid.readers.index(reader)
+    grid = grid_of(run)
+    blocks, place = rolled_blocks(len(run[HEADS][0].layers)), grid.readers.index(reader)
     names = [f"behind block {block}" for block in blocks]
     names.append(f"random weights, behind block {blocks[-1]}")
     for column, (name, weights) in enumerate(zip(names, rolled(run, image.id)[place], strict=True)):
@@ -235,43 +237,47 @@ def _rollouts(run: Run, image: CuratedImage, reader: str) -> Iterator[Rollout]:
 
 def tables(run: Run) -> Iterator[Table]:
     """Where heads look in each picture, and the rollout."""
-    yield Table("looks.csv", lambda: _looks(run[PATCH_MAPS]))
-    yield Table("rollout.csv", lambda: _rollout_rows(run[PATCH_MAPS]))
+    yield Table("looks.csv", lambda: _looks(run))
+    yield Table("rollout.csv", lambda: _rollout_rows(run))
 
 
 _PEAK = ("on_patches", "strongest_row", "strongest_column", "strongest")
 
 
-def _looks(found: PatchAttention) -> Content:
+def _looks(run: Run) -> Content:
     """Where the tokens that the answer is read from look most, in each head and picture."""
     header = ("layer", "block", "head", "picture", "token", *_PEAK)
-    names, heads = found.attention.blocks, found.attention.heads
+    (stack,), grid = heads_of(run.model), grid_of(run)
     rows = [
-        (names[block], block, head, picture, reader, *_peak(found, maps.looks[block, head, place]))
-        for picture, maps in found.maps.items()
-        for block, head in np.ndindex(len(names), heads)
-        for place, reader in enumerate(found.grid.readers)
+        (
+            stack.layers[block].name,
+            *(block, head, picture, reader),
+            *_peak(maps.looks[block, head, place], grid),
+        )
+        for picture, maps in run[PATCH_MAPS].items()
+        for block, head in stack.places
+        for place, reader in enumerate(grid.readers)
     ]
     return header, rows
 
 
-def _rollout_rows(found: PatchAttention) -> Content:
+def _rollout_rows(run: Run) -> Content:
     """The rollouts that are drawn, with that of the random twin behind the last block."""
     header = ("weights", "layer", "block", "picture", "token", *_PEAK)
-    rows: list[Sequence[Any]] = []
-    names, last = found.attention.blocks, len(found.attention.blocks) - 1
-    for number, (picture, maps) in enumerate(found.maps.items()):
-        drawn = [("trained", block, maps.rollout[block]) for block in rolled_blocks(last + 1)]
-        drawn.append(("random", last, found.control.rollout[number]))
-        for weights, block, one in drawn:
-            for place, reader in enumerate(found.grid.readers):
-                where = (weights, names[block], block, picture, reader)
-                rows.append((*where, *_peak(found, one[place])))
+    (stack,), grid = heads_of(run.model), grid_of(run)
+    blocks = rolled_blocks(len(stack.layers))
+    of = [*(("trained", block) for block in blocks), ("random", blocks[-1])]
+    rows = [
+        (weights, stack.layers[block].name, block, picture, reader, *_peak(one[place], grid))
+        for picture in run[PATCH_MAPS]
+        for (weights, block), one in zip(of, rolled(run, picture).swapaxes(0, 1), strict=True)
+        for place, reader in enumerate(grid.readers)
+    ]
     return header, rows
 
 
-def _peak(found: PatchAttention, weights: np.ndarray) -> tuple[float, int, int, float]:
-    peak = peak_of(weights, found.grid)
+def _peak(weights: np.ndarray, grid: PatchGrid) -> tuple[float, int, int, float]:
+    peak = peak_of(weights, grid)
     return peak.patches, peak.row, peak.column, peak.weight
 
 

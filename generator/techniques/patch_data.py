@@ -19,13 +19,13 @@ from generator.figures.patches import STANDS_OUT, colours
 from generator.probes.patch_attention import UNIT, block_shape
 from generator.run import Run
 from generator.techniques.components import as_json, inline, packed_weights
-from generator.techniques.patch_maps import PATCH_MAPS
+from generator.techniques.patch_maps import PATCH_MAPS, grid_of, weights_of
 from generator.techniques.patch_views import token_name
 
 
 def head_data(run: Run, block: int, head: int, address: str, chosen: Sequence[str] = ()) -> Markup:
     """The weights of one head on the `chosen` pictures, or on all, for the page at `address`."""
-    found, grid = run[PATCH_MAPS], run[PATCH_MAPS].grid
+    grid = grid_of(run)
     colour = base64.b64encode(colours().tobytes()).decode()
     return inline(
         {
@@ -41,7 +41,7 @@ def head_data(run: Run, block: int, head: int, address: str, chosen: Sequence[st
                     "rows": packed_weights(maps.looks[block, head][None, None], causal=False),
                     **_played(run, name, block, head, address),
                 }
-                for name, maps in found.maps.items()
+                for name, maps in run[PATCH_MAPS].items()
                 if not chosen or name in chosen
             },
         }
@@ -49,11 +49,11 @@ def head_data(run: Run, block: int, head: int, address: str, chosen: Sequence[st
 
 
 def _played(run: Run, picture: str, block: int, head: int, address: str) -> dict[str, Any]:
-    weights = run[PATCH_MAPS].weights.get(picture)
+    weights = weights_of(run).get(picture)
     if weights is None:
         return {}
     script = _address(run.model.id, picture, block, head)
-    rows, columns = block_shape(run[PATCH_MAPS].grid, weights.block)
+    rows, columns = block_shape(grid_of(run), weights.block)
     return {
         "source": relative(address, script),
         "block": weights.block,
@@ -63,7 +63,7 @@ def _played(run: Run, picture: str, block: int, head: int, address: str) -> dict
 
 def patch_files(run: Run) -> Iterator[tuple[str, str]]:
     """The scripts with all weights of each head: address in the site, and text."""
-    for picture, weights in run[PATCH_MAPS].weights.items():
+    for picture, weights in weights_of(run).items():
         for block, head in np.ndindex(*weights.units.shape[:2]):
             address = _address(run.model.id, picture, block, head)
             units = weights.units[block, head][None, None] / UNIT

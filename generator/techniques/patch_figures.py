@@ -17,13 +17,13 @@ from generator.models.stacks import PATCHES
 from generator.probes.patch_attention import (
     UNIT,
     block_shape,
-    measure_patch_control,
     measure_patch_maps,
     measure_patch_weights,
 )
 from generator.run import Run
 from generator.techniques.measured_stack import stack_named
 from generator.techniques.naming import Names, Numbers, listed, one_of
+from generator.techniques.patch_maps import PATCH_MAPS
 from generator.techniques.patch_views import over_patches, rolled_blocks, token_name
 
 _PLACE = re.compile(r"(\d{1,3})\.(\d{1,3})")
@@ -140,10 +140,10 @@ def patch_rollout(run: Run, image: str, layers: Numbers = (), token: str = "") -
     )
     place, picture, pixels = grid.readers.index(reader), run.image(image), run.pixels
     followed = measure_patch_maps(network, image, pixels[image], run.store).rollout
-    control = measure_patch_control(network, pixels, run.seed, run.store)
+    control = run.control[PATCH_MAPS][image].rollout[-1]
     chosen = [heads.layer_named(one) for one in layers] or list(rolled_blocks(len(followed)))
     maps = [over_patches(followed[block, place], grid) for block in chosen]
-    maps.append(over_patches(control.rollout[[*pixels].index(image), place], grid))
+    maps.append(over_patches(control[place], grid))
     titles = [f"behind block {block}" for block in chosen]
     titles.append(f"random weights, behind block {len(followed) - 1}")
     seen, cut = run.seen[image], cut_of(grid)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
 from generator.models.patches import PatchGrid, VisionAttention
+from generator.models.stacks import PATCHES
+from generator.probes.head_statistics import versions_of
 from generator.probes.patch_attention import (
     SIDE,
-    PatchControl,
     PatchMaps,
     PatchWeights,
-    measure_patch_control,
     measure_patch_maps,
     measure_patch_weights,
 )
@@ -21,24 +20,6 @@ from generator.run import PICTURES, Run, Technique
 
 # All weights of all heads are published for the first pictures, as far as they weigh no more than this.
 PLAYED, BYTES = 3, 24_000_000
-
-
-@dataclass(frozen=True, eq=False)
-class PatchAttention:
-    """Attention over patches: a map of every head on each picture, all weights on the first few.
-
-    `control` has the maps of random weights.
-    """
-
-    attention: VisionAttention
-    maps: Mapping[str, PatchMaps]
-    weights: Mapping[str, PatchWeights]
-    control: PatchControl
-
-    @property
-    def grid(self) -> PatchGrid:
-        """The patches that a picture is cut into, and the tokens beside them."""
-        return self.attention.grid
 
 
 def why_not(run: Run) -> str:
@@ -51,18 +32,29 @@ def why_not(run: Run) -> str:
     )
 
 
-def measure(run: Run) -> PatchAttention:
-    """The maps of all heads, and those of random weights."""
-    model, pixels, store = run.vision, run.pixels, run.store
-    attention = model.attention
-    assert attention is not None
-    maps = {name: measure_patch_maps(model, name, each, store) for name, each in pixels.items()}
+def measure(run: Run) -> Mapping[str, PatchMaps]:
+    """The maps of all heads on every curated picture, by its id."""
+    model, pixels = run.vision, run.pixels
+    maps = {name: measure_patch_maps(model, name, each, run.store) for name, each in pixels.items()}
     run.step(f"{model.id}: attention over patches")
-    played = list(pixels)[: _played(attention)]
-    weights = {name: measure_patch_weights(model, name, pixels[name], store) for name in played}
-    control = measure_patch_control(model, pixels, run.seed, store)
-    run.step(f"{model.id}: attention with random weights")
-    return PatchAttention(attention, maps, weights, control)
+    return maps
+
+
+def grid_of(run: Run) -> PatchGrid:
+    """The patches that a picture is cut into, and the tokens beside them."""
+    assert run.vision.attention is not None
+    return run.vision.attention.grid
+
+
+def weights_of(run: Run) -> Mapping[str, PatchWeights]:
+    """All weights of all heads on the first few pictures."""
+    return run.once("patch weights", lambda: _weights(run))
+
+
+def _weights(run: Run) -> Mapping[str, PatchWeights]:
+    assert run.vision.attention is not None
+    played = list(run.pixels.items())[: _played(run.vision.attention)]
+    return {name: measure_patch_weights(run.vision, name, each, run.store) for name, each in played}
 
 
 def _played(attention: VisionAttention) -> int:
@@ -79,4 +71,5 @@ PATCH_MAPS = Technique(
     reads=PICTURES,
     why_not=why_not,
     measure=measure,
+    versions=lambda _: versions_of(PATCHES),
 )

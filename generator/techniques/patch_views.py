@@ -11,7 +11,7 @@ from generator.formatting import number, percent
 from generator.inputs.images import CuratedImage
 from generator.models.patches import PatchGrid
 from generator.run import Run
-from generator.techniques.patch_maps import PATCH_MAPS
+from generator.techniques.patch_maps import PATCH_MAPS, grid_of
 from generator.techniques.pictures import photograph
 
 ROLLED = 4  # blocks behind which the rollout is drawn
@@ -78,16 +78,14 @@ def rolled_blocks(blocks: int) -> tuple[int, ...]:
 
 def looks_sprite(run: Run, image: str, reader: str) -> Drawing:
     """Where a token looks in every head: blocks downwards, heads to the right."""
-    found = run[PATCH_MAPS]
-    maps = found.maps[image].looks[:, :, found.grid.readers.index(reader)]
+    maps = run[PATCH_MAPS][image].looks[:, :, grid_of(run).readers.index(reader)]
     return run.once(("looks", image, reader), lambda: _sprite(run, reader, image, maps))
 
 
 def rolled(run: Run, image: str) -> np.ndarray:
     """Rollouts (readers, blocks, tokens) behind a few blocks, and that of random weights behind the last."""
-    found = run[PATCH_MAPS]
-    maps, control = found.maps[image].rollout, found.control.rollout[[*found.maps].index(image)]
-    both = np.concatenate([maps[list(rolled_blocks(len(maps)))], control[None]])
+    maps, control = (found[PATCH_MAPS][image].rollout for found in (run, run.control))
+    both = np.concatenate([maps[list(rolled_blocks(len(maps)))], control[-1:]])
     return both.transpose(1, 0, 2)
 
 
@@ -97,7 +95,7 @@ def rollout_sprite(run: Run, image: str) -> Drawing:
 
 
 def _sprite(run: Run, what: str, image: str, maps: np.ndarray) -> Drawing:
-    grid = run[PATCH_MAPS].grid
+    grid = grid_of(run)
     arguments = {"maps": over_patches(maps, grid), "tokens": grid.tokens}
     path = f"{run.folder}/patches/{what.replace(' ', '-')}-{image}.webp"
     return Drawing("patch_sprite", arguments, (path,))
@@ -107,7 +105,7 @@ def overlay(
     run: Run, image: CuratedImage, sprite: Drawing, place: tuple[int, int], alt: str
 ) -> Overlay:
     """The map at a `place` (down, across) of a sprite, over its picture."""
-    grid, size = run[PATCH_MAPS].grid, run.vision.preprocessing.size
+    grid, size = grid_of(run), run.vision.preprocessing.size
     return Overlay(
         photo=photograph(run, image),
         sprite=Figure(sprite, alt),

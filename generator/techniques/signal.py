@@ -21,7 +21,7 @@ from generator.probes.signal import (
 )
 from generator.run import PAIRS, PICTURES, TEXTS, Run, Section, Technique
 from generator.table import Table
-from generator.techniques.answers import ANSWERS
+from generator.techniques.answers import pairs_of
 from generator.techniques.layer_tables import layer_rows
 from generator.techniques.measured_stack import StackHeads, heads_of
 from generator.techniques.naming import counted
@@ -47,7 +47,7 @@ def measure(run: Run) -> Signal:
     if run.reads == PICTURES:
         return measure_vision_signal(run.vision, run.pixels, run.store)
     if run.reads == PAIRS:
-        found = measure_pair_signal(run.pair, list(run[ANSWERS].values()), run.store)
+        found = measure_pair_signal(run.pair, pairs_of(run), run.store)
     else:
         found = measure_text_signal(run.language, run.encodings, run.store)
     run.step(f"{run.model.id}: signal")

@@ -4,60 +4,76 @@ from __future__ import annotations
 
 import numpy as np
 
-from generator.models.model import Encoding, LanguageModel
 from generator.models.stacks import ONLY
 from generator.probes.ablation import Ablation
+from generator.probes.attention import Attention
 from generator.probes.circuits import Copying, measure_copying
-from generator.probes.head_control import random_control
-from generator.probes.heads import Statistic, repeated_sequences
-from generator.probes.likeness import alike_heads
-from generator.probes.naming import name_heads, role_inputs, sweep_heads
-from generator.probes.roles import RULES
-from generator.probes.stack_statistics import defined, text_statistics
+from generator.probes.heads import RepeatedSequences, Statistic, repeated_sequences
+from generator.probes.naming import (
+    NamedHeads,
+    RoleInputs,
+    Sweep,
+    name_heads,
+    role_inputs,
+    sweep_heads,
+)
+from generator.probes.stack_statistics import text_statistics
 from generator.run import Run
 from generator.techniques.attention import ATTENTION
-from generator.techniques.measured_stack import MeasuredStack, heads_of
+from generator.techniques.measured_stack import Bars, Scores, StackScores
 
 
-def text_stack(run: Run) -> MeasuredStack:
-    """All heads, on the curated texts and on random tokens; effects are tested on held-out inputs too."""
-    model, texts, store, seed = run.language, run.inputs.texts, run.store, run.seed
-    attentions = run[ATTENTION][ONLY.name].attentions
-    copying = measure_copying(model, store)
-    repeated = repeated_sequences(model, seed, store)
-    run.step(f"{model.id}: repeated sequences")
-    held_out = {text.id: model.encode(text) for text in run.inputs.held_out}
-    inputs = role_inputs(model, run.encodings, held_out, run.budget.ablate, seed)
-    sweep = sweep_heads(model, inputs, store)
-    run.step(f"{model.id}: heads silenced")
-    special = [_special(model, run.encodings[text.id]) for text in texts]
-    control = random_control(model, texts, special, inputs, seed, store)
-    run.step(f"{model.id}: random weights")
+def text_scores(run: Run) -> tuple[StackScores, ...]:
+    """Statistics of all heads on the curated texts and on random tokens, and the sweep."""
+    copying = measure_copying(run.language, run.store)
+    sweep = sweep_heads(run.language, _inputs(run), run.store)
+    run.step(f"{run.model.id}: heads silenced")
+    on_texts = text_statistics(_attentions(run), _special(run), _repeated(run)).values()
+    statistics = (*on_texts, *_of_weights(copying), *_of_effects(sweep.texts))
+    return (StackScores(statistics, sweep.texts, sweep.repeats),)
+
+
+def text_names(run: Run, scores: Scores, bars: Bars) -> tuple[NamedHeads, ...]:
+    """The roles of all heads; `bars` are the statistics of random weights, which they must pass."""
+    (own,), (twin,) = scores, bars
+    sweep = Sweep(own.ablation, own.repeats)
     named = name_heads(
-        model, attentions, special, repeated, inputs, sweep, control.values, seed, store
+        run.language,
+        _attentions(run),
+        _special(run),
+        _repeated(run),
+        _inputs(run),
+        sweep,
+        twin,
+        run.seed,
+        run.store,
     )
-    run.step(f"{model.id}: roles of heads")
-    on_texts = text_statistics(attentions, special, repeated).values()
-    statistics = [*on_texts, *_of_weights(copying), *_of_effects(sweep.texts)]
-    (heads,) = heads_of(model)
-    return MeasuredStack(
-        **vars(heads),
-        inputs=tuple(text.id for text in texts),
-        measure="loss" if model.causal else "representation",
-        statistics=defined(statistics),
-        control=control,
-        ablation=sweep.texts,
-        repeats=sweep.repeats,
-        rules=RULES,
-        named=named,
-        likeness=alike_heads(attentions),
-        attentions=attentions,
-    )
+    run.step(f"{run.model.id}: roles of heads")
+    return (named,)
 
 
-def _special(model: LanguageModel, encoding: Encoding) -> frozenset[int]:
-    special = set(model.tokenizer.all_special_ids)
-    return frozenset(place for place, one in enumerate(encoding.ids) if one in special)
+def _attentions(run: Run) -> tuple[Attention, ...]:
+    return run[ATTENTION][ONLY.name].attentions
+
+
+def _repeated(run: Run) -> RepeatedSequences:
+    return repeated_sequences(run.language, run.seed, run.store)
+
+
+def _inputs(run: Run) -> RoleInputs:
+    """What heads are silenced on: some texts, and those held out."""
+    model = run.language
+    held_out = {text.id: model.encode(text) for text in run.inputs.held_out}
+    return role_inputs(model, run.encodings, held_out, run.budget.ablate, run.seed)
+
+
+def _special(run: Run) -> list[frozenset[int]]:
+    """The positions of special tokens in each text."""
+    special = set(run.language.tokenizer.all_special_ids)
+    return [
+        frozenset(place for place, one in enumerate(run.encodings[text.id].ids) if one in special)
+        for text in run.inputs.texts
+    ]
 
 
 def _of_weights(copying: Copying) -> list[Statistic]:

@@ -22,11 +22,12 @@ from generator.figure_alone import Paper, draw_alone, parameters, pixels_of_widt
 from generator.figures import figure as figures
 from generator.figures.publication.designs import as_pictures, design_of
 from generator.figures.style import styled
+from generator.inputs.shown import Inputs
 from generator.inputs.texts import curated_texts
 from generator.models.model import LanguageModel
 from generator.models.stacks import ONLY
 from generator.probes.class_maps import measure_class_maps
-from generator.run import Inputs, Run
+from generator.run import Run
 from generator.store import Store
 from generator.techniques import TECHNIQUES
 from generator.techniques.attention_figures import attention_on

@@ -31,10 +31,11 @@ from generator.figures.patches import Cut, laid_over
 from generator.figures.publication.designs import design_of
 from generator.figures.style import styled
 from generator.inputs.images import CuratedImage
+from generator.inputs.shown import Inputs
 from generator.inputs.texts import CuratedText
 from generator.models.stacks import CROSS, PAIR
 from generator.probes.patch_attention import UNIT, measure_patch_maps, measure_patch_weights
-from generator.run import Inputs, Run
+from generator.run import Run
 from generator.store import Store
 from generator.techniques import TECHNIQUES
 from generator.techniques.attention_figures import attention_on

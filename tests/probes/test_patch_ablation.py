@@ -10,6 +10,7 @@ import torch
 from tiny_vision import BLOCKS, HEADS, WIDTH, noise, tiny_vision
 
 from generator.models.model import logits_of
+from generator.models.randomise import randomised
 from generator.probes.ablation_words import EMBEDDING, LOGIT
 from generator.probes.likeness import NEAREST
 from generator.probes.patch_ablation import ablate_patch_heads
@@ -81,9 +82,11 @@ def test_without_classes_the_effect_is_the_turn_of_the_features(tmp_path):
 def test_none_asked_for_says_so_and_random_weights_say_something_else(tmp_path):
     model, store = tiny_vision("vit"), Store(tmp_path)
     assert "asks for none" in ablate_patch_heads(model, PIXELS, 0, store).reason
-    own, random = (ablate_patch_heads(model, PIXELS, 1, store, random=seed) for seed in (None, 3))
+    batch = torch.from_numpy(np.stack(list(PIXELS.values())))
+    twin = randomised(model, [batch], 3)
+    own, random = (ablate_patch_heads(each, PIXELS, 1, store) for each in (model, twin))
     assert not np.allclose(own.delta, random.delta)
-    again = ablate_patch_heads(model, PIXELS, 1, Store(tmp_path / "again"), random=3)
+    again = ablate_patch_heads(randomised(model, [batch], 3), PIXELS, 1, Store(tmp_path / "again"))
     np.testing.assert_array_equal(random.delta, again.delta)
 
 

@@ -45,7 +45,6 @@ from generator.probes.patch_attention import (
     UNIT,
     block_shape,
     in_blocks,
-    measure_patch_control,
     measure_patch_maps,
     measure_patch_weights,
 )
@@ -54,6 +53,7 @@ from generator.probes.stack_statistics import values_on
 from generator.store import Store
 from generator.techniques.heads import HEADS as MEASURED
 from generator.techniques.patch_maps import PATCH_MAPS
+from generator.techniques.patch_maps import weights_of as weights_of_run
 from generator.techniques.patch_views import over_patches, peak_of, rolled_blocks
 
 GRID = PatchGrid(2, 3, 4, 8, ("class", "register 0", "register 1"))
@@ -357,7 +357,7 @@ def test_controls_are_an_even_spread_and_a_seeded_random_twin(tmp_path):
     model, store = tiny_vision("deit"), Store(tmp_path)
     pixels = {"one": noise(1), "two": noise(2)}
     run = run_on(model, (), store, seed=7, pixels=pixels, ablate=1)
-    found, (stack,) = run[PATCH_MAPS], run[MEASURED]
+    (stack,), followed = run[MEASURED], run.control[PATCH_MAPS]["two"].rollout
     tokens = model.attention.grid.tokens
     assert stack.statistic("entropy_nats").uniform == pytest.approx(np.log(tokens), rel=1e-5)
     assert stack.statistic("distillation_mass").uniform == pytest.approx(1 / tokens)
@@ -367,11 +367,11 @@ def test_controls_are_an_even_spread_and_a_seeded_random_twin(tmp_path):
     # Small random weights look nearly evenly; these were made large.
     twin, own = control.mean("relative_entropy"), stack.statistic("relative_entropy").mean
     assert twin > 0.97 > own.mean()
-    again = measure_patch_control(model, pixels, 7, Store(tmp_path / "again"))
-    assert np.array_equal(again.rollout, found.control.rollout)
-    other = measure_patch_control(model, pixels, 8, store)
-    assert not np.array_equal(other.rollout, found.control.rollout)
-    assert set(found.weights) == {"one", "two"}
+    again = run_on(model, (), tmp_path / "again", seed=7, pixels=pixels, ablate=1)
+    assert np.array_equal(again.control[PATCH_MAPS]["two"].rollout, followed)
+    other = run_on(model, (), store, seed=8, pixels=pixels, ablate=1)
+    assert not np.array_equal(other.control[PATCH_MAPS]["two"].rollout, followed)
+    assert set(weights_of_run(run)) == {"one", "two"}
 
 
 def test_published_weights_are_whole_ten_thousandths_of_the_weights(tmp_path):

@@ -9,6 +9,7 @@ import pytest
 import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from runs import run_on
 from tiny_transformers import tiny
 
 from generator.inputs.texts import CuratedText
@@ -17,7 +18,6 @@ from generator.models.twin import random_twin
 from generator.probes.ablation import Ablation, not_ablated
 from generator.probes.attention import Attention, attention_weights
 from generator.probes.circuits import measure_copying
-from generator.probes.head_control import random_control
 from generator.probes.head_statistics import HEAD_STATISTICS
 from generator.probes.heads import (
     RepeatedSequences,
@@ -27,7 +27,7 @@ from generator.probes.heads import (
     uniform_attention,
 )
 from generator.probes.likeness import alike_heads, percentile
-from generator.probes.naming import HeldOut, Sweep, name_by, role_inputs
+from generator.probes.naming import HeldOut, Sweep, name_by
 from generator.probes.positions import (
     delimiter_mass,
     delimiters,
@@ -40,6 +40,8 @@ from generator.probes.significance import EffectSamples, holm
 from generator.probes.stability import agreement, leaders, measure_stability
 from generator.probes.stack_statistics import text_statistics
 from generator.store import Store
+from generator.techniques.heads import HEADS as MEASURED
+from generator.techniques.heads import SCORES, TESTED
 
 HEADS = 8
 LOUD, QUIET = 1.0, 0.001
@@ -444,9 +446,8 @@ def test_the_random_control_holds_every_statistic_of_the_twin(tmp_path):
     model, store = tiny("llama"), Store(tmp_path)
     texts = [CuratedText(str(at), f"w{at} w1 w2 w{at} w3", "p", "") for at in range(3)]
     encodings = {text.id: model.encode(text) for text in texts}
-    inputs = role_inputs(model, encodings, {}, 2, 3)
-    special = [frozenset()] * 3
-    found = random_control(model, texts, special, inputs, 3, store)
+    run = run_on(model, texts, store, seed=3, ablate=2, runs=1)
+    found = run[MEASURED][0].control
     names = {one.column for one in HEAD_STATISTICS if one.applies(ONLY)}
     assert set(found.values) == names
     assert all(values.shape == (3, 4) for values in found.values.values())
@@ -457,5 +458,7 @@ def test_the_random_control_holds_every_statistic_of_the_twin(tmp_path):
     assert found.highest("sink_mass") == found.values["sink_mass"].max()
     assert np.isnan(found.mean("unheard of"))
     made = store.made
-    random_control(model, texts, special, inputs, 3, store)
+    again = run_on(model, texts, store, seed=3, ablate=2, runs=1)
+    assert again[MEASURED][0].control.labelled == again.control[TESTED][0].labelled
+    assert again.control[SCORES][0].means.keys() == names
     assert store.made == made

@@ -95,9 +95,9 @@ def test_the_letter_of_a_head_is_that_of_its_stack(stacks):
 @pytest.mark.parametrize(
     ("column", "applies", "kept"),
     [
-        ("previous_token", ONLY, {"llama": {"random_control"}, "t5": {"pair_control"}}),
-        ("peak", CROSS, {"t5": {"pair_control"}}),
-        ("class_mass", PATCHES, {"deit": {"patch_maps", "patch_control"}}),
+        ("previous_token", ONLY, {"llama": {"control"}, "t5": {"control"}}),
+        ("peak", CROSS, {"t5": {"control"}}),
+        ("class_mass", PATCHES, {"deit": {"patch_maps", "control"}}),
     ],
 )
 def test_a_statistic_of_another_version_renews_what_keeps_it_and_its_control(

@@ -1,0 +1,31 @@
+"""What a model is run on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from generator.card_schema import Pairs
+from generator.inputs.images import CuratedImage
+from generator.inputs.pool import PoolPicture
+from generator.inputs.texts import CuratedText
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Curated pictures and texts, texts that no page shows, a pool of pictures, and compared sentences."""
+
+    images: tuple[CuratedImage, ...]
+    texts: tuple[CuratedText, ...]
+    held_out: tuple[CuratedText, ...]
+    pool: tuple[PoolPicture, ...]
+    pairs: Pairs
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """What the inputs are, for the store."""
+        return {
+            "images": [one.sha256 for one in self.images],
+            "pool": [one.sha256 for one in self.pool],
+            "texts": [(one.id, one.text, one.target) for one in (*self.texts, *self.held_out)],
+        }
