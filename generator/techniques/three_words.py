@@ -66,7 +66,7 @@ def cosine(one: np.ndarray, other: np.ndarray) -> float:
     return float((one * other).sum() / lengths) if lengths else float("nan")
 
 
-def three_words_figure() -> Figure:
+def three_words_figure(_: None = None) -> Figure:
     """Three words as arrows, and what one of them becomes."""
     words = three_words()
     one = words[1]

@@ -261,7 +261,10 @@ def test_a_link_to_a_head_over_a_picture_has_its_map_drawn_once(read) -> None:
             "needs the parameter 'image'",
         ),
         ('{{ widget("patch_view", model="deit", layer=0, head=1, image="noice") }}', "'noise'"),
-        ('{{ widget("patch_view", model="t5", layer=0, head=1, image="noise") }}', "takes texts"),
+        (
+            '{{ widget("patch_view", model="t5", layer=0, head=1, image="noise") }}',
+            "takes pairs of texts",
+        ),
         ('{{ widget("head_view", model="deit", layer=0, head=1, text="rain") }}', "takes pictures"),
         ('{{ widget("head_view", model="t5", layer=0, head=1, text="rain") }}', "several stacks"),
         ('{{ widget("patch_vew", model="deit", layer=0, head=1) }}', "'patch_view'"),
