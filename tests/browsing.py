@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from chromium import launch
-from pages_under_test import Visitors
+from pages_under_test import Profiles, Visitors
 from playwright.sync_api import Browser, expect, sync_playwright
 from small_site import Site
 
@@ -41,9 +41,20 @@ def served(root: Path) -> Iterator[str]:
         thread.join()
 
 
+@pytest.fixture(scope="module")
+def roots(served: str, root: Path) -> dict[str, str]:
+    """Where the site is, by the ways to reach it."""
+    return {"server": served, "file": f"{root.as_uri()}/"}
+
+
+@pytest.fixture(scope="module")
+def profiles(browser: Browser, roots: dict[str, str]) -> Profiles:
+    return Profiles(browser, roots.values())
+
+
 @pytest.fixture
-def visit(browser: Browser, served: str, root: Path) -> Iterator[Visitors]:
+def visit(profiles: Profiles, roots: dict[str, str]) -> Iterator[Visitors]:
     """Makes visitors: `visit("file", color_scheme="dark")`. A problem that one meets fails the test."""
-    visitors = Visitors(browser, {"server": served, "file": f"{root.as_uri()}/"})
+    visitors = Visitors(profiles, roots)
     yield visitors
     assert visitors.close() == []

@@ -79,7 +79,15 @@ pytest_plugins = ["small_site", "article_bench", "browsing", "cpu_times"]
 # What a test needs that takes long, by the fixtures that bring it.
 _NEEDS = {
     "weights": {"efficientnet", "minilm", "smollm2"},
-    "build": {"small_site", "tiny_site", "families_site", "new_site", "built", "wheel"},
+    "build": {
+        "small_site",
+        "tiny_site",
+        "seeded_site",
+        "families_site",
+        "new_site",
+        "built",
+        "wheel",
+    },
     "browser": {"browser"},
 }
 

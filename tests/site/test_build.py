@@ -666,24 +666,24 @@ def test_another_folder_and_an_empty_store_give_the_same_bytes(families_site, tm
     assert " 0 of " in site.stdout
 
 
-def test_two_models_alone_are_measured_and_drawn_as_among_others(small_site, tmp_path):
-    folder = copy_of(small_site, tmp_path / "elsewhere", with_store=False)
+@pytest.mark.parametrize(
+    ("among", "alone"),
+    [("seeded_site", "cnn"), ("seeded_site", "encoder"), ("families_site", "qwen2")],
+)
+def test_a_model_alone_is_measured_and_drawn_as_among_others(request, tmp_path, among, alone):
+    known: Site = request.getfixturevalue(among)
+    folder = copy_of(known, tmp_path / "elsewhere", with_store=False)
     data = read_exhibit(folder)
-    data["models"] = [model for model in data["models"] if model["id"] != "smollm2-135m"]
-    # Of what is written, the page that explains words is linked from every page of a model.
-    words = (folder / data["writing"] / "guide" / "glossary.md").read_text(encoding="utf-8")
-    shutil.rmtree(folder / data["writing"])
-    (folder / data["writing"] / "guide").mkdir(parents=True)
-    (folder / data["writing"] / "guide" / "glossary.md").write_text(words, encoding="utf-8")
+    data.pop("writing", None)
+    data["models"] = [model for model in data["models"] if model["id"] == alone]
     write_exhibit(folder, data)
     site = build_here(folder)
     assert " 0 of " in site.stdout
-    found, known = stored(site.work / "store"), stored(small_site.work / "store")
-    assert len(found) > 100
-    assert [name for name in found if found[name] != known.get(name)] == []
-    for model in data["models"]:
-        mine, other = (each.work / "docs" / "models" / model["id"] for each in (site, small_site))
-        assert differing(mine, other) == []
+    found, all_ = stored(site.work / "store"), stored(known.work / "store")
+    assert len(found) > 50
+    assert [name for name in found if found[name] != all_.get(name)] == []
+    mine, other = (each.work / "docs" / "models" / alone for each in (site, known))
+    assert differing(mine, other) == []
 
 
 def test_a_full_store_gives_the_same_bytes_and_computes_nothing(small_site, tmp_path):
@@ -709,38 +709,38 @@ def all_reused(stdout: str) -> bool:
     return all(some == all_ > 0 for some, all_ in reused(stdout).values())
 
 
-def test_words_cost_no_measurement_and_a_new_picture_does(tiny, tiny_site):
-    data = read_exhibit(tiny)
+def test_words_cost_no_measurement_and_a_new_picture_does(seeded, seeded_site):
+    data = read_exhibit(seeded)
     data["title"], data["description"] = "Another title", "Another description."
     data["models"][0]["about"] = "Another sentence."
     data["images"][0] |= {"alt": "Another alternative.", "origin": "Elsewhere."}
     data["texts"][0]["look_for"] = "Something else."
-    write_exhibit(tiny, data)
-    site = build_here(tiny)
+    write_exhibit(seeded, data)
+    site = build_here(seeded)
     assert all_reused(site.stdout)
-    changed = differing(site.site, tiny_site.site)
-    assert {"index.html", "models/efficientnet-lite0/index.html", "manifest.json"} <= set(changed)
+    changed = differing(site.site, seeded_site.site)
+    assert {"index.html", "models/cnn/index.html", "manifest.json"} <= set(changed)
     assert not [name for name in changed if name.endswith((".csv", ".webp", ".svg"))]
     assert (
-        "Another alternative." in (site.site / "models/efficientnet-lite0/index.html").read_text()
+        "Another alternative." in (site.site / "models/cnn/index.html").read_text()
     )
 
-    picture = tiny / data["images"][0]["file"]
+    picture = seeded / data["images"][0]["file"]
     with Image.open(picture) as image:
         image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(picture, quality=95)
-    stdout = build_here(tiny).stdout
+    stdout = build_here(seeded).stdout
     some, all_ = reused(stdout)["results"]
     assert 0 < some < all_  # the texts are as they were
     assert reused(stdout)["drawings"][0] > 0
 
 
-def test_what_left_the_exhibit_leaves_the_site(tiny):
-    data = read_exhibit(tiny)
+def test_what_left_the_exhibit_leaves_the_site(seeded):
+    data = read_exhibit(seeded)
     del data["models"][0]
-    write_exhibit(tiny, data)
-    site = build_here(tiny).site
-    assert not (site / "models" / "efficientnet-lite0").exists()
-    assert not (tiny / "build" / "docs" / "models" / "efficientnet-lite0").exists()
+    write_exhibit(seeded, data)
+    site = build_here(seeded).site
+    assert not (site / "models" / "cnn").exists()
+    assert not (seeded / "build" / "docs" / "models" / "cnn").exists()
 
 
 # Accidents
@@ -774,34 +774,34 @@ def stored(store: Path) -> dict[str, object]:
     return found
 
 
-def test_a_damaged_store_costs_time_only(tiny, tiny_site):
-    damages(tiny / "build" / "store")
-    again = build_here(tiny)
-    assert differing(again.site, tiny_site.site) == []
+def test_a_damaged_store_costs_time_only(seeded, seeded_site):
+    damages(seeded / "build" / "store")
+    again = build_here(seeded)
+    assert differing(again.site, seeded_site.site) == []
     assert not all_reused(again.stdout)
-    assert stored(tiny / "build" / "store") == stored(tiny_site.work / "store")
+    assert stored(seeded / "build" / "store") == stored(seeded_site.work / "store")
 
 
-def test_a_flipped_byte_in_a_stored_picture_is_noticed(tiny, tiny_site):
-    for path in (tiny / "build" / "store").rglob("*.webp"):
+def test_a_flipped_byte_in_a_stored_picture_is_noticed(seeded, seeded_site):
+    for path in (seeded / "build" / "store").rglob("*.webp"):
         path.write_bytes(flipped(path.read_bytes()))
-    assert differing(build_here(tiny).site, tiny_site.site) == []
+    assert differing(build_here(seeded).site, seeded_site.site) == []
 
 
-def test_half_written_files_of_killed_runs_go(tiny, tiny_site):
-    left = tiny / "build" / "store" / "classify" / ".partial-x"
+def test_half_written_files_of_killed_runs_go(seeded, seeded_site):
+    left = seeded / "build" / "store" / "classify" / ".partial-x"
     young = left.with_name(".partial-y")
-    docs = tiny / "build" / "docs" / "models" / ".partial-z"
+    docs = seeded / "build" / "docs" / "models" / ".partial-z"
     for path in (left, young, docs):
         path.write_bytes(b"half")
     os.utime(left, (0, 0))
-    (tiny / ".site-new" / "models").mkdir(parents=True)
-    site = build_here(tiny)
-    assert differing(site.site, tiny_site.site) == []
+    (seeded / ".site-new" / "models").mkdir(parents=True)
+    site = build_here(seeded)
+    assert differing(site.site, seeded_site.site) == []
     assert young.exists()  # another run may be writing it
     assert not left.exists()
     assert not docs.exists()
-    assert not (tiny / ".site-new").exists()
+    assert not (seeded / ".site-new").exists()
 
 
 @contextlib.contextmanager
@@ -826,23 +826,24 @@ def watching(site: Path) -> Iterator[list[float]]:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="kills a process group")
-def test_killed_at_any_moment_it_ends_with_the_same_site(tiny, tiny_site):
+def test_killed_at_any_moment_it_ends_with_the_same_site(seeded, seeded_site):
     seed = random.randrange(10**6)
     moments = random.Random(seed)
-    shutil.rmtree(tiny / "build")
+    shutil.rmtree(seeded / "build")
     # The old site is whole, and another one.
-    (tiny / "site" / "old.txt").write_text("old")
-    (tiny / "site" / "index.html").write_text("old")
-    old, new = files_of(tiny / "site"), files_of(tiny_site.site)
-    with watching(tiny / "site") as missing:
+    (seeded / "site" / "old.txt").write_text("old")
+    (seeded / "site" / "index.html").write_text("old")
+    old, new = files_of(seeded / "site"), files_of(seeded_site.site)
+    with watching(seeded / "site") as missing:
         for early, late in ((0.3, 0.6), (0.6, 0.95)):
-            kill_after(moments.uniform(early, late) * tiny_site.seconds, tiny)
-            assert files_of(tiny / "site") in (old, new), f"seed {seed}"
-        site = build(tiny)
+            kill_after(moments.uniform(early, late) * seeded_site.seconds, seeded)
+            assert files_of(seeded / "site") in (old, new), f"seed {seed}"
+        site = build(seeded)
     assert not missing, f"seed {seed}: the site was not there"
-    assert differing(site.site, tiny_site.site) == [], f"seed {seed}"
-    assert {path.name for path in tiny.iterdir()} == {
+    assert differing(site.site, seeded_site.site) == [], f"seed {seed}"
+    assert {path.name for path in seeded.iterdir()} == {
         "build",
+        "encoder",
         "exhibit.yml",
         "images",
         "pool",
@@ -850,16 +851,16 @@ def test_killed_at_any_moment_it_ends_with_the_same_site(tiny, tiny_site):
         "pairs.yml",
         "site",
     }
-    docs = [path.name for path in (tiny / "build" / "docs").rglob("*")]
+    docs = [path.name for path in (seeded / "build" / "docs").rglob("*")]
     assert not [name for name in docs if name.startswith(".")]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="kills a process group")
-def test_killed_while_the_site_is_put_in_place_it_ends_with_the_same_site(tiny, tiny_site):
-    kill_after(0.1, tiny, "Site ...")
-    assert files_of(tiny / "site") == files_of(tiny_site.site)
-    assert differing(build_here(tiny).site, tiny_site.site) == []
-    assert not list(tiny.glob(".site*"))
+def test_killed_while_the_site_is_put_in_place_it_ends_with_the_same_site(seeded, seeded_site):
+    kill_after(0.1, seeded, "Site ...")
+    assert files_of(seeded / "site") == files_of(seeded_site.site)
+    assert differing(build_here(seeded).site, seeded_site.site) == []
+    assert not list(seeded.glob(".site*"))
 
 
 def kill_after(seconds: float, folder: Path, stage: str = "") -> None:
