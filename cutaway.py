@@ -17,7 +17,8 @@ made, may change.
 
 from generator import __version__
 from generator.errors import CutawayError, UsageError
-from generator.exhibit import Exhibit, load_exhibit
+from generator.exhibit import Exhibit
+from generator.exhibit_yaml import load_exhibit
 from generator.figures.figure import Figure, published
 from generator.inputs.shown import Inputs
 from generator.opening import build

@@ -10,11 +10,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from generator.exhibit import load_exhibit
+from generator.exhibit_yaml import load_exhibit
 from generator.inputs.texts import curated_texts
 from generator.models.heads_access import find_heads
 from generator.models.load import load_model
-from generator.models.model import LanguageModel
+from generator.models.text_model import LanguageModel
 from generator.paths import cache_root
 from generator.probes.ablation import ablate, scored_texts
 from generator.store import Store

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
-import traceback
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from generator import __version__
+from generator.cli_options import Architecture, Device, Images, Known, Pool, Texts, Verbose, Weights
 from generator.command_reference import command_reference
 from generator.errors import CutawayError, UsageError
+from generator.failures import MENDABLE, tell_failure
 from generator.progress import Reporter, print_summary, terminal
-
-if TYPE_CHECKING:  # torch takes seconds to import
-    from generator.models.load import AnyModel
 
 
 class Stopped(CutawayError):
@@ -42,16 +38,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
-Architecture = Annotated[
-    str | None,
-    typer.Option(help="What bare weights belong to: timm:NAME, torchvision:NAME, ./FILE.py:CLASS."),
-]
-Weights = Annotated[
-    str, typer.Option(help="For timm: and torchvision: pretrained, random, or a file.")
-]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more, and show tracebacks.")]
 
 
 def _version(asked: bool) -> None:
@@ -80,16 +66,9 @@ def build(
     model: Annotated[
         str | None, typer.Option(help="One model, as a source, instead of an exhibit.")
     ] = None,
-    texts: Annotated[
-        Path | None, typer.Option(help="Texts for --model: a .yml, or one text a line.")
-    ] = None,
-    images: Annotated[
-        Path | None, typer.Option(help="Pictures for --model: a folder or a dataset.")
-    ] = None,
-    pool: Annotated[
-        Path | None,
-        typer.Option(help="Where to search units' exemplars, for --model: a folder or a dataset."),
-    ] = None,
+    texts: Texts = None,
+    images: Images = None,
+    pool: Pool = None,
     architecture: Architecture = None,
     weights: Weights = "pretrained",
     device: Device = "auto",
@@ -109,20 +88,10 @@ def build(
     verbose: Verbose = False,
 ) -> None:
     """Build the site of an exhibit, or of one model."""
-    from generator.exhibit import load_exhibit
+    from generator.single import exhibit_or_one
 
-    if model is None:
-        if texts or images or pool or architecture or weights != "pretrained":
-            raise UsageError(
-                "--texts, --images, --pool, --architecture and --weights go with --model."
-            )
-        shown = load_exhibit(exhibit or Path())
-    else:
-        if exhibit is not None:
-            raise UsageError("Give an exhibit or --model, not both.")
-        from generator.single import exhibit_of_one
-
-        shown = exhibit_of_one(model, texts, images, pool, architecture, weights, features)
+    of_model = (texts, images, pool, architecture, weights)
+    shown = exhibit_or_one(exhibit, model, *of_model, features)
     # torch takes seconds to import: a mistake in the exhibit is answered before.
     from generator.build import Options
     from generator.build import build as run
@@ -155,15 +124,9 @@ def card(
     exhibit: Annotated[
         Path | None, typer.Option(help="An exhibit.yml, or its folder, that knows the model.")
     ] = None,
-    texts: Annotated[
-        Path | None, typer.Option(help="Texts for a source: a .yml, or one text a line.")
-    ] = None,
-    images: Annotated[
-        Path | None, typer.Option(help="Pictures for a source: a folder or a dataset.")
-    ] = None,
-    pool: Annotated[
-        Path | None, typer.Option(help="More pictures for a source: a folder or a dataset.")
-    ] = None,
+    texts: Texts = None,
+    images: Images = None,
+    pool: Pool = None,
     architecture: Architecture = None,
     weights: Weights = "pretrained",
     site_url: Annotated[
@@ -233,15 +196,14 @@ def inspect(
             help="A source, such as timm:resnet18 or ./folder, or a model's id in the exhibit."
         ),
     ],
-    exhibit: Annotated[
-        Path | None, typer.Option(help="An exhibit.yml, or its folder; this folder if left out.")
-    ] = None,
+    exhibit: Known = None,
     architecture: Architecture = None,
     weights: Weights = "pretrained",
     device: Device = "cpu",
     verbose: Verbose = False,
 ) -> None:
     """List the layers, units and heads of a model."""
+    from generator.inspect_notes import print_layers
     from generator.models.load import load_model, parts_of
     from generator.paths import cache_root
     from generator.single import model_of_exhibit, spec_of_one
@@ -254,27 +216,7 @@ def inspect(
     # A layer's name must be readable in full, to be copied into an exhibit.
     console = terminal(max(terminal().width, 150))
     for part in parts_of(spec, base, cache_root()):
-        _list(load_model(part, base, cache_root(), device=device), console)
-
-
-def _list(model: AnyModel, console: Console) -> None:
-    """Print the layers, units and heads of one model."""
-    from generator.inspect_notes import said_beside
-
-    table = Table(box=None, pad_edge=False)
-    for name in ("#", "layer", "kind", "output", "units", "heads", "KV groups", "parameters"):
-        side: Literal["left", "right"] = "left" if name in {"layer", "kind"} else "right"
-        table.add_column(name, justify=side, no_wrap=True)
-    for layer in model.layers:
-        shape = " x ".join(str(side) for side in layer.shape)
-        heads = [str(count) if count else "" for count in (layer.heads, layer.kv_groups)]
-        row = [str(layer.index), layer.name, layer.kind, shape, str(layer.units)]
-        table.add_row(*row, *heads, f"{layer.parameters:,}")
-    console.print(f"{model.title}: {model.kind}, {model.parameters:,} parameters", highlight=False)
-    console.print(f"weights {model.provenance.weights_sha256}", highlight=False)
-    for note in (*model.provenance.notes, *said_beside(model)):
-        console.print(note, highlight=False, markup=False)
-    console.print(table)
+        print_layers(load_model(part, base, cache_root(), device=device), console)
 
 
 @app.command(
@@ -292,9 +234,7 @@ def figure(
             help="A model's id in the exhibit, or a source; the exhibit's if it has only one."
         ),
     ] = "",
-    exhibit: Annotated[
-        Path | None, typer.Option(help="An exhibit.yml, or its folder; this folder if left out.")
-    ] = None,
+    exhibit: Known = None,
     architecture: Architecture = None,
     weights: Weights = "pretrained",
     width: Annotated[str, typer.Option(help="Such as 160mm, 6in or 680px.")] = "160mm",
@@ -341,29 +281,11 @@ def main() -> None:
     try:
         app()
     except CutawayError as error:
-        _fail(str(error), error.hint, verbose)
+        tell_failure(str(error), error.hint, verbose)
         sys.exit(error.exit_code)
     except OSError as error:
-        if error.errno not in _MENDABLE:
+        if error.errno not in MENDABLE:
             raise
         hint = "The site was left as it was; the same command continues where it stopped."
-        _fail(_MENDABLE[error.errno].format(error.filename or ""), hint, verbose)
+        tell_failure(MENDABLE[error.errno].format(error.filename or ""), hint, verbose)
         sys.exit(1)
-
-
-_MENDABLE = {
-    errno.ENOSPC: "The disk is full. {}",
-    errno.EDQUOT: "The disk quota is used up. {}",
-    errno.EACCES: "No permission for {}",
-    errno.EROFS: "The disk is read-only: {}",
-    errno.EBUSY: "A mount point cannot be replaced; name a folder inside it: {}",
-}
-
-
-def _fail(message: str, hint: str, verbose: bool) -> None:
-    """Say what went wrong; with --verbose also where."""
-    if verbose:
-        traceback.print_exc()
-    print(f"Error: {message}", file=sys.stderr)
-    if hint:
-        print(hint, file=sys.stderr)

@@ -2,38 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    TypeAdapter,
-    ValidationError,
     field_validator,
     model_validator,
 )
-from pydantic_core import ErrorDetails
 
 from generator.card_schema import (
     CardSpec,
-    OwnSection,
-    PairedProbe,
-    Pairs,
-    Reference,
-    Sentences,
-    Triple,
 )
 from generator.errors import UsageError, did_you_mean
-from generator.files import read_text
-from generator.validation_messages import reason
 
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9]+([-_.][a-z0-9]+)*$", max_length=80)]
 Line = Annotated[str, Field(min_length=1, max_length=400)]
-T = TypeVar("T")
 
 
 class _Strict(BaseModel):
@@ -248,157 +235,3 @@ def _refuse_repeats(what: str, ids: Sequence[str]) -> None:
     repeated = sorted({name for name in ids if ids.count(name) > 1})
     if repeated:
         raise ValueError(f"{what}: the id '{repeated[0]}' is used more than once")
-
-
-def load_exhibit(path: Path) -> Exhibit:
-    """Read an exhibit. Raises UsageError for anything that the schema does not allow."""
-    if path.is_dir():
-        path = path / "exhibit.yml"
-    data = read_yaml(path, "exhibit")
-    if not isinstance(data, dict):
-        raise UsageError(f"{path}: an exhibit is a mapping of keys such as 'title' and 'models'.")
-    if "base" in data:
-        raise UsageError(f"{path}: unknown key 'base'.")
-    exhibit = check(TypeAdapter(Exhibit), data, path)
-    return exhibit.model_copy(update={"base": path.resolve().parent})
-
-
-def load_pairs(path: Path) -> Pairs:
-    """The sentences that probes compare."""
-    return check(TypeAdapter(Pairs), read_yaml(path, "list of sentences"), path, Pairs)
-
-
-def load_texts(path: Path) -> tuple[TextSpec, ...]:
-    """Texts from a YAML list, or from a plain file with one text a line."""
-    if path.suffix.lower() in {".yml", ".yaml"}:
-        return check(TypeAdapter(tuple[TextSpec, ...]), read_yaml(path, "list of texts"), path)
-    lines = [line.strip() for line in read_text(path, "file of texts").splitlines()]
-    texts = [line for line in lines if line]
-    return tuple(
-        TextSpec(id=f"text-{number}", text=text, phenomenon=f"Text {number}")
-        for number, text in enumerate(texts, start=1)
-    )
-
-
-def load_image_table(path: Path) -> tuple[ImageSpec, ...]:
-    """The table of pictures that stands beside them."""
-    return check(TypeAdapter(tuple[ImageSpec, ...]), read_yaml(path, "list of pictures"), path)
-
-
-# What PyYAML lets through: dates such as 2024-13-45, numbers too long to read, endless nesting.
-_BAD_VALUES = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
-
-
-def read_yaml(path: Path, what: str) -> Any:
-    """The plain values of a YAML file. Raises UsageError if it is missing or not YAML."""
-    hint = "'cutaway new DIR' makes a folder that builds." if what == "exhibit" else ""
-    try:
-        return yaml.safe_load(read_text(path, what, hint))
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        reason = getattr(error, "problem", None) or "cannot be read"
-        raise UsageError(f"{path}{line}: not YAML: {reason}.") from error
-    except _BAD_VALUES as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UsageError(f"{path}: holds a value that cannot be read: {reason}.") from error
-
-
-def check(
-    adapter: TypeAdapter[T], data: Any, path: Path, schema: type[BaseModel] | None = None
-) -> T:
-    """Validate `data` from `path`; an error names file, line, key and the nearest valid name.
-
-    `schema` is what stands at the top of the file; an exhibit if left out.
-    """
-    try:
-        return adapter.validate_python(data)
-    except ValidationError as error:
-        lines = _lines(path)
-        details = [detail for detail in error.errors() if not _is_echo(detail)]
-        messages = [_explain(path, detail, lines, schema or Exhibit) for detail in details[:5]]
-        raise UsageError("\n".join(messages)) from error
-
-
-def _is_echo(detail: ErrorDetails) -> bool:
-    """Whether an error only repeats another.
-
-    A list can stand where a file name can, and is told to be none; a list whose items are all
-    wrong is told to be empty.
-    """
-    if not isinstance(detail["input"], list):
-        return False
-    no_name = detail["type"] == "string_type" and detail["loc"][1:] == ("str",)
-    return no_name or (detail["type"] == "too_short" and bool(detail["input"]))
-
-
-def _explain(
-    path: Path,
-    detail: ErrorDetails,
-    lines: Mapping[tuple[int | str, ...], int],
-    schema: type[BaseModel],
-) -> str:
-    # A union puts the name of its branch into the location: only real keys are kept.
-    place: tuple[int | str, ...] = ()
-    for part in detail["loc"]:
-        if (*place, part) in lines:
-            place = (*place, part)
-    if detail["type"] == "missing":
-        place = (*place, detail["loc"][-1])
-    known = next((place[:end] for end in range(len(place), 0, -1) if place[:end] in lines), ())
-    where = f"{path}, line {lines[known]}" if known else str(path)
-    key = ".".join(str(part) for part in place) or "file"
-    if detail["type"] == "extra_forbidden":
-        return f"{where}: unknown key '{key}'. {did_you_mean(str(place[-1]), _siblings(place, schema))}"
-    if detail["type"] == "missing":
-        return f"{where}: the key '{key}' is missing."
-    return f"{where}: {key}: {reason(detail)}."
-
-
-def _siblings(place: Sequence[int | str], top: type[BaseModel]) -> list[str]:
-    owners: dict[str, type[BaseModel]] = {
-        "models": ModelSpec,
-        "checkpoints": CheckpointSpec,
-        "make": Choices,
-        "images": ImageSpec,
-        "texts": TextSpec,
-        "preprocessing": Preprocessing,
-        "card": CardSpec,
-        "sections": OwnSection,
-        "references": Reference,
-        "reference": Reference,
-        "paraphrases": Triple,
-        "probes": PairedProbe,
-        "sentences": Sentences,
-    }
-    named = [part for part in place[:-1] if isinstance(part, str)]
-    schema = owners.get(named[-1], top) if named else top
-    if not named and place and isinstance(place[0], int):
-        # A list at the top of its file: texts have a text, pictures a file.
-        fields = set(TextSpec.model_fields) | set(ImageSpec.model_fields)
-        return sorted(fields)
-    return [name for name in schema.model_fields if name != "base"]
-
-
-def _lines(path: Path) -> dict[tuple[int | str, ...], int]:
-    """The line of each key and list item of a YAML file."""
-    found: dict[tuple[int | str, ...], int] = {}
-    visited: set[int] = set()
-
-    def walk(node: yaml.Node, place: tuple[int | str, ...]) -> None:
-        if id(node) in visited:  # an alias, perhaps of what it stands in
-            return
-        visited.add(id(node))
-        if isinstance(node, yaml.MappingNode):
-            for key, value in node.value:
-                found[(*place, key.value)] = key.start_mark.line + 1
-                walk(value, (*place, key.value))
-        elif isinstance(node, yaml.SequenceNode):
-            for index, item in enumerate(node.value):
-                found[(*place, index)] = item.start_mark.line + 1
-                walk(item, (*place, index))
-
-    root = yaml.compose(read_text(path))
-    if root is not None:
-        walk(root, ())
-    return found

@@ -14,7 +14,8 @@ from typing import Any
 from generator.articles.catalogue import Catalogue
 from generator.articles.kinds import figure, kinds_of
 from generator.errors import UsageError, did_you_mean
-from generator.exhibit import Exhibit, ModelSpec, load_exhibit
+from generator.exhibit import Exhibit, ModelSpec
+from generator.exhibit_yaml import load_exhibit
 from generator.figures.figure import Figure
 from generator.figures.paper import FORMATS
 from generator.run import Technique

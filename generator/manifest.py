@@ -9,7 +9,7 @@ from typing import Any
 
 from generator import __version__
 from generator.exhibit import Exhibit
-from generator.probes import heads as head_probe
+from generator.probes import repeated_sequences as head_probe
 from generator.probes.seq2seq import LONGEST
 from generator.run import PAIRS, PICTURES, Run, why_not
 from generator.techniques.answers import ANSWERS

@@ -12,7 +12,8 @@ from torch import nn
 from generator.build import Options
 from generator.build import build as build_site
 from generator.errors import UsageError
-from generator.exhibit import Exhibit, ModelSpec, Preprocessing, load_exhibit
+from generator.exhibit import Exhibit, ModelSpec, Preprocessing
+from generator.exhibit_yaml import load_exhibit
 from generator.models.load import pick_device
 from generator.models.model import VisionModel
 from generator.models.vision import Network, finish, numbered

@@ -1,7 +1,6 @@
 """One model on its inputs, and the techniques that can be asked of it.
 
-Everything is pulled: a page asks its sections, a section asks for figures and tables, these ask the run for a
-result, and the run measures it when it is first asked for, through the store.
+Everything is pulled: a page asks its sections, these ask for figures and tables, and they the run.
 """
 
 from __future__ import annotations
@@ -23,9 +22,10 @@ from generator.inputs.shown import Inputs
 from generator.inputs.texts import CuratedText
 from generator.models.checkpoints import Checkpoints
 from generator.models.load import AnyModel
-from generator.models.model import Encoding, LanguageModel, VisionModel
+from generator.models.model import VisionModel
 from generator.models.randomise import randomised
 from generator.models.seq2seq import Seq2SeqModel
+from generator.models.text_model import Encoding, LanguageModel
 from generator.models.twin import random_twin
 from generator.parameters import call_checked, check_parameters, parameters_of
 from generator.probes.controls import COUNTED, batches, spread
@@ -47,9 +47,8 @@ class Run:
 
     `checkpoints` are the states of its training that the exhibit names. `other_tower` is the id of the model
     that is the other tower of the same network, where both are shown. `full` shows every unit in every way.
-    `trained` is the run that this one is the control of.
-    `techniques` are all that can be asked, in page order.
-    `step` is told the name of each piece of work that is done, `credits` are the pictures asked for.
+    `trained` is the run that this one is the control of. `techniques` are all that can be asked, in page
+    order. `step` is told the name of each piece of work that is done, `credits` are the pictures asked for.
     """
 
     model: AnyModel
@@ -120,9 +119,8 @@ class Run:
     @property
     def reads(self) -> str:
         """What the model takes: PICTURES, TEXTS, or PAIRS of them."""
-        if isinstance(self.model, VisionModel):
-            return PICTURES
-        return PAIRS if isinstance(self.model, Seq2SeqModel) else TEXTS
+        kinds = {VisionModel: PICTURES, Seq2SeqModel: PAIRS, LanguageModel: TEXTS}
+        return next(reads for kind, reads in kinds.items() if isinstance(self.model, kind))
 
     @property
     def folder(self) -> str:
@@ -163,8 +161,8 @@ class Run:
         """A curated picture, to be credited where it is shown. Raises UsageError with the nearest."""
         known = {one.id: one for one in self.inputs.images}
         if name not in known:
-            near = did_you_mean(name, known)
-            raise UsageError(f"{self.model.id} is not shown picture '{name}'. {near}".strip())
+            says = f"{self.model.id} is not shown picture '{name}'. {did_you_mean(name, known)}"
+            raise UsageError(says.strip())
         self.credits.append(known[name])
         return known[name]
 

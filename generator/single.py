@@ -8,7 +8,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from generator.errors import UsageError
-from generator.exhibit import Choices, Exhibit, ModelSpec, load_exhibit
+from generator.exhibit import Choices, Exhibit, ModelSpec
+from generator.exhibit_yaml import load_exhibit
 from generator.inputs.datasets import names_dataset
 from generator.paths import data_root
 
@@ -63,6 +64,26 @@ def exhibit_of_one(
         pool=_reference(pool) if pool else "",
         images=_reference(images) if images else str(curated.base / str(curated.images)),
     ).model_copy(update={"base": Path.cwd()})
+
+
+def exhibit_or_one(
+    path: Path | None,
+    model: str | None,
+    texts: Path | None,
+    images: Path | None,
+    pool: Path | None,
+    architecture: str | None,
+    weights: str,
+    features: int,
+) -> Exhibit:
+    """An exhibit, or that of one source; what goes with a source is refused beside an exhibit."""
+    if model is not None:
+        if path is not None:
+            raise UsageError("Give an exhibit or --model, not both.")
+        return exhibit_of_one(model, texts, images, pool, architecture, weights, features)
+    if texts or images or pool or architecture or weights != "pretrained":
+        raise UsageError("--texts, --images, --pool, --architecture and --weights go with --model.")
+    return load_exhibit(path or Path())
 
 
 def model_of_exhibit(name: str, exhibit: Path | None) -> tuple[Exhibit, ModelSpec] | None:

@@ -9,7 +9,7 @@ import pytest
 from small_site import Site
 
 from generator.articles.catalogue import Catalogue
-from generator.exhibit import load_exhibit
+from generator.exhibit_yaml import load_exhibit
 from generator.run import Run
 from generator.store import Store
 from generator.subjects import load_runs, read_inputs

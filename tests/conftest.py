@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from generator.exhibit import Exhibit, load_exhibit
+from generator.exhibit import Exhibit
+from generator.exhibit_yaml import load_exhibit
 from generator.inputs.source import parse_source
 from generator.models.fetch import Files, fetch
 from generator.models.load import AnyModel, load_model
-from generator.models.model import LanguageModel, VisionModel
+from generator.models.model import VisionModel
+from generator.models.text_model import LanguageModel
 from generator.paths import cache_root
 
 EFFICIENTNET = (

@@ -7,7 +7,7 @@ from functools import cache
 
 import torch
 
-from generator.models.model import LanguageModel
+from generator.models.text_model import LanguageModel
 
 
 @cache

@@ -11,8 +11,8 @@ import torch
 from generator.exhibit import ModelSpec
 from generator.models.compat import repair_torchvision
 from generator.models.load import load_model
-from generator.models.model import LanguageModel
 from generator.models.seq2seq import Seq2SeqModel
+from generator.models.text_model import LanguageModel
 
 WORDS = 60
 LAYERS, HEADS, WIDTH = 3, 4, 32

@@ -146,19 +146,25 @@ def _pages(
         **shown,
     )
     if slides:
-        yield pages.page(
-            "slides.html",
-            slides.target,
-            f"{meta.title}, as slides",
-            meta.description,
-            searchable=False,
-            front={"template": "slides.html"},
-            meta=meta,
-            article=article_link(article),
-            stacks=stacks(meta.title, body),
-            equations="arithmatex" in body,
-            plain_citation=citation,
-        )
+        yield _slides(article, slides, body, citation, pages)
+
+
+def _slides(article: Article, slides: Link, body: str, citation: str, pages: Pages) -> Page:
+    """The article, a slide at a time."""
+    meta = article.source.meta
+    return pages.page(
+        "slides.html",
+        slides.target,
+        f"{meta.title}, as slides",
+        meta.description,
+        searchable=False,
+        front={"template": "slides.html"},
+        meta=meta,
+        article=article_link(article),
+        stacks=stacks(meta.title, body),
+        equations="arithmatex" in body,
+        plain_citation=citation,
+    )
 
 
 def _permalink(exhibit: Exhibit, address: str) -> str:

@@ -1,6 +1,6 @@
 """Units back in pixels: the deconvolutions of their exemplars beside the patches that they come from.
 
-All take tiles as `generator.probes.deconvolution.as_tile` makes them, uint8 (..., S, S, 3) around mid grey,
+All take tiles as `generator.probes.tiles.as_tile` makes them, uint8 (..., S, S, 3) around mid grey,
 and patches of any square size. The plates have a ground of their own, dark on every page: photographs
 cannot be turned over on the dark palette as ink is.
 """

@@ -14,7 +14,8 @@ import numpy as np
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from generator.errors import CutawayError, UsageError
-from generator.exhibit import Exhibit, ImageSpec, Preprocessing, load_image_table
+from generator.exhibit import Exhibit, ImageSpec, Preprocessing
+from generator.exhibit_yaml import load_image_table
 from generator.files import files_in, some_of, tell
 
 # Formats of Pillow's that another program would have to draw.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from generator.card_schema import Pairs
 from generator.errors import UsageError
-from generator.exhibit import Exhibit, load_pairs
+from generator.exhibit import Exhibit
+from generator.exhibit_yaml import load_pairs
 
 
 def compared(exhibit: Exhibit) -> Pairs:

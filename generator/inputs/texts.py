@@ -6,7 +6,8 @@ import unicodedata
 from dataclasses import dataclass, replace
 
 from generator.errors import UsageError
-from generator.exhibit import Exhibit, load_texts
+from generator.exhibit import Exhibit
+from generator.exhibit_yaml import load_texts
 
 
 @dataclass(frozen=True)

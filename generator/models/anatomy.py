@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
+from generator.models.activations import ACTIVATIONS, SATURATING, activation_of
 from generator.models.dispatch import NOWHERE, Point
 from generator.models.layer import TRANSFORMER_BLOCK, Layer
 from generator.models.layout import CHANNELS_FIRST, CHANNELS_LAST, Found, laid, lie
@@ -26,33 +27,6 @@ _NORMS = {
     "batch_norm",
     "native_group_norm",
 }
-_ACTIVATIONS = {
-    "relu": "relu",
-    "hardtanh": "hardtanh",
-    "clamp": "clamp",
-    "clamp_min": "clamp",
-    "silu": "silu",
-    "gelu": "gelu",
-    "hardswish": "hardswish",
-    "hardsigmoid": "hardsigmoid",
-    "leaky_relu": "leaky_relu",
-    "elu": "elu",
-    "mish": "mish",
-    "sigmoid": "sigmoid",
-    "tanh": "tanh",
-}
-# Those whose outputs tie at a limit: what is equal behind them need not be so in front of them.
-_SATURATING = {
-    "relu",
-    "hardtanh",
-    "clamp",
-    "clamp_min",
-    "hardswish",
-    "hardsigmoid",
-    "sigmoid",
-    "tanh",
-}
-_BOUNDED = {"hardtanh", "clamp", "clamp_min"}
 NO_MAP = "its output could not be shown to be a map of the picture with one axis of channels"
 _RESHAPES = {"view", "_unsafe_view"}
 _JOINS = {"add", "add_", "cat"}
@@ -184,8 +158,8 @@ def _follow(
         if weighted.axis == -1 and (_unfolds(current, reader) or adds_bias(reader, start)):
             current = reader
             continue
-        if plain in _ACTIVATIONS:
-            return reader, _activation(reader, plain), modules
+        if plain in ACTIVATIONS:
+            return reader, activation_of(reader, plain), modules
         if reader.name not in _NORMS or normed:
             return current, None, modules
         current, normed = reader, True
@@ -199,7 +173,7 @@ def _unfolds(current: Operation, reader: Operation) -> bool:
 
 def _preactivation(response: Operation, producers: Mapping[int, Operation]) -> Point:
     """Where what enters the saturating activation that makes a response is read, or NOWHERE."""
-    if response.name.rstrip("_") not in _SATURATING or not response.inputs:
+    if response.name.rstrip("_") not in SATURATING or not response.inputs:
         return NOWHERE
     bounds = (each for each in response.arguments[1:3] if each is not None)
     made = producers.get(response.inputs[0])
@@ -207,15 +181,6 @@ def _preactivation(response: Operation, producers: Mapping[int, Operation]) -> P
     if made is None or made.shape != response.shape:
         return NOWHERE
     return made.point if all(isinstance(bound, int | float) for bound in bounds) else NOWHERE
-
-
-def _activation(operation: Operation, name: str) -> str:
-    if name not in _BOUNDED:
-        return _ACTIVATIONS[name]
-    low, high = (*operation.arguments[1:3], None, None)[:2]
-    named = {(0, None): "relu", (0, 6): "relu6"}
-    plain = all(bound is None or isinstance(bound, int | float) for bound in (low, high))
-    return named.get((low, high), _ACTIVATIONS[name]) if plain else _ACTIVATIONS[name]
 
 
 def _parameters(module: nn.Module, names: list[str]) -> int:
@@ -253,10 +218,10 @@ def _blocks(module: nn.Module, trace: Trace) -> list[Found]:
             continue
         size = sum(p.numel() for p in part.parameters())
         block = Layer(0, name, "block", (), size, operation=made.point, start=made.index)
-        if made.name.rstrip("_") in _ACTIVATIONS:
+        if made.name.rstrip("_") in ACTIVATIONS:
             block = replace(
                 block,
-                activation=_activation(made, made.name.rstrip("_")),
+                activation=activation_of(made, made.name.rstrip("_")),
                 preactivation=_preactivation(made, producers),
             )
         found.append(Found(block, made, (CHANNELS_FIRST, CHANNELS_LAST)))

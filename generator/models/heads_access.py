@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from generator.errors import CutawayError
 from generator.models.meetings import Meeting, Meetings
-from generator.models.model import LanguageModel
 from generator.models.stream import Norm, Watched, norm_of, probe_ids, watch
+from generator.models.text_model import LanguageModel
 
 _CLOSE = 1e-4  # relative: two float32 paths to one number
 

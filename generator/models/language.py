@@ -14,10 +14,11 @@ from generator.errors import CutawayError
 from generator.exhibit import ModelSpec
 from generator.models.digest import state_digest
 from generator.models.layer import TRANSFORMER_BLOCK, Layer
-from generator.models.model import LanguageModel, Provenance
+from generator.models.model import Provenance
 from generator.models.pooling import stated_pooling
 from generator.models.pretrained import Opened
 from generator.models.seq2seq import Seq2SeqModel, finish_seq2seq
+from generator.models.text_model import LanguageModel
 from generator.models.text_trial import MLPS, tried, tried_pair
 from generator.models.tokens import context_limit
 from generator.models.transformer import (
@@ -58,13 +59,7 @@ def finish_language(
     module = opened.module.float().eval().requires_grad_(False)
     config: Any = module.config
     pooling, told = stated_pooling(folder)
-    provenance = Provenance(
-        weights_sha256=state_digest(module.state_dict()),
-        architecture=f"transformers:{type(module).__name__} {config_digest(config)}",
-        licence=spec.licence or stated_licence(folder) or "not stated",
-        notes=(*opened.notes, *told),
-        **place,
-    )
+    provenance = _provenance(module, folder, spec, (*opened.notes, *told), place)
     if head_kind == "sequence":
         return tried_pair(finish_seq2seq(module, tokenizer, spec, provenance, device))
     attentions = _probe(module, spec)
@@ -76,6 +71,8 @@ def finish_language(
     limits = [getattr(tokenizer, "model_max_length", 0), _positions(module, config)]
     causal = all(bool((weights.triu(1) == 0).all()) for weights in attentions)
     mlps, without = _mlps(blocks, width, spec)
+    layers = [_layer(place, one, width, heads, groups, shared) for place, one in enumerate(blocks)]
+    activation = mlp_activation(config)
     model = LanguageModel(
         id=spec.id,
         title=spec.name,
@@ -83,13 +80,7 @@ def finish_language(
         kind="decoder" if causal else "encoder",
         module=module.to(device),
         provenance=provenance,
-        layers=tuple(
-            replace(
-                _layer(index, block, width, heads, groups, shared),
-                activation=mlp_activation(config),
-            )
-            for index, block in enumerate(blocks)
-        ),
+        layers=tuple(replace(layer, activation=activation) for layer in layers),
         parameters=sum(parameter.numel() for parameter in module.parameters()),
         device=device,
         tokenizer=tokenizer,
@@ -105,6 +96,18 @@ def finish_language(
         pooling=pooling,
     )
     return tried(model)
+
+
+def _provenance(
+    module: Any, folder: Path, spec: ModelSpec, notes: tuple[str, ...], place: Mapping[str, Any]
+) -> Provenance:
+    return Provenance(
+        weights_sha256=state_digest(module.state_dict()),
+        architecture=f"transformers:{type(module).__name__} {config_digest(module.config)}",
+        licence=spec.licence or stated_licence(folder) or "not stated",
+        notes=notes,
+        **place,
+    )
 
 
 def _mlps(

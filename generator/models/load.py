@@ -18,7 +18,7 @@ from generator.models.digest import file_sha256
 from generator.models.fetch import Files, fetch
 from generator.models.fitting import fit_weights, head_size, in_words
 from generator.models.language import finish_language, load_language
-from generator.models.model import LanguageModel, VisionModel
+from generator.models.model import VisionModel
 from generator.models.networks import build, build_transformers, class_count
 from generator.models.open_clip import TOLD, as_transformers, open_clip_folder, preprocessing
 from generator.models.own import is_own
@@ -32,6 +32,7 @@ from generator.models.saved import (
     weights_of,
 )
 from generator.models.seq2seq import Seq2SeqModel
+from generator.models.text_model import LanguageModel
 from generator.models.text_part import has_text_part, text_part
 from generator.models.towers import PICTURE, has_towers, in_parts, open_tower
 from generator.models.training import build_trained, trained

@@ -21,7 +21,8 @@ from generator.errors import CutawayError
 from generator.exhibit import ModelSpec, Preprocessing
 from generator.models.convert import atomic_writing, read_state_dict
 from generator.models.digest import file_sha256
-from generator.models.prepare import checked, prepared_by, same_as_library
+from generator.models.library_transform import prepared_by, same_as_library
+from generator.models.prepare import checked
 from generator.models.pretrained import library
 
 CONFIG = "open_clip_config.json"

@@ -15,8 +15,9 @@ from generator.exhibit import ModelSpec
 from generator.inputs.texts import CuratedText
 from generator.models.layer import Layer
 from generator.models.meetings import Meeting, Meetings
-from generator.models.model import Encoding, Model, Provenance
+from generator.models.model import Model, Provenance
 from generator.models.stacks import CROSS, DECODER, ENCODER, Stack
+from generator.models.text_model import Encoding
 from generator.models.tokens import check_rows, context_limit, token_text
 from generator.models.transformer import mlp_activation, mlp_output
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from generator.errors import CutawayError
 from generator.models.dispatch import first_tensor
-from generator.models.model import LanguageModel
+from generator.models.text_model import LanguageModel
 
 PROBE = 8  # tokens in the pass that is watched
 _LARGE = 1e3  # beside it the eps of a norm (1e-12 to 1e-5) is nothing

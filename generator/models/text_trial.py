@@ -20,9 +20,9 @@ from generator.models.dispatch import first_tensor
 from generator.models.groups import shared_groups
 from generator.models.heads_access import find_heads
 from generator.models.meetings import Meeting, Meetings
-from generator.models.model import LanguageModel
 from generator.models.seq2seq import Seq2SeqModel, reported
 from generator.models.stream import Watched, probe_ids, watch
+from generator.models.text_model import LanguageModel
 from generator.models.tokens import embedding_rows
 from generator.models.trial import (
     ANSWER,

@@ -17,9 +17,10 @@ from torch import Tensor, nn
 from generator.errors import CutawayError
 from generator.exhibit import ModelSpec
 from generator.models.language import finish_language
-from generator.models.model import NO_CLASSES, LanguageModel, TwoTowers, VisionModel
+from generator.models.model import NO_CLASSES, TwoTowers, VisionModel
 from generator.models.prepare import of_folder
 from generator.models.pretrained import Opened, library, open_pretrained
+from generator.models.text_model import LanguageModel
 from generator.models.transformer import open_tokenizer, stated_licence
 from generator.models.vision import Network, finish
 

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from generator.models.digest import state_digest
-from generator.models.model import LanguageModel
 from generator.models.seq2seq import Seq2SeqModel
+from generator.models.text_model import LanguageModel
 from generator.models.unrolled import unroll_like
 
 T = TypeVar("T", bound=LanguageModel | Seq2SeqModel)

@@ -27,7 +27,7 @@ from generator.models.layer import Layer
 from generator.models.model import NO_CLASSES, Provenance, VisionModel, logits_of
 from generator.models.patches import VisionAttention, attends, find_attention
 from generator.models.pretrained import check_numbers
-from generator.models.trace import trace
+from generator.models.trace import Trace, trace
 from generator.models.vision_trial import tried
 
 
@@ -61,25 +61,14 @@ def finish(
 ) -> VisionModel:
     """Read the layers of a built network and bring it to the device.
 
-    `place` holds the fields of the provenance that the source knows: source, origin, revision,
-    files. Raises CutawayError if the network takes no picture of the stated size.
+    `place` has the provenance that the source knows. Raises CutawayError if it takes no such picture.
     """
     module = network.module.float().eval().requires_grad_(False)
     check_numbers(module, spec.id)
-    # Another device may compute the same in other operations.
-    module.to(device)
+    module.to(device)  # another one may compute the same in other operations
     network = _as_it_takes_them(replace(network, module=module), spec, device)
     how = spec.preprocessing or network.preprocessing
-    random = spec.weights == "random"
-    digest = state_digest(module.state_dict())
-    try:
-        traced = trace(module, torch.zeros(1, 3, how.size, how.size, device=device))
-    except Exception as error:  # whatever a network's own code raises, assertions included
-        reason = failure(module, how.size, device) or str(error)
-        raise CutawayError(
-            f"{spec.id}: the network does not run on a {how.size} px picture: {reason}",
-            what_it_takes(module, device),
-        ) from error
+    traced = _traced(module, how.size, spec, device)
     try:
         attention, no_attention = _attention(module, how.size) if attends(traced) else (None, "")
         anatomy = read_anatomy(module, traced, attention)
@@ -88,12 +77,13 @@ def finish(
     except CutawayError as error:
         raise CutawayError(f"{spec.id}: refused, {error}", error.hint) from error
     provenance = Provenance(
-        weights_sha256=digest,
+        weights_sha256=state_digest(module.state_dict()),
         architecture=network.architecture,
         licence=spec.licence or network.licence or "not stated",
         notes=network.notes,
         **place,
     )
+    names = [layer.name for layer in anatomy.layers]
     model = VisionModel(
         id=spec.id,
         title=spec.name,
@@ -105,17 +95,29 @@ def finish(
         parameters=sum(parameter.numel() for parameter in module.parameters()),
         device=device,
         preprocessing=how,
-        labels=_labels(network, spec, answer, random),
+        labels=_labels(network, spec, answer, spec.weights == "random"),
         filters=anatomy.filters,
         left_out=anatomy.left_out,
-        paged=_chosen(spec, spec.layers, [layer.name for layer in anatomy.layers]),
-        with_units=_chosen(spec, spec.units, [layer.name for layer in anatomy.layers]),
+        paged=_chosen(spec, spec.layers, names),
+        with_units=_chosen(spec, spec.units, names),
         attention=attention,
         no_attention=no_attention,
         no_classes=network.no_classes,
         exclusive=network.exclusive,
     )
     return tried(model)
+
+
+def _traced(module: nn.Module, size: int, spec: ModelSpec, device: torch.device) -> Trace:
+    """What a network computes of a picture. Raises CutawayError, with what it takes, if it takes none."""
+    try:
+        return trace(module, torch.zeros(1, 3, size, size, device=device))
+    except Exception as error:  # whatever a network's own code raises, assertions included
+        reason = failure(module, size, device) or str(error)
+        raise CutawayError(
+            f"{spec.id}: the network does not run on a {size} px picture: {reason}",
+            what_it_takes(module, device),
+        ) from error
 
 
 def _as_it_takes_them(network: Network, spec: ModelSpec, device: torch.device) -> Network:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from generator.errors import CutawayError
 from generator.models.meetings import Meeting
-from generator.models.model import LanguageModel
+from generator.models.text_model import LanguageModel
 
 LENGTH = 48
 _BEYOND = 16  # tokens behind a window, to see that it ends

@@ -19,8 +19,8 @@ from torch.nn import functional
 
 from generator.errors import CutawayError
 from generator.models.heads_access import HeadPlace, find_heads
-from generator.models.model import Encoding, LanguageModel
 from generator.models.stream import Ends, find_ends
+from generator.models.text_model import Encoding, LanguageModel
 from generator.probes.head_changes import (
     Change,
     changed_states,
@@ -29,7 +29,8 @@ from generator.probes.head_changes import (
     rotated,
     silenced,
 )
-from generator.probes.heads import Statistic, random_sequences
+from generator.probes.heads import Statistic
+from generator.probes.repeated_sequences import random_sequences
 from generator.store import Store
 
 VERSION = 2

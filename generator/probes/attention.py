@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from generator.inputs.texts import CuratedText
-from generator.models.model import LanguageModel
+from generator.models.text_model import LanguageModel
 from generator.store import Store
 
 VERSION = 1

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from generator.errors import CutawayError
 from generator.models.heads_access import HeadPlace, find_heads
-from generator.models.model import Encoding, LanguageModel
 from generator.models.stream import Ends, find_ends
+from generator.models.text_model import Encoding, LanguageModel
 from generator.models.tokens import token_text
 from generator.store import Store
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -110,25 +111,18 @@ def measure_controls(
 ) -> Controls | None:
     """Exemplars and evidence maps with trained and with random weights; None without unit pages.
 
-    `groups` names the group of each pool picture, `subjects` the thing that it shows (each its own if left
-    out), `pictures` maps ids to pixels (3, H, W).
+    `groups` are those of pool pictures, `subjects` what they show, `pictures` maps ids to pixels (3, H, W).
     """
     layers = unit_layers(model)
-    if not layers:
+    # Late enough to be selective, early enough for patches.
+    layer = layers[-1 - len(layers) // 4] if layers else None
+    trained = exemplars.of(layer.name) if layer else None
+    if layer is None or trained is None:
         return None
-    layer = layers[-1 - len(layers) // 4]  # late enough to be selective, early enough for patches
-    trained = exemplars.of(layer.name)
-    if trained is None:
-        return None
-    parts = {
-        "model": model.key,
-        "pool": [image.key for image in pool],
-        "groups": list(groups),
-        "subjects": list(subjects),
-        "pictures": {name: digest_of_value(pixels) for name, pixels in pictures.items()},
-        "layer": layer.name,
-        "seed": seed,
-    }
+    shown = {name: digest_of_value(pixels) for name, pixels in pictures.items()}
+    keys: dict[str, Any] = {"model": model.key, "pool": [image.key for image in pool]}
+    keys |= {"pictures": shown, "groups": [*groups], "subjects": [*subjects]}
+    parts = {**keys, "layer": layer.name, "seed": seed}
 
     def make() -> Controls:
         counted = spread(pool, COUNTED)
@@ -141,7 +135,7 @@ def measure_controls(
             map_layer=features.name if features else "",
             seed=seed,
             counted=len(counted),
-            units=tuple(int(unit) for unit in np.sort(chosen)),
+            units=tuple(np.sort(chosen).tolist()),
             random=searched,
             trained_purity=_spread_of(purities(trained.neuron, groups)),
             random_purity=_spread_of(purities(searched.neuron, groups)),

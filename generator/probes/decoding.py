@@ -18,8 +18,8 @@ from torch import Tensor
 
 from generator.errors import CutawayError
 from generator.models.heads_access import HeadPlace, attention_meetings, find_heads
-from generator.models.model import Encoding, LanguageModel
 from generator.models.stream import Ends, Watched, find_ends, watch
+from generator.models.text_model import Encoding, LanguageModel
 from generator.models.tokens import token_text
 from generator.probes.circuits import strongest
 from generator.store import Store

@@ -25,7 +25,6 @@ from itertools import zip_longest
 
 import numpy as np
 import torch
-from PIL import Image
 
 from generator.models.layer import Layer
 from generator.models.model import VisionModel
@@ -33,13 +32,11 @@ from generator.probes.backward import DECONVOLUTION, GRADIENT, GUIDED, RULES, Ru
 from generator.probes.descent import Descent
 from generator.probes.effective_field import Box, centre_of, effective_field
 from generator.probes.exemplars import Exemplars, LayerExemplars, PoolImage, field_box, unit_layers
+from generator.probes.tiles import GREY, TILE, as_tile
 from generator.store import Store
 
 VERSION = 2
-TILE = 64
 LARGE = 112
-GREY = 128
-CLIPPED, CURVE = 0.995, 0.8
 NO_RULE = "no activation with a rule was found: every rule would give the plain gradient"
 NO_MODULE = "no module returns its response, so no signal can be sent back from it"
 
@@ -103,26 +100,6 @@ class Deconvolutions:
         """One unit, if it is featured."""
         named = ((found.layer, found.unit) == (layer, unit) for found in self.featured)
         return next((found for found, same in zip(self.featured, named, strict=True) if same), None)
-
-
-def as_tile(signal: np.ndarray, box: tuple[int, int, int, int], side: int = TILE) -> np.ndarray:
-    """The part of a signal (3, H, W) in a box, as a picture uint8 (side, side, 3) around mid grey.
-
-    The strongest 0.5 % of the values are clipped and the rest lifted a little, so that neither a few pixels
-    leave the others grey nor the weak ones fill the tile with noise.
-    """
-    left, top, width, height = box
-    resized = [
-        Image.fromarray(np.ascontiguousarray(channel)).resize(
-            (side, side), Image.Resampling.BOX, box=(left, top, left + width, top + height)
-        )
-        for channel in signal.astype(np.float32)
-    ]
-    small = np.stack([np.asarray(each) for each in resized], axis=-1)
-    size = np.abs(small)
-    bound = float(np.quantile(size, CLIPPED)) or float(size.max()) or 1.0
-    shade = np.sign(small) * np.minimum(size / bound, 1) ** CURVE
-    return np.asarray((GREY + 127 * shade).round().astype(np.uint8))
 
 
 def met_activations(model: VisionModel) -> Rules:

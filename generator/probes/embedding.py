@@ -13,8 +13,8 @@ import torch
 from torch.nn import functional
 
 from generator.errors import UsageError
-from generator.models.model import LanguageModel
 from generator.models.pooling import pooled
+from generator.models.text_model import LanguageModel
 from generator.models.tokens import check_rows
 
 TOKENS = 1024  # in flight at once: more is no faster, and costs memory

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from generator.errors import CutawayError
 from generator.models.heads_access import HeadPlace
-from generator.models.model import LanguageModel
 from generator.models.stream import Ends
+from generator.models.text_model import LanguageModel
 
 Chosen = Mapping[int, Sequence[int]]
 """The heads to change, by layer."""

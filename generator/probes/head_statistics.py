@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from generator.models.stacks import Stack
-from generator.probes import heads
+from generator.probes import repeated_sequences
 from generator.probes.ablation_words import ABLATIONS, EMBEDDING, LOGIT
 from generator.probes.head_statistic import (
     PICTURES,
@@ -34,8 +34,8 @@ from generator.probes.scene_values import (
 _RANDOM = "random sequences"
 # A score holds for its recipe.
 _RECIPE = (
-    f"copies of {heads.SHORTEST_COPY} to {heads.LONGEST_COPY} random tokens, "
-    f"0 to {heads.LONGEST_GAP} others between, behind the tokenizer’s own first token"
+    f"copies of {repeated_sequences.SHORTEST_COPY} to {repeated_sequences.LONGEST_COPY} random tokens, "
+    f"0 to {repeated_sequences.LONGEST_GAP} others between, behind the tokenizer’s own first token"
 )
 _MASS = "mean over patches of the weight on {}"
 

@@ -9,27 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
-from operator import itemgetter
 
 import numpy as np
 from scipy.stats import t as student
 
 from generator.deviation import sample_deviation
-from generator.errors import CutawayError
-from generator.models.model import LanguageModel
-from generator.models.seq2seq import Seq2SeqModel
-from generator.models.tokens import embedding_rows
 from generator.probes.attention import (
-    attention_weights,
     visible,
     visible_keys,
 )
-from generator.store import Store
 
 VERSION = 2
-SEQUENCES = 12
-SHORTEST_COPY, LONGEST_COPY, LONGEST_GAP = 8, 16, 12
 
 
 def entropy(weights: np.ndarray) -> np.ndarray:
@@ -163,147 +153,6 @@ class Statistic:
 def _over_probes(function: Callable[..., np.ndarray], values: np.ndarray) -> np.ndarray:
     defined = values[np.isfinite(values).reshape(len(values), -1).all(-1)]
     return function(defined, axis=0) if len(defined) else np.full(values.shape[1:], np.nan)
-
-
-@dataclass(frozen=True)
-class RepeatedSequences:
-    """Duplicate-token and induction scores on seeded random tokens, (sequences, layers, heads)."""
-
-    duplicate_token: np.ndarray
-    induction: np.ndarray
-    control_duplicate: np.ndarray
-    control_induction: np.ndarray
-
-    def part(self, some: slice) -> RepeatedSequences:
-        """The scores on some of the sequences."""
-        every = (
-            self.duplicate_token,
-            self.induction,
-            self.control_duplicate,
-            self.control_induction,
-        )
-        return RepeatedSequences(*(each[some] for each in every))
-
-
-@dataclass(frozen=True)
-class RepeatedSequence:
-    """Ids of BOS + r + filler + r; `second` is the later copy of r, `period` behind the first."""
-
-    ids: tuple[int, ...]
-    period: int
-    second: slice
-
-    @property
-    def first(self) -> slice:
-        """Where r stands for the first time."""
-        return slice(self.second.start - self.period, self.second.stop - self.period)
-
-
-def random_sequences(
-    model: LanguageModel | Seq2SeqModel, seed: int, count: int = SEQUENCES, start: int = 0
-) -> tuple[RepeatedSequence, ...]:
-    """Seeded sequences of random tokens number `start` and on, of varied length and gap.
-
-    Raises CutawayError if the model's context or vocabulary is too small for the longest.
-    """
-    _refuse_small(model)
-    return tuple(_random_sequence(model, seed, number) for number in range(start, start + count))
-
-
-def repeated_sequences(model: LanguageModel, seed: int, store: Store) -> RepeatedSequences:
-    """Run BOS + r + filler + r with random tokens r, of varied length and gap.
-
-    A constant gap would score heads that count positions as if they matched tokens. Raises CutawayError
-    if the model's context or vocabulary is too small for the longest sequence.
-    """
-    made = random_sequences(model, seed)
-
-    def make() -> RepeatedSequences:
-        weights = [attention_weights(model, sequence.ids) for sequence in made]
-        return score_repeats(made, weights, model.causal, model.windows)
-
-    parts = {"model": model.key, "seed": seed, "sequences": SEQUENCES}
-    return store.result("repeated_sequences", VERSION, parts, RepeatedSequences, make)
-
-
-def score_repeats(
-    sequences: Sequence[RepeatedSequence],
-    weights: Sequence[np.ndarray],
-    causal: bool,
-    windows: Sequence[int] = (),
-) -> RepeatedSequences:
-    """Scores of weights (layers, heads, tokens, tokens), one for each sequence, and of even ones."""
-    scores: list[list[np.ndarray]] = [[], [], [], []]
-    for sequence, found in zip(sequences, weights, strict=True):
-        even = even_weights(len(sequence.ids), causal, windows)
-        scores[0].append(duplicate_token(found, sequence.ids))
-        scores[1].append(induction(found, sequence.second, sequence.period))
-        scores[2].append(duplicate_token(even, sequence.ids))
-        scores[3].append(induction(even, sequence.second, sequence.period))
-    return RepeatedSequences(*(np.stack(score) for score in scores))
-
-
-def _refuse_small(model: LanguageModel | Seq2SeqModel) -> None:
-    before, after = _frame(model)
-    longest = 2 * LONGEST_COPY + LONGEST_GAP + len(before) + len(after)
-    words = len(ordinary_tokens(model))
-    if model.max_tokens < longest or words < LONGEST_COPY + LONGEST_GAP:
-        raise CutawayError(
-            f"{model.id}: the repeated sequences of the induction test need {longest} tokens of context "
-            f"and {LONGEST_COPY + LONGEST_GAP} words; the model has {model.max_tokens} and {words}."
-        )
-
-
-def _random_sequence(
-    model: LanguageModel | Seq2SeqModel, seed: int, number: int
-) -> RepeatedSequence:
-    random = np.random.default_rng([seed, number])
-    length = int(random.integers(SHORTEST_COPY, LONGEST_COPY + 1))
-    gap = int(random.integers(0, LONGEST_GAP + 1))
-    return repeated_sequence(model, random, length, gap)
-
-
-def repeated_sequence(
-    model: LanguageModel | Seq2SeqModel,
-    random: np.random.Generator,
-    length: int,
-    gap: int,
-    *,
-    framed: bool = True,
-) -> RepeatedSequence:
-    """Random tokens r, `length` long, `gap` others, and r again; no token is drawn twice.
-
-    `framed` puts the tokenizer's own tokens around them, BOS where it has none.
-    """
-    ordinary = ordinary_tokens(model)
-    drawn = random.choice(ordinary, size=length + gap, replace=False).tolist()
-    repeated, filler = drawn[:length], drawn[length:]
-    before, after = _frame(model) if framed else ([], [])
-    ids = (*before, *repeated, *filler, *repeated, *after)
-    start = len(before) + length + gap
-    return RepeatedSequence(tuple(ids), length + gap, slice(start, start + length))
-
-
-def ordinary_tokens(model: LanguageModel | Seq2SeqModel) -> np.ndarray:
-    """Ids that stand for text: neither [CLS] and its like nor markers such as <repo_name>."""
-    tokenizer = model.tokenizer
-    added = tokenizer.added_tokens_decoder.items()
-    special = {*tokenizer.all_special_ids, *(i for i, token in added if token.special)}
-    # What a tokenizer knows beyond the table cannot be read.
-    known = min(len(tokenizer), embedding_rows(model.module))
-    return np.array([i for i in range(known) if i not in special])
-
-
-def _frame(model: LanguageModel | Seq2SeqModel) -> tuple[list[int], list[int]]:
-    """The special tokens that the tokenizer puts around a text, or BOS where it puts none."""
-    made = model.tokenizer("a", return_special_tokens_mask=True)
-    pairs = list(zip(made["input_ids"], made["special_tokens_mask"], strict=True))
-    before = [int(i) for i, _ in takewhile(itemgetter(1), pairs)]
-    after = [int(i) for i, _ in takewhile(itemgetter(1), reversed(pairs))][::-1]
-    if before or after:  # T5 puts one behind alone
-        return before, after
-    start = model.tokenizer.bos_token_id
-    return ([] if start is None else [int(start)]), []
 
 
 def uniform_attention(length: int, causal: bool, window: int = 0) -> np.ndarray:

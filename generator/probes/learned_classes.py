@@ -22,15 +22,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from generator.deviation import sample_deviation
 from generator.models.layer import Layer
 from generator.models.model import VisionModel
 from generator.probes.class_maps import pooled_head
-from generator.probes.exemplars import BATCH, CHUNK, PoolImage, batches
+from generator.probes.exemplars import PoolImage
 from generator.probes.held_out import Learned, cross_validate
+from generator.probes.pooled_features import features_of
 from generator.proportion_error import share_interval
 from generator.store import Store
 
@@ -178,16 +178,11 @@ def learn_classes(
     counts = np.bincount(truth, minlength=len(names))
     shown = [len(set(things[truth == c])) for c in range(len(names))]
     reason = _NO_LAYER if layer is None else _too_few(names, shown)
-    head = (
-        names,
-        counts,
-        np.array(shown, dtype=np.int64),
-        tuple(image.id for image in kept),
-        truth,
-    )
+    ids = tuple(image.id for image in kept)
+    head = (names, counts, np.array(shown, dtype=np.int64), ids, truth)
     if layer is None or reason:
         return LearnedClasses("", *head, None, (), reason)
-    features = _features(model, layer, kept, store, step)
+    features = features_of(model, layer, kept, store, step)
     if not np.isfinite(features).all():
         return LearnedClasses(layer.name, *head, None, (), _NO_NUMBERS)
     parts = {
@@ -229,46 +224,6 @@ def _too_few(names: Sequence[str], subjects: Sequence[int]) -> str:
         f"{name} {count}" for name, count in zip(names, subjects, strict=True) if count < FEWEST
     ]
     return f"{rule}; the pool has fewer of: {', '.join(short)}." if short else ""
-
-
-@dataclass(frozen=True)
-class _Means:
-    """Means over positions of every unit of a layer, (pictures, units)."""
-
-    values: np.ndarray
-
-
-def _features(
-    model: VisionModel,
-    layer: Layer,
-    pictures: Sequence[PoolImage],
-    store: Store,
-    step: Callable[[str], None],
-) -> np.ndarray:
-    found = []
-    for start in range(0, len(pictures), CHUNK):
-        part = pictures[start : start + CHUNK]
-        keys = [image.key for image in part]
-        parts = {"model": model.key, "layer": layer.name, "pictures": keys, "batch": BATCH}
-
-        def make(part: Sequence[PoolImage] = part) -> _Means:
-            return _Means(pooled(model, layer, part))
-
-        found.append(store.result("pooled_features", VERSION, parts, _Means, make).values)
-        step(f"{model.id}: learned classes {start + len(part)} of {len(pictures)}")
-    return np.concatenate(found)
-
-
-def pooled(model: VisionModel, layer: Layer, pictures: Sequence[PoolImage]) -> np.ndarray:
-    """The means over positions of a layer's feature maps, float64 of shape (pictures, units)."""
-    rows: list[np.ndarray] = []
-
-    def take(_layer: Layer, response: Tensor) -> None:
-        rows.append(response.double().mean((2, 3)).cpu().numpy())
-
-    for batch in batches(pictures, BATCH):
-        model.run_batch(torch.from_numpy(np.stack(batch)), (layer,), take)
-    return np.concatenate(rows)
 
 
 def _map(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from generator.models.model import Encoding, LanguageModel
+from generator.models.text_model import Encoding, LanguageModel
 from generator.probes.ablation import (
     Ablation,
     Heads,
@@ -23,7 +23,7 @@ from generator.probes.ablation import (
     scored_texts,
 )
 from generator.probes.attention import Attention
-from generator.probes.heads import RepeatedSequences
+from generator.probes.repeated_sequences import RepeatedSequences
 from generator.probes.replication import Half, Replication, replicate
 from generator.probes.roles import (
     RULES,

@@ -16,7 +16,7 @@ import torch
 
 from generator.errors import CutawayError
 from generator.models.heads_access import attention_meetings, find_heads
-from generator.models.model import Encoding, LanguageModel
+from generator.models.text_model import Encoding, LanguageModel
 from generator.store import Store
 
 VERSION = 1

@@ -16,7 +16,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from generator.card_schema import Triple
-from generator.models.model import LanguageModel
+from generator.models.text_model import LanguageModel
 from generator.models.twin import random_twin
 from generator.probes.embedding import embed
 from generator.proportion_error import share_error

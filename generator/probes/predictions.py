@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from generator.models.model import Encoding, LanguageModel, VisionModel
+from generator.models.model import VisionModel
 from generator.models.pooling import pooled
+from generator.models.text_model import Encoding, LanguageModel
 from generator.models.tokens import token_text
 from generator.store import Store, digest_of_value
 

@@ -16,7 +16,7 @@ import torch
 from generator.errors import CutawayError
 from generator.inputs.texts import CuratedText
 from generator.models.heads_access import attention_meetings, find_heads
-from generator.models.model import Encoding, LanguageModel
+from generator.models.text_model import Encoding, LanguageModel
 from generator.probes.attention import Attention, visible
 from generator.store import Store
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from generator.models.model import LanguageModel
+from generator.models.text_model import LanguageModel
 from generator.probes.attention import attention_weights
-from generator.probes.heads import induction, ordinary_tokens, repeated_sequence
+from generator.probes.heads import induction
+from generator.probes.repeated_sequences import ordinary_tokens, repeated_sequence
 from generator.probes.significance import mean_reach
 from generator.store import Store
 

@@ -16,9 +16,9 @@ from torch.nn import functional
 from generator.errors import CutawayError
 from generator.inputs.texts import CuratedText
 from generator.models.meetings import Meeting
-from generator.models.model import Encoding
 from generator.models.seq2seq import Seq2SeqModel, reported
 from generator.models.stacks import CROSS, DECODER, ENCODER, PAIR, Stack
+from generator.models.text_model import Encoding
 from generator.probes.attention import Attention
 from generator.probes.queries import Queries, scales
 from generator.store import Store

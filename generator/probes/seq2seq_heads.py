@@ -11,19 +11,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from generator.models.model import Encoding
 from generator.models.seq2seq import Seq2SeqModel
 from generator.models.stacks import CROSS, DECODER, ENCODER, Stack
+from generator.models.text_model import Encoding
 from generator.probes.attention import Attention
 from generator.probes.head_statistic import Scene
-from generator.probes.heads import (
+from generator.probes.heads import Statistic
+from generator.probes.positions import delimiters
+from generator.probes.repeated_sequences import (
     RepeatedSequence,
     RepeatedSequences,
-    Statistic,
     random_sequences,
     score_repeats,
 )
-from generator.probes.positions import delimiters
 from generator.probes.seq2seq import Pair, pair_weights
 from generator.probes.stack_statistics import defined, statistics_on, text_statistics
 from generator.store import Store

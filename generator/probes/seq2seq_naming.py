@@ -9,7 +9,6 @@ import numpy as np
 from generator.models.seq2seq import Seq2SeqModel
 from generator.models.stacks import CROSS, PAIR, Stack
 from generator.probes.ablation import Ablation, Heads, not_ablated
-from generator.probes.heads import RepeatedSequences
 from generator.probes.naming import (
     LONGEST,
     NO_REPEATS,
@@ -20,6 +19,7 @@ from generator.probes.naming import (
     name_by,
     why_no_sweep,
 )
+from generator.probes.repeated_sequences import RepeatedSequences
 from generator.probes.roles import CROSS_RULES, RULES, Rule, Statistics
 from generator.probes.seq2seq import Pair, PairAttention
 from generator.probes.seq2seq_ablation import ablate_pairs

@@ -19,9 +19,10 @@ import torch
 from torch import Tensor
 
 from generator.models.layer import Layer
-from generator.models.model import Encoding, LanguageModel, VisionModel
+from generator.models.model import VisionModel
 from generator.models.seq2seq import Seq2SeqModel
 from generator.models.stacks import DECODER, ENCODER
+from generator.models.text_model import Encoding, LanguageModel
 from generator.probes.seq2seq import Pair
 from generator.store import Store, digest_of_value
 

@@ -7,15 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import spearmanr
 
-from generator.models.model import LanguageModel
+from generator.models.text_model import LanguageModel
 from generator.probes.attention import attention_weights
-from generator.probes.heads import (
-    SEQUENCES,
-    duplicate_token,
-    induction,
-    previous_token,
-    random_sequences,
-)
+from generator.probes.heads import duplicate_token, induction, previous_token
+from generator.probes.repeated_sequences import SEQUENCES, random_sequences
 from generator.store import Store
 
 VERSION = 1

@@ -10,8 +10,9 @@ from generator.models.stacks import ONLY, Stack
 from generator.probes.attention import Attention
 from generator.probes.head_statistic import Scene
 from generator.probes.head_statistics import HEAD_STATISTICS
-from generator.probes.heads import RepeatedSequences, Statistic, even_weights
+from generator.probes.heads import Statistic, even_weights
 from generator.probes.positions import delimiters, positional_statistic
+from generator.probes.repeated_sequences import RepeatedSequences
 
 
 def values_on(stack: Stack, weights: np.ndarray, scene: Scene) -> dict[str, np.ndarray]:

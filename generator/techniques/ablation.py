@@ -48,11 +48,8 @@ def figure(
     named = [about.named_place(head) for head in heads]
     best = highest(over.mean)
     unit = _UNITS.get(about.measure, "1 − cosine similarity")
-    where = {
-        "text": "pictures" if about.stack is PATCHES else "texts",
-        "first": "the first copy",
-        "second": "the second copy",
-    }[span]
+    inputs = "pictures" if about.stack is PATCHES else "texts"
+    where = inputs if span == "text" else f"the {span} copy"
     title = about.definitions[name].name.lower()
     ranks = np.corrcoef(_ranks(over.mean), _ranks(effect))[0, 1]
     said = (

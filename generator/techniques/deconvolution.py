@@ -11,13 +11,13 @@ from generator.models.layer import Layer
 from generator.probes.backward import RULES
 from generator.probes.deconvolution import (
     LARGE,
-    TILE,
     Deconvolutions,
     UnitBacks,
     measure_deconvolution,
     send_back,
 )
 from generator.probes.exemplars import LayerExemplars
+from generator.probes.tiles import TILE
 from generator.run import PICTURES, Run, Technique
 from generator.techniques.exemplars import (
     EXEMPLARS,

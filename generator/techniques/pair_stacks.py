@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from generator.models.stacks import PAIR
-from generator.probes.heads import RepeatedSequences
 from generator.probes.naming import NamedHeads
+from generator.probes.repeated_sequences import RepeatedSequences
 from generator.probes.seq2seq import PairAttention
 from generator.probes.seq2seq_heads import measure_pair_repeats, stack_statistics
 from generator.probes.seq2seq_naming import name_pair_heads, sweep_pairs

@@ -8,7 +8,7 @@ from generator.models.stacks import ONLY
 from generator.probes.ablation import Ablation
 from generator.probes.attention import Attention
 from generator.probes.circuits import Copying, measure_copying
-from generator.probes.heads import RepeatedSequences, Statistic, repeated_sequences
+from generator.probes.heads import Statistic
 from generator.probes.naming import (
     NamedHeads,
     RoleInputs,
@@ -17,6 +17,7 @@ from generator.probes.naming import (
     role_inputs,
     sweep_heads,
 )
+from generator.probes.repeated_sequences import RepeatedSequences, repeated_sequences
 from generator.probes.stack_statistics import text_statistics
 from generator.run import Run
 from generator.techniques.attention import ATTENTION

@@ -14,7 +14,8 @@ from generator.errors import UsageError
 from generator.figures.figure import Drawing, Figure, published
 from generator.figures.publication.panels import Panel
 from generator.formatting import number, percent
-from generator.probes.checkpoints import CheckpointSeries, measure_checkpoints
+from generator.probes.checkpoint_series import CheckpointSeries
+from generator.probes.checkpoints import measure_checkpoints
 from generator.run import PICTURES, Run, Section, Technique
 from generator.table import Table
 from generator.techniques.exemplars import needs_pool

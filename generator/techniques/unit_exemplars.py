@@ -9,8 +9,8 @@ import numpy as np
 from generator.figures.figure import Figure
 from generator.figures.mosaic import CONTACT_COLUMNS
 from generator.models.layer import Layer
-from generator.probes.deconvolution import TILE
 from generator.probes.exemplars import Exemplars, LayerExemplars, field_box
+from generator.probes.tiles import TILE
 from generator.run import PICTURES, Run, Section, Technique
 from generator.techniques import features
 from generator.techniques.deconvolution import DECONVOLUTION, SHEETS, sheets, strip

@@ -17,15 +17,16 @@ from test_article_kinds import ASKED as ASKED_OF_OTHERS
 from generator.articles.catalogue import Catalogue
 from generator.articles.kinds import KINDS, figure
 from generator.errors import UsageError
-from generator.exhibit import Choices, load_exhibit
+from generator.exhibit import Choices
+from generator.exhibit_yaml import load_exhibit
 from generator.figure_alone import Paper, draw_alone, parameters, pixels_of_width
 from generator.figures import figure as figures
 from generator.figures.publication.designs import as_pictures, design_of
 from generator.figures.style import styled
 from generator.inputs.shown import Inputs
 from generator.inputs.texts import curated_texts
-from generator.models.model import LanguageModel
 from generator.models.stacks import ONLY
+from generator.models.text_model import LanguageModel
 from generator.probes.class_maps import measure_class_maps
 from generator.run import Run
 from generator.store import Store

@@ -21,7 +21,8 @@ from generator.articles.pages import article_pages
 from generator.articles.read import read_article
 from generator.articles.source import Writing, read_source, read_writing
 from generator.errors import UsageError
-from generator.exhibit import Exhibit, ModelSpec, load_exhibit
+from generator.exhibit import Exhibit, ModelSpec
+from generator.exhibit_yaml import load_exhibit
 from generator.pages.environment import Pages
 from generator.pages.page import Page
 from generator.paths import data_root

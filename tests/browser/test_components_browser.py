@@ -21,7 +21,7 @@ from small_site import CHECKOUT, HOSTILE
 from generator.figures.figure import Drawing
 from generator.figures.render import Drawn, render
 from generator.inputs.texts import CuratedText, readable
-from generator.models.model import LanguageModel
+from generator.models.text_model import LanguageModel
 from generator.pages import page as site
 from generator.pages.environment import Pages
 from generator.pages.parts import part_pages

@@ -68,3 +68,18 @@ def test_no_package_imports_from_one_above_it():
 def _floor(name: str) -> int | None:
     package = name.split(".")[1] if "." in name else ""
     return FLOORS.index(package) if package in FLOORS else None
+
+
+def test_no_module_is_longer_than_a_sitting_and_no_function_than_a_screen():
+    """300 lines, and 50: what is longer does several things."""
+    lines = {
+        name: len(file.read_text(encoding="utf-8").splitlines()) for name, file in MODULES.items()
+    }
+    assert {name: count for name, count in lines.items() if count > 300} == {}
+    functions = {
+        f"{name}.{node.name}": (node.end_lineno or 0) - node.lineno + 1
+        for name, file in MODULES.items()
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef)
+    }
+    assert {name: count for name, count in functions.items() if count > 50} == {}

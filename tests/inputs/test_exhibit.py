@@ -11,17 +11,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from generator.errors import UsageError
-from generator.exhibit import (
-    CheckpointSpec,
-    Exhibit,
-    ImageSpec,
-    ModelSpec,
-    Preprocessing,
-    TextSpec,
-    load_exhibit,
-    load_image_table,
-    load_texts,
-)
+from generator.exhibit import CheckpointSpec, Exhibit, ImageSpec, ModelSpec, Preprocessing, TextSpec
+from generator.exhibit_yaml import load_exhibit, load_image_table, load_texts
 from generator.inputs.source import FORMS
 from generator.models.load import load_model
 

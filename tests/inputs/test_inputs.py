@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from generator.errors import CutawayError, UsageError
-from generator.exhibit import Exhibit, ImageSpec, ModelSpec, Preprocessing, TextSpec, load_exhibit
+from generator.exhibit import Exhibit, ImageSpec, ModelSpec, Preprocessing, TextSpec
+from generator.exhibit_yaml import load_exhibit
 from generator.inputs.images import as_pixels, as_seen, curated_images, open_rgb
 from generator.inputs.pool import image_pool
 from generator.inputs.texts import curated_texts

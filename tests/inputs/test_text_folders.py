@@ -14,7 +14,7 @@ from generator.exhibit import ModelSpec
 from generator.inputs.texts import CuratedText
 from generator.models.load import load_model
 from generator.models.seq2seq import Seq2SeqModel
-from generator.probes.heads import ordinary_tokens
+from generator.probes.repeated_sequences import ordinary_tokens
 from generator.techniques.decoding import DECODING
 from generator.techniques.heads import HEADS
 

@@ -20,10 +20,11 @@ from generator.inputs.texts import CuratedText
 from generator.models.compat import repair_torchvision
 from generator.models.fetch import fetch
 from generator.models.load import load_model, pick_device
-from generator.models.model import LanguageModel, VisionModel
+from generator.models.model import VisionModel
+from generator.models.text_model import LanguageModel
 from generator.models.twin import random_twin
 from generator.probes.attention import attention_weights
-from generator.probes.heads import repeated_sequences
+from generator.probes.repeated_sequences import repeated_sequences
 from generator.probes.signal import measure_text_signal
 from generator.store import Store
 

@@ -270,7 +270,7 @@ def test_rules_of_a_processor_that_no_key_states_are_followed(tmp_path, kind, mo
 
 
 def test_other_means_than_the_librarys_are_refused_by_what_differs():
-    from generator.models.prepare import prepared_by, same_as_library
+    from generator.models.library_transform import prepared_by, same_as_library
 
     usual, spec = Preprocessing(size=32), ModelSpec(id="net", source="timm:x")
     theirs = prepared_by(lambda picture: as_pixels(as_seen(picture, usual), usual))

@@ -11,8 +11,8 @@ from tiny_transformers import PAIRS, tiny, tiny_pair
 
 from generator.errors import CutawayError
 from generator.models import text_trial
-from generator.models.model import LanguageModel
 from generator.models.seq2seq import Seq2SeqModel
+from generator.models.text_model import LanguageModel
 from generator.models.text_trial import BLOCKS, MASK, tried
 from generator.models.trial import ANSWER, CLOSE, HEADS, ROWS
 

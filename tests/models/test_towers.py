@@ -16,7 +16,8 @@ from generator.errors import UsageError
 from generator.exhibit import ModelSpec
 from generator.inputs.texts import CuratedText
 from generator.models.load import load_model, parts_of
-from generator.models.model import LanguageModel, VisionModel
+from generator.models.model import VisionModel
+from generator.models.text_model import LanguageModel
 
 
 def opened(folder: Path, part: str | None = None):

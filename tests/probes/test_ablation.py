@@ -11,8 +11,8 @@ from torch.nn import functional
 
 from generator.errors import CutawayError
 from generator.models.heads_access import find_heads
-from generator.models.model import Encoding
 from generator.models.stream import find_ends
+from generator.models.text_model import Encoding
 from generator.probes import ablation
 from generator.probes.ablation import (
     Scored,
@@ -28,7 +28,7 @@ from generator.probes.head_changes import (
     random_rotation,
     silenced,
 )
-from generator.probes.heads import random_sequences
+from generator.probes.repeated_sequences import random_sequences
 from generator.store import Store
 
 ENCODERS = ("bert", "distilbert", "roberta", "albert")

@@ -10,7 +10,8 @@ import torch
 from PIL import Image
 from torch import nn
 
-from generator.exhibit import ModelSpec, Preprocessing, load_exhibit
+from generator.exhibit import ModelSpec, Preprocessing
+from generator.exhibit_yaml import load_exhibit
 from generator.figures import overlay
 from generator.inputs.images import as_pixels, as_seen, curated_images, open_rgb
 from generator.models.load import load_model

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from scipy.stats import rankdata
 from torch import nn
 
-from generator.exhibit import ModelSpec, load_exhibit
+from generator.exhibit import ModelSpec
+from generator.exhibit_yaml import load_exhibit
 from generator.inputs.images import as_pixels, as_seen, open_rgb
 from generator.inputs.pool import image_pool
 from generator.models.load import load_model

@@ -8,8 +8,8 @@ import torch
 from independent import bridge_of, cache_of
 from tiny_transformers import tiny, tokens
 
-from generator.models.model import Encoding
 from generator.models.stream import find_ends
+from generator.models.text_model import Encoding
 from generator.models.twin import random_twin
 from generator.probes.decoding import TOP, attribute_logit, lens_logits, logit_lens
 from generator.store import Store

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from generator.exhibit import load_exhibit
+from generator.exhibit_yaml import load_exhibit
 from generator.inputs.images import as_pixels, as_seen, open_rgb
 from generator.inputs.pool import image_pool
 from generator.paths import data_root

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from generator.exhibit import ModelSpec, Preprocessing, load_exhibit
+from generator.exhibit import ModelSpec, Preprocessing
+from generator.exhibit_yaml import load_exhibit
 from generator.inputs.images import as_pixels, as_seen, curated_images, open_rgb
 from generator.models.compat import repair_torchvision
 from generator.models.layer import Layer

@@ -26,10 +26,10 @@ from generator.probes.heads import (
     previous_token,
     rank,
     relative_entropy,
-    repeated_sequences,
     sink_mass,
     uniform_attention,
 )
+from generator.probes.repeated_sequences import repeated_sequences
 from generator.probes.stack_statistics import text_statistics
 from generator.store import Store
 

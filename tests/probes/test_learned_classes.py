@@ -14,7 +14,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from generator.exhibit import ModelSpec, Preprocessing, load_exhibit
+from generator.exhibit import ModelSpec, Preprocessing
+from generator.exhibit_yaml import load_exhibit
 from generator.inputs.images import as_pixels, as_seen, open_rgb
 from generator.inputs.pool import image_pool
 from generator.models.load import load_model
@@ -30,8 +31,8 @@ from generator.probes.learned_classes import (
     chosen_classes,
     feature_layer,
     learn_classes,
-    pooled,
 )
+from generator.probes.pooled_features import pooled
 from generator.store import Store
 
 SEED = 20

@@ -10,8 +10,8 @@ from tiny_transformers import FAMILIES, tiny, tokens
 
 from generator.errors import CutawayError
 from generator.models.heads_access import attention_meetings, find_heads
-from generator.models.model import Encoding
 from generator.models.stream import watch
+from generator.models.text_model import Encoding
 from generator.probes.attention import attention_weights
 from generator.probes.norms import measure_norms, rollout, sink_masked, weighted
 from generator.store import Store

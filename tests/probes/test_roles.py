@@ -19,13 +19,7 @@ from generator.probes.ablation import Ablation, not_ablated
 from generator.probes.attention import Attention, attention_weights
 from generator.probes.circuits import measure_copying
 from generator.probes.head_statistics import HEAD_STATISTICS
-from generator.probes.heads import (
-    RepeatedSequences,
-    Statistic,
-    repeated_sequences,
-    sink_mass,
-    uniform_attention,
-)
+from generator.probes.heads import Statistic, sink_mass, uniform_attention
 from generator.probes.likeness import alike_heads, percentile
 from generator.probes.naming import HeldOut, Sweep, name_by
 from generator.probes.positions import (
@@ -34,6 +28,7 @@ from generator.probes.positions import (
     positional,
     positional_error,
 )
+from generator.probes.repeated_sequences import RepeatedSequences, repeated_sequences
 from generator.probes.replication import Half, replicate
 from generator.probes.roles import RULES, UNLABELLED, head_roles, thresholds
 from generator.probes.significance import EffectSamples, holm

@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from generator.exhibit import ModelSpec, Preprocessing, load_exhibit
+from generator.exhibit import ModelSpec, Preprocessing
+from generator.exhibit_yaml import load_exhibit
 from generator.inputs.images import pixels_of
 from generator.inputs.pool import image_pool
 from generator.models.vision import Network, finish

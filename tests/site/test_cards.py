@@ -49,7 +49,8 @@ from generator.cards.tree import (
 )
 from generator.cards.write import CardFolder
 from generator.errors import UsageError
-from generator.exhibit import Choices, Exhibit, ModelSpec, load_exhibit, load_pairs
+from generator.exhibit import Choices, Exhibit, ModelSpec
+from generator.exhibit_yaml import load_exhibit, load_pairs
 from generator.figures.render import KINDS
 from generator.techniques.evaluations import EVALUATION
 from generator.progress import Reporter

@@ -29,7 +29,7 @@ from generator.errors import CutawayError
 from generator.exhibit import Choices
 from generator.figures.attention import attention_maps, block_maximum, short
 from generator.inputs.texts import CuratedText, readable
-from generator.models.model import Encoding
+from generator.models.text_model import Encoding
 from generator.techniques.components import (
     LONG,
     as_json,

@@ -23,12 +23,8 @@ from generator.models import text_trial
 from generator.models.tokens import NO_LIMIT
 from generator.models.windows import stated_windows, trial_length
 from generator.probes.attention import Attention, attention_weights, visible
-from generator.probes.heads import (
-    even_weights,
-    
-    repeated_sequences,
-    uniform_attention,
-)
+from generator.probes.heads import even_weights, uniform_attention
+from generator.probes.repeated_sequences import repeated_sequences
 from generator.probes.stack_statistics import text_statistics
 from generator.probes.queries import read_queries
 from generator.probes.roles import RULES, bar_in, thresholds

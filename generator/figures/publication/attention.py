@@ -113,13 +113,8 @@ def attention_grid(
         if names and place == 0 and high >= 8.5 * len(names):
             axes.set_yticks(range(len(names)), names, fontsize=_TINY, color=INK)
             axes.tick_params(length=0, pad=3)
-    _bar(
-        figure,
-        left + across * (side + gap) - gap + 14,
-        first or head,
-        min(tall - (first or head), 160),
-        "weight",
-    )
+    right, above = left + across * (side + gap) - gap + 14, first or head
+    _bar(figure, right, above, min(tall - above, 160), "weight")
     return figure
 
 

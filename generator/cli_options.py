@@ -1,0 +1,27 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+Architecture = Annotated[
+    str | None,
+    typer.Option(help="What bare weights belong to: timm:NAME, torchvision:NAME, ./FILE.py:CLASS."),
+]
+Weights = Annotated[
+    str, typer.Option(help="For timm: and torchvision: pretrained, random, or a file.")
+]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more, and show tracebacks.")]
+Known = Annotated[
+    Path | None, typer.Option(help="An exhibit.yml, or its folder; this folder if left out.")
+]
+Texts = Annotated[Path | None, typer.Option(help="Texts for a source: a .yml, or one text a line.")]
+Images = Annotated[Path | None, typer.Option(help="Pictures for a source: a folder or a dataset.")]
+Pool = Annotated[
+    Path | None,
+    typer.Option(help="Where to search exemplars, for a source: a folder or a dataset."),
+]

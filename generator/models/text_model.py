@@ -1,0 +1,82 @@
+"""A transformer that takes one text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from generator.errors import UsageError
+from generator.inputs.texts import CuratedText
+from generator.models.model import Model
+from generator.models.pooling import MEAN
+from generator.models.tokens import check_rows, token_text
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """A text as the model reads it: ids and readable tokens, special tokens included."""
+
+    ids: tuple[int, ...]
+    tokens: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class LanguageModel(Model):
+    """A transformer that takes text, with `layers` counting its blocks from 0.
+
+    `mlp_outputs` are the matrices that end the MLPs, one a block; none where they are left out. `pooling` is
+    how it makes one vector of a sentence (`pooling.VECTORS`).
+    """
+
+    tokenizer: Any = field(repr=False)
+    causal: bool
+    heads: int
+    kv_groups: int
+    head_width: int
+    max_tokens: int
+    blocks: tuple[nn.Module, ...] = field(repr=False)
+    head_kind: str
+    mlp_outputs: tuple[nn.Module, ...] = field(repr=False)
+    pooling: str = MEAN
+
+    @property
+    def windows(self) -> tuple[int, ...]:
+        """How far each layer sees (`Layer.window`); empty where nothing ends it in any."""
+        found = tuple(layer.window for layer in self.layers)
+        return found if any(found) else ()
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """Adds how far layers see, where something ends it, and a pooling that is not the mean."""
+        windows = {"windows": list(self.windows)} if self.windows else {}
+        pooling = {"pooling": self.pooling} if self.pooling != MEAN else {}
+        return {**super().key, **windows, **pooling}
+
+    def encode(self, text: CuratedText) -> Encoding:
+        """Tokenise as the model's tokenizer does by default. Raises UsageError if too long."""
+        ids = tuple(int(i) for i in self.tokenizer(text.text)["input_ids"])
+        if not ids:
+            raise UsageError(f"texts: '{text.id}' has no tokens for {self.title}.")
+        if len(ids) > self.max_tokens:
+            raise UsageError(
+                f"texts: '{text.id}' has {len(ids)} tokens; {self.title} takes at most "
+                f"{self.max_tokens}.",
+                hint="Shorten the text, or leave it out of this exhibit.",
+            )
+        check_rows(ids, self.module, self.tokenizer, text.id, self.title)
+        return Encoding(ids, tuple(token_text(self.tokenizer, i) for i in ids))
+
+    def run(self, ids: tuple[int, ...], *, attentions: bool = False) -> Any:
+        """One unpadded sequence through the model; transformers' own output object."""
+        batch = torch.tensor([ids], device=self.device)
+        with torch.no_grad():
+            return self.module(
+                input_ids=batch,
+                attention_mask=torch.ones_like(batch),
+                output_attentions=attentions,
+                output_hidden_states=True,
+                return_dict=True,
+            )
