@@ -82,7 +82,7 @@ def repeated_sequences(model: LanguageModel, seed: int, store: Store) -> Repeate
         return score_repeats(made, weights, model.causal, model.windows)
 
     parts = {"model": model.key, "seed": seed, "sequences": SEQUENCES}
-    return store.result("repeated_sequences", parts, RepeatedSequences, make)
+    return store.result("repeated_sequences", VERSION, parts, RepeatedSequences, make)
 
 
 def score_repeats(
