@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,53 +16,35 @@ from generator.figures.thumbs import thumbnails
 from generator.pages.context import Place, home
 from generator.pages.environment import Pages
 from generator.pages.page import Page
-from generator.run import Run
+from generator.run import Run, Technique
 from generator.techniques.heads import stacks_of
 from generator.techniques.standings import best_heads
 
 ADDRESS = "figures/index.html"
 LONGEST = 110
+MOST = 8  # figures of a model in each group
 
 
 @dataclass(frozen=True)
 class Group:
-    """Figures of some kinds, under one heading; at most so many are shown of a model."""
+    """Figures of some kinds, under one heading."""
 
     key: str
     name: str
-    kinds: tuple[str, ...]
-    most: int = 6
+    kinds: frozenset[str] = frozenset()
 
 
-GROUPS: tuple[Group, ...] = (
-    Group("pictures", "Pictures", ("image", "picture")),
-    Group("class-maps", "Class activation maps", ("cam",), 8),
-    Group("grad-cam", "Grad-CAM", ("grad_cam",)),
-    Group("integrated-gradients", "Integrated gradients", ("integrated_gradients",)),
-    Group("learned", "Learned classes", ("learned_cam",)),
-    Group("matching", "Pictures and texts", ("matching",)),
-    Group("filters", "Filters", ("filters",)),
-    Group("maps", "Activation maps", ("activation_maps",)),
-    Group("units", "Exemplars and responses", ("exemplars", "unit_responses")),
-    Group("evolution", "Features, layer by layer", ("evolution",), 5),
-    Group("deconvolution", "Deconvolution", ("deconvolution",)),
-    Group("features", "Feature visualisation", ("feature",), 16),
-    Group("classes", "Classes by logit and by probability", ("feature_classes",), 8),
-    Group("variations", "Diversity and interpolation", ("feature_set",)),
-    Group("dream", "Deep Dream", ("dream",)),
-    Group("blocks", "Building blocks", ("building_blocks", "nmf"), 8),
-    Group("training", "Through training", ("training", "training_course"), 8),
-    Group("controls", "Controls", ("control",)),
-    Group("attention", "Attention maps", ("attention_map", "patch_attention"), 12),
-    Group("layers", "Heads of a layer", ("attention_heads",), 8),
-    Group("readings", "Attention, read in several ways", ("readings",), 4),
-    Group("rollout", "Attention rollout", ("rollout", "patch_rollout")),
-    Group("heads", "Statistics of all heads", ("head_scatter", "head_grid", "ablation")),
-    Group("steps", "One head, step by step", ("context_steps", "circuits")),
-    Group("decoding", "Logit lens and attribution", ("logit_lens", "logit_attribution"), 4),
-    Group("probes", "Limits and biases probed", ("changes", "leans")),
-    Group("signal", "Signal and sparsity", ("sparsity",), 3),
-)
+OTHERS = Group("others", "Others")  # of articles alone
+
+
+def groups_of(techniques: Iterable[Technique[Any]]) -> tuple[Group, ...]:
+    """A group for each technique, in page order; those of one title share theirs."""
+    found: dict[str, Group] = {}
+    for each in techniques:
+        group = found.setdefault(each.title, Group(each.name.replace("_", "-"), each.title))
+        kinds = group.kinds | {each.name, *each.figures}
+        found[each.title] = replace(group, kinds=kinds)
+    return tuple(found.values())
 
 
 @dataclass(frozen=True)
@@ -103,7 +86,8 @@ def chosen_figures(
 
     Those `told` of in articles come behind the models' own.
     """
-    models = {run.model.id: run for run in runs}
+    models, groups = {run.model.id: run for run in runs}, groups_of(runs[0].techniques)
+    known = {kind: group for group in groups for kind in group.kinds}
     leading = {name: _leading(run) for name, run in models.items()}
     found: dict[tuple[Group, str], dict[str, GalleryItem]] = {}
     for page in written:
@@ -112,19 +96,19 @@ def chosen_figures(
         if model not in models or ("/heads/" in rest and page.address not in leading[model]):
             continue
         for figure, section in page.figures():
-            for group in (each for each in GROUPS if figure.kind in each.kinds):
+            if figure.kind in known:
                 shown = _item(figure, page.address, section, model)
-                found.setdefault((group, model), {}).setdefault(shown.path, shown)
+                found.setdefault((known[figure.kind], model), {}).setdefault(shown.path, shown)
     chosen = {
         group: [
             *(
                 shown
                 for model in models
-                for shown in _spread(list(found.get((group, model), {}).values()), group.most)
+                for shown in _spread(list(found.get((group, model), {}).values()), MOST)
             ),
-            *(shown for kind, shown in told if kind in group.kinds),
+            *(shown for kind, shown in told if known.get(kind, OTHERS) is group),
         ]
-        for group in GROUPS
+        for group in (*groups, OTHERS)
     }
     return {group: shown for group, shown in chosen.items() if shown}
 

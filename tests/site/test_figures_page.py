@@ -14,7 +14,8 @@ from small_site import Site
 
 from generator.articles.kinds import KINDS
 from generator.figures.thumbs import HEIGHT, WIDTH
-from generator.pages.figures import GROUPS
+from generator.pages.figures import MOST, groups_of
+from generator.techniques import TECHNIQUES
 
 GALLERY = "figures/index.html"
 
@@ -61,20 +62,24 @@ def test_each_figure_stands_on_the_page_and_in_the_section_that_it_leads_to(smal
 
 def test_every_technique_that_this_site_uses_is_there(figures):
     shown = {figure["technique"] for figure in figures}
-    vision = {"class-maps", "grad-cam", "integrated-gradients", "filters", "maps", "evolution", "deconvolution", "features",
-              "classes", "variations", "dream", "blocks", "controls"}  # fmt: skip
-    language = {"attention", "layers", "readings", "rollout", "heads", "decoding"}
-    assert shown == vision | language | {"signal", "probes", "pictures"}
+    vision = {
+        "class-maps", "grad-cam", "integrated-gradients", "filters", "activation-maps", "evolution",
+        "deconvolution", "features", "feature-classes", "feature-sets", "deep-dream",
+        "building-blocks", "controls",
+    }  # fmt: skip
+    language = {"attention", "readings", "rollout", "atlas", "decoding"}
+    assert shown == vision | language | {"signal", "recognition", "pictures"}
     for technique in shown:
         for model in ("efficientnet-lite0", "minilm-l6", "smollm2-135m"):
             count = sum((f["technique"], f["model"]) == (technique, model) for f in figures)
-            assert count <= 16, (technique, model)
+            assert count <= MOST + 1, (technique, model)  # and one of an article
 
 
 def test_every_kind_of_figure_of_articles_is_in_one_group():
-    listed = [kind for group in GROUPS for kind in group.kinds]
-    on_pages_only = ["feature_classes"]
-    assert sorted(listed) == sorted([*KINDS, *on_pages_only])
+    groups = groups_of(TECHNIQUES)
+    assert len({group.key for group in groups}) == len({group.name for group in groups}) == len(groups)
+    counts = {kind: sum(kind in group.kinds for group in groups) for kind in KINDS}
+    assert counts == dict.fromkeys(KINDS, 1) | {"three_words": 0}  # made of no model
 
 
 def test_figures_of_articles_lead_to_their_place(small_site, figures):
