@@ -94,8 +94,36 @@ _NEEDS = {
 }
 
 
+# Files that take longest, so that no process is left with one of them at the end. The first builds the small
+# site, which the second does not ask for until it is there.
+_FIRST = (
+    "browser/test_browser.py",
+    "command/test_cli.py",
+    "site/test_build.py",
+    "browser/test_components_browser.py",
+    "browser/test_article_browser.py",
+    "probes/test_seq2seq.py",
+    "site/test_other_networks.py",
+    "site/test_patch_pages.py",
+    "browser/test_blocks_browser.py",
+    "browser/test_jump_browser.py",
+    "models/test_convert.py",
+    "command/test_packaging.py",
+    "command/test_new.py",
+    "inputs/test_sources.py",
+    "site/test_cards.py",
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.option.loadscopereorder = False  # xdist would begin with the files of many tests
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by what they need: `make quick` runs those that need none of it."""
+    """Put the longest first, and mark tests by what they need: `make quick` runs those without."""
+    here = Path(__file__).parent
+    places = {here / name: place for place, name in enumerate(_FIRST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
     for item in items:
         asked = set(getattr(item, "fixturenames", ()))
         for mark, fixtures in _NEEDS.items():

@@ -666,6 +666,7 @@ def test_another_folder_and_an_empty_store_give_the_same_bytes(families_site, tm
     assert " 0 of " in site.stdout
 
 
+@pytest.mark.build
 @pytest.mark.parametrize(
     ("among", "alone"),
     [("seeded_site", "cnn"), ("seeded_site", "encoder"), ("families_site", "qwen2")],
