@@ -17,10 +17,13 @@ def found() -> bool:
 
 
 def install_with_apt() -> None:
+    """The browser without a window, or where there is none the whole."""
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    install = ["apt-get", "install", "--yes", "--quiet=2", "--no-install-recommends", "chromium"]
-    for command in (["apt-get", "update", "--quiet=2"], install):
-        subprocess.run(command, check=False, env=quiet)
+    subprocess.run(["apt-get", "update", "--quiet=2"], check=False, env=quiet)
+    for package in ("chromium-headless-shell", "chromium"):
+        install = ["apt-get", "install", "--yes", "--quiet=2", "--no-install-recommends", package]
+        if subprocess.run(install, check=False, env=quiet).returncode == 0:
+            return
 
 
 def main() -> int:
