@@ -11,6 +11,7 @@ from generator.cards.stated import cited
 from generator.cards.tree import Block, Code, Facts, Line, Listing, Paragraph, Section
 from generator.exhibit import Exhibit
 from generator.formatting import thousands
+from generator.models.stacks import CROSS, DECODER, ENCODER
 from generator.models.tokens import context_text
 from generator.pages.context import size_text
 from generator.run import PAIRS, PICTURES, Run
@@ -46,10 +47,8 @@ def _reads(run: Run) -> list[tuple[str, Line]]:
     """What there is to say of a model that reads texts."""
     stacks = heads_of(run.model)
     longest = (run.pair if run.reads == PAIRS else run.language).max_tokens
-    heads = (
-        f"{one.heads} a layer{f' of the {one.stack.adjective}' if one.several else ''}"
-        for one in stacks
-    )
+    of = {ENCODER: " of the encoder", DECODER: " of the decoder", CROSS: " across"}
+    heads = (f"{one.heads} a layer{of.get(one.stack, '')}" for one in stacks)
     answers = "a text" if run.reads == PAIRS else run.language.head_kind
     return [
         ("Attention heads", (", ".join(dict.fromkeys(heads)),)),

@@ -11,7 +11,9 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 import yaml
 from filled import any_pages
 from huggingface_hub import ModelCard
@@ -23,9 +25,11 @@ from rich.console import Console
 from small_site import CHECKOUT, Site, build_here, built_once, cutaway, cutaway_here
 from test_head_pages import TEXTS
 from test_parts import lay_out
-from tiny_transformers import tiny, tiny_masked
+from tiny_transformers import tiny_pair, tiny, tiny_masked
 
 from runs import run_on
+from generator.inputs.texts import CuratedText
+from generator.techniques.answers import ANSWERS
 from generator.addresses import Link
 from generator.card import make_card
 from generator.card_schema import CardSpec, OwnSection, Pairs
@@ -540,6 +544,43 @@ def test_the_card_of_a_transformer(family, task, evaluated, probed, tmp_path):
     for drawing in drawn.values():
         (picture,) = KINDS[drawing.kind][1](**drawing.arguments)
         assert b"</svg>" in picture.data
+
+
+def test_an_encoder_decoder_has_a_card_with_its_loss_on_the_targets_that_texts_name(tmp_path):
+    model = tiny_pair("t5")
+    texts = [
+        CuratedText("rain", "rain fell on the town", "Rain", "", "w9 w8 w7"),
+        CuratedText("short", "the old town", "Short", "", "w1 w2"),
+        CuratedText("free", "rain on rain", "Free", ""),
+    ]
+    run = run_on(model, texts, tmp_path, seed=3, ablate=1)
+    exhibit = Exhibit(title="T", models=(ModelSpec(id="t5", source="./x"),))
+    (one,) = run[EVALUATION]
+    losses = [float(loss_of(model, pair)) for pair in run[ANSWERS].values() if not pair.generated]
+    assert (one.count, one.value) == (2, pytest.approx(np.mean(losses), rel=1e-5))
+    assert one.error == pytest.approx(np.std(losses, ddof=1) / np.sqrt(2), rel=1e-4)
+    twin = run.control.run.model
+    random = [float(loss_of(twin, pair)) for pair in run[ANSWERS].values() if not pair.generated]
+    assert one.controls[0].value == pytest.approx(np.mean(random), rel=1e-5)
+    card = card_of(exhibit, run)
+    assert [each.key for each in card.select("inside").sections] == [
+        "signal", "heads-encoder", "roles-encoder", "heads-decoder", "roles-decoder", "heads-cross",
+        "roles-cross",
+    ]  # fmt: skip
+    assert "probes" not in [each.key for each in card.sections]
+    said = Markdown({f.path: "c.svg" for f in card.figures()}).section(card.select("about"), 2)
+    assert "a layer of the encoder" in said and "a layer across" in said
+    assert metadata(exhibit, run)["pipeline_tag"] == "text2text-generation"
+    assert [table.name for table in EVALUATION.tables(run)] == ["evaluation.csv"]
+
+
+def loss_of(model, pair):
+    """Mean of -ln p over the target, from the library's own pass."""
+    read, written = (torch.tensor([list(one.ids)]) for one in (pair.read, pair.written))
+    logits = model.module(
+        input_ids=torch.tensor([list(pair.source.ids)]), decoder_input_ids=read
+    ).logits
+    return torch.nn.functional.cross_entropy(logits[0], written[0])
 
 
 def test_without_sentences_nothing_is_probed(tmp_path):
