@@ -37,7 +37,7 @@ FAULTS = (
         "inputs/test_sources.py::test_each_form_is_taken_apart",
     ),
     Fault(  # padding is counted in pixels of the picture, not of the layer
-        "models/receptive_field.py",
+        "models/field_steps.py",
         "start=field.start - pad * field.stride",
         "start=field.start - pad",
         "models/test_receptive_field.py::test_the_field_is_exactly_the_gradients_support",
