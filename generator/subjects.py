@@ -16,6 +16,7 @@ from generator.inputs.shown import Inputs
 from generator.inputs.texts import curated_texts, held_out_texts
 from generator.models.checkpoints import load_checkpoints
 from generator.models.load import AnyModel, load_model, parts_of
+from generator.models.model import VisionModel
 from generator.models.towers import PARTS
 from generator.own_techniques import own_techniques, with_own
 from generator.paths import cache_root
@@ -130,11 +131,14 @@ def run_of(
 
 
 def _check_shown(run: Run) -> None:
-    """Raises UsageError where a model is shown nothing that it takes."""
+    """Raises UsageError where a model is shown nothing that it takes, or a text that it cannot read."""
     if run.reads == PICTURES and not run.inputs.images:
         raise UsageError(f"{run.model.id} takes pictures, and the exhibit names none ('images').")
     if run.reads != PICTURES and not run.inputs.texts:
         raise UsageError(f"{run.model.id} takes texts, and the exhibit names none ('texts').")
+    if not isinstance(run.model, VisionModel):
+        for text in run.inputs.texts:
+            run.model.encode(text)
 
 
 def other_tower(spec: ModelSpec, models: Sequence[ModelSpec]) -> str:
