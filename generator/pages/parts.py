@@ -251,10 +251,10 @@ def part_pages(run: Run, pages: Pages) -> Iterator[Page]:
     """All of them but the card, which is written where the whole exhibit is known."""
     for part in parts(run):
         if part is not CARD:
-            yield _page(run, part, pages)
+            yield part_page(run, part, pages)
 
 
-def _page(run: Run, part: Part, pages: Pages) -> Page:
+def part_page(run: Run, part: Part, pages: Pages) -> Page:
     """A page that consists of the sections of techniques."""
     model = run.model
     sections = sections_of(run, part.page or part.key, *part.subject)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from urllib.parse import unquote
@@ -18,13 +18,13 @@ from playwright.sync_api import Locator, Page, expect
 from runs import finding, run_on
 from small_site import CHECKOUT, HOSTILE
 
-from generator.figures.figure import Drawing
+from generator.figures.figure import Drawing, Figure
 from generator.figures.render import Drawn, render
 from generator.inputs.texts import CuratedText, readable
 from generator.models.text_model import LanguageModel
 from generator.pages import page as site
 from generator.pages.environment import Pages
-from generator.pages.parts import part_pages
+from generator.pages.parts import part_page, parts
 from generator.probes.attention import Attention, attention_weights, measure_attention
 from generator.probes.queries import (
     Queries,
@@ -47,6 +47,7 @@ from generator.techniques.components import (
 from generator.techniques.context import CONTEXT, WorkedHead, scripts
 from generator.techniques.decoding import DECODING
 from generator.techniques.measured_stack import heads_of
+from generator.techniques.rollout import view as rollout_view
 
 both_origins = pytest.mark.parametrize("origin", ["server", "file"])
 expect.set_options(timeout=20_000)  # a busy machine is no fault of the components
@@ -164,14 +165,15 @@ def lay_out(
             ):
                 write(root, address, text)
         run = _run(model, texts, shown, vectors, store)
-        drawn, _ = render(_sheets(run, shown), root.parent / "figures", 1, lambda: None)
+        drawings = [*_sheets(run, shown), *(one.drawing for one in rollout_figures(run))]
+        drawn, _ = render(drawings, root.parent / "figures", 1, lambda: None)
         for address, one in drawn.items():
             (root / address).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(one.file, root / address)
         pages = Pages(templates, _Drawn(drawn))
-        for page in part_pages(run, pages):
-            if page.address.endswith(("/attention/index.html", "/context/index.html")):
-                _put(root, pages.fill(page))
+        for part in parts(run):
+            if part.key in ("attention", "context"):
+                _put(root, pages.fill(part_page(run, part, pages)))
         for address, script in scripts(run):
             write(root, address, script)
         made.worked[model.id] = run[CONTEXT].steps
@@ -243,11 +245,14 @@ def _put(root: Path, page: site.Page) -> None:
     write(root, page.address, SHELL.format(title=page.title, root=up, body=page.body))
 
 
+def rollout_figures(run: Run) -> list[Figure]:
+    """The rollout below the model view."""
+    return [rollout_view(run, stack).figure for stack in heads_of(run.model)]
+
+
 def _sheets(run: Run, shown: list[Attention]) -> list[Drawing]:
-    """The drawn sheets of the first two layers."""
-    stack = heads_of(run.model)[0]
-    two = replace(stack, layers=stack.layers[:2])
-    return [sheets(run, two, replace(one, weights=one.weights[:2])) for one in shown]
+    """The drawn sheets of all layers."""
+    return [sheets(run, heads_of(run.model)[0], one) for one in shown]
 
 
 @pytest.fixture(scope="module")
@@ -803,7 +808,7 @@ def test_the_palette_turns_the_drawings_over(visit, view):
 def test_without_a_script_the_drawn_sheets_stand_there(visit):
     page = visit(java_script_enabled=False).open(MODEL_PAGE)
     pictures = page.locator(".c-tabs__panel:visible noscript img")
-    expect(pictures).to_have_count(2)
+    expect(pictures).to_have_count(30)  # layers
     expect(pictures.first).to_be_visible()
     expect(page.locator(".c-attention").first).to_be_hidden()
     expect(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from generator.inputs.texts import curated_texts
 from generator.models.stacks import ONLY
-from generator.probes import heads
+from generator.probes import repeated_sequences as scored
 from generator.probes.attention import Attention, measure_attention, visible_keys
 from generator.probes.head_statistics import HEAD_STATISTICS
 from generator.probes.heads import (
@@ -321,14 +321,14 @@ def make_attention():
     return make
 
 
-def _repeats() -> heads.RepeatedSequences:
+def _repeats() -> scored.RepeatedSequences:
     scores = np.arange(1.0, 7.0).reshape(2, 1, 1, 3)
-    return heads.RepeatedSequences(scores[0], scores[1], np.zeros(1), np.zeros(1))
+    return scored.RepeatedSequences(scores[0], scores[1], np.zeros(1), np.zeros(1))
 
 
-def _no_repeats() -> heads.RepeatedSequences:
+def _no_repeats() -> scored.RepeatedSequences:
     nothing = np.full((1, 1, 2), np.nan)
-    return heads.RepeatedSequences(nothing, nothing, np.zeros(1), np.zeros(1))
+    return scored.RepeatedSequences(nothing, nothing, np.zeros(1), np.zeros(1))
 
 
 def test_mean_and_spread_are_over_texts():
@@ -361,7 +361,7 @@ def language(request):
 
 @pytest.fixture(scope="session")
 def sequences(language):
-    return [heads._random_sequence(language, 20, number) for number in range(heads.SEQUENCES)]
+    return [scored._random_sequence(language, 20, number) for number in range(scored.SEQUENCES)]
 
 
 def test_a_random_sequence_is_a_frame_around_a_passage_a_filler_and_the_passage(
@@ -393,7 +393,7 @@ def test_no_token_of_a_random_sequence_repeats_by_accident(language, sequences):
 def test_no_special_token_can_be_drawn(language):
     # Markers such as <repo_name> are special too, though they have no role of their own.
     special = {i for i, token in language.tokenizer.added_tokens_decoder.items() if token.special}
-    assert not special & set(heads.ordinary_tokens(language).tolist())
+    assert not special & set(scored.ordinary_tokens(language).tolist())
 
 
 def test_gaps_vary_so_that_counting_is_not_taken_for_matching(sequences):
@@ -403,8 +403,8 @@ def test_gaps_vary_so_that_counting_is_not_taken_for_matching(sequences):
 
 
 def test_random_sequences_follow_the_seed(language, sequences):
-    again = [heads._random_sequence(language, 20, number) for number in range(heads.SEQUENCES)]
-    other = [heads._random_sequence(language, 21, number) for number in range(heads.SEQUENCES)]
+    again = [scored._random_sequence(language, 20, number) for number in range(scored.SEQUENCES)]
+    other = [scored._random_sequence(language, 21, number) for number in range(scored.SEQUENCES)]
     assert again == sequences
     assert all(one.ids != two.ids for one, two in zip(sequences, other, strict=True))
     assert all(one.ids != two.ids for one, two in pairwise(sequences))
@@ -442,7 +442,7 @@ def test_the_scores_on_random_sequences_are_those_of_the_models_own_attention(
     minilm_model, tmp_path
 ):
     # By a plain forward pass and slow loops, for the first sequence.
-    made = heads._random_sequence(minilm_model, 20, 0)
+    made = scored._random_sequence(minilm_model, 20, 0)
     found = repeated_sequences(minilm_model, 20, Store(tmp_path))
     output = minilm_model.run(made.ids, attentions=True)
     weights = np.stack([layer[0].numpy() for layer in output.attentions])

@@ -23,7 +23,6 @@ from generator.formatting import number
 from generator.models.model import VisionModel
 from generator.models.vision import Network, finish
 from generator.pages.context import Place
-from generator.pages.parts import CLASSES
 from generator.pages.sections import FilledSection
 from generator.probes import integrated_gradients as integrated
 from generator.probes import picture_gradients
@@ -149,8 +148,8 @@ def filled(run: Run) -> str:
     section = FilledSection("x", "integrated-gradients", "sections/integrated_gradients.html", view)
     pages = any_pages()
     page = pages.page(
-        "topic.html", "models/tiny/classes/index.html", "T", "D", model=run.model, topic=CLASSES,
-        lead="", place=Place((), ()), sections=(section,), tables=(),
+        "topic.html", "models/tiny/classes/index.html", "T", "D", model=run.model, kind="classes",
+        heading="T", lead="", place=Place((), ()), sections=(section,), tables=(),
     )  # fmt: skip
     assert sum(figure.kind == "integrated_gradients" for figure, _ in page.figures()) == len(
         view.items
