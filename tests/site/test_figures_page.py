@@ -123,7 +123,7 @@ def test_the_gallery_is_filtered_and_the_choice_is_an_address(visit: Visitors, o
     expect(page.get_by_role("status")).to_have_text(f"{items.count()} figures")
     page.reload()
     assert page.get_by_label("Technique").input_value() == "attention"
-    page.get_by_label("Technique").select_option("dream")
+    page.get_by_label("Technique").select_option("deep-dream")
     expect(page.get_by_role("status")).to_have_text("0 figures")
     page.get_by_label("Technique").select_option("")
     page.get_by_label("Shown in").select_option("articles")
