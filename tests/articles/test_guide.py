@@ -111,7 +111,7 @@ def test_every_command_is_described(built):
         assert f'id="command-{name}"' in built["commands"]
     assert "--shape" in built["commands"]
     # Two hyphens stay two where a sentence names an option, and a default is told.
-    assert "Texts for <code>--model</code>" in built["commands"]
+    assert "Units of <code>--model</code>" in built["commands"]
     assert re.search(r"<code>--jobs</code></td>\s*<td><code>0</code></td>", built["commands"])
 
 
