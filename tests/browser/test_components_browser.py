@@ -626,6 +626,7 @@ def test_sixty_four_tokens_of_all_heads_open_in_a_second(visit, made, smollm2_mo
     attention = Attention("coreference", tuple(f" w{i}" for i in range(64)), weights, True)
     root = made.root / "models/wide"
     shutil.copytree(made.root / DECODER / "attention", root / "attention", dirs_exist_ok=True)
+    shutil.copy(made.root / DECODER / "rollout-coreference.svg", root)
     for address, text in attention_files("wide", attention):
         write(made.root, address, text)
     page_size = sum(
