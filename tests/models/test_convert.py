@@ -140,7 +140,7 @@ def test_damaged_checkpoints_are_said_to_be_damaged(checkpoint, tmp_path):
 
 
 def test_a_failed_write_leaves_nothing(checkpoint, tmp_path):
-    with pytest.raises(KeyError), convert._atomic_writing(tmp_path / "target") as partial:
+    with pytest.raises(KeyError), convert.atomic_writing(tmp_path / "target") as partial:
         partial.write_bytes(b"half")
         raise KeyError
     assert list(tmp_path.iterdir()) == []
