@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from generator.addresses import Link, part_address
-from generator.models.stacks import CROSS, DECODER, ENCODER, PATCHES
+from generator.models.stacks import PATCHES
 from generator.pages.context import Place, Strip, around, below_model, home
 from generator.pages.environment import Pages
 from generator.pages.page import Page
@@ -19,6 +19,7 @@ from generator.techniques.decoding import DECODING as DECODED
 from generator.techniques.deconvolution import DECONVOLUTION
 from generator.techniques.deep_dream import DEEP_DREAM
 from generator.techniques.features import FEATURES as VISUALISED
+from generator.techniques.head_scores import ABOUT
 from generator.techniques.links import model_link
 from generator.techniques.matching import MATCHING as MATCHED
 from generator.techniques.measured_stack import StackHeads, heads_of
@@ -134,11 +135,6 @@ DECODING = Part(
     searchable=False,
 )
 CARD = Part("card", "Model card", "what it is for, how well it does, what was probed")
-_ACROSS = {
-    ENCODER.name: "how the source is read: each of its tokens looks at all others",
-    DECODER.name: "how the target is written: each of its tokens looks at those before it",
-    CROSS.name: "where the target finds the source: its tokens look across",
-}
 
 
 def _all_heads(stack: StackHeads) -> Part:
@@ -148,7 +144,7 @@ def _all_heads(stack: StackHeads) -> Part:
     return Part(
         stack.stack.page("attention"),
         f"All {heads}",
-        _ACROSS.get(stack.stack.name, about),
+        ABOUT.get(stack.stack.name, about),
         f"{stack.count:,} attention heads on one text, layers downwards, heads to the right. Choose one to "
         "see it large.",
         f"The attention maps of {stack.count} heads of {{}} side by side.",

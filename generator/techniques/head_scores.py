@@ -37,7 +37,8 @@ LEFT_OUT = (
     "the source, so that the direct way which these methods read off does not exist for two of the three "
     "stacks."
 )
-_ABOUT = {
+# What the heads of each stack of an encoder-decoder do.
+ABOUT = {
     ENCODER.name: "how the source is read: each of its tokens looks at all others",
     DECODER.name: "how the target is written: each of its tokens looks at those before it",
     CROSS.name: "where the target finds the source: its tokens look across",
@@ -172,7 +173,7 @@ def stacks_view(run: Run) -> StacksView | None:
 
 
 def _stack(stack: MeasuredStack) -> StackView:
-    about = _ABOUT.get(stack.stack.name, "")
+    about = ABOUT.get(stack.stack.name, "")
     rows = tuple(role_rows(stack))
     return StackView(stack, about, grids_figure(stack), tuple(leaders(stack)), rows)
 
