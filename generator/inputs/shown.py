@@ -27,5 +27,6 @@ class Inputs:
         return {
             "images": [one.sha256 for one in self.images],
             "pool": [one.sha256 for one in self.pool],
+            "pairs": self.pairs.model_dump(mode="json"),
             "texts": [(one.id, one.text, one.target) for one in (*self.texts, *self.held_out)],
         }

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache, partial
 from typing import Any
 
 from generator.card_schema import PairedProbe, Pairs
 from generator.errors import UsageError
 from generator.figures.figure import Drawing, Figure, published
 from generator.formatting import number
-from generator.models.twin import random_twin
+from generator.models.text_model import LanguageModel
 from generator.probes.language_loss import LanguageLoss, measure_language_loss
 from generator.probes.paired_texts import CONTROL, PairedTexts, measure_paired_texts
 from generator.probes.paraphrases import Paraphrases, measure_paraphrases
@@ -35,8 +34,11 @@ class TextEvaluation:
 def measure(run: Run) -> TextEvaluation:
     """Losses or similarities, and leans, each beside those of the network with random weights."""
     model, pairs, seed, store = run.language, run.inputs.pairs, run.seed, run.store
-    # Making the twin takes seconds: once for all, and only if a result is not in the store.
-    twin = cache(partial(random_twin, model, seed))
+
+    def twin() -> LanguageModel:
+        """The network of the run's control, made only if a result is not in the store."""
+        return run.control.run.language
+
     loss = measure_language_loss(model, run.encodings, seed, store, twin)
     paraphrases = measure_paraphrases(model, pairs.paraphrases, seed, store, twin)
     run.step(f"{model.id}: evaluation")
