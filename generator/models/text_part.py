@@ -49,7 +49,7 @@ def text_part(folder: Path, spec: ModelSpec) -> Opened:
     whole: Any = found.eval()
     body, head = whole.get_decoder(), whole.get_output_embeddings()
     names = [name for name, part in whole.named_modules() if part in (body, head)]
-    inside = tuple(f"{name}." for name in names)
+    inside = tuple(f"{name}." if name else "" for name in names)
     lost, strange = (
         [one for one in each if one.startswith(inside)] for each in (missing, unexpected)
     )

@@ -12,7 +12,8 @@ from generator.pages.context import Place, size_text
 from generator.pages.environment import Pages
 from generator.pages.page import Page
 from generator.run import PICTURES, TEXTS, Run
-from generator.techniques.attention import card_figure
+from generator.techniques.attention import ATTENTION
+from generator.techniques.attention_drawings import head_card
 from generator.techniques.filters import filter_card
 from generator.techniques.links import model_link
 from generator.techniques.measured_stack import heads_of
@@ -66,4 +67,14 @@ def _inside(run: Run) -> str:
 
 def model_picture(run: Run) -> Figure | None:
     """The picture of a model's card; None of a network without filters that can be seen."""
-    return filter_card(run) if run.reads == PICTURES else card_figure(run)
+    return filter_card(run) if run.reads == PICTURES else _heads_picture(run)
+
+
+def _heads_picture(run: Run) -> Figure:
+    """The heads of a model's last stack on the longest text."""
+    stack = heads_of(run.model)[-1]
+    attentions = run[ATTENTION][stack.stack.name].attentions
+    heads = f"cross-attention heads of {run.model.title}" if stack.several else ""
+    alt = f"All {heads or f'attention heads of {run.model.title}'} on one text, as small blue maps."
+    longest = max(attentions, key=lambda one: one.weights[0, 0].size)
+    return Figure(head_card(run, longest), alt, ink=True)

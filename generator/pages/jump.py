@@ -14,7 +14,7 @@ from generator.addresses import model_address
 from generator.formatting import number, percent
 from generator.models.stacks import ONLY, Stack
 from generator.pages.page import Page
-from generator.pages.parts import BLOCKS, CLASSES, FEATURES, parts
+from generator.pages.parts import BLOCKS, CARD, CLASSES, FEATURES, parts
 from generator.pages.sections import search_words
 from generator.probes.exemplars import unit_layers
 from generator.probes.head_statistics import BY_COLUMN
@@ -96,7 +96,7 @@ def _below(run: Run, address: str) -> str:
 def _ways(run: Run) -> Iterator[Row]:
     """The pages of a model's own, with what their techniques are also called."""
     for part in parts(run):
-        words = search_words(run, part.page or part.key) or EVALUATION.search
+        words = EVALUATION.search if part is CARD else search_words(run, part.page or part.key)
         yield "page", part.title, part.about, f"{part.key}/", words
 
 

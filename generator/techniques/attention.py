@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 from generator.addresses import Link
 from generator.figures.attention import sheet_columns
@@ -19,7 +17,14 @@ from generator.probes.queries import Queries, measure_queries
 from generator.probes.seq2seq import measure_pair_attention, measure_pair_queries
 from generator.run import PAIRS, TEXTS, Run, Section, Technique
 from generator.techniques.answers import pairs_of
-from generator.techniques.attention_drawings import DRAWN, grain_note, head_card, maps, sheets
+from generator.techniques.attention_drawings import (
+    DRAWN,
+    grain_note,
+    maps,
+    on_first_token,
+    sheets,
+    size_of,
+)
 from generator.techniques.attention_figures import attention_heads, attention_map
 from generator.techniques.components import (
     Component,
@@ -30,7 +35,7 @@ from generator.techniques.components import (
     vector_files,
 )
 from generator.techniques.links import layer_link
-from generator.techniques.measured_stack import StackHeads, heads_of, stack_of
+from generator.techniques.measured_stack import StackHeads, stack_of
 from generator.techniques.quotes import Quote, quotes_of
 from generator.techniques.standings import StrongLink, strong_links
 
@@ -157,24 +162,7 @@ def head_view(run: Run, stack: StackHeads, layer: int, head: int) -> HeadView:
 def _map(run: Run, stack: StackHeads, number_of: int, layer: int, head: int) -> TokenMap:
     found = run[ATTENTION][stack.stack.name]
     attention = found.attentions[number_of]
-    links = strong_links(attention, layer, head)
-    sink = number(_sink(attention.weights[layer, head]))
-    strongest = (
-        f"the strongest link past the first token goes from '{links[0].query}' to '{links[0].key}' "
-        f"({number(links[0].weight)})"
-        if links
-        else "all weight lies on the first token"
-    )
-    size = _size(attention)
-    figure = Figure(
-        maps(run, stack, attention),
-        f"Attention map of {stack.head(layer, head)} on {size}: {strongest}; mean weight on the first "
-        f"token {sink}.",
-        f"{size}. Mean weight on the first token: {sink}.{grain_note(attention)}",
-        number=layer * stack.heads + head,
-        kind="attention_map",
-        ink=True,
-    )
+    links = tuple(strong_links(attention, layer, head))
     component = head_component(
         run.model.id,
         attention,
@@ -183,8 +171,35 @@ def _map(run: Run, stack: StackHeads, number_of: int, layer: int, head: int) -> 
         neurons=found.has_vectors(attention.text),
         embed=number_of == 0,
     )
-    quote = quotes_of(run)[attention.text]
-    return TokenMap(quote, tuple(links), component, figure if number_of < DRAWN else None)
+    drawn = number_of < DRAWN
+    figure = _map_figure(run, stack, attention, layer, head, links) if drawn else None
+    return TokenMap(quotes_of(run)[attention.text], links, component, figure)
+
+
+def _map_figure(
+    run: Run,
+    stack: StackHeads,
+    attention: Attention,
+    layer: int,
+    head: int,
+    links: Sequence[StrongLink],
+) -> Figure:
+    size, sink = size_of(attention), number(on_first_token(attention.weights[layer, head]))
+    strongest = (
+        f"the strongest link past the first token goes from '{links[0].query}' to '{links[0].key}' "
+        f"({number(links[0].weight)})"
+        if links
+        else "all weight lies on the first token"
+    )
+    return Figure(
+        maps(run, stack, attention),
+        f"Attention map of {stack.head(layer, head)} on {size}: {strongest}; mean weight on the first "
+        f"token {sink}.",
+        f"{size}. Mean weight on the first token: {sink}.{grain_note(attention)}",
+        number=layer * stack.heads + head,
+        kind="attention_map",
+        ink=True,
+    )
 
 
 def layer_view(run: Run, layer: Layer) -> LayerView:
@@ -201,14 +216,14 @@ def layer_view(run: Run, layer: Layer) -> LayerView:
 
 def _sheet(run: Run, stack: StackHeads, attention: Attention, layer: int) -> Sheet:
     quote, name = quotes_of(run)[attention.text], stack.layers[layer].name
-    sink = percent(_sink(attention.weights[layer]))
+    sink = percent(on_first_token(attention.weights[layer]))
     if stack.several:
         looks = f"{len(attention.tokens)} tokens look (rows), {len(attention.keys)} are looked at (columns)"
     else:
-        looks = f"“{quote.text.text}” – {_size(attention)}. Rows look, columns are looked at"
+        looks = f"“{quote.text.text}” – {size_of(attention)}. Rows look, columns are looked at"
     figure = Figure(
         sheets(run, stack, attention),
-        f"Attention maps of all {stack.heads} heads of layer {name} on {_size(attention)}; on average "
+        f"Attention maps of all {stack.heads} heads of layer {name} on {size_of(attention)}; on average "
         f"{sink} of the weight lies on the first token.",
         f"{looks}; the more a cell stands out, the larger the weight. Mean weight on the first token: {sink}."
         f"{grain_note(attention)}",
@@ -220,18 +235,6 @@ def _sheet(run: Run, stack: StackHeads, attention: Attention, layer: int) -> She
     neurons = run[ATTENTION][stack.stack.name].has_vectors(attention.text)
     component = layer_component(run.model.id, attention, layer, neurons=neurons)
     return Sheet(quote, component, figure, sheet_columns(stack.heads))
-
-
-def _sink(weights: np.ndarray) -> float:
-    """Mean weight on the first token over all later queries; NaN for a single one."""
-    return float(weights[..., 1:, 0].mean()) if weights.shape[-2] > 1 else float("nan")
-
-
-def _size(attention: Attention) -> str:
-    """How many tokens look, and how many are looked at where these are others."""
-    if attention.stack:
-        return f"{len(attention.tokens)} × {len(attention.keys)} tokens"
-    return f"{len(attention.tokens)} tokens"
 
 
 _NOTES = {
@@ -261,16 +264,6 @@ def _still(run: Run, stack: StackHeads, attention: Attention, layer: int) -> tup
     alt = f"Attention maps of the heads of layer {one.name} on this text"
     figure = Figure(sheets(run, stack, attention), alt, number=layer, ink=True, pixelated=True)
     return figure, layer_link(run.model, one)
-
-
-def card_figure(run: Run) -> Figure:
-    """The picture of the model's card in the gallery: the heads of its last stack on the longest text."""
-    stack = heads_of(run.model)[-1]
-    attentions = run[ATTENTION][stack.stack.name].attentions
-    heads = f"cross-attention heads of {run.model.title}" if stack.several else ""
-    alt = f"All {heads or f'attention heads of {run.model.title}'} on one text, as small blue maps."
-    longest = max(attentions, key=lambda one: one.weights[0, 0].size)
-    return Figure(head_card(run, longest), alt, ink=True)
 
 
 def scripts(run: Run) -> Iterator[tuple[str, str]]:

@@ -32,6 +32,10 @@ def maps(run: Run, stack: StackHeads, attention: Attention) -> Drawing:
 
     Of a long text each cell is the largest weight of a block (see `grain`), named after its first tokens.
     """
+    return run.once(("maps", stack.stack, attention.text), lambda: _maps(run, stack, attention))
+
+
+def _maps(run: Run, stack: StackHeads, attention: Attention) -> Drawing:
     block = grain(*attention.weights.shape[2:])
     sides = (("tokens", attention.tokens), ("keys", attention.keys))
     names = {side: tuple(readable(token) for token in tokens[::block]) for side, tokens in sides}
@@ -40,10 +44,7 @@ def maps(run: Run, stack: StackHeads, attention: Attention) -> Drawing:
         for folder in _folders(run, stack)
         for head in range(stack.heads)
     )
-    return run.once(
-        ("maps", stack.stack, attention.text),
-        lambda: Drawing("attention_maps", {**_blocks(attention), **names}, tuple(paths)),
-    )
+    return Drawing("attention_maps", {**_blocks(attention), **names}, tuple(paths))
 
 
 def _folders(run: Run, stack: StackHeads) -> list[str]:
@@ -63,6 +64,18 @@ def grain_note(attention: Attention) -> str:
     """What a drawn map shows of a long text; empty for any other."""
     block = grain(len(attention.tokens), len(attention.keys))
     return f" Each cell is the largest of {block} × {block} weights." if block > 1 else ""
+
+
+def size_of(attention: Attention) -> str:
+    """How many tokens look, and how many are looked at where these are others."""
+    if attention.source is None:
+        return f"{len(attention.tokens)} tokens"
+    return f"{len(attention.tokens)} × {len(attention.keys)} tokens"
+
+
+def on_first_token(weights: np.ndarray) -> float:
+    """Mean weight on the first token over all later queries; NaN for a single one."""
+    return float(weights[..., 1:, 0].mean()) if weights.shape[-2] > 1 else float("nan")
 
 
 def head_card(run: Run, attention: Attention) -> Drawing:

@@ -9,6 +9,7 @@ from generator.models.stacks import Stack
 from generator.probes.attention import Attention, measure_attention
 from generator.probes.seq2seq import measure_pair, measure_pair_attention
 from generator.run import PAIRS, Run
+from generator.techniques.attention_drawings import on_first_token, size_of
 from generator.techniques.measured_stack import stack_named
 from generator.techniques.naming import Numbers
 from generator.techniques.standings import strong_links
@@ -42,7 +43,7 @@ def attention_map(run: Run, layer: int | str, head: int, text: str, stack: str =
     return published(
         "attention_map",
         {"tokens": tokens, "keys": keys, "weights": weights, "causal": attention.causal},
-        f"Attention map of {name} on {_size(attention)}. {strongest}",
+        f"Attention map of {name} on {size_of(attention)}. {strongest}",
         f"Where {name} of {run.model.title} looks: rows{_of(heads.stack.queries)} look, "
         f"columns{_of(heads.stack.keys)} are looked at, a row’s weights sum to 1. {strongest}",
     )
@@ -58,8 +59,8 @@ def attention_heads(
     attention = attention_on(run, text, known.stack)
     weights = attention.weights[row, chosen]
     names = [known.head(row, head) for head in chosen]
-    sink = float(weights[:, 1:, 0].mean()) if weights.shape[-2] > 1 else float("nan")
-    where, size = f"{known.layer_words} {row}", _size(attention)
+    sink = on_first_token(weights)
+    where, size = f"{known.layer_words} {row}", size_of(attention)
     return published(
         "attention_grid",
         {"titles": tuple(names), "weights": weights, "causal": attention.causal},
@@ -69,12 +70,6 @@ def attention_heads(
         f"Rows{_of(known.stack.queries)} look, columns{_of(known.stack.keys)} are looked at. Mean "
         f"weight on the first token: {percent(sink)}.",
     )
-
-
-def _size(attention: Attention) -> str:
-    if attention.source is None:
-        return f"{len(attention.tokens)} tokens"
-    return f"{len(attention.tokens)} × {len(attention.keys)} tokens"
 
 
 def _of(side: str) -> str:

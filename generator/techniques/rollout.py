@@ -15,7 +15,7 @@ from generator.probes.attention import Attention
 from generator.probes.norms import pair_rollout
 from generator.probes.norms import rollout as rolled_out
 from generator.run import PAIRS, TEXTS, Run, Section, Technique
-from generator.techniques.attention_drawings import grain_note
+from generator.techniques.attention_drawings import grain_note, size_of
 from generator.techniques.attention_figures import attention_on
 from generator.techniques.measured_stack import StackHeads, stack_named
 from generator.techniques.naming import Numbers
@@ -68,11 +68,10 @@ def view(run: Run, stack: StackHeads) -> View:
 
 def _page_figure(run: Run, stack: StackHeads, found: Rollout) -> Figure:
     attention = found.attention
-    behind, size = "behind a few early layers and the last", f"{len(attention.tokens)} tokens"
+    behind, size = "behind a few early layers and the last", size_of(attention)
     shares, from_source = "the share of each input token in each position", ""
     rows = "rows are positions behind a layer, columns the input tokens; a row's shares sum to 1"
     if stack.several:
-        size = f"{len(attention.tokens)} × {len(attention.keys)} tokens"
         behind, shares = "", _ROLLED[stack.stack.name]
         rows = shares
     if stack.stack in (DECODER, CROSS):
