@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from generator.addresses import GALLERY, Link
 from generator.models.layer import Layer
 from generator.models.model import Model
-from generator.run import Run
+from generator.run import PICTURES, Run
 from generator.techniques.links import layer_link, model_link, paged_layers
 from generator.techniques.measured_stack import StackHeads, heads_of
 
@@ -78,6 +78,13 @@ def around(links: Sequence[Link], current: int) -> tuple[Link | None, Link | Non
     before = links[current - 1] if current > 0 else None
     after = links[current + 1] if current + 1 < len(links) else None
     return before, after
+
+
+def inputs_text(run: Run) -> str:
+    """What a model was run on, in words: 4 pictures, 14 texts."""
+    if run.reads == PICTURES:
+        return f"{len(run.inputs.images)} pictures"
+    return f"{len(run.inputs.texts)} texts"
 
 
 def size_text(parameters: int) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from generator.addresses import GALLERY, Link, model_address
 from generator.exhibit import Exhibit
 from generator.figures.figure import Figure
-from generator.pages.context import Place, size_text
+from generator.pages.context import Place, inputs_text, size_text
 from generator.pages.environment import Pages
 from generator.pages.page import Page
 from generator.run import PICTURES, TEXTS, Run
@@ -49,9 +49,7 @@ def _card(run: Run) -> dict[str, object]:
         "model": model,
         "size": f"{size_text(model.parameters)} parameters",
         "inside": _inside(run),
-        "seen": f"{len(run.inputs.images)} pictures"
-        if run.reads == PICTURES
-        else f"{len(run.inputs.texts)} texts",
+        "seen": inputs_text(run),
         "figure": model_picture(run),
     }
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from generator.addresses import head_address
 from generator.models.layer import Layer
-from generator.pages.context import Place, around, head_strip, home, layer_strips
+from generator.pages.context import Place, around, head_strip, home, inputs_text, layer_strips
 from generator.pages.environment import Pages
 from generator.pages.page import Page
 from generator.pages.sections import sections_of, tables_below
-from generator.run import PICTURES, Run
+from generator.run import Run
 from generator.techniques.heads import measured
 from generator.techniques.links import layer_link, model_link
 from generator.techniques.measured_stack import MeasuredStack, stack_of
@@ -28,14 +28,12 @@ def _page(run: Run, stack: MeasuredStack, place: int, head: int, pages: Pages) -
     model, layer, name = run.model, stack.layers[place], stack.head(place, head)
     links, group = run.once(("links", stack.stack), lambda: stack.links), stack.group(head)
     before, after = around(links, [link.text for link in links].index(name))
-    kind = "pictures" if run.reads == PICTURES else "texts"
-    count = len(run.inputs.images if run.reads == PICTURES else run.inputs.texts)
     among = f"the {stack.count} heads of its kind" if stack.several else f"{stack.count} heads"
     return pages.page(
         "head.html",
         head_address(model.id, layer.name, head),
         f"{name} · {model.title}",
-        f"Attention head {name} of {model.title}: where it looks in {count} {kind} and its statistics, "
+        f"Attention head {name} of {model.title}: where it looks in {inputs_text(run)} and its statistics, "
         f"ranked among {among}.",
         searchable=False,
         lean=True,

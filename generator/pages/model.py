@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from generator.addresses import model_address
 from generator.formatting import thousands
 from generator.models.tokens import context_text
-from generator.pages.context import Place, home, layer_strip, layer_strips, size_text
+from generator.pages.context import Place, home, inputs_text, layer_strip, layer_strips, size_text
 from generator.pages.environment import Pages
 from generator.pages.layer import layer_pages
 from generator.pages.page import Page
@@ -39,7 +39,7 @@ def _overview(run: Run, pages: Pages) -> Page:
         "model.html",
         model_address(model.id),
         model.title,
-        f"{model.title} opened: {_inside(run)}, {_measured(run)}.",
+        f"{model.title} opened: {_inside(run)}, measured on {inputs_text(run)}.",
         model=model,
         place=Place((home(),), strips, None, first),
         facts=_facts(run),
@@ -47,15 +47,6 @@ def _overview(run: Run, pages: Pages) -> Page:
         notes=_notes(run),
         sections=sections_of(run, "model"),
         tables=[table.name for table in technique_tables(run)],
-    )
-
-
-def _measured(run: Run) -> str:
-    inputs = run.inputs
-    return (
-        f"measured on {len(inputs.images)} pictures"
-        if run.reads == PICTURES
-        else (f"measured on {len(inputs.texts)} texts")
     )
 
 

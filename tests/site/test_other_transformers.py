@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from html import escape
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from filled import filled
 from small_site import HOSTILE
 from tiny_transformers import HEADS, LAYERS, PAIRS, tiny, tiny_pair
 
+from generator.errors import UsageError
 from generator.techniques.heads import HEADS as MEASURED
 from generator.techniques.attention import ATTENTION
 from generator.techniques.circuits import CIRCUITS
@@ -56,6 +58,22 @@ def test_every_family_is_measured_and_gets_its_pages(family, tmp_path):
         assert REASONS[family] in body
     else:
         assert run[CIRCUITS].reason == run[MEASURED][0].ablation.reason == run[READINGS].reason == ""
+
+
+def test_of_experts_the_heads_are_shown_and_the_mlps_left_out_with_the_reason(tmp_path):
+    model = tiny("mixtral")
+    (left,) = model.left_out
+    run = run_on(model, TEXTS[:1], tmp_path, **CHOICES)
+    pages = filled(run)
+    check(list(pages.values()), model.id, LAYERS * HEADS)
+    overview = pages[f"models/{model.id}/index.html"].body
+    assert "expert" in left.reason and escape(left.reason) in overview
+    assert 'id="signal"' not in overview and 'id="heads"' in overview
+    assert 'id="activity"' not in pages[f"models/{model.id}/layers/0/index.html"].body
+    row = rows_of(run, "layers.csv")[0]
+    assert row["near_zero"] == "" and float(row["stream_rms"]) > 0
+    with pytest.raises(UsageError, match="MLPs are left out"):
+        run.figure("sparsity")
 
 
 @pytest.mark.parametrize("family", list(PAIRS))
