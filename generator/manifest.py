@@ -9,6 +9,7 @@ from typing import Any
 
 from generator import __version__
 from generator.exhibit import Exhibit
+from generator.models.trial import CLOSE
 from generator.probes import repeated_sequences as head_probe
 from generator.probes.seq2seq import LONGEST
 from generator.run import PAIRS, PICTURES, Run, why_not
@@ -54,7 +55,7 @@ def _model(run: Run) -> dict[str, Any]:
                 "name": check.name,
                 "says": check.says,
                 "passed": check.passed,
-                "difference": check.difference if math.isfinite(check.difference) else None,
+                "difference_at_most": _at_most(check.difference),
             }
             for check in model.trial
         ],
@@ -80,6 +81,14 @@ def _model(run: Run) -> dict[str, Any]:
     else:
         stated |= _texts(run)
     return stated
+
+
+def _at_most(difference: float) -> float | None:
+    """A bound of one digit, never below what passes: rounding differs from run to run, this must not."""
+    if not math.isfinite(difference):
+        return None
+    digit = 10.0 ** math.floor(math.log10(max(difference, CLOSE)))
+    return float(f"{max(math.ceil(difference / digit) * digit, CLOSE):.0e}")
 
 
 def _texts(run: Run) -> dict[str, Any]:
