@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
-import numpy as np
+import torch
 from torch import Tensor
 
 from generator.models.layer import Layer
@@ -41,21 +41,41 @@ class UnitLayer:
         observe((self,), batch, lambda _units, response: kept.append(response.clone()))
         return kept[0]
 
-    @contextmanager
-    def held(self, units: Sequence[int], values: np.ndarray) -> Iterator[None]:
-        """Within the block, input i + 1 of a batch runs with units[i] at values[i] at every position.
 
-        Input 0 runs untouched. Raises CutawayError for a layer that no module returns.
-        """
+@dataclass(frozen=True)
+class Held:
+    """A unit that is held at one value at every position."""
 
-        def hold(_layer: Layer, response: Tensor) -> Tensor:
-            changed = response.clone()
-            for row, (unit, value) in enumerate(zip(units, values, strict=True), start=1):
-                changed[row, unit] = float(value)
-            return changed
+    units: UnitLayer
+    unit: int
+    value: float
 
-        with tapped(self.model, (self.layer,), hold):
-            yield
+
+@contextmanager
+def held(model: VisionModel, rows: Sequence[Held], *, grows: bool = False) -> Iterator[list[int]]:
+    """Within the block, each of `rows` is held in one row of a batch of equal inputs; row 0 runs untouched.
+
+    Yields the numbers of their rows, in the order of `rows`. With `grows` a batch of one input is run, and
+    each of them joins at its layer, as a copy of row 0.
+
+    Raises CutawayError for a layer that no module returns.
+    """
+    numbers = [0] * len(rows) if grows else list(range(1, len(rows) + 1))
+
+    def hold(layer: Layer, response: Tensor) -> Tensor:
+        mine = [place for place, row in enumerate(rows) if row.units.layer is layer]
+        if grows:
+            for place, number in enumerate(mine, start=len(response)):
+                numbers[number] = place
+            response = torch.cat([response, response[:1].expand(len(mine), *response.shape[1:])])
+        else:
+            response = response.clone()
+        for place in mine:
+            response[numbers[place], rows[place].unit] = rows[place].value
+        return response
+
+    with tapped(model, list({row.units.name: row.units.layer for row in rows}.values()), hold):
+        yield numbers
 
 
 Take = Callable[[UnitLayer, Tensor], None]

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from generator.exhibit import ModelSpec, Preprocessing
-from generator.models.unit_layer import channels, observe
+from generator.models.unit_layer import Held, channels, held, observe
 from generator.models.vision import Network, finish
 
 PLACE = {"source": "test", "origin": "test", "revision": None, "files": {}}
@@ -71,11 +71,16 @@ def test_layers_are_observed_in_one_pass_with_what_enters_their_activation(small
 
 def test_a_unit_is_held_in_its_own_row_and_nowhere_else(small, batch):
     units = channels(small, small.layers[0])
+    rows = [Held(units, 2, 0.25), Held(units, 5, -1.0)]
     one = batch[:1].expand(3, -1, -1, -1)
     with torch.no_grad():
-        with units.held([2, 5], torch.tensor([0.25, -1.0]).numpy()):
+        with held(small, rows) as numbers:
             found = small.module(one)
+        with held(small, rows, grows=True) as joined:
+            grown = small.module(batch[:1])
         after = small.module(one)
+        assert numbers == joined == [1, 2]
+        torch.testing.assert_close(grown, found)
         responses = expected(small, one).clone()
         responses[1, 2], responses[2, 5] = 0.25, -1.0
         torch.testing.assert_close(found, small.module.second(responses).mean((2, 3)))
