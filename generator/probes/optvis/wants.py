@@ -56,16 +56,16 @@ class Effort:
     steps: float = 1.0
 
 
-# Side, steps, decay and cut by depth. What a unit sees, and with it what it takes to draw it, grows. The
-# first layers look for fine stripes; later ones would be drawn through dots that no photograph has. The
-# very first weigh a few pixels, and answer most where these are as bright or as dark as can be: a spectrum
-# gets there in more steps, which cost little there, and with more weight on broad areas of one colour.
+# Side, steps, decay and cut by depth. The first layers look for fine stripes; later ones would be drawn
+# through dots that no photograph has. The very first weigh a few pixels, and answer most where these are as
+# bright or as dark as can be: a spectrum gets there in more steps, which cost little there, and with more
+# weight on broad areas of one colour. Of later units the picture is settled after about 100 steps: 60 % more
+# raise their answer by a tenth, and show the same.
 _Look = tuple[int, int, float, float]
-_FIRST: _Look = (128, 512, 1.2, math.inf)
-_EARLY: _Look = (128, 256, 1.2, math.inf)
-_MIDDLE: _Look = (160, 208, 1.2, 0.3)
-_LATE: _Look = (176, 208, 1.2, 0.3)
-_CLASS: _Look = (128, 256, 1.2, 0.3)
+_FIRST: _Look = (128, 384, 1.2, math.inf)
+_EARLY: _Look = (128, 192, 1.2, math.inf)
+_LATER: _Look = (128, 144, 1.2, 0.3)
+_CLASS: _Look = (128, 176, 1.2, 0.3)
 
 
 def reason_against(model: VisionModel) -> str:
@@ -137,9 +137,7 @@ def _look(model: VisionModel, layer: Layer) -> _Look:
     depth = layer.index / max(1, model.layers[-1].index)
     if depth < 1 / 10:
         return _FIRST
-    if depth < 1 / 3:
-        return _EARLY
-    return _MIDDLE if depth < 2 / 3 else _LATE
+    return _EARLY if depth < 1 / 3 else _LATER
 
 
 def _of_units(
