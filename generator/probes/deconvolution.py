@@ -10,8 +10,9 @@ A deconvolution is no cause and no input that the unit prefers: it says which pi
 neuron through what was active on this picture, and its contrast is scaled in each tile alone. It is known
 to lean towards the outline of the picture, whatever the class or the unit (Mahendran & Vedaldi 2016). In a
 network without max pooling it does not see the picture at all: its tiles differ by the unit, and by how
-the padding at the border cuts them, and nothing else. Guided backpropagation does see it, and is kept
-beside it for that reason.
+the padding at the border cuts them, and nothing else (Springenberg et al. 2015). There it is made for the
+featured units only, unless all is asked for. Guided backpropagation does see the picture, and is made for
+every unit.
 
 The effective receptive field is measured by the plain gradient of the same neuron: where the theoretical
 field says which pixels could matter, it says where the response does depend on the picture.
@@ -21,7 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
+from functools import partial
 
 import numpy as np
 import torch
@@ -29,13 +30,13 @@ import torch
 from generator.models.layer import Layer
 from generator.models.model import VisionModel
 from generator.probes.backward import DECONVOLUTION, GRADIENT, GUIDED, RULES, Rules
-from generator.probes.descent import Descent
+from generator.probes.descent import Descent, asked_exemplars, rounds_of
 from generator.probes.effective_field import Box, centre_of, effective_field
 from generator.probes.exemplars import Exemplars, LayerExemplars, PoolImage, field_box, unit_layers
 from generator.probes.tiles import GREY, TILE, as_tile
 from generator.store import Store
 
-VERSION = 2
+VERSION = 3
 LARGE = 112
 NO_RULE = "no activation with a rule was found: every rule would give the plain gradient"
 NO_MODULE = "no module returns its response, so no signal can be sent back from it"
@@ -45,9 +46,9 @@ NO_MODULE = "no module returns its response, so no signal can be sent back from 
 class LayerBacks:
     """The units of one layer, back in pixels.
 
-    `tiles`, uint8 (units, exemplars, TILE, TILE, 3), are the deconvolutions of each unit's strongest
+    `tiles` has for each rule, uint8 (units, exemplars, TILE, TILE, 3), the signals of each unit's strongest
     pictures by the neuron, strongest first, cut out by the field box of the exemplar: one, or all of them.
-    `guided` has guided backpropagation in the same shape.
+    The rules are DECONVOLUTION, where it depends on the picture or all was asked for, and GUIDED.
     `effective` (units, 4) is the effective receptive field on the strongest picture: left, top, width and
     height in pixels, the smallest box of CELL x CELL px cells with SHARE of the squared gradient, without
     what lies outside the exact field; zeros where the gradient is zero everywhere. `centre` (units, 2) is
@@ -55,8 +56,7 @@ class LayerBacks:
     """
 
     layer: str
-    tiles: np.ndarray
-    guided: np.ndarray
+    tiles: Mapping[str, np.ndarray]
     effective: np.ndarray
     centre: np.ndarray
 
@@ -120,33 +120,42 @@ def measure_deconvolution(
     store: Store,
     step: Callable[[str], None],
 ) -> Deconvolutions:
-    """The strongest picture of every unit (all of them with `full`), back in pixels.
+    """The strongest picture of every unit (all of them, by both rules, with `full`), back in pixels.
 
     `featured` names units of some layers that are shown on all their pictures under every rule. Each layer
     is stored alone, so that a run that was stopped continues.
     """
     rules = met_activations(model)
-    layers: list[LayerBacks] = []
-    shown: list[UnitBacks] = []
+    works: list[_Work] = []
     skipped: dict[str, str] = {}
     for layer in unit_layers(model) if rules.met else ():
         found = exemplars.of(layer.name)
         if not layer.module or found is None:
             skipped[layer.name] = NO_MODULE if found is not None else "its exemplars are not known"
             continue
-        work = _Work(model, layer, pool, found, store)
-        layers.append(work.all_units(found.neuron.shape[1] if full else 1))
-        step(f"{model.id}: deconvolution of {layer.name}")
-        if featured.get(layer.name):
-            shown += work.featured(tuple(featured[layer.name]))
-            step(f"{model.id}: featured units of {layer.name}")
+        works.append(_Work(model, layer, pool, found, store))
+    sent = (DECONVOLUTION, GUIDED) if full or rules.switches else (GUIDED,)
+
+    def of_layer(work: _Work) -> LayerBacks:
+        backs = work.all_units(work.exemplars.neuron.shape[1] if full else 1, sent)
+        step(f"{model.id}: deconvolution of {backs.layer}")
+        return backs
+
+    def of_featured(work: _Work) -> tuple[UnitBacks, ...]:
+        backs = work.featured(tuple(featured[work.layer.name]))
+        step(f"{model.id}: featured units of {work.layer.name}")
+        return backs
+
+    layers = store.shared([partial(of_layer, work) for work in works])
+    chosen = [work for work in works if featured.get(work.layer.name)]
+    shown = store.shared([partial(of_featured, work) for work in chosen])
     return Deconvolutions(
         reason="" if rules.met else NO_RULE,
         activations=rules.met,
         heuristic=rules.heuristic,
         switches=rules.switches,
         layers=tuple(layers),
-        featured=tuple(shown),
+        featured=tuple(unit for units in shown for unit in units),
         skipped=skipped,
     )
 
@@ -176,28 +185,30 @@ class _Work:
     exemplars: LayerExemplars
     store: Store
 
-    def all_units(self, count: int) -> LayerBacks:
-        """The `count` strongest pictures of every unit, and the effective fields on the strongest."""
+    def all_units(self, count: int, sent: Sequence[str]) -> LayerBacks:
+        """The `count` strongest pictures of every unit by the rules `sent`, and the effective fields."""
 
         def make() -> LayerBacks:
-            shape = (2, units, count, TILE, TILE, 3)
+            shape = (len(sent), units, count, TILE, TILE, 3)
             tiles = np.full(shape, GREY, dtype=np.uint8)
             effective = np.zeros((units, 4), dtype=np.int64)
             centre = np.full((units, 2), np.nan)
-            for ranks, rules in ((range(1), RULES), (range(1, count), (DECONVOLUTION, GUIDED))):
-                asks = _asks(self.exemplars, range(units), ranks)
+            for ranks, rules in ((range(1), (*sent, GRADIENT)), (range(1, count), sent)):
+                asks = asked_exemplars(self.exemplars.neuron, range(units), ranks)
                 for (unit, rank), signals in self._signals(asks, rules):
-                    for number in range(2):
+                    for number in range(len(sent)):
                         tiles[number, unit, rank] = self._tile(unit, rank, signals[number])
                     if rank == 0:
-                        signal = signals[RULES.index(GRADIENT)].astype(np.float64)
+                        signal = signals[-1].astype(np.float64)
                         squared = (signal**2).sum(0)
                         effective[unit] = self._within(unit, effective_field(squared))
                         centre[unit] = centre_of(squared)
-            return LayerBacks(self.layer.name, tiles[0], tiles[1], effective, centre)
+            return LayerBacks(
+                self.layer.name, dict(zip(sent, tiles, strict=True)), effective, centre
+            )
 
         units = len(self.exemplars.neuron)
-        parts = self._parts(range(units), count)
+        parts = {**self._parts(range(units), count), "rules": list(sent)}
         return self.store.result("deconvolution", VERSION, parts, LayerBacks, make)
 
     def featured(self, units: tuple[int, ...]) -> tuple[UnitBacks, ...]:
@@ -207,7 +218,7 @@ class _Work:
             count = self.exemplars.neuron.shape[1]
             shape = (len(units), count, len(RULES), LARGE, LARGE, 3)
             tiles = np.full(shape, GREY, dtype=np.uint8)
-            asks = _asks(self.exemplars, units, range(count))
+            asks = asked_exemplars(self.exemplars.neuron, units, range(count))
             for (unit, rank), signals in self._signals(asks, RULES):
                 for number, signal in enumerate(signals):
                     tiles[units.index(unit), rank, number] = self._tile(unit, rank, signal, LARGE)
@@ -258,7 +269,7 @@ class _Work:
 
         Units that share a picture share its forward pass.
         """
-        for pictures, rounds in _rounds(asks, self.exemplars.neuron, self._batch):
+        for pictures, rounds in rounds_of(asks, self.exemplars.neuron, self._batch):
             pixels = np.stack([self.pool[picture].load() for picture in pictures])
             descent = Descent(self.model, self.layer, pixels)
             for row in rounds:
@@ -266,30 +277,3 @@ class _Work:
                 places = np.array([self.exemplars.place[ask] if ask else 0 for ask in row])
                 found = np.stack([descent.send(units, places, rule) for rule in rules], axis=1)
                 yield from ((ask, found[slot]) for slot, ask in enumerate(row) if ask)
-
-
-def _asks(
-    exemplars: LayerExemplars, units: Sequence[int], ranks: Sequence[int]
-) -> list[tuple[int, int]]:
-    """(unit, rank) of every exemplar there is; a pool smaller than its table has none for some ranks."""
-    every = ((unit, rank) for unit in units for rank in ranks)
-    return [ask for ask in every if exemplars.neuron[ask] >= 0]
-
-
-Round = tuple[tuple[int, int] | None, ...]
-
-
-def _rounds(
-    asks: Sequence[tuple[int, int]], pictures: np.ndarray, size: int
-) -> Iterator[tuple[list[int], list[Round]]]:
-    """Batches of pictures with what is asked of them, one (unit, rank) a picture in each round.
-
-    Pictures that are asked about equally often stand together, so that few rounds have gaps.
-    """
-    by_picture: dict[int, list[tuple[int, int]]] = {}
-    for ask in asks:
-        by_picture.setdefault(int(pictures[ask]), []).append(ask)
-    order = sorted(by_picture, key=lambda picture: (-len(by_picture[picture]), picture))
-    for start in range(0, len(order), size):
-        part = order[start : start + size]
-        yield part, list(zip_longest(*(by_picture[picture] for picture in part)))

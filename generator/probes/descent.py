@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 
 import numpy as np
 import torch
@@ -54,3 +55,30 @@ def to_pixels(
     """
     descent = Descent(model, layer, pixels)
     return np.stack([descent.send(units, places, rule) for rule in rules], axis=1)
+
+
+def asked_exemplars(
+    pictures: np.ndarray, units: Sequence[int], ranks: Sequence[int]
+) -> list[tuple[int, int]]:
+    """(unit, rank) of every exemplar there is; `pictures` (units, ranks) is negative where there is none."""
+    every = ((unit, rank) for unit in units for rank in ranks)
+    return [ask for ask in every if pictures[ask] >= 0]
+
+
+Round = tuple[tuple[int, int] | None, ...]
+
+
+def rounds_of(
+    asks: Sequence[tuple[int, int]], pictures: np.ndarray, size: int
+) -> Iterator[tuple[list[int], list[Round]]]:
+    """Batches of pictures with what is asked of them, one (unit, rank) a picture in each round.
+
+    Pictures that are asked about equally often stand together, so that few rounds have gaps.
+    """
+    by_picture: dict[int, list[tuple[int, int]]] = {}
+    for ask in asks:
+        by_picture.setdefault(int(pictures[ask]), []).append(ask)
+    order = sorted(by_picture, key=lambda picture: (-len(by_picture[picture]), picture))
+    for start in range(0, len(order), size):
+        part = order[start : start + size]
+        yield part, list(zip_longest(*(by_picture[picture] for picture in part)))

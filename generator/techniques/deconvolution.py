@@ -8,7 +8,8 @@ from generator.errors import UsageError
 from generator.figures.figure import Drawing, Figure, published
 from generator.figures.publication.panels import Panel
 from generator.models.layer import Layer
-from generator.probes.backward import RULES
+from generator.probes.backward import DECONVOLUTION as BY_DECONVOLUTION
+from generator.probes.backward import GUIDED, RULES
 from generator.probes.deconvolution import (
     LARGE,
     Deconvolutions,
@@ -30,8 +31,8 @@ from generator.techniques.features import featured
 from generator.techniques.naming import listed, unit_of
 
 _FEW = 5
-# The rules of the sheets, by the names of their files.
-SHEETS = {"deconvolution": "deconvolutions", "guided": "guided"}
+# The files of the sheets, by rule.
+_FILES = {BY_DECONVOLUTION: "deconvolutions", GUIDED: "guided"}
 
 
 def measure(run: Run) -> Deconvolutions:
@@ -57,7 +58,8 @@ def _sheets(run: Run, layer: str) -> dict[str, tuple[Drawing, ...]]:
     if backs is None:
         return {}
     drawn = {}
-    for (rule, name), tiles in zip(SHEETS.items(), (backs.tiles, backs.guided), strict=True):
+    for rule, tiles in backs.tiles.items():
+        name = _FILES[rule]
         paths = [
             f"{run.folder}/layers/{layer}/{name}-{rank}.webp"
             if rank

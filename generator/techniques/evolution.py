@@ -98,8 +98,7 @@ def figure(run: Run, layers: Names = (), units: int = 3) -> Figure:
     rows, named = [], []
     for name in layers or [every[number] for number in spread]:
         of_layer, exemplars = searched(run, name)
-        backs = run[DECONVOLUTION].of(of_layer.name)
-        if backs is None:
+        if run[DECONVOLUTION].of(of_layer.name) is None:
             raise UsageError(f"no signal can be sent back from {of_layer.name} of {run.model.id}.")
         chosen = [one.unit for one in run[DECONVOLUTION].featured if one.layer == of_layer.name]
         row: list[Panel] = []
@@ -107,8 +106,10 @@ def figure(run: Run, layers: Names = (), units: int = 3) -> Figure:
             tile = patches(run, of_layer, exemplars, unit, 1)[0]
             best = "".join(labels_of(run, exemplars, unit)[:1])
             row.append(Panel(tile, f"unit {unit}", best))
-            row.append(Panel(backs.tiles[unit, 0], "", "deconvolution"))
-            row.append(Panel(backs.guided[unit, 0], "", "guided"))
+            sent_back = run[DECONVOLUTION].unit(of_layer.name, unit)
+            assert sent_back is not None  # it is featured
+            row.append(Panel(sent_back.tiles[0, 0], "", "deconvolution"))
+            row.append(Panel(sent_back.tiles[0, 1], "", "guided"))
         if row:
             rows.append(tuple(row))
             named.append(f"{of_layer.name}: units {listed([str(one) for one in chosen[:units]])}")

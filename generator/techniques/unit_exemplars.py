@@ -9,17 +9,19 @@ import numpy as np
 from generator.figures.figure import Figure
 from generator.figures.mosaic import CONTACT_COLUMNS
 from generator.models.layer import Layer
+from generator.probes.backward import DECONVOLUTION as BY_DECONVOLUTION
+from generator.probes.backward import GUIDED
 from generator.probes.exemplars import Exemplars, LayerExemplars, field_box
 from generator.probes.tiles import TILE
 from generator.run import PICTURES, Run, Section, Technique
 from generator.techniques import features
-from generator.techniques.deconvolution import DECONVOLUTION, SHEETS, sheets, strip
+from generator.techniques.deconvolution import DECONVOLUTION, sheets, strip
 from generator.techniques.exemplars import EXEMPLARS, exemplars_of, needs_pool
 from generator.techniques.features import UnitView
 from generator.techniques.pool import pool_photograph
 from generator.techniques.ties import Row, channels, neurons
 
-_RULES = dict(zip(SHEETS, ("deconvolution", "guided backpropagation"), strict=True))
+_RULES = {BY_DECONVOLUTION: "deconvolution", GUIDED: "guided backpropagation"}
 
 
 @dataclass(frozen=True)
@@ -62,13 +64,15 @@ class Backward:
     """A unit's exemplars sent back to pixels, and where the response depends on the picture.
 
     `effective` is left, top, width and height in pixels of what the network saw. `strip` shows all
-    exemplars under every rule, for a featured unit. `responds` says that there was a signal to send.
+    exemplars under every rule, for a featured unit. `responds` says that there was a signal to send,
+    `blind` that deconvolution is left out, since it would not depend on the picture.
     """
 
     rules: tuple[Rule, ...]
     responds: bool
     effective: tuple[int, int, int, int]
     strip: Figure | None
+    blind: bool
 
 
 @dataclass(frozen=True)
@@ -148,6 +152,7 @@ def _backward(run: Run, layer: Layer, exemplars: LayerExemplars, unit: int) -> B
         bool(np.bool_(responds)),
         (left, top, width, height),
         _strip(run, layer, exemplars, unit),
+        BY_DECONVOLUTION not in backs.tiles,
     )
 
 

@@ -25,7 +25,7 @@ from generator.probes import deconvolution as probe
 from generator.probes import effective_field as effective
 from generator.probes.backward import DECONVOLUTION, GRADIENT, GUIDED, RULES
 from generator.probes.building_blocks import near_box
-from generator.probes.descent import Descent, to_pixels
+from generator.probes.descent import Descent, rounds_of, to_pixels
 from generator.probes.exemplars import PoolImage, field_box, find_exemplars
 from generator.store import Store
 
@@ -138,25 +138,25 @@ def test_signals_stay_within_the_receptive_field(lite0, pixels):
 def test_tiles_and_fields_are_those_of_each_unit_alone(small, pixels, exemplars, measured):
     for name in LAYERS:
         layer, kept, backs = layer_of(small, name), exemplars.of(name), measured.of(name)
-        assert backs.tiles.shape == (layer.units, 1, probe.TILE, probe.TILE, 3)
+        assert list(backs.tiles) == [GUIDED]  # deconvolution would not see the picture
+        assert backs.tiles[GUIDED].shape == (layer.units, 1, probe.TILE, probe.TILE, 3)
         for unit in (0, 3, 7, layer.units - 1):
             picture, place = int(kept.neuron[unit, 0]), kept.place[unit, :1]
             signals = to_pixels(small, layer, pixels[picture][None], np.array([unit]), place)[0]
             box = field_box(layer, int(place[0]), 224)
-            for number, tiles in enumerate((backs.tiles, backs.guided)):
-                expected = probe.as_tile(signals[number], box)
-                if kept.neuron_value[unit, 0] <= 0:
-                    expected = np.full_like(expected, probe.GREY)
-                # Sums over another batch differ in the last bits: a shade, here and there.
-                difference = np.abs(tiles[unit, 0].astype(int) - expected)
-                assert np.quantile(difference, 0.99) <= 1
+            expected = probe.as_tile(signals[RULES.index(GUIDED)], box)
+            if kept.neuron_value[unit, 0] <= 0:
+                expected = np.full_like(expected, probe.GREY)
+            # Sums over another batch differ in the last bits: a shade, here and there.
+            difference = np.abs(backs.tiles[GUIDED][unit, 0].astype(int) - expected)
+            assert np.quantile(difference, 0.99) <= 1
             squared = (signals[RULES.index(GRADIENT)].astype(np.float64) ** 2).sum(0)
             left, top, width, height = backs.effective[unit].tolist()
             inside = squared[top : top + height, left : left + width].sum()
             assert inside >= 0.9499 * squared.sum() > 0
             assert box[0] <= left and left + width <= box[0] + box[2]
             assert box[1] <= top and top + height <= box[1] + box[3]
-    silent = measured.of("blocks.1.1").tiles[7]
+    silent = measured.of("blocks.1.1").tiles[GUIDED][7]
     assert (silent == probe.GREY).all() and (measured.of("blocks.1.1").effective[7, 2:] > 0).all()
 
 
@@ -184,7 +184,8 @@ def test_a_run_that_was_stopped_continues(small, pool, exemplars, folder, measur
     )
     assert (store.made, store.reused) == (0, 3)
     for name in LAYERS:
-        np.testing.assert_array_equal(again.of(name).tiles, measured.of(name).tiles)
+        tiles = (each.of(name).tiles[GUIDED] for each in (again, measured))
+        np.testing.assert_array_equal(*tiles)
     changed, stem = (
         replace(pool[0], key="other"),
         replace(small, with_units=frozenset({"conv_stem"})),
@@ -201,11 +202,13 @@ def test_full_keeps_every_exemplar_of_every_unit(small, pool, exemplars, folder,
         stem, pool, exemplars, {}, full=True, store=Store(folder), step=lambda _: None
     )
     (backs,) = found.layers
-    assert backs.tiles.shape == backs.guided.shape == (32, 9, probe.TILE, probe.TILE, 3)
-    difference = np.abs(backs.tiles[:, :1].astype(int) - measured.of("conv_stem").tiles)
-    assert np.quantile(difference, 0.99) <= 1
+    assert list(backs.tiles) == [DECONVOLUTION, GUIDED]
+    for tiles in backs.tiles.values():
+        assert tiles.shape == (32, 9, probe.TILE, probe.TILE, 3)
+        assert (tiles[:, COUNT:] == probe.GREY).all()
+    first = measured.of("conv_stem").tiles[GUIDED]
+    assert np.quantile(np.abs(backs.tiles[GUIDED][:, :1].astype(int) - first), 0.99) <= 1
     assert (backs.effective == measured.of("conv_stem").effective).all()
-    assert (backs.tiles[:, COUNT:] == probe.GREY).all()
 
 
 @given(st.lists(st.integers(0, 6), max_size=40), st.integers(1, 5))
@@ -214,7 +217,7 @@ def test_rounds_ask_everything_once_and_each_picture_once_a_round(pictures, size
     table = np.array(pictures, dtype=np.int64).reshape(-1, 1)
     asks = [(unit, 0) for unit in range(len(table))]
     seen = []
-    for part, rounds in probe._rounds(asks, table, size):
+    for part, rounds in rounds_of(asks, table, size):
         assert len(part) <= size
         for row in rounds:
             assert len(row) == len(part)
@@ -296,8 +299,10 @@ def test_any_network(source, layer, activations, heuristic, switches, tmp_path):
     backs = found.of(layer)
     excited = exemplars.of(layer).neuron_value[:, 0] > 0
     assert excited.mean() > 0.5
-    contrast = backs.tiles.astype(float).std((1, 2, 3, 4))
-    assert (contrast[excited] > 1).mean() > 0.95 and (contrast[~excited] == 0).all()
+    assert list(backs.tiles) == ([DECONVOLUTION, GUIDED] if switches else [GUIDED])
+    for tiles in backs.tiles.values():
+        contrast = tiles.astype(float).std((1, 2, 3, 4))
+        assert (contrast[excited] > 1).mean() > 0.95 and (contrast[~excited] == 0).all()
     assert (backs.effective[:, 2] > 0).mean() > 0.95
 
 
