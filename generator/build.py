@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from generator.addresses import GLOSSARY, data_address
 from generator.articles.catalogue import Catalogue
@@ -21,6 +23,7 @@ from generator.articles.previews import previews
 from generator.articles.read import read_article
 from generator.articles.source import Writing, read_writing
 from generator.cards.page import card_page
+from generator.engine import Work, affordable, asks_of, workers
 from generator.exhibit import Exhibit
 from generator.figures.figure import Drawing
 from generator.figures.render import Drawn, render
@@ -36,7 +39,9 @@ from generator.pages.page import Page
 from generator.pages.previews import model_previews
 from generator.pages.sections import technique_scripts, technique_tables
 from generator.paths import data_root
-from generator.progress import Reporter
+from generator.profile import Profile
+from generator.progress import Reporter, Step
+from generator.report import tell_profile
 from generator.run import Run
 from generator.site import Tree, check_target, lay_out_statics, run_builder
 from generator.store import Store
@@ -53,7 +58,8 @@ from generator.subjects import (
 class Options:
     """How to build: where the site goes, where work is kept, on what device, with how many workers.
 
-    `full` draws every unit in every way, which is work for a GPU. `commands` describes the command line.
+    `full` draws every unit in every way, which is work for a GPU. `profile` writes where the time went.
+    `commands` describes the command line.
     """
 
     site: Path
@@ -61,11 +67,12 @@ class Options:
     device: str = "auto"
     jobs: int = 0
     full: bool = False
+    profile: bool = False
     commands: Callable[[], str] = str
 
     @property
     def workers(self) -> int:
-        """The number of processes that draw figures."""
+        """The number of processes that measure and draw."""
         return self.jobs or os.cpu_count() or 1
 
 
@@ -96,14 +103,23 @@ def build(exhibit: Exhibit, options: Options, reporter: Reporter) -> Summary:
         )
     written = {source.address for source in writing.sources}
     pages = Pages(data_root() / "templates", {}, GLOSSARY if GLOSSARY in written else "")
-    with reporter.stage("Probes", None):
+    work = Work(exhibit, inputs, options.device, options.full, store.root)
+    asks = asks_of(runs)
+    with (
+        workers(work, min(options.workers, affordable(runs)), store, reporter.step),
+        reporter.stage("Probes", len(asks)) as step,
+    ):
+        store.shared([partial(_asked, ask, step) for ask in asks])
+    with reporter.stage("Contexts", None):
         made = [page for run in runs for page in _pages(exhibit, run, pages)]
         reporter.note(f"{store.reused} of {store.reused + store.made} results from the store")
     by_id = {run.model.id: run for run in runs}
     catalogue = Catalogue(by_id, store, exhibit.seed, options.commands, techniques)
     articles = _read(writing, catalogue, reporter)
     made = [gallery(exhibit, runs, reading(articles), pages), *made]
-    pictures = _draw(exhibit, runs, _wanted(made, articles), articles, options, reporter)
+    pictures = _draw(
+        exhibit, runs, _wanted(made, articles), articles, options, reporter, store.profile
+    )
     pages = pages.with_pictures(pictures)
     made = [*article_pages(articles, exhibit, pages), *made]
     count = _write(exhibit, runs, writing, articles, made, pictures, pages, options, reporter)
@@ -115,6 +131,8 @@ def build(exhibit: Exhibit, options: Options, reporter: Reporter) -> Summary:
         size = sum(file.stat().st_size for file in options.site.rglob("*") if file.is_file())
         reporter.note(f"{size / 1e6:.1f} MB")
         step("")
+    if options.profile:
+        tell_profile(store.profile, reporter, options.work / "profile.json")
     return Summary(options.site, count, len(pictures), size)
 
 
@@ -130,6 +148,11 @@ def _read(writing: Writing, catalogue: Catalogue, reporter: Reporter) -> list[Ar
             step(source.address)
         mistakes.tell()
     return articles
+
+
+def _asked(ask: Callable[[], Any], step: Step) -> None:
+    ask()
+    step("")
 
 
 def _pages(exhibit: Exhibit, run: Run, pages: Pages) -> Iterator[Page]:
@@ -152,11 +175,12 @@ def _draw(
     articles: Sequence[Article],
     options: Options,
     reporter: Reporter,
+    profile: Profile,
 ) -> dict[str, Drawn]:
     """All pictures by their path, with the previews, which are made of other pictures."""
     with reporter.stage("Figures", len(wanted)) as step:
         place = options.work / "store" / "figures"
-        pictures, reused = render(wanted, place, options.workers, lambda: step(""))
+        pictures, reused = render(wanted, place, options.workers, lambda: step(""), profile)
         shared = model_previews(runs, exhibit.title, pictures)
         shared += previews(articles, exhibit, pictures)
         more, _ = render(shared, place, 1, lambda: None)

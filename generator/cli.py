@@ -13,11 +13,25 @@ from rich.table import Table
 from rich.text import Text
 
 from generator import __version__
-from generator.cli_options import Architecture, Device, Images, Known, Pool, Texts, Verbose, Weights
+from generator.cli_options import (
+    Architecture,
+    Device,
+    Features,
+    Full,
+    Images,
+    Jobs,
+    Known,
+    Pool,
+    Profiled,
+    Quiet,
+    Texts,
+    Verbose,
+    Weights,
+)
 from generator.command_reference import command_reference
 from generator.errors import CutawayError, UsageError
 from generator.failures import MENDABLE, tell_failure
-from generator.progress import Reporter, print_summary, terminal
+from generator.progress import Reporter, terminal
 
 
 class Stopped(CutawayError):
@@ -72,19 +86,11 @@ def build(
     architecture: Architecture = None,
     weights: Weights = "pretrained",
     device: Device = "auto",
-    jobs: Annotated[
-        int, typer.Option(min=0, help="Processes that draw figures; one a core if 0.")
-    ] = 0,
-    features: Annotated[
-        int,
-        typer.Option(min=0, help="Units of --model to visualise; none, and no classes, if 0."),
-    ] = 12,
-    full: Annotated[
-        bool,
-        typer.Option(
-            help="Draw every unit: all feature visualisations and deconvolutions. Hours without a GPU."
-        ),
-    ] = False,
+    jobs: Jobs = 0,
+    features: Features = 12,
+    full: Full = False,
+    profile: Profiled = False,
+    quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
     """Build the site of an exhibit, or of one model."""
@@ -95,12 +101,13 @@ def build(
     # torch takes seconds to import: a mistake in the exhibit is answered before.
     from generator.build import Options
     from generator.build import build as run
+    from generator.report import print_summary
 
     site = (out or shown.base / "site").resolve()
     work = _work(shown.base, site)
     commands = partial(command_reference, app)
-    options = Options(site, work, device, jobs, full, commands)
-    reporter = Reporter(terminal(), verbose)
+    options = Options(site, work, device, jobs, full, profile, commands)
+    reporter = Reporter(terminal(quiet=quiet), verbose)
     try:
         summary = run(shown, options, reporter)
     except KeyboardInterrupt as error:

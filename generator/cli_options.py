@@ -16,6 +16,20 @@ Weights = Annotated[
     str, typer.Option(help="For timm: and torchvision: pretrained, random, or a file.")
 ]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more, and show tracebacks.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but mistakes.")]
+Jobs = Annotated[int, typer.Option(min=0, help="Processes that measure and draw; one a core if 0.")]
+Features = Annotated[
+    int, typer.Option(min=0, help="Units of --model to visualise; none, and no classes, if 0.")
+]
+Full = Annotated[
+    bool,
+    typer.Option(
+        help="Draw every unit: all feature visualisations and deconvolutions. Hours without a GPU."
+    ),
+]
+Profiled = Annotated[
+    bool, typer.Option("--profile", help="Write where the time went to build/profile.json.")
+]
 Known = Annotated[
     Path | None, typer.Option(help="An exhibit.yml, or its folder; this folder if left out.")
 ]

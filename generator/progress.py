@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from rich.console import Console
 from rich.progress import (
@@ -17,7 +16,6 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
 
 
 def terminal(width: int | None = None, *, quiet: bool = False) -> Console:
@@ -26,6 +24,7 @@ def terminal(width: int | None = None, *, quiet: bool = False) -> Console:
 
 
 Step = Callable[[str], None]
+EVERY = 15.0  # seconds between lines where there is no terminal
 
 
 @dataclass(frozen=True)
@@ -44,11 +43,11 @@ class Reporter:
     console: Console
     verbose: bool = False
     stages: list[StageTime] = field(default_factory=list)
-    _step: Step = field(default=lambda _: None, init=False, repr=False)
+    _told: Step = field(default=lambda _: None, init=False, repr=False)
 
     def step(self, detail: str) -> None:
-        """Tell the stage that runs now that a piece of work is done."""
-        self._step(detail)
+        """Tell the stage that runs now what was done last; it is one step of the stage, or less."""
+        self._told(detail)
 
     @contextmanager
     def stage(self, name: str, total: int | None) -> Iterator[Step]:
@@ -58,16 +57,13 @@ class Reporter:
         if self.console.is_terminal:
             with _bars(self.console) as bars:
                 task = bars.add_task(name, total=total, detail="")
-
-                def step(detail: str) -> None:
-                    bars.update(task, advance=1, detail=detail)
-
-                self._step = step
-                yield step
+                self._told = lambda detail: bars.update(task, detail=detail)
+                yield lambda detail: bars.update(task, advance=1, detail=detail)
         else:
             self.console.print(f"{name} ...")
-            self._step = self._plain_step
-            yield self._plain_step
+            lines = _Lines(self, name, total)
+            self._told = lines.tell
+            yield lines.step
         seconds = time.perf_counter() - started
         self.stages.append(StageTime(name, seconds, self._note))
         if not self.console.is_terminal:
@@ -77,9 +73,32 @@ class Reporter:
         """Say what came of the stage that runs now."""
         self._note = text
 
-    def _plain_step(self, detail: str) -> None:
-        if self.verbose and detail:
-            self.console.print(f"  {detail}")
+
+class _Lines:
+    """A stage without a terminal, as in the log of a server or in a notebook: a line now and then."""
+
+    def __init__(self, reporter: Reporter, name: str, total: int | None) -> None:
+        self._reporter, self._name, self._total = reporter, name, total
+        self._started = self._last = time.perf_counter()
+        self._done = 0
+
+    def step(self, detail: str) -> None:
+        self._done += 1
+        self.tell(detail)
+
+    def tell(self, detail: str) -> None:
+        now = time.perf_counter()
+        if self._reporter.verbose and detail:
+            self._reporter.console.print(f"  {detail}")
+        elif now - self._last >= EVERY:
+            self._last = now
+            words = [detail] if detail else []
+            if self._total:
+                words.append(f"{self._done} of {self._total}")
+            if self._total and self._done:
+                left = (now - self._started) * (self._total / self._done - 1)
+                words.append(f"about {left:.0f} s left")
+            self._reporter.console.print(f"  {self._name}: {', '.join(words)}", soft_wrap=True)
 
 
 def _bars(console: Console) -> Progress:
@@ -94,19 +113,3 @@ def _bars(console: Console) -> Progress:
         console=console,
         transient=False,
     )
-
-
-def print_summary(reporter: Reporter, site: Path, pages: int, figures: int, size: int) -> None:
-    """Seconds and results of each stage, what was made, and how to look at it."""
-    table = Table(box=None, pad_edge=False)
-    for name in ("stage", "seconds", ""):
-        table.add_column(name, justify="right" if name == "seconds" else "left")
-    for stage in reporter.stages:
-        table.add_row(stage.name, f"{stage.seconds:.1f}", stage.note)
-    total = sum(stage.seconds for stage in reporter.stages)
-    table.add_row(
-        "total", f"{total:.1f}", f"{pages:,} pages, {figures:,} figures, {size / 1e6:.1f} MB"
-    )
-    reporter.console.print(table)
-    reporter.console.print(f"The site is in {site}", soft_wrap=True)
-    reporter.console.print(f"Look at it: cutaway serve {site}", soft_wrap=True)

@@ -70,8 +70,10 @@ class Run:
         reason = why_not(technique, self)
         if reason:
             raise UsageError(f"{self.model.id}: {technique.title}: {reason}")
-        result: T = self.once(technique, partial(technique.measure, self))
-        return result
+        asked_of = f"{self.model.id}, random weights" if self.trained else self.model.id
+        with self.store.profile.of(technique.name, asked_of):
+            result: T = self.once(technique, partial(technique.measure, self))
+            return result
 
     def once(self, key: Any, make: Callable[[], T]) -> T:
         """What `make` returns, made when it is first asked for under this key."""
@@ -86,12 +88,7 @@ class Run:
         if kind not in known:
             raise UsageError(f"there is no kind of figure '{kind}'. {did_you_mean(kind, known)}")
         technique = known[kind]
-        if self.reads not in technique.takes:
-            raise UsageError(
-                f"'{self.model.id}' takes {self.reads}, and '{kind}' is made of a model that takes "
-                f"{' or '.join(technique.takes)}."
-            )
-        reason = technique.why_not(self)
+        reason = why_not(technique, self)
         if reason:
             raise UsageError(f"{self.model.id}: '{kind}': {reason}")
         make = technique.figures[kind]
@@ -100,13 +97,8 @@ class Run:
 
     def table(self, name: str) -> Table:
         """A published table, such as "units". Raises UsageError, with the nearest name, for a wrong one."""
-        there = (
-            table
-            for each in self.techniques
-            if not why_not(each, self)
-            for table in each.tables(self)
-        )
-        known = {table.name.removesuffix(".csv"): table for table in there}
+        there = (each.tables(self) for each in self.techniques if not why_not(each, self))
+        known = {one.name.removesuffix(".csv"): one for tables in there for one in tables}
         if name.removesuffix(".csv") not in known:
             raise UsageError(f"{self.model.id} has no table '{name}'. {did_you_mean(name, known)}")
         return known[name.removesuffix(".csv")]
@@ -291,6 +283,11 @@ class Technique(Generic[R]):
     def takes(self) -> tuple[str, ...]:
         """What the models that it is made for take."""
         return (self.reads,) if isinstance(self.reads, str) else self.reads
+
+    @property
+    def shows(self) -> bool:
+        """Whether pages show it, or techniques that they show ask for it: others are for articles."""
+        return bool(self.sections) or self.tables is not _nothing or not self.figures
 
 
 def why_not(technique: Technique[Any], run: Run) -> str:

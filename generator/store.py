@@ -1,4 +1,4 @@
-"""Content-addressed results on disk: atomic, resumable, safe to delete.
+"""Content-addressed results on disk: atomic, resumable, safe to delete, filled by many processes at once.
 
 A result is one frozen dataclass of arrays and plain values. Its key is a digest of everything the
 result depends on: the probe's name and version, the model's bytes, the input's bytes and the
@@ -16,12 +16,14 @@ import os
 import tempfile
 import time
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+from filelock import FileLock, Timeout
 
+from generator.profile import Profile
 from generator.versions import versions_beneath
 
 T = TypeVar("T")
@@ -60,13 +62,26 @@ def write_atomically(path: Path, data: bytes) -> None:
         raise
 
 
+class BusyError(Exception):
+    """A result is being made by another process, and was asked for without waiting."""
+
+
 class Store:
-    """Results under one folder, one file each. Counts what it could reuse."""
+    """Results under one folder, one file each. Counts what was there and what this run made.
+
+    Processes that share the folder share the work: a result is locked while it is made, and a lock ends
+    with the process that holds it. `making` is called before anything is made; `profile` says what that took.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.reused = 0
         self.made = 0
+        self.making: Callable[[], None] = _nothing
+        self.profile = Profile()
+        self._waits = True
+        self._opened = time.time()
+        self._known: set[Path] = set()
 
     def sweep(self) -> None:
         """Remove what killed runs left half written; a file of the last day may be in the making."""
@@ -74,6 +89,22 @@ class Store:
             with contextlib.suppress(OSError):
                 if time.time() - left.stat().st_mtime > _DAY:
                     left.unlink()
+
+    def shared(self, asks: Iterable[Callable[[], T]]) -> list[T]:
+        """What each of `asks` returns, in their order.
+
+        Those that another process is at are left till last: processes that ask the same share the work.
+        Raises BusyError where that would have to be waited for within an ask of another call.
+        """
+        every, found = list(asks), dict[int, T]()
+        waits, self._waits = self._waits, False
+        try:
+            for number, ask in enumerate(every):
+                with contextlib.suppress(BusyError):
+                    found[number] = ask()
+        finally:
+            self._waits = waits
+        return [found[n] if n in found else ask() for n, ask in enumerate(every)]
 
     def result(
         self,
@@ -94,13 +125,48 @@ class Store:
         key = digest_of({"probe": probe, "version": version, "beneath": beneath, "parts": parts})
         path = self.root / probe / f"{key}.npz"
         found = _read(path, kind)
-        if found is None:
+        if found is not None:
+            self._count_found(path)
+            return found
+        self.making()
+        with self._locked(path):
+            found = _read(path, kind)  # another process may have made it meanwhile
+            if found is not None:
+                self._count_found(path)
+                return found
             found = make()
             write_atomically(path, _encode(found))
             self.made += 1
-        else:
+            self._known.add(path)
+            return found
+
+    @contextlib.contextmanager
+    def _locked(self, path: Path) -> Iterator[None]:
+        lock = FileLock(path.with_suffix(".lock"))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(blocking=self._waits)
+        except Timeout as error:
+            raise BusyError(path.name) from error
+        try:
+            yield
+        finally:
+            # Whoever waits for the file that is removed finds the result, or makes it in vain.
+            with contextlib.suppress(OSError):
+                path.with_suffix(".lock").unlink()
+            lock.release()
+
+    def _count_found(self, path: Path) -> None:
+        """Count a result as made, once, if another process has made it since this store was opened."""
+        if path in self._known or path.stat().st_mtime < self._opened:
             self.reused += 1
-        return found
+        else:
+            self.made += 1
+        self._known.add(path)
+
+
+def _nothing() -> None:
+    pass
 
 
 def _read(path: Path, kind: type[T]) -> T | None:

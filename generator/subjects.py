@@ -98,9 +98,10 @@ def load_runs(
     base, cache, seed = exhibit.base, cache_root(), exhibit.seed
     runs = []
     for spec, shown in zip(exhibit.models, inputs, strict=True):
-        model = load_model(spec, base, cache, seed=seed, device=device)
-        run = run_of(model, spec, shown, exhibit, store, step, techniques)
-        checkpoints = load_checkpoints(spec, model, base, cache, seed=seed)
+        with store.profile.of("loading", spec.id):
+            model = load_model(spec, base, cache, seed=seed, device=device)
+            run = run_of(model, spec, shown, exhibit, store, step, techniques)
+            checkpoints = load_checkpoints(spec, model, base, cache, seed=seed)
         runs.append(replace(run, checkpoints=checkpoints, full=full))
         loaded(spec.id)
     return runs

@@ -7,11 +7,9 @@ import inspect
 import json
 import marshal
 import multiprocessing
-import signal
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -36,6 +34,8 @@ from generator.figures import (
 from generator.figures.figure import Drawing
 from generator.figures.publication import designs
 from generator.figures.style import VERSION, Picture
+from generator.interrupts import ignoring_interrupts
+from generator.profile import Profile, Spent
 from generator.store import digest_of_value, write_atomically
 
 # Every kind of figure with its version: raise it when the same arrays draw another picture.
@@ -90,12 +90,18 @@ class Drawn:
 
 
 def render(
-    drawings: Sequence[Drawing], store: Path, jobs: int, step: Callable[[], None]
+    drawings: Sequence[Drawing],
+    store: Path,
+    jobs: int,
+    step: Callable[[], None],
+    profile: Profile | None = None,
 ) -> tuple[dict[str, Drawn], int]:
     """All pictures by their path in the site, and how many drawings came from the store.
 
-    `step` is called once a drawing. With one job everything is drawn in this process.
+    `step` is called once a drawing; `profile` says what each kind took. With one job everything is drawn in
+    this process.
     """
+    profile = profile or Profile()
     keyed = [(drawing, store / drawing.kind / key_of(drawing)) for drawing in drawings]
     kept = {place: index for one, place in keyed if (index := _kept(one, place)) is not None}
     missing = [(drawing, place) for drawing, place in keyed if place not in kept]
@@ -105,11 +111,11 @@ def render(
     alone = jobs == 1 or len(missing) < 2
     own = [one for one in missing if alone or one[0].draw is not None]
     for drawing, place in own:
-        _draw(drawing, place)
+        profile.add(_draw(drawing, place))
         step()
     others = [one for one in missing if not alone and one[0].draw is None]
     if others:
-        _draw_in_workers(others, min(jobs, len(others)), step)
+        _draw_in_workers(others, min(jobs, len(others)), step, profile)
     pictures: dict[str, Drawn] = {}
     for drawing, place in keyed:
         index = kept[place] if place in kept else json.loads((place / "index.json").read_bytes())
@@ -152,41 +158,21 @@ def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-@contextmanager
-def _ignoring_interrupts() -> Iterator[None]:
-    """Ctrl-C reaches the whole process group: what is started here leaves it to the parent.
-
-    Processes inherit what their parent blocks, so that none is hit while it still imports. The parent
-    gets an interrupt of this time as soon as it is over; another of its threads may have taken it.
-    """
-    main = threading.current_thread() is threading.main_thread()
-    if not main or not hasattr(signal, "pthread_sigmask"):
-        yield  # only the main thread may say how signals are taken
-        return
-    waiting: list[int] = []
-    handler = signal.signal(signal.SIGINT, lambda number, _frame: waiting.append(number))
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, handler)
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-    if waiting:
-        raise KeyboardInterrupt
-
-
 def _draw_in_workers(
-    missing: Sequence[tuple[Drawing, Path]], jobs: int, step: Callable[[], None]
+    missing: Sequence[tuple[Drawing, Path]],
+    jobs: int,
+    step: Callable[[], None],
+    profile: Profile,
 ) -> None:
     # A fork of a process that holds torch's thread pools can hang: workers are spawned, and import
     # numpy and matplotlib only.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, context) as pool:
         try:
-            with _ignoring_interrupts():
-                waiting: set[Future[None]] = {pool.submit(_draw, *each) for each in missing}
+            with ignoring_interrupts():
+                waiting: set[Future[Spent]] = {pool.submit(_draw, *each) for each in missing}
             for done in as_completed(waiting):
-                done.result()
+                profile.add(done.result())
                 step()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -196,8 +182,9 @@ def _draw_in_workers(
             raise
 
 
-def _draw(drawing: Drawing, place: Path) -> None:
+def _draw(drawing: Drawing, place: Path) -> Spent:
     """Draw and write all pictures of one drawing; the index comes last and marks it complete."""
+    since = time.perf_counter(), time.process_time()
     function = (
         KINDS[drawing.kind][1]
         if drawing.draw is None
@@ -210,3 +197,5 @@ def _draw(drawing: Drawing, place: Path) -> None:
         write_atomically(place / file, picture.data)
         index.append((file, picture.width, picture.height, _digest(picture.data)))
     write_atomically(place / "index.json", json.dumps(index).encode())
+    wall, cpu = time.perf_counter() - since[0], time.process_time() - since[1]
+    return Spent("drawing", drawing.kind, wall, cpu)

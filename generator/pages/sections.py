@@ -60,7 +60,8 @@ def _filled(
     reason = why_not(technique, run)
     if not reason:
         try:
-            view = section.view(run, *subject)
+            with run.store.profile.of(technique.name, run.model.id):
+                view = section.view(run, *subject)
         except TechniqueError as error:
             reason = str(error)
             tell(f"{run.model.id}: {technique.title} is left out: {reason}")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -153,11 +154,16 @@ def find_exemplars(
     """One pass over the pool; `step` is told each chunk that is done."""
     searched = searched_units(model)
     merges = {units.name: _Merge() for units in searched}
-    for start in range(0, len(pool), CHUNK):
-        part = pool[start : start + CHUNK]
+    parts = [pool[start : start + CHUNK] for start in range(0, len(pool), CHUNK)]
+
+    def fill(part: Sequence[PoolImage]) -> None:  # a large pool's chunks are never held all at once
+        _chunk(model, searched, part, store)
+        step(f"{model.id}: {len(part)} of {len(pool)} pictures of the pool")
+
+    store.shared([partial(fill, part) for part in parts])
+    for number, part in enumerate(parts):
         for responses in _chunk(model, searched, part, store).layers:
-            merges[responses.layer].add(start, responses)
-        step(f"{model.id}: pool {start + len(part)} of {len(pool)}")
+            merges[responses.layer].add(number * CHUNK, responses)
     found = tuple(merge.finish(name, len(pool)) for name, merge in merges.items())
     return Exemplars(tuple(image.id for image in pool), found)
 

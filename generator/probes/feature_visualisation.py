@@ -11,6 +11,7 @@ import hashlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -95,18 +96,21 @@ def visualise_features(
     """
     wanted = fitting(model, wanted)
     folds: list[tuple[Folded, ...]] = []
-    found: dict[str, Visualised] = {}
-    for batch in batches(model, wanted):
 
-        def make(batch: Sequence[Want] = batch) -> _Batch:
-            if not folds:
-                folds.append(foldable(model))
-            return _Batch(_made(model, batch, seed, folds[0]))
+    def made(batch: Sequence[Want]) -> _Batch:
+        if not folds:
+            folds.append(foldable(model))
+        return _Batch(_made(model, batch, seed, folds[0]))
 
+    def kept(batch: Sequence[Want]) -> tuple[Visualised, ...]:
         parts = {"model": model.key, "wanted": [asdict(want) for want in batch], "seed": seed}
-        kept = store.result("feature_visualisation", VERSION, parts, _Batch, make)
-        found |= {each.want.name: each for each in kept.pictures}
-        step(f"{model.id}: feature visualisations {len(found)} of {len(wanted)}")
+        make = partial(made, batch)
+        pictures = store.result("feature_visualisation", VERSION, parts, _Batch, make).pictures
+        step(f"{model.id}: {len(batch)} of {len(wanted)} feature visualisations")
+        return pictures
+
+    asks = [partial(kept, batch) for batch in batches(model, wanted)]
+    found = {each.want.name: each for pictures in store.shared(asks) for each in pictures}
     return tuple(found[want.name] for want in wanted)
 
 

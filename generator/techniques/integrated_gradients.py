@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -80,11 +81,12 @@ def measure_first(run: Run) -> GradientsOf:
 
 
 def _measured(run: Run, names: Sequence[str]) -> GradientsOf:
-    gradients = {}
-    for name in names:
-        gradients[name] = measure_picture_gradients(run.vision, run.pixels[name], run.store)
+    def of(name: str) -> PictureGradients:
+        gradients = measure_picture_gradients(run.vision, run.pixels[name], run.store)
         run.step(f"{run.model.id}: integrated gradients of {name}")
-    return gradients
+        return gradients
+
+    return dict(zip(names, run.store.shared([partial(of, name) for name in names]), strict=True))
 
 
 def in_squares(values: np.ndarray) -> np.ndarray:

@@ -1,0 +1,183 @@
+"""Local workers: processes that fill the store with what a build asks for, beside the build itself.
+
+The store is the only hand-over. Every process walks over the same work and takes what no other is at: nothing
+is scheduled, a process that dies loses no more than what it was making, and the results are the same whatever
+the number of processes, since each computes on the same number of threads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from generator.exhibit import Exhibit
+from generator.inputs.shown import Inputs
+from generator.interrupts import ignoring_interrupts
+from generator.malloc import keep_freed
+from generator.own_techniques import TechniqueError
+from generator.pages.sections import asked
+from generator.profile import Spent
+from generator.progress import Step
+from generator.run import Run, Technique
+from generator.store import Store
+from generator.subjects import all_techniques, load_runs
+
+_AFTER = 2.0  # seconds of making, before a process that has to import torch is worth its start
+_DEATHS = 3  # of workers that are replaced
+_TIMES, _BESIDE = 4, 10**9  # what a process takes: times the weights, and bytes
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a worker has to know: the models, their inputs, how they are measured, where that is kept."""
+
+    exhibit: Exhibit
+    inputs: Sequence[Inputs]
+    device: str
+    full: bool
+    store: Path
+
+
+def asks_of(runs: Sequence[Run]) -> list[Callable[[], Any]]:
+    """What the pages of models show, technique by technique."""
+    return [partial(_ask, run, each) for run in runs for each in asked(run) if each.shows]
+
+
+def _ask(run: Run, technique: Technique[Any]) -> None:
+    with contextlib.suppress(TechniqueError):  # told on the page that shows it
+        run[technique]
+
+
+def threads() -> int:
+    """The threads that every process computes on: one, unless the user says otherwise."""
+    return int(os.environ.get("OMP_NUM_THREADS") or 1)
+
+
+def affordable(runs: Sequence[Run]) -> int:
+    """The processes that the free memory is enough for, each with all models and their random twins."""
+    meminfo = Path("/proc/meminfo")
+    if not meminfo.is_file():
+        return os.cpu_count() or 1
+    lines = (line.split() for line in meminfo.read_text().splitlines())
+    free = next((int(line[1]) * 1024 for line in lines if line[0] == "MemAvailable:"), 0)
+    weights = 4 * sum(run.model.parameters for run in runs)
+    return 1 + max(0, free // (_TIMES * weights + _BESIDE) - 1)
+
+
+@contextlib.contextmanager
+def workers(work: Work, count: int, store: Store, step: Step) -> Iterator[None]:
+    """Until the end of the block, fill the store in `count` processes, this one among them.
+
+    The others start once there is something to do; `step` is told what they have done.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads())
+    others = _Others(work, count - 1, store, step)
+    store.making = others.attend
+    try:
+        yield
+    finally:
+        others.end()
+        torch.set_num_threads(before)
+
+
+@dataclass
+class _Others:
+    """The processes beside this one, each with the line on which it says what it has done."""
+
+    work: Work
+    count: int
+    store: Store
+    step: Step
+    deaths: int = 0
+    first: float = 0.0
+    running: dict[int, tuple[BaseProcess, Connection]] = field(default_factory=dict)
+
+    def attend(self) -> None:
+        """Hear what was done, and start who is missing."""
+        self.hear()
+        self.first = self.first or time.monotonic()
+        if time.monotonic() - self.first < _AFTER:
+            return
+        for number in range(self.count):
+            died = number in self.running and bool(self.running[number][0].exitcode)
+            if number not in self.running or (died and self.deaths < _DEATHS):
+                self.deaths += died
+                self.running[number] = self._started()
+
+    def hear(self) -> None:
+        """Take what the others have said."""
+        for _, line in self.running.values():
+            with contextlib.suppress(EOFError, OSError):  # it died
+                while line.poll():
+                    said = line.recv()
+                    if isinstance(said, Spent):
+                        self.store.profile.add(said)
+                    else:
+                        self.step(said)
+
+    def end(self) -> None:
+        """End the others, whatever they are at: nobody asks for it any more."""
+        self.store.making = _nothing
+        for process, _ in self.running.values():
+            process.terminate()
+            process.join()
+        self.hear()
+
+    def _started(self) -> tuple[BaseProcess, Connection]:
+        context = multiprocessing.get_context("spawn")  # a fork of torch's threads can hang
+        here, there = context.Pipe(duplex=False)
+        with ignoring_interrupts():
+            process = context.Process(target=_fill, args=(self.work, there), daemon=True)
+            process.start()
+        there.close()
+        return process, here
+
+
+def _fill(work: Work, line: Connection) -> None:
+    """What a worker does: everything that no other process is at."""
+    keep_freed()
+    torch.set_num_threads(threads())
+    store = Store(work.store)
+    store.making = _end_without_parent
+
+    def told(ask: Callable[[], Any]) -> Any:
+        try:
+            return ask()
+        finally:
+            for one in store.profile.take():
+                line.send(one)
+
+    with contextlib.suppress(Exception):  # the parent meets the same, and tells it
+        runs = load_runs(
+            work.exhibit,
+            work.inputs,
+            work.device,
+            store,
+            _nothing,
+            line.send,
+            all_techniques(work.exhibit),
+            work.full,
+        )
+        store.shared([partial(told, ask) for ask in asks_of(runs)])
+
+
+def _end_without_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None and not parent.is_alive():
+        os._exit(1)
+
+
+def _nothing(*_: Any) -> None:
+    pass

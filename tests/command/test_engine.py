@@ -1,0 +1,129 @@
+"""Workers share the store: each result is made once, by whoever comes first, and the site is the same."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import signal
+import time
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from generator import engine
+from generator.store import BusyError, Store
+from tests.small_site import cutaway_here, differing, files_of
+
+ITEMS = 12
+
+
+@dataclass(frozen=True)
+class Number:
+    value: int
+
+
+def make(log: Path, number: int, seconds: float) -> Number:
+    with log.open("a") as stream:  # one write, which the system keeps whole
+        stream.write(f"{number} {os.getpid()}\n")
+    time.sleep(seconds)
+    return Number(number * number)
+
+
+def ask(store: Store, log: Path, seconds: float, number: int) -> int:
+    make_one = partial(make, log, number, seconds)
+    return store.result("number", 1, {"number": number}, Number, make_one).value
+
+
+def walk(root: Path, log: Path, seconds: float) -> list[int]:
+    store = Store(root)
+    return store.shared([partial(ask, store, log, seconds, number) for number in range(ITEMS)])
+
+
+def test_processes_that_ask_the_same_make_each_result_once(tmp_path):
+    context, log = multiprocessing.get_context("spawn"), tmp_path / "log"
+    with context.Pool(3) as pool:
+        found = pool.starmap(walk, [(tmp_path / "store", log, 0.05)] * 3)
+    assert found == [[number * number for number in range(ITEMS)]] * 3
+    made = [line.split() for line in log.read_text().splitlines()]
+    assert sorted(int(number) for number, _ in made) == list(range(ITEMS))
+    assert (
+        len({process for _, process in made}) > 1
+    )  # nobody waited for the whole of another's work
+
+
+def test_what_a_killed_process_was_at_is_made_by_another(tmp_path):
+    context, log = multiprocessing.get_context("spawn"), tmp_path / "log"
+    victim = context.Process(target=walk, args=(tmp_path / "store", log, 60))
+    victim.start()
+    while not log.exists() or not log.read_text().endswith("\n"):
+        time.sleep(0.02)
+    os.kill(victim.pid, signal.SIGKILL)
+    victim.join()
+    assert walk(tmp_path / "store", log, 0) == [number * number for number in range(ITEMS)]
+    assert log.read_text().count("\n") == ITEMS + 1  # the one that was lost, once more
+
+
+def test_what_another_makes_is_not_waited_for_within_a_shared_ask(tmp_path):
+    context, log, root = multiprocessing.get_context("spawn"), tmp_path / "log", tmp_path / "store"
+    other = context.Process(target=walk, args=(root, log, 60))
+    other.start()
+    while not log.exists() or not log.read_text().endswith("\n"):
+        time.sleep(0.02)
+    store, order = Store(root), []
+
+    def last() -> str:
+        order.append("free")
+        other.kill()
+        return "free"
+
+    def busy() -> int:
+        order.append("busy")
+        return ask(store, log, 0, 0)
+
+    assert store.shared([busy, last]) == [0, "free"]
+    assert order == ["busy", "free", "busy"]
+
+
+def test_a_nested_walk_gives_way_to_the_outer_one(tmp_path):
+    store, calls = Store(tmp_path), []
+
+    def inner() -> None:
+        calls.append("inner")
+        if len(calls) < 3:
+            raise BusyError
+
+    assert store.shared([lambda: store.shared([inner]), lambda: 1]) == [[None], 1]
+    assert (
+        len(calls) == 3
+    )  # tried, tried again at the end of its own walk, and at the end of the outer
+
+
+@pytest.mark.build
+@pytest.mark.slow
+def test_any_number_of_processes_makes_the_same_site(seeded_site, tmp_path, monkeypatch):
+    monkeypatch.setattr(engine, "_AFTER", 0.0)
+    started: list[int] = []
+    start = engine._Others._started
+    monkeypatch.setattr(engine._Others, "_started", lambda self: started.append(1) or start(self))
+    left = shutil.ignore_patterns("site", "build")
+    folder = shutil.copytree(seeded_site.exhibit, tmp_path / "many", ignore=left)
+    run = cutaway_here("build", folder, "--jobs", "3", "--profile")
+    assert run.code == 0, run.out + run.err
+    assert len(started) == 2
+    assert "cores were busy" in run.out
+    assert differing(folder / "site", seeded_site.site) == []
+    assert (
+        files_of(folder / "build" / "store").keys() == files_of(seeded_site.work / "store").keys()
+    )
+
+
+def test_there_are_no_more_processes_than_the_memory_is_enough_for(monkeypatch):
+    model = SimpleNamespace(parameters=10**9)  # 4 GB of weights
+    free = iter(["MemFree: 1 kB\nMemAvailable: 70000000 kB\n", "MemAvailable: 9000000 kB\n"])
+    monkeypatch.setattr(Path, "read_text", lambda _: next(free))
+    runs = [SimpleNamespace(model=model)]
+    assert [engine.affordable(runs), engine.affordable(runs)] == [4, 1]
