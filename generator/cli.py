@@ -13,21 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from generator import __version__
-from generator.cli_options import (
-    Architecture,
-    Device,
-    Features,
-    Full,
-    Images,
-    Jobs,
-    Known,
-    Pool,
-    Profiled,
-    Quiet,
-    Texts,
-    Verbose,
-    Weights,
-)
+from generator import cli_options as option
 from generator.command_reference import command_reference
 from generator.errors import CutawayError, UsageError
 from generator.failures import MENDABLE, tell_failure
@@ -80,18 +66,18 @@ def build(
     model: Annotated[
         str | None, typer.Option(help="One model, as a source, instead of an exhibit.")
     ] = None,
-    texts: Texts = None,
-    images: Images = None,
-    pool: Pool = None,
-    architecture: Architecture = None,
-    weights: Weights = "pretrained",
-    device: Device = "auto",
-    jobs: Jobs = 0,
-    features: Features = 12,
-    full: Full = False,
-    profile: Profiled = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
+    texts: option.Texts = None,
+    images: option.Images = None,
+    pool: option.Pool = None,
+    architecture: option.Architecture = None,
+    weights: option.Weights = "pretrained",
+    device: option.Device = "auto",
+    jobs: option.Jobs = 0,
+    features: option.Features = 12,
+    full: option.Full = False,
+    profile: option.Profiled = False,
+    quiet: option.Quiet = False,
+    verbose: option.Verbose = False,
 ) -> None:
     """Build the site of an exhibit, or of one model."""
     from generator.single import exhibit_or_one
@@ -131,19 +117,19 @@ def card(
     exhibit: Annotated[
         Path | None, typer.Option(help="An exhibit.yml, or its folder, that knows the model.")
     ] = None,
-    texts: Texts = None,
-    images: Images = None,
-    pool: Pool = None,
-    architecture: Architecture = None,
-    weights: Weights = "pretrained",
+    texts: option.Texts = None,
+    images: option.Images = None,
+    pool: option.Pool = None,
+    architecture: option.Architecture = None,
+    weights: option.Weights = "pretrained",
     site_url: Annotated[
         str, typer.Option(help="Where the site is published, for links; the exhibit's if left out.")
     ] = "",
     overwrite: Annotated[
         bool, typer.Option(help="Replace generated sections that were edited by hand, too.")
     ] = False,
-    device: Device = "auto",
-    verbose: Verbose = False,
+    device: option.Device = "auto",
+    verbose: option.Verbose = False,
 ) -> None:
     """Write a model card: a README.md for the Hub, with its figures and tables beside it."""
     from generator.single import card_exhibit
@@ -172,10 +158,17 @@ def serve(
     site: Annotated[
         Path, typer.Argument(help="A built site, or the folder that it was built in.")
     ] = Path("site"),
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; any free one if 0.")] = 8000,
+    host: option.Host = "127.0.0.1",
+    port: option.Port = 8000,
+    watch: option.Watch = False,
+    device: option.Device = "auto",
 ) -> None:
     """Show a built site in the browser, from this machine."""
+    if watch:
+        from generator.watch import serve_watched
+
+        serve_watched(site, host, port, device, partial(command_reference, app))
+        return
     from generator.serve import serve_folder
 
     serve_folder(site, host, port)
@@ -203,11 +196,11 @@ def inspect(
             help="A source, such as timm:resnet18 or ./folder, or a model's id in the exhibit."
         ),
     ],
-    exhibit: Known = None,
-    architecture: Architecture = None,
-    weights: Weights = "pretrained",
-    device: Device = "cpu",
-    verbose: Verbose = False,
+    exhibit: option.Known = None,
+    architecture: option.Architecture = None,
+    weights: option.Weights = "pretrained",
+    device: option.Device = "cpu",
+    verbose: option.Verbose = False,
 ) -> None:
     """List the layers, units and heads of a model."""
     from generator.inspect_notes import print_layers
@@ -241,13 +234,13 @@ def figure(
             help="A model's id in the exhibit, or a source; the exhibit's if it has only one."
         ),
     ] = "",
-    exhibit: Known = None,
-    architecture: Architecture = None,
-    weights: Weights = "pretrained",
+    exhibit: option.Known = None,
+    architecture: option.Architecture = None,
+    weights: option.Weights = "pretrained",
     width: Annotated[str, typer.Option(help="Such as 160mm, 6in or 680px.")] = "160mm",
     dpi: Annotated[int, typer.Option(min=36, max=1200, help="Of rasters.")] = 300,
-    device: Device = "cpu",
-    verbose: Verbose = False,
+    device: option.Device = "cpu",
+    verbose: option.Verbose = False,
 ) -> None:
     """Draw one figure of an article alone, for slides and papers."""
     from generator.figure_alone import (

@@ -30,6 +30,11 @@ Full = Annotated[
 Profiled = Annotated[
     bool, typer.Option("--profile", help="Write where the time went to build/profile.json.")
 ]
+Host = Annotated[str, typer.Option(help="Address to listen on.")]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="Port; any free one if 0.")]
+Watch = Annotated[
+    bool, typer.Option("--watch", help="Show what is written as soon as a file is saved.")
+]
 Known = Annotated[
     Path | None, typer.Option(help="An exhibit.yml, or its folder; this folder if left out.")
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection, Mapping
+from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import ConfigDict, ValidationError, validate_call
@@ -40,10 +41,15 @@ def call_checked(
 
     Raises UsageError for one that cannot be.
     """
-    checked = validate_call(config=ConfigDict(arbitrary_types_allowed=True))(function)
     try:
-        return checked(first, **parameters)
+        result: T = _checked(function)(first, **parameters)
+        return result
     except ValidationError as error:
         detail = error.errors()[0]
         name = ".".join(str(part) for part in detail["loc"])
         raise UsageError(f"'{what}': {name}: {detail['msg']}.") from error
+
+
+@cache
+def _checked(function: Callable[..., Any]) -> Callable[..., Any]:
+    return validate_call(config=ConfigDict(arbitrary_types_allowed=True))(function)

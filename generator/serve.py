@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import http.server
+import json
 import sys
+import time
+from collections.abc import Callable
+from functools import cache
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
 from generator.errors import CutawayError, UsageError
+from generator.paths import data_root
+
+if TYPE_CHECKING:  # it imports torch
+    from generator.preview import Preview
+
+_CHANGES = "__changes"
+_LOOK = 0.1  # seconds between two looks for a change
 
 
 class _Handler(http.server.SimpleHTTPRequestHandler):
@@ -38,16 +51,86 @@ class _Server(http.server.ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
-def make_server(site: Path, host: str, port: int) -> http.server.ThreadingHTTPServer:
-    """A server for a built site, or for that of an exhibit's folder.
+class _Live(_Handler):
+    """Shows a site as its exhibit is written now; pages load themselves anew when it changes."""
 
-    Raises UsageError if there is no site, CutawayError if it cannot listen.
-    """
+    def __init__(self, *args: Any, preview: Preview, **kwargs: Any) -> None:
+        self._preview = preview
+        super().__init__(*args, **kwargs)
+
+    def do_GET(self) -> None:
+        """Answer with what is made now, or with what was built."""
+        address = unquote(urlsplit(self.path).path).lstrip("/")
+        if address == _CHANGES:
+            self._tell_changes()
+            return
+        address += "index.html" if not address or address.endswith("/") else ""
+        version = (
+            self._preview.version
+        )  # of before: what comes while the page is made loads it again
+        text, drawn = self._preview.page(address), self._preview.file(address)
+        built = Path(self.translate_path(f"/{address}"))
+        if drawn is not None:
+            self._send(address, drawn.read_bytes())
+        elif text is None and not (built.is_file() and built.suffix == ".html"):
+            super().do_GET()
+        else:
+            text = built.read_text(encoding="utf-8") if text is None else text
+            script = f'<script data-version="{version}">{_live_script()}</script>'
+            self._send(address, text.replace("</body>", f"{script}</body>", 1).encode())
+
+    def _send(self, address: str, data: bytes) -> None:
+        self.send_response(HTTPStatus.OK)
+        self.send_header("Content-Type", self.guess_type(address))
+        self.send_header("Content-Length", str(len(data)))
+        self.send_header("Cache-Control", "no-store")
+        self.end_headers()
+        self.wfile.write(data)
+
+    def _tell_changes(self) -> None:
+        """An event for every change (server-sent events), until the reader leaves."""
+        self.send_response(HTTPStatus.OK)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Cache-Control", "no-store")
+        self.end_headers()
+        told = -1
+        with contextlib.suppress(ConnectionError):
+            while True:
+                if self._preview.version != told:
+                    told = self._preview.version
+                    said = json.dumps({"version": told, "mistake": self._preview.mistake})
+                    self.wfile.write(f"data: {said}\n\n".encode())
+                else:
+                    self.wfile.write(b":\n\n")  # whoever has left is noticed
+                self.wfile.flush()
+                time.sleep(_LOOK)
+
+
+@cache
+def _live_script() -> str:
+    return (data_root() / "templates" / "live.js").read_text(encoding="utf-8")
+
+
+def _folder_of(site: Path) -> Path:
+    """The folder of a built site, which may be that of an exhibit's folder. Raises UsageError."""
     if not (site / "index.html").is_file() and (site / "site" / "index.html").is_file():
         site = site / "site"
     if not (site / "index.html").is_file():
         raise UsageError(f"{site} holds no built site.", hint="Run: cutaway build")
-    handler = functools.partial(_Handler, directory=str(site))
+    return site
+
+
+def make_server(
+    site: Path, host: str, port: int, preview: Preview | None = None
+) -> http.server.ThreadingHTTPServer:
+    """A server for a built site, or for that of an exhibit's folder; with a preview, as it is written now.
+
+    Raises UsageError if there is no site, CutawayError if it cannot listen.
+    """
+    folder = str(_folder_of(site))
+    handler: Callable[..., Any] = functools.partial(_Handler, directory=folder)
+    if preview is not None:
+        handler = functools.partial(_Live, directory=folder, preview=preview)
     try:
         return _Server((host, port), handler)
     except OSError as error:
@@ -56,9 +139,9 @@ def make_server(site: Path, host: str, port: int) -> http.server.ThreadingHTTPSe
         ) from error
 
 
-def serve_folder(site: Path, host: str, port: int) -> None:
+def serve_folder(site: Path, host: str, port: int, preview: Preview | None = None) -> None:
     """Serve until interrupted."""
-    with make_server(site, host, port) as server:
+    with make_server(site, host, port, preview) as server:
         print(f"The site is at http://{host}:{server.server_port}/ (Ctrl-C ends it)", flush=True)
         try:
             server.serve_forever()

@@ -6,12 +6,14 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from markupsafe import Markup, escape
 from pybtex.backends.html import Backend
 from pybtex.database import BibliographyData, Entry, Person
 from pybtex.database.input.bibtex import Parser, UndefinedMacro
+from pybtex.database.output.bibtex import Writer
 from pybtex.errors import capture
 from pybtex.exceptions import PybtexError
 from pybtex.scanner import PybtexSyntaxError
@@ -71,7 +73,7 @@ def _written_out(key: str, entry: Entry, path: Path) -> str:
         reason = f"the entry '{key}' in {path.name} is @{entry.type}, which is no kind of BibTeX's."
         raise UsageError(f"{reason} {did_you_mean(entry.type, kinds)}")
     try:
-        (formatted,) = _Titles().format_entries([entry])
+        (formatted,) = _style().format_entries([entry])
     except FieldIsMissing as error:
         lacking = str(error).split()[1]
         raise UsageError(
@@ -108,6 +110,11 @@ class _Titles(Style):  # type: ignore[misc]
     def format_url(self, e: Entry) -> object:
         bare = re.sub(r"^https?://", "", e.fields.get("url", ""))
         return href(of("url", raw=True))[join[bare]] if bare else of("url")
+
+
+@cache
+def _style() -> _Titles:
+    return _Titles()  # it looks through all installed packages for plugins each time
 
 
 def read_bibliography(path: Path) -> Bibliography:
@@ -170,7 +177,7 @@ def _reason(error: PybtexError) -> str:
 
 def as_bibtex(key: str, entry: Entry) -> str:
     """An entry as BibTeX."""
-    return str(BibliographyData({key: entry}).to_string("bibtex")).strip()
+    return str(Writer().to_string(BibliographyData({key: entry}))).strip()
 
 
 def own_entry(meta: Meta, stem: str, site: str, permalink: str) -> tuple[str, Entry]:

@@ -16,7 +16,7 @@ from generator.articles.markdown import as_text
 from generator.articles.meta_tags import head_of
 from generator.articles.previews import preview_path
 from generator.articles.slides import slides_link, stacks
-from generator.articles.source import GUIDE, SECTIONS
+from generator.articles.source import GUIDE, SECTIONS, Source
 from generator.exhibit import Exhibit
 from generator.pages.context import Place, around, home
 from generator.pages.environment import Pages
@@ -41,11 +41,9 @@ def article_pages(articles: Sequence[Article], exhibit: Exhibit, pages: Pages) -
     found: list[Page] = []
     for section in SECTIONS:
         inside = [article for article in articles if article.source.section == section]
-        links = [article_link(article) for article in inside]
+        sources = [article.source for article in inside]
         written = [
-            page
-            for place, article in enumerate(inside)
-            for page in _pages(article, around(links, place), exhibit, pages)
+            page for article in inside for page in pages_of(article, sources, exhibit, pages)
         ]
         if inside:
             found.append(_section(section, inside, exhibit, pages))
@@ -79,7 +77,11 @@ def section_link(section: str) -> Link:
 
 def article_link(article: Article) -> Link:
     """The page of an article."""
-    return Link(article.source.address, article.source.meta.title)
+    return _link(article.source)
+
+
+def _link(source: Source) -> Link:
+    return Link(source.address, source.meta.title)
 
 
 def _section(section: str, inside: Sequence[Article], exhibit: Exhibit, pages: Pages) -> Page:
@@ -98,16 +100,16 @@ def _section(section: str, inside: Sequence[Article], exhibit: Exhibit, pages: P
     )
 
 
-def _pages(
-    article: Article, beside: tuple[Link | None, Link | None], exhibit: Exhibit, pages: Pages
+def pages_of(
+    article: Article, sources: Sequence[Source], exhibit: Exhibit, pages: Pages
 ) -> Iterator[Page]:
-    """The article, and its slides where it has them."""
+    """An article among those of its section, and its slides where it has them."""
     source, filling = article.source, Renderer(article, pages)
+    previous, following = around([_link(one) for one in sources], sources.index(source))
     meta, permalink = source.meta, _permalink(exhibit, source.address)
     body = filling.html(article.html)
     words, references = _words(body), article.references()
     key, entry = own_entry(meta, source.stem, exhibit.title, permalink)
-    previous, following = beside
     slides = slides_link(source.section, source.stem) if meta.slides else None
     citation = plain_citation(meta, exhibit.title, permalink)
     drawn = preview_path(article)

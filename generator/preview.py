@@ -1,0 +1,235 @@
+"""The pages of an exhibit as it is written now, each made when somebody asks for it.
+
+The built site lends the shell of a page: header, styles and scripts. What stands in it is made anew, so that
+the site builder is not run, and no page is written that nobody looks at.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from generator.addresses import GLOSSARY, data_address
+from generator.articles.catalogue import Catalogue
+from generator.articles.errors import Mistakes
+from generator.articles.pages import pages_of
+from generator.articles.read import read_article
+from generator.articles.source import Source, Writing, read_writing
+from generator.cards.page import card_page
+from generator.errors import CutawayError
+from generator.exhibit import Exhibit, ModelSpec
+from generator.exhibit_yaml import load_exhibit
+from generator.figures.drawing import Drawing
+from generator.figures.render import Drawn, render
+from generator.inputs.shown import Inputs
+from generator.pages.environment import Pages
+from generator.pages.model import model_pages
+from generator.pages.page import Page
+from generator.pages.sections import technique_scripts, technique_tables
+from generator.paths import data_root
+from generator.run import Run
+from generator.store import Store
+from generator.subjects import all_techniques, load_runs, opened_in_parts, read_inputs
+
+# What stands before and behind a page in the three shells of the theme: lean, slides, and its own.
+_SHELLS = (
+    ('<main class="md-typeset c-lean">', "</main>"),
+    ('javascripts/palette.js"></script>', "</body>"),
+    ('<article class="md-content__inner md-typeset">', "</article>"),
+)
+_TITLE = re.compile(r"<title>.*?</title>", re.DOTALL)
+
+
+@dataclass
+class Preview:
+    """An exhibit in the folder `base`, whose site was built at `site` with its work kept at `work`.
+
+    `version` is raised by every change; `mistake` is what is wrong with the last one, "" where nothing is:
+    then the last good pages stay. All of it may be asked for in several threads.
+    """
+
+    base: Path
+    site: Path
+    work: Path
+    device: str = "auto"
+    commands: Callable[[], str] = str
+    version: int = 0
+    mistake: str = ""
+    _runs: dict[str, tuple[ModelSpec, Run]] = field(default_factory=dict)
+    _changed: set[str] = field(default_factory=set)  # models that are not what was built
+    _exhibit: Exhibit | None = None
+    _catalogue: Catalogue | None = None
+    _writing: Writing = field(default_factory=Writing)
+    _made: dict[str, str] = field(default_factory=dict)  # text files and pages, by address
+    _files: dict[str, Path] = field(default_factory=dict)  # pictures, by address
+    _pages: dict[str, dict[str, Page]] = field(default_factory=dict)  # of changed models
+    _stale: set[Path] = field(default_factory=set)  # articles that name changed models, perhaps
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def refresh(self, changed: Collection[Path] = ()) -> None:
+        """Read the exhibit again after some files have changed; all of it where none are named."""
+        with self._lock:
+            try:
+                self._refresh(changed)
+                self.mistake = ""
+            except CutawayError as error:
+                self.mistake = f"{error} {error.hint}".strip()
+            self.version += 1
+
+    def page(self, address: str) -> str | None:
+        """A page or another text as it would be now; None where it is what was built."""
+        with self._lock:
+            try:
+                self._make(address)
+            except CutawayError as error:
+                self.mistake, self.version = f"{error} {error.hint}".strip(), self.version + 1
+            return self._made.get(address)
+
+    def file(self, address: str) -> Path | None:
+        """A picture that was drawn since the site was built."""
+        return self._files.get(address)
+
+    def _make(self, address: str) -> None:
+        """Make a page that is not what was built, if it was not made already."""
+        first, model, *_ = [*address.split("/"), ""]
+        if first == "models" and model in self._changed and address not in self._made:
+            page = self._of_model(model).get(address)
+            if page is not None:
+                drawings = [figure.drawing for figure, _ in page.figures()]
+                self._show(page, self._with_pictures(drawings))
+        for source in self._writing.sources:
+            if source.path in self._stale and address.startswith(
+                f"{source.section}/{source.stem}/"
+            ):
+                self._stale.discard(source.path)
+                self._write(source)
+
+    def _refresh(self, changed: Collection[Path]) -> None:
+        exhibit = load_exhibit(self.base)
+        folder = (exhibit.base / exhibit.writing).resolve() if exhibit.writing else None
+        only_writing = changed and folder and all(folder in path.parents for path in changed)
+        if not (only_writing and self._catalogue):
+            self._open(exhibit)
+        before, self._writing = self._writing, read_writing(exhibit.base, exhibit.writing)
+        if _listed(before) != _listed(self._writing):  # each leads to its neighbours
+            self._stale |= {source.path for source in self._writing.sources}
+        mistakes = Mistakes([*self._writing.mistakes])
+        for source in self._writing.sources:
+            if self._is_new(source, before):
+                self._stale.discard(source.path)
+                with mistakes:
+                    self._write(source)
+        mistakes.tell()
+
+    def _is_new(self, source: Source, before: Writing) -> bool:
+        """Whether an article is not the one that was read last, or built."""
+        if not self.version:
+            built = self.site / source.address
+            return not built.is_file() or built.stat().st_mtime < source.path.stat().st_mtime
+        return source not in before.sources or before.bibliography != self._writing.bibliography
+
+    def _open(self, exhibit: Exhibit) -> None:
+        """The runs of all models. One is loaded only if its entry is new; its inputs may be."""
+        techniques, store = all_techniques(exhibit), Store(self.work / "store")
+        alone, inputs = opened_in_parts(exhibit, read_inputs(exhibit))
+        runs: dict[str, tuple[ModelSpec, Run]] = {}
+        for spec, shown in zip(alone.models, inputs, strict=True):
+            known = self._runs.get(spec.id)
+            if known and _source_of(known[0]) == _source_of(spec) and known[1].seed == exhibit.seed:
+                run = _with(known[1], spec, shown)
+            else:
+                one = alone.model_copy(update={"models": (spec,)})
+                given = (one, [shown], self.device, store, _silent, _silent, techniques)
+                (run,) = load_runs(*given)
+            if self._runs and (known is None or run is not known[1]):
+                self._forget(spec.id)
+            runs[spec.id] = (spec, run)
+        self._runs, self._exhibit = runs, alone
+        by_id = {name: run for name, (_, run) in runs.items()}
+        self._catalogue = Catalogue(by_id, store, exhibit.seed, self.commands, techniques)
+
+    def _forget(self, model: str) -> None:
+        """What was made of a model is not what it would be now."""
+        self._changed.add(model)
+        self._stale |= {source.path for source in self._writing.sources}
+        self._pages.pop(model, None)
+        for address in [one for one in self._made if one.startswith(f"models/{model}/")]:
+            del self._made[address]
+
+    def _write(self, source: Source) -> None:
+        """Make the page of an article, and its slides."""
+        assert self._catalogue and self._exhibit
+        article = read_article(source, self._catalogue, self._writing.bibliography)
+        pages = self._with_pictures(article.drawings)
+        beside = self._writing.of(source.section)
+        made = {page.address: page for page in pages_of(article, beside, self._exhibit, pages)}
+        article.document.mistakes.tell()
+        for page in made.values():
+            self._show(page, pages)
+
+    def _of_model(self, model: str) -> Mapping[str, Page]:
+        """The pages of a model that is not what was built, before they are filled; and its other texts."""
+        assert self._exhibit
+        if model not in self._pages:
+            run, pages = self._runs[model][1], self._with_pictures(())
+            made = (*model_pages(run, pages), card_page(self._exhibit, run, pages))
+            self._pages[model] = {page.address: page for page in made}
+            self._made |= dict(technique_scripts(run))
+            for table in technique_tables(run):
+                self._made[data_address(model, table.name)] = table.csv
+        return self._pages[model]
+
+    def _show(self, page: Page, pages: Pages) -> None:
+        """Fill a page and put it into the shell of a built one."""
+        shell = self._shell_of(page.address)
+        if shell:
+            self._made[page.address] = in_shell(shell, pages.fill(page))
+
+    def _with_pictures(self, drawings: Sequence[Drawing]) -> Pages:
+        """Templates with these drawings, drawn."""
+        written = {source.address for source in self._writing.sources}
+        pages = Pages(data_root() / "templates", {}, GLOSSARY if GLOSSARY in written else "")
+        kept = self.work / "store" / "figures"
+        wanted = list({drawing.paths: drawing for drawing in drawings}.values())
+        pictures: dict[str, Drawn] = render(wanted, kept, 1, lambda: None)[0] if wanted else {}
+        self._files |= {address: drawn.file for address, drawn in pictures.items()}
+        return pages.with_pictures(pictures)
+
+    def _shell_of(self, address: str) -> str:
+        """The built page at an address, or another of its kind; "" where there is none."""
+        built = self.site / address
+        others: Iterator[Path] = built.parent.parent.glob("*/index.html")
+        found = built if built.is_file() else next((one for one in sorted(others)), None)
+        return found.read_text(encoding="utf-8") if found else ""
+
+
+def in_shell(built: str, page: Page) -> str:
+    """A built page with the body and the title of another."""
+    begins, ends = next(pair for pair in _SHELLS if pair[0] in built)
+    start, end = built.index(begins) + len(begins), built.rindex(ends)
+    title = page.title.replace("&", "&amp;").replace("<", "&lt;")
+    head = _TITLE.sub(lambda _: f"<title>{title}</title>", built[:start], count=1)
+    return f"{head}{page.body}{built[end:]}"
+
+
+def _silent(_: str) -> None:
+    pass
+
+
+def _listed(writing: Writing) -> list[tuple[str, str]]:
+    return [(source.address, source.meta.title) for source in writing.sources]
+
+
+def _source_of(spec: ModelSpec) -> ModelSpec:
+    """What a loaded model depends on."""
+    return spec.model_copy(update={"make": ModelSpec.model_fields["make"].get_default()})
+
+
+def _with(run: Run, spec: ModelSpec, inputs: Inputs) -> Run:
+    """The same run where nothing has changed, or one of the same model."""
+    if run.inputs.key == inputs.key and run.budget == spec.make:
+        return run
+    return replace(run, inputs=inputs, budget=spec.make, credits=[], _results={})
