@@ -114,7 +114,7 @@ class _Others:
             died = number in self.running and bool(self.running[number][0].exitcode)
             if number not in self.running or (died and self.deaths < _DEATHS):
                 self.deaths += died
-                self.running[number] = self._started()
+                self.running[number] = self._started(number)
 
     def hear(self) -> None:
         """Take what the others have said."""
@@ -135,21 +135,25 @@ class _Others:
             process.join()
         self.hear()
 
-    def _started(self) -> tuple[BaseProcess, Connection]:
+    def _started(self, number: int) -> tuple[BaseProcess, Connection]:
         context = multiprocessing.get_context("spawn")  # a fork of torch's threads can hang
         here, there = context.Pipe(duplex=False)
         with ignoring_interrupts():
-            process = context.Process(target=_fill, args=(self.work, there), daemon=True)
+            process = context.Process(target=_fill, args=(self.work, there, number), daemon=True)
             process.start()
         there.close()
         return process, here
 
 
-def _fill(work: Work, line: Connection) -> None:
-    """What a worker does: everything that no other process is at."""
+def _fill(work: Work, line: Connection, number: int) -> None:
+    """What a worker does: what no other process is at, one model after the other.
+
+    It waits for nobody: what is still busy when it has seen a model is left to whoever is at it. Every other
+    worker begins with the last model, where fewer are.
+    """
     keep_freed()
     torch.set_num_threads(threads())
-    store = Store(work.store)
+    store = Store(work.store, waits=False)
     store.making = _end_without_parent
 
     def told(ask: Callable[[], Any]) -> Any:
@@ -159,18 +163,15 @@ def _fill(work: Work, line: Connection) -> None:
             for one in store.profile.take():
                 line.send(one)
 
-    with contextlib.suppress(Exception):  # the parent meets the same, and tells it
-        runs = load_runs(
-            work.exhibit,
-            work.inputs,
-            work.device,
-            store,
-            _nothing,
-            line.send,
-            all_techniques(work.exhibit),
-            work.full,
-        )
-        store.shared([partial(told, ask) for ask in asks_of(runs)])
+    techniques = all_techniques(work.exhibit)
+    models = list(zip(work.exhibit.models, work.inputs, strict=True))
+    for spec, shown in models if number % 2 else reversed(models):
+        one = work.exhibit.model_copy(update={"models": (spec,)})
+        with contextlib.suppress(
+            Exception
+        ):  # BusyError; and the parent meets every mistake, and tells it
+            given = (one, [shown], work.device, store, _nothing, line.send, techniques, work.full)
+            store.shared([partial(told, ask) for ask in asks_of(load_runs(*given))])
 
 
 def _end_without_parent() -> None:

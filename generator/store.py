@@ -70,16 +70,17 @@ class Store:
     """Results under one folder, one file each. Counts what was there and what this run made.
 
     Processes that share the folder share the work: a result is locked while it is made, and a lock ends
-    with the process that holds it. `making` is called before anything is made; `profile` says what that took.
+    with the process that holds it. A store that does not wait raises BusyError for a result that another
+    process is making. `making` is called before anything is made; `profile` says what that took.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, waits: bool = True) -> None:
         self.root = root
         self.reused = 0
         self.made = 0
         self.making: Callable[[], None] = _nothing
         self.profile = Profile()
-        self._waits = True
+        self._waits = waits
         self._opened = time.time()
         self._known: set[Path] = set()
 

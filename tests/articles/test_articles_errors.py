@@ -82,7 +82,7 @@ WRONG = {
     f'{{{{ figure("cam", {CNN}, image="cta") }}}}': ("picture 'cta'", "mean 'cat'?"),
     f'{{{{ figure("cam", {CNN}, image="cat", classes="tabyb") }}}}': ("class 'tabyb'", "'tabby'"),
     f'{{{{ figure("cam", {CNN}, image="cat", classes=1000) }}}}': ("0 to 999, not 1000",),
-    f'{{{{ figure("cam", {BERT}, image="cat") }}}}': ("'minilm-l6' takes texts",),
+    f'{{{{ figure("cam", {BERT}, image="cat") }}}}': ("minilm-l6: 'cam'", "pictures, not texts"),
     f'{{{{ figure("grad_cam", {CNN}, image="cat", layer="blocks.9") }}}}': ("no layer 'blocks.9'",),
     f'{{{{ figure("attention_map", {BERT}, layer=6, head=0, text="coreference") }}}}': (
         "no layer '6'",

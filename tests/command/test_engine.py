@@ -38,15 +38,18 @@ def ask(store: Store, log: Path, seconds: float, number: int) -> int:
     return store.result("number", 1, {"number": number}, Number, make_one).value
 
 
-def walk(root: Path, log: Path, seconds: float) -> list[int]:
+def walk(root: Path, log: Path, seconds: float, together: int = 1) -> list[int]:
     store = Store(root)
+    (log.parent / f"here-{os.getpid()}").touch()
+    while len(list(log.parent.glob("here-*"))) < together:
+        time.sleep(0.01)
     return store.shared([partial(ask, store, log, seconds, number) for number in range(ITEMS)])
 
 
 def test_processes_that_ask_the_same_make_each_result_once(tmp_path):
     context, log = multiprocessing.get_context("spawn"), tmp_path / "log"
     with context.Pool(3) as pool:
-        found = pool.starmap(walk, [(tmp_path / "store", log, 0.05)] * 3)
+        found = pool.starmap(walk, [(tmp_path / "store", log, 0.05, 3)] * 3, chunksize=1)
     assert found == [[number * number for number in range(ITEMS)]] * 3
     made = [line.split() for line in log.read_text().splitlines()]
     assert sorted(int(number) for number, _ in made) == list(range(ITEMS))
@@ -108,12 +111,14 @@ def test_any_number_of_processes_makes_the_same_site(seeded_site, tmp_path, monk
     monkeypatch.setattr(engine, "_AFTER", 0.0)
     started: list[int] = []
     start = engine._Others._started
-    monkeypatch.setattr(engine._Others, "_started", lambda self: started.append(1) or start(self))
+    monkeypatch.setattr(
+        engine._Others, "_started", lambda self, n: started.append(n) or start(self, n)
+    )
     left = shutil.ignore_patterns("site", "build")
     folder = shutil.copytree(seeded_site.exhibit, tmp_path / "many", ignore=left)
     run = cutaway_here("build", folder, "--jobs", "3", "--profile")
     assert run.code == 0, run.out + run.err
-    assert len(started) == 2
+    assert started == [0, 1]
     assert "cores were busy" in run.out
     assert differing(folder / "site", seeded_site.site) == []
     assert (
