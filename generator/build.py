@@ -24,6 +24,7 @@ from generator.articles.read import read_article
 from generator.articles.source import Writing, read_writing
 from generator.cards.page import card_page
 from generator.engine import Work, affordable, asks_of, workers
+from generator.errors import UsageError, did_you_mean
 from generator.exhibit import Exhibit
 from generator.figures.figure import Drawing
 from generator.figures.render import Drawn, render
@@ -53,13 +54,15 @@ from generator.subjects import (
     read_inputs,
 )
 
+ENGINES = ("local", "ray")
+
 
 @dataclass(frozen=True)
 class Options:
     """How to build: where the site goes, where work is kept, on what device, with how many workers.
 
     `full` draws every unit in every way, which is work for a GPU. `profile` writes where the time went.
-    `commands` describes the command line.
+    `engine` is "local" or "ray", whose cluster is at `address`. `commands` describes the command line.
     """
 
     site: Path
@@ -68,6 +71,8 @@ class Options:
     jobs: int = 0
     full: bool = False
     profile: bool = False
+    engine: str = "local"
+    address: str = ""
     commands: Callable[[], str] = str
 
     @property
@@ -89,6 +94,9 @@ class Summary:
 def build(exhibit: Exhibit, options: Options, reporter: Reporter) -> Summary:
     """Make the site of an exhibit. The site that was there stays until the new one is complete."""
     check_target(options.site, options.work, exhibit.base)
+    if options.engine not in ENGINES:
+        near = did_you_mean(options.engine, ENGINES)
+        raise UsageError(f"--engine: '{options.engine}' is none of {', '.join(ENGINES)}. {near}")
     keep_freed()
     writing = read_writing(exhibit.base, exhibit.writing)
     techniques = all_techniques(exhibit)
@@ -103,13 +111,9 @@ def build(exhibit: Exhibit, options: Options, reporter: Reporter) -> Summary:
         )
     written = {source.address for source in writing.sources}
     pages = Pages(data_root() / "templates", {}, GLOSSARY if GLOSSARY in written else "")
-    work = Work(exhibit, inputs, options.device, options.full, store.root)
-    asks = asks_of(runs)
-    with (
-        workers(work, min(options.workers, affordable(runs)), store, reporter.step),
-        reporter.stage("Probes", len(asks)) as step,
-    ):
-        store.shared([partial(_asked, ask, step) for ask in asks])
+    _measure(
+        Work(exhibit, inputs, options.device, options.full, store.root), runs, options, reporter
+    )
     with reporter.stage("Contexts", None):
         made = [page for run in runs for page in _pages(exhibit, run, pages)]
         reporter.note(f"{store.reused} of {store.reused + store.made} results from the store")
@@ -148,6 +152,22 @@ def _read(writing: Writing, catalogue: Catalogue, reporter: Reporter) -> list[Ar
             step(source.address)
         mistakes.tell()
     return articles
+
+
+def _measure(work: Work, runs: Sequence[Run], options: Options, reporter: Reporter) -> None:
+    """Measure what pages show, in several processes."""
+    store, asks = runs[0].store, asks_of(runs)
+    if options.engine == "ray":
+        from generator.engine_ray import fill_by_ray
+
+        with reporter.stage("Workers", None):
+            fill_by_ray(work, options.workers, options.address, store.profile, reporter.step)
+    count = 1 if options.engine == "ray" else min(options.workers, affordable(runs))
+    with (
+        workers(work, count, store, reporter.step),
+        reporter.stage("Probes", len(asks)) as step,
+    ):
+        store.shared([partial(_asked, ask, step) for ask in asks])
 
 
 def _asked(ask: Callable[[], Any], step: Step) -> None:

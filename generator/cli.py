@@ -76,6 +76,8 @@ def build(
     features: option.Features = 12,
     full: option.Full = False,
     profile: option.Profiled = False,
+    engine: option.Engine = "local",
+    address: option.Address = "",
     quiet: option.Quiet = False,
     verbose: option.Verbose = False,
 ) -> None:
@@ -92,7 +94,7 @@ def build(
     site = (out or shown.base / "site").resolve()
     work = _work(shown.base, site)
     commands = partial(command_reference, app)
-    options = Options(site, work, device, jobs, full, profile, commands)
+    options = Options(site, work, device, jobs, full, profile, engine, address, commands)
     reporter = Reporter(terminal(quiet=quiet), verbose)
     try:
         summary = run(shown, options, reporter)

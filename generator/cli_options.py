@@ -18,6 +18,10 @@ Weights = Annotated[
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more, and show tracebacks.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but mistakes.")]
 Jobs = Annotated[int, typer.Option(min=0, help="Processes that measure and draw; one a core if 0.")]
+Engine = Annotated[
+    str, typer.Option(help="Who measures: local processes, or the workers of a ray cluster.")
+]
+Address = Annotated[str, typer.Option(help="Of the Ray cluster; one is started here if left out.")]
 Features = Annotated[
     int, typer.Option(min=0, help="Units of --model to visualise; none, and no classes, if 0.")
 ]

@@ -34,7 +34,7 @@ from generator.store import Store
 from generator.subjects import all_techniques, load_runs
 
 _AFTER = 2.0  # seconds of making, before a process that has to import torch is worth its start
-_DEATHS = 3  # of workers that are replaced
+DEATHS = 3  # of workers that are replaced
 _TIMES, _BESIDE = 4, 10**9  # what a process takes: times the weights, and bytes
 
 
@@ -112,7 +112,7 @@ class _Others:
             return
         for number in range(self.count):
             died = number in self.running and bool(self.running[number][0].exitcode)
-            if number not in self.running or (died and self.deaths < _DEATHS):
+            if number not in self.running or (died and self.deaths < DEATHS):
                 self.deaths += died
                 self.running[number] = self._started(number)
 
@@ -146,7 +146,14 @@ class _Others:
 
 
 def _fill(work: Work, line: Connection, number: int) -> None:
-    """What a worker does: what no other process is at, one model after the other.
+    """What a worker does, which ends with its parent."""
+    fill(work, line.send, number, _end_without_parent)
+
+
+def fill(
+    work: Work, say: Callable[[Any], None], number: int, making: Callable[[], None] | None = None
+) -> None:
+    """Make what no other process is at, one model after the other; `say` is told what was done and spent.
 
     It waits for nobody: what is still busy when it has seen a model is left to whoever is at it. Every other
     worker begins with the last model, where fewer are.
@@ -154,14 +161,14 @@ def _fill(work: Work, line: Connection, number: int) -> None:
     keep_freed()
     torch.set_num_threads(threads())
     store = Store(work.store, waits=False)
-    store.making = _end_without_parent
+    store.making = making or _nothing
 
     def told(ask: Callable[[], Any]) -> Any:
         try:
             return ask()
         finally:
             for one in store.profile.take():
-                line.send(one)
+                say(one)
 
     techniques = all_techniques(work.exhibit)
     models = list(zip(work.exhibit.models, work.inputs, strict=True))
@@ -170,7 +177,7 @@ def _fill(work: Work, line: Connection, number: int) -> None:
         with contextlib.suppress(
             Exception
         ):  # BusyError; and the parent meets every mistake, and tells it
-            given = (one, [shown], work.device, store, _nothing, line.send, techniques, work.full)
+            given = (one, [shown], work.device, store, _nothing, say, techniques, work.full)
             store.shared([partial(told, ask) for ask in asks_of(load_runs(*given))])
 
 

@@ -6,15 +6,19 @@ import multiprocessing
 import os
 import shutil
 import signal
+import sys
+import threading
 import time
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
+import psutil
 import pytest
 
-from generator import engine
+from generator import engine, engine_ray
+from generator.errors import UsageError
 from generator.store import BusyError, Store
 from tests.small_site import cutaway_here, differing, files_of
 
@@ -132,3 +136,52 @@ def test_there_are_no_more_processes_than_the_memory_is_enough_for(monkeypatch):
     monkeypatch.setattr(Path, "read_text", lambda _: next(free))
     runs = [SimpleNamespace(model=model)]
     assert [engine.affordable(runs), engine.affordable(runs)] == [4, 1]
+
+
+@pytest.mark.build
+@pytest.mark.slow
+def test_a_ray_cluster_makes_the_same_site_though_a_worker_is_killed(
+    seeded_site, tmp_path, monkeypatch
+):
+    pytest.importorskip("ray")
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    left = shutil.ignore_patterns("site", "build")
+    folder = shutil.copytree(seeded_site.exhibit, tmp_path / "ray", ignore=left)
+    killed: list[int] = []
+    ended = threading.Event()
+
+    def kill_one() -> None:
+        """The first worker that has made something, while it makes something else."""
+        while not killed and not ended.wait(0.05):
+            locked = list((folder / "build" / "store").rglob("*.lock"))
+            made = list((folder / "build" / "store").rglob("*.npz"))
+            at = [one for one in psutil.process_iter(["cmdline"]) if is_worker(one)]
+            if locked and made and at:
+                killed.append(at[0].pid)
+                at[0].kill()
+
+    thread = threading.Thread(target=kill_one)
+    thread.start()
+    run = cutaway_here("build", folder, "--engine", "ray", "--jobs", "2")
+    ended.set()
+    thread.join()
+    assert run.code == 0, run.out + run.err
+    assert killed
+    assert differing(folder / "site", seeded_site.site) == []
+
+
+def is_worker(process: psutil.Process) -> bool:
+    return any(word.startswith("ray::_work") for word in process.info["cmdline"] or ())
+
+
+def test_an_engine_that_is_not_known_is_told_with_the_nearest(seeded_site):
+    run = cutaway_here("build", seeded_site.exhibit, "--engine", "rai")
+    assert run.code == 2 and "Did you mean 'ray'?" in run.err
+
+
+def test_a_worker_that_does_not_see_the_store_says_so(tmp_path):
+    work = SimpleNamespace(store=tmp_path / "elsewhere")
+    with pytest.raises(UsageError, match="does not see") as told:
+        engine_ray._work(work, tmp_path / "elsewhere" / ".here", 0)
+    assert "shared disk" in told.value.hint
