@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -94,7 +95,7 @@ def workers(work: Work, count: int, store: Store, step: Step) -> Iterator[None]:
 
 @dataclass
 class _Others:
-    """The processes beside this one, each with the line on which it says what it has done."""
+    """The processes beside this one. Threads hear what they say, so that nobody waits to be heard."""
 
     work: Work
     count: int
@@ -102,47 +103,51 @@ class _Others:
     step: Step
     deaths: int = 0
     first: float = 0.0
-    running: dict[int, tuple[BaseProcess, Connection]] = field(default_factory=dict)
+    running: dict[int, BaseProcess] = field(default_factory=dict)
+    hearing: list[threading.Thread] = field(default_factory=list)
+    spent: list[Spent] = field(default_factory=list)
 
     def attend(self) -> None:
-        """Hear what was done, and start who is missing."""
-        self.hear()
+        """Start who is missing."""
         self.first = self.first or time.monotonic()
         if time.monotonic() - self.first < _AFTER:
             return
         for number in range(self.count):
-            died = number in self.running and bool(self.running[number][0].exitcode)
+            died = number in self.running and bool(self.running[number].exitcode)
             if number not in self.running or (died and self.deaths < DEATHS):
                 self.deaths += died
-                self.running[number] = self._started(number)
-
-    def hear(self) -> None:
-        """Take what the others have said."""
-        for _, line in self.running.values():
-            with contextlib.suppress(EOFError, OSError):  # it died
-                while line.poll():
-                    said = line.recv()
-                    if isinstance(said, Spent):
-                        self.store.profile.add(said)
-                    else:
-                        self.step(said)
+                self._start(number)
 
     def end(self) -> None:
         """End the others, whatever they are at: nobody asks for it any more."""
         self.store.making = _nothing
-        for process, _ in self.running.values():
+        for process in self.running.values():
             process.terminate()
             process.join()
-        self.hear()
+        for thread in self.hearing:
+            thread.join()
+        for one in self.spent:
+            self.store.profile.add(one)
 
-    def _started(self, number: int) -> tuple[BaseProcess, Connection]:
+    def _start(self, number: int) -> None:
         context = multiprocessing.get_context("spawn")  # a fork of torch's threads can hang
         here, there = context.Pipe(duplex=False)
         with ignoring_interrupts():
             process = context.Process(target=_fill, args=(self.work, there, number), daemon=True)
             process.start()
         there.close()
-        return process, here
+        self.running[number] = process
+        self.hearing.append(threading.Thread(target=self._hear, args=(here,), daemon=True))
+        self.hearing[-1].start()
+
+    def _hear(self, line: Connection) -> None:
+        with contextlib.suppress(EOFError, OSError):  # it has ended
+            while True:
+                said = line.recv()
+                if isinstance(said, Spent):
+                    self.spent.append(said)
+                else:
+                    self.step(said)
 
 
 def _fill(work: Work, line: Connection, number: int) -> None:

@@ -85,8 +85,8 @@ class Store:
         self._known: set[Path] = set()
 
     def sweep(self) -> None:
-        """Remove what killed runs left half written; a file of the last day may be in the making."""
-        for left in self.root.rglob(f"{_PARTIAL}*"):
+        """Remove what killed runs left half written or locked; of the last day it may be in the making."""
+        for left in (*self.root.rglob(f"{_PARTIAL}*"), *self.root.rglob("*.lock")):
             with contextlib.suppress(OSError):
                 if time.time() - left.stat().st_mtime > _DAY:
                     left.unlink()

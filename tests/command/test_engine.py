@@ -11,6 +11,7 @@ import threading
 import time
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing.connection import Connection
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -114,9 +115,9 @@ def test_a_nested_walk_gives_way_to_the_outer_one(tmp_path):
 def test_any_number_of_processes_makes_the_same_site(seeded_site, tmp_path, monkeypatch):
     monkeypatch.setattr(engine, "_AFTER", 0.0)
     started: list[int] = []
-    start = engine._Others._started
+    start = engine._Others._start
     monkeypatch.setattr(
-        engine._Others, "_started", lambda self, n: started.append(n) or start(self, n)
+        engine._Others, "_start", lambda self, n: started.append(n) or start(self, n)
     )
     left = shutil.ignore_patterns("site", "build")
     folder = shutil.copytree(seeded_site.exhibit, tmp_path / "many", ignore=left)
@@ -185,3 +186,24 @@ def test_a_worker_that_does_not_see_the_store_says_so(tmp_path):
     with pytest.raises(UsageError, match="does not see") as told:
         engine_ray._work(work, tmp_path / "elsewhere" / ".here", 0)
     assert "shared disk" in told.value.hint
+
+
+def chatter(done: Path, line: Connection, _number: int) -> None:
+    for number in range(5000):
+        line.send(f"piece of work number {number}")
+    done.touch()
+    time.sleep(60)
+
+
+def test_a_worker_never_waits_to_be_heard(tmp_path, monkeypatch):
+    """A line holds a few hundred messages: this process may be at one thing for minutes, or wait for it."""
+    monkeypatch.setattr(engine, "_AFTER", 0.0)
+    monkeypatch.setattr(engine, "_fill", chatter)
+    heard: list[str] = []
+    done = tmp_path / "done"
+    with engine.workers(done, 2, store := Store(tmp_path), heard.append):  # type: ignore[arg-type]
+        store.making()
+        until = time.monotonic() + 60
+        while not done.exists() and time.monotonic() < until:
+            time.sleep(0.05)
+    assert done.exists() and len(heard) == 5000
