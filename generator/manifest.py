@@ -9,6 +9,8 @@ from typing import Any
 
 from generator import __version__
 from generator.exhibit import Exhibit
+from generator.models.seq2seq import Seq2SeqModel
+from generator.models.text_model import LanguageModel
 from generator.models.trial import CLOSE
 from generator.probes import repeated_sequences as head_probe
 from generator.probes.seq2seq import LONGEST
@@ -99,7 +101,7 @@ def _texts(run: Run) -> dict[str, Any]:
             {"id": text.id, "text": text.text, "tokens": len(run.encodings[text.id].ids)}
             for text in run.inputs.texts
         ],
-        "repeated_sequences": head_probe.SEQUENCES,
+        **_repeats(model),
         "silenced_on": {
             "texts": list(stack.ablation.inputs),
             "repeated_sequences": len(stack.repeats.inputs),
@@ -148,7 +150,15 @@ def _pairs(run: Run) -> dict[str, Any]:
             for text in run.inputs.texts
         ],
         "longest_answer": LONGEST,
-        "repeated_sequences": head_probe.SEQUENCES,
+        **_repeats(run.pair),
         "silenced_on": {"texts": list(stack.ablation.inputs)},
         "random_twin_seed": stack.control.seed,
     }
+
+
+def _repeats(model: LanguageModel | Seq2SeqModel) -> dict[str, Any]:
+    """How many sequences of repeated random tokens were read, and why none."""
+    reason = head_probe.why_no_repeats(model)
+    if reason:
+        return {"repeated_sequences": 0, "no_repeated_sequences": reason}
+    return {"repeated_sequences": head_probe.SEQUENCES}

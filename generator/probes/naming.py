@@ -23,7 +23,7 @@ from generator.probes.ablation import (
     scored_texts,
 )
 from generator.probes.attention import Attention
-from generator.probes.repeated_sequences import RepeatedSequences
+from generator.probes.repeated_sequences import RepeatedSequences, why_no_repeats
 from generator.probes.replication import Half, Replication, replicate
 from generator.probes.roles import (
     RULES,
@@ -58,13 +58,17 @@ NOTHING_TESTED = "No head has a pattern whose effect could be tested."
 
 @dataclass(frozen=True)
 class RoleInputs:
-    """What heads are silenced on: in the sweep, and held out from it; `reason` says why on nothing."""
+    """What heads are silenced on: in the sweep, and held out from it; `reason` says why on nothing.
+
+    `no_repeats` says why on no repeated random tokens.
+    """
 
     sweep: Mapping[str, Scored]
     sweep_repeats: Mapping[str, Scored]
     held_out: Mapping[str, Scored]
     held_out_repeats: Mapping[str, Scored]
     reason: str = ""
+    no_repeats: str = ""
 
 
 def role_inputs(
@@ -86,10 +90,14 @@ def role_inputs(
     sweep = scored_texts({name: short[name] for name in chosen})
     if not sweep:
         return RoleInputs({}, {}, {}, {}, why_no_sweep(count))
+    held_out = {name: one for name, one in scored_texts(held).items() if len(one.ids) > 1}
+    no_repeats = why_no_repeats(model)
+    if no_repeats:
+        return RoleInputs(sweep, {}, held_out, {}, no_repeats=no_repeats)
     return RoleInputs(
         sweep,
         scored_repeats(model, seed, SWEEP_REPEATS),
-        {name: one for name, one in scored_texts(held).items() if len(one.ids) > 1},
+        held_out,
         scored_repeats(model, seed, HELD_OUT_REPEATS, SWEEP_REPEATS),
     )
 
@@ -128,7 +136,10 @@ def sweep_heads(model: LanguageModel, inputs: RoleInputs, store: Store) -> Sweep
     """Silence every head on the inputs of the sweep."""
     if inputs.reason:
         return Sweep(not_ablated(inputs.reason), not_ablated(inputs.reason))
-    return Sweep(ablate(model, inputs.sweep, store), ablate(model, inputs.sweep_repeats, store))
+    texts = ablate(model, inputs.sweep, store)
+    if inputs.no_repeats:
+        return Sweep(texts, not_ablated(inputs.no_repeats))
+    return Sweep(texts, ablate(model, inputs.sweep_repeats, store))
 
 
 @dataclass(frozen=True)
@@ -167,7 +178,7 @@ def name_heads(
     model: LanguageModel,
     attentions: Sequence[Attention],
     special: Sequence[frozenset[int]],
-    repeated: RepeatedSequences,
+    repeated: RepeatedSequences | None,
     inputs: RoleInputs,
     sweep: Sweep,
     twin: Mapping[str, np.ndarray],
@@ -177,7 +188,9 @@ def name_heads(
     """Give roles by RULES. `twin` has the statistics of the random twin's heads, where there is one."""
     whole = text_statistics(attentions, special, repeated)
     halves = [
-        text_statistics(attentions[at::2], special[at::2], repeated.part(slice(at, None, 2)))
+        text_statistics(
+            attentions[at::2], special[at::2], repeated and repeated.part(slice(at, None, 2))
+        )
         for at in (0, 1)
         if len(attentions) > 1
     ]

@@ -63,9 +63,11 @@ def random_sequences(
 ) -> tuple[RepeatedSequence, ...]:
     """Seeded sequences of random tokens number `start` and on, of varied length and gap.
 
-    Raises CutawayError if the model's context or vocabulary is too small for the longest.
+    Raises CutawayError where they do not fit (`why_no_repeats`).
     """
-    _refuse_small(model)
+    reason = why_no_repeats(model)
+    if reason:
+        raise CutawayError(f"{model.id}: {reason}")
     return tuple(_random_sequence(model, seed, number) for number in range(start, start + count))
 
 
@@ -73,7 +75,7 @@ def repeated_sequences(model: LanguageModel, seed: int, store: Store) -> Repeate
     """Run BOS + r + filler + r with random tokens r, of varied length and gap.
 
     A constant gap would score heads that count positions as if they matched tokens. Raises CutawayError
-    if the model's context or vocabulary is too small for the longest sequence.
+    where they do not fit (`why_no_repeats`).
     """
     made = random_sequences(model, seed)
 
@@ -102,15 +104,23 @@ def score_repeats(
     return RepeatedSequences(*(np.stack(score) for score in scores))
 
 
-def _refuse_small(model: LanguageModel | Seq2SeqModel) -> None:
+def why_no_repeats(model: LanguageModel | Seq2SeqModel) -> str:
+    """Why a model is given no repeated random tokens; "" where the longest of them fit.
+
+    Shorter ones are not made instead: scores on another recipe could not be compared with those of others.
+    """
     before, after = _frame(model)
-    longest = 2 * LONGEST_COPY + LONGEST_GAP + len(before) + len(after)
-    words = len(ordinary_tokens(model))
-    if model.max_tokens < longest or words < LONGEST_COPY + LONGEST_GAP:
-        raise CutawayError(
-            f"{model.id}: the repeated sequences of the induction test need {longest} tokens of context "
-            f"and {LONGEST_COPY + LONGEST_GAP} words; the model has {model.max_tokens} and {words}."
-        )
+    # What a decoder that has an encoder reads before anything else.
+    start = 1 if isinstance(model, Seq2SeqModel) else 0
+    longest = start + 2 * LONGEST_COPY + LONGEST_GAP + len(before) + len(after)
+    words, different = len(ordinary_tokens(model)), LONGEST_COPY + LONGEST_GAP
+    if model.max_tokens >= longest and words >= different:
+        return ""
+    return (
+        "Induction and duplicate tokens are left out: they are measured on repeated random tokens, which "
+        f"need {longest} tokens of context and {different} different ones; this model has "
+        f"{model.max_tokens:,} and {words:,}."
+    )
 
 
 def _random_sequence(

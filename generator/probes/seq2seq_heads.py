@@ -38,12 +38,15 @@ def stack_statistics(
     attentions: Sequence[Attention],
     repeats: Mapping[str, RepeatedSequences],
 ) -> tuple[Statistic, ...]:
-    """All statistics of one stack that have a value, over the curated texts and random tokens."""
+    """All statistics of one stack that have a value, over the curated texts and random tokens.
+
+    `repeats` is empty where no repeated random tokens fit.
+    """
     if stack is CROSS:
         return defined(_cross_statistics(model, pairs, attentions).values())
     read = [pair.source if stack is ENCODER else pair.read for pair in pairs]
     special = [_special(model, one) for one in read]
-    return defined(text_statistics(attentions, special, repeats[stack.name]).values())
+    return defined(text_statistics(attentions, special, repeats.get(stack.name)).values())
 
 
 def _special(model: Seq2SeqModel, encoding: Encoding) -> frozenset[int]:
@@ -92,7 +95,7 @@ def measure_pair_repeats(model: Seq2SeqModel, seed: int, store: Store) -> PairRe
     """Run each stack on BOS + r + filler + r with random tokens r (see `repeated_sequences`).
 
     While the decoder reads them, the encoder reads a text without words: from there nothing can be
-    copied. Raises CutawayError if context or vocabulary are too small.
+    copied. Raises CutawayError where they do not fit.
     """
     made = random_sequences(model, seed)
     bare = tuple(int(i) for i in model.tokenizer("")["input_ids"]) or (model.start,)

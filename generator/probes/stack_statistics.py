@@ -48,11 +48,12 @@ def statistics_on(
 def text_statistics(
     attentions: Sequence[Attention],
     special: Sequence[frozenset[int]],
-    repeated: RepeatedSequences,
+    repeated: RepeatedSequences | None,
 ) -> dict[str, Statistic]:
     """All statistics of a stack that reads one text, by column, in the order of their list.
 
-    `special` has the positions of special tokens of each text.
+    `special` has the positions of special tokens of each text. `repeated` is None where no repeated random
+    tokens fit: what is measured on them has no value.
     """
     causal, windows = attentions[0].causal, attentions[0].windows
     scenes = [
@@ -61,13 +62,14 @@ def text_statistics(
     ]
     even = [even_weights(len(one.tokens), causal, windows) for one in attentions]
     found = statistics_on(ONLY, [one.weights for one in attentions], even, scenes)
-    found |= {
-        "duplicate_token": Statistic(
-            "duplicate_token", repeated.duplicate_token, repeated.control_duplicate
-        ),
-        "induction": Statistic("induction", repeated.induction, repeated.control_induction),
-        "positional": positional_statistic(attentions, even),
-    }
+    found["positional"] = positional_statistic(attentions, even)
+    if repeated is not None:
+        found |= {
+            "duplicate_token": Statistic(
+                "duplicate_token", repeated.duplicate_token, repeated.control_duplicate
+            ),
+            "induction": Statistic("induction", repeated.induction, repeated.control_induction),
+        }
     return {one.column: found[one.column] for one in HEAD_STATISTICS if one.column in found}
 
 

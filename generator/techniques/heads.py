@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from generator.models.model import VisionModel
 from generator.probes.ablation_words import TARGET
 from generator.probes.head_control import RandomControl
 from generator.probes.head_statistics import versions_of
@@ -11,6 +12,7 @@ from generator.probes.likeness import Likeness, alike_heads
 from generator.probes.naming import NamedHeads
 from generator.probes.patch_ablation import measure_of
 from generator.probes.patch_attention import alike_patch_heads
+from generator.probes.repeated_sequences import why_no_repeats
 from generator.probes.seq2seq_naming import rules_of
 from generator.probes.stack_statistics import defined
 from generator.run import PAIRS, PICTURES, TEXTS, Run, Technique, why_not
@@ -107,6 +109,7 @@ def _stack(
         rules=rules_of(heads.stack) if named else (),
         named=named,
         why_no_roles="" if named else NO_ROLES,
+        why_no_repeats="" if isinstance(run.model, VisionModel) else why_no_repeats(run.model),
         likeness=_likeness(run) if seen else alike_heads(attentions),
         attentions=attentions,
     )

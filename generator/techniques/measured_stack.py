@@ -176,6 +176,7 @@ class MeasuredStack(StackHeads):
     ABLATIONS. `control` has the statistics of the random twin's heads. `ablation` is the sweep, in which
     every head was silenced, `repeats` the same on repeated random tokens. `rules` are the roles that heads
     were tried for, `named` the roles that they have: None, with `why_no_roles`, where roles have no meaning.
+    `why_no_repeats` says why nothing is measured on repeated random tokens; "" where they fit.
     `attentions` are the weights on texts.
     """
 
@@ -188,6 +189,7 @@ class MeasuredStack(StackHeads):
     rules: tuple[Rule, ...] = ()
     named: NamedHeads | None = None
     why_no_roles: str = ""
+    why_no_repeats: str = ""
     likeness: Likeness | None = None
     attentions: tuple[Attention, ...] = ()
 

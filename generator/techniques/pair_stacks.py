@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from generator.models.stacks import PAIR
 from generator.probes.naming import NamedHeads
-from generator.probes.repeated_sequences import RepeatedSequences
+from generator.probes.repeated_sequences import RepeatedSequences, why_no_repeats
 from generator.probes.seq2seq import PairAttention
 from generator.probes.seq2seq_heads import measure_pair_repeats, stack_statistics
 from generator.probes.seq2seq_naming import name_pair_heads, sweep_pairs
@@ -48,4 +48,6 @@ def pair_names(run: Run, scores: Scores, bars: Bars) -> tuple[NamedHeads, ...]:
 
 
 def _repeats(run: Run) -> Mapping[str, RepeatedSequences]:
+    if why_no_repeats(run.pair):
+        return {}
     return measure_pair_repeats(run.pair, run.seed, run.store).by_stack

@@ -142,11 +142,13 @@ _MOVES = {
 
 
 def role_rows(stack: MeasuredStack) -> list[RoleRow]:
-    """A row for each role, in the order in which roles are tried."""
+    """A row for each role whose statistic was measured, in the order in which roles are tried."""
     flat = [role for row in stack.roles for role in row]
     predicts = stack.measure != "representation"
-    found = []
+    found, known = [], {one.name for one in stack.statistics}
     for place, rule in enumerate(stack.rules):
+        if rule.statistic not in known:
+            continue
         having = [role for role in flat if role.role == rule.role]
         best = sorted(having, key=lambda role: -round(role.evidence[place].value, 6))[:LEADERS]
         found.append(

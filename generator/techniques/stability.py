@@ -10,6 +10,7 @@ import numpy as np
 from generator.addresses import Link
 from generator.probes.head_statistics import BY_COLUMN
 from generator.probes.recipes import RecipeScores, measure_recipes
+from generator.probes.repeated_sequences import why_no_repeats
 from generator.probes.significance import mean_reach
 from generator.probes.stability import Stability, agreement, leaders, measure_stability
 from generator.run import TEXTS, Run, Section, Technique
@@ -22,7 +23,7 @@ STABLE = 4
 
 @dataclass(frozen=True, eq=False)
 class HeadStability:
-    """Scores under other draws, None where fewer than two were asked for, and under other recipes."""
+    """Scores under other draws, None where fewer than two were asked for or fit, and under other recipes."""
 
     stability: Stability | None
     recipes: RecipeScores
@@ -31,7 +32,7 @@ class HeadStability:
 def measure(run: Run) -> HeadStability:
     """The scores of all heads under other random tokens."""
     model, stability = run.language, None
-    if run.budget.runs > 1:
+    if run.budget.runs > 1 and not why_no_repeats(model):
         stability = measure_stability(model, run.seed, run.store, runs=run.budget.runs)
     recipes = measure_recipes(model, run.seed, run.store)
     run.step(f"{model.id}: other random tokens")
@@ -93,7 +94,13 @@ class RecipeRow:
 
 def recipe_rows(run: Run) -> tuple[list[Link], list[RecipeRow]]:
     """The heads that lead in induction, and their scores under each recipe."""
-    found, best = run[STABILITY].recipes, run[HEADS][0].statistic("induction").mean
+    found = run[STABILITY].recipes
+    if not found.recipes:
+        return [], []
+    known = {one.name: one.mean for one in run[HEADS][0].statistics}
+    best = known.get(
+        "induction", found.mean[0]
+    )  # a shorter recipe can fit where the usual one does not
     heads = best_heads(best.round(6), STABLE)
     rows = [
         RecipeRow(

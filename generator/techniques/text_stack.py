@@ -17,7 +17,11 @@ from generator.probes.naming import (
     role_inputs,
     sweep_heads,
 )
-from generator.probes.repeated_sequences import RepeatedSequences, repeated_sequences
+from generator.probes.repeated_sequences import (
+    RepeatedSequences,
+    repeated_sequences,
+    why_no_repeats,
+)
 from generator.probes.stack_statistics import text_statistics
 from generator.run import Run
 from generator.techniques.attention import ATTENTION
@@ -57,7 +61,9 @@ def _attentions(run: Run) -> tuple[Attention, ...]:
     return run[ATTENTION][ONLY.name].attentions
 
 
-def _repeated(run: Run) -> RepeatedSequences:
+def _repeated(run: Run) -> RepeatedSequences | None:
+    if why_no_repeats(run.language):
+        return None
     return repeated_sequences(run.language, run.seed, run.store)
 
 
