@@ -124,6 +124,7 @@ def card(
     pool: option.Pool = None,
     architecture: option.Architecture = None,
     weights: option.Weights = "pretrained",
+    part: option.Part = "",
     site_url: Annotated[
         str, typer.Option(help="Where the site is published, for links; the exhibit's if left out.")
     ] = "",
@@ -133,11 +134,14 @@ def card(
     device: option.Device = "auto",
     verbose: option.Verbose = False,
 ) -> None:
-    """Write a model card: a README.md for the Hub, with its figures and tables beside it."""
+    """Write a model card: a README.md for the Hub, with its figures and tables beside it.
+
+    A network of two towers, such as CLIP, gets two, in folders of their own.
+    """
     from generator.single import card_exhibit
 
-    shown, name = card_exhibit(source, exhibit, texts, images, pool, architecture, weights)
-    from generator.card import make_card
+    shown, name = card_exhibit(source, exhibit, texts, images, pool, architecture, weights, part)
+    from generator.card import make_cards
 
     if site_url:
         if not site_url.startswith(("https://", "http://")):
@@ -147,12 +151,11 @@ def card(
     work = _work(shown.base, folder)
     reporter = Reporter(terminal(), verbose)
     try:
-        made = make_card(shown, name, folder, work, reporter, device=device, overwrite=overwrite)
+        cards = make_cards(shown, name, folder, work, reporter, device=device, overwrite=overwrite)
     except KeyboardInterrupt as error:
         raise Stopped from error
-    typer.echo(f"Wrote {made.readme} and {made.figures} figures.")
-    if made.kept:
-        typer.echo(f"Kept as edited by hand: {', '.join(made.kept)}. --overwrite replaces them.")
+    for made in cards:
+        typer.echo(made.told)
 
 
 @app.command()
@@ -239,25 +242,20 @@ def figure(
     exhibit: option.Known = None,
     architecture: option.Architecture = None,
     weights: option.Weights = "pretrained",
+    part: option.Part = "",
     width: Annotated[str, typer.Option(help="Such as 160mm, 6in or 680px.")] = "160mm",
     dpi: Annotated[int, typer.Option(min=36, max=1200, help="Of rasters.")] = 300,
     device: option.Device = "cpu",
     verbose: option.Verbose = False,
 ) -> None:
     """Draw one figure of an article alone, for slides and papers."""
-    from generator.figure_alone import (
-        Paper,
-        draw_alone,
-        parameters,
-        pixels_of_width,
-        techniques_here,
-    )
+    from generator import figure_alone as alone
 
-    techniques = techniques_here(exhibit)
-    chosen = parameters(kind, context.args, techniques)
-    paper = Paper(out, pixels_of_width(width), dpi)
-    made = draw_alone(
-        kind, model, exhibit, chosen, paper, device, techniques, architecture, weights
+    techniques = alone.techniques_here(exhibit)
+    chosen = alone.parameters(kind, context.args, techniques)
+    paper = alone.Paper(out, alone.pixels_of_width(width), dpi)
+    made = alone.draw_alone(
+        kind, model, exhibit, chosen, paper, device, techniques, architecture, weights, part
     )
     typer.echo(f"{out}: {made.caption}")
 

@@ -15,6 +15,10 @@ Architecture = Annotated[
 Weights = Annotated[
     str, typer.Option(help="For timm: and torchvision: pretrained, random, or a file.")
 ]
+Part = Annotated[
+    str,
+    typer.Option(help="Of a network of two towers, such as CLIP: picture or text; see the guide."),
+]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more, and show tracebacks.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but mistakes.")]
 Jobs = Annotated[int, typer.Option(min=0, help="Processes that measure and draw; one a core if 0.")]

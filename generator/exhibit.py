@@ -107,6 +107,11 @@ class Choices(_Strict):
     words: int = Field(24, ge=1, le=200, description="words whose way through each head is shown")
 
 
+# Of a network of two towers.
+PICTURE, TEXT = "picture", "text"
+PARTS = (PICTURE, TEXT)
+
+
 class ModelSpec(_Strict):
     """One model of an exhibit."""
 
@@ -157,6 +162,11 @@ class ModelSpec(_Strict):
     def name(self) -> str:
         """What readers see."""
         return self.title or self.id
+
+    def tower(self, part: str) -> ModelSpec:
+        """The entry of one of the two towers that this network has."""
+        title = f"{self.name}, {part} tower"
+        return self.model_copy(update={"id": f"{self.id}-{part}", "title": title, "part": part})
 
 
 class TextSpec(_Strict):

@@ -14,17 +14,25 @@ from typing import Any
 from generator.articles.catalogue import Catalogue
 from generator.articles.kinds import figure, kinds_of
 from generator.errors import UsageError, did_you_mean
-from generator.exhibit import Exhibit, ModelSpec
+from generator.exhibit import PICTURE, TEXT, Exhibit, ModelSpec
 from generator.exhibit_yaml import load_exhibit
 from generator.figures.figure import Figure
 from generator.figures.paper import FORMATS
-from generator.run import Technique
+from generator.inputs.shown import Inputs
+from generator.run import PICTURES, TEXTS, Technique
 from generator.single import exhibit_of_one, model_of_exhibit
 from generator.store import Store
-from generator.subjects import all_techniques, load_runs, other_tower, read_inputs
+from generator.subjects import (
+    all_techniques,
+    load_runs,
+    opened_in_parts,
+    other_tower,
+    read_inputs,
+)
 from generator.techniques import TECHNIQUES
 from generator.techniques.naming import one_of
 
+_READS = {PICTURE: PICTURES, TEXT: TEXTS}
 _UNITS = {"mm": 96 / 25.4, "cm": 96 / 2.54, "in": 96.0, "px": 1.0, "pt": 96 / 72, "": 1.0}
 
 
@@ -90,10 +98,12 @@ def draw_alone(
     techniques: tuple[Technique[Any], ...],
     architecture: str | None = None,
     weights: str = "pretrained",
+    part: str = "",
 ) -> Figure:
     """Draw one figure of one model, an id of the exhibit or a source, and write the file.
 
-    Without a name it is the only model of the exhibit, or none for a kind that does without.
+    Without a name it is the only model of the exhibit, or none for a kind that does without. Of a network of
+    two towers it is the one named by `part`, or that which takes what the kind is made of.
 
     Probes run through the store of the exhibit, so that what a build measured is not measured again.
     """
@@ -105,10 +115,10 @@ def draw_alone(
         made.save(paper.file, paper.width, paper.dpi)
         return made
     shown_exhibit, beside = _exhibit(asked, exhibit, architecture, weights)
+    shown_exhibit, inputs, beside = _one_model(shown_exhibit, beside, kind, part, techniques)
     base, name = shown_exhibit.base, shown_exhibit.models[0].id
     place = base if os.access(base, os.W_OK) else Path.cwd()
     store = Store(place / "build" / "store")
-    inputs = read_inputs(shown_exhibit)
     (run,) = load_runs(
         shown_exhibit, inputs, device, store, lambda _: None, lambda _: None, techniques
     )
@@ -131,6 +141,39 @@ def _exhibit(
     if architecture or weights != "pretrained":
         raise UsageError(f"'{spec.id}' is in the exhibit, which says what it is.")
     return known.model_copy(update={"models": (spec,)}), known.models
+
+
+def _one_model(
+    exhibit: Exhibit,
+    beside: tuple[ModelSpec, ...],
+    kind: str,
+    part: str,
+    techniques: Sequence[Technique[Any]],
+) -> tuple[Exhibit, Sequence[Inputs], tuple[ModelSpec, ...]]:
+    """The exhibit with one model, of two towers the one that is meant, its inputs, and all that stand beside.
+
+    Raises UsageError where either can be meant, and for a part that is not there.
+    """
+    opened, shown = opened_in_parts(exhibit, read_inputs(exhibit))
+    name = exhibit.models[0].id
+    parts = [str(spec.part) for spec in opened.models]
+    if part and part not in parts:
+        there = "picture or text" if len(parts) > 1 else "nothing, as it is one model"
+        raise UsageError(f"--part: '{part}' names no part of {name}; there --part is {there}.")
+    if len(parts) == 1:
+        return opened, shown, beside
+    technique = kinds_of(techniques)[kind].technique
+    takes = technique.takes if technique else ()
+    fits = [
+        at for at, one in enumerate(parts) if one == part or (not part and _READS[one] in takes)
+    ]
+    if len(fits) != 1:
+        raise UsageError(
+            f"{name} has two towers, and '{kind}' can be made of either: add --part picture or --part text."
+        )
+    (at,) = fits
+    alone = opened.model_copy(update={"models": (opened.models[at],)})
+    return alone, (shown[at],), opened.models
 
 
 def _only_model(kind: str, known: Mapping[str, Parameter], path: Path | None) -> str:

@@ -19,7 +19,7 @@ from generator.models.model import VisionModel
 from generator.models.vision import Network, finish, numbered
 from generator.progress import Reporter, terminal
 from generator.run import Run
-from generator.single import exhibit_of_one
+from generator.single import exhibit_of_one, of_part
 from generator.store import Store
 from generator.subjects import all_techniques, load_runs, opened_in_parts, read_inputs, run_of
 
@@ -33,6 +33,7 @@ def open_model(
     pool: str | Path | None = None,
     architecture: str | None = None,
     weights: str = "pretrained",
+    part: str = "",
     size: int | None = None,
     classes: int | Sequence[str] | None = None,
     features: int = 0,
@@ -44,8 +45,9 @@ def open_model(
     `source` is a source as in an exhibit ("timm:resnet18", "hf:org/name", "./folder"), the id of a model of
     `exhibit`, or a torch.nn.Module that takes pictures (N, channels, size, size); such a module is copied. It
     is run on `images`, `texts` and `pool`: folders, tables or datasets, or the curated ones where none are
-    given. `size` and `classes` (a number, or names in order) go with a module. `features` units are drawn by
-    feature visualisation. Raises UsageError for what cannot be meant, CutawayError for what fails on the way.
+    given. `part` is "picture" or "text", of a network of two towers. `size` and `classes` (a number, or names
+    in order) go with a module. `features` units are drawn by feature visualisation. Raises UsageError for
+    what cannot be meant, CutawayError for what fails on the way.
     """
     kept = Store(Path(store))
     if isinstance(source, nn.Module):
@@ -62,10 +64,10 @@ def open_model(
     else:
         whole = load_exhibit(Path(exhibit))
         alone = whole.model_copy(update={"models": (whole.model(source),)})
+    alone, _ = of_part(alone, alone.models[0], part)
     alone, read = opened_in_parts(alone, read_inputs(alone))
     if len(alone.models) > 1:
-        ids = " or ".join(f"'{spec.id}'" for spec in alone.models)
-        raise UsageError(f"'{source}' has two towers: name one in an exhibit, by part:, as {ids}.")
+        raise UsageError(f"'{source}' has two towers: say part='picture' or part='text'.")
     (run,) = load_runs(alone, read, device, kept, _silent, _silent, all_techniques(alone))
     return run
 

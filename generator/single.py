@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from generator.errors import UsageError
-from generator.exhibit import Choices, Exhibit, ModelSpec
+from generator.exhibit import PARTS, Choices, Exhibit, ModelSpec
 from generator.exhibit_yaml import load_exhibit
 from generator.inputs.datasets import names_dataset
 from generator.paths import data_root
@@ -89,14 +89,19 @@ def exhibit_or_one(
 def model_of_exhibit(name: str, exhibit: Path | None) -> tuple[Exhibit, ModelSpec] | None:
     """The model that an exhibit knows by this id or source; None for a source of its own.
 
-    Without `exhibit`, one in the working folder is looked at. Raises UsageError, with the nearest id, for a
-    word that can be no source.
+    A tower of a network of two is known by the id that it has on a site (clip-picture), too. Without
+    `exhibit`, one in the working folder is looked at. Raises UsageError, with the nearest id, for a word that
+    can be no source.
     """
     place = exhibit or (Path() if Path("exhibit.yml").is_file() else None)
     known = load_exhibit(place) if place is not None else None
     for spec in known.models if known else ():
         if name in (spec.id, spec.source) and known:
             return known, spec
+        towers = [spec.tower(part) for part in PARTS if not spec.part]
+        for tower in towers:
+            if name == tower.id and known:
+                return with_entry(known, spec, *towers), tower
     if not (":" in name or "/" in name or name.startswith((".", "~"))):
         if known is not None:
             known.model(name)
@@ -115,10 +120,12 @@ def card_exhibit(
     pool: Path | None,
     architecture: str | None,
     weights: str,
+    part: str = "",
 ) -> tuple[Exhibit, str]:
     """The exhibit that a card is made from, and the id of its model.
 
     `source` names a model of the exhibit by its id or its source; anything else is a source of its own.
+    `part` is the tower that is meant of a network of two.
     Without `exhibit`, one in the working folder is looked at.
     """
     here = model_of_exhibit(source, exhibit)
@@ -126,9 +133,32 @@ def card_exhibit(
         known, spec = here
         if texts or images or pool or architecture or weights != "pretrained":
             raise UsageError(f"'{spec.id}' is in the exhibit, which says what it is run on.")
-        return known, spec.id
+        return of_part(known, spec, part)
     alone = exhibit_of_one(source, texts, images, pool, architecture, weights, 0)
-    return alone, alone.models[0].id
+    return of_part(alone, alone.models[0], part)
+
+
+def of_part(exhibit: Exhibit, spec: ModelSpec, part: str) -> tuple[Exhibit, str]:
+    """The exhibit with one tower in place of the whole network, and its id; as it is without `part`.
+
+    Raises UsageError for a part that no network has.
+    """
+    if not part or spec.part == part:
+        return exhibit, spec.id
+    if part not in PARTS or spec.part:
+        raise UsageError(
+            f"part: '{part}' is no part of {spec.id}; of two towers, picture or text is."
+        )
+    tower = spec.tower(part)
+    return with_entry(exhibit, spec, tower), tower.id
+
+
+def with_entry(exhibit: Exhibit, old: ModelSpec, *new: ModelSpec) -> Exhibit:
+    """The exhibit with other entries in place of one."""
+    before = (one.id for one in exhibit.models)
+    place = list(before).index(old.id)
+    models = (*exhibit.models[:place], *new, *exhibit.models[place + 1 :])
+    return exhibit.model_copy(update={"models": models})
 
 
 def _reference(path: Path) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from generator.errors import UsageError, did_you_mean
-from generator.exhibit import Exhibit, ModelSpec
+from generator.exhibit import PARTS, Exhibit, ModelSpec
 from generator.inputs.datasets import on_disk
 from generator.inputs.images import CuratedImage, curated_images
 from generator.inputs.pairs import compared
@@ -17,7 +17,6 @@ from generator.inputs.texts import curated_texts, held_out_texts
 from generator.models.checkpoints import load_checkpoints
 from generator.models.load import AnyModel, load_model, parts_of
 from generator.models.model import VisionModel
-from generator.models.towers import PARTS
 from generator.own_techniques import own_techniques, with_own
 from generator.paths import cache_root
 from generator.progress import Step

@@ -31,6 +31,16 @@ class CardFolder:
     figures: int
     kept: tuple[str, ...]
 
+    @property
+    def told(self) -> str:
+        """What the command line says of it."""
+        wrote = f"Wrote {self.readme} and {self.figures} figures."
+        if not self.kept:
+            return wrote
+        return (
+            f"{wrote}\nKept as edited by hand: {', '.join(self.kept)}. --overwrite replaces them."
+        )
+
 
 def write_card(
     folder: Path,

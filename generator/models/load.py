@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from generator.errors import CutawayError, UsageError, did_you_mean
-from generator.exhibit import ModelSpec
+from generator.exhibit import PICTURE, ModelSpec
 from generator.inputs.source import Source, parse_source, stated_source
 from generator.models.contents import tensors_in
 from generator.models.convert import gguf_to_folder, read_state_dict
@@ -34,7 +34,7 @@ from generator.models.saved import (
 from generator.models.seq2seq import Seq2SeqModel
 from generator.models.text_model import LanguageModel
 from generator.models.text_part import has_text_part, text_part
-from generator.models.towers import PICTURE, has_towers, in_parts, open_tower
+from generator.models.towers import has_towers, in_parts, open_tower
 from generator.models.training import build_trained, trained
 from generator.models.transformer import open_tokenizer, stated_licence
 from generator.models.twin import state_initialisation
@@ -68,6 +68,8 @@ def load_model(
     """
     source = parse_source(spec.source, base)
     target = pick_device(device)
+    if spec.part and source.kind in {"timm", "torchvision", "train"}:
+        raise UsageError(f"{spec.id}: it has no towers, so that part: {spec.part} names nothing.")
     if source.kind in {"timm", "torchvision"}:
         return _from_library(source, spec, base, cache, seed, target)
     if source.kind == "train":

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from generator.errors import CutawayError
-from generator.exhibit import ModelSpec
+from generator.exhibit import PARTS, PICTURE, TEXT, ModelSpec
 from generator.models.language import finish_language
 from generator.models.model import NO_CLASSES, TwoTowers, VisionModel
 from generator.models.prepare import of_folder
@@ -24,8 +24,6 @@ from generator.models.text_model import LanguageModel
 from generator.models.transformer import open_tokenizer, stated_licence
 from generator.models.vision import Network, finish
 
-PICTURE, TEXT = "picture", "text"
-PARTS = (PICTURE, TEXT)
 _KINDS = {"clip": "softmax", "siglip": "sigmoid"}
 
 
@@ -53,19 +51,15 @@ def in_parts(config: Any, spec: ModelSpec) -> tuple[ModelSpec, ...]:
     """The entry of each tower; the entry itself where it names one, or where there are none."""
     if spec.part or not has_towers(config):
         return (spec,)
-    return tuple(
-        spec.model_copy(
-            update={"id": f"{spec.id}-{part}", "title": f"{spec.name}, {part} tower", "part": part}
-        )
-        for part in PARTS
-    )
+    return tuple(spec.tower(part) for part in PARTS)
 
 
 def unnamed_part(spec: ModelSpec) -> CutawayError:
     """What is asked of an entry that must be one model."""
     return CutawayError(
         f"{spec.id}: this network has two towers, one for pictures and one for texts.",
-        "Add part: picture or part: text to its entry in an exhibit.yml; cutaway build opens both.",
+        "Add part: picture or part: text to its entry in an exhibit.yml, or --part on the command line; "
+        "cutaway build opens both.",
     )
 
 

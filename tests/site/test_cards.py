@@ -31,7 +31,7 @@ from runs import run_on
 from generator.inputs.texts import CuratedText
 from generator.techniques.answers import ANSWERS
 from generator.addresses import Link
-from generator.card import make_card
+from generator.card import make_cards
 from generator.card_schema import CardSpec, OwnSection, Pairs
 from generator.cards.content import card_of
 from generator.cards.markdown import Markdown, escaped
@@ -297,7 +297,8 @@ def site(tmp_path_factory) -> Site:
 def card_in(folder: Path, exhibit: Path, *, overwrite: bool = False) -> CardFolder:
     """The card as the command writes it, without a process of its own."""
     shown, reporter = load_exhibit(exhibit), Reporter(Console(quiet=True))
-    return make_card(shown, MODEL, folder, exhibit / "build", reporter, overwrite=overwrite)
+    (made,) = make_cards(shown, MODEL, folder, exhibit / "build", reporter, overwrite=overwrite)
+    return made
 
 
 @pytest.fixture(scope="module")
