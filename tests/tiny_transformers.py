@@ -157,6 +157,15 @@ PAIRS = {
     ),
 }
 
+# An encoder-decoder whose every other block has experts.
+EXPERTS = {
+    "switch": (
+        "SwitchTransformersForConditionalGeneration",
+        "SwitchTransformersConfig",
+        PAIRS["t5"][2] | {"num_experts": 2},
+    ),
+}
+
 
 def save_tiny(family: str, folder: Path, seed: int = 0) -> None:
     """A tiny random model of one family, as transformers saves it, with a tokenizer.
@@ -166,7 +175,7 @@ def save_tiny(family: str, folder: Path, seed: int = 0) -> None:
     repair_torchvision()
     import transformers
 
-    kind, config, settings = (FAMILIES | OTHERS | PAIRS)[family]
+    kind, config, settings = (FAMILIES | OTHERS | PAIRS | EXPERTS)[family]
     torch.manual_seed(seed)
     made = getattr(transformers, kind)(getattr(transformers, config)(**settings))
     with torch.no_grad():
@@ -177,7 +186,7 @@ def save_tiny(family: str, folder: Path, seed: int = 0) -> None:
                 parameter.copy_(torch.randn_like(parameter) * (0.3 if parameter.dim() > 1 else 0.1))
     made.save_pretrained(folder)
     # transformers opens any Qwen2 folder with its own byte-level tokenizer, whatever stands in it.
-    plain = _pieces() if family.startswith("qwen2") else _words(ends=family in PAIRS)
+    plain = _pieces() if family.startswith("qwen2") else _words(ends=family in PAIRS | EXPERTS)
     _tokenizer(plain).save_pretrained(folder)
 
 

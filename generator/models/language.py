@@ -15,20 +15,20 @@ from generator.exhibit import ModelSpec
 from generator.models.digest import state_digest
 from generator.models.layer import TRANSFORMER_BLOCK, Layer
 from generator.models.model import Provenance
+from generator.models.pair_trial import tried_pair
 from generator.models.pooling import stated_pooling
 from generator.models.pretrained import Opened
 from generator.models.seq2seq import Seq2SeqModel, finish_seq2seq
 from generator.models.text_model import LanguageModel
-from generator.models.text_trial import MLPS, tried, tried_pair
+from generator.models.text_trial import tried
 from generator.models.tokens import context_limit
 from generator.models.transformer import (
     config_digest,
     mlp_activation,
-    mlp_output,
+    mlp_outputs,
     open_transformer,
     stated_licence,
 )
-from generator.models.trial import LeftOut
 from generator.models.unrolled import unroll_repeated
 
 _PROBE_LENGTH = 8
@@ -70,7 +70,7 @@ def finish_language(
     width = int(config.hidden_size)
     limits = [getattr(tokenizer, "model_max_length", 0), _positions(module, config)]
     causal = all(bool((weights.triu(1) == 0).all()) for weights in attentions)
-    mlps, without = _mlps(blocks, width, spec)
+    mlps, without = mlp_outputs(blocks, width, spec)
     layers = [_layer(place, one, width, heads, groups, shared) for place, one in enumerate(blocks)]
     activation = mlp_activation(config)
     model = LanguageModel(
@@ -108,17 +108,6 @@ def _provenance(
         notes=notes,
         **place,
     )
-
-
-def _mlps(
-    blocks: tuple[nn.Module, ...], width: int, spec: ModelSpec
-) -> tuple[tuple[nn.Module, ...], tuple[LeftOut, ...]]:
-    """The matrices that end the MLPs; none, and the reason, where blocks have several experts or no MLP."""
-    try:
-        return tuple(mlp_output(block, width, spec) for block in blocks), ()
-    except CutawayError as error:
-        reason = str(error).removeprefix(f"{spec.id}: ").rstrip(".")
-        return (), (LeftOut(MLPS, reason),)
 
 
 def _layer(

@@ -19,7 +19,7 @@ from generator.models.model import Model, Provenance
 from generator.models.stacks import CROSS, DECODER, ENCODER, Stack
 from generator.models.text_model import Encoding
 from generator.models.tokens import check_rows, context_limit, token_text
-from generator.models.transformer import mlp_activation, mlp_output
+from generator.models.transformer import mlp_activation, mlp_outputs
 
 CROSS_KIND = "cross attention"
 _PROBE = (5, 4)  # tokens of source and target in the pass that is watched
@@ -32,7 +32,7 @@ class Seq2SeqModel(Model):
 
     `heads` and `projections` (W_O, one for each layer) are those of each stack, by name. `blocks` and
     `mlp_outputs` are the encoder's and then the decoder's. `start` is the token that the decoder reads
-    first, `end` the one that ends its answer.
+    first, `end` the one that ends its answer. There are no `mlp_outputs` where they are left out.
     """
 
     tokenizer: Any = field(repr=False)
@@ -183,8 +183,8 @@ def finish_seq2seq(
         DECODER.name: _blocks(module.get_decoder(), len(meetings[DECODER.name]), spec),  # type: ignore[operator]
     }
     heads = {name: len(row[0].query) for name, row in meetings.items()}
-    width = int(config.hidden_size)
     both = (*blocks[ENCODER.name], *blocks[DECODER.name])
+    mlps, without = mlp_outputs(both, int(config.hidden_size), spec)
     limits = (tokenizer.model_max_length, getattr(config, "max_position_embeddings", 0) or 0)
     return Seq2SeqModel(
         id=spec.id,
@@ -195,7 +195,7 @@ def finish_seq2seq(
         provenance=provenance,
         layers=tuple(
             layer if layer.kind == CROSS_KIND else replace(layer, activation=mlp_activation(config))
-            for layer in _layers(module, blocks, projections, heads, width)
+            for layer in _layers(module, blocks, projections, heads, config.hidden_size)
         ),
         parameters=sum(parameter.numel() for parameter in module.parameters()),
         device=device,
@@ -206,7 +206,8 @@ def finish_seq2seq(
         start=start,
         end=int(tokenizer.eos_token_id if tokenizer.eos_token_id is not None else -1),
         blocks=both,
-        mlp_outputs=tuple(mlp_output(block, width, spec) for block in both),
+        mlp_outputs=mlps,
+        left_out=without,
         projections=projections,
     )
 

@@ -7,7 +7,7 @@ the final state, and so on. What cannot be found this way is refused with a reas
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -161,14 +161,20 @@ def _find_ends(model: LanguageModel) -> Ends:
 
 
 @dataclass(frozen=True, eq=False)
-class Watched:
-    """First input and output tensor of each module of one pass, and the logits.
+class Seen:
+    """First input and output tensor of each module of one pass."""
+
+    inputs: dict[nn.Module, Tensor]
+    outputs: dict[nn.Module, Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Watched(Seen):
+    """The same of a transformer that reads one text, and its logits.
 
     `body` is the transformer without its head: what it returns is the final state.
     """
 
-    inputs: dict[nn.Module, Tensor]
-    outputs: dict[nn.Module, Tensor]
     body: nn.Module
     logits: Tensor | None
 
@@ -186,19 +192,26 @@ def probe_ids(model: LanguageModel) -> tuple[int, ...]:
 
 def watch(model: LanguageModel, ids: tuple[int, ...]) -> Watched:
     """One pass over one sequence, watched module by module."""
+    seen, output = watch_modules(model.module, lambda: model.run(ids))
+    body = _body(model, seen.outputs)
+    return Watched(seen.inputs, seen.outputs, body, getattr(output, "logits", None))
+
+
+def watch_modules(module: nn.Module, run: Callable[[], Any]) -> tuple[Seen, Any]:
+    """What each module takes and makes in a pass of a network, and what the pass returns."""
     inputs: dict[nn.Module, Tensor] = {}
     outputs: dict[nn.Module, Tensor] = {}
 
-    def hook(module: nn.Module, args: Any, named: Any, output: Any) -> None:
+    def hook(part: nn.Module, args: Any, named: Any, output: Any) -> None:
         taken = first_tensor((*args, *named.values()))
         made = first_tensor(output)
         if taken is not None and made is not None:
-            inputs.setdefault(module, taken.detach().clone())  # a sum in place may write over it
-            outputs.setdefault(module, made.detach().clone())
+            inputs.setdefault(part, taken.detach().clone())  # a sum in place may write over it
+            outputs.setdefault(part, made.detach().clone())
 
-    with _hooked(model.module, hook):
-        output = model.run(ids)
-    return Watched(inputs, outputs, _body(model, outputs), getattr(output, "logits", None))
+    with _hooked(module, hook):
+        output = run()
+    return Seen(inputs, outputs), output
 
 
 @contextmanager

@@ -8,7 +8,7 @@ and MLP account for what a block does to the stream.
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,14 +20,16 @@ from generator.models.dispatch import first_tensor
 from generator.models.groups import shared_groups
 from generator.models.heads_access import find_heads
 from generator.models.meetings import Meeting, Meetings
-from generator.models.seq2seq import Seq2SeqModel, reported
+from generator.models.seq2seq import Seq2SeqModel
 from generator.models.stream import Watched, probe_ids, watch
 from generator.models.text_model import LanguageModel
 from generator.models.tokens import embedding_rows
 from generator.models.trial import (
     ANSWER,
+    BLOCKS,
     CLOSE,
     HEADS,
+    MLPS,
     ROWS,
     Check,
     LeftOut,
@@ -38,9 +40,7 @@ from generator.models.trial import (
 from generator.models.windows import trial_length, with_windows
 from generator.models.writers import block_rest
 
-BLOCKS = "Blocks"
 MASK = "Mask"
-MLPS = "MLPs"
 # Of the largest logit: by more than this another network than the library's would be described.
 ANOTHER = 0.01
 NAN = float("nan")
@@ -52,11 +52,11 @@ def tried(model: LanguageModel) -> LanguageModel:
 
     Raises CutawayError if the network or its attention are not what is read of them.
     """
-    ids = _made_up(model, trial_length(model))
+    ids = made_up(model, trial_length(model))
     try:
         pass_ = _read(model, ids)
         answers, note = _answers(model, ids, pass_.answer)
-        checks = require(model.id, [_rows(pass_.weights), _mask(model, pass_.weights)])
+        checks = require(model.id, [rows_check(pass_.weights), _mask(model, pass_.weights)])
         model = with_windows(model, pass_.weights, pass_.meetings)
         model = _with_groups(model, pass_.meetings)
         seen = watch(model, probe_ids(model))
@@ -89,15 +89,17 @@ def _read(model: LanguageModel, ids: tuple[int, ...]) -> _Pass:
         output = model.run(ids, attentions=True)
     weights = tuple(found[0].float() for found in output.attentions if found is not None)
     same = [one.scores.shape for one in seen.found] == [one.shape for one in weights]
-    return _Pass(_answer(output), weights, tuple(seen.found) if same else ())
+    return _Pass(answer_of(output), weights, tuple(seen.found) if same else ())
 
 
-def _made_up(model: LanguageModel | Seq2SeqModel, length: int) -> tuple[int, ...]:
+def made_up(model: LanguageModel | Seq2SeqModel, length: int) -> tuple[int, ...]:
+    """Ids of a made-up text."""
     rows = embedding_rows(model.module)
     return tuple((3 + 7 * place) % rows for place in range(length))
 
 
-def _answer(output: Any) -> Tensor:
+def answer_of(output: Any) -> Tensor:
+    """The logits that a network returns, or the first tensor where it has none."""
     found = getattr(output, "logits", None)
     made = first_tensor(output) if found is None else found
     if made is None:
@@ -107,16 +109,17 @@ def _answer(output: Any) -> Tensor:
 
 def _answers(model: LanguageModel, ids: tuple[int, ...], read: Tensor) -> tuple[Check, str]:
     """The pass that shows attention against the library's own, and what a reader must know of it."""
-    name, plain = _as_the_library(model)
+    name, plain = as_the_library(model)
     batch = torch.tensor([ids], device=model.device)
     with torch.no_grad():
-        answer = _answer(plain(input_ids=batch, attention_mask=torch.ones_like(batch)))
-    return _compared(model, name, read, answer)
+        answer = answer_of(plain(input_ids=batch, attention_mask=torch.ones_like(batch)))
+    return compared(model, name, read, answer)
 
 
-def _compared(
+def compared(
     model: LanguageModel | Seq2SeqModel, name: str, read: Tensor, answer: Tensor
 ) -> tuple[Check, str]:
+    """Two answers to one text, of the pass that is read and of the library's, and what a reader must know."""
     difference = apart(read, answer)
     says = f"the pass that shows attention (eager) answers as the library's default pass ({name})."
     note = ""
@@ -135,50 +138,7 @@ def _compared(
     return Check(ANSWER, says, difference <= CLOSE, difference), note
 
 
-def tried_pair(model: Seq2SeqModel) -> Seq2SeqModel:
-    """An encoder-decoder with the record of its trial.
-
-    Raises CutawayError if the network or its attention is not what is read of it.
-    """
-    source, target = _made_up(model, 9), (model.start, *_made_up(model, 7))
-    try:
-        read = model.run(source, target, attentions=True)
-        name, plain = _as_the_library(model)
-        batches = [torch.tensor([ids], device=model.device) for ids in (source, target)]
-        with torch.no_grad():
-            made = plain(
-                input_ids=batches[0],
-                attention_mask=torch.ones_like(batches[0]),
-                decoder_input_ids=batches[1],
-            )
-        meetings = model.meetings(source, target)
-    except RuntimeError as error:
-        raise CutawayError(f"{model.id}: the network fails on a made-up text: {error}") from error
-    weights = {stack: [one[0].float() for one in found] for stack, found in reported(read).items()}
-    heads = max(
-        apart(given @ one.value, one.mixed)
-        for stack, found in meetings.items()
-        for given, one in zip(weights[stack], found, strict=True)
-    )
-    says = "the values of each head, weighed with what is shown as its attention, are what the network "
-    says += "computes from them."
-    checks = require(
-        model.id,
-        [
-            _rows([one for found in weights.values() for one in found]),
-            Check(HEADS, says, heads <= CLOSE, heads),
-        ],
-    )
-    answers, note = _compared(model, name, _answer(read), _answer(made))
-    notes = (*model.provenance.notes, note) if note else model.provenance.notes
-    return replace(
-        model,
-        provenance=replace(model.provenance, notes=notes),
-        trial=(answers, *checks),
-    )
-
-
-def _as_the_library(model: LanguageModel | Seq2SeqModel) -> tuple[str, Any]:
+def as_the_library(model: LanguageModel | Seq2SeqModel) -> tuple[str, Any]:
     """The network with the library's default attention, on the same tensors."""
     original: Any = model.module
     tensors = [*original.parameters(), *original.buffers()]
@@ -195,7 +155,8 @@ def _has_logits(model: LanguageModel | Seq2SeqModel) -> bool:
     return isinstance(model, Seq2SeqModel) or model.head_kind != "representation"
 
 
-def _rows(weights: Sequence[Tensor]) -> Check:
+def rows_check(weights: Sequence[Tensor]) -> Check:
+    """Whether the weights of every token sum to 1."""
     rest = max(float((one.sum(-1) - 1).abs().max()) for one in weights)
     return Check(ROWS, "the weights of every token sum to 1.", rest <= CLOSE, rest)
 
@@ -252,27 +213,38 @@ def _heads(model: LanguageModel, seen: Watched) -> tuple[list[Check], list[LeftO
 
 
 def _with_mlps(model: LanguageModel, seen: Watched) -> tuple[LanguageModel, list[Check]]:
-    """The model with its MLPs, if they and attention are all that writes into the stream, and the check."""
+    """The model with its MLPs, if they and attention are all that writes into the stream, and the check.
+
+    Asks for W_O to be known.
+    """
     if not model.mlp_outputs:
         return model, []
-    check = _blocks(model, seen)
+    parts = zip(model.layers, model.blocks, find_heads(model), model.mlp_outputs, strict=True)
+    check = blocks_check(
+        "attention and MLP",
+        {
+            layer.name: block_rest(seen, block, place.projection, mlp)
+            for layer, block, place, mlp in parts
+        },
+    )
     if check.passed:
         return model, [check]
-    reason = f"a check failed ({by_name(check)}). It should hold that: {check.says.rstrip('.')}"
-    left_out = (*model.left_out, LeftOut(MLPS, reason))
-    return replace(model, mlp_outputs=(), left_out=left_out), []
+    return replace(model, mlp_outputs=(), left_out=(*model.left_out, without_mlps(check))), []
 
 
-def _blocks(model: LanguageModel, seen: Watched) -> Check:
-    """Whether attention and MLP are all that writes into the stream. Asks for W_O to be known."""
+def blocks_check(writers: str, rests: Mapping[str, float]) -> Check:
+    """Whether the writers of each block are all that writes, by the share that they leave unexplained."""
     worst, where = 0.0, ""
-    for layer, block, place, mlp in zip(
-        model.layers, model.blocks, find_heads(model), model.mlp_outputs, strict=True
-    ):
-        rest = block_rest(seen, block, place.projection, mlp)
+    for layer, rest in rests.items():
         if not rest <= worst:
-            worst, where = rest, layer.name
-    says = "what attention and MLP write, with the norms and factors between, is all that a block adds to "
+            worst, where = rest, layer
+    says = f"what {writers} write, with the norms and factors between, is all that a block adds to "
     says += "the stream."
     passed = worst <= CLOSE
     return Check(BLOCKS, says if passed else f"{says} Of layer {where} it is not.", passed, worst)
+
+
+def without_mlps(check: Check) -> LeftOut:
+    """The MLPs, where a block adds something else: what was taken for their end may be none."""
+    reason = f"a check failed ({by_name(check)}). It should hold that: {check.says.rstrip('.')}"
+    return LeftOut(MLPS, reason)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from generator.models.pretrained import (
     open_pretrained,
     read_config,
 )
+from generator.models.trial import MLPS, LeftOut
 
 # What configurations of different families call the activation of their MLPs.
 _ACTIVATION_NAMES = (
@@ -93,7 +95,18 @@ def mlp_activation(config: object) -> str | None:
     return None
 
 
-def mlp_output(block: nn.Module, width: int, spec: ModelSpec) -> nn.Module:
+def mlp_outputs(
+    blocks: Sequence[nn.Module], width: int, spec: ModelSpec
+) -> tuple[tuple[nn.Module, ...], tuple[LeftOut, ...]]:
+    """The matrices that end the MLPs; none, and the reason, where blocks have several experts or no MLP."""
+    try:
+        return tuple(_mlp_output(block, width, spec) for block in blocks), ()
+    except CutawayError as error:
+        reason = str(error).removeprefix(f"{spec.id}: ").rstrip(".")
+        return (), (LeftOut(MLPS, reason),)
+
+
+def _mlp_output(block: nn.Module, width: int, spec: ModelSpec) -> nn.Module:
     """The matrix that leaves the block's MLP: what enters it are the MLP's activations."""
     if any("expert" in name.lower() for name, _ in block.named_parameters()):
         raise CutawayError(

@@ -16,6 +16,8 @@ CLOSE = 1e-4
 ANSWER = "Answer"
 ROWS = "Attention"
 HEADS = "Heads"
+BLOCKS = "Blocks"
+MLPS = "MLPs"
 
 
 @dataclass(frozen=True)

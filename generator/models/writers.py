@@ -2,37 +2,39 @@
 
 A block adds what its attention and its MLP write, each perhaps through a norm or times a factor of its own
 (Gemma 2, Granite); or it adds one, takes a norm, adds the other, and takes a norm again (BERT). Both are
-tried on what one pass shows. Where neither holds, something else writes, and a matrix that was taken for the
-end of the MLP may be none.
+tried on what one pass shows. In a decoder that has an encoder a third writes between the two: what is read of
+the other text. Where neither holds, something else writes, and a matrix that was taken for the end of the MLP
+may be none.
 """
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
-from generator.models.stream import Watched
+from generator.models.stream import Seen
 from generator.models.trial import apart
 
 _NOTHING = 1e-6
 
 
-def block_rest(seen: Watched, block: nn.Module, attention: nn.Module, mlp: nn.Module) -> float:
-    """How much of a block's output its two writers leave unexplained, as a share of the largest value.
+def block_rest(seen: Seen, block: nn.Module, *ends: nn.Module) -> float:
+    """How much of a block's output its writers leave unexplained, as a share of the largest value.
 
-    `attention` and `mlp` are the matrices that end them. Infinite where one of the two did not run.
+    `ends` are the matrices that end them, in the order in which they write. Infinite where one did not run.
     """
-    if attention not in seen.outputs or mlp not in seen.outputs:
+    if any(end not in seen.outputs for end in ends):
         return float("inf")
     before, after = _rows(seen.inputs[block]), _rows(seen.outputs[block])
-    first = _behind(seen, block, _rows(seen.outputs[attention]))
-    second = _behind(seen, block, _rows(seen.outputs[mlp]))
-    rests = [_rest(after, before, one, two) for one in first for two in second]
-    rests += _with_norms_behind(seen, block, before, after, (first, second))
-    return min(rests, default=float("inf"))
+    written = [_behind(seen, block, _rows(seen.outputs[end])) for end in ends]
+    rests = [_rest(after, before, *these) for these in itertools.product(*written)]
+    return min([*rests, _with_norms_behind(seen, block, before, after, written)])
 
 
-def _behind(seen: Watched, block: nn.Module, written: Tensor) -> list[Tensor]:
+def _behind(seen: Seen, block: nn.Module, written: Tensor) -> list[Tensor]:
     """What a writer writes, as it is and behind each module that is handed just that."""
     found = [written]
     for part in block.modules():
@@ -44,30 +46,45 @@ def _behind(seen: Watched, block: nn.Module, written: Tensor) -> list[Tensor]:
 
 
 def _with_norms_behind(
-    seen: Watched,
+    seen: Seen,
     block: nn.Module,
     before: Tensor,
     after: Tensor,
-    written: tuple[list[Tensor], list[Tensor]],
-) -> list[float]:
+    written: Sequence[Sequence[Tensor]],
+) -> float:
     """The same for a norm that follows each sum: norm(norm(x + attention) + MLP)."""
     parts = [part for part in block.modules() if part in seen.outputs and part is not block]
     shaped = [part for part in parts if _rows(seen.inputs[part]).shape == before.shape]
     last = [part for part in shaped if apart(_rows(seen.outputs[part]), after) == 0]
-    rests = []
-    for norm in last:
-        entering = _rows(seen.inputs[norm])
-        for middle in shaped:
-            between = _rows(seen.outputs[middle])
-            if middle is norm or between.shape != before.shape:
-                continue
-            one = min(_rest(_rows(seen.inputs[middle]), before, a) for a in written[0])
-            two = min(_rest(entering, between, b) for b in written[1])
-            rests.append(max(one, two))
-    return rests
+    return min((_sums(seen, shaped, norm, before, written) for norm in last), default=float("inf"))
 
 
-def _takes(seen: Watched, part: nn.Module, written: Tensor) -> bool:
+def _sums(
+    seen: Seen,
+    shaped: Sequence[nn.Module],
+    norm: nn.Module,
+    before: Tensor,
+    written: Sequence[Sequence[Tensor]],
+) -> float:
+    """What is left of a norm's input without what was written last and the norm of the sum before that."""
+    entering = _rows(seen.inputs[norm])
+    *earlier, last = written
+    if not earlier:
+        return min(_rest(entering, before, one) for one in last)
+    others = [part for part in shaped if part is not norm]
+    found = [
+        (min(_rest(entering, _rows(seen.outputs[part]), one) for one in last), at)
+        for at, part in enumerate(others)
+    ]
+    least = float("inf")
+    for rest, at in sorted(found):  # the best first: most need not be followed further
+        if rest >= least:
+            break
+        least = min(least, max(rest, _sums(seen, others, others[at], before, earlier)))
+    return least
+
+
+def _takes(seen: Seen, part: nn.Module, written: Tensor) -> bool:
     given = _rows(seen.inputs[part])
     return given.shape == written.shape and torch.equal(given, written)
 

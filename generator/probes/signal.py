@@ -168,6 +168,7 @@ def measure_pair_signal(model: Seq2SeqModel, pairs: Sequence[Pair], store: Store
 
     def make() -> Signal:
         names = [layer.name for stack in (ENCODER, DECODER) for layer in model.stack(stack)]
+        names = names if model.mlp_outputs else []
         runs = {one.text: partial(model.run, one.source.ids, one.read.ids) for one in pairs}
         return _signal(names, model, runs)
 

@@ -9,6 +9,7 @@ import numpy as np
 from generator.deviation import sample_deviation
 from generator.models.layer import Layer
 from generator.models.model import Model, VisionModel
+from generator.models.seq2seq import CROSS_KIND
 from generator.probes.signal import LayerSignal, Signal, exact_zeros
 from generator.table import Content
 
@@ -31,7 +32,8 @@ def layer_rows(model: Model, found: Signal) -> Content:
     )
     rows = []
     # Where MLPs are left out, what a block hands on is still known.
-    named = [one.layer for one in found.layers] or [layer.name for layer in model.layers]
+    blocks = [layer.name for layer in model.layers if layer.kind != CROSS_KIND]
+    named = [one.layer for one in found.layers] or blocks
     places = {name: place for place, name in enumerate(named)}
     for layer in model.layers:
         place = places.get(layer.name)  # cross attention has no activations of its own

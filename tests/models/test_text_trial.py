@@ -10,11 +10,11 @@ import torch
 from tiny_transformers import PAIRS, tiny, tiny_pair
 
 from generator.errors import CutawayError
-from generator.models import text_trial
+from generator.models import pair_trial, text_trial
 from generator.models.seq2seq import Seq2SeqModel
 from generator.models.text_model import LanguageModel
-from generator.models.text_trial import BLOCKS, MASK, tried
-from generator.models.trial import ANSWER, CLOSE, HEADS, ROWS
+from generator.models.text_trial import MASK, tried
+from generator.models.trial import ANSWER, BLOCKS, CLOSE, HEADS, ROWS
 
 # Norms behind what is written (Gemma 2, OLMo 2), a factor (Granite), attention beside the MLP (Cohere,
 # GPT-J), norms on the stream itself (BERT), weights that blocks share (ALBERT).
@@ -49,10 +49,44 @@ def test_a_network_that_the_library_computes_in_two_ways_is_refused():
 @pytest.mark.parametrize("family", list(PAIRS))
 def test_an_encoder_decoder_is_tried(family):
     model = tiny_pair(family)
-    assert [check.name for check in model.trial] == [ANSWER, ROWS, HEADS]
+    assert [check.name for check in model.trial] == [ANSWER, ROWS, HEADS, BLOCKS]
     assert all(check.passed and check.difference <= CLOSE for check in model.trial)
+    assert len(model.mlp_outputs) == len(model.blocks) and not model.left_out
     with pytest.raises(CutawayError, match=r"\(Heads; "):
-        text_trial.tried_pair(_Swapped(**vars(model)))
+        pair_trial.tried_pair(_Swapped(**vars(model)))
+
+
+@pytest.mark.parametrize("family", list(PAIRS))
+@pytest.mark.parametrize("name", ["encoder.1", "decoder.0"])
+def test_the_mlps_of_a_pair_are_left_out_where_a_block_of_either_stack_writes_more(family, name):
+    model = replace(tiny_pair(family), trial=(), left_out=())
+    stacks = {"encoder": model.module.get_encoder(), "decoder": model.module.get_decoder()}
+    stack, _, place = name.partition(".")
+    inside = [block for block in model.blocks if block in set(stacks[stack].modules())]
+    more = torch.nn.Linear(32, 32)
+
+    def third(_module, args, output):
+        if isinstance(output, tuple):
+            return (output[0] + more(args[0]), *output[1:])
+        return output + more(args[0])
+
+    handle = inside[int(place)].register_forward_hook(third)
+    try:
+        found = pair_trial.tried_pair(model)
+    finally:
+        handle.remove()
+    assert found.mlp_outputs == () and [one.name for one in found.trial] == [ANSWER, ROWS, HEADS]
+    (left,) = found.left_out
+    assert left.name == "MLPs" and f"Of layer {name} it is not" in left.reason
+
+
+@pytest.mark.parametrize("family", list(PAIRS))
+def test_the_matrices_of_cross_attention_taken_for_those_of_mlps_are_found_out(family):
+    model = replace(tiny_pair(family), trial=(), left_out=())
+    encoder = model.mlp_outputs[: len(model.projections["encoder"])]
+    wrong = (*encoder, *model.projections["cross"])
+    found = pair_trial.tried_pair(replace(model, mlp_outputs=wrong))
+    assert found.mlp_outputs == () and "Of layer decoder." in found.left_out[0].reason
 
 
 class _Swapped(Seq2SeqModel):
@@ -126,14 +160,14 @@ def test_the_mlps_of_a_block_that_writes_more_are_left_out():
 
 def test_a_difference_of_less_than_one_percent_is_told(monkeypatch):
     """Where the default pass is slightly another, a reader is told by how much."""
-    plain = text_trial._as_the_library
+    plain = text_trial.as_the_library
 
     def changed(model):
         name, other = plain(model)
         other.lm_head.register_forward_hook(lambda _module, _args, made: made * 1.004)
         return name, other
 
-    monkeypatch.setattr(text_trial, "_as_the_library", changed)
+    monkeypatch.setattr(text_trial, "as_the_library", changed)
     found = tried(untried("opt"))
     assert any("differ by 0.4% of the largest logit" in note for note in found.provenance.notes)
     assert not found.trial[0].passed

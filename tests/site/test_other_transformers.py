@@ -85,6 +85,18 @@ def test_every_encoder_decoder_is_measured_and_gets_its_pages(family, tmp_path):
     assert len(rows_of(run, "heads.csv")) == heads
 
 
+def test_of_a_pair_with_experts_the_heads_are_shown_and_the_mlps_left_out(tmp_path):
+    model = tiny_pair("switch")
+    (left,) = model.left_out
+    run = run_on(model, TEXTS[:1], tmp_path, **CHOICES)
+    pages = filled(run)
+    heads = sum(len(model.projections[name]) * count for name, count in model.heads.items())
+    check(list(pages.values()), model.id, heads)
+    overview = pages["models/switch/index.html"].body
+    assert left.name == "MLPs" and escape(left.reason) in overview and 'id="signal"' not in overview
+    assert len(rows_of(run, "heads.csv")) == heads and float(rows_of(run, "layers.csv")[0]["stream_rms"])
+
+
 def check(pages: list[Page], model: str, heads: int) -> set[str]:
     """All pages there, once each, with nothing undefined and no markup from a text."""
     addresses = {page.address for page in pages}
