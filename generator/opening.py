@@ -14,7 +14,7 @@ from generator.build import build as build_site
 from generator.errors import UsageError
 from generator.exhibit import Exhibit, ModelSpec, Preprocessing
 from generator.exhibit_yaml import load_exhibit
-from generator.models.load import pick_device
+from generator.models.device import pick_device
 from generator.models.model import VisionModel
 from generator.models.vision import Network, finish, numbered
 from generator.progress import Reporter, terminal

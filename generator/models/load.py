@@ -14,6 +14,7 @@ from generator.exhibit import PICTURE, ModelSpec
 from generator.inputs.source import Source, parse_source, stated_source
 from generator.models.contents import tensors_in
 from generator.models.convert import gguf_to_folder, read_state_dict
+from generator.models.device import pick_device
 from generator.models.digest import file_sha256
 from generator.models.fetch import Files, fetch
 from generator.models.fitting import fit_weights, head_size, in_words
@@ -43,22 +44,6 @@ from generator.models.vision import Network, finish
 AnyModel = VisionModel | LanguageModel | Seq2SeqModel
 
 
-def pick_device(name: str) -> torch.device:
-    """`auto`, `cpu`, `cuda` or `mps` as a device. Raises UsageError if it is not there."""
-    there = {
-        "cpu": True,
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-    }
-    if name == "auto":
-        name = next(kind for kind in ("cuda", "mps", "cpu") if there[kind])
-    if name not in there:
-        raise UsageError(f"There is no device '{name}': auto, cpu, cuda or mps.")
-    if not there[name]:
-        raise UsageError(f"The device '{name}' is not available to PyTorch here.")
-    return torch.device(name)
-
-
 def load_model(
     spec: ModelSpec, base: Path, cache: Path, *, seed: int = 0, device: str = "cpu"
 ) -> AnyModel:
@@ -74,6 +59,11 @@ def load_model(
         return _from_library(source, spec, base, cache, seed, target)
     if source.kind == "train":
         return _from_training(source, spec, cache, seed, target)
+    if spec.weights != "pretrained":
+        raise UsageError(
+            f"{spec.id}: weights: {spec.weights} goes with timm:, torchvision: and train:, which name an "
+            f"architecture; '{source.text}' has weights of its own, and these would be shown."
+        )
     files = fetch(source, cache)
     place = _place(source, files.origin, files.revision, files.sha256)
     if source.file:

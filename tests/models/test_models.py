@@ -18,8 +18,9 @@ from generator.exhibit import ModelSpec, Preprocessing
 from generator.inputs.source import parse_source, stated_source
 from generator.inputs.texts import CuratedText
 from generator.models.compat import repair_torchvision
+from generator.models.device import pick_device
 from generator.models.fetch import fetch
-from generator.models.load import load_model, pick_device
+from generator.models.load import load_model
 from generator.models.model import VisionModel
 from generator.models.text_model import LanguageModel
 from generator.models.twin import random_twin

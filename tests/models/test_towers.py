@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from small_site import cutaway_here
 from tiny_towers import KINDS, SIDE, save_towers
-from tiny_transformers import PAIRS, closed_tokenizer
+from tiny_transformers import PAIRS, closed_tokenizer, save_tiny
 from typer.testing import CliRunner
 
 from generator.cli import app
@@ -68,11 +68,19 @@ def test_a_part_is_asked_for_where_one_model_is_meant(tmp_path):
     save_towers("CLIP", tmp_path)
     with pytest.raises(Exception, match="two towers"):
         load_model(ModelSpec(id="net", source=str(tmp_path)), tmp_path, tmp_path)
-    from tiny_transformers import save_tiny
-
     save_tiny("gpt2", tmp_path / "one")
     spec = ModelSpec(id="net", source=str(tmp_path / "one"), part="text")
     with pytest.raises(UsageError, match="part: text names nothing"):
+        load_model(spec, tmp_path, tmp_path)
+
+
+@pytest.mark.parametrize("family", ["CLIP", "gpt2"])
+def test_random_weights_are_not_asked_for_in_vain(family, tmp_path):
+    """A folder has weights of its own: to show these where random ones are asked for would mislead."""
+    save_towers(family, tmp_path) if family == "CLIP" else save_tiny(family, tmp_path)
+    part = "text" if family == "CLIP" else None
+    spec = ModelSpec(id="net", source=str(tmp_path), weights="random", part=part)
+    with pytest.raises(UsageError, match="weights: random goes with timm:"):
         load_model(spec, tmp_path, tmp_path)
 
 

@@ -159,6 +159,7 @@ def test_both_towers_lead_to_a_page_with_every_pair(tmp_path):
     assert (
         "&lt;b&gt;old&lt;/b&gt; &amp; rain" in page and "<b>old" not in page and "<i>" not in page
     )
+    assert "The network was trained" not in page and "Networks of this kind are trained" in page
     assert page.count("c-best") == 2 and "None" not in page and "nan" not in page
     assert all('alt=""' not in tag for tag in page.split("<img")[1:])
     assert address in [link.target for link, _ in ways(read)]
