@@ -14,13 +14,15 @@ from generator.models.compat import repair_torchvision
 
 SIDE, PATCH, WIDTH, SPACE = 32, 8, 32, 24
 KINDS = ("CLIP", "Siglip")
+# BERT, XLM-R and other towers for texts beside a vision transformer.
+OTHERS = ("ChineseCLIP", "AltCLIP", "MetaClip2")
 _SHAPE = {
     "hidden_size": WIDTH,
     "intermediate_size": 48,
     "num_hidden_layers": 2,
     "num_attention_heads": 4,
 }
-_TEXT = {
+TEXT = {
     "vocab_size": WORDS + 4,
     "max_position_embeddings": 64,
     "bos_token_id": 1,
@@ -30,15 +32,16 @@ _TEXT = {
 
 
 def save_towers(kind: str, folder: Path, seed: int = 0, activation: str = "quick_gelu") -> Any:
-    """A random CLIPModel or SiglipModel in `folder`; returned as transformers made it."""
+    """A random network of two towers in `folder`, as transformers made it."""
     repair_torchvision()
     import transformers
 
-    space = {"projection_dim": SPACE if kind == "CLIP" else WIDTH}
-    space |= {"hidden_act": activation if kind == "CLIP" else "gelu_pytorch_tanh"}
-    text = _SHAPE | _TEXT | space
+    sigmoid = kind.startswith("Siglip")
+    space = {"projection_dim": WIDTH if sigmoid else SPACE}
+    space |= {"hidden_act": "gelu_pytorch_tanh" if sigmoid else activation}
+    text = _SHAPE | TEXT | space | ({"project_dim": SPACE} if kind == "AltCLIP" else {})
     vision = _SHAPE | {"image_size": SIDE, "patch_size": PATCH} | space
-    shared = {"projection_dim": SPACE} if kind == "CLIP" else {}
+    shared = {} if sigmoid else {"projection_dim": SPACE}
     config = getattr(transformers, f"{kind}Config")(
         text_config=text, vision_config=vision, **shared
     )
@@ -48,7 +51,7 @@ def save_towers(kind: str, folder: Path, seed: int = 0, activation: str = "quick
         for name, values in made.named_parameters():
             if values.dim() > 1 and "norm" not in name:
                 values.copy_(torch.randn(values.shape, generator=random) * 0.2)
-        if kind == "Siglip":
+        if sigmoid:
             made.logit_bias.fill_(-1.5)
             made.logit_scale.fill_(1.0)
     made.save_pretrained(folder)

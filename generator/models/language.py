@@ -68,7 +68,7 @@ def finish_language(
     # What a configuration states; the trial counts them where keys meet queries.
     groups = int(getattr(config, "num_key_value_heads", None) or heads)
     width = int(config.hidden_size)
-    limits = [getattr(tokenizer, "model_max_length", 0), _positions(module, config)]
+    limits = [getattr(tokenizer, "model_max_length", 0), positions(module, config)]
     causal = all(bool((weights.triu(1) == 0).all()) for weights in attentions)
     mlps, without = mlp_outputs(blocks, width, spec)
     layers = [_layer(place, one, width, heads, groups, shared) for place, one in enumerate(blocks)]
@@ -180,7 +180,7 @@ def _blocks(module: nn.Module, count: int, spec: ModelSpec) -> tuple[tuple[nn.Mo
     )
 
 
-def _positions(module: nn.Module, config: Any) -> int:
+def positions(module: nn.Module, config: Any) -> int:
     """How many positions there are; RoBERTa's table starts behind its padding index."""
     stated = int(getattr(config, "max_position_embeddings", 0) or 0)
     for name, part in module.named_modules():

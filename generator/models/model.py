@@ -87,12 +87,13 @@ class TwoTowers:
     """The whole of a network of two towers.
 
     `shares` is what its cosines are made into probabilities with: "softmax" over texts, or the "sigmoid" of
-    each pair.
+    each pair. `longest` is how many tokens its texts may have.
     """
 
     module: Any = field(repr=False)
     tokenizer: Any = field(repr=False)
     shares: str
+    longest: int
 
     @property
     def scale(self) -> float:
@@ -107,13 +108,12 @@ class TwoTowers:
 
     def read(self, texts: list[str]) -> dict[str, Tensor]:
         """Texts as the network was trained on them: SigLIP's filled up to its full length, without a mask."""
-        length = int(self.module.config.text_config.max_position_embeddings)
         full = self.shares == "sigmoid"
         found = self.tokenizer(
             texts,
             padding="max_length" if full else True,
             truncation=True,
-            max_length=length,
+            max_length=self.longest,
             return_tensors="pt",
         )
         names = ("input_ids",) if full else ("input_ids", "attention_mask")

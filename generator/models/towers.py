@@ -1,7 +1,8 @@
 """Networks of two towers, one for pictures and one for texts (CLIP, SigLIP): each opened as a model.
 
 Both towers end in vectors of one space, where a picture is compared with a text (Radford et al. 2021, Zhai et
-al. 2023). They lie in one folder; `part` of a model's entry says which is meant.
+al. 2023). They lie in one folder; `part` of a model's entry says which is meant. That the vectors of both are
+compared here as the library compares them is tried when the picture tower is opened.
 """
 
 from __future__ import annotations
@@ -16,15 +17,30 @@ from torch import Tensor, nn
 
 from generator.errors import CutawayError
 from generator.exhibit import PARTS, PICTURE, TEXT, ModelSpec
-from generator.models.language import finish_language
+from generator.models.language import finish_language, positions
 from generator.models.model import NO_CLASSES, TwoTowers, VisionModel
 from generator.models.prepare import of_folder
 from generator.models.pretrained import Opened, library, open_pretrained
 from generator.models.text_model import LanguageModel
+from generator.models.tokens import context_limit
 from generator.models.transformer import open_tokenizer, stated_licence
+from generator.models.trial import CLOSE, Check, LeftOut, apart, require
 from generator.models.vision import Network, finish
 
-_KINDS = {"clip": "softmax", "siglip": "sigmoid"}
+_KINDS = {
+    "clip": "softmax",
+    "siglip": "sigmoid",
+    "chinese_clip": "softmax",
+    "altclip": "softmax",
+    "metaclip_2": "softmax",
+}
+# Only the tower for texts is opened of these, and this is why.
+_TEXT_ALONE = {
+    "siglip2": "its tower for pictures (NaFlex) is given patches of a picture of any shape, cut out before "
+    "they reach it; Cutaway shows networks that are given a square picture",
+}
+MATCH = "Match"
+_TEXTS = 3
 
 
 class PictureTower(nn.Module):
@@ -44,13 +60,15 @@ class PictureTower(nn.Module):
 def has_towers(config: Any) -> bool:
     """Whether a configuration is that of a network whose two towers are opened."""
     whole = any(str(name).endswith("Model") for name in config.architectures or ("Model",))
-    return whole and config.model_type in _KINDS
+    return whole and config.model_type in {*_KINDS, *_TEXT_ALONE}
 
 
 def in_parts(config: Any, spec: ModelSpec) -> tuple[ModelSpec, ...]:
     """The entry of each tower; the entry itself where it names one, or where there are none."""
     if spec.part or not has_towers(config):
         return (spec,)
+    if config.model_type in _TEXT_ALONE:
+        return (spec.tower(TEXT),)
     return tuple(spec.tower(part) for part in PARTS)
 
 
@@ -65,8 +83,12 @@ def unnamed_part(spec: ModelSpec) -> CutawayError:
 
 def picture_tower(folder: Path, spec: ModelSpec, config: Any) -> tuple[Network, TwoTowers]:
     """The tower for pictures, as a network without classes, and the whole that it belongs to."""
+    if config.model_type in _TEXT_ALONE:
+        raise CutawayError(
+            f"{spec.id}: {_TEXT_ALONE[config.model_type]}.", "part: text opens its tower for texts."
+        )
     opened = open_pretrained(folder, spec, library().AutoModel)
-    whole = opened.module.float().eval().requires_grad_(False)
+    whole: Any = opened.module.float().eval().requires_grad_(False)
     own = config.vision_config
     how, notes = (spec.preprocessing, ()) if spec.preprocessing else of_folder(folder, own, spec)
     network = Network(
@@ -78,8 +100,11 @@ def picture_tower(folder: Path, spec: ModelSpec, config: Any) -> tuple[Network, 
         (*opened.notes, *notes, _told(whole, PICTURE)),
         no_classes=f"{NO_CLASSES} It is compared with texts instead.",
     )
-    shares = _KINDS[config.model_type]
-    return network, TwoTowers(whole, open_tokenizer(folder, spec), shares)
+    tokenizer = open_tokenizer(folder, spec)
+    longest = context_limit(
+        (tokenizer.model_max_length, positions(whole.text_model, config.text_config))
+    )
+    return network, TwoTowers(whole, tokenizer, _KINDS[config.model_type], longest)
 
 
 def text_tower(folder: Path, spec: ModelSpec) -> Opened:
@@ -89,13 +114,21 @@ def text_tower(folder: Path, spec: ModelSpec) -> Opened:
     )
     whole: Any = opened.module
     notes = (*opened.notes, _told(whole, TEXT))
-    if whole.config.model_type == "siglip":
+    if whole.config.model_type in {"siglip", "siglip2"}:
         notes = (
             *notes,
             "On the pages of layers and heads a text is read without padding; the network was trained on "
             "texts that are filled up to a fixed length.",
         )
-    return replace(opened, module=whole.text_model, notes=notes, headless=True)
+    body = whole.text_model
+    if whole.config.model_type == "altclip":
+        body = body.roberta
+        notes = (
+            *notes,
+            "What follows its last layer, a norm and two matrices that make the first token's state the "
+            "vector that is compared with pictures, is not shown.",
+        )
+    return replace(opened, module=body, notes=notes, headless=True)
 
 
 def open_tower(
@@ -108,10 +141,28 @@ def open_tower(
         opened, tokenizer = text_tower(folder, spec), open_tokenizer(folder, spec)
         made = finish_language(opened, tokenizer, "representation", folder, spec, place, device)
         assert isinstance(made, LanguageModel)
-        return made
+        alone = _TEXT_ALONE.get(config.model_type)
+        left_out = (LeftOut("its tower for pictures", alone),) if alone else ()
+        return replace(made, left_out=(*made.left_out, *left_out))
     network, towers = picture_tower(folder, spec, config)
     towers.module.to(device)
-    return replace(finish(network, spec, place, device), towers=towers)
+    model = replace(finish(network, spec, place, device), towers=towers)
+    return replace(model, trial=(*model.trial, *require(model.id, [_match(model, towers)])))
+
+
+def _match(model: VisionModel, towers: TwoTowers) -> Check:
+    """Whether a picture's vector and those of texts make the logits that the whole makes."""
+    side, random = model.preprocessing.size, torch.Generator().manual_seed(1)
+    pixels = torch.randn(2, 3, side, side, generator=random).to(model.device)
+    read = towers.read([str(towers.tokenizer.decode([3 + 7 * place])) for place in range(_TEXTS)])
+    with torch.no_grad():
+        theirs = towers.module(pixel_values=pixels, **read)
+        pictures = nn.functional.normalize(model.module(pixels), dim=-1)
+        texts = nn.functional.normalize(theirs.text_embeds, dim=-1)
+    made = pictures @ texts.t() * towers.scale + towers.bias
+    difference = apart(made, theirs.logits_per_image)
+    says = "cosines of pictures and texts, with the scale and the bias, are the logits of the whole network."
+    return Check(MATCH, says, difference <= CLOSE, difference)
 
 
 def _told(whole: nn.Module, part: str) -> str:

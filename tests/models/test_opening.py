@@ -173,10 +173,10 @@ def test_experts_are_left_out_and_sinks_and_towers_named(tmp_path):
         assert [part.name for part in found.left_out] == ["MLPs"]
         assert "a few of several experts" in found.left_out[0].reason
     vision = shape | {"image_size": 32, "patch_size": 8}
-    folder = tmp_path / "AltCLIP"
+    folder = tmp_path / "Blip"
     save_tiny("gpt2", folder)
-    config = t.AltCLIPConfig(text_config=shape, vision_config=vision)
-    t.AltCLIPModel(config).save_pretrained(folder)
+    config = t.BlipConfig(text_config=shape, vision_config=vision)
+    t.BlipForImageTextRetrieval(config).save_pretrained(folder)
     with pytest.raises(CutawayError, match="reads pictures and texts with a part for each"):
         opened(folder)
 

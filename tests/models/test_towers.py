@@ -7,17 +7,20 @@ import pytest
 import torch
 from PIL import Image
 from small_site import cutaway_here
-from tiny_towers import KINDS, SIDE, save_towers
+from tiny_towers import KINDS, OTHERS, SIDE, TEXT, save_towers
 from tiny_transformers import PAIRS, closed_tokenizer, save_tiny
 from typer.testing import CliRunner
 
 from generator.cli import app
-from generator.errors import UsageError
+from generator.errors import CutawayError, UsageError
 from generator.exhibit import ModelSpec
 from generator.inputs.texts import CuratedText
 from generator.models.load import load_model, parts_of
-from generator.models.model import VisionModel
+from generator.models.model import TwoTowers, VisionModel
 from generator.models.text_model import LanguageModel
+from generator.models.towers import MATCH
+from generator.probes.matching import measure_matching
+from generator.store import Store
 
 
 def opened(folder: Path, part: str | None = None):
@@ -27,7 +30,7 @@ def opened(folder: Path, part: str | None = None):
     return [load_model(one, folder, folder) for one in specs if part in (None, one.part)]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", KINDS + OTHERS)
 def test_the_picture_tower_ends_where_the_library_compares(tmp_path, kind):
     whole = save_towers(kind, tmp_path)
     (model,) = opened(tmp_path, "picture")
@@ -40,18 +43,71 @@ def test_the_picture_tower_ends_where_the_library_compares(tmp_path, kind):
         theirs = whole.get_image_features(pixel_values=torch.from_numpy(pixels)[None])
     assert torch.allclose(ours, theirs.pooler_output[0], atol=1e-5)
     assert "picture tower" in model.provenance.notes[-1]
+    match = next(check for check in model.trial if check.name == MATCH)
+    assert match.passed and match.difference < 1e-4
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", KINDS + OTHERS)
+def test_pictures_and_texts_are_compared_as_the_library_compares_them(kind, tmp_path):
+    whole = save_towers(kind, tmp_path)
+    (model,) = opened(tmp_path, "picture")
+    texts = [
+        CuratedText(name, text, "", "") for name, text in (("a", "rain"), ("b", "the old town"))
+    ]
+    pixels = np.random.default_rng(0).normal(size=(3, SIDE, SIDE)).astype(np.float32)
+    found = measure_matching(model, {"a": pixels}, texts, 0, Store(tmp_path / "store")).pictures[0]
+    read = model.towers.read([one.text for one in texts])
+    with torch.no_grad():
+        logits = whole(pixel_values=torch.from_numpy(pixels)[None], **read).logits_per_image[0]
+    shares = logits.sigmoid() if kind == "Siglip" else logits.softmax(-1)
+    assert np.allclose(found.probabilities, shares.numpy(), atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["CLIP", "Siglip", "ChineseCLIP"])
+def test_a_whole_that_compares_otherwise_is_refused(kind, tmp_path, monkeypatch):
+    """As a network would be that scales, or projects, in another place."""
+    save_towers(kind, tmp_path)
+    monkeypatch.setattr(TwoTowers, "scale", 3.0)
+    with pytest.raises(CutawayError, match=r"a check failed when it was opened \(Match; "):
+        opened(tmp_path, "picture")
+
+
+def test_of_naflex_the_texts_are_shown_and_the_pictures_refused_with_the_reason(tmp_path):
+    import transformers
+
+    text = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2} | TEXT
+    text |= {"num_attention_heads": 4, "projection_size": 32}
+    vision = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "patch_size": 8}
+    config = transformers.Siglip2Config(
+        text_config=text, vision_config=vision | {"num_attention_heads": 4, "num_patches": 16}
+    )
+    whole = transformers.Siglip2Model(config).eval()
+    whole.save_pretrained(tmp_path)
+    closed_tokenizer().save_pretrained(tmp_path)
+    spec = ModelSpec(id="net", source=str(tmp_path))
+    (one,) = parts_of(spec, tmp_path, tmp_path)
+    model = load_model(one, tmp_path, tmp_path)
+    assert one.id == "net-text" and "NaFlex" in model.left_out[-1].reason
+    ids = model.encode(CuratedText("a", "rain fell on the old town", "", "")).ids
+    with torch.no_grad():
+        theirs = whole.text_model(input_ids=torch.tensor([ids])).last_hidden_state
+    assert torch.allclose(model.run(ids).last_hidden_state, theirs, atol=1e-5)
+    with pytest.raises(CutawayError, match="patches of a picture of any shape"):
+        load_model(spec.tower("picture"), tmp_path, tmp_path)
+
+
+@pytest.mark.parametrize("kind", KINDS + OTHERS)
 def test_the_text_tower_computes_what_the_whole_computes(tmp_path, kind):
     whole = save_towers(kind, tmp_path)
     (model,) = opened(tmp_path, "text")
     assert isinstance(model, LanguageModel)
-    assert model.causal == (kind == "CLIP") and model.max_tokens == 64
+    assert model.causal == (kind in {"CLIP", "MetaClip2"})
+    assert model.max_tokens == (63 if kind == "AltCLIP" else 64)  # behind its padding
     ids = model.encode(CuratedText("a", "rain fell on the old town", "", "")).ids
     ours = model.run(ids, attentions=True)
     with torch.no_grad():
-        theirs = whole.text_model(input_ids=torch.tensor([ids]))
+        body = whole.text_model.roberta if kind == "AltCLIP" else whole.text_model
+        theirs = body(input_ids=torch.tensor([ids]))
     assert torch.allclose(ours.last_hidden_state, theirs.last_hidden_state, atol=1e-5)
     assert len(ours.attentions) == 2
 
