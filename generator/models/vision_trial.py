@@ -18,15 +18,14 @@ from torch import Tensor, nn
 
 from generator.errors import CutawayError
 from generator.models.dispatch import first_tensor
-from generator.models.layer import Layer, ReceptiveField
+from generator.models.field_trial import with_fields
+from generator.models.layer import Layer
 from generator.models.layout import CHANNELS_FIRST, CHANNELS_LAST, picture_axes
 from generator.models.listen import listen
 from generator.models.model import VisionModel, logits_of, units_first
 from generator.models.patches import unfused
-from generator.models.tap import responses
-from generator.models.trial import ANSWER, CLOSE, HEADS, ROWS, Check, LeftOut, apart, require
+from generator.models.trial import ANSWER, CLOSE, HEADS, ROWS, Check, apart, require
 
-_FIELDS = 5
 NAN = float("nan")
 # Of every response so many values are kept and compared.
 _KEPT = 4096
@@ -34,7 +33,6 @@ _KEPT = 4096
 LAYERS = "Layers"
 BATCH = "Batch"
 AXES = "Rows and columns"
-FIELDS = "Receptive fields"
 
 
 def tried(model: VisionModel) -> VisionModel:
@@ -56,7 +54,7 @@ def tried(model: VisionModel) -> VisionModel:
     model = replace(model, batched=batch.passed)
     checks += [batch] if batch.passed else []
     checks += require(model.id, [_axes(model)])
-    model, fields = _with_fields(model, pictures[:1])
+    model, fields = with_fields(model, pictures[:1])
     model, attention = _with_attention(model, pictures[0])
     return replace(model, trial=(*checks, *fields, *attention))
 
@@ -159,69 +157,6 @@ def _axes(model: VisionModel) -> Check:
     return Check(
         AXES, f"{says} {wrong[0]} moves along other axes." if wrong else says, not wrong, NAN
     )
-
-
-def _with_fields(model: VisionModel, batch: Tensor) -> tuple[VisionModel, tuple[Check, ...]]:
-    """The model with its receptive fields, if gradients agree with them, and the check."""
-    stated = [
-        layer
-        for layer in model.layers
-        if layer.module and len(layer.shape) == 3 and layer.receptive_field and not _whole(layer)
-    ]
-    if not stated:
-        return model, ()
-    places = sorted({round(i * (len(stated) - 1) / (_FIELDS - 1)) for i in range(_FIELDS)})
-    chosen = [stated[place] for place in places]
-    try:
-        worst = max(_outside(model, batch, chosen).items(), key=lambda item: item[1])
-    except RuntimeError:
-        return _without_fields(model, "no gradient reaches the picture to check them with"), ()
-    names = ", ".join(layer.name for layer in chosen)
-    says = f"no pixel outside its receptive field moves a position; tried at three positions of {names}."
-    if worst[1] == 0:
-        return model, (Check(FIELDS, says, True, 0.0),)
-    reason = f"pixels outside the field that was computed for {worst[0]} move it"
-    return _without_fields(model, reason), ()
-
-
-def _without_fields(model: VisionModel, reason: str) -> VisionModel:
-    return replace(
-        model,
-        layers=tuple(replace(layer, receptive_field=None) for layer in model.layers),
-        left_out=(*model.left_out, LeftOut("receptive fields", reason)),
-    )
-
-
-def _whole(layer: Layer) -> bool:
-    return layer.receptive_field is not None and any(axis.whole for axis in layer.receptive_field)
-
-
-def _outside(model: VisionModel, batch: Tensor, layers: list[Layer]) -> dict[str, float]:
-    """Of each layer the largest gradient of a pixel outside the field, as a share of the largest."""
-    pixels = batch.to(model.device).requires_grad_()
-    with torch.enable_grad():
-        found = responses(model, pixels, layers)
-    worst = {}
-    for layer in layers:
-        response = found[layer.name]
-        weights = torch.linspace(1, 2, response.shape[1], device=response.device)
-        rows, columns = response.shape[2:]
-        worst[layer.name] = 0.0
-        for row, column in ((0, 0), (rows // 2, columns // 2), (rows - 1, columns - 1)):
-            value = (response[0, :, row, column] * weights).sum()
-            gradient = torch.autograd.grad(value, pixels, retain_graph=True)[0][0].abs().sum(0)
-            assert layer.receptive_field is not None
-            outside = gradient.clone()
-            vertical, horizontal = layer.receptive_field
-            outside[_seen(vertical, row), _seen(horizontal, column)] = 0
-            share = float(outside.max()) / max(float(gradient.max()), 1e-30)
-            worst[layer.name] = max(worst[layer.name], share)
-    return worst
-
-
-def _seen(field: ReceptiveField, position: int) -> slice:
-    start = position * field.stride + field.start
-    return slice(max(0, start), max(0, start + field.size))
 
 
 def _with_attention(model: VisionModel, pixels: Tensor) -> tuple[VisionModel, tuple[Check, ...]]:

@@ -5,16 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+import torch
 from networks import opened, timm_network, torchvision_network
 from tiny_vision import tiny_vision
 from torch import Tensor
 
 from generator.errors import CutawayError
-from generator.models import vision_trial
+from generator.models import field_trial, vision_trial
+from generator.models.field_trial import FIELDS
 from generator.models.layer import Layer
 from generator.models.model import VisionModel
 from generator.models.trial import Check, require
-from generator.models.vision_trial import ANSWER, AXES, BATCH, FIELDS, HEADS, LAYERS, ROWS, tried
+from generator.models.vision_trial import ANSWER, AXES, BATCH, HEADS, LAYERS, ROWS, tried
+
+NORMS = (torch.nn.BatchNorm2d, torch.nn.LayerNorm)
 
 NETWORKS = {
     "resnet18": lambda: torchvision_network("resnet18"),
@@ -85,6 +89,34 @@ def test_a_field_that_is_too_small_is_left_out(model):
     assert [part.reason for part in found.left_out if part.name == "receptive fields"] == [
         f"pixels outside the field that was computed for {first.name} move it"
     ]
+
+
+@pytest.mark.parametrize("which", ["first", "last that fits"])
+@pytest.mark.parametrize("moved", [0, 1])
+def test_a_field_that_is_too_large_is_left_out(model, which, moved):
+    """By a pixel: on the far side, or on the near one, where it starts too early."""
+    chosen = field_trial._chosen(model)
+    fits = [one for one in chosen if one.receptive_field[0].size < model.preprocessing.size * 0.6]
+    layer = fits[0] if which == "first" else fits[-1]
+    axis = layer.receptive_field[0]
+    larger = replace(axis, size=axis.size + 1, start=axis.start - moved)
+    found = tried(with_layer(model, replace(layer, receptive_field=(larger, axis))))
+    assert all(layer.receptive_field is None for layer in found.layers)
+    assert [part.reason for part in found.left_out if part.name == "receptive fields"] == [
+        f"no pixel on a border of the field that was computed for {layer.name} moves it"
+    ]
+
+
+@pytest.mark.parametrize("name", ["resnet18", "mobilenetv3_small_050", "convnext_atto"])
+def test_weights_that_are_zero_do_not_make_a_field_too_large(name):
+    """The border of these fields is reached through branches whose gain is zero, and so by no gradient."""
+    network = timm_network(name)
+    gains = [part.weight for part in network.modules() if isinstance(part, NORMS)]
+    for gain in gains[1:]:
+        torch.nn.init.zeros_(gain)
+    found = opened(network)
+    assert FIELDS in {check.name for check in found.trial}
+    assert any(layer.receptive_field for layer in found.layers)
 
 
 @pytest.mark.parametrize("family", ["vit", "deit", "registers"])
