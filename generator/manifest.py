@@ -114,6 +114,9 @@ def _texts(run: Run) -> dict[str, Any]:
             "texts": list(held_out.texts.inputs),
             "repeated_sequences": len(held_out.repeats.inputs),
         }
+    if model.head is not None:  # a classifier's, which is not shown
+        stated["labels"] = list(model.head.labels)
+        stated["problem_type"] = model.head.problem_type or None
     if model.windows:  # how many tokens away is not seen; 0 where nothing ends it
         stated["windows"] = {layer.name: layer.window for layer in model.layers}
     return stated

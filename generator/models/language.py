@@ -19,6 +19,7 @@ from generator.models.pair_trial import tried_pair
 from generator.models.pooling import stated_pooling
 from generator.models.pretrained import Opened
 from generator.models.seq2seq import Seq2SeqModel, finish_seq2seq
+from generator.models.text_head import stated_head
 from generator.models.text_model import LanguageModel
 from generator.models.text_trial import tried
 from generator.models.tokens import context_limit
@@ -68,11 +69,10 @@ def finish_language(
     # What a configuration states; the trial counts them where keys meet queries.
     groups = int(getattr(config, "num_key_value_heads", None) or heads)
     width = int(config.hidden_size)
-    limits = [getattr(tokenizer, "model_max_length", 0), positions(module, config)]
     causal = all(bool((weights.triu(1) == 0).all()) for weights in attentions)
     mlps, without = mlp_outputs(blocks, width, spec)
     layers = [_layer(place, one, width, heads, groups, shared) for place, one in enumerate(blocks)]
-    activation = mlp_activation(config)
+    activation, head = mlp_activation(config), stated_head(config)
     model = LanguageModel(
         id=spec.id,
         title=spec.name,
@@ -88,12 +88,13 @@ def finish_language(
         heads=heads,
         kv_groups=groups,
         head_width=int(getattr(config, "head_dim", None) or width // heads),
-        max_tokens=context_limit(limits),
+        max_tokens=longest_text(tokenizer, module, config),
         blocks=blocks,
         head_kind=head_kind,
         mlp_outputs=mlps,
-        left_out=without,
+        left_out=(*without, *([head.left_out] if head else [])),
         pooling=pooling,
+        head=head,
     )
     return tried(model)
 
@@ -180,7 +181,12 @@ def _blocks(module: nn.Module, count: int, spec: ModelSpec) -> tuple[tuple[nn.Mo
     )
 
 
-def positions(module: nn.Module, config: Any) -> int:
+def longest_text(tokenizer: Any, module: nn.Module, config: Any) -> int:
+    """How many tokens a text may have: as few as tokenizer and network allow."""
+    return context_limit([getattr(tokenizer, "model_max_length", 0), _positions(module, config)])
+
+
+def _positions(module: nn.Module, config: Any) -> int:
     """How many positions there are; RoBERTa's table starts behind its padding index."""
     stated = int(getattr(config, "max_position_embeddings", 0) or 0)
     for name, part in module.named_modules():

@@ -12,6 +12,7 @@ from generator.errors import UsageError
 from generator.inputs.texts import CuratedText
 from generator.models.model import Model
 from generator.models.pooling import MEAN
+from generator.models.text_head import TextHead
 from generator.models.tokens import check_rows, token_text
 
 
@@ -28,7 +29,7 @@ class LanguageModel(Model):
     """A transformer that takes text, with `layers` counting its blocks from 0.
 
     `mlp_outputs` are the matrices that end the MLPs, one a block; none where they are left out. `pooling` is
-    how it makes one vector of a sentence (`pooling.VECTORS`).
+    how it makes one vector of a sentence (`pooling.VECTORS`). `head` is a classifier's: not shown.
     """
 
     tokenizer: Any = field(repr=False)
@@ -41,6 +42,7 @@ class LanguageModel(Model):
     head_kind: str
     mlp_outputs: tuple[nn.Module, ...] = field(repr=False)
     pooling: str = MEAN
+    head: TextHead | None = None
 
     @property
     def windows(self) -> tuple[int, ...]:

@@ -17,12 +17,11 @@ from torch import Tensor, nn
 
 from generator.errors import CutawayError
 from generator.exhibit import PARTS, PICTURE, TEXT, ModelSpec
-from generator.models.language import finish_language, positions
+from generator.models.language import finish_language, longest_text
 from generator.models.model import NO_CLASSES, TwoTowers, VisionModel
 from generator.models.prepare import of_folder
 from generator.models.pretrained import Opened, library, open_pretrained
 from generator.models.text_model import LanguageModel
-from generator.models.tokens import context_limit
 from generator.models.transformer import open_tokenizer, stated_licence
 from generator.models.trial import CLOSE, Check, LeftOut, apart, require
 from generator.models.vision import Network, finish
@@ -101,9 +100,7 @@ def picture_tower(folder: Path, spec: ModelSpec, config: Any) -> tuple[Network, 
         no_classes=f"{NO_CLASSES} It is compared with texts instead.",
     )
     tokenizer = open_tokenizer(folder, spec)
-    longest = context_limit(
-        (tokenizer.model_max_length, positions(whole.text_model, config.text_config))
-    )
+    longest = longest_text(tokenizer, whole.text_model, config.text_config)
     return network, TwoTowers(whole, tokenizer, _KINDS[config.model_type], longest)
 
 

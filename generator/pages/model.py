@@ -93,6 +93,9 @@ def _facts(run: Run) -> Facts:
         ("Heads", heads),
         ("KV groups a layer", run.language.kv_groups),
     ]
+    head = run.language.head
+    if head is not None:
+        end += [("Labels", head.labels_text), ("An answer", head.problem_text)]
     return [
         *start, *inner, *end, ("Context", context_text(run.language.max_tokens)), ("Licence", licence)
     ]  # fmt: skip
