@@ -136,6 +136,29 @@ OTHERS = {
     ),
 }
 
+# A learned score beside those of tokens takes a share of every row, in some only where layers have a window.
+SINKS = {
+    "gptoss": (
+        "GptOssForCausalLM",
+        "GptOssConfig",
+        _GROUPED
+        | {"head_dim": 8, "sliding_window": _WINDOW}
+        | {"num_local_experts": 2, "num_experts_per_tok": 1},
+    ),
+    "filter": (
+        "OpenAIPrivacyFilterForTokenClassification",
+        "OpenAIPrivacyFilterConfig",
+        _GROUPED
+        | {"head_dim": 8, "sliding_window": _WINDOW}
+        | {"num_local_experts": 2, "num_experts_per_tok": 1},
+    ),
+    "mimo": (
+        "MiMoV2FlashForCausalLM",
+        "MiMoV2FlashConfig",
+        _GROUPED | {"head_dim": 8, "v_head_dim": 8, "sliding_window": _WINDOW},
+    ),
+}
+
 # These read one text and write another.
 _ENDS = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
 PAIRS = {
@@ -175,7 +198,7 @@ def save_tiny(family: str, folder: Path, seed: int = 0) -> None:
     repair_torchvision()
     import transformers
 
-    kind, config, settings = (FAMILIES | OTHERS | PAIRS | EXPERTS)[family]
+    kind, config, settings = (FAMILIES | OTHERS | SINKS | PAIRS | EXPERTS)[family]
     torch.manual_seed(seed)
     made = getattr(transformers, kind)(getattr(transformers, config)(**settings))
     with torch.no_grad():

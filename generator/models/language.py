@@ -14,6 +14,7 @@ from generator.errors import CutawayError
 from generator.exhibit import ModelSpec
 from generator.models.digest import state_digest
 from generator.models.layer import TRANSFORMER_BLOCK, Layer
+from generator.models.meetings import Meeting, Meetings
 from generator.models.model import Provenance
 from generator.models.pair_trial import tried_pair
 from generator.models.pooling import stated_pooling
@@ -59,11 +60,10 @@ def finish_language(
     """Read the blocks and heads of an opened transformer and bring it to the device."""
     module = opened.module.float().eval().requires_grad_(False)
     config: Any = module.config
-    pooling, told = stated_pooling(folder)
-    provenance = _provenance(module, folder, spec, (*opened.notes, *told), place)
+    provenance = _provenance(module, folder, spec, opened.notes, place)
     if head_kind == "sequence":
         return tried_pair(finish_seq2seq(module, tokenizer, spec, provenance, device))
-    attentions = _probe(module, spec)
+    attentions, sinks = _probe(module, spec)
     count, heads = len(attentions), attentions[0].shape[1]
     blocks, shared = _blocks(module, count, spec)
     # What a configuration states; the trial counts them where keys meet queries.
@@ -93,8 +93,9 @@ def finish_language(
         head_kind=head_kind,
         mlp_outputs=mlps,
         left_out=(*without, *([head.left_out] if head else [])),
-        pooling=pooling,
+        pooling=stated_pooling(folder)[0],
         head=head,
+        sinks=sinks,
     )
     return tried(model)
 
@@ -106,7 +107,7 @@ def _provenance(
         weights_sha256=state_digest(module.state_dict()),
         architecture=f"transformers:{type(module).__name__} {config_digest(module.config)}",
         licence=spec.licence or stated_licence(folder) or "not stated",
-        notes=notes,
+        notes=(*notes, *stated_pooling(folder)[1]),
         **place,
     )
 
@@ -125,12 +126,15 @@ def _layer(
     )
 
 
-def _probe(module: nn.Module, spec: ModelSpec) -> tuple[torch.Tensor, ...]:
-    """Attention weights of a short made-up sequence: how many blocks, how many heads, which mask."""
+def _probe(module: nn.Module, spec: ModelSpec) -> tuple[tuple[torch.Tensor, ...], bool]:
+    """Attention weights of a short made-up sequence: how many blocks, how many heads, which mask.
+
+    And whether a learned sink takes a share of each row.
+    """
     config: Any = module.config
     try:
         ids = torch.arange(1, _PROBE_LENGTH + 1).unsqueeze(0) % int(config.vocab_size)
-        with torch.no_grad():
+        with torch.no_grad(), Meetings() as seen:
             output = module(
                 input_ids=ids, attention_mask=torch.ones_like(ids), output_attentions=True
             )
@@ -145,12 +149,19 @@ def _probe(module: nn.Module, spec: ModelSpec) -> tuple[torch.Tensor, ...]:
     attentions = tuple(found for found in (stated or ()) if found is not None)
     if not attentions or attentions[0].dim() != 4:
         raise CutawayError(f"{spec.id}: {type(module).__name__} returns no attention weights.")
-    _check_shares(attentions, module, spec)
-    return attentions
+    return attentions, _with_sinks(attentions, seen.found, module, spec)
 
 
-def _check_shares(attentions: tuple[torch.Tensor, ...], module: nn.Module, spec: ModelSpec) -> None:
-    """Every statistic takes a square of shares for granted: refuse what is none."""
+def _with_sinks(
+    attentions: tuple[torch.Tensor, ...],
+    found: list[Meeting],
+    module: nn.Module,
+    spec: ModelSpec,
+) -> bool:
+    """Whether what rows of attention lack goes to learned sinks, in every block and no more than that.
+
+    Every statistic takes a square of shares for granted. Raises CutawayError for what is none.
+    """
     kind = type(module).__name__
     for weights in attentions:
         if weights.shape[-2:] != (_PROBE_LENGTH, _PROBE_LENGTH):
@@ -159,13 +170,25 @@ def _check_shares(attentions: tuple[torch.Tensor, ...], module: nn.Module, spec:
                 f"{spec.id}: {kind} returns attention of {shape} for {_PROBE_LENGTH} tokens, not one "
                 "weight for each pair of tokens."
             )
-        sums = weights.sum(-1)
-        if float((sums - 1).abs().max()) > _WHOLE:
-            raise CutawayError(
-                f"{spec.id}: rows of attention of {kind} sum to {float(sums.min()):.2f} to "
-                f"{float(sums.max()):.2f}, not to 1: a part goes to no token (a learned sink), and what is "
-                "stated of heads would not hold."
-            )
+    sums = torch.cat([weights.sum(-1).flatten() for weights in attentions])
+    if float((sums - 1).abs().max()) <= _WHOLE:
+        return False
+    if not _explained(attentions, found):
+        raise CutawayError(
+            f"{spec.id}: rows of attention of {kind} sum to {float(sums.min()):.2f} to "
+            f"{float(sums.max()):.2f}, not to 1, and no learned sink beside the scores was seen to take the "
+            "rest: what is stated of heads would not hold."
+        )
+    return True
+
+
+def _explained(attentions: tuple[torch.Tensor, ...], found: list[Meeting]) -> bool:
+    """Whether each block's weights are the softmax of its scores, and of a learned one beside them if any."""
+    return len(found) == len(attentions) and all(
+        one.weights.shape == weights.shape[1:]
+        and float((one.weights - weights[0]).abs().max()) <= _WHOLE
+        for one, weights in zip(found, attentions, strict=True)
+    )
 
 
 def _blocks(module: nn.Module, count: int, spec: ModelSpec) -> tuple[tuple[nn.Module, ...], bool]:

@@ -8,9 +8,10 @@ attention and position biases need no special case.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -29,7 +30,8 @@ class Meeting:
     `query` and `key` are (heads, queries or keys, width), `scores` (heads, queries, keys) what enters
     the softmax, bias and mask included; `value` is (heads, keys, width), `mixed` (heads, queries,
     width) the weighted sums of values. `scaling` is the factor that the products are taken times
-    before anything is added to them.
+    before anything is added to them. `sink` (heads, queries, 1) is a learned score that stands beside those
+    of the keys and has no value; None where there is none.
     """
 
     query: Tensor
@@ -38,11 +40,22 @@ class Meeting:
     value: Tensor
     mixed: Tensor
     scaling: float = 1.0
+    sink: Tensor | None = None
 
     @property
     def weights(self) -> Tensor:
-        """The attention weights (heads, queries, keys)."""
-        return self.scores.softmax(-1)
+        """The attention weights (heads, queries, keys); with a sink their rows sum to less than 1."""
+        return self._shares[..., : self.scores.shape[-1]]
+
+    @property
+    def taken(self) -> Tensor:
+        """The share of each row (heads, queries) that the sink takes; zeros without one."""
+        return self._shares[..., self.scores.shape[-1] :].sum(-1)
+
+    @property
+    def _shares(self) -> Tensor:
+        parts = [self.scores] if self.sink is None else [self.scores, self.sink]
+        return torch.cat(parts, dim=-1).softmax(-1)
 
 
 @dataclass(frozen=True)
@@ -50,7 +63,8 @@ class _Kin:
     """What came of a product: kept alive, so that its id stays its own, with all that is known of it.
 
     `scaling` is None until something other than a change of shape happens to the product, `scores` is
-    None until it passes a softmax.
+    None until it passes a softmax. `beside` is 1 while a column stands beside the keys, as a learned sink
+    does, which is `sink` behind the softmax.
     """
 
     tensor: Tensor
@@ -58,6 +72,8 @@ class _Kin:
     right: Tensor
     scaling: float | None = None
     scores: Tensor | None = None
+    beside: int = 0
+    sink: Tensor | None = None
 
 
 class Meetings(TorchDispatchMode):
@@ -85,22 +101,40 @@ class Meetings(TorchDispatchMode):
             left, right = (args[i] for i in _PRODUCTS[name])
             known = self._kin.get(id(left))
             if known is not None and known.scores is not None:
-                self.found.append(_meeting(known, known.scores, right, made))
+                if not known.beside:
+                    self.found.append(_meeting(known, known.scores, right, made))
                 self._kin.clear()
                 return
             alpha = named.get("alpha") if name == "baddbmm" else None
             self._kin[id(made)] = _Kin(made, left.detach(), right.detach(), alpha)
             return
-        known = next((self._kin[id(a)] for a in args if id(a) in self._kin), None)
-        if known is None or made.numel() != known.tensor.numel():
+        given = args[0] if name == "cat" else args
+        known = next((self._kin[id(a)] for a in given if id(a) in self._kin), None)
+        if known is None:
             return
-        scores, scaling = known.scores, known.scaling
+        if made.numel() != known.tensor.numel():
+            self._widen(name, known, made)
+            return
+        scores, scaling, sink = known.scores, known.scaling, known.sink
         if name in _SOFTMAX and scores is None:
             entering: Tensor = args[0].detach()
-            scores = entering.float().reshape(-1, *entering.shape[-2:])
+            found = entering.float().reshape(-1, *entering.shape[-2:])
+            scores = found[..., : found.shape[-1] - known.beside]
+            sink = found[..., -1:] if known.beside else None
         if scaling is None and name not in _SHAPES:
             scaling = _factor(name, args)
-        self._kin[id(made)] = _Kin(made, known.left, known.right, scaling, scores)
+        kin = _Kin(made, known.left, known.right, scaling, scores, known.beside, sink)
+        self._kin[id(made)] = kin
+
+    def _widen(self, name: str, known: _Kin, made: Tensor) -> None:
+        """Follow scores to which a column is added behind, and weights from which it is cut off again."""
+        more = made.shape[-1] - known.tensor.shape[-1]
+        if made.shape[:-1] != known.tensor.shape[:-1]:
+            return
+        if (name, more, known.beside) in {("cat", 1, 0), ("slice", -1, 1)}:
+            scaling = 1.0 if known.scaling is None else known.scaling
+            beside = known.beside + more
+            self._kin[id(made)] = replace(known, tensor=made, scaling=scaling, beside=beside)
 
 
 def _meeting(known: _Kin, scores: Tensor, value: Tensor, mixed: Tensor) -> Meeting:
@@ -108,7 +142,7 @@ def _meeting(known: _Kin, scores: Tensor, value: Tensor, mixed: Tensor) -> Meeti
         part.detach().float() for part in (known.left, known.right.transpose(1, 2), value, mixed)
     )
     scaling = 1.0 if known.scaling is None else float(known.scaling)
-    return Meeting(query, key, scores, value, mixed, scaling)
+    return Meeting(query, key, scores, value, mixed, scaling, known.sink)
 
 
 def _factor(name: str, args: tuple[Any, ...]) -> float:

@@ -30,6 +30,7 @@ class LanguageModel(Model):
 
     `mlp_outputs` are the matrices that end the MLPs, one a block; none where they are left out. `pooling` is
     how it makes one vector of a sentence (`pooling.VECTORS`). `head` is a classifier's: not shown.
+    `sinks` says that a learned score of no token takes a share of each row of attention.
     """
 
     tokenizer: Any = field(repr=False)
@@ -43,6 +44,7 @@ class LanguageModel(Model):
     mlp_outputs: tuple[nn.Module, ...] = field(repr=False)
     pooling: str = MEAN
     head: TextHead | None = None
+    sinks: bool = False
 
     @property
     def windows(self) -> tuple[int, ...]:

@@ -44,6 +44,11 @@ MASK = "Mask"
 # Of the largest logit: by more than this another network than the library's would be described.
 ANOTHER = 0.01
 NAN = float("nan")
+SINKS = (
+    "Each head has a learned sink: a score of no token, which takes a share of every row of attention. Maps "
+    "and statistics are of the tokens that a head sees, with rows scaled to sum to 1; the share that the "
+    "sink takes is a statistic of its own (learned_sink in heads.csv)."
+)
 _KEPT = {"attn_implementation", "_attn_implementation"}
 
 
@@ -56,7 +61,8 @@ def tried(model: LanguageModel) -> LanguageModel:
     try:
         pass_ = _read(model, ids)
         answers, note = _answers(model, ids, pass_.answer)
-        checks = require(model.id, [rows_check(pass_.weights), _mask(model, pass_.weights)])
+        rows = rows_check(pass_.weights, pass_.meetings if model.sinks else ())
+        checks = require(model.id, [rows, _mask(model, pass_.weights)])
         model = with_windows(model, pass_.weights, pass_.meetings)
         model = _with_groups(model, pass_.meetings)
         seen = watch(model, probe_ids(model))
@@ -65,7 +71,8 @@ def tried(model: LanguageModel) -> LanguageModel:
     except RuntimeError as error:
         raise CutawayError(f"{model.id}: the network fails on a made-up text: {error}") from error
     checks = (answers, *checks, *require(model.id, [*heads, *blocks]))
-    notes = (*model.provenance.notes, note) if note else model.provenance.notes
+    told = (note, SINKS if model.sinks else "")
+    notes = (*model.provenance.notes, *(one for one in told if one))
     return replace(
         model,
         provenance=replace(model.provenance, notes=notes),
@@ -155,10 +162,13 @@ def _has_logits(model: LanguageModel | Seq2SeqModel) -> bool:
     return isinstance(model, Seq2SeqModel) or model.head_kind != "representation"
 
 
-def rows_check(weights: Sequence[Tensor]) -> Check:
-    """Whether the weights of every token sum to 1."""
-    rest = max(float((one.sum(-1) - 1).abs().max()) for one in weights)
-    return Check(ROWS, "the weights of every token sum to 1.", rest <= CLOSE, rest)
+def rows_check(weights: Sequence[Tensor], sinks: Sequence[Meeting] = ()) -> Check:
+    """Whether the weights of every token sum to 1, with what learned sinks take where there are some."""
+    taken = [one.taken for one in sinks] or [torch.zeros(()) for _ in weights]
+    pairs = zip(weights, taken, strict=True)
+    rest = max(float((one.sum(-1) + more - 1).abs().max()) for one, more in pairs)
+    with_sinks = ", with the share that its learned sink takes," if sinks else ""
+    return Check(ROWS, f"the weights of every token{with_sinks} sum to 1.", rest <= CLOSE, rest)
 
 
 def _mask(model: LanguageModel, weights: Sequence[Tensor]) -> Check:

@@ -55,10 +55,38 @@ def measure_attention(model: LanguageModel, text: CuratedText, store: Store) -> 
 
 
 def attention_weights(model: LanguageModel, ids: tuple[int, ...]) -> np.ndarray:
-    """Float32 weights of shape (layers, heads, queries, keys) for one sequence of token ids."""
+    """Float32 weights of shape (layers, heads, queries, keys) for one sequence of token ids.
+
+    Rows sum to 1: where a learned sink takes a share, what it leaves is scaled.
+    """
+    weights = _as_computed(model, ids)
+    return weights / weights.sum(-1, keepdims=True) if model.sinks else weights
+
+
+def _as_computed(model: LanguageModel, ids: tuple[int, ...]) -> np.ndarray:
     output = model.run(ids, attentions=True)
     layers = [weights[0].float().cpu().numpy() for weights in output.attentions]
     return np.stack(layers).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class SinkShares:
+    """What the learned sink of each head takes of a row, mean over queries: (texts, layers, heads)."""
+
+    shares: np.ndarray
+
+
+def measure_sinks(
+    model: LanguageModel, texts: Sequence[tuple[int, ...]], store: Store
+) -> SinkShares:
+    """The share of attention that goes to learned sinks, on each of some texts."""
+
+    def make() -> SinkShares:
+        rows = [1 - _as_computed(model, ids).sum(-1) for ids in texts]
+        return SinkShares(np.stack([one.mean(-1) for one in rows]))
+
+    parts = {"model": model.key, "texts": [list(ids) for ids in texts]}
+    return store.result("sink_shares", VERSION, parts, SinkShares, make)
 
 
 def visible(length: int, causal: bool, window: int = 0) -> np.ndarray:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from generator.models.patches import PatchGrid
-from generator.models.stacks import CROSS, PATCHES, Stack
+from generator.models.stacks import CROSS, ONLY, PATCHES, Stack
 
 TEXTS, PICTURES = "curated texts", "curated pictures"
 
@@ -21,6 +21,11 @@ def of_tokens(stack: Stack) -> bool:
 def along(stack: Stack) -> bool:
     """Whether queries and keys are tokens of the same text, so that they lie at a distance."""
     return stack not in (CROSS, PATCHES)
+
+
+def alone(stack: Stack) -> bool:
+    """Whether it is the one stack of a transformer that reads one text."""
+    return stack is ONLY
 
 
 def across(stack: Stack) -> bool:

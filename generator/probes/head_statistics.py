@@ -10,6 +10,7 @@ from generator.probes.head_statistic import (
     TEXTS,
     HeadStatistic,
     across,
+    alone,
     along,
     of_tokens,
     over_patches,
@@ -110,6 +111,15 @@ HEAD_STATISTICS: tuple[HeadStatistic, ...] = (
         "Xiao et al. 2023",
         of_tokens,
         to_first,
+    ),
+    HeadStatistic(
+        "learned_sink",
+        "Learned sink",
+        "mean over queries i of the share that a learned score of no token takes; what it leaves is scaled "
+        "to sum to 1",
+        TEXTS,
+        "OpenAI 2025",
+        alone,
     ),
     HeadStatistic(
         "delimiter_mass",

@@ -6,7 +6,7 @@ import numpy as np
 
 from generator.models.stacks import ONLY
 from generator.probes.ablation import Ablation
-from generator.probes.attention import Attention
+from generator.probes.attention import Attention, measure_sinks
 from generator.probes.circuits import Copying, measure_copying
 from generator.probes.heads import Statistic
 from generator.probes.naming import (
@@ -34,7 +34,7 @@ def text_scores(run: Run) -> tuple[StackScores, ...]:
     sweep = sweep_heads(run.language, _inputs(run), run.store)
     run.step(f"{run.model.id}: heads silenced")
     on_texts = text_statistics(_attentions(run), _special(run), _repeated(run)).values()
-    statistics = (*on_texts, *_of_weights(copying), *_of_effects(sweep.texts))
+    statistics = (*on_texts, *_of_sinks(run), *_of_weights(copying), *_of_effects(sweep.texts))
     return (StackScores(statistics, sweep.texts, sweep.repeats),)
 
 
@@ -81,6 +81,15 @@ def _special(run: Run) -> list[frozenset[int]]:
         frozenset(place for place, one in enumerate(run.encodings[text.id].ids) if one in special)
         for text in run.inputs.texts
     ]
+
+
+def _of_sinks(run: Run) -> list[Statistic]:
+    """What learned sinks take; an even spread over tokens says nothing of it."""
+    if not run.language.sinks:
+        return []
+    texts = [run.encodings[text.id].ids for text in run.inputs.texts]
+    shares = measure_sinks(run.language, texts, run.store).shares
+    return [Statistic("learned_sink", shares, np.array([np.nan]))]
 
 
 def _of_weights(copying: Copying) -> list[Statistic]:
