@@ -21,7 +21,14 @@ from generator.models.fitting import fit_weights, head_size, in_words
 from generator.models.language import finish_language, load_language
 from generator.models.model import VisionModel
 from generator.models.networks import build, build_transformers, class_count
-from generator.models.open_clip import TOLD, as_transformers, open_clip_folder, preprocessing
+from generator.models.open_clip import (
+    TOLD,
+    as_transformers,
+    has_timm_tower,
+    open_clip_folder,
+    open_timm_tower,
+    preprocessing,
+)
 from generator.models.own import is_own
 from generator.models.pretrained import read_config, takes_pictures, two_towers
 from generator.models.saved import (
@@ -267,6 +274,8 @@ def _from_folder(folder: Path, spec: ModelSpec, asked: Request) -> AnyModel:
 def _from_open_clip(folder: Path, spec: ModelSpec, asked: Request) -> AnyModel:
     """One tower of a CLIP that open_clip wrote, with its pictures prepared as open_clip does."""
     how = spec.preprocessing or preprocessing(folder, spec)
+    if has_timm_tower(folder, spec):
+        return open_timm_tower(folder, asked.cache, spec, how, asked.place, asked.device)
     own = spec.model_copy(update={"preprocessing": how})
     model = _from_folder(as_transformers(folder, asked.cache, spec), own, asked)
     told = replace(model.provenance, notes=(*model.provenance.notes, TOLD))
@@ -281,6 +290,8 @@ def parts_of(spec: ModelSpec, base: Path, cache: Path) -> tuple[ModelSpec, ...]:
     root = fetch(source, cache).root
     folder = None if source.file else config_folder(root)
     clip = None if source.file or folder else open_clip_folder(root)
+    if clip is not None and has_timm_tower(clip, spec):
+        return (spec.tower(PICTURE),)
     if clip is not None:
         folder = as_transformers(clip, cache, spec)
     if folder is None or "model_type" not in stated_config(folder / "config.json", spec):

@@ -12,18 +12,24 @@ import json
 import re
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from generator.errors import CutawayError
-from generator.exhibit import ModelSpec, Preprocessing
+from generator.exhibit import TEXT, ModelSpec, Preprocessing
 from generator.models.convert import atomic_writing, read_state_dict
 from generator.models.digest import file_sha256
 from generator.models.library_transform import prepared_by, same_as_library
+from generator.models.model import VisionModel
+from generator.models.open_clip_timm import TEXTS, timm_tower
 from generator.models.prepare import checked
 from generator.models.pretrained import library
+from generator.models.trial import LeftOut
+from generator.models.vision import finish
 
 CONFIG = "open_clip_config.json"
 TOLD = "Its folder is open_clip's: the weights were given the names of transformers' CLIPModel."
@@ -110,6 +116,30 @@ def as_transformers(folder: Path, cache: Path, spec: ModelSpec) -> Path:
     return target
 
 
+def has_timm_tower(folder: Path, spec: ModelSpec) -> bool:
+    """Whether the picture tower of the network in a folder is timm's."""
+    return bool(_stated(folder, spec)["model_cfg"]["vision_cfg"].get("timm_model_name"))
+
+
+def open_timm_tower(
+    folder: Path,
+    cache: Path,
+    spec: ModelSpec,
+    how: Preprocessing,
+    place: Mapping[str, Any],
+    device: torch.device,
+) -> VisionModel:
+    """The picture tower of the network in a folder, where it is timm's. Raises CutawayError for the other."""
+    if spec.part == TEXT:
+        raise CutawayError(f"{spec.id}: {TEXTS}.", "part: picture opens the picture tower.")
+    weights = _weights(folder)
+    assert weights is not None
+    stated = _stated(folder, spec)["model_cfg"]
+    network = timm_tower(stated, read_state_dict(weights, cache), folder, spec, how)
+    model = finish(network, spec, place, device)
+    return replace(model, left_out=(*model.left_out, LeftOut("its tower for texts", TEXTS)))
+
+
 def preprocessing(folder: Path, spec: ModelSpec) -> Preprocessing:
     """How open_clip prepares a picture for the network in a folder.
 
@@ -119,7 +149,7 @@ def preprocessing(folder: Path, spec: ModelSpec) -> Preprocessing:
 
     stated = _stated(folder, spec)
     keys: Mapping[str, Any] = stated.get("preprocess_cfg") or {}
-    side = _config(stated["model_cfg"], spec).vision_config.image_size
+    side = _side(stated["model_cfg"]["vision_cfg"].get("image_size", 224), "image_size", spec)
     mode = keys.get("resize_mode") or "shortest"
     if mode not in {"shortest", "squash"}:
         raise CutawayError(f"{spec.id}: resize_mode {mode} puts a frame around pictures.")
@@ -190,13 +220,11 @@ def _side(value: Any, key: str, spec: ModelSpec) -> int:
 
 def _only_clip(stated: Mapping[str, Any], known: Mapping[str, Any], spec: ModelSpec) -> None:
     """Raises CutawayError for a key that makes another network than CLIP's."""
-    name = stated.get("timm_model_name")
-    if name or stated.get("hf_model_name"):
-        owner, part = ("timm", "picture") if name else ("transformers", "text")
+    if stated.get("hf_model_name"):
         raise CutawayError(
-            f"{spec.id}: the {part} tower of this open_clip network is {name or stated['hf_model_name']} of "
-            f"{owner}; of open_clip's folders those open whose towers are both CLIP's own transformers.",
-            f"timm:{name} opens that architecture alone, with timm's weights." if name else "",
+            f"{spec.id}: the text tower of this open_clip network is {stated['hf_model_name']} of "
+            "transformers; of open_clip's folders those open whose towers are both CLIP's own transformers, "
+            "and picture towers of timm."
         )
     for key, value in stated.items():
         plain = not value or value in _AS_IN_CLIP.get(key, ()) or _ELSEWHERE.fullmatch(key)

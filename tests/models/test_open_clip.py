@@ -1,5 +1,6 @@
 """A folder that open_clip wrote opens as both towers, or is refused with what it holds instead."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from generator.exhibit import ModelSpec
 from generator.inputs.images import as_pixels, as_seen
 from generator.inputs.texts import CuratedText
 from generator.models.load import load_model, parts_of
+from generator.models.model import VisionModel
 
 TEXTS = ["rain fell on the old town", "the town"]
 
@@ -101,10 +103,6 @@ def test_pictures_are_prepared_as_open_clip_does(tmp_path):
     ("changes", "reason"),
     [
         (
-            {"vision_cfg": {"timm_model_name": "vit_base_patch16_siglip_224"}},
-            "picture tower of this open_clip network is vit_base_patch16_siglip_224 of timm",
-        ),
-        (
             {"text_cfg": {"hf_model_name": "roberta-base"}},
             "text tower .* is roberta-base of transf",
         ),
@@ -141,6 +139,73 @@ def test_a_tensor_too_few_or_too_many_is_refused(tmp_path, name, reason):
     save_file(state, file, metadata={"format": "pt"})
     with pytest.raises(CutawayError, match=reason):
         opened(tmp_path / "net")
+
+
+# What a configuration says of a tower of timm, and its projection by hand.
+TOWERS = {
+    "test_vit": {"timm_pool": "token", "timm_proj": "linear", "image_size": 160},
+    "test_vit2": {"timm_pool": "avg", "timm_proj": "mlp", "timm_proj_bias": True, "image_size": 64},
+    "test_resnet": {"timm_pool": "avg", "timm_proj": "linear", "image_size": 64},
+    "test_efficientnet": {"timm_pool": "avg", "timm_proj": None, "image_size": [160, 160]},
+}
+
+
+def save_timm_tower(folder, name: str, **keys):
+    """A folder whose picture tower is timm's, and the trunk and the head that it holds."""
+    import timm
+
+    save_open_clip(folder, vision_cfg={"timm_model_name": name} | keys)
+    torch.manual_seed(0)
+    width, size = OPEN_CLIP["embed_dim"], keys["image_size"]
+    more = {"img_size": size} if "vit" in name else {}
+    classes = 0 if keys["timm_proj"] else width
+    trunk = timm.create_model(name, num_classes=classes, global_pool=keys["timm_pool"], **more)
+    head = torch.nn.Sequential()
+    if keys["timm_proj"] == "linear":
+        head.add_module("proj", torch.nn.Linear(trunk.num_features, width, bias=False))
+    elif keys["timm_proj"] == "mlp":
+        head.add_module("mlp", timm.layers.Mlp(trunk.num_features, 2 * width, width))
+    state = {f"visual.trunk.{key}": value for key, value in trunk.state_dict().items()}
+    state |= {f"visual.head.{key}": value for key, value in head.state_dict().items()}
+    state |= {"logit_scale": torch.ones(()), "text.token_embedding.weight": torch.zeros(9, 4)}
+    save_file(state, folder / "open_clip_model.safetensors", metadata={"format": "pt"})
+    return torch.nn.Sequential(trunk, head).eval()
+
+
+@pytest.mark.parametrize("name", list(TOWERS))
+def test_a_picture_tower_of_timm_is_opened_alone(name, tmp_path):
+    size = 160 if TOWERS[name]["image_size"] != 64 else 64
+    whole = save_timm_tower(tmp_path / "net", name, **TOWERS[name])
+    spec = ModelSpec(id="net", source=str(tmp_path / "net"))
+    (one,) = parts_of(spec, tmp_path, tmp_path)
+    model = load_model(one, tmp_path, tmp_path)
+    assert isinstance(model, VisionModel) and model.id == "net-picture" and model.labels == ()
+    assert model.preprocessing.size == size and "texts are read" in model.left_out[-1].reason
+    pixels = torch.randn(3, size, size, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        theirs = whole(pixels[None])[0]
+    assert torch.allclose(model.run(pixels.numpy(), lambda *_: None), theirs, atol=1e-5)
+    with pytest.raises(CutawayError, match="that tower alone is opened"):
+        load_model(spec.tower("text"), tmp_path, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"timm_pool": "rot_attn"}, "it states timm_pool: rot_attn"),
+        ({"timm_model_name": "no_such_net"}, "no_such_net of timm, which timm does not make"),
+        ({"timm_proj": "mlp"}, "head.mlp"),
+        ({"mystery": 3}, "it states mystery: 3"),
+    ],
+)
+def test_a_tower_of_timm_that_is_another_is_refused_by_its_key(changes, reason, tmp_path):
+    save_timm_tower(tmp_path / "net", "test_resnet", **TOWERS["test_resnet"])
+    file = tmp_path / "net" / "open_clip_config.json"
+    stated = json.loads(file.read_text("utf-8"))
+    stated["model_cfg"]["vision_cfg"] |= changes
+    file.write_text(json.dumps(stated), "utf-8")
+    with pytest.raises(CutawayError, match=reason):
+        load_model(ModelSpec(id="net", source=str(tmp_path / "net")), tmp_path, tmp_path)
 
 
 def test_inspect_shows_both_towers(tmp_path, monkeypatch):
