@@ -17,6 +17,7 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from PIL import Image
 
+from generator.figures.mosaic import enlarged, tiled
 from generator.figures.style import (
     INK,
     MASKED,
@@ -57,33 +58,16 @@ def attention_maps(
         canvas = frame.background.copy()
         cells = canvas[frame.top : frame.top + high, frame.left : frame.left + wide]
         cells[:] = np.kron(levels[layer, head], square)
-        image = indexed(canvas, frame.palette)
-        image.info["transparency"] = LEVELS + 1
-        pictures.append(as_webp(image))
+        pictures.append(as_webp(indexed(canvas, frame.palette, clear=LEVELS + 1)))
     return pictures
 
 
 def layer_heads(weights: np.ndarray, causal: bool) -> list[Picture]:
     """A sheet of all heads of each layer, row by row, for `sheet_columns` heads a row."""
     levels = weight_levels(weights, causal)
-    palette = cell_palette()
-    heads, high, wide = levels.shape[1:]
-    columns = sheet_columns(heads)
-    zoom, gap = max(1, 120 // max(high, wide)), 8
-    high, wide = high * zoom, wide * zoom
-    rows = -(-heads // columns)
-    pictures = []
-    for layer in range(len(levels)):
-        shape = (rows * (high + gap) - gap, columns * (wide + gap) - gap)
-        canvas = np.full(shape, LEVELS + 1, dtype=np.uint8)
-        for head in range(heads):
-            y, x = divmod(head, columns)
-            cells = np.kron(levels[layer, head], np.ones((zoom, zoom), dtype=np.uint8))
-            canvas[y * (high + gap) :, x * (wide + gap) :][:high, :wide] = cells
-        image = indexed(canvas, palette)
-        image.info["transparency"] = LEVELS + 1
-        pictures.append(as_webp(image))
-    return pictures
+    zoom, columns = max(1, 120 // max(levels.shape[2:])), sheet_columns(levels.shape[1])
+    sheets = (tiled(enlarged(layer, zoom), columns, 8, LEVELS + 1) for layer in levels)
+    return [as_webp(indexed(sheet, cell_palette(), clear=LEVELS + 1)) for sheet in sheets]
 
 
 def grain(queries: int, keys: int) -> int:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 from PIL import Image
 
-from generator.figures.overlay import SMALLEST, signed_overlays
-from generator.figures.style import Picture
+from generator.figures.overlay import QUALITY, SMALLEST, signed_overlays
+from generator.figures.style import Picture, as_photograph
 
 SIDE = 672
 TILE = 64
@@ -33,24 +31,12 @@ def building_blocks(
     found = []
     if len(tiles):
         drawn = cells(picture, peak / (full or 1.0), strongest, tiles)
-        found.append(_photograph(drawn))
+        found.append(as_photograph(drawn, QUALITY))
     if len(support):
         found += signed_overlays(picture, support)
-    if len(groups):
-        found.append(_photograph(all_groups(picture, groups)))
-    for number in range(len(groups)):
-        found.append(_photograph(one_group(picture, groups, number)))
-    return found
-
-
-def channel_tiles(tiles: np.ndarray) -> list[Picture]:
-    """All channels (channels, TILE, TILE, 3) uint8 in one picture, `COLUMNS` in a row."""
-    rows = -(-len(tiles) // COLUMNS)
-    canvas = np.zeros((rows * TILE, COLUMNS * TILE, 3), dtype=np.float32)
-    for number, tile in enumerate(tiles):
-        y, x = divmod(number, COLUMNS)
-        canvas[y * TILE :, x * TILE :][:TILE, :TILE] = tile
-    return [_photograph(canvas)]
+    shown = [all_groups(picture, groups)] if len(groups) else []
+    shown += [one_group(picture, groups, number) for number in range(len(groups))]
+    return found + [as_photograph(pixels, QUALITY) for pixels in shown]
 
 
 def cells(
@@ -122,10 +108,3 @@ def _rgb(colour: str) -> np.ndarray:
 
 def _pixels(values: np.ndarray) -> np.ndarray:
     return np.asarray(np.clip(values, 0, 255).round().astype(np.uint8))
-
-
-def _photograph(pixels: np.ndarray) -> Picture:
-    image = Image.fromarray(_pixels(pixels))
-    buffer = io.BytesIO()
-    image.save(buffer, format="WEBP", quality=85, method=4)
-    return Picture(buffer.getvalue(), image.width, image.height)

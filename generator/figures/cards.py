@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 from generator.figures.attention import LEVELS, weight_levels
+from generator.figures.mosaic import enlarged, filter_colours, tiled, with_alpha
 from generator.figures.style import WEIGHTS, Picture, as_webp, indexed, palette_of
 
 WIDTH, HEIGHT, GAP = 520, 300, 4
@@ -18,34 +19,27 @@ def head_card(weights: np.ndarray) -> list[Picture]:
     count = len(tiles)
     columns = max(range(1, count + 1), key=lambda c: (_zoom(count, c, 1, 1), -c))
     side = max(2, _zoom(count, columns, 1, 1))
-    rows, pitch = -(-count // columns), side + GAP
     down, across = (np.linspace(0, n - 1, side).round().astype(int) for n in tiles.shape[1:])
-    canvas = np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
-    top, left = (HEIGHT - rows * pitch + GAP) // 2, (WIDTH - columns * pitch + GAP) // 2
-    for number, tile in enumerate(tiles):
-        y, x = divmod(number, columns)
-        place = canvas[max(0, top + y * pitch) :, max(0, left + x * pitch) :][:side, :side]
-        place[:] = tile[np.ix_(down, across)][: place.shape[0], : place.shape[1]]
-    return [as_webp(indexed(canvas, palette_of(WEIGHTS, LEVELS)))]
+    sheet = tiled(tiles[:, down][:, :, across], columns, GAP)
+    return [as_webp(indexed(_centred(sheet), palette_of(WEIGHTS, LEVELS)))]
 
 
 def filter_card(filters: np.ndarray) -> list[Picture]:
     """The first layer's filters (filters, h, w, 3) as colours, enlarged to fill the card."""
-    peak = np.abs(filters).max(axis=(1, 2, 3), keepdims=True)
-    tiles = ((0.5 + 0.5 * filters / np.where(peak > 0, peak, 1)) * 255).round().astype(np.uint8)
+    tiles = with_alpha(filter_colours(filters))  # the ground is the page's, light or dark
     count, height, width, _ = tiles.shape
     columns = max(range(1, count + 1), key=lambda c: _zoom(count, c, height, width))
     zoom = max(1, _zoom(count, columns, height, width))
-    rows, high, wide = -(-count // columns), height * zoom + GAP, width * zoom + GAP
-    canvas = Image.new("RGBA", (WIDTH, HEIGHT))  # the ground is the page's, light or dark
-    top, left = (HEIGHT - rows * high + GAP) // 2, (WIDTH - columns * wide + GAP) // 2
-    for number, tile in enumerate(tiles):
-        y, x = divmod(number, columns)
-        enlarged = Image.fromarray(tile).resize(
-            (width * zoom, height * zoom), Image.Resampling.NEAREST
-        )
-        canvas.paste(enlarged, (left + x * wide, top + y * high))
-    return [as_webp(canvas)]
+    return [as_webp(Image.fromarray(_centred(tiled(enlarged(tiles, zoom), columns, GAP))))]
+
+
+def _centred(sheet: np.ndarray) -> np.ndarray:
+    """A sheet in the middle of the card; what is too large for it is cut off."""
+    card = np.zeros((HEIGHT, WIDTH, *sheet.shape[2:]), dtype=np.uint8)
+    top, left = max(0, HEIGHT - sheet.shape[0]) // 2, max(0, WIDTH - sheet.shape[1]) // 2
+    part = card[top:, left:][: sheet.shape[0], : sheet.shape[1]]
+    part[:] = sheet[: part.shape[0], : part.shape[1]]
+    return card
 
 
 def _zoom(count: int, columns: int, height: int, width: int) -> int:

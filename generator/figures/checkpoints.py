@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 
 import matplotlib as mpl
@@ -12,7 +11,15 @@ from matplotlib.ticker import FuncFormatter
 from PIL import Image, ImageDraw
 
 from generator.figures.face import is_plain, letters
-from generator.figures.style import BLUE, Picture, as_svg, drawable, new_figure, styled
+from generator.figures.style import (
+    BLUE,
+    Picture,
+    as_photograph,
+    as_svg,
+    drawable,
+    new_figure,
+    styled,
+)
 
 # The plate has a ground of its own: photographs cannot be turned over on the dark palette as ink is.
 GROUND, TEXT, FAINT, EMPTY = "#1f2328", "#e6e9ee", "#a3acb8", "#2f353d"
@@ -51,7 +58,7 @@ def checkpoint_plate(
         for column in range(len(labels)):
             cell = patches[column, row], projections[column, row], float(values[column, row])
             _cell(canvas, draw, FIRST + column * pitch_x, top, *cell)
-    return [_encoded(canvas)]
+    return [as_photograph(np.asarray(canvas), 88, DENSITY)]
 
 
 def _cell(
@@ -99,12 +106,6 @@ def _write(
     while len(text) > 2 and font.getlength(text) > room * DENSITY:
         text = text.removesuffix("…")[:-1] + "…"
     draw.text((x * DENSITY, y * DENSITY), text, fill=colour, font=font, anchor=anchor)
-
-
-def _encoded(canvas: Image.Image) -> Picture:
-    buffer = io.BytesIO()
-    canvas.save(buffer, format="WEBP", quality=88, method=4)
-    return Picture(buffer.getvalue(), canvas.width // DENSITY, canvas.height // DENSITY)
 
 
 def checkpoint_course(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import io
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
@@ -12,6 +11,7 @@ from generator.figures.style import (
     POSITIVE,
     SIGNED,
     Picture,
+    as_photograph,
     as_webp,
     indexed,
     palette_of,
@@ -25,20 +25,20 @@ CONTACT = 48
 CONTACT_COLUMNS = 24
 
 
-@dataclass(frozen=True)
-class Grid:
-    """How tiles are laid out: `zoom` is the number of CSS pixels a pixel is shown at."""
+def tiled(tiles: np.ndarray, columns: int, gap: int = 0, ground: int = 0) -> np.ndarray:
+    """Tiles (count, h, w) or (count, h, w, channels) in one raster, row by row, `gap` pixels apart."""
+    high, wide = (size + gap for size in tiles.shape[1:3])
+    shape = (-(-len(tiles) // columns) * high - gap, columns * wide - gap, *tiles.shape[3:])
+    canvas = np.full(shape, ground, dtype=tiles.dtype)
+    for number, tile in enumerate(tiles):
+        row, column = divmod(number, columns)
+        canvas[row * high :, column * wide :][: high - gap, : wide - gap] = tile
+    return canvas
 
-    columns: int
-    rows: int
-    zoom: int
 
-
-def grid_for(count: int, height: int, width: int) -> Grid:
-    """Tiles of about 50 CSS pixels, as many in a row as the page is wide."""
-    zoom = int(np.clip(round(50 / max(height, width)), 1, 8))
-    columns = max(1, min(count, (WIDTH // zoom) // (width + GAP)))
-    return Grid(columns, -(-count // columns), zoom)
+def enlarged(tiles: np.ndarray, zoom: int) -> np.ndarray:
+    """Tiles (count, h, w, ...) with each pixel as a square."""
+    return tiles.repeat(zoom, 1).repeat(zoom, 2)
 
 
 def activation_sheets(maps: np.ndarray, signed: bool) -> list[Picture]:
@@ -60,23 +60,31 @@ def kernel_sheet(kernels: np.ndarray) -> list[Picture]:
 
 def rgb_filters(filters: np.ndarray) -> list[Picture]:
     """Filters (filters, h, w, 3) over pixels as colours, grey where a weight is zero."""
-    count, height, width, _ = filters.shape
-    peak = np.abs(filters).max(axis=(1, 2, 3), keepdims=True)
-    scaled = 0.5 + 0.5 * filters / np.where(peak > 0, peak, 1)
-    tiles = (scaled * 255).round().astype(np.uint8)
-    zoom = max(1, 72 // width)
-    columns = min(count, WIDTH // (width * zoom + 6))
-    rows = -(-count // columns)
+    return [as_webp(Image.fromarray(filter_sheet(filters, 72, WIDTH // 78)))]
+
+
+def filter_sheet(filters: np.ndarray, side: int, columns: int) -> np.ndarray:
+    """Filters as squares of at most `side` pixels on a clear ground, uint8 RGBA."""
+    colours = filter_colours(filters)
+    squares = enlarged(colours, max(1, side // colours.shape[2]))
     # Kernels of 3 x 3 are drawn large, so the gaps are thin lines beside them.
-    side_y, side_x = height * zoom, width * zoom
-    canvas = np.zeros((rows * (side_y + 6) - 6, columns * (side_x + 6) - 6, 4), dtype=np.uint8)
-    for number, tile in enumerate(tiles):
-        y, x = divmod(number, columns)
-        cells = np.kron(tile, np.ones((zoom, zoom, 1), dtype=np.uint8))
-        place = canvas[y * (side_y + 6) :, x * (side_x + 6) :][:side_y, :side_x]
-        place[..., :3] = cells
-        place[..., 3] = 255
-    return [as_webp(Image.fromarray(canvas))]
+    return tiled(with_alpha(squares), min(columns, len(filters)), gap=6)
+
+
+def filter_colours(filters: np.ndarray) -> np.ndarray:
+    """Filters (filters, h, w, 3) over colours, or (filters, h, w) over one channel, as uint8 (..., 3).
+
+    Each is scaled by its own largest magnitude; zero is in the middle of the colours.
+    """
+    peak = np.abs(filters).max(axis=tuple(range(1, filters.ndim)), keepdims=True)
+    unit = 0.5 + 0.5 * filters / np.where(peak > 0, peak, 1)
+    colours = unit if filters.ndim == 4 else SIGNED(unit)[..., :3]
+    return np.asarray((colours * 255).round().astype(np.uint8))
+
+
+def with_alpha(pixels: np.ndarray) -> np.ndarray:
+    """Pixels (..., 3) that hide what is below them, (..., 4)."""
+    return np.concatenate([pixels, np.full_like(pixels[..., :1], 255)], axis=-1)
 
 
 def weight_matrix(matrix: np.ndarray, side: int) -> list[Picture]:
@@ -88,8 +96,8 @@ def weight_matrix(matrix: np.ndarray, side: int) -> list[Picture]:
     small = _strongest(matrix, step)
     bound = float(np.quantile(np.abs(small), 0.995)) or 1.0
     zoom = max(1, min(6, 560 // max(small.shape)))
-    image = _coloured(np.clip(small / bound, -1, 1), signed=True)
-    return [as_webp(image, zoom)]
+    levels = _levels(np.clip(small / bound, -1, 1), True)
+    return [as_webp(indexed(levels, palette_of(SIGNED, LEVELS)), zoom)]
 
 
 def matrix_step(shape: tuple[int, ...], side: int) -> int:
@@ -108,18 +116,13 @@ def _strongest(matrix: np.ndarray, step: int) -> np.ndarray:
 
 
 def _sheet(tiles: np.ndarray, signed: bool) -> Picture:
-    """Tiles (count, h, w) scaled to [-1, 1] or [0, 1], on a transparent ground."""
-    count, height, width = tiles.shape
-    grid = grid_for(count, height, width)
-    shape = (grid.rows * (height + GAP) - GAP, grid.columns * (width + GAP) - GAP)
-    canvas = np.full(shape, LEVELS, dtype=np.uint8)
-    levels = _levels(tiles, signed)
-    for number in range(count):
-        y, x = divmod(number, grid.columns)
-        canvas[y * (height + GAP) :, x * (width + GAP) :][:height, :width] = levels[number]
-    image = indexed(canvas, palette_of(SIGNED if signed else POSITIVE, LEVELS))
-    image.info["transparency"] = LEVELS
-    return as_webp(image, grid.zoom)
+    """Tiles (count, h, w) scaled to [-1, 1] or [0, 1], each about 50 CSS pixels, on a clear ground."""
+    _, height, width = tiles.shape
+    zoom = int(np.clip(round(50 / max(height, width)), 1, 8))
+    columns = max(1, min(len(tiles), (WIDTH // zoom) // (width + GAP)))
+    sheet = tiled(_levels(tiles, signed), columns, GAP, LEVELS)
+    palette = palette_of(SIGNED if signed else POSITIVE, LEVELS)
+    return as_webp(indexed(sheet, palette, clear=LEVELS), zoom)
 
 
 def _levels(values: np.ndarray, signed: bool) -> np.ndarray:
@@ -127,27 +130,11 @@ def _levels(values: np.ndarray, signed: bool) -> np.ndarray:
     return np.rint(unit * (LEVELS - 1)).astype(np.uint8)
 
 
-def _coloured(values: np.ndarray, *, signed: bool) -> Image.Image:
-    return indexed(_levels(values, signed), palette_of(SIGNED if signed else POSITIVE, LEVELS))
+def tile_sheet(tiles: np.ndarray, columns: int, ground: int = 0) -> list[Picture]:
+    """A tile (units, side, side, 3) for each unit of a layer, as one picture."""
+    return [as_photograph(tiled(tiles, columns, ground=ground), 78)]
 
 
-def contact_sheet(tiles: np.ndarray) -> list[Picture]:
-    """The best exemplar of every unit, (units, CONTACT, CONTACT, 3), `CONTACT_COLUMNS` in a row."""
-    count = len(tiles)
-    columns = min(count, CONTACT_COLUMNS)
-    rows = -(-count // columns)
-    canvas = np.zeros((rows * CONTACT, columns * CONTACT, 3), dtype=np.uint8)
-    for number, tile in enumerate(tiles):
-        y, x = divmod(number, columns)
-        canvas[y * CONTACT :, x * CONTACT :][:CONTACT, :CONTACT] = tile
-    return photographs(canvas[None], 78)
-
-
-def photographs(pixels: np.ndarray, quality: int) -> list[Picture]:
-    """Pictures as the network saw them, uint8 (pictures, height, width, 3), as WebP."""
-    found = []
-    for picture in pixels:
-        buffer = io.BytesIO()
-        Image.fromarray(picture).save(buffer, format="WEBP", quality=quality, method=4)
-        found.append(Picture(buffer.getvalue(), picture.shape[1], picture.shape[0]))
-    return found
+def photographs(pixels: Sequence[np.ndarray], quality: int) -> list[Picture]:
+    """Pictures (height, width, 3 or 4) uint8, each by itself."""
+    return [as_photograph(picture, quality) for picture in pixels]

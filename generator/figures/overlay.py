@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 
 import matplotlib as mpl
 import numpy as np
 from PIL import Image
 
-from generator.figures.style import Picture
+from generator.figures.style import Picture, as_photograph
 
 HEAT = mpl.colormaps["inferno"]
 FOR = np.array([232.0, 92.0, 0.0])
@@ -18,21 +17,21 @@ COVER = 0.72
 # A flat colour hides less than one that also changes.
 SIGNED_COVER = 0.8
 SMALLEST = 160
+QUALITY = 85
 _MIDDLE = 128.0
 
 
-def class_overlays(picture: np.ndarray, maps: np.ndarray) -> list[Picture]:
-    """Evidence for each class over the picture; `picture` (h, w, 3) uint8, `maps` (classes, y, x).
+def evidence_overlays(
+    picture: np.ndarray, maps: Sequence[np.ndarray], shared: bool
+) -> list[Picture]:
+    """Evidence above zero over the picture (h, w, 3) uint8; a picture for each of the `maps` (y, x).
 
-    Only evidence for a class is drawn, on one scale for all classes of the picture.
+    Each is drawn up to its own maximum, or all up to the largest, where they share a scale.
     """
-    peak = float(maps.max())
-    return [_encoded(heated(picture, values, peak)) for values in maps]
-
-
-def depth_overlays(picture: np.ndarray, maps: Sequence[np.ndarray]) -> list[Picture]:
-    """Maps (y, x) of several layers over the picture, each on its own scale: up to its own maximum."""
-    return [_encoded(heated(picture, values, float(values.max()))) for values in maps]
+    peaks = [float(values.max()) for values in maps]
+    ends = [max(peaks)] * len(peaks) if shared and peaks else peaks
+    drawn = (heated(picture, values, end) for values, end in zip(maps, ends, strict=True))
+    return [as_photograph(pixels, QUALITY) for pixels in drawn]
 
 
 def signed_overlays(picture: np.ndarray, maps: np.ndarray) -> list[Picture]:
@@ -41,7 +40,7 @@ def signed_overlays(picture: np.ndarray, maps: np.ndarray) -> list[Picture]:
     One scale for all classes of the picture, the same both ways.
     """
     peak = float(np.abs(maps).max())
-    return [_encoded(signed(picture, values, peak)) for values in maps]
+    return [as_photograph(signed(picture, values, peak), QUALITY) for values in maps]
 
 
 def heated(picture: np.ndarray, values: np.ndarray, peak: float) -> np.ndarray:
@@ -100,10 +99,3 @@ def _enlarged(values: np.ndarray, shape: tuple[int, ...], peak: float) -> np.nda
 def _blended(grey: np.ndarray, cover: np.ndarray, colours: np.ndarray) -> np.ndarray:
     blended = (1 - cover[..., None]) * grey[..., None] + cover[..., None] * colours
     return np.asarray(blended.round().clip(0, 255).astype(np.uint8))
-
-
-def _encoded(pixels: np.ndarray) -> Picture:
-    shown = Image.fromarray(pixels)
-    buffer = io.BytesIO()
-    shown.save(buffer, format="WEBP", quality=85, method=4)
-    return Picture(buffer.getvalue(), shown.width, shown.height)

@@ -46,9 +46,7 @@ def head_readings(
         cells = np.kron(levels[row, column], np.ones((zoom, zoom), dtype=np.uint8))
         y, x = top + row * (tile + _GAP), left + column * (tile + _GAP)
         canvas[y : y + tile, x : x + tile] = cells
-    image = indexed(canvas, cell_palette())
-    image.info["transparency"] = LEVELS + 1
-    image = image.convert("RGBA")
+    image = indexed(canvas, cell_palette(), clear=LEVELS + 1).convert("RGBA")
     draw = ImageDraw.Draw(image)
     for row, name in enumerate(names):
         draw.text((0, top + row * (tile + _GAP) + tile // 2 - _SIZE), name, INK, font)

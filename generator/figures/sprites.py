@@ -7,36 +7,20 @@ cannot be turned over on the dark palette as ink is.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from generator.figures.face import is_plain, letters
-from generator.figures.mosaic import CONTACT, CONTACT_COLUMNS, WIDTH, photographs
-from generator.figures.style import Picture, drawable
+from generator.figures.mosaic import WIDTH
+from generator.figures.style import Picture, as_photograph, drawable
 
-GREY = 128
 GROUND, TEXT, FAINT = "#1f2328", "#e6e9ee", "#a3acb8"
 DENSITY = 2  # pixels of the file for a CSS pixel
 SIDE, GAP, BETWEEN, COLUMNS = 56, 2, 8, 3
 PITCH_X, PITCH_Y, LABEL, MARGIN = 28, 14, 22, 14
 STRIP, FIRST = 96, 112
-
-
-def deconvolution_sheet(tiles: np.ndarray, side: int = CONTACT) -> list[Picture]:
-    """What goes back to pixels from every unit's best exemplar, `tiles` (units, S, S, 3).
-
-    Laid out like the contact sheet of the exemplars, `side` px each, CONTACT_COLUMNS in a row.
-    """
-    columns = min(len(tiles), CONTACT_COLUMNS)
-    rows = -(-len(tiles) // columns)
-    canvas = np.full((rows * side, columns * side, 3), GREY, dtype=np.uint8)
-    for number, tile in enumerate(tiles):
-        y, x = divmod(number, columns)
-        canvas[y * side :, x * side :][:side, :side] = _resized(tile, side)
-    return photographs(canvas[None], 78)
 
 
 def evolution_plate(
@@ -131,6 +115,4 @@ def _write(
 
 
 def _encoded(canvas: Image.Image, density: int = DENSITY) -> Picture:
-    buffer = io.BytesIO()
-    canvas.save(buffer, format="WEBP", quality=68, method=4)
-    return Picture(buffer.getvalue(), canvas.width // density, canvas.height // density)
+    return as_photograph(np.asarray(canvas), 68, density)

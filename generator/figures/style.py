@@ -115,6 +115,13 @@ def as_pixels(figure: Figure) -> Picture:
     return Picture(buffer.getvalue(), round(width), round(height))
 
 
+def as_photograph(pixels: np.ndarray, quality: int, density: int = 1) -> Picture:
+    """Pixels (h, w, 3 or 4) uint8 as WebP with losses, `density` of them to a CSS pixel."""
+    image, buffer = Image.fromarray(pixels), io.BytesIO()
+    image.save(buffer, format="WEBP", quality=quality, method=4, alpha_quality=90)
+    return Picture(buffer.getvalue(), image.width // density, image.height // density)
+
+
 def as_webp(image: Image.Image, scale: int = 1) -> Picture:
     """A raster as lossless WebP (a third smaller than PNG), to be shown at `scale` times its size."""
     buffer = io.BytesIO()
@@ -129,10 +136,12 @@ def palette_of(colours: Colormap, levels: int) -> np.ndarray:
     return np.asarray((table * 255).round().astype(np.uint8))
 
 
-def indexed(values: np.ndarray, palette: np.ndarray) -> Image.Image:
-    """A palette image from uint8 indices (height, width)."""
+def indexed(values: np.ndarray, palette: np.ndarray, clear: int | None = None) -> Image.Image:
+    """A palette image from uint8 indices (height, width), one of which may be `clear`."""
     image = Image.fromarray(values, mode="P")
     image.putpalette(palette.tobytes())
+    if clear is not None:
+        image.info["transparency"] = clear
     return image
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from generator.addresses import Link, unit_address
-from generator.figures.building_blocks import TILE
+from generator.figures.building_blocks import COLUMNS, TILE
 from generator.figures.figure import Drawing, Figure
 from generator.inputs.images import square_of
 from generator.models.layer import Layer
@@ -50,7 +50,11 @@ def channels_of(
 ) -> Channels:
     """How the channels of a layer are drawn, beside visualised `groups` of them by picture and number."""
     tiles = channel_tiles(run, layer)
-    sheet = Drawing("channel_tiles", {"tiles": tiles}, (f"{run.folder}/blocks/channels.webp",))
+    sheet = Drawing(
+        "tile_sheet",
+        {"tiles": tiles, "columns": COLUMNS},
+        (f"{run.folder}/blocks/channels.webp",),
+    )
     single = (each for each in run[FEATURES] if each.want.kind == "channel")
     return Channels(
         tiles=tiles,

@@ -94,8 +94,8 @@ def view(run: Run) -> View:
 def _item(run: Run, image: CuratedImage, found: ClassMaps) -> Item:
     paths = [f"{run.folder}/classes/{image.id}-{n}.webp" for n in range(len(found.classes))]
     maps = [each.values for each in found.classes]
-    arguments = {"picture": run.seen[image.id], "maps": np.stack(maps) if maps else ()}
-    drawing = Drawing("class_overlays", arguments, tuple(paths))
+    arguments = {"picture": run.seen[image.id], "maps": tuple(maps), "shared": True}
+    drawing = Drawing("evidence_overlays", arguments, tuple(paths))
     figures = [
         Figure(
             drawing,

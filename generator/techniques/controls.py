@@ -176,9 +176,9 @@ def maps_view(run: Run) -> MapsView | None:
 
 def _item(run: Run, pair: MapPair) -> MapItem:
     label = next(one.label for one in run.inputs.images if one.id == pair.picture)
-    arguments = {"picture": run.seen[pair.picture], "maps": _evidence(pair)}
+    arguments = {"picture": run.seen[pair.picture], "maps": _evidence(pair), "shared": False}
     paths = tuple(f"{run.folder}/controls/{pair.picture}-{word}.webp" for word in _WEIGHTS)
-    drawing = Drawing("depth_overlays", arguments, paths)
+    drawing = Drawing("evidence_overlays", arguments, paths)
     trained, random = (
         Figure(
             drawing,

@@ -6,6 +6,7 @@ import numpy as np
 
 from generator.errors import UsageError
 from generator.figures.figure import Drawing, Figure, published
+from generator.figures.mosaic import CONTACT_COLUMNS
 from generator.figures.publication.panels import Panel
 from generator.models.layer import Layer
 from generator.probes.backward import DECONVOLUTION as BY_DECONVOLUTION
@@ -18,7 +19,7 @@ from generator.probes.deconvolution import (
     send_back,
 )
 from generator.probes.exemplars import LayerExemplars
-from generator.probes.tiles import TILE
+from generator.probes.tiles import GREY
 from generator.run import PICTURES, Run, Technique
 from generator.techniques.exemplars import (
     EXEMPLARS,
@@ -57,6 +58,8 @@ def _sheets(run: Run, layer: str) -> dict[str, tuple[Drawing, ...]]:
     backs = run[DECONVOLUTION].of(layer)
     if backs is None:
         return {}
+    # As the contact sheet of the exemplars is.
+    laid_out = {"columns": min(len(backs.effective), CONTACT_COLUMNS), "ground": GREY}
     drawn = {}
     for rule, tiles in backs.tiles.items():
         name = _FILES[rule]
@@ -67,7 +70,7 @@ def _sheets(run: Run, layer: str) -> dict[str, tuple[Drawing, ...]]:
             for rank in range(tiles.shape[1])
         ]
         drawn[rule] = tuple(
-            Drawing("deconvolution_sheet", {"tiles": tiles[:, rank], "side": TILE}, (path,))
+            Drawing("tile_sheet", {"tiles": tiles[:, rank], **laid_out}, (path,))
             for rank, path in enumerate(paths)
         )
     return drawn

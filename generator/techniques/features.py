@@ -141,8 +141,8 @@ def _by_unit(features: tuple[Visualised, ...]) -> dict[tuple[str, int], Visualis
 def picture(run: Run, visualisation: Visualised, alt: str, kind: str = "") -> Figure:
     """The picture of a feature visualisation."""
     path = f"{run.folder}/features/{visualisation.want.name}.webp"
-    pictures = (visualisation.picture,)
-    return Figure(Drawing("feature_pictures", {"pictures": pictures}, (path,)), alt, kind=kind)
+    arguments = {"pixels": (visualisation.picture,), "quality": 82}
+    return Figure(Drawing("photographs", arguments, (path,)), alt, kind=kind)
 
 
 def _of_unit(run: Run, visualisation: Visualised, kind: str = "") -> Figure:

@@ -9,9 +9,8 @@ import numpy as np
 
 from generator.errors import UsageError
 from generator.figures.figure import Drawing, Figure, published
-from generator.figures.mosaic import matrix_step
+from generator.figures.mosaic import filter_sheet, matrix_step
 from generator.figures.publication.panels import Panel
-from generator.figures.style import SIGNED
 from generator.formatting import number, percent
 from generator.models.layer import Layer
 from generator.probes.filters import MATRIX_SIDE, Filters, read_filters
@@ -44,11 +43,8 @@ def figure(run: Run, layer: str = "", count: int = _MOST) -> Figure:
     filters = read_filters(run.vision, chosen)
     if filters is None or filters.kind == "matrix":
         raise UsageError(f"{chosen.name} of {run.model.id} has no filters over positions to draw.")
-    values = filters.values[:count].astype(np.float64)
-    peak = np.abs(values).max(axis=tuple(range(1, values.ndim)), keepdims=True)
-    scaled = values / np.where(peak > 0, peak, 1)
-    tiles = (scaled + 1) / 2 if filters.kind == "rgb" else SIGNED((scaled + 1) / 2)[..., :3]
-    sheet = _mosaic((tiles * 255).round().astype(np.uint8))
+    values = filters.values[:count]
+    sheet = filter_sheet(values, 48, max(1, round((len(values) * 2.2) ** 0.5)))
     some = "All " if len(values) == len(filters.values) else f"The first {len(values)} of "
     which = f"{some}{len(filters.values)} filters of {chosen.name}"
     side = f"{values.shape[1]} × {values.shape[2]}"
@@ -59,21 +55,6 @@ def figure(run: Run, layer: str = "", count: int = _MOST) -> Figure:
         f"{which}, {side} weights each, as small squares.",
         f"{which}, {side} weights each, every one on its own scale, {how}.",
     )
-
-
-def _mosaic(tiles: np.ndarray) -> np.ndarray:
-    """Tiles (count, h, w, 3) in rows on a transparent ground, each pixel drawn large."""
-    count, height, width, _ = tiles.shape
-    zoom = max(1, 48 // width)
-    columns = min(count, max(1, round((count * 2.2) ** 0.5)))
-    step_y, step_x = height * zoom + 6, width * zoom + 6
-    canvas = np.zeros((-(-count // columns) * step_y - 6, columns * step_x - 6, 4), dtype=np.uint8)
-    for number_of, tile in enumerate(tiles):
-        y, x = divmod(number_of, columns)
-        cells = np.kron(tile, np.ones((zoom, zoom, 1), dtype=np.uint8))
-        part = canvas[y * step_y :, x * step_x :][: height * zoom, : width * zoom]
-        part[..., :3], part[..., 3] = cells, 255
-    return canvas
 
 
 def view(run: Run, layer: Layer) -> View | None:

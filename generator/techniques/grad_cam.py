@@ -111,8 +111,12 @@ def _item(run: Run, image: CuratedImage, found: GradCams) -> Item | None:
     if not maps:
         return None
     paths = tuple(f"{run.folder}/classes/grad-{image.id}-{n}.webp" for n in range(len(maps)))
-    arguments = {"picture": run.seen[image.id], "maps": tuple(each.values for each in maps)}
-    drawing = Drawing("depth_overlays", arguments, paths)
+    arguments = {
+        "picture": run.seen[image.id],
+        "maps": tuple(each.values for each in maps),
+        "shared": False,
+    }
+    drawing = Drawing("evidence_overlays", arguments, paths)
     drawn = [
         Drawn(
             each,

@@ -16,7 +16,7 @@ from playwright.sync_api import Locator, Page, expect
 from tiny_blocks import LABELS, some_pixels, tiny_model
 
 from generator.addresses import GALLERY, part_address
-from generator.figures.building_blocks import TILE
+from generator.figures.building_blocks import COLUMNS, TILE
 from generator.figures.figure import Drawing, Figure
 from generator.figures.render import render
 from generator.models.model import VisionModel
@@ -74,7 +74,9 @@ def some_channels() -> Channels:
     """Tiles of one colour each, a feature visualisation, and unit pages."""
     colours = np.random.default_rng(1).integers(40, 255, (12, 1, 1, 3)).astype(np.uint8)
     tiles = np.repeat(np.repeat(colours, TILE, 1), TILE, 2)
-    sheet = Drawing("channel_tiles", {"tiles": tiles}, ("models/tiny/blocks/channels.webp",))
+    sheet = Drawing(
+        "tile_sheet", {"tiles": tiles, "columns": COLUMNS}, ("models/tiny/blocks/channels.webp",)
+    )
     arguments = {"pixels": tiles[3][None], "quality": 90}
     feature = Drawing("photographs", arguments, ("models/tiny/features/3.webp",))
     return Channels(tiles, Figure(sheet, ""), {3: Figure(feature, "")}, {}, linked=True)

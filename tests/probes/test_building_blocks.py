@@ -16,8 +16,9 @@ from sklearn.decomposition import NMF
 from tiny_blocks import some_pixels, tiny_model
 
 from generator.exhibit import ModelSpec, Preprocessing
-from generator.figures.building_blocks import TILE, building_blocks, channel_tiles
+from generator.figures.building_blocks import COLUMNS, TILE, building_blocks
 from generator.figures.figure import Drawing, Figure
+from generator.figures.mosaic import tile_sheet
 from generator.models.layer import Layer, ReceptiveField
 from generator.models.load import load_model
 from generator.models.model import VisionModel
@@ -335,7 +336,7 @@ def test_pictures_show_tiles_by_size_and_groups_by_colour():
     assert np.ptp(cells[half + 8 :, half + 8 :]) < 12  # no channel, no tile
     assert both[10, 10, 0] > both[10, 10, 2] + 100 and both[-10, -10, 2] > both[-10, -10, 0] + 60
     assert np.ptp(first[-10, -10]) < 12
-    (sheet,) = channel_tiles(tiles)
+    (sheet,) = tile_sheet(tiles, COLUMNS)
     assert opened(sheet)[32, 96].argmax() == 1
 
 

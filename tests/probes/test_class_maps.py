@@ -170,7 +170,7 @@ def colourful(shown: np.ndarray) -> np.ndarray:
 def test_evidence_is_drawn_where_it_lies_and_on_one_scale(photograph):
     maps = np.zeros((3, 4, 4), np.float32)
     maps[0, 0, 0], maps[1, 3, 3], maps[2] = 10.0, 1.0, -10.0
-    drawn = overlay.class_overlays(photograph, maps)
+    drawn = overlay.evidence_overlays(photograph, maps, shared=True)
     first, second, third = (colourful(opened(each)) for each in drawn)
     assert first[:40, :40].mean() > 0.9 and not first[100:, 100:].any()
     # A tenth of the strongest evidence is hardly seen; evidence against a class is not drawn.
@@ -179,7 +179,7 @@ def test_evidence_is_drawn_where_it_lies_and_on_one_scale(photograph):
 
 def test_maps_of_layers_have_a_scale_and_a_size_each(photograph):
     maps = [np.eye(2, dtype=np.float32) * 1e-4, np.eye(8, dtype=np.float32), np.zeros((3, 3))]
-    drawn = [opened(each) for each in overlay.depth_overlays(photograph, maps)]
+    drawn = [opened(each) for each in overlay.evidence_overlays(photograph, maps, shared=False)]
     assert [colourful(each)[:20, :20].mean() > 0.5 for each in drawn] == [True, True, False]
     assert not colourful(drawn[2]).any()
 
@@ -194,6 +194,6 @@ def test_evidence_for_is_orange_and_against_is_blue(photograph):
 
 def test_a_small_picture_is_drawn_large_enough_to_read():
     small = np.full((32, 32, 3), 90, np.uint8)
-    (drawn,) = overlay.class_overlays(small, np.zeros((1, 2, 2), np.float32))
+    (drawn,) = overlay.evidence_overlays(small, np.zeros((1, 2, 2), np.float32), shared=True)
     assert (drawn.width, drawn.height) == (160, 160)
     assert np.abs(opened(drawn) - 90).max() < 4

@@ -19,6 +19,7 @@ from torch import nn
 
 from generator.exhibit import ModelSpec, Preprocessing
 from generator.figures import sprites
+from generator.figures.mosaic import tile_sheet
 from generator.models.load import load_model
 from generator.models.vision import Network, finish
 from generator.probes import deconvolution as probe
@@ -349,9 +350,9 @@ def pixels_of(picture):
 
 
 def test_the_sheet_has_every_unit_in_its_place():
-    tiles = np.zeros((30, 64, 64, 3), dtype=np.uint8)
+    tiles = np.zeros((30, 48, 48, 3), dtype=np.uint8)
     tiles[:] = (np.arange(30) * 8)[:, None, None, None]
-    (picture,) = sprites.deconvolution_sheet(tiles)
+    (picture,) = tile_sheet(tiles, 24, ground=128)
     assert (picture.width, picture.height) == (24 * 48, 2 * 48)
     shown = pixels_of(picture)
     for unit in range(30):

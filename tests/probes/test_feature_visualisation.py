@@ -11,7 +11,8 @@ import torch
 from PIL import Image
 
 from generator.exhibit import ModelSpec
-from generator.figures.features import dream_strip, feature_pictures
+from generator.figures.features import dream_strip
+from generator.figures.mosaic import photographs
 from generator.inputs.images import as_pixels, curated_images, open_rgb
 from generator.models.load import load_model
 from generator.probes.deep_dream import dream, dream_layers, even_gradient
@@ -301,7 +302,7 @@ def test_the_gradient_of_a_dream_has_a_mean_size_of_about_one():
 
 def test_figures_are_files_of_their_pictures_size(made, dreamt):
     pictures = [each.picture for each in made[2]]
-    first, second = feature_pictures(pictures)
+    first, second = photographs(pictures, 82)
     assert (first.width, first.height) == (96, 96)
     shown = np.asarray(Image.open(io.BytesIO(second.data)).convert("RGB")).astype(float)
     assert np.corrcoef(shown.ravel(), pictures[1].ravel())[0, 1] > 0.95
@@ -310,7 +311,7 @@ def test_figures_are_files_of_their_pictures_size(made, dreamt):
     clear = np.asarray(Image.open(io.BytesIO(strip.data)).convert("RGBA"))
     assert clear[10, 66, 3] == 0 and clear[10, 10, 3] == 255
     rgba = np.dstack([pictures[0], np.zeros((96, 96), np.uint8)])
-    assert Image.open(io.BytesIO(feature_pictures([rgba])[0].data)).mode == "RGBA"
+    assert Image.open(io.BytesIO(photographs([rgba], 82)[0].data)).mode == "RGBA"
 
 
 def test_a_direction_is_a_mixture_of_units(lite0, tmp_path):
