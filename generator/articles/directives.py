@@ -21,7 +21,6 @@ from generator.articles.reference import reference_of
 from generator.articles.widgets import Widgets
 from generator.errors import UsageError
 from generator.figures.figure import placed
-from generator.figures.publication.designs import design_of
 from generator.formatting import NO_BREAK
 from generator.techniques.naming import one_of
 
@@ -102,7 +101,7 @@ class Blocks:
         self.document.anchor(line, name, f"Figure{NO_BREAK}{number}")
         source = self.document.source
         path = f"{source.section}/{source.stem}/{name}/{kind.replace('_', '-')}"
-        drawn = placed(made, path, width, photographs=design_of(made.drawing).photographs)
+        drawn = placed(made, path, width)
         words = caption or str(escape(made.caption))
         model = str(parameters.get("model", ""))
         wanted = Wanted(name, kind, model, number, drawn, alt or made.alt, words, layout)

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from generator.articles.document import Article, Wanted
 from generator.exhibit import Exhibit
-from generator.figures.figure import Drawing
-from generator.figures.publication.designs import as_pixels, design_of
+from generator.figures import designs
+from generator.figures.figure import Drawing, on_page
 from generator.figures.render import Drawn
 from generator.pages.previews import preview
 
@@ -37,15 +37,10 @@ def previews(
 
 def _picture(figures: Sequence[Wanted], pictures: Mapping[str, Drawn]) -> bytes:
     """An encoded picture of the first figure; none where there are no figures."""
-    photographs = (one for one in figures if len(one.paths) > 1)
-    chosen = next(photographs, None)
-    if chosen is not None:
-        return pictures[chosen.path].file.read_bytes()
-    charts = (
-        as_pixels(
-            design_of(one.figure.drawing),
-            **{**one.figure.drawing.arguments, "width": float(_WIDTH)},
-        )
-        for one in figures
-    )
-    return next(charts, b"")
+    first = max(figures, key=lambda one: len(one.paths), default=None)  # photographs have two
+    if first is None:
+        return b""
+    if len(first.paths) > 1:
+        return pictures[first.path].file.read_bytes()
+    small = on_page(first.figure, "preview.webp", first.kind, _WIDTH)
+    return designs.pictures(small.drawing)[0].data

@@ -15,7 +15,7 @@ from generator.techniques.controls import CONTROLS
 from generator.techniques.exemplars import exemplars_of
 from generator.techniques.features import FEATURES, picture
 from generator.techniques.links import layer_link, paged_layers
-from generator.techniques.signal import SIGNAL, drawing
+from generator.techniques.signal import SIGNAL, signal_figure
 
 UNITS = 6
 
@@ -61,17 +61,7 @@ def _sparsity(run: Run) -> Section:
             else f". None of their {total:,} units stays at zero on all of these pictures.",
         ]
         said.append(Paragraph(tuple(parts)))
-    count = len(run.model.layers)
-    alt = f"The share of activations that are zero or near zero, for each of {count} layers."
-    caption = (
-        "Share of zeros after rectifiers and of near-zero values elsewhere, by layer: mean over pictures, "
-        "and the range from the lowest to the highest picture."
-    )
-    return Section(
-        "sparsity",
-        "Sparsity",
-        (*said, CardFigure(Figure(drawing(run), alt, caption, ink=True))),
-    )
+    return Section("sparsity", "Sparsity", (*said, CardFigure(signal_figure(run))))
 
 
 def _units(run: Run) -> Section:

@@ -7,17 +7,16 @@ from collections.abc import Iterator
 import numpy as np
 
 from generator.cards.tree import Block, CardFigure, Inline, Line, Paragraph, Section, Table
-from generator.figures.figure import Figure
 from generator.formatting import number, percent
 from generator.models.stacks import CROSS
 from generator.probes.head_statistics import BY_COLUMN
 from generator.run import Run
 from generator.techniques.heads import HEADS
-from generator.techniques.heads_drawings import grids_drawing
+from generator.techniques.heads_drawings import grids_figure
 from generator.techniques.links import layer_link
 from generator.techniques.measured_stack import MeasuredStack, heads_of
 from generator.techniques.roles import role_rows
-from generator.techniques.signal import SIGNAL, text_drawing
+from generator.techniques.signal import SIGNAL, text_figure
 from generator.techniques.standings import best_heads
 
 LEADING = 3
@@ -50,18 +49,8 @@ def _stream(run: Run) -> Section:
             f"{number(float(sizes[-1]))} behind the last.",
         )
     )
-    count = len(run.inputs.texts)
-    caption = f"Means over {count} texts, and the range from the lowest to the highest text."
-    charts = []
-    for stack in heads_of(run.model):
-        if stack.stack is not CROSS:
-            of = f" of the {stack.stack.adjective}" if stack.several else ""
-            alt = (
-                f"Near-zero activations of the MLP and size of the residual stream over {len(stack.layers)} "
-                f"layers{of}."
-            )
-            said_of = f"{stack.stack.title}. {caption}" if stack.several else caption
-            charts.append(CardFigure(Figure(text_drawing(run, stack), alt, said_of, ink=True)))
+    stacks = (stack for stack in heads_of(run.model) if stack.stack is not CROSS)
+    charts = (CardFigure(text_figure(run, stack)) for stack in stacks)
     return Section("signal", "The signal", (said, *charts))
 
 
@@ -91,15 +80,13 @@ def _heads(stack: MeasuredStack) -> Section:
                 (number(stack.control.highest(statistic.name)),),
             )
         )
-    alt = f"Heatmaps of layers by heads, one for each of the statistics of {stack.count} heads."
-    caption = "Layers downwards, heads to the right. Each map has its own scale, written above it."
     table = Table(
         ("Statistic", "Highest heads", "Even spread", "Random weights, highest"),
         tuple(rows),
         numbers=2,
     )
-    figure = Figure(grids_drawing(stack), alt, caption, ink=True)
-    return Section(*_key(stack, "heads", "Attention heads"), (CardFigure(figure), table))
+    shown = (CardFigure(grids_figure(stack)), table)
+    return Section(*_key(stack, "heads", "Attention heads"), shown)
 
 
 def _roles(stack: MeasuredStack) -> Section:

@@ -1,79 +1,71 @@
-"""Charts as SVG: the signal through the layers, a layer's activity, statistics of all heads."""
+"""Charts of layers and units: the signal, the activity of a layer, distributions, the course of training."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullLocator
 
-from generator.figures.style import (
-    BLUE,
-    ORANGE,
-    QUIET,
-    WEIGHTS,
-    Picture,
-    as_pixels,
-    as_svg,
-    drawable,
-    new_figure,
-    styled,
-)
+from generator.figures.heads import MARKS
+from generator.figures.layout import PERCENT, SMALL, plain
+from generator.figures.style import BLUE, ORANGE, QUIET, drawable, new_figure
 
-_PERCENT = FuncFormatter(lambda value, _: f"{100 * value:g} %")
+_DEPTH = mpl.colormaps["viridis"]  # from the first layer to the last
 
 
-def vision_signal(
-    layers: Sequence[str], rectified: np.ndarray, zero: np.ndarray, near: np.ndarray
-) -> list[Picture]:
-    """Fractions of zero (rectified layers) and near-zero (linear layers) activations.
+def sparsity(
+    layers: Sequence[str],
+    rectified: np.ndarray,
+    zero: np.ndarray,
+    near: np.ndarray,
+    *,
+    width: float,
+) -> Figure:
+    """Shares of zero (rectified layers) and near-zero (others) activations, each (layers, inputs)."""
+    figure = new_figure(width, 260 + 0.16 * width)
+    axes = figure.subplots()
+    place = np.arange(len(layers))
+    for chosen, values, colour, label, marker in (
+        (rectified, zero, BLUE, "exactly zero, after a rectifier", "o"),
+        (~rectified, near, ORANGE, "near zero, no rectifier", "D"),
+    ):
+        if chosen.any():
+            _band(axes, place[chosen], values[chosen], colour, label, marker)
+    axes.set(ylim=(0, 1 if rectified.any() else None), ylabel="share of activations")
+    axes.set_xlim(-0.8, len(layers) - 0.2)
+    axes.yaxis.set_major_formatter(PERCENT)
+    plain(axes)
+    step = -(-len(layers) // max(4, int(width // 24)))
+    _name_ticks(axes, range(0, len(layers), step), layers[::step], 60)
+    axes.grid(axis="x", visible=False)
+    if rectified.any() and not rectified.all():
+        figure.legend(loc="outside upper left", ncols=2, fontsize=SMALL, borderpad=0)
+    return figure
 
-    `zero` and `near` have shape (layers, inputs), `rectified` (layers,).
-    """
-    with styled():
-        figure = new_figure(1100, 430)
-        axes = figure.subplots()
-        place = np.arange(len(layers))
-        if rectified.any():
-            band(
-                axes,
-                place[rectified],
-                zero[rectified],
-                BLUE,
-                "after a rectifier: exactly zero",
-                "o",
-            )
-        if (~rectified).any():
-            band(axes, place[~rectified], near[~rectified], ORANGE, "linear output: near zero", "D")
-        axes.set(ylim=(0, 1), xlim=(-0.8, len(layers) - 0.2), ylabel="fraction of activations")
-        axes.yaxis.set_major_formatter(_PERCENT)
-        name_layers(axes, layers)
-        axes.legend(loc="upper left", fontsize=9.4)
-        return [as_svg(figure)]
 
-
-def text_signal(near: np.ndarray, stream: np.ndarray) -> list[Picture]:
+def text_signal(near: np.ndarray, stream: np.ndarray, *, width: float) -> Figure:
     """Near-zero MLP activations and the size of block outputs, each (layers, inputs)."""
-    with styled():
-        figure = new_figure(1100, 340)
-        left, right = figure.subplots(1, 2)
-        place = np.arange(len(near))
-        band(left, place, near, BLUE, "", "o")
-        left.set(ylim=(0, None), title="MLP activations near zero", xlabel="layer")
-        left.yaxis.set_major_formatter(_PERCENT)
-        band(right, place, stream, ORANGE, "", "D")
-        right.set(title="size of what each layer hands on (RMS)", xlabel="layer")
-        right.set_ylim(0, None)
-        for axes in (left, right):
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=12))
-        return [as_svg(figure)]
+    figure = new_figure(width, max(220, width * 0.3))
+    left, right = figure.subplots(1, 2)
+    _band(left, np.arange(len(near)), near, BLUE, "", "o")
+    left.set(ylim=(0, None), title="MLP activations near zero", xlabel="layer")
+    left.yaxis.set_major_formatter(PERCENT)
+    _band(right, np.arange(len(stream)), stream, ORANGE, "", "D")
+    right.set(title="size of what each layer hands on (RMS)", xlabel="layer", ylim=(0, None))
+    for axes in (left, right):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=12))
+    plain(left, right)
+    return figure
 
 
-def band(
+def _band(
     axes: Axes, place: np.ndarray, values: np.ndarray, colour: str, label: str, marker: str
 ) -> None:
-    """Mean over inputs as a line, smallest to largest as bars, the single inputs as dots."""
+    """Mean over inputs as a line with its points, smallest to largest as bars."""
     middle, low, high = values.mean(1), values.min(1), values.max(1)
     axes.vlines(place, low, high, color=colour, alpha=0.28, linewidth=5, zorder=2)
     axes.plot(
@@ -82,31 +74,28 @@ def band(
     )  # fmt: skip
 
 
-def name_layers(axes: Axes, layers: Sequence[str], most: int = 40) -> None:
-    """The names of layers below a chart, at most so many of them."""
-    step = -(-len(layers) // most)
-    shown = range(0, len(layers), step)
-    names = [drawable(layers[i]) for i in shown]
+def _name_ticks(axes: Axes, places: Sequence[int], names: Sequence[str], turned: int) -> None:
     axes.set_xticks(
-        list(shown), names, rotation=60, ha="right", rotation_mode="anchor", fontsize=8.2
-    )
-    axes.grid(axis="x", visible=False)
+        list(places), [drawable(name) for name in names], rotation=turned, ha="right",
+        rotation_mode="anchor", fontsize=SMALL,
+    )  # fmt: skip
 
 
-def activity(counts: np.ndarray, edges: np.ndarray, active: np.ndarray, dead: int) -> list[Picture]:
+def activity(
+    counts: np.ndarray, edges: np.ndarray, active: np.ndarray, dead: int, *, width: float
+) -> Figure:
     """Histogram of a layer's non-zero activations, and how often each unit is active."""
-    with styled():
-        figure = new_figure(1100, 260)
-        left, right = figure.subplots(1, 2)
-        left.stairs(np.maximum(counts, 0.5), edges, fill=True, color=BLUE, alpha=0.85, baseline=0.5)
-        left.set(yscale="log", ylim=(0.5, None), title="activations that are not zero")
-        left.yaxis.set_minor_locator(NullLocator())
-        left.set(xlabel="activation", ylabel="count (log scale)")
-        if edges[0] < 0 < edges[-1]:
-            left.axvline(0, color=QUIET, linewidth=0.9)
-        _density(right, active, dead)
-        # Every layer has one: outlines of letters would make them the heaviest charts of a site.
-        return [as_pixels(figure)]
+    figure = new_figure(width, max(200, width * 0.24))
+    left, right = figure.subplots(1, 2)
+    left.stairs(np.maximum(counts, 0.5), edges, fill=True, color=BLUE, alpha=0.85, baseline=0.5)
+    left.set(yscale="log", ylim=(0.5, None), title="activations that are not zero")
+    left.yaxis.set_minor_locator(NullLocator())
+    left.set(xlabel="activation", ylabel="count (log scale)")
+    if edges[0] < 0 < edges[-1]:
+        left.axvline(0, color=QUIET, linewidth=0.9)
+    _density(right, active, dead)
+    plain(left, right)
+    return figure
 
 
 def _density(axes: Axes, active: np.ndarray, dead: int) -> None:
@@ -118,43 +107,60 @@ def _density(axes: Axes, active: np.ndarray, dead: int) -> None:
     axes.set(ylim=(0, 1), xlim=(1, max(2, len(ordered))))
     axes.set(title="units, most often active first", xlabel="rank of the unit")
     axes.set_ylabel("share of positions above zero")
-    axes.yaxis.set_major_formatter(_PERCENT)
+    axes.yaxis.set_major_formatter(PERCENT)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     if dead:
         axes.annotate(
             f"{dead} never above zero", (len(ordered), 1), (-2, -10), textcoords="offset points",
-            ha="right", va="top", fontsize=8.8, color=ORANGE,
+            ha="right", va="top", fontsize=SMALL, color=ORANGE,
         )  # fmt: skip
 
 
-def head_grids(titles: Sequence[str], values: np.ndarray, most: Sequence[float]) -> list[Picture]:
-    """One small heatmap (layers x heads) for each statistic; `values` is (statistics, layers, heads).
+def histogram(
+    counts: np.ndarray, edges: np.ndarray, labels: tuple[str, str], *, width: float
+) -> Figure:
+    """Counts (bins,) between edges (bins + 1,)."""
+    figure = new_figure(width, max(170, width * 0.42))
+    axes = figure.subplots()
+    axes.stairs(counts, edges, fill=True, color=BLUE, alpha=0.85)
+    axes.set(xlabel=labels[0], ylabel=labels[1], ylim=(0, None))
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
+    plain(axes)
+    return figure
 
-    Each map has its own scale, from 0 to `most`, written above it.
+
+def course(
+    labels: Sequence[str],
+    accuracy: np.ndarray,
+    error: np.ndarray,
+    layers: Sequence[str],
+    likeness: np.ndarray,
+    *,
+    width: float,
+) -> Figure:
+    """Accuracy with its standard error (states,), and likeness (layers, states) to the final units.
+
+    States stand at equal distances, whatever lies between them. Accuracy is left out where it is not known.
     """
-    with styled():
-        count, layers, heads = values.shape
-        columns = min(4, count)
-        rows = -(-count // columns)
-        cell = float(np.clip(320 / layers, 9, 26))
-        figure = new_figure(1100, rows * (layers * cell + 62))
-        grid = figure.subplots(rows, columns, squeeze=False)
-        for number, axes in enumerate(grid.flat):
-            if number >= count:
-                axes.set_visible(False)
-                continue
-            axes.imshow(
-                values[number], cmap=WEIGHTS, vmin=0, vmax=most[number] or 1.0, aspect="auto",
-                interpolation="nearest",
-            )  # fmt: skip
-            axes.set_title(f"{titles[number]}\n0 to {most[number]:.3g}", fontsize=9.4)
-            axes.grid(False)
-            axes.set_xticks(range(heads), [str(head) for head in range(heads)], fontsize=7.2)
-            axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=10))
-            axes.tick_params(length=2, labelsize=7.2)
-            axes.spines[:].set_visible(True)
-            if number % columns == 0:
-                axes.set_ylabel("layer", fontsize=8.8)
-            if number // columns == rows - 1 or number + columns >= count:
-                axes.set_xlabel("head", fontsize=8.8)
-        return [as_svg(figure)]
+    known = bool(np.isfinite(accuracy).any())
+    figure = new_figure(width if known else 0.6 * width, 150 + 0.18 * width)
+    grid = figure.subplots(1, 2 if known else 1, squeeze=False)[0]
+    if known:
+        grid[0].errorbar(
+            range(len(accuracy)), accuracy, yerr=error, color=BLUE, marker="o", markersize=4.5,
+            linewidth=1.4, capsize=3,
+        )  # fmt: skip
+        grid[0].set(ylim=(0, 1.03), title="pictures named rightly")
+        grid[0].yaxis.set_major_formatter(PERCENT)
+    for number, (layer, values) in enumerate(zip(layers, likeness, strict=True)):
+        grid[-1].plot(
+            range(len(values)), values, color=_DEPTH(0.75 * number / max(1, len(layers) - 1)),
+            marker=MARKS[number % len(MARKS)], markersize=4.5, linewidth=1.4, label=drawable(layer),
+        )  # fmt: skip
+    low = float(np.nanmin(likeness)) if np.isfinite(likeness).any() else 0.0
+    grid[-1].set(ylim=(min(0.0, low * 1.1), 1.03), title="correlation with the final units")
+    grid[-1].legend(loc="lower right", fontsize=SMALL)
+    plain(*grid)
+    for axes in grid:
+        _name_ticks(axes, range(len(labels)), labels, 35)
+    return figure

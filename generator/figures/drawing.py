@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-PREFIX = "publication-"  # of the kinds of drawing that are figures for articles
+PHOTOGRAPHS = "panels"  # the kind that is never turned over on a dark ground
 
 
 @dataclass(frozen=True, eq=False)
@@ -14,8 +14,8 @@ class Drawing:
     """Pictures that are drawn in one go.
 
     `kind` names the function that draws them from `arguments`, arrays and plain values; `paths` says where in
-    the site each of them goes, in the order in which the function returns them. `draw` is the function itself
-    where it is the user's own.
+    the site each of them goes, in the order in which they are drawn. `draw` is the function itself where it
+    is the user's own.
     """
 
     kind: str

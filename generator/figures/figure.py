@@ -7,9 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from generator.figures.drawing import PREFIX, Drawing
+from generator.figures.drawing import PHOTOGRAPHS, Drawing
 
-__all__ = ["PREFIX", "Drawing", "Figure", "placed", "published"]
+__all__ = ["Drawing", "Figure", "on_page", "placed", "published"]
+
+
+PAGE = 1100  # CSS pixels, the width of a page
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,24 +55,29 @@ class Figure:
 def published(
     design: str | Callable[..., Any], arguments: Mapping[str, Any], alt: str, caption: str
 ) -> Figure:
-    """A labelled figure for articles and papers, in one of their designs or by a function of one's own.
+    """A figure in one of the designs, or by a function of one's own, for pages, articles and papers.
 
     Such a function takes `arguments` and a `width` in CSS pixels, and returns a matplotlib figure. The figure
     is drawn as wide as it is shown, so that its width and its place come with the page.
     """
-    if callable(design):
-        return Figure(Drawing(f"{PREFIX}own", arguments, (), design), alt, caption)
-    return Figure(Drawing(f"{PREFIX}{design}", arguments, ()), alt, caption)
+    kind, own = ("own", design) if callable(design) else (design, None)
+    return Figure(Drawing(kind, arguments, (), own), alt, caption, ink=kind != PHOTOGRAPHS)
 
 
-def placed(figure: Figure, path: str, width: float, *, photographs: bool) -> Figure:
-    """A figure for articles at its width, below `path` without its ending.
+def placed(figure: Figure, path: str, width: float) -> Figure:
+    """A figure of an article at its width, below `path` without its ending.
 
     One with photographs is drawn twice, for a light and a dark ground.
     """
-    drawing = figure.drawing
-    paths = (f"{path}.webp", f"{path}-dark.webp") if photographs else (f"{path}.svg",)
-    arguments = {"width": float(width), **drawing.arguments}
-    return replace(
-        figure, drawing=replace(drawing, arguments=arguments, paths=paths), ink=not photographs
-    )
+    paths = (f"{path}.svg",) if figure.ink else (f"{path}.webp", f"{path}-dark.webp")
+    return _drawn(figure, paths, width)
+
+
+def on_page(figure: Figure, path: str, kind: str, width: float = PAGE) -> Figure:
+    """A figure of some `kind` on a page: a chart as `path` ends, photographs on a dark plate."""
+    return replace(_drawn(figure, (path,), width), kind=kind)
+
+
+def _drawn(figure: Figure, paths: tuple[str, ...], width: float) -> Figure:
+    arguments = {**figure.drawing.arguments, "width": float(width)}
+    return replace(figure, drawing=replace(figure.drawing, arguments=arguments, paths=paths))

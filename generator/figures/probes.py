@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from generator.figures.layout import SMALL
 from generator.figures.style import (
     BLUE,
     ORANGE,
     QUIET,
-    Picture,
-    as_svg,
     drawable,
     new_figure,
-    styled,
 )
 
 _POINTS = FuncFormatter(lambda value, _: f"{100 * value:g}")
-# CSS pixels: one row of dots, what stands around a panel, the width of a page.
-_ROW, _FRAME, _WIDE = 30, 72, 820
+_ROW, _FRAME = 30, 72  # CSS pixels: one row of dots, and what stands around a panel
 
 
 def leans(
@@ -35,7 +31,6 @@ def leans(
     unit: str,
     *,
     width: float,
-    dark: bool = False,
 ) -> Figure:
     """A panel for each probe, a row for each group, a dot for each subject.
 
@@ -69,7 +64,7 @@ def _names(axes: Axes, y: int, values: np.ndarray, subjects: Sequence[str]) -> N
     for place, side, align in ((order[0], -7, "right"), (order[-1], 7, "left")):
         axes.annotate(
             drawable(subjects[place]), (values[place], y - 0.08), (side, 0),
-            textcoords="offset points", ha=align, va="center", fontsize=8.2, color=QUIET,
+            textcoords="offset points", ha=align, va="center", fontsize=SMALL, color=QUIET,
         )  # fmt: skip
 
 
@@ -88,7 +83,6 @@ def changes(
     changed: Sequence[np.ndarray],
     *,
     width: float,
-    dark: bool = False,
 ) -> Figure:
     """A row for each change, a dot for each picture: how far the probability of its class moved.
 
@@ -111,11 +105,5 @@ def changes(
     axes.set_xlim(min(every.min(), -0.05) - 0.03, max(every.max(), 0.05) + 0.03)
     axes.set_xlabel("change of the probability of the first class, in points")
     axes.xaxis.set_major_formatter(_POINTS)
-    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8.8)
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=SMALL)
     return figure
-
-
-def as_chart(draw: Callable[..., Figure], **arguments: Any) -> list[Picture]:
-    """A chart as wide as a page."""
-    with styled():
-        return [as_svg(draw(**arguments, width=_WIDE))]

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,26 +18,19 @@ from generator.figures import (
     attention,
     building_blocks,
     cards,
-    charts,
-    checkpoints,
-    features,
-    heads,
     mosaic,
     overlay,
     patches,
     preview,
-    probes,
-    readings,
-    sprites,
 )
-from generator.figures.figure import Drawing
-from generator.figures.publication import designs
+from generator.figures.designs import DESIGNS, pictures
+from generator.figures.drawing import Drawing
 from generator.figures.style import VERSION, Picture
 from generator.interrupts import ignoring_interrupts
 from generator.profile import Profile, Spent
 from generator.store import digest_of_value, write_atomically
 
-# Every kind of figure with its version: raise it when the same arrays draw another picture.
+# Every kind of raster for pages with its version: raise it when the same arrays draw another picture.
 KINDS: Mapping[str, tuple[int, Callable[..., Sequence[Picture]]]] = {
     "attention_maps": (5, attention.attention_maps),
     "layer_heads": (3, attention.layer_heads),
@@ -51,28 +43,11 @@ KINDS: Mapping[str, tuple[int, Callable[..., Sequence[Picture]]]] = {
     "photographs": (2, mosaic.photographs),
     "evidence_overlays": (1, overlay.evidence_overlays),
     "signed_overlays": (1, overlay.signed_overlays),
-    "dream_strip": (1, features.dream_strip),
-    "evolution_plate": (3, sprites.evolution_plate),
-    "rules_strip": (4, sprites.rules_strip),
-    "checkpoint_plate": (1, checkpoints.checkpoint_plate),
-    "checkpoint_course": (3, checkpoints.checkpoint_course),
-    "vision_signal": (3, charts.vision_signal),
-    "text_signal": (4, charts.text_signal),
-    "activity": (3, charts.activity),
-    "head_grids": (4, charts.head_grids),
-    "head_scatter": (3, heads.head_scatter),
-    "logit_shares": (4, heads.logit_shares),
-    "head_readings": (1, readings.head_readings),
-    "rollout_maps": (4, readings.rollout_maps),
-    "lens_course": (3, heads.lens_course),
-    "leans": (4, partial(probes.as_chart, probes.leans)),
-    "changes": (5, partial(probes.as_chart, probes.changes)),
     "head_card": (4, cards.head_card),
     "patch_sprite": (1, patches.patch_sprite),
     "patch_preview": (1, patches.patch_preview),
     "filter_card": (3, cards.filter_card),
     "preview": (1, preview.preview),
-    **designs.KINDS,
 }
 
 
@@ -112,18 +87,25 @@ def render(
     others = [one for one in missing if not alone and one[0].draw is None]
     if others:
         _draw_in_workers(others, min(jobs, len(others)), step, profile)
-    pictures: dict[str, Drawn] = {}
+    found: dict[str, Drawn] = {}
     for drawing, place in keyed:
         index = kept[place] if place in kept else json.loads((place / "index.json").read_bytes())
         for path, (file, width, height, _) in zip(drawing.paths, index, strict=True):
-            pictures[path] = Drawn(place / file, width, height)
-    return pictures, len(keyed) - len(missing)
+            found[path] = Drawn(place / file, width, height)
+    return found, len(keyed) - len(missing)
 
 
 def key_of(drawing: Drawing) -> str:
     """Digest of all that the pictures depend on."""
-    version: Any = KINDS[drawing.kind][0] if drawing.draw is None else _source(drawing.draw)
-    return digest_of_value({"version": version, "style": VERSION, **drawing.arguments})
+    version: Any = _source(drawing.draw) if drawing.draw else _drawn_by(drawing.kind)[0]
+    # What a chart is drawn as follows from the endings of its paths.
+    endings = "".join(Path(path).suffix for path in drawing.paths[:2])
+    state = {"version": version, "style": VERSION, "endings": endings}
+    return digest_of_value({**state, **drawing.arguments})
+
+
+def _drawn_by(kind: str) -> tuple[int, Callable[..., Any]]:
+    return KINDS[kind] if kind in KINDS else DESIGNS[kind]
 
 
 def _source(draw: Callable[..., Any]) -> str:
@@ -181,14 +163,11 @@ def _draw_in_workers(
 def _draw(drawing: Drawing, place: Path) -> Spent:
     """Draw and write all pictures of one drawing; the index comes last and marks it complete."""
     since = time.perf_counter(), time.process_time()
-    function = (
-        KINDS[drawing.kind][1]
-        if drawing.draw is None
-        else partial(designs.as_pictures, designs.Design(drawing.draw))
+    drawn = (
+        KINDS[drawing.kind][1](**drawing.arguments) if drawing.kind in KINDS else pictures(drawing)
     )
-    pictures = zip(drawing.paths, function(**drawing.arguments), strict=True)
     index: Index = []
-    for number, (path, picture) in enumerate(pictures):
+    for number, (path, picture) in enumerate(zip(drawing.paths, drawn, strict=True)):
         file = f"{number}{Path(path).suffix}"
         write_atomically(place / file, picture.data)
         index.append((file, picture.width, picture.height, _digest(picture.data)))

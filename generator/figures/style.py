@@ -31,6 +31,11 @@ RULE = "#c9ced6"
 BLUE = "#1f5fa8"
 ORANGE = "#b4540a"
 MASKED = "#eceef1"
+MARGIN = 14  # CSS pixels around photographs on a ground of their own
+QUALITY, PLATE = (
+    84,
+    72,
+)  # of photographs with words; many of those on a ground of their own stand on pages
 
 WEIGHTS: Colormap = LinearSegmentedColormap.from_list(
     "weights", ["#ffffff", "#d3e5f5", "#86b8e0", "#2f7cc0", "#0b4a8f", "#04264f"]
@@ -103,16 +108,19 @@ def _tight(svg: bytes) -> bytes:
 
 
 def as_pixels(figure: Figure) -> Picture:
-    """A chart as lossless WebP, two pixels to a CSS pixel, in 32 colours: a quarter of its size as SVG."""
+    """A chart as lossless WebP, two pixels to a CSS pixel, in 64 colours: a quarter of its size as SVG."""
     width, height = figure.get_size_inches() * 96
-    figure.set_dpi(192)
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    drawn = Image.fromarray(np.asarray(canvas.buffer_rgba()))
-    few = drawn.quantize(32, method=Image.Quantize.FASTOCTREE).convert("RGBA")
+    few = _drawn_large(figure).quantize(64, method=Image.Quantize.FASTOCTREE).convert("RGBA")
     buffer = io.BytesIO()
     few.save(buffer, format="WEBP", lossless=True, quality=80, method=6)
     return Picture(buffer.getvalue(), round(width), round(height))
+
+
+def _drawn_large(figure: Figure) -> Image.Image:
+    figure.set_dpi(192)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return Image.fromarray(np.asarray(canvas.buffer_rgba()).copy())
 
 
 def as_photograph(pixels: np.ndarray, quality: int, density: int = 1) -> Picture:
@@ -120,6 +128,17 @@ def as_photograph(pixels: np.ndarray, quality: int, density: int = 1) -> Picture
     image, buffer = Image.fromarray(pixels), io.BytesIO()
     image.save(buffer, format="WEBP", quality=quality, method=4, alpha_quality=90)
     return Picture(buffer.getvalue(), image.width // density, image.height // density)
+
+
+def as_raster(figure: Figure, ground: str = "") -> Picture:
+    """Photographs with their words, two pixels to a CSS pixel, on a clear ground or on one of their own."""
+    drawn = _drawn_large(figure)
+    if ground:
+        size = drawn.width + 4 * MARGIN, drawn.height + 4 * MARGIN
+        plate = Image.new("RGB", size, ground)
+        plate.paste(drawn, (2 * MARGIN, 2 * MARGIN), drawn)
+        return as_photograph(np.asarray(plate), PLATE, 2)
+    return as_photograph(np.asarray(drawn), QUALITY, 2)
 
 
 def as_webp(image: Image.Image, scale: int = 1) -> Picture:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from generator.figures.figure import Drawing, Figure, published
-from generator.figures.publication.panels import Panel
+from generator.figures.panels import Panel
 from generator.figures.style import POSITIVE, SIGNED
 from generator.formatting import number
 from generator.inputs.images import CuratedImage

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from generator.figures.figure import Drawing, Figure
+from generator.figures.figure import PAGE, Drawing, Figure
 from generator.formatting import number, percent
 from generator.models.layer import Layer
 from generator.probes.signal import LayerSignal, Signal
@@ -64,7 +64,9 @@ def activity_drawing(folder: str, signal: LayerSignal, *, dead: bool) -> Drawing
         "active": signal.active,
         "dead": int((signal.maximum <= 0).sum()) if dead else 0,
     }
-    return Drawing("activity", arguments, (f"{folder}/layers/{signal.layer}/activity.webp",))
+    # Every layer has one: outlines of letters would make them the heaviest charts of a site.
+    path = f"{folder}/layers/{signal.layer}/activity.webp"
+    return Drawing("activity", {**arguments, "width": float(PAGE)}, (path,))
 
 
 def text_view(run: Run, layer: Layer) -> TextView | None:

@@ -9,12 +9,11 @@ import numpy as np
 from markupsafe import Markup
 
 from generator.addresses import Link
-from generator.figures.figure import Figure, published
+from generator.figures.figure import Figure, on_page, published
 from generator.formatting import number
 from generator.run import PAIRS, PICTURES, TEXTS, Run, Section, Technique
 from generator.techniques.components import inline
 from generator.techniques.heads import HEADS, Stacks, measured, reason
-from generator.techniques.heads_drawings import scatter_figure
 from generator.techniques.measured_stack import MeasuredStack, StackHeads, stack_named
 from generator.techniques.naming import Names
 from generator.techniques.standings import Order, Standing, highest, order_heads, standings
@@ -68,7 +67,9 @@ def view(run: Run, of: StackHeads) -> View:
     stack = measured(run, of)
     rows = _rows(stack, order_heads(stack))
     grouped = stack.kv_groups < stack.heads
-    return View(stack, rows, _data(stack, rows), scatter_figure(stack), grouped)
+    path = f"{run.folder}/{of.stack.part('atlas')}.svg"
+    still = on_page(head_scatter(run, stack=of.stack.name), path, "head_scatter", 860)
+    return View(stack, rows, _data(stack, rows), still, grouped)
 
 
 def _rows(stack: MeasuredStack, order: Order) -> tuple[Row, ...]:
@@ -141,8 +142,8 @@ def head_grid(run: Run, statistic: str, heads: Names = (), stack: str = "") -> F
     return published(
         "head_grid",
         {
-            "label": said_of.name.lower(),
-            "values": found.mean,
+            "titles": (said_of.name.lower(),),
+            "values": found.mean[None],
             "named": tuple(named or [best]),
             "letter": about.stack.letter,
         },
@@ -154,10 +155,10 @@ def head_grid(run: Run, statistic: str, heads: Names = (), stack: str = "") -> F
 
 
 def _outermost(x: np.ndarray, y: np.ndarray) -> list[tuple[int, int]]:
-    """The highest heads whose names do not cover each other."""
+    """The heads that stand furthest out in either statistic, where their names do not cover each other."""
     spread = [(one - one.min()) / (np.ptp(one) or 1) for one in (x, y)]
     found: list[tuple[int, int]] = []
-    for place in np.argsort(-y, axis=None, kind="stable"):
+    for place in np.argsort(-np.maximum(*spread).round(6), axis=None, kind="stable"):
         at = divmod(int(place), y.shape[1])
         apart = (tuple(abs(float(one[at] - one[other])) for one in spread) for other in found)
         if all(right > _APART[0] or up > _APART[1] for right, up in apart):

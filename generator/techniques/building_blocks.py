@@ -12,7 +12,7 @@ from generator.errors import UsageError
 from generator.figures.building_blocks import all_groups, cells, one_group
 from generator.figures.figure import Figure, published
 from generator.figures.overlay import signed
-from generator.figures.publication.panels import Panel, in_rows
+from generator.figures.panels import Panel, in_rows
 from generator.formatting import number, percent
 from generator.probes.building_blocks import (
     BuildingBlocks,

@@ -10,7 +10,7 @@ import numpy as np
 from generator.errors import UsageError
 from generator.figures.figure import Drawing, Figure, published
 from generator.figures.overlay import evidence_colours, heated
-from generator.figures.publication.panels import Panel, Scale
+from generator.figures.panels import Panel, Scale
 from generator.formatting import number, percent
 from generator.inputs.images import CuratedImage
 from generator.probes.class_maps import ClassMap, ClassMaps, WorkedSum, measure_class_maps

@@ -11,7 +11,7 @@ from generator.addresses import Link, layer_address, unit_address
 from generator.errors import UsageError
 from generator.figures.figure import Drawing, Figure, published
 from generator.figures.overlay import heated
-from generator.figures.publication.panels import Panel
+from generator.figures.panels import Panel
 from generator.formatting import number
 from generator.probes.controls import Controls, MapPair, measure_controls
 from generator.run import PICTURES, Run, Section, Technique

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from generator.addresses import Link
-from generator.figures.figure import Drawing, Figure
+from generator.figures.figure import Figure, on_page, published
 from generator.formatting import number
 from generator.inputs.texts import readable
 from generator.probes.decoding import (
@@ -21,7 +21,7 @@ from generator.probes.decoding import (
 )
 from generator.run import TEXTS, Run, Section, Technique
 from generator.table import Content, Table
-from generator.techniques.decoding_figures import attribution_figure, lens_figure
+from generator.techniques.decoding_figures import attribution_figure, lens_figure, shares_figure
 from generator.techniques.links import layer_link
 from generator.techniques.measured_stack import stack_named
 from generator.techniques.predictions import PREDICTIONS
@@ -140,7 +140,7 @@ def _text(run: Run, lens: LogitLens, attribution: LogitAttribution) -> DecodedTe
         above_total=above.total if above else float("nan"),
         writers=tuple(writers[:WRITERS]),
         against=tuple(one for one in writers[::-1][:WRITERS] if one.share < 0),
-        figure=_shares_figure(run, attribution),
+        figure=_shares(run, attribution),
         course=_course(run, lens),
         why_no_lens=lens.reason,
         why_no_shares=attribution.reason,
@@ -185,21 +185,11 @@ def _writers(run: Run, shares: Shares) -> list[Writer]:
     return sorted(found, key=lambda one: -round(one.share, 6))
 
 
-def _shares_figure(run: Run, attribution: LogitAttribution) -> Figure | None:
-    above = attribution.above_mean
-    if above is None:
+def _shares(run: Run, attribution: LogitAttribution) -> Figure | None:
+    if attribution.above_mean is None:
         return None
-    heads = above.heads
-    layer, head = (int(i) for i in np.unravel_index(heads.argmax(), heads.shape))
-    text = (
-        f"What each head (left) and each MLP (right) wrote towards “{readable(attribution.token)}”, as its "
-        f"share of the logit above the mean of all logits. Most of all heads: L{layer}H{head} with "
-        f"{number(float(heads.max()))}. Blue pushes towards the token, orange away from it."
-    )
     path = f"{run.folder}/decoding/shares-{attribution.text}.svg"
-    drawing = Drawing("logit_shares", {"heads": heads, "mlps": above.mlps}, (path,))
-    alt = f"Heatmap of layers by heads beside bars for MLPs. {text}"
-    return Figure(drawing, alt, text, kind="logit_attribution", ink=True)
+    return on_page(shares_figure(run.language, attribution), path, "logit_attribution", 900)
 
 
 def _course(run: Run, lens: LogitLens) -> Figure | None:
@@ -211,9 +201,13 @@ def _course(run: Run, lens: LogitLens) -> Figure | None:
         f"(from {number(float(chances[0]))} behind the embedding to {number(float(chances[-1]))}), and how "
         f"far the guesses are from the final ones ({number(float(apart[0]))} nats to 0)."
     )
-    path = f"{run.folder}/decoding/course-{lens.text}.svg"
-    drawing = Drawing("lens_course", {"probability": chances, "divergence": apart}, (path,))
-    return Figure(drawing, f"Two curves over the layers. {text}", text, kind="logit_lens", ink=True)
+    figure = published(
+        "lens_course",
+        {"probability": chances, "divergence": apart},
+        f"Two curves over the layers. {text}",
+        text,
+    )
+    return on_page(figure, f"{run.folder}/decoding/course-{lens.text}.svg", "logit_lens", 900)
 
 
 def tables(run: Run) -> Iterator[Table]:
@@ -222,7 +216,7 @@ def tables(run: Run) -> Iterator[Table]:
     if any(not lens.reason for lens, _ in found):
         yield Table("lens.csv", lambda: _lens(found))
     if any(one.shares is not None for _, one in found):
-        yield Table("logit_shares.csv", lambda: _shares(found))
+        yield Table("logit_shares.csv", lambda: _share_rows(found))
 
 
 def _lens(found: Decoded) -> Content:
@@ -244,7 +238,7 @@ def _lens(found: Decoded) -> Content:
     return header, rows
 
 
-def _shares(found: Decoded) -> Content:
+def _share_rows(found: Decoded) -> Content:
     """The parts of the predicted token's logit; each text's `share` sum to its logit."""
     rows: list[tuple[Any, ...]] = []
     for _, one in found:

@@ -8,7 +8,8 @@ from generator.errors import UsageError
 from generator.figures.figure import Figure, published
 from generator.formatting import number, percent
 from generator.inputs.texts import readable
-from generator.probes.decoding import LogitLens, attribute_logit, logit_lens
+from generator.models.text_model import LanguageModel
+from generator.probes.decoding import LogitAttribution, LogitLens, attribute_logit, logit_lens
 from generator.run import Run
 from generator.techniques.measured_stack import stack_named
 from generator.techniques.naming import Numbers
@@ -66,20 +67,23 @@ def attribution_figure(run: Run, text: str) -> Figure:
     network = run.language
     encoding = network.encode(run.text(text))
     found = attribute_logit(network, text, encoding, run.store)
-    shares = found.above_mean
-    if shares is None:
+    if found.above_mean is None:
         raise UsageError(f"{network.id} has no logit attribution: {found.reason}")
+    return shares_figure(network, found)
+
+
+def shares_figure(network: LanguageModel, found: LogitAttribution) -> Figure:
+    """Who wrote the logit of the predicted token, where that is known."""
+    shares = found.above_mean
+    assert shares is not None
     best = highest(shares.heads)
     name, most = stack_named(network).head(*best), number(float(shares.heads[best]), 2)
-    token = readable(found.token)
-    said = f"{name} writes most of all heads, {most}"
+    token, said = readable(found.token), f"{name} writes most of all heads, {most}"
     return published(
         "shares",
         {"heads": shares.heads, "mlps": shares.mlps},
-        f"Heatmap of what {shares.heads.size} heads and bars of what {len(shares.mlps)} MLPs "
-        f"wrote towards ‘{token}’; "
-        f"{said}.",
-        f"Direct logit attribution of ‘{token}’, the next token of {network.title} after this "
-        "text, over the mean "
-        f"logit of all tokens: blue for it, orange against it. {said}.",
+        f"Heatmap of what {shares.heads.size} heads and bars of what {len(shares.mlps)} MLPs wrote towards "
+        f"‘{token}’; {said}.",
+        f"Direct logit attribution of ‘{token}’, the next token of {network.title} after this text, over the "
+        f"mean logit of all tokens: blue for it, orange against it. {said}.",
     )

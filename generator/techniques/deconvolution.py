@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from generator.errors import UsageError
-from generator.figures.figure import Drawing, Figure, published
-from generator.figures.mosaic import CONTACT_COLUMNS
-from generator.figures.publication.panels import Panel
+from generator.figures.figure import Drawing, Figure, on_page, published
+from generator.figures.mosaic import CONTACT_COLUMNS, tiled, with_alpha
+from generator.figures.panels import Panel
 from generator.models.layer import Layer
 from generator.probes.backward import DECONVOLUTION as BY_DECONVOLUTION
 from generator.probes.backward import GUIDED, RULES
@@ -32,6 +34,7 @@ from generator.techniques.features import featured
 from generator.techniques.naming import listed, unit_of
 
 _FEW = 5
+_STRIP = 1040  # CSS pixels of all exemplars of a unit
 # The files of the sheets, by rule.
 _FILES = {BY_DECONVOLUTION: "deconvolutions", GUIDED: "guided"}
 
@@ -85,14 +88,26 @@ def featured_patches(run: Run, layer: Layer, exemplars: LayerExemplars, unit: in
     )
 
 
-def strip(run: Run, layer: Layer, exemplars: LayerExemplars, backs: UnitBacks, alt: str) -> Figure:
+def strip(run: Run, layer: Layer, exemplars: LayerExemplars, backs: UnitBacks) -> Figure:
     """The exemplars of a featured unit in a row, and below each what every rule makes of it."""
-    arguments = {
-        "patches": featured_patches(run, layer, exemplars, backs.unit),
-        **{rule: backs.tiles[:, number] for number, rule in enumerate(RULES)},
-    }
+    tiles = featured_patches(run, layer, exemplars, backs.unit)
+    alt = (
+        f"The exemplars of unit {backs.unit} in a row; below each its deconvolution, guided backpropagation "
+        "and plain gradient, around mid grey."
+    )
     path = f"{run.folder}/layers/{layer.name}/units/{backs.unit}-rules.webp"
-    return Figure(Drawing("rules_strip", arguments, (path,)), alt, kind="deconvolution")
+    return on_page(_rules(list(tiles), backs, alt, ""), path, "deconvolution", _STRIP)
+
+
+def _rules(tiles: Sequence[np.ndarray], backs: UnitBacks, alt: str, caption: str) -> Figure:
+    """Patches in a row, and below each what every rule makes of it."""
+    count = len(tiles)
+    every = [np.stack(tiles), *(backs.tiles[:count, rule] for rule in range(len(RULES)))]
+    # A row is one raster: there is a strip for every featured unit, and every panel takes its time.
+    rows = tuple((Panel(tiled(with_alpha(row), count, gap=8)),) for row in every)
+    names = ("patch", "deconvolution", "guided", "gradient")
+    arguments = {"rows": rows, "names": names, "widest": 150.0 * count}
+    return published("panels", arguments, alt, caption)
 
 
 def figure(run: Run, layer: str, unit: int, count: int = _FEW) -> Figure:
@@ -109,17 +124,9 @@ def figure(run: Run, layer: str, unit: int, count: int = _FEW) -> Figure:
         backs = send_back(run.vision, of_layer, (chosen,), run.pool_images, exemplars, run.store)[0]
     labels = some_labels(run, exemplars, chosen)[:count]
     tiles = patches(run, of_layer, exemplars, chosen, len(labels))
-    rows = [tuple(Panel(tile) for tile in tiles)]
-    for rule in range(len(RULES)):
-        rows.append(tuple(Panel(backs.tiles[rank, rule]) for rank in range(len(labels))))
-    return published(
-        "panels",
-        {
-            "rows": tuple(rows),
-            "names": ("patch", "deconvolution", "guided", "gradient"),
-            "widest": 150.0,
-            "gap": 8.0,
-        },
+    return _rules(
+        tiles,
+        backs,
         f"Patches of unit {chosen} of {of_layer.name} ({listed(labels)}), and below each its deconvolution, "
         "guided backpropagation and gradient around mid grey.",
         f"The strongest patches of unit {chosen} of {of_layer.name} and its signal sent back to pixels by "

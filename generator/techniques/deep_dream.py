@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from generator.errors import UsageError
-from generator.figures.figure import Drawing, Figure, published
-from generator.figures.publication.panels import Panel, in_rows
+from generator.figures.figure import Figure, on_page, published
+from generator.figures.panels import Panel, in_rows
 from generator.formatting import number
 from generator.inputs.images import CuratedImage
 from generator.probes.deep_dream import Dream, dream, dream_layers
 from generator.run import PICTURES, Run, Section, Technique
 from generator.techniques.naming import one_of
 
-_ACROSS = 6
+_ACROSS = 3
 
 
 @dataclass(frozen=True)
@@ -82,13 +82,7 @@ def view(run: Run) -> View | None:
 
 def _strip(run: Run, chosen: Dream) -> Figure:
     path = f"{run.folder}/features/dream-{chosen.layer}.webp"
-    return Figure(
-        Drawing("dream_strip", {"frames": chosen.frames}, (path,)),
-        f"A photograph that changes step by step as {chosen.layer} answers more strongly.",
-        f"{chosen.layer}: the photograph, then after each of {len(chosen.frames) - 1} octaves. "
-        f"{_rise(chosen)}",
-        kind="dream",
-    )
+    return on_page(figure(run, chosen.layer), path, "dream")
 
 
 DEEP_DREAM = Technique(

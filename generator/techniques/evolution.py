@@ -9,8 +9,9 @@ import numpy as np
 
 from generator.addresses import Link, layer_address, unit_address
 from generator.errors import UsageError
-from generator.figures.figure import Drawing, Figure, published
-from generator.figures.publication.panels import Panel
+from generator.figures.figure import Figure, on_page, published
+from generator.figures.mosaic import tiled, with_alpha
+from generator.figures.panels import Panel, in_rows
 from generator.models.layer import Layer
 from generator.probes.deconvolution import Deconvolutions, UnitBacks
 from generator.probes.exemplars import unit_layers
@@ -63,12 +64,8 @@ def view(run: Run) -> View | None:
 
 def _row(run: Run, layer: Layer, backs: Sequence[UnitBacks]) -> Row:
     model, field = run.model.id, layer.receptive_field
-    figure = Figure(
-        _plate(run, layer, backs),
-        f"{len(backs)} units of {layer.name}: the nine strongest patches of each, their deconvolutions and "
-        "their guided backpropagations.",
-        kind="evolution",
-    )
+    path = f"{run.folder}/layers/{layer.name}/evolution.webp"
+    figure = on_page(_plate(run, layer, backs), path, "evolution")
     return Row(
         layer,
         Link(layer_address(model, layer.name), layer.name),
@@ -78,17 +75,27 @@ def _row(run: Run, layer: Layer, backs: Sequence[UnitBacks]) -> Row:
     )
 
 
-def _plate(run: Run, layer: Layer, backs: Sequence[UnitBacks]) -> Drawing:
+def _plate(run: Run, layer: Layer, backs: Sequence[UnitBacks]) -> Figure:
     exemplars = exemplars_of(run, layer.name)
     assert exemplars is not None  # they were sent back
-    arguments = {
-        "units": tuple(one.unit for one in backs),
-        "patches": np.stack([featured_patches(run, layer, exemplars, one.unit) for one in backs]),
-        "backs": np.stack([one.tiles[:, 0] for one in backs]),
-        "guided": np.stack([one.tiles[:, 1] for one in backs]),
-    }
-    path = f"{run.folder}/layers/{layer.name}/evolution.webp"
-    return Drawing("evolution_plate", arguments, (path,))
+    panels: list[Panel] = []
+    for one in backs:
+        patches = featured_patches(run, layer, exemplars, one.unit)
+        panels.append(Panel(_block(patches), f"unit {one.unit}", "patches"))
+        panels.append(Panel(_block(one.tiles[:, 0]), "", "deconvolution"))
+        panels.append(Panel(_block(one.tiles[:, 1]), "", "guided backpropagation"))
+    return published(
+        "panels",
+        {"rows": in_rows(panels, 6), "gap": 8.0},
+        f"{len(backs)} units of {layer.name}: the nine strongest patches of each, their deconvolutions and "
+        "their guided backpropagations.",
+        "",
+    )
+
+
+def _block(tiles: np.ndarray) -> np.ndarray:
+    """Tiles (exemplars, side, side, 3), three in a row."""
+    return tiled(with_alpha(tiles), 3, gap=4)
 
 
 def figure(run: Run, layers: Names = (), units: int = 3) -> Figure:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from generator.errors import UsageError
 from generator.figures.figure import Figure, published
-from generator.figures.publication.panels import Panel
+from generator.figures.panels import Panel
 from generator.formatting import number
 from generator.models.layer import Layer
 from generator.probes.exemplars import Exemplars, LayerExemplars, field_box, find_exemplars

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from generator.figures.figure import Figure, published
-from generator.figures.publication.panels import Panel, in_rows
+from generator.figures.panels import Panel, in_rows
 from generator.formatting import number, percent
 from generator.models.model import VisionModel
 from generator.probes.feature_visualisation import Visualised

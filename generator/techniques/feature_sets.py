@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from generator.errors import UsageError
 from generator.figures.figure import Figure
-from generator.figures.publication.panels import Panel
+from generator.figures.panels import Panel
 from generator.formatting import number, percent
 from generator.probes.feature_visualisation import Visualised
 from generator.run import PICTURES, Run, Section, Technique

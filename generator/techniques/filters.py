@@ -10,7 +10,7 @@ import numpy as np
 from generator.errors import UsageError
 from generator.figures.figure import Drawing, Figure, published
 from generator.figures.mosaic import filter_sheet, matrix_step
-from generator.figures.publication.panels import Panel
+from generator.figures.panels import Panel
 from generator.formatting import number, percent
 from generator.models.layer import Layer
 from generator.probes.filters import MATRIX_SIDE, Filters, read_filters

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from generator.errors import UsageError
 from generator.figures.figure import Drawing, Figure, published
 from generator.figures.overlay import heated
-from generator.figures.publication.panels import Panel
+from generator.figures.panels import Panel
 from generator.formatting import percent
 from generator.inputs.images import CuratedImage
 from generator.models.layer import Layer

@@ -11,7 +11,7 @@ import numpy as np
 from generator.errors import UsageError
 from generator.figures.figure import Drawing, Figure, published
 from generator.figures.overlay import signed, signed_colours
-from generator.figures.publication.panels import Panel, Scale
+from generator.figures.panels import Panel, Scale
 from generator.formatting import number, percent
 from generator.inputs.images import CuratedImage
 from generator.probes.controls import rank_correlation

@@ -8,7 +8,7 @@ from typing import Any
 
 from generator.card_schema import PairedProbe, Pairs
 from generator.errors import UsageError
-from generator.figures.figure import Drawing, Figure, published
+from generator.figures.figure import Figure, on_page, published
 from generator.formatting import number
 from generator.models.text_model import LanguageModel
 from generator.probes.language_loss import LanguageLoss, measure_language_loss
@@ -57,10 +57,10 @@ def figure(run: Run) -> Figure:
 
 def leans_chart(run: Run) -> Figure:
     """The figure of the model's card."""
-    drawing = Drawing("leans", _arguments(run[LEANS]), (f"{run.folder}/probes.svg",))
-    return Figure(drawing, _alt(run[LEANS]), _CAPTION, kind="leans", ink=True)
+    return on_page(figure(run), f"{run.folder}/probes.svg", "leans", _WIDE)
 
 
+_WIDE = 820  # CSS pixels
 _CAPTION = (
     "One dot a subject; the bar is the mean of its group. Grey rows are control subjects, small grey "
     "dots the same network with random weights. The subjects at both ends are named."

@@ -9,7 +9,7 @@ import numpy as np
 
 from generator.figures.figure import Drawing, Figure, published
 from generator.figures.overlay import signed, signed_colours
-from generator.figures.publication.panels import Panel, Scale
+from generator.figures.panels import Panel, Scale
 from generator.formatting import fixed, number, percent
 from generator.inputs.images import CuratedImage
 from generator.inputs.texts import CuratedText

@@ -9,8 +9,8 @@ import numpy as np
 
 from generator.errors import UsageError
 from generator.figures.figure import Drawing, Figure, published
+from generator.figures.panels import Panel
 from generator.figures.patches import Cut, laid_over
-from generator.figures.publication.panels import Panel
 from generator.formatting import number, percent
 from generator.models.patches import PatchGrid
 from generator.models.stacks import PATCHES

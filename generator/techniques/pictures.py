@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from generator.figures.figure import Drawing, Figure, published
-from generator.figures.publication.panels import Panel
+from generator.figures.panels import Panel
 from generator.inputs.images import CuratedImage
 from generator.run import PICTURES, Run, Technique
 from generator.techniques.naming import Names, listed

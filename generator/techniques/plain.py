@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from generator.figures.figure import Figure, placed
-from generator.figures.publication.designs import design_of
+from generator.figures.figure import Figure, on_page
 from generator.run import Run
 
 WIDTH = 860  # of a figure on a page, in CSS pixels
@@ -22,10 +21,10 @@ class FigureView:
 
 def figure_view(run: Run, kind: str, title: str, text: str, *figures: Figure) -> FigureView:
     """Figures for articles, of some `kind`, as a section of the model's page. Blank lines part paragraphs."""
-    drawn = []
-    for number, figure in enumerate(figures):
-        path = f"{run.folder}/own/{kind}-{number}"
-        photographs = design_of(figure.drawing).photographs
-        drawn.append(replace(placed(figure, path, WIDTH, photographs=photographs), kind=kind))
+    path = f"{run.folder}/own/{kind}"
+    drawn = (
+        on_page(one, f"{path}-{number}.{'svg' if one.ink else 'webp'}", kind, WIDTH)
+        for number, one in enumerate(figures)
+    )
     paragraphs = tuple(" ".join(part.split()) for part in text.split("\n\n"))
     return FigureView(title, paragraphs, tuple(drawn))

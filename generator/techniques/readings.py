@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from generator.figures.figure import Drawing, Figure, published
+from generator.figures.figure import PAGE, Figure, on_page, published
 from generator.models.layer import Layer
 from generator.models.stacks import ONLY
 from generator.probes.norms import ValueNorms, measure_norms, sink_masked, weighted
@@ -57,27 +57,10 @@ def _own_scale(maps: np.ndarray) -> np.ndarray:
 
 def view(run: Run, layer: Layer) -> View:
     """The section on a layer's page."""
-    attention, heads = run[ATTENTION][ONLY.name].attentions[0], run.language.heads
-    why = f" {run[READINGS].reason}" if run[READINGS].reason else ""
-    maps = readings(run)
-    arguments = {
-        "names": tuple(maps),
-        "heads": tuple(ONLY.head(layer.index, head) for head in range(heads)),
-        "maps": np.stack([one[layer.index] for one in maps.values()]).astype(np.float32),
-        "causal": attention.causal,
-    }
     path = f"{run.folder}/layers/{layer.name}/readings.webp"
-    figure = Figure(
-        Drawing("head_readings", arguments, (path,)),
-        f"The attention maps of the {heads} heads of layer {layer.name} on one text, read in "
-        "several ways, one below the other.",
-        f"“{run.inputs.texts[0].text}” – the colour is the square root. Weighted maps are each drawn up to "
-        f"their own largest entry.{grain_note(attention)}{why}",
-        kind="readings",
-        ink=True,
-        pixelated=True,
-    )
-    return View(figure)
+    # A wide layer scrolls sideways: its heads are drawn no smaller.
+    width = max(PAGE, 90 * run.language.heads + 170)
+    return View(on_page(figure(run, layer.index), path, "readings", width))
 
 
 def figure(run: Run, layer: int | str, heads: Numbers = ()) -> Figure:
@@ -87,7 +70,8 @@ def figure(run: Run, layer: int | str, heads: Numbers = ()) -> Figure:
     chosen = [known.head_numbered(head) for head in heads] or list(range(known.heads))
     names = tuple(known.head(row, head) for head in chosen)
     values = np.concatenate([one[row, chosen] for one in maps.values()]).astype(np.float32)
-    ways = ", ".join(maps)
+    ways, attention = ", ".join(maps), run[ATTENTION][ONLY.name].attentions[0]
+    why = f" {run[READINGS].reason}" if run[READINGS].reason else ""
     return published(
         "attention_grid",
         {
@@ -100,7 +84,7 @@ def figure(run: Run, layer: int | str, heads: Numbers = ()) -> Figure:
         f"Attention maps of {len(chosen)} heads of layer {row} on one text, read in {len(maps)} "
         f"ways: {ways}.",
         f"Heads of layer {row} on “{run.inputs.texts[0].text}”, read in {len(maps)} ways ({ways}). "
-        "Weighted maps are drawn up to their own largest entry.",
+        f"Weighted maps are drawn up to their own largest entry.{grain_note(attention)}{why}",
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from generator.errors import UsageError
-from generator.figures.figure import Drawing, Figure, published
+from generator.figures.figure import Figure, on_page, published
 from generator.formatting import percent
 from generator.inputs.images import pixels_of, square_of
 from generator.inputs.pool import PoolPicture
@@ -92,11 +92,10 @@ def figure(run: Run) -> Figure:
 
 def changes_chart(run: Run) -> Figure:
     """The figure of the model's card, where pictures were changed."""
-    changes = run[RECOGNITION].changed.changes
-    drawing = Drawing("changes", _arguments(changes), (f"{run.folder}/probes.svg",))
-    return Figure(drawing, _alt(changes), _CAPTION, kind="changes", ink=True)
+    return on_page(figure(run), f"{run.folder}/probes.svg", "changes", _WIDE)
 
 
+_WIDE = 820  # CSS pixels
 _CAPTION = "One dot a picture, orange where the most probable class became another one; the bar is the mean."
 
 

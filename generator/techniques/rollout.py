@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from generator.figures.attention import block_maximum, grain
-from generator.figures.figure import Drawing, Figure, published
+from generator.figures.figure import Drawing, Figure, on_page, published
 from generator.formatting import percent
 from generator.inputs.texts import readable
 from generator.models.stacks import CROSS, DECODER, ENCODER, PAIR
@@ -15,7 +16,7 @@ from generator.probes.attention import Attention
 from generator.probes.norms import pair_rollout
 from generator.probes.norms import rollout as rolled_out
 from generator.run import PAIRS, TEXTS, Run, Section, Technique
-from generator.techniques.attention_drawings import grain_note, size_of
+from generator.techniques.attention_drawings import grain_note
 from generator.techniques.attention_figures import attention_on
 from generator.techniques.measured_stack import StackHeads, stack_named
 from generator.techniques.naming import Numbers
@@ -67,26 +68,22 @@ def view(run: Run, stack: StackHeads) -> View:
 
 
 def _page_figure(run: Run, stack: StackHeads, found: Rollout) -> Figure:
-    attention = found.attention
-    behind, size = "behind a few early layers and the last", size_of(attention)
-    shares, from_source = "the share of each input token in each position", ""
-    rows = "rows are positions behind a layer, columns the input tokens; a row's shares sum to 1"
+    """The figure of articles, of a few layers; between two texts a labelled map behind the last."""
+    path = f"{run.folder}/{stack.stack.part('rollout')}-{found.attention.text}"
+    figure = _figure(run, stack, found, early(len(found.shares)))
     if stack.several:
-        behind, shares = "", _ROLLED[stack.stack.name]
-        rows = shares
-    if stack.stack in (DECODER, CROSS):
         from_source = (
             f" Behind the last block {percent(found.own)} of a position is from the source, the mean over "
             "positions: each cross attention is taken to bring half."
         )
-    return Figure(
-        _drawing(run, stack, found),
-        f"Attention rollout on {size}{behind and ' '}{behind}: {shares}.",
-        f"“{run.inputs.texts[0].text}” – {rows}. The colour is the square root of the share.{from_source}"
-        f"{grain_note(attention)}",
-        kind="rollout",
-        ink=True,
-    )
+        note = from_source if stack.stack in (DECODER, CROSS) else ""
+        rolled = f"“{run.inputs.texts[0].text}” – {_ROLLED[stack.stack.name]}."
+        figure = replace(
+            figure, caption=f"{rolled} The colour is the square root of the share.{note}"
+        )
+    if stack.stack is not CROSS:
+        return on_page(figure, f"{path}.svg", "rollout")
+    return replace(figure, drawing=_labelled(found, f"{path}.webp"), kind="rollout")
 
 
 _ROLLED = {
@@ -98,23 +95,12 @@ _ROLLED = {
 }
 
 
-def _drawing(run: Run, stack: StackHeads, found: Rollout) -> Drawing:
-    """The shares behind a few layers; between two texts a labelled map of those behind the last."""
-    attention, followed = found.attention, found.shares
-    path = f"{run.folder}/{stack.stack.part('rollout')}-{attention.text}"
-    block = grain(*followed.shape[1:])
-    tokens, keys = (
-        tuple(readable(token) for token in side[::block])
-        for side in (attention.tokens, attention.keys)
-    )
-    if stack.stack is CROSS:
-        weights = block_maximum(followed[-1:, None], block)
-        labelled = {"weights": weights, "causal": False, "tokens": tokens, "keys": keys}
-        return Drawing("attention_maps", labelled, (f"{path}.webp",))
-    shown = early(len(followed))
-    maps = block_maximum(followed[:, None], block)[:, 0][list(shown)]
-    arguments = {"tokens": tokens, "layers": shown, "maps": maps}
-    return Drawing("rollout_maps", arguments, (f"{path}.svg",))
+def _labelled(found: Rollout, path: str) -> Drawing:
+    block = grain(*found.shares.shape[1:])
+    sides = (("tokens", found.attention.tokens), ("keys", found.attention.keys))
+    names = {side: tuple(readable(token) for token in tokens[::block]) for side, tokens in sides}
+    weights = block_maximum(found.shares[-1:, None], block)
+    return Drawing("attention_maps", {"weights": weights, "causal": False, **names}, (path,))
 
 
 def early(count: int) -> tuple[int, ...]:
@@ -129,24 +115,30 @@ def figure(run: Run, text: str = "", layers: Numbers = (), stack: str = "") -> F
     """
     known = stack_named(run.model, stack)
     found = rollout(run, text or run.inputs.texts[0].id, known)
+    chosen = [known.layer_named(layer) for layer in layers]
+    return _figure(run, known, found, chosen or early(len(found.shares)))
+
+
+def _figure(run: Run, stack: StackHeads, found: Rollout, chosen: Sequence[int]) -> Figure:
     attention, followed = found.attention, found.shares
-    chosen = [known.layer_named(layer) for layer in layers] or list(early(len(followed)))
     first = percent(float(followed[chosen[-1]][-1, 0]))
-    looked = f" of the {known.stack.keys}" if known.several else ""
-    square = attention.source is None
+    looked = f" of the {stack.stack.keys}" if stack.several else ""
+    block = grain(*followed.shape[1:])
+    arguments = {
+        "titles": tuple(f"after layer {layer}" for layer in chosen),
+        "weights": block_maximum(followed[:, None], block)[list(chosen), 0].astype(np.float32),
+        "causal": attention.causal,
+    }
+    if attention.source is None:
+        arguments["tokens"] = tuple(readable(token) for token in attention.tokens[::block])
     return published(
         "attention_grid",
-        {
-            "titles": tuple(f"after layer {layer}" for layer in chosen),
-            "weights": followed[chosen].astype(np.float32),
-            "causal": attention.causal,
-            **({"tokens": tuple(readable(token) for token in attention.tokens)} if square else {}),
-        },
+        arguments,
         f"Attention rollout on {len(attention.tokens)} tokens behind {len(chosen)} layers; after layer "
         f"{chosen[-1]} the first token{looked} has a share of {first} in the last position.",
         f"Attention rollout (Abnar & Zuidema 2020) of {run.model.title}: the share of each input token"
         f"{looked} in each position, if layers did nothing but mix. Rows are positions, columns input "
-        "tokens.",
+        f"tokens; the colour is the square root.{grain_note(attention)}",
     )
 
 

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from generator.errors import UsageError
-from generator.figures.figure import Drawing, Figure, published
+from generator.figures.figure import Figure, on_page, published
 from generator.formatting import number, percent
 from generator.models.layer import Layer
-from generator.models.model import VisionModel
 from generator.models.stacks import CROSS
 from generator.probes.signal import (
     Signal,
@@ -24,7 +23,6 @@ from generator.table import Table
 from generator.techniques.answers import pairs_of
 from generator.techniques.layer_tables import layer_rows
 from generator.techniques.measured_stack import StackHeads, heads_of
-from generator.techniques.naming import counted
 
 
 @dataclass(frozen=True)
@@ -64,13 +62,6 @@ def text_view(run: Run) -> TextView | None:
     return TextView(tuple(text_figure(run, one) for one in stacks), rectifier)
 
 
-def text_drawing(run: Run, stack: StackHeads) -> Drawing:
-    """Near-zero activations and the size of the residual stream, layer by layer."""
-    near, stream = _of_stack(run, stack)
-    path = f"{run.folder}/{stack.stack.part('signal')}.svg"
-    return Drawing("text_signal", {"near": near, "stream": stream}, (path,))
-
-
 def _of_stack(run: Run, stack: StackHeads) -> tuple[np.ndarray, np.ndarray]:
     """The shares near zero and the sizes of the stream, (layers, texts) each."""
     signal, names = run[SIGNAL], {layer.name for layer in stack.layers}
@@ -79,7 +70,7 @@ def _of_stack(run: Run, stack: StackHeads) -> tuple[np.ndarray, np.ndarray]:
 
 
 def text_figure(run: Run, stack: StackHeads) -> Figure:
-    """What the charts of a stack show, in words."""
+    """Near-zero activations and the size of the residual stream of a stack, layer by layer."""
     near, stream = _of_stack(run, stack)
     shares, sizes = near.mean(1), stream.mean(1)
     word, whose = ("block", f"{stack.stack.title}. ") if stack.several else ("layer", "")
@@ -96,57 +87,25 @@ def text_figure(run: Run, stack: StackHeads) -> Figure:
             f" Points are means over {near.shape[1]} texts, bars reach from the lowest to the highest text."
         )
     )
-    alt = f"Two charts over the {len(sizes)} {word}s. {text}"
-    return Figure(text_drawing(run, stack), alt, f"{text}{over}", kind="sparsity", ink=True)
+    figure = published(
+        "text_signal",
+        {"near": near, "stream": stream},
+        f"Two charts over the {len(sizes)} {word}s. {text}",
+        f"{text}{over}",
+    )
+    return on_page(figure, f"{run.folder}/{stack.stack.part('signal')}.svg", "sparsity")
 
 
 def view(run: Run) -> View | None:
     """The section on the page of a model that sees pictures."""
     if run.reads != PICTURES:
         return None
-    model, signal = run.vision, run[SIGNAL]
-    text = _seen(model, signal)
-    figure = Figure(
-        drawing(run),
-        f"Chart over {counted(model)[0]}, first to last. {text}",
-        f"{text} Points are means over {len(signal.inputs)} pictures, bars reach from the lowest to "
-        "the highest picture.",
-        kind="sparsity",
-        ink=True,
-    )
-    return View(figure)
+    return View(signal_figure(run))
 
 
-def drawing(run: Run) -> Drawing:
-    """The shares of zero and of near-zero values, layer by layer."""
-    layers, signals = run.model.layers, run[SIGNAL].layers
-    arguments = {
-        "layers": tuple(layer.name for layer in layers),
-        "rectified": np.array([layer.rectified for layer in layers]),
-        "zero": np.stack([layer.zero for layer in signals]),
-        "near": np.stack([layer.near_zero for layer in signals]),
-    }
-    return Drawing("vision_signal", arguments, (f"{run.folder}/signal.svg",))
-
-
-def _seen(model: VisionModel, signal: Signal) -> str:
-    rectified = [layer for layer in model.layers if layer.rectified]
-    linear = [layer for layer in model.layers if not layer.rectified]
-    seen = []
-    if rectified:
-        means = {layer.name: float(signal.of(layer.name).zero.mean()) for layer in rectified}
-        low, high = min(means, key=means.__getitem__), max(means, key=means.__getitem__)
-        seen.append(
-            f"After a rectifier the mean share of exact zeros goes from {percent(means[low])} in {low} "
-            f"to {percent(means[high])} in {high}"
-        )
-    if linear:
-        share = float(np.mean([signal.of(layer.name).near_zero.mean() for layer in linear]))
-        seen.append(
-            f"{'of' if seen else 'Of'} the outputs of {len(linear)} layers without a rectifier, "
-            f"{percent(share)} are near zero on average"
-        )
-    return "; ".join(seen) + "."
+def signal_figure(run: Run) -> Figure:
+    """The figure on the page of a model that sees pictures."""
+    return on_page(figure(run), f"{run.folder}/signal.svg", "sparsity")
 
 
 def figure(run: Run) -> Figure:
@@ -167,6 +126,11 @@ def figure(run: Run) -> Figure:
     low, high = int(shares.argmin()), int(shares.argmax())
     least, most = percent(float(shares[low])), percent(float(shares[high]))
     said = f"from {least} ({names[low]}) to {most} ({names[high]})"
+    if rectified.any() and not rectified.all():
+        rest = percent(float(near[~rectified].mean()))
+        said += (
+            f"; of the outputs of {int((~rectified).sum())} layers without one {rest} are near zero"
+        )
     return published(
         "sparsity",
         {

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from generator.addresses import Link, layer_address
 from generator.errors import UsageError
-from generator.figures.figure import Drawing, Figure, published
-from generator.figures.publication.panels import Panel
+from generator.figures.figure import PAGE, Figure, on_page, published
+from generator.figures.mosaic import enlarged, tiled
+from generator.figures.panels import Panel
 from generator.formatting import number, percent
 from generator.probes.checkpoint_series import CheckpointSeries
 from generator.probes.checkpoints import measure_checkpoints
@@ -72,58 +71,20 @@ def view(run: Run) -> View | None:
     labels = ", ".join(series.labels)
     return View(
         f"The same units of {run.model.title} at {len(series.labels)} states of its training: {labels}.",
-        _course(run, series),
-        tuple(_plate(run, series, n, layer) for n, layer in enumerate(series.layers)),
+        on_page(course(run), f"{run.folder}/checkpoints/course.svg", "training_course"),
+        tuple(_plate(run, series, n) for n in range(len(series.layers))),
         len(series.pool),
         max(state.judged for state in series.states),
     )
 
 
-def _course(run: Run, series: CheckpointSeries) -> Figure:
-    judged = [state.accuracy for state in series.states if state.judged]
-    text = (
-        f"From {series.labels[0]} to {series.labels[-1]}"
-        + (f": accuracy from {percent(judged[0])} to {percent(judged[-1])}" if judged else "")
-        + "; mean correlation of the units with their final selves, by layer, at the first state: "
-        + ", ".join(
-            f"{layer.layer} {number(layer.mean_likeness, 2)}" for layer in series.states[0].layers
-        )
-        + "."
+def _plate(run: Run, series: CheckpointSeries, number_of: int) -> Plate:
+    layer, units = series.layers[number_of], len(series.states[0].layers[number_of].units)
+    path = f"{run.folder}/checkpoints/{layer}.webp"
+    drawn = on_page(
+        figure(run, layer, count=units), path, "training", max(PAGE, 128 * len(series.states))
     )
-    drawing = Drawing(
-        "checkpoint_course", _course_arguments(series), (f"{run.folder}/checkpoints/course.svg",)
-    )
-    return Figure(drawing, f"Two charts. {text}", text, kind="training_course", ink=True)
-
-
-def _course_arguments(series: CheckpointSeries) -> dict[str, Any]:
-    likeness = [[layer.mean_likeness for layer in state.layers] for state in series.states]
-    return {
-        "labels": series.labels,
-        "accuracy": np.array([state.accuracy for state in series.states]),
-        "error": np.array([state.accuracy_error for state in series.states]),
-        "layers": series.layers,
-        "likeness": np.array(likeness).T,
-    }
-
-
-def _plate(run: Run, series: CheckpointSeries, number_of: int, layer: str) -> Plate:
-    states = [state.layers[number_of] for state in series.states]
-    arguments = {
-        "layer": layer,
-        "labels": series.labels,
-        "units": states[0].units,
-        "patches": np.stack([state.patch for state in states]),
-        "projections": np.stack([state.projection for state in states]),
-        "values": np.stack([state.value for state in states]),
-    }
-    figure = Figure(
-        Drawing("checkpoint_plate", arguments, (f"{run.folder}/checkpoints/{layer}.webp",)),
-        f"Units of {layer} in rows, states of training in columns: the patch that excites each unit most "
-        "beside its deconvolution.",
-        kind="training",
-    )
-    return Plate(Link(layer_address(run.model.id, layer), layer), figure)
+    return Plate(Link(layer_address(run.model.id, layer), layer), drawn)
 
 
 def figure(run: Run, layer: str, units: Numbers = (), count: int = _UNITS) -> Figure:
@@ -142,7 +103,7 @@ def figure(run: Run, layer: str, units: Numbers = (), count: int = _UNITS) -> Fi
         for label, state in zip(series.labels, states, strict=True):
             value = float(state.value[row])
             note = number(value, 2) if value > 0 else "not excited"
-            pair = _pair(state.patch[row], state.projection[row], value)
+            pair = pair_of(state.patch[row], state.projection[row], value)
             panels.append(Panel(pair, "" if rows else label, note))
         rows.append(tuple(panels))
     names = tuple(f"unit {known[row]}" for row in chosen)
@@ -157,31 +118,30 @@ def figure(run: Run, layer: str, units: Numbers = (), count: int = _UNITS) -> Fi
     )
 
 
-def _pair(patch: np.ndarray, projection: np.ndarray, value: float) -> np.ndarray:
+def pair_of(patch: np.ndarray, projection: np.ndarray, value: float) -> np.ndarray:
     """A patch (h, w, 4) beside its projection (h, w, 3), both enlarged; transparent if not excited."""
     inside = np.abs(projection[patch[..., 3] > 0])
     bound = float(np.quantile(inside, 0.99)) if inside.size else 0.0
     tones = _GREY + 127 * np.clip(projection / (bound or 1.0), -1, 1)
     other = np.concatenate([np.rint(tones).astype(np.uint8), patch[..., 3:]], axis=-1)
-    zoom = max(1, 64 // max(patch.shape[:2]))
-    sides = [_enlarged(one, zoom) for one in (patch, other)]
-    gap = np.zeros((sides[0].shape[0], 3, 4), dtype=np.uint8)
-    whole = np.concatenate([sides[0], gap, sides[1]], axis=1)
-    return whole if value > 0 else np.zeros_like(whole)
-
-
-def _enlarged(pixels: np.ndarray, zoom: int) -> np.ndarray:
-    size = pixels.shape[1] * zoom, pixels.shape[0] * zoom
-    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.NEAREST))
+    sides = enlarged(np.stack([patch, other]), max(1, 64 // max(patch.shape[:2])))
+    return tiled(sides, 2, gap=3) if value > 0 else np.zeros_like(tiled(sides, 2, gap=3))
 
 
 def course(run: Run) -> Figure:
     """Accuracy through training, and how like their final selves the units of each layer are."""
     series = _series(run)
     first, last = (percent(float(series.states[n].accuracy)) for n in (0, -1))
+    likeness = [[layer.mean_likeness for layer in state.layers] for state in series.states]
     return published(
         "course",
-        _course_arguments(series),
+        {
+            "labels": series.labels,
+            "accuracy": np.array([state.accuracy for state in series.states]),
+            "error": np.array([state.accuracy_error for state in series.states]),
+            "layers": series.layers,
+            "likeness": np.array(likeness).T,
+        },
         f"Two charts over {len(series.labels)} states of training. Accuracy goes from {first} to {last}; the "
         f"mean correlation of each of {len(series.layers)} layers with its final units rises.",
         f"Left: pictures named rightly, from {first} at {series.labels[0]} to {last}. Right: mean "

@@ -158,13 +158,7 @@ def _backward(run: Run, layer: Layer, exemplars: LayerExemplars, unit: int) -> B
 
 def _strip(run: Run, layer: Layer, exemplars: LayerExemplars, unit: int) -> Figure | None:
     backs = run[DECONVOLUTION].unit(layer.name, unit)
-    if backs is None:
-        return None
-    alt = (
-        f"The exemplars of unit {unit} in a row; below each its deconvolution, guided backpropagation "
-        "and plain gradient, around mid grey."
-    )
-    return strip(run, layer, exemplars, backs, alt)
+    return strip(run, layer, exemplars, backs) if backs else None
 
 
 UNIT_EXEMPLARS = Technique(

@@ -21,7 +21,7 @@ from generator.exhibit import Choices
 from generator.exhibit_yaml import load_exhibit
 from generator.figure_alone import Paper, draw_alone, parameters, pixels_of_width
 from generator.figures import figure as figures
-from generator.figures.publication.designs import as_pictures, design_of
+from generator.figures.designs import laid_out, pictures
 from generator.figures.style import styled
 from generator.inputs.shown import Inputs
 from generator.inputs.texts import curated_texts
@@ -105,7 +105,7 @@ def _with_texts(catalogue: Catalogue, texts: Any) -> Inputs:
 
 def drawn(made: figures.Figure, **more: Any) -> Figure:
     with styled():
-        return design_of(made.drawing).draw(width=680.0, **made.drawing.arguments, **more)
+        return laid_out(made.drawing, width=680.0, **more)
 
 
 def pixels(figure: Figure) -> np.ndarray:
@@ -129,7 +129,7 @@ def test_a_kind_draws_and_says_what_was_measured(kind: str, bench: Catalogue) ->
     assert seen.std() > 5
     assert 200 < seen.shape[1] <= 720
     # Nothing is cut off: the outermost pixels of a chart are bare ground.
-    if not design_of(made.drawing).photographs:
+    if made.ink:
         edges = np.concatenate([seen[0], seen[-1], seen[:, 0], seen[:, -1]])
         assert (edges == 255).all(axis=-1).mean() > 0.97
 
@@ -172,7 +172,7 @@ def test_bars_are_as_long_as_the_numbers(bench: Catalogue) -> None:
 
 def test_photographs_are_the_same_in_both_inks_and_charts_have_one(bench: Catalogue) -> None:
     made = figure(bench, "cam", ASKED["cam"][0])
-    light, dark = as_pictures(design_of(made.drawing), width=680.0, **made.drawing.arguments)
+    light, dark = pictures(figures.placed(made, "cam", 680).drawing)
     assert (light.width, light.height) == (dark.width, dark.height)
     one, other = (np.asarray(Image.open(io.BytesIO(p.data)).convert("RGBA")) for p in (light, dark))
     assert one.shape[1] == 2 * light.width
@@ -182,10 +182,10 @@ def test_photographs_are_the_same_in_both_inks_and_charts_have_one(bench: Catalo
     ink = (one[..., 3] > 200) & (one[..., :3].max(-1) < 60)
     assert other[: one.shape[0] // 8][ink[: one.shape[0] // 8]][:, :3].mean() > 150
     chart = figure(bench, "head_grid", ASKED["head_grid"][0])
-    design = design_of(chart.drawing)
-    (only,) = as_pictures(design, width=680.0, **chart.drawing.arguments)
+    drawing = figures.placed(chart, "grid", 680).drawing
+    (only,) = pictures(drawing)
     assert only.data.startswith(b"<?xml")
-    assert (only,) == tuple(as_pictures(design, width=680.0, **chart.drawing.arguments))
+    assert [only] == pictures(drawing)
 
 
 def test_long_labels_are_cut_to_their_panel(bench: Catalogue) -> None:

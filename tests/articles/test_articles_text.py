@@ -19,8 +19,8 @@ from generator.articles.front_matter import Meta
 from generator.articles.markdown import as_text, convert, convert_line, fill
 from generator.articles.numbers import Cell
 from generator.articles.source import Source
+from generator.figures.designs import pictures
 from generator.figures.figure import placed
-from generator.figures.publication.designs import as_pictures, design_of
 from generator.store import Store
 
 SOURCE = Source(Path("one.md"), "articles", "one", Meta(title="T", description="D"), "", {})
@@ -129,9 +129,8 @@ def test_lines_and_headings() -> None:
 def test_three_words_are_drawn_without_a_model(tmp_path):
     catalogue = Catalogue({}, Store(tmp_path), 0)
     asked = kinds.figure(catalogue, "three_words", {})
-    design = design_of(asked.drawing)
-    drawn = placed(asked, "articles/one/words", 260, photographs=design.photographs)
-    (picture,) = as_pictures(design, **drawn.drawing.arguments)
+    drawn = placed(asked, "articles/one/words", 260)
+    (picture,) = pictures(drawn.drawing)
     assert drawn.drawing.paths == ("articles/one/words.svg",)
     assert picture.data.startswith(b"<?xml")
-    assert not design.photographs and "left" in asked.alt
+    assert asked.ink and "left" in asked.alt

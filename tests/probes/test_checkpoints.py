@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import io
 from functools import partial
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from safetensors.torch import save_file
 from sklearn.datasets import load_digits
 from torch import nn
 
 from generator.errors import UsageError
 from generator.exhibit import ModelSpec, Preprocessing
-from generator.figures import checkpoints as figure
+from generator.figures.charts import course
+from generator.figures.style import as_svg, styled
 from generator.models.checkpoints import load_checkpoints
 from generator.models.load import load_model
 from generator.models.training import build_trained
@@ -23,6 +22,7 @@ from generator.models.vision import Network, finish
 from generator.probes import checkpoints as probe
 from generator.probes.exemplars import PoolImage
 from generator.store import Store
+from generator.techniques import training
 
 PICTURES = 21
 PLACE = {"source": "test", "origin": "test", "revision": None, "files": {}}
@@ -300,63 +300,33 @@ def test_another_architecture_is_refused_with_the_reason(files):
 # Figures
 
 
-def plate(series, number=1):
-    layers = [state.layers[number] for state in series.states]
-    stacked = (np.stack([getattr(each, name) for each in layers]) for name in
-               ("patch", "projection", "value"))  # fmt: skip
-    (picture,) = figure.checkpoint_plate(layers[0].layer, series.labels, layers[0].units, *stacked)
-    return picture
-
-
-def test_the_plate_has_a_row_a_unit_and_a_column_a_state(series):
-    picture = plate(series)
-    assert picture.width == figure.FIRST + 3 * (2 * figure.SIDE + figure.GAP + figure.COLUMN_GAP)
-    assert picture.height == figure.HEADER + probe.UNITS * (figure.SIDE + figure.LINE)
-    shown = Image.open(io.BytesIO(picture.data))
-    assert shown.size == (picture.width * figure.DENSITY, picture.height * figure.DENSITY)
-    assert plate(series).data == picture.data
-
-
-def test_a_cell_shows_the_patch_beside_the_projection_around_grey():
-    patch = np.zeros((1, 1, 4, 4, 4), np.uint8)
-    patch[..., :2, :, :] = (255, 0, 0, 255)  # the lower half lies beyond the picture
-    projection = np.zeros((1, 1, 4, 4, 3), np.float32)
-    projection[0, 0, 0, 0], projection[0, 0, 1, 3] = 2, -2
-    drawn = figure.checkpoint_plate(
-        "conv", ("a",), np.array([3]), patch, projection, np.array([[1.5]])
-    )
-    shown = np.asarray(Image.open(io.BytesIO(drawn[0].data)).convert("RGB")).astype(int)
-    side, left, top = (each * figure.DENSITY for each in (figure.SIDE, figure.FIRST, figure.HEADER))
-    second = left + side + figure.GAP * figure.DENSITY
-    ground = np.array([31, 35, 40])
-
-    def near(y, x, colour):
-        return np.abs(shown[y, x] - colour).max() < 25
-
-    assert near(top + side // 4, left + side // 2, (255, 0, 0))
-    assert near(top + 3 * side // 4, left + side // 2, ground)
-    assert near(top + side // 8, second + side // 8, (255, 255, 255))
-    assert near(top + 3 * side // 8, second + 7 * side // 8, (1, 1, 1))
-    assert near(top + side // 8, second + 5 * side // 8, (128, 128, 128))
-    assert near(top + 3 * side // 4, second + side // 2, ground)
-    silent = figure.checkpoint_plate(
-        "conv", ("a",), np.array([3]), patch, projection, np.array([[0.0]])
-    )
-    empty = np.asarray(Image.open(io.BytesIO(silent[0].data)).convert("RGB")).astype(int)
-    assert np.abs(empty[top + side // 8, left + side // 8] - (47, 53, 61)).max() < 12
+def test_a_pair_is_the_patch_beside_the_projection_around_grey():
+    patch = np.zeros((4, 4, 4), np.uint8)
+    patch[:2] = (255, 0, 0, 255)  # the lower half lies beyond the picture
+    projection = np.zeros((4, 4, 3), np.float32)
+    projection[0, 0], projection[1, 3] = 2, -2
+    shown = training.pair_of(patch, projection, 1.5).astype(int)
+    assert shown.shape == (64, 2 * 64 + 3, 4)
+    left, right = shown[:, :64], shown[:, 67:]
+    assert (left[8, 8] == (255, 0, 0, 255)).all() and not left[40, 8, 3]
+    assert np.abs(right[8, 8] - (255, 255, 255, 255)).max() < 3
+    assert np.abs(right[24, 56] - (1, 1, 1, 255)).max() < 3
+    assert np.abs(right[8, 40] - (128, 128, 128, 255)).max() < 3
+    assert not right[40, 40, 3] and not shown[:, 64:67].any()
+    assert not training.pair_of(patch, projection, 0.0).any()
 
 
 def test_the_course_is_drawn_with_and_without_accuracy():
     likeness = np.array([[0.1, 0.5, 1.0], [np.nan, 0.2, 1.0]])
     labels, layers = ("a$", "</script>", "c"), ("x", "y")
-    known = figure.checkpoint_course(
-        labels, np.array([0.1, 0.4, 0.9]), np.full(3, 0.02), layers, likeness
-    )
+    accuracy, error = np.array([0.1, 0.4, 0.9]), np.full(3, 0.02)
     nothing = np.full(3, np.nan)
-    unknown = figure.checkpoint_course(labels, nothing, nothing, layers, likeness)
-    assert known[0].width > unknown[0].width
-    assert b"<script" not in known[0].data
-    again = figure.checkpoint_course(
-        labels, np.array([0.1, 0.4, 0.9]), np.full(3, 0.02), layers, likeness
-    )
-    assert again == known
+
+    def drawn(*judged):
+        with styled():
+            return as_svg(course(labels, *judged, layers, likeness, width=1000))
+
+    known, unknown = drawn(accuracy, error), drawn(nothing, nothing)
+    assert known.width > unknown.width
+    assert b"<script" not in known.data
+    assert drawn(accuracy, error) == known

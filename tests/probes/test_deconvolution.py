@@ -18,8 +18,11 @@ from PIL import Image
 from torch import nn
 
 from generator.exhibit import ModelSpec, Preprocessing
-from generator.figures import sprites
+from generator.figures.designs import pictures
+from generator.figures.figure import on_page, published
 from generator.figures.mosaic import tile_sheet
+from generator.figures.panels import Panel, in_rows
+from generator.figures.style import MARGIN
 from generator.models.load import load_model
 from generator.models.vision import Network, finish
 from generator.probes import deconvolution as probe
@@ -361,23 +364,18 @@ def test_the_sheet_has_every_unit_in_its_place():
     assert abs(shown[60, 24 * 48 - 10] - 128).max() <= 6
 
 
-def test_the_plate_and_the_strip_put_patches_beside_what_came_of_them():
-    patches = np.full((5, 9, 96, 96, 3), 230, dtype=np.uint8)
-    backs, guided = np.full_like(patches, 60), np.full_like(patches, 150)
-    (two,) = sprites.evolution_plate(range(5), patches, backs)
-    (three,) = sprites.evolution_plate(range(5), patches, backs, guided)
-    for picture, values in ((two, (230, 60)), (three, (230, 60, 150))):
-        shown = pixels_of(picture)[:: sprites.DENSITY, :: sprites.DENSITY]
-        assert shown.shape[:2] == (picture.height, picture.width)
-        assert picture.width <= 1180
-        for value in values:
-            covered = (np.abs(shown - value).max(-1) <= 6).sum()
-            assert covered == pytest.approx(5 * 9 * sprites.SIDE**2, rel=0.04)
-    (strip,) = sprites.rules_strip(*(np.full_like(patches[0], v) for v in (9, 90, 150, 220)))
-    shown = pixels_of(strip)
-    assert shown.shape[:2] == (strip.height, strip.width)
-    middles = [sprites.MARGIN + row * 100 + 48 for row in range(4)]
-    assert np.abs(shown[middles, -60, 0] - [9, 90, 150, 220]).max() <= 3
+def test_photographs_on_a_page_stand_on_a_dark_plate_of_their_own():
+    tiles = [np.full((96, 96, 3), value, dtype=np.uint8) for value in (230, 60, 150, 9)]
+    rows = in_rows([Panel(tile, "unit 3") for tile in tiles], 2)
+    drawn = on_page(published("panels", {"rows": rows}, "", ""), "plate.webp", "evolution", 600)
+    (picture,) = pictures(drawn.drawing)
+    shown = np.asarray(Image.open(io.BytesIO(picture.data)).convert("RGB")).astype(int)
+    assert shown.shape[:2] == (2 * picture.height, 2 * picture.width)
+    assert picture.width <= 600 + 2 * MARGIN
+    assert np.abs(shown[:4] - (31, 35, 40)).max() <= 6
+    for value in (230, 60, 150, 9):
+        covered = (np.abs(shown - value).max(-1) <= 6).sum()
+        assert covered == pytest.approx((2 * 260) ** 2, rel=0.04)
 
 
 class Strided(nn.Module):

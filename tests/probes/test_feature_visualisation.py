@@ -11,7 +11,6 @@ import torch
 from PIL import Image
 
 from generator.exhibit import ModelSpec
-from generator.figures.features import dream_strip
 from generator.figures.mosaic import photographs
 from generator.inputs.images import as_pixels, curated_images, open_rgb
 from generator.models.load import load_model
@@ -300,16 +299,12 @@ def test_the_gradient_of_a_dream_has_a_mean_size_of_about_one():
     assert even_gradient(torch.zeros(1, 3, 40, 40)).abs().max() == 0
 
 
-def test_figures_are_files_of_their_pictures_size(made, dreamt):
+def test_figures_are_files_of_their_pictures_size(made):
     pictures = [each.picture for each in made[2]]
     first, second = photographs(pictures, 82)
     assert (first.width, first.height) == (96, 96)
     shown = np.asarray(Image.open(io.BytesIO(second.data)).convert("RGB")).astype(float)
     assert np.corrcoef(shown.ravel(), pictures[1].ravel())[0, 1] > 0.95
-    (strip,) = dream_strip(dreamt[1].frames, columns=2, width=64)
-    assert (strip.width, strip.height) == (2 * 68 - 4, 2 * 60 - 4)
-    clear = np.asarray(Image.open(io.BytesIO(strip.data)).convert("RGBA"))
-    assert clear[10, 66, 3] == 0 and clear[10, 10, 3] == 255
     rgba = np.dstack([pictures[0], np.zeros((96, 96), np.uint8)])
     assert Image.open(io.BytesIO(photographs([rgba], 82)[0].data)).mode == "RGBA"
 

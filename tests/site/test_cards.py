@@ -55,7 +55,7 @@ from generator.cards.write import CardFolder
 from generator.errors import UsageError
 from generator.exhibit import Choices, Exhibit, ModelSpec
 from generator.exhibit_yaml import load_exhibit, load_pairs
-from generator.figures.render import KINDS
+from generator.figures.designs import pictures
 from generator.techniques.evaluations import EVALUATION
 from generator.progress import Reporter
 from generator.store import Store
@@ -541,9 +541,9 @@ def test_the_card_of_a_transformer(family, task, evaluated, probed, tmp_path):
     page = pages.fill(card_page(exhibit, run, pages))
     assert "Two &lt;b&gt;groups&lt;/b&gt;" in page.body and "<b>groups" not in page.body
     drawn = {figure.drawing.kind: figure.drawing for figure in card.figures()}
-    assert set(drawn) == {"text_signal", "head_grids", "leans"}
+    assert set(drawn) == {"text_signal", "head_grid", "leans"}
     for drawing in drawn.values():
-        (picture,) = KINDS[drawing.kind][1](**drawing.arguments)
+        (picture,) = pictures(drawing)
         assert b"</svg>" in picture.data
 
 

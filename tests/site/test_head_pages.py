@@ -28,8 +28,7 @@ from generator.techniques.roles import role_rows
 from generator.techniques.stability import STABILITY, stable_rows
 from generator.card_schema import Pairs
 from generator.exhibit import Choices
-from generator.figures.heads import head_scatter, lens_course, logit_shares
-from generator.figures.readings import head_readings, rollout_maps
+from generator.figures.designs import pictures
 from generator.formatting import number
 from generator.inputs.texts import CuratedText, readable
 from generator.pages.sections import technique_tables
@@ -456,19 +455,12 @@ def test_readings_are_scaled_as_they_say(decoder):
 
 @pytest.mark.slow
 def test_every_drawing_of_heads_can_be_drawn(decoder):
-    makers = {
-        "head_scatter": head_scatter,
-        "logit_shares": logit_shares,
-        "lens_course": lens_course,
-        "head_readings": head_readings,
-        "rollout_maps": rollout_maps,
-    }
+    kinds = {"head_scatter", "head_grid", "shares", "lens_course", "attention_grid"}
     made = model_pages(decoder, any_pages())
     every = [figure.drawing for page in made for figure, _ in page.figures()]
-    drawings = [one for one in every if one.kind in makers]
-    assert {one.kind for one in drawings} == set(makers)
-    for kind in makers:
-        arguments = next(one.arguments for one in drawings if one.kind == kind)
-        first, again = (makers[kind](**arguments) for _ in range(2))
+    drawings = {one.kind: one for one in every if one.kind in kinds}
+    assert {*drawings} == kinds
+    for drawing in drawings.values():
+        first, again = (pictures(drawing) for _ in range(2))
         assert [one.data for one in first] == [one.data for one in again]
         assert min(first[0].width, first[0].height) > 30

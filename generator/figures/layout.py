@@ -1,22 +1,19 @@
-"""What the figures of articles share: sizes of type, fitted text, places in CSS pixels, encoding."""
+"""What figures are laid out with: sizes of type, fitted text, places in CSS pixels."""
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from PIL import Image
+from matplotlib.ticker import FuncFormatter
 
 from generator.figures.face import is_plain, letters
-from generator.figures.style import INK, QUIET, Picture, drawable
+from generator.figures.style import INK, QUIET, drawable
 
 # Points. A figure is drawn as wide as it is shown, so that its type is as large as written here.
 TITLE, LABEL, SMALL = 10.5, 10.0, 9.0
 LIGHT_INK, LIGHT_QUIET = "#e6e9ee", "#a9b2bd"
-DENSITY = 2  # pixels of a raster for a CSS pixel
+PERCENT = FuncFormatter(lambda value, _: f"{100 * value:g} %")
 PIXEL = 72 / 96  # points
 
 
@@ -52,6 +49,14 @@ def write(
             va="center" if turned else "baseline", rotation=90 if turned else 0,
             fontweight="bold" if bold else "normal",
         )  # fmt: skip
+
+
+def plain(*every: Axes) -> None:
+    """The sizes of type that all charts have."""
+    for axes in every:
+        axes.tick_params(labelsize=SMALL, length=3)
+        for text in (axes.title, axes.xaxis.label, axes.yaxis.label):
+            text.set_fontsize(LABEL)
 
 
 def show_pixels(axes: Axes, pixels: np.ndarray, *, pixelated: bool = False) -> None:
@@ -90,18 +95,6 @@ def wrapped(
             found[-1] = " ".join([found[-1], *words[number:]])
             break
     return [fitted(line, room, size, bold=bold) for line in found]
-
-
-def as_raster(figure: Figure) -> Picture:
-    """A figure with photographs, its ground transparent, at twice its size in CSS pixels."""
-    figure.set_dpi(96 * DENSITY)
-    agg = FigureCanvasAgg(figure)
-    agg.draw()
-    image = Image.fromarray(np.asarray(agg.buffer_rgba()).copy())
-    buffer = io.BytesIO()
-    image.save(buffer, format="WEBP", quality=84, method=4, alpha_quality=90)
-    width, height = figure.get_size_inches() * 96
-    return Picture(buffer.getvalue(), round(width), round(height))
 
 
 def heights(count: int, size: float) -> float:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from generator.figures.attention import NORM, TICKS, short
-from generator.figures.publication.base import (
+from generator.figures.layout import (
     LABEL,
     PIXEL,
     SMALL,
@@ -27,7 +27,7 @@ from generator.figures.publication.base import (
 from generator.figures.style import INK, MASKED, QUIET, RULE, WEIGHTS
 
 _LONGEST = 60  # tokens that get a name
-_FEW, _TINY = 24, 7.2  # tokens beside small maps, and their size
+_FEW, _LINE = 24, 12.5  # tokens beside small maps, and the least height of each
 _BAR, _LEAST_BAR = 10.0, 60.0
 _SLIMMEST = 0.4  # a map is drawn no lower or narrower than this share of its other side
 _ADVANCE = 0.602  # of DejaVu Sans Mono, in ems
@@ -41,7 +41,6 @@ def attention_map(
     causal: bool,
     bar: str = "weight",
     width: float,
-    dark: bool = False,
 ) -> Figure:
     """One map (queries, keys) with its `tokens` beside it and its `keys` above.
 
@@ -78,7 +77,6 @@ def attention_grid(
     columns: int = 0,
     tokens: Sequence[str] = (),
     width: float,
-    dark: bool = False,
 ) -> Figure:
     """Maps (count, queries, keys) side by side, each with its title.
 
@@ -88,7 +86,7 @@ def attention_grid(
     count = len(weights)
     left = max((length(row, SMALL) for row in rows), default=0) + 8 if rows else 2
     names = [short(token) for token in tokens] if len(tokens) <= _FEW else []
-    left = max(left, *(length(name, _TINY) + 6 for name in names)) if names else left
+    left = max(left, *(length(name, SMALL) + 6 for name in names)) if names else left
     across = columns or columns_for(count, width - 70, 84, 12)
     gap, head = 10.0, heights(1, TITLE)
     side = min((width - left - 66 - (across - 1) * gap) / across, 240.0)
@@ -110,8 +108,8 @@ def attention_grid(
         _cells(axes, weights[place], causal)
         axes.spines[:].set_color(RULE)
         axes.spines[:].set_visible(True)
-        if names and place == 0 and high >= 8.5 * len(names):
-            axes.set_yticks(range(len(names)), names, fontsize=_TINY, color=INK)
+        if names and place == 0 and high >= _LINE * len(names):
+            axes.set_yticks(range(len(names)), names, fontsize=SMALL, color=INK)
             axes.tick_params(length=0, pad=3)
     right, above = left + across * (side + gap) - gap + 14, first or head
     _bar(figure, right, above, min(tall - above, 160), "weight")

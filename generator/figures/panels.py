@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 
-from generator.figures.publication.base import (
+from generator.figures.layout import (
     LABEL,
     SMALL,
     TITLE,
@@ -24,6 +24,7 @@ from generator.figures.publication.base import (
 )
 
 GAP, ROW_GAP, ABOVE, BAR = 12.0, 14.0, 4.0, 12.0
+GROUND = "#1f2328"  # of photographs that have one of their own, on every page
 
 
 @dataclass(frozen=True)

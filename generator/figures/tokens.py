@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from generator.figures.attention import short
-from generator.figures.publication.base import (
+from generator.figures.layout import (
     LABEL,
     SMALL,
     axes_at,
@@ -16,9 +16,9 @@ from generator.figures.publication.base import (
     fitted,
     heights,
     length,
+    plain,
     write,
 )
-from generator.figures.publication.charts import plain
 from generator.figures.style import BLUE, INK, ORANGE, QUIET, RULE, WEIGHTS, drawable
 
 _MOST = 24  # keys that are drawn
@@ -32,7 +32,6 @@ def context(
     looks: str,
     *,
     width: float,
-    dark: bool = False,
 ) -> Figure:
     """Bars for each key of the token `looks`: its score, its weight, weight times length of the value."""
     kept = np.sort(np.argsort(-weights, kind="stable")[:_MOST])
@@ -71,7 +70,6 @@ def arrows(
     called: str,
     *,
     width: float,
-    dark: bool = False,
 ) -> Figure:
     """Vectors of two numbers as arrows, and where one of them has moved to."""
     side = min(width, 420.0)
@@ -107,7 +105,6 @@ def lens(
     probability: np.ndarray,
     *,
     width: float,
-    dark: bool = False,
 ) -> Figure:
     """A table of guesses: a row a layer, the last on top, a column a position; colour is probability."""
     left = max(length(layer, SMALL) for layer in layers) + 10
@@ -136,7 +133,6 @@ def words(
     rows: Sequence[tuple[str, Sequence[str], str]],
     *,
     width: float,
-    dark: bool = False,
 ) -> Figure:
     """A table of words: one, those it leads to, and a number."""
     first = max([length(header[0], SMALL), *(length(short(row[0]), LABEL) for row in rows)]) + 18
