@@ -223,8 +223,8 @@ def _write(
     tree = Tree(options.work / "docs")
     with reporter.stage("Pages", None) as step:
         filled = [pages.fill(page) for page in made]
-        thumbs = options.work / "store" / "figures" / "thumbs"
-        figures, small = figures_page(runs, filled, told_figures(articles), pictures, thumbs, pages)
+        drawn = options.work / "store" / "figures"
+        figures, small = figures_page(runs, filled, told_figures(articles), pictures, drawn, pages)
         filled.append(figures)
         for page in filled:
             tree.page(page)

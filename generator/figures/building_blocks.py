@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+from matplotlib.colors import to_rgb
 from PIL import Image
 
-from generator.figures.overlay import QUALITY, SMALLEST, signed_overlays
+from generator.figures.overlay import QUALITY, blended, grey_of, share_of, signed_overlays
 from generator.figures.style import Picture, as_photograph
 
 SIDE = 672
@@ -13,6 +14,7 @@ TILE = 64
 COLUMNS = 16
 # Told apart by eyes that mix up red and green, too (after Okabe and Ito), on a grey photograph.
 GROUP_COLOURS = ("#e69f00", "#56b4e9", "#00a878", "#f0e442", "#e8602c", "#d98cc0")
+_COLOURS = 255 * np.array([to_rgb(colour) for colour in GROUP_COLOURS])
 COVER = 0.85
 DIM = 0.45
 
@@ -45,7 +47,7 @@ def cells(
     """Each cell as its strongest channel, whose tile takes a `share` of the cell's area, uint8 pixels."""
     rows, columns = strongest.shape
     side = max(16, round(SIDE / max(rows, columns)))
-    ground = Image.fromarray((DIM * _grey(picture)).round().astype(np.uint8))
+    ground = Image.fromarray((DIM * grey_of(picture)).round().astype(np.uint8)).convert("RGB")
     canvas = ground.resize((columns * side, rows * side), Image.Resampling.BILINEAR)
     for (row, column), channel in np.ndenumerate(strongest):
         if channel < 0:
@@ -59,10 +61,9 @@ def cells(
 
 def one_group(picture: np.ndarray, groups: np.ndarray, number: int) -> np.ndarray:
     """One of the `groups` (groups, rows, columns) over a grey picture; one scale for all groups."""
-    picture = _readable(picture)
-    colour = _rgb(GROUP_COLOURS[number % len(GROUP_COLOURS)])
-    share = _resized(groups[number], picture) / (float(groups.max(initial=0)) or 1.0)
-    return _pixels(_blend(_grey(picture), colour, np.sqrt(share)))
+    ground = grey_of(picture)
+    share = _share(groups[number], ground, float(groups.max(initial=0)))
+    return blended(ground, _cover(share), _COLOURS[number % len(_COLOURS)])
 
 
 def all_groups(picture: np.ndarray, groups: np.ndarray) -> np.ndarray:
@@ -70,41 +71,15 @@ def all_groups(picture: np.ndarray, groups: np.ndarray) -> np.ndarray:
 
     Each group is scaled by its own peak, and the square root of that lets weak values be seen.
     """
-    picture = _readable(picture)
-    most = groups.max(axis=(1, 2), keepdims=True)
-    scaled = groups / np.where(most > 0, most, 1)
-    shares = np.stack([_resized(values, picture) for values in scaled])
-    colours = np.stack([_rgb(GROUP_COLOURS[n % len(GROUP_COLOURS)]) for n in range(len(groups))])
-    winner = shares.argmax(0)
-    return _pixels(_blend(_grey(picture), colours[winner], np.sqrt(shares.max(0))))
+    ground = grey_of(picture)
+    shares = np.stack([_share(values, ground, float(values.max())) for values in groups])
+    return blended(ground, _cover(shares.max(0)), _COLOURS[shares.argmax(0) % len(_COLOURS)])
 
 
-def _blend(ground: np.ndarray, colour: np.ndarray, share: np.ndarray) -> np.ndarray:
-    cover = (COVER * np.clip(share, 0, 1))[..., None]
-    return np.asarray((1 - cover) * ground + cover * colour, dtype=np.float32)
+def _share(values: np.ndarray, ground: np.ndarray, peak: float) -> np.ndarray:
+    # The square root would show the small waves around what is enlarged with a cubic.
+    return share_of(values, ground.shape, peak, Image.Resampling.BILINEAR)
 
 
-def _readable(picture: np.ndarray) -> np.ndarray:
-    """A small picture at a whole multiple of its size, as the overlays of classes have it."""
-    times = -(-SMALLEST // min(picture.shape[:2]))
-    size = picture.shape[1] * times, picture.shape[0] * times
-    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BICUBIC))
-
-
-def _resized(values: np.ndarray, picture: np.ndarray) -> np.ndarray:
-    size = picture.shape[1], picture.shape[0]
-    image = Image.fromarray(values.astype(np.float32))  # maps of groups stay at or above zero
-    return np.asarray(image.resize(size, Image.Resampling.BILINEAR))
-
-
-def _grey(picture: np.ndarray) -> np.ndarray:
-    grey = np.asarray(Image.fromarray(picture).convert("L"), dtype=np.float32)
-    return np.repeat(grey[..., None], 3, axis=2)
-
-
-def _rgb(colour: str) -> np.ndarray:
-    return np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)], dtype=np.float32)
-
-
-def _pixels(values: np.ndarray) -> np.ndarray:
-    return np.asarray(np.clip(values, 0, 255).round().astype(np.uint8))
+def _cover(share: np.ndarray) -> np.ndarray:
+    return np.asarray(COVER * np.sqrt(np.clip(share, 0, 1)))

@@ -45,9 +45,9 @@ def signed_overlays(picture: np.ndarray, maps: np.ndarray) -> list[Picture]:
 
 def heated(picture: np.ndarray, values: np.ndarray, peak: float) -> np.ndarray:
     """Evidence (y, x) up to `peak` over a grey picture (h, w, 3) uint8, as pixels of the same kind."""
-    grey = _grey(picture)
-    share = np.clip(_enlarged(values, grey.shape, peak), 0, 1)
-    return _blended(grey, COVER * share, heat(share))
+    grey = grey_of(picture)
+    share = np.clip(share_of(values, grey.shape, peak), 0, 1)
+    return blended(grey, COVER * share, heat(share))
 
 
 def heat(share: np.ndarray) -> np.ndarray:
@@ -58,29 +58,25 @@ def heat(share: np.ndarray) -> np.ndarray:
 def evidence_colours() -> np.ndarray:
     """The colours of evidence over grey from none to the most, uint8 (64, 3), for a scale."""
     share = np.linspace(0, 1, 64)
-    return _over_grey(heat(share), COVER * share)
+    return blended(np.full(share.shape, _MIDDLE), COVER * share, heat(share))
 
 
 def signed_colours() -> np.ndarray:
     """The colours of evidence from most against to most for a class, uint8 (65, 3), for a scale."""
     share = np.linspace(-1, 1, 65)
-    return _over_grey(np.where(share[:, None] > 0, FOR, AGAINST), SIGNED_COVER * np.abs(share))
-
-
-def _over_grey(colours: np.ndarray, cover: np.ndarray) -> np.ndarray:
-    mixed = (1 - cover[:, None]) * _MIDDLE + cover[:, None] * colours
-    return np.asarray(mixed.round().clip(0, 255).astype(np.uint8))
+    colours = np.where(share[:, None] > 0, FOR, AGAINST)
+    return blended(np.full(share.shape, _MIDDLE), SIGNED_COVER * np.abs(share), colours)
 
 
 def signed(picture: np.ndarray, values: np.ndarray, peak: float) -> np.ndarray:
     """Evidence for (orange) and against (blue), both up to `peak`, over a grey picture, as pixels."""
-    grey = _grey(picture)
-    share = _enlarged(values, grey.shape, peak)[..., None]
+    grey = grey_of(picture)
+    share = share_of(values, grey.shape, peak)[..., None]
     colours = np.where(share > 0, FOR, AGAINST)
-    return _blended(grey, SIGNED_COVER * np.clip(np.abs(share[..., 0]), 0, 1), colours)
+    return blended(grey, SIGNED_COVER * np.clip(np.abs(share[..., 0]), 0, 1), colours)
 
 
-def _grey(picture: np.ndarray) -> np.ndarray:
+def grey_of(picture: np.ndarray) -> np.ndarray:
     """The picture without its colours, (h, w), at a whole multiple of its size that can be read."""
     height, width = picture.shape[:2]
     times = -(-SMALLEST // min(height, width))
@@ -89,13 +85,19 @@ def _grey(picture: np.ndarray) -> np.ndarray:
     return np.asarray(shown, dtype=np.float32)
 
 
-def _enlarged(values: np.ndarray, shape: tuple[int, ...], peak: float) -> np.ndarray:
+def share_of(
+    values: np.ndarray,
+    shape: tuple[int, ...],
+    peak: float,
+    way: Image.Resampling = Image.Resampling.BICUBIC,
+) -> np.ndarray:
     """A map at the picture's size, as a share of `peak`; zeros where there is nothing to show."""
     small = Image.fromarray(np.ascontiguousarray(values, dtype=np.float32))
-    large = np.asarray(small.resize((shape[1], shape[0]), Image.Resampling.BICUBIC))
+    large = np.asarray(small.resize((shape[1], shape[0]), way))
     return large / peak if peak > 0 else np.zeros_like(large)
 
 
-def _blended(grey: np.ndarray, cover: np.ndarray, colours: np.ndarray) -> np.ndarray:
+def blended(grey: np.ndarray, cover: np.ndarray, colours: np.ndarray) -> np.ndarray:
+    """Colours (..., 3) from 0 to 255 over grey, as far as they cover it, as uint8 pixels."""
     blended = (1 - cover[..., None]) * grey[..., None] + cover[..., None] * colours
     return np.asarray(blended.round().clip(0, 255).astype(np.uint8))

@@ -22,6 +22,7 @@ from generator.figures import (
     overlay,
     patches,
     preview,
+    thumbs,
 )
 from generator.figures.designs import DESIGNS, pictures
 from generator.figures.drawing import Drawing
@@ -38,7 +39,7 @@ KINDS: Mapping[str, tuple[int, Callable[..., Sequence[Picture]]]] = {
     "kernel_sheet": (5, mosaic.kernel_sheet),
     "rgb_filters": (2, mosaic.rgb_filters),
     "weight_matrix": (5, mosaic.weight_matrix),
-    "building_blocks": (1, building_blocks.building_blocks),
+    "building_blocks": (2, building_blocks.building_blocks),
     "tile_sheet": (1, mosaic.tile_sheet),
     "photographs": (2, mosaic.photographs),
     "evidence_overlays": (1, overlay.evidence_overlays),
@@ -48,6 +49,7 @@ KINDS: Mapping[str, tuple[int, Callable[..., Sequence[Picture]]]] = {
     "patch_preview": (1, patches.patch_preview),
     "filter_card": (3, cards.filter_card),
     "preview": (1, preview.preview),
+    "thumbnail": (1, thumbs.thumbnail),
 }
 
 

@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from generator.figures.figure import Figure
-from generator.figures.render import Drawn
-from generator.figures.thumbs import thumbnails
+from generator.figures.figure import Drawing, Figure
+from generator.figures.render import Drawn, render
 from generator.pages.context import Place, home
 from generator.pages.environment import Pages
 from generator.pages.page import Page
@@ -139,6 +138,19 @@ def _spread(found: Sequence[GalleryItem], most: int) -> list[GalleryItem]:
     return [found[int(place)] for place in places]
 
 
+def _thumbnails(pictures: Mapping[str, Drawn], store: Path) -> dict[str, tuple[str, Drawn]]:
+    """For each picture the path of its thumbnail, and the thumbnail. A chart in SVG is small as it is."""
+    places, drawings = {path: path for path in pictures}, []
+    for path, drawn in pictures.items():
+        if drawn.file.suffix != ".svg":
+            name = path.removeprefix("models/").removesuffix(".webp").replace("/", "-")
+            places[path] = f"figures/{name}.webp"
+            data = np.frombuffer(drawn.file.read_bytes(), dtype=np.uint8)
+            drawings.append(Drawing("thumbnail", {"picture": data}, (places[path],)))
+    made, _ = render(drawings, store, 1, lambda: None)
+    return {path: (place, made.get(place, pictures[path])) for path, place in places.items()}
+
+
 def figures_page(
     runs: Sequence[Run],
     written: Iterable[Page],
@@ -151,7 +163,7 @@ def figures_page(
     chosen = chosen_figures(runs, written, told)
     all_shown = [one for shown in chosen.values() for one in shown]
     paths = dict.fromkeys(path for one in all_shown for path in (one.path, one.dark) if path)
-    small = thumbnails({path: pictures[path] for path in paths}, "figures", store)
+    small = _thumbnails({path: pictures[path] for path in paths}, store)
     pages = pages.with_pictures(dict(small.values()))
 
     def thumbs(one: GalleryItem) -> list[Thumbnail]:
