@@ -49,16 +49,12 @@ def attention_maps(
     Rows are queries (`tokens`, those that look), columns `keys`. The colour is the square root of the
     weight, on one scale for all heads.
     """
-    frame = _frame(tokens, keys)
-    levels = weight_levels(weights, causal)
-    square = np.ones((frame.cell, frame.cell), dtype=np.uint8)
-    high, wide = (frame.cell * count for count in levels.shape[2:])
-    pictures = []
-    for layer, head in np.ndindex(*weights.shape[:2]):
-        canvas = frame.background.copy()
-        cells = canvas[frame.top : frame.top + high, frame.left : frame.left + wide]
-        cells[:] = np.kron(levels[layer, head], square)
-        pictures.append(as_webp(indexed(canvas, frame.palette, clear=LEVELS + 1)))
+    frame, pictures = _frame(tokens, keys), []
+    for layer in weight_levels(weights, causal):
+        for cells in enlarged(layer, frame.cell):
+            canvas, (high, wide) = frame.background.copy(), cells.shape
+            canvas[frame.top : frame.top + high, frame.left : frame.left + wide] = cells
+            pictures.append(as_webp(indexed(canvas, frame.palette, clear=LEVELS + 1)))
     return pictures
 
 

@@ -56,6 +56,11 @@ def in_rows(panels: Sequence[Panel], columns: int) -> tuple[tuple[Panel, ...], .
     return tuple(tuple(panels[start : start + columns]) for start in starts)
 
 
+def even_rows(panels: Sequence[Panel], most: int) -> tuple[tuple[Panel, ...], ...]:
+    """Panels in rows of at most `most`, no row much longer than another."""
+    return in_rows(panels, -(-len(panels) // -(-len(panels) // most)))
+
+
 def panels(
     rows: Sequence[Sequence[Panel]],
     *,
@@ -71,72 +76,57 @@ def panels(
     left = min(max((length(n, LABEL) for n in names), default=0) + 10, width * 0.22) if names else 0
     right = _scale_width(scale) if scale else 0.0
     side = min(widest, (width - left - right - (across - 1) * gap) / across)
-    tops, total = _tops(rows, side)
+    laid = [_laid(row, side) for row in rows]
+    total = sum(row.head + row.high + ROW_GAP for row in laid) - ROW_GAP
     figure = canvas(left + across * (side + gap) - gap + right, total)
-    ink, quiet = inks(dark=dark)
-    for number, (row, top) in enumerate(zip(rows, tops, strict=True)):
-        head, high = _head(row, side), _height(row, side)
+    colours, top = inks(dark=dark), 0.0
+    for number, row in enumerate(laid):
+        top += row.head
         if names:
             label = "\n".join(wrapped(names[number], left - 10, LABEL, 3))
-            write(figure, 0, top + head + high / 2 - 8, label, ink)
-        notes = _most_lines(row, side)[1]
-        for column, panel in enumerate(row):
+            write(figure, 0, top + row.high / 2 - 8, label, colours[0])
+        for column, panel in enumerate(row.panels):
             place = left + column * (side + gap)
-            _words(figure, panel, (place, top + head), side, notes, (ink, quiet))
-            axes = axes_at(figure, place, top + head, side, high)
+            _words(figure, row, column, (place, top), colours)
+            axes = axes_at(figure, place, top, side, row.high)
             show_pixels(axes, panel.pixels, pixelated=panel.pixelated)
+        top += row.high + ROW_GAP
     if scale:
-        first, high = tops[0] + _head(rows[0], side), _height(rows[0], side)
-        _draw_scale(figure, scale, left + across * (side + gap), first, high, (ink, quiet))
+        beside = left + across * (side + gap)
+        _draw_scale(figure, scale, beside, laid[0].head, laid[0].high, colours)
     return figure
 
 
-def _tops(rows: Sequence[Sequence[Panel]], side: float) -> tuple[list[float], float]:
-    tops, place = [], 0.0
-    for row in rows:
-        tops.append(place)
-        place += _head(row, side) + _height(row, side) + ROW_GAP
-    return tops, place - ROW_GAP
+@dataclass(frozen=True)
+class _Row:
+    """Panels with the lines of words above each; heights of words, of notes alone and of pictures."""
+
+    panels: Sequence[Panel]
+    titles: Sequence[Sequence[str]]
+    notes: Sequence[Sequence[str]]
+    head: float
+    below: float
+    high: float
 
 
-def _height(row: Sequence[Panel], side: float) -> float:
-    return max(side * panel.pixels.shape[0] / panel.pixels.shape[1] for panel in row)
-
-
-def _head(row: Sequence[Panel], side: float) -> float:
-    """The height of the words above a row."""
-    titles, notes = _most_lines(row, side)
-    most = heights(titles, TITLE) + heights(notes, SMALL)
-    return most + ABOVE + 3 if most else 0.0  # ascenders reach a little higher
-
-
-def _most_lines(row: Sequence[Panel], side: float) -> tuple[int, int]:
-    words = [_lines(panel, side) for panel in row]
-    return max(len(title) for title, _ in words), max(len(note) for _, note in words)
-
-
-def _lines(panel: Panel, side: float) -> tuple[list[str], list[str]]:
-    title = wrapped(panel.title, side, TITLE, bold=True) if panel.title else []
-    return title, wrapped(panel.note, side, SMALL) if panel.note else []
+def _laid(row: Sequence[Panel], side: float) -> _Row:
+    titles = [wrapped(one.title, side, TITLE, bold=True) if one.title else [] for one in row]
+    notes = [wrapped(one.note, side, SMALL) if one.note else [] for one in row]
+    below = heights(max(map(len, notes)), SMALL)
+    words = heights(max(map(len, titles)), TITLE) + below
+    head = words + ABOVE + 3 if words else 0.0  # ascenders reach a little higher
+    high = max(side * one.pixels.shape[0] / one.pixels.shape[1] for one in row)
+    return _Row(row, titles, notes, head, below, high)
 
 
 def _words(
-    figure: Figure,
-    panel: Panel,
-    place: tuple[float, float],
-    side: float,
-    notes: int,
-    colours: tuple[str, str],
+    figure: Figure, row: _Row, column: int, place: tuple[float, float], colours: tuple[str, str]
 ) -> None:
     """Title and note above a panel at a place; titles of a row stand on one line, notes below it."""
-    left, bottom = place
-    title, note = _lines(panel, side)
-    middle = bottom - ABOVE - heights(notes, SMALL)
-    if title:
-        top = middle - heights(len(title), TITLE)
-        write(figure, left, top, "\n".join(title), colours[0], TITLE, bold=True)
-    if note:
-        write(figure, left, middle, "\n".join(note), colours[1], SMALL)
+    title, note, middle = row.titles[column], row.notes[column], place[1] - ABOVE - row.below
+    top = middle - heights(len(title), TITLE)
+    write(figure, place[0], top, "\n".join(title), colours[0], TITLE, bold=True)
+    write(figure, place[0], middle, "\n".join(note), colours[1], SMALL)
 
 
 def _scale_width(scale: Scale) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from generator.figures.figure import Drawing, Figure, published
-from generator.figures.panels import Panel
+from generator.figures.panels import Panel, even_rows
 from generator.figures.style import POSITIVE, SIGNED
 from generator.formatting import number
 from generator.inputs.images import CuratedImage
@@ -50,13 +50,11 @@ def figure(run: Run, layer: str, image: str, units: Numbers = (), count: int = _
     chosen = [unit_of(of_layer, unit) for unit in units] or sorted(int(u) for u in strongest)
     below = signed(run, of_layer.name)
     row = [Panel(run.seen[image], label), *(_panel(maps[unit], unit, below) for unit in chosen)]
-    across = len(row) if len(row) <= 5 else -(-len(row) // -(-len(row) // 7))
-    rows = tuple(tuple(row[start : start + across]) for start in range(0, len(row), across))
     zero = "zero in the middle of the colours" if below else "dark is zero"
     which = "" if units else f", the {len(chosen)} of {len(maps)} that answer most"
     return published(
         "panels",
-        {"rows": rows, "widest": 200.0, "gap": 8.0},
+        {"rows": even_rows(row, 7), "widest": 200.0, "gap": 8.0},
         f"The picture of {label} and the maps of {len(chosen)} channels of {of_layer.name} on it{which}.",
         f"Channels of {of_layer.name} on the picture of {label}{which}; each on its own scale, {zero}.",
     )

@@ -10,7 +10,7 @@ from PIL import Image
 
 from generator.errors import UsageError
 from generator.figures.figure import Figure, published
-from generator.figures.panels import Panel
+from generator.figures.panels import Panel, in_rows
 from generator.formatting import number
 from generator.models.layer import Layer
 from generator.probes.exemplars import Exemplars, LayerExemplars, field_box, find_exemplars
@@ -95,7 +95,8 @@ def figure(run: Run, layer: str, unit: Numbers, count: int = _ALL) -> Figure:
     """The patches of the pool that excite one unit or several most, strongest first."""
     of_layer, exemplars = searched(run, layer)
     units = [unit_of(of_layer, one) for one in unit]
-    rows, named, ranked = [], [], False
+    rows: list[tuple[Panel, ...]] = []
+    named, ranked = [], False
     for one in units:
         row = neurons(of_layer, exemplars, one)
         labels = some_labels(run, exemplars, one)[:count]
@@ -104,7 +105,7 @@ def figure(run: Run, layer: str, unit: Numbers, count: int = _ALL) -> Figure:
         ranked = ranked or bool(row.at_limit[: len(labels)].any())
         # One unit may have two rows; of several each has its own.
         across = len(panels) if len(units) > 1 or len(panels) <= _FEW else -(-len(panels) // 2)
-        rows += [tuple(panels[start : start + across]) for start in range(0, len(panels), across)]
+        rows += in_rows(panels, across)
         named.append(f"unit {one}: {listed(labels)}")
     names = tuple(f"unit {one}" for one in units) if len(units) > 1 else ()
     about = f"unit {listed([str(one) for one in units])} of {of_layer.name}"

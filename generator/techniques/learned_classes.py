@@ -10,7 +10,7 @@ import numpy as np
 from generator.errors import UsageError
 from generator.figures.figure import Drawing, Figure, published
 from generator.figures.overlay import signed, signed_colours
-from generator.figures.panels import Panel, Scale
+from generator.figures.panels import Panel, Scale, in_rows
 from generator.formatting import number, percent
 from generator.inputs.images import square_of
 from generator.inputs.pool import PoolPicture
@@ -88,7 +88,7 @@ def figure(run: Run, image: str = "") -> Figure:
     scale = Scale(signed_colours(), f"−{text}", text, "evidence")
     return published(
         "panels",
-        {"rows": tuple(tuple(row[n : n + 4]) for n in range(0, len(row), 4)), "scale": scale},
+        {"rows": in_rows(row, 4), "scale": scale},
         f"The picture of {chosen.label} and the evidence for each of {len(learned.classes)} learned classes "
         f"over it; it is taken for {taken}, most for that {place_of(found.values[found.predicted])}.",
         "Evidence for (orange) and against (blue) the classes that logistic regression learned on the pool, "

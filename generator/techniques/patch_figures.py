@@ -9,7 +9,7 @@ import numpy as np
 
 from generator.errors import UsageError
 from generator.figures.figure import Drawing, Figure, published
-from generator.figures.panels import Panel
+from generator.figures.panels import Panel, even_rows
 from generator.figures.patches import Cut, laid_over
 from generator.formatting import number, percent
 from generator.models.patches import PatchGrid
@@ -90,7 +90,7 @@ def patch_attention(
     )
     return published(
         "panels",
-        {"rows": _in_rows(panels), "widest": 240.0},
+        {"rows": even_rows(panels, 4), "widest": 240.0},
         f"The picture of {picture.label}, and over it where {name} looks: {said}.",
         f"Where {name} of {run.model.title} looks in the picture of {picture.label}, cut into "
         f"{grid.rows} × {grid.columns} patches: {said}. Rows and columns are counted from 0 at the top "
@@ -159,7 +159,7 @@ def patch_rollout(run: Run, image: str, layers: Numbers = (), token: str = "") -
     last = rows[-2]
     return published(
         "panels",
-        {"rows": _in_rows(panels), "widest": 200.0},
+        {"rows": even_rows(panels, 4), "widest": 200.0},
         f"Attention rollout from the {token_name(reader)} over the picture of {picture.label} "
         f"{listed([one.who for one in rows[:-1]])}, and with random weights; {last.who} most comes from "
         f"{last.best}.",
@@ -197,9 +197,3 @@ def _edges(count: int, block: int, size: int) -> tuple[int, ...]:
 def _grid(run: Run) -> PatchGrid:
     assert run.vision.attention is not None  # its heads were named
     return run.vision.attention.grid
-
-
-def _in_rows(panels: list[Panel]) -> tuple[tuple[Panel, ...], ...]:
-    """At most four in a row, in rows of even length."""
-    across = -(-len(panels) // -(-len(panels) // 4))
-    return tuple(tuple(panels[start : start + across]) for start in range(0, len(panels), across))
