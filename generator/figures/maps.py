@@ -27,8 +27,8 @@ from generator.figures.layout import (
 from generator.figures.style import INK, MASKED, QUIET, RULE, WEIGHTS
 
 _LONGEST = 60  # tokens that get a name
-_FEW, _LINE = 24, 12.5  # tokens beside small maps, and the least height of each
-_BAR, _LEAST_BAR = 10.0, 60.0
+_LEAST, _LINE = 84.0, 12.5  # the least side of a small map, and of a cell whose token is named
+_BAR, _LEAST_BAR, _BESIDE = 10.0, 60.0, 66.0  # the bar, and what it takes with its numbers
 _SLIMMEST = 0.4  # a map is drawn no lower or narrower than this share of its other side
 _ADVANCE = 0.602  # of DejaVu Sans Mono, in ems
 
@@ -81,21 +81,23 @@ def attention_grid(
     """Maps (count, queries, keys) side by side, each with its title.
 
     With `rows` there are `columns` in a row, and each row has a name and shows the same titles. `tokens`
-    are written beside the first map, where there is room for them.
+    are written beside the first map of each row, where there is room for them.
     """
-    count = len(weights)
-    left = max((length(row, SMALL) for row in rows), default=0) + 8 if rows else 2
-    names = [short(token) for token in tokens] if len(tokens) <= _FEW else []
-    left = max(left, *(length(name, SMALL) + 6 for name in names)) if names else left
-    across = columns or columns_for(count, width - 70, 84, 12)
-    gap, head = 10.0, heights(1, TITLE)
-    side = min((width - left - 66 - (across - 1) * gap) / across, 240.0)
+    count, gap, head = len(weights), 10.0, heights(1, TITLE)
+    # Tokens are named where two maps that are large enough for them stand side by side.
+    named = _LINE * len(tokens)
+    names = [short(token) for token in tokens] if 2 * named < width - 2 * _BESIDE else []
+    left = max((length(name, SMALL) + 7 for name in (*rows, *names)), default=2)
+    least = max(_LEAST, named) if names else _LEAST
+    across = columns or columns_for(count, width - left - _BESIDE, least + gap, 12)
+    room = (width - left - _BESIDE - (across - 1) * gap) / across
+    side = min(room, max(240.0, least))
     high = side * float(np.clip(weights.shape[1] / weights.shape[2], _SLIMMEST, 1 / _SLIMMEST))
     down = -(-count // across)
     step = high + gap + (0 if rows else head)
     first = head if rows else 0.0
     tall = max(first + down * step, head + _LEAST_BAR)
-    figure = canvas(left + across * (side + gap) - gap + 66, tall)
+    figure = canvas(left + across * (side + gap) - gap + _BESIDE, tall)
     for place in range(count):
         row, column = divmod(place, across)
         x, y = left + column * (side + gap), first + row * step
@@ -108,7 +110,7 @@ def attention_grid(
         _cells(axes, weights[place], causal)
         axes.spines[:].set_color(RULE)
         axes.spines[:].set_visible(True)
-        if names and place == 0 and high >= _LINE * len(names):
+        if names and column == 0:
             axes.set_yticks(range(len(names)), names, fontsize=SMALL, color=INK)
             axes.tick_params(length=0, pad=3)
     right, above = left + across * (side + gap) - gap + 14, first or head
