@@ -131,7 +131,16 @@ def pair_of(patch: np.ndarray, projection: np.ndarray, value: float) -> np.ndarr
 def course(run: Run) -> Figure:
     """Accuracy through training, and how like their final selves the units of each layer are."""
     series = _series(run)
-    first, last = (percent(float(series.states[n].accuracy)) for n in (0, -1))
+    judged = [percent(float(state.accuracy)) for state in series.states if state.judged]
+    text = (
+        f"From {series.labels[0]} to {series.labels[-1]}"
+        + (f": accuracy from {judged[0]} to {judged[-1]}" if judged else "")
+        + "; mean correlation of the units with their final selves, by layer, at the first state: "
+        + ", ".join(
+            f"{layer.layer} {number(layer.mean_likeness, 2)}" for layer in series.states[0].layers
+        )
+        + "."
+    )
     likeness = [[layer.mean_likeness for layer in state.layers] for state in series.states]
     return published(
         "course",
@@ -142,10 +151,8 @@ def course(run: Run) -> Figure:
             "layers": series.layers,
             "likeness": np.array(likeness).T,
         },
-        f"Two charts over {len(series.labels)} states of training. Accuracy goes from {first} to {last}; the "
-        f"mean correlation of each of {len(series.layers)} layers with its final units rises.",
-        f"Left: pictures named rightly, from {first} at {series.labels[0]} to {last}. Right: mean "
-        "correlation of the units of each layer with what they are in the end.",
+        f"Two charts. {text}",
+        text,
     )
 
 

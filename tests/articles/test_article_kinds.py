@@ -198,7 +198,7 @@ WRONG: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     ("attention_map", {**MAP, "stack": "encoder", "layer": 2}, ("no layer '2'",)),
     ("attention_map", {**MAP, "stack": "cross", "text": "rian"}, ("text 'rian'", "'rain'")),
     ("attention_map", PATCH | {"text": "rain"}, ("takes no parameter 'image'",)),
-    ("attention_map", {**MAP, "model": DEIT}, ("takes pictures", "texts or pairs of texts")),
+    ("attention_map", {**MAP, "model": DEIT}, ("take texts or pairs of texts, not pictures",)),
     ("head_scatter", {**CROSSES, "heads": "L1H2"}, ("'L1H2' names no head", "X5H1")),
     ("head_scatter", {"model": SWIN}, ("its attention is not laid over pictures",)),
     ("head_grid", {"model": DEIT, "statistic": "induction"}, ("no statistic 'induction'",)),
@@ -207,12 +207,12 @@ WRONG: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     ("patch_attention", {**PATCH, "queries": "4.0"}, ("from 0 to 3", "no patch 4.0")),
     ("patch_attention", {**PATCH, "layer": "deit.layer.1"}, ("no layer", "'deit.layers.1'")),
     ("patch_attention", {**PATCH, "head": 4}, ("heads 0 to 3, not 4",)),
-    ("patch_attention", {**PATCH, "model": T5}, ("takes pairs of texts",)),
+    ("patch_attention", {**PATCH, "model": T5}, ("not pairs of texts",)),
     ("patch_rollout", {"model": DEIT, "image": "noise", "token": "patch"}, ("'patch'",)),
     ("ablation", {"model": DEIT, "on": "second"}, ("no span 'second'", "Valid are: text")),
     ("ablation", {**CROSSES, "on": "second"}, ("no span 'second'", "Valid are: text")),
     ("rollout", {"model": T5}, ("several stacks",)),
-    ("readings", {"model": T5, "layer": 0}, ("takes pairs of texts",)),
+    ("readings", {"model": T5, "layer": 0}, ("not pairs of texts",)),
 ]
 
 

@@ -206,7 +206,9 @@ def test_the_page_says_how_far_names_hold_and_what_random_weights_get(decoder):
 def test_every_head_stands_in_one_role_or_none(decoder):
     counts = {row.role: row.count for row in role_rows(stack_of(decoder))}
     roles = [role.role for row in stack_of(decoder).roles for role in row]
-    assert list(counts) == [rule.role for rule in RULES]
+    measured = {one.name for one in stack_of(decoder).statistics}  # no special token, no delimiter
+    assert list(counts) == [rule.role for rule in RULES if rule.statistic in measured]
+    assert len(counts) >= len(RULES) - 1
     assert {name: roles.count(name) for name in counts} == counts
     assert counts["attention sink"] == 0  # a pattern alone
     assert sum(counts.values()) + roles.count(UNLABELLED) == LAYERS * HEADS
