@@ -53,6 +53,7 @@ from generator.subjects import (
     possible_ids,
     read_inputs,
 )
+from generator.threads import fixed_threads
 
 ENGINES = ("local", "ray")
 
@@ -91,6 +92,7 @@ class Summary:
     bytes: int
 
 
+@fixed_threads()
 def build(exhibit: Exhibit, options: Options, reporter: Reporter) -> Summary:
     """Make the site of an exhibit. The site that was there stays until the new one is complete."""
     check_target(options.site, options.work, exhibit.base)

@@ -12,8 +12,10 @@ from generator.progress import Reporter
 from generator.single import with_entry
 from generator.store import Store
 from generator.subjects import all_techniques, load_runs, opened_in_parts, read_inputs
+from generator.threads import fixed_threads
 
 
+@fixed_threads()
 def make_cards(
     exhibit: Exhibit,
     model: str,

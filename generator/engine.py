@@ -33,6 +33,7 @@ from generator.progress import Step
 from generator.run import Run, Technique
 from generator.store import Store
 from generator.subjects import all_techniques, load_runs
+from generator.threads import threads
 
 _AFTER = 2.0  # seconds of making, before a process that has to import torch is worth its start
 DEATHS = 3  # of workers that are replaced
@@ -60,19 +61,14 @@ def _ask(run: Run, technique: Technique[Any]) -> None:
         run[technique]
 
 
-def threads() -> int:
-    """The threads that every process computes on: one, unless the user says otherwise."""
-    return int(os.environ.get("OMP_NUM_THREADS") or 1)
-
-
 def affordable(runs: Sequence[Run]) -> int:
-    """The processes that the free memory is enough for, each with all models and their random twins."""
+    """The processes that the free memory is enough for, each but this one with one model and its twin."""
     meminfo = Path("/proc/meminfo")
     if not meminfo.is_file():
         return os.cpu_count() or 1
     lines = (line.split() for line in meminfo.read_text().splitlines())
     free = next((int(line[1]) * 1024 for line in lines if line[0] == "MemAvailable:"), 0)
-    weights = 4 * sum(run.model.parameters for run in runs)
+    weights = 4 * max(run.model.parameters for run in runs)
     return 1 + max(0, free // (_TIMES * weights + _BESIDE) - 1)
 
 
@@ -82,15 +78,12 @@ def workers(work: Work, count: int, store: Store, step: Step) -> Iterator[None]:
 
     The others start once there is something to do; `step` is told what they have done.
     """
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads())
     others = _Others(work, count - 1, store, step)
     store.making = others.attend
     try:
         yield
     finally:
         others.end()
-        torch.set_num_threads(before)
 
 
 @dataclass
@@ -179,9 +172,8 @@ def fill(
     models = list(zip(work.exhibit.models, work.inputs, strict=True))
     for spec, shown in models if number % 2 else reversed(models):
         one = work.exhibit.model_copy(update={"models": (spec,)})
-        with contextlib.suppress(
-            Exception
-        ):  # BusyError; and the parent meets every mistake, and tells it
+        # What is busy raises, and so does every mistake: the parent meets these too, and tells them.
+        with contextlib.suppress(Exception):
             given = (one, [shown], work.device, store, _nothing, say, techniques, work.full)
             store.shared([partial(told, ask) for ask in asks_of(load_runs(*given))])
 

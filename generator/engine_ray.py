@@ -13,10 +13,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from generator.engine import DEATHS, Work, fill, threads
+from generator.engine import DEATHS, Work, fill
 from generator.errors import CutawayError, UsageError
 from generator.profile import Profile, Spent
 from generator.progress import Step
+from generator.threads import threads
 
 
 def fill_by_ray(work: Work, count: int, address: str, profile: Profile, step: Step) -> None:

@@ -31,6 +31,7 @@ from generator.subjects import (
 )
 from generator.techniques import TECHNIQUES
 from generator.techniques.naming import one_of
+from generator.threads import fixed_threads
 
 _READS = {PICTURE: PICTURES, TEXT: TEXTS}
 _UNITS = {"mm": 96 / 25.4, "cm": 96 / 2.54, "in": 96.0, "px": 1.0, "pt": 96 / 72, "": 1.0}
@@ -88,6 +89,7 @@ def parameters(
     return found
 
 
+@fixed_threads()
 def draw_alone(
     kind: str,
     model: str,
