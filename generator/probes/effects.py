@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 import torch
@@ -78,7 +78,10 @@ def measure_effects(
     ]
     wanted = _by_picture(layers, exemplars, signal)
     parts = [sorted(wanted)[start : start + CHUNK] for start in range(0, len(wanted), CHUNK)]
-    sweep = Sweep(model)
+    if not parts:
+        return ()
+    first = parts[0][0]
+    sweep = Sweep(model, pool[first].load(), wanted[first])
 
     def of_part(part: Sequence[int]) -> _Ends:
         ends = _stored(sweep, pool, {picture: wanted[picture] for picture in part}, store)
@@ -87,7 +90,10 @@ def measure_effects(
 
     found = store.shared([partial(of_part, part) for part in parts])
     order = [one for part in parts for picture in part for one in wanted[picture]]
-    return tuple(_of_layer(units, order, found) for units in layers)
+    classes, changes = (
+        np.concatenate([getattr(ends, name) for ends in found]) for name in ("classes", "changes")
+    )
+    return tuple(_of_layer(units, order, _Ends(classes, changes)) for units in layers)
 
 
 def _by_picture(
@@ -109,10 +115,10 @@ def _stored(
 ) -> _Ends:
     parts = {
         "model": sweep.model.key,
-        "pictures": {
-            pool[picture].key: [[one.units.name, one.unit, one.value] for one in units]
+        "pictures": [
+            [pool[picture].key, [[one.units.name, one.unit, one.value] for one in units]]
             for picture, units in wanted.items()
-        },
+        ],
     }
 
     def make() -> _Ends:
@@ -126,42 +132,52 @@ def _stored(
     return store.result("effects", VERSION, parts, _Ends, make)
 
 
-def _of_layer(units: UnitLayer, order: Sequence[Held], found: Sequence[_Ends]) -> LayerEffects:
-    """What was found of one layer; `order` names the units of all parts."""
-    kept = found[0].classes.shape[2]
+def _of_layer(units: UnitLayer, order: Sequence[Held], found: _Ends) -> LayerEffects:
+    """What was found of one layer; `order` names the units of what was found."""
+    kept = found.classes.shape[2]
     classes = np.full((units.units, 2, kept), -1, dtype=np.int32)
     changes = np.full((units.units, 2, kept), np.nan, dtype=np.float32)
     rows = [row for row, one in enumerate(order) if one.units is units]
     chosen = [order[row].unit for row in rows]
-    classes[chosen] = np.concatenate([ends.classes for ends in found])[rows]
-    changes[chosen] = np.concatenate([ends.changes for ends in found])[rows]
+    classes[chosen], changes[chosen] = found.classes[rows], found.changes[rows]
     return LayerEffects(units.name, classes[:, 0], changes[:, 0], classes[:, 1], changes[:, 1])
 
 
+@dataclass(frozen=True, eq=False)
 class Sweep:
-    """Runs of one network without some of its units."""
+    """Runs of one network without some of its units; `pixels` (3, H, W) and `units` are tried first."""
 
-    def __init__(self, model: VisionModel) -> None:
-        self.model = model
-        # Whether rows may join on the way: they may not where a later part reads what lies before a layer.
-        self._grows: bool | None = None
+    model: VisionModel
+    pixels: np.ndarray
+    units: Sequence[Held]
+
+    @cached_property
+    def grows(self) -> bool:
+        """Whether rows may join on the way: not where a later part also reads what lies before a layer.
+
+        Tried on what is given at first, so that it does not depend on who asks for which picture.
+        """
+        batch, units = self._batch(self.pixels), self.units[:ROWS]
+        try:
+            grown = self._run(batch, units, grows=True)
+        except (RuntimeError, IndexError):
+            return False
+        return apart(grown, self._run(batch, units, grows=False)) <= CLOSE
 
     def changes(self, pixels: np.ndarray, units: Sequence[Held]) -> np.ndarray:
         """Change of every logit by each of some units, (units, classes), on one picture (3, H, W)."""
-        batch = torch.from_numpy(pixels).to(self.model.device)[None]
+        batch = self._batch(pixels)
         parts = [units[start : start + ROWS] for start in range(0, len(units), ROWS)]
         return np.concatenate([self._of(batch, part).cpu().numpy() for part in parts])
 
     def _of(self, batch: Tensor, units: Sequence[Held]) -> Tensor:
-        if self._grows is not False:
-            with contextlib.suppress(RuntimeError, IndexError):
-                grown = self._run(batch, units, grows=True)
-                if self._grows is None:
-                    self._grows = apart(grown, self._run(batch, units, grows=False)) <= CLOSE
-                if self._grows:
-                    return grown
-        self._grows = False
+        if self.grows:
+            with contextlib.suppress(RuntimeError, IndexError):  # units of another layer
+                return self._run(batch, units, grows=True)
         return self._run(batch, units, grows=False)
+
+    def _batch(self, pixels: np.ndarray) -> Tensor:
+        return torch.from_numpy(pixels).to(self.model.device)[None]
 
     def _run(self, batch: Tensor, units: Sequence[Held], *, grows: bool) -> Tensor:
         given = batch if grows else batch.expand(len(units) + 1, -1, -1, -1)

@@ -9,6 +9,7 @@ from torch import nn
 from generator.exhibit import ModelSpec, Preprocessing
 from generator.models.unit_layer import Held, channels, held, observe
 from generator.models.vision import Network, finish
+from generator.probes.effects import Sweep
 
 PLACE = {"source": "test", "origin": "test", "revision": None, "files": {}}
 
@@ -93,3 +94,43 @@ def test_a_network_is_not_run_for_nothing(small, batch):
     observe((), batch, lambda *_: runs.append(2))
     handle.remove()
     assert not runs
+
+
+class Beside(nn.Module):
+    """What the first convolution makes is read once more behind the second."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(3, 8, 3, padding=1)
+        self.second = nn.Conv2d(8, 4, 3, padding=1)
+        self.classes = nn.Conv2d(12, 5, 1)
+
+    def forward(self, pixels):
+        early = self.first(pixels)
+        return self.classes(torch.cat([early, self.second(early)], dim=1)).mean((2, 3))
+
+
+@pytest.mark.parametrize("tried", ["first", "second"])
+def test_effects_are_those_of_whole_passes_where_rows_cannot_join_on_the_way(batch, tried):
+    torch.manual_seed(0)
+    network = Network(Beside(), "test", Preprocessing(size=12), (), counted=True)
+    model = finish(network, ModelSpec(id="net", source="test"), PLACE, torch.device("cpu"))
+    layers = {layer.name: channels(model, layer) for layer in model.layers[:2]}
+    rows = [Held(layers[name], unit, 0.5) for name, unit in (("first", 2), ("second", 1))]
+    sweep = Sweep(model, batch[0].numpy(), [row for row in rows if row.units.name == tried])
+    assert sweep.grows == (
+        tried == "first"
+    )  # a sum takes one row with many, what is laid beside does not
+    found = sweep.changes(batch[0].numpy(), rows)
+    with torch.no_grad():
+        for row, change in zip(rows, found, strict=True):
+            module = model.module.get_submodule(row.units.name)
+
+            def hold(_module, _inputs, output, unit=row.unit):
+                output[:, unit] = 0.5
+
+            plain = model.module(batch[:1])[0]
+            handle = module.register_forward_hook(hold)
+            without = model.module(batch[:1])[0]
+            handle.remove()
+            torch.testing.assert_close(torch.from_numpy(change), plain - without)

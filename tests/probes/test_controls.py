@@ -70,7 +70,7 @@ def test_an_effect_is_the_change_of_the_logits_without_the_unit(small, pictures)
     mean = np.linspace(0, 1, layer.units, dtype=np.float32)
     units, chosen = channels(small, layer), (3, 700, 1279)
     rows = [Held(units, unit, float(mean[unit])) for unit in chosen]
-    found = dict(zip(chosen, effects.Sweep(small).changes(pixels, rows), strict=True))
+    found = dict(zip(chosen, effects.Sweep(small, pixels, rows).changes(pixels, rows), strict=True))
     kept = []
     small.run(pixels, lambda x, r: kept.append(r.mean((1, 2))) if x.name == "conv_head" else None)
     weight = small.module.get_submodule("classifier").weight.detach().numpy()
@@ -250,4 +250,4 @@ def test_other_networks_need_no_code_of_their_own(source, tmp_path, pictures):
     assert control.key != model.key
     assert np.isfinite(controls.evidence_map(control, layer, pixels, 1)).all()
     rows = [Held(channels(model, layer), unit, 0.0) for unit in (0, 1)]
-    assert np.abs(effects.Sweep(model).changes(pixels, rows)).max() > 0
+    assert np.abs(effects.Sweep(model, pixels, rows).changes(pixels, rows)).max() > 0
