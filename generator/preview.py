@@ -75,8 +75,8 @@ class Preview:
             try:
                 self._refresh(changed)
                 self.mistake = ""
-            except CutawayError as error:
-                self.mistake = f"{error} {error.hint}".strip()
+            except Exception as error:  # whatever it is, the next change is looked at again
+                self.mistake = _said(error)
             self.version += 1
 
     def page(self, address: str) -> str | None:
@@ -84,8 +84,8 @@ class Preview:
         with self._lock:
             try:
                 self._make(address)
-            except CutawayError as error:
-                self.mistake, self.version = f"{error} {error.hint}".strip(), self.version + 1
+            except Exception as error:
+                self.mistake, self.version = _said(error), self.version + 1
             return self._made.get(address)
 
     def file(self, address: str) -> Path | None:
@@ -213,6 +213,12 @@ def in_shell(built: str, page: Page) -> str:
     title = page.title.replace("&", "&amp;").replace("<", "&lt;")
     head = _TITLE.sub(lambda _: f"<title>{title}</title>", built[:start], count=1)
     return f"{head}{page.body}{built[end:]}"
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, CutawayError):
+        return f"{error} {error.hint}".strip()
+    return f"{type(error).__name__}: {error}"
 
 
 def _silent(_: str) -> None:

@@ -111,7 +111,7 @@ def _live_script() -> str:
     return (data_root() / "templates" / "live.js").read_text(encoding="utf-8")
 
 
-def _folder_of(site: Path) -> Path:
+def built_folder(site: Path) -> Path:
     """The folder of a built site, which may be that of an exhibit's folder. Raises UsageError."""
     if not (site / "index.html").is_file() and (site / "site" / "index.html").is_file():
         site = site / "site"
@@ -127,7 +127,7 @@ def make_server(
 
     Raises UsageError if there is no site, CutawayError if it cannot listen.
     """
-    folder = str(_folder_of(site))
+    folder = str(built_folder(site))
     handler: Callable[..., Any] = functools.partial(_Handler, directory=folder)
     if preview is not None:
         handler = functools.partial(_Live, directory=folder, preview=preview)

@@ -13,7 +13,8 @@ from watchdog.observers import Observer
 
 from generator.errors import UsageError
 from generator.preview import Preview
-from generator.serve import serve_folder
+from generator.serve import built_folder, serve_folder
+from generator.threads import fixed_threads
 
 _SETTLED = 0.1  # seconds without a change: editors write a file in several steps
 _CHANGES = {"created", "modified", "moved", "deleted"}
@@ -26,13 +27,14 @@ def serve_watched(
 
     Raises UsageError where there is no exhibit beside the site.
     """
-    site = site.resolve()
-    base = site if (site / "exhibit.yml").is_file() else site.parent
+    built = built_folder(site.resolve())
+    base = built.parent
     if not (base / "exhibit.yml").is_file():
-        raise UsageError(f"{base} holds no exhibit.yml to watch.", hint="Run it beside one.")
-    preview = Preview(base, base / "site", base / "build", device, commands)
-    with watched(preview):
-        serve_folder(site, host, port, preview)
+        hint = "A site is watched in the folder of its exhibit."
+        raise UsageError(f"{base} holds no exhibit.yml to watch.", hint)
+    preview = Preview(base, built, base / "build", device, commands)
+    with fixed_threads(), watched(preview):
+        serve_folder(built, host, port, preview)
 
 
 @contextmanager
