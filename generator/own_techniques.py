@@ -18,6 +18,7 @@ from typing import Any
 from generator.errors import UsageError
 from generator.exhibit import Exhibit
 from generator.run import Technique
+from generator.store import BusyError
 
 GROUP = "cutaway.techniques"
 
@@ -92,7 +93,7 @@ def guarded(technique: Technique[Any]) -> Technique[Any]:
         def call(*arguments: Any, **keywords: Any) -> Any:
             try:
                 return function(*arguments, **keywords)
-            except UsageError:
+            except (UsageError, BusyError):
                 raise
             except Exception as error:
                 raise TechniqueError(_told(error, technique.origin)) from error

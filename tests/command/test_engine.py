@@ -20,6 +20,8 @@ import pytest
 
 from generator import engine, engine_ray
 from generator.errors import UsageError
+from generator.own_techniques import guarded
+from generator.run import Technique
 from generator.store import BusyError, Store
 from tests.small_site import cutaway_here, differing, files_of
 
@@ -207,3 +209,12 @@ def test_a_worker_never_waits_to_be_heard(tmp_path, monkeypatch):
         while not done.exists() and time.monotonic() < until:
             time.sleep(0.05)
     assert done.exists() and len(heard) == 5000
+
+
+def test_a_technique_of_one_s_own_is_asked_again_where_another_process_is_at_what_it_needs():
+    def measure(_run: object) -> None:
+        raise BusyError
+
+    own = Technique("own", "Own", "", "texts", measure, origin="own.py")
+    with pytest.raises(BusyError):  # no mistake of its author's
+        guarded(own).measure(None)  # type: ignore[arg-type]
