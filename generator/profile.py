@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,10 +19,19 @@ class Spent:
     cpu: float
 
 
+def used() -> float:
+    """Seconds that processors have worked for this process, and for its children that have ended."""
+    return sum(os.times()[:4])
+
+
 @dataclass
 class Profile:
-    """What each piece of work took; what is asked for within it counts for itself."""
+    """What each piece of work took; what is asked for within it counts for itself.
 
+    `began` is when it was opened: seconds by the clock, and those that processors had been at work.
+    """
+
+    began: tuple[float, float] = field(default_factory=lambda: (time.perf_counter(), used()))
     spent: dict[tuple[str, str], list[float]] = field(default_factory=dict)
     _open: list[tuple[str, str]] = field(default_factory=list)
     _since: tuple[float, float] = (0.0, 0.0)
@@ -42,6 +52,11 @@ class Profile:
         total = self.spent.setdefault((one.what, one.of), [0.0, 0.0])
         total[0] += one.wall
         total[1] += one.cpu
+
+    @property
+    def busy(self) -> float:
+        """The processors that have been at work since it was opened, on average."""
+        return (used() - self.began[1]) / max(time.perf_counter() - self.began[0], 1e-9)
 
     @property
     def all(self) -> list[Spent]:

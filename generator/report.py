@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 
@@ -32,22 +31,20 @@ def print_summary(reporter: Reporter, site: Path, pages: int, figures: int, size
     reporter.console.print(f"Look at it: cutaway serve {site}", soft_wrap=True)
 
 
-def processor_seconds() -> float:
-    """What this process has used of processors, and the children of it that have ended."""
-    return sum(os.times()[:4])
-
-
 def tell_profile(profile: Profile, reporter: Reporter, path: Path) -> None:
     """Print what was dearest, and write everything to a file."""
     stages = {one.name: round(one.seconds, 1) for one in reporter.stages}
-    busy = processor_seconds() / max(sum(stages.values()), 1e-9)
-    spent = [asdict(one) for one in profile.all]
-    stated = {"stages": stages, "cores_busy": round(busy, 2), "work": spent}
+    every, busy = profile.all, profile.busy
+    stated = {
+        "stages": stages,
+        "cores_busy": round(busy, 2),
+        "work": [asdict(one) for one in every],
+    }
     write_atomically(path, json.dumps(stated, indent=1).encode())
     table = Table(box=None, pad_edge=False)
     for name in ("dearest", "of", "cpu s", "wall s"):
         table.add_column(name, justify="right" if name.endswith(" s") else "left")
-    for one in profile.all[:_DEAREST]:
+    for one in every[:_DEAREST]:
         table.add_row(one.what, one.of, f"{one.cpu:.1f}", f"{one.wall:.1f}")
     reporter.console.print(table)
     reporter.console.print(
