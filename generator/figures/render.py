@@ -155,10 +155,11 @@ def _draw_in_workers(
                 profile.add(done.result())
                 step()
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
             # A drawing can take many seconds; files are written whole or not at all.
             for worker in multiprocessing.active_children():
                 worker.terminate()
+            # Its thread is waited for: left alone it would meet closed pipes when the interpreter ends.
+            pool.shutdown(cancel_futures=True)
             raise
 
 
