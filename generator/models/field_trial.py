@@ -26,9 +26,8 @@ from generator.models.trial import Check, LeftOut
 
 FIELDS = "Receptive fields"
 _LAYERS = 5
-_SEEN_WHOLE = (
-    0.6  # of a picture's side: both borders of such a field lie in it, of a position in the middle
-)
+# Of a picture's side: both borders of such a field lie in it, of a position in the middle.
+_SEEN_WHOLE = 0.6
 
 Moved = Mapping[str, Sequence[tuple[tuple[int, int], Tensor]]]
 """Of each layer some positions, and how strongly each pixel (H, W) moves each of them."""

@@ -89,11 +89,9 @@ def _orders(run: Run, layer: Layer, exemplars: LayerExemplars) -> tuple[Order, .
 def _drawing(run: Run, layer: Layer, exemplars: LayerExemplars) -> Drawing:
     seen = {int(n): pool_square(run, int(n)) for n in exemplars.neuron[:, 0] if n >= 0}
     tiles = [patch(layer, exemplars, unit, 0, seen, CONTACT) for unit in range(layer.units)]
-    path, columns = (
-        f"{run.folder}/layers/{layer.name}/units.webp",
-        min(layer.units, CONTACT_COLUMNS),
-    )
-    return Drawing("tile_sheet", {"tiles": np.stack(tiles), "columns": columns}, (path,))
+    path = f"{run.folder}/layers/{layer.name}/units.webp"
+    arguments = {"tiles": np.stack(tiles), "columns": min(layer.units, CONTACT_COLUMNS)}
+    return Drawing("tile_sheet", arguments, (path,))
 
 
 def _ranked(layer: Layer, exemplars: LayerExemplars) -> str:
