@@ -30,6 +30,15 @@ from generator.techniques.pictures import Shown, shown
 
 GradientsOf = Mapping[str, PictureGradients]
 
+
+@dataclass(frozen=True)
+class Gradients:
+    """What is attributed on each picture, and on the first with random weights."""
+
+    trained: GradientsOf
+    random: GradientsOf
+
+
 # With random weights the way is rough, and takes all the gradients that are allowed: a few pictures do.
 CONTROLLED = 3
 CELLS = 56  # squares that a map is drawn in, at most so many along a side
@@ -70,9 +79,9 @@ class View:
     most: int
 
 
-def measure(run: Run) -> GradientsOf:
-    """The most probable class of every curated picture."""
-    return _measured(run, tuple(run.pixels))
+def measure(run: Run) -> Gradients:
+    """The most probable class of every curated picture, and its control."""
+    return Gradients(_measured(run, tuple(run.pixels)), run.control[FIRST])
 
 
 def measure_first(run: Run) -> GradientsOf:
@@ -142,7 +151,7 @@ def figure(run: Run, image: str, classes: Classes = ()) -> Figure:
 
 def view(run: Run) -> View:
     """The section on the page of classes."""
-    gradients = run[INTEGRATED_GRADIENTS]
+    gradients = run[INTEGRATED_GRADIENTS].trained
     explained = [image for image in run.inputs.images if gradients[image.id].classes]
     how = run.vision.preprocessing
     return View(
@@ -157,12 +166,12 @@ def view(run: Run) -> View:
 
 
 def _trained(run: Run, name: str) -> PictureGradient:
-    return run[INTEGRATED_GRADIENTS][name].classes[0]
+    return run[INTEGRATED_GRADIENTS].trained[name].classes[0]
 
 
 def _random(run: Run, name: str) -> PictureGradient | None:
     """The attributions on random weights; None where they are not measured."""
-    control = run.control[FIRST]
+    control = run[INTEGRATED_GRADIENTS].random
     return control[name].classes[0] if name in control else None
 
 
@@ -191,7 +200,7 @@ def _likeness(trained: PictureGradient, random: PictureGradient) -> float:
 
 def tables(run: Run) -> Iterator[Table]:
     """The sum of each map beside the rise of the logit, and its likeness to that on random weights."""
-    if any(each.classes for each in run[INTEGRATED_GRADIENTS].values()):
+    if any(each.classes for each in run[INTEGRATED_GRADIENTS].trained.values()):
         yield Table("integrated_gradients.csv", lambda: (_HEADER, _rows(run)))
 
 
@@ -202,7 +211,7 @@ _HEADER = (
 
 
 def _rows(run: Run) -> Iterator[Sequence[object]]:
-    for name, gradients in run[INTEGRATED_GRADIENTS].items():
+    for name, gradients in run[INTEGRATED_GRADIENTS].trained.items():
         if not gradients.classes:
             continue
         trained, random = _trained(run, name), _random(run, name)

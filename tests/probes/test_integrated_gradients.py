@@ -31,7 +31,6 @@ from generator.run import Run
 from generator.store import Store
 from generator.techniques.integrated_gradients import (
     CELLS,
-    FIRST,
     INTEGRATED_GRADIENTS,
     figure,
     in_squares,
@@ -170,7 +169,8 @@ def test_the_page_states_the_sum_and_the_control(run):
 
 
 def test_the_control_is_the_same_on_random_weights(run, tmp_path: Path):
-    trained, random = run[INTEGRATED_GRADIENTS]["one"], run.control[FIRST]["one"]
+    found = run[INTEGRATED_GRADIENTS]
+    trained, random = found.trained["one"], found.random["one"]
     own = measure_picture_gradients(run.control.run.vision, run.pixels["one"], Store(tmp_path))
     np.testing.assert_array_equal(random.classes[0].values, own.classes[0].values)
     assert not np.array_equal(random.classes[0].values, trained.classes[0].values)
