@@ -36,8 +36,9 @@ from generator.probes.exemplars import Exemplars, LayerExemplars, PoolImage, fie
 from generator.probes.tiles import GREY, TILE, as_tile
 from generator.store import Store
 
-VERSION = 3
+VERSION = 4
 LARGE = 112
+FEW = 5  # pictures of a featured unit, unless all is asked for
 NO_RULE = "no activation with a rule was found: every rule would give the plain gradient"
 NO_MODULE = "no module returns its response, so no signal can be sent back from it"
 
@@ -122,7 +123,7 @@ def measure_deconvolution(
 ) -> Deconvolutions:
     """The strongest picture of every unit (all of them, by both rules, with `full`), back in pixels.
 
-    `featured` names units of some layers that are shown on all their pictures under every rule. Each layer
+    `featured` names units of some layers that are shown on FEW pictures under every rule. Each layer
     is stored alone, so that a run that was stopped continues.
     """
     rules = met_activations(model)
@@ -142,7 +143,8 @@ def measure_deconvolution(
         return backs
 
     def of_featured(work: _Work) -> tuple[UnitBacks, ...]:
-        backs = work.featured(tuple(featured[work.layer.name]))
+        every = work.exemplars.neuron.shape[1]
+        backs = work.featured(tuple(featured[work.layer.name]), every if full else FEW)
         step(f"{model.id}: featured units of {work.layer.name}")
         return backs
 
@@ -166,13 +168,14 @@ def send_back(
     units: Sequence[int],
     pool: Sequence[PoolImage],
     exemplars: LayerExemplars,
+    count: int,
     store: Store,
 ) -> tuple[UnitBacks, ...]:
-    """Some units of a layer on all their pictures under every rule.
+    """Some units of a layer on their `count` strongest pictures under every rule.
 
     `layer` must be returned by a module, and the network must have activations with a rule.
     """
-    return _Work(model, layer, pool, exemplars, store).featured(tuple(units))
+    return _Work(model, layer, pool, exemplars, store).featured(tuple(units), count)
 
 
 @dataclass(frozen=True)
@@ -211,11 +214,11 @@ class _Work:
         parts = {**self._parts(range(units), count), "rules": list(sent)}
         return self.store.result("deconvolution", VERSION, parts, LayerBacks, make)
 
-    def featured(self, units: tuple[int, ...]) -> tuple[UnitBacks, ...]:
-        """All pictures of some units under every rule."""
+    def featured(self, units: tuple[int, ...], count: int) -> tuple[UnitBacks, ...]:
+        """The `count` strongest pictures of some units, as far as there are, under every rule."""
+        count = min(count, self.exemplars.neuron.shape[1])
 
         def make() -> _Featured:
-            count = self.exemplars.neuron.shape[1]
             shape = (len(units), count, len(RULES), LARGE, LARGE, 3)
             tiles = np.full(shape, GREY, dtype=np.uint8)
             asks = asked_exemplars(self.exemplars.neuron, units, range(count))
@@ -225,7 +228,7 @@ class _Work:
             named = zip(units, tiles, strict=True)
             return _Featured(tuple(UnitBacks(self.layer.name, *each) for each in named))
 
-        parts = self._parts(units, self.exemplars.neuron.shape[1])
+        parts = self._parts(units, count)
         return self.store.result("featured", VERSION, parts, _Featured, make).units
 
     def _parts(self, units: Sequence[int], count: int) -> dict[str, object]:

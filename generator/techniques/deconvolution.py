@@ -14,6 +14,7 @@ from generator.models.layer import Layer
 from generator.probes.backward import DECONVOLUTION as BY_DECONVOLUTION
 from generator.probes.backward import GUIDED, RULES
 from generator.probes.deconvolution import (
+    FEW,
     LARGE,
     Deconvolutions,
     UnitBacks,
@@ -33,8 +34,7 @@ from generator.techniques.exemplars import (
 from generator.techniques.features import featured
 from generator.techniques.naming import listed, unit_of
 
-_FEW = 5
-_STRIP = 1040  # CSS pixels of all exemplars of a unit
+_PATCH = 115  # CSS pixels of an exemplar of a featured unit
 # The files of the sheets, by rule.
 _FILES = {BY_DECONVOLUTION: "deconvolutions", GUIDED: "guided"}
 
@@ -89,14 +89,14 @@ def featured_patches(run: Run, layer: Layer, exemplars: LayerExemplars, unit: in
 
 
 def strip(run: Run, layer: Layer, exemplars: LayerExemplars, backs: UnitBacks) -> Figure:
-    """The exemplars of a featured unit in a row, and below each what every rule makes of it."""
-    tiles = featured_patches(run, layer, exemplars, backs.unit)
+    """The strongest exemplars of a featured unit in a row, and below each what every rule makes of it."""
+    tiles = featured_patches(run, layer, exemplars, backs.unit)[: len(backs.tiles)]
     alt = (
-        f"The exemplars of unit {backs.unit} in a row; below each its deconvolution, guided backpropagation "
-        "and plain gradient, around mid grey."
+        f"The strongest exemplars of unit {backs.unit} in a row; below each its deconvolution, guided "
+        "backpropagation and plain gradient, around mid grey."
     )
     path = f"{run.folder}/layers/{layer.name}/units/{backs.unit}-rules.webp"
-    return on_page(_rules(list(tiles), backs, alt, ""), path, "deconvolution", _STRIP)
+    return on_page(_rules(list(tiles), backs, alt, ""), path, "deconvolution", _PATCH * len(tiles))
 
 
 def _rules(tiles: Sequence[np.ndarray], backs: UnitBacks, alt: str, caption: str) -> Figure:
@@ -110,7 +110,7 @@ def _rules(tiles: Sequence[np.ndarray], backs: UnitBacks, alt: str, caption: str
     return published("panels", arguments, alt, caption)
 
 
-def figure(run: Run, layer: str, unit: int, count: int = _FEW) -> Figure:
+def figure(run: Run, layer: str, unit: int, count: int = FEW) -> Figure:
     """A unit's patches, and below each what the three backward rules leave of it."""
     of_layer, exemplars = searched(run, layer)
     chosen, deconvolutions = unit_of(of_layer, unit), run[DECONVOLUTION]
@@ -120,8 +120,9 @@ def figure(run: Run, layer: str, unit: int, count: int = _FEW) -> Figure:
             f"no signal can be sent back from {of_layer.name} of {run.model.id}: {why}"
         )
     backs = deconvolutions.unit(of_layer.name, chosen)
-    if backs is None:
-        backs = send_back(run.vision, of_layer, (chosen,), run.pool_images, exemplars, run.store)[0]
+    if backs is None or len(backs.tiles) < count:
+        given = (run.vision, of_layer, (chosen,), run.pool_images, exemplars, count, run.store)
+        backs = send_back(*given)[0]
     labels = some_labels(run, exemplars, chosen)[:count]
     tiles = patches(run, of_layer, exemplars, chosen, len(labels))
     return _rules(

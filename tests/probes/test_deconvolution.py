@@ -164,11 +164,11 @@ def test_tiles_and_fields_are_those_of_each_unit_alone(small, pixels, exemplars,
     assert (silent == probe.GREY).all() and (measured.of("blocks.1.1").effective[7, 2:] > 0).all()
 
 
-def test_featured_units_have_all_exemplars_under_every_rule(measured, exemplars):
+def test_featured_units_have_their_strongest_exemplars_under_every_rule(measured, exemplars):
     assert [found.unit for found in measured.featured] == [5, 2]
     for unit in FEATURED["blocks.1.1"]:
         tiles = measured.unit("blocks.1.1", unit).tiles
-        assert tiles.shape == (9, 3, probe.LARGE, probe.LARGE, 3)
+        assert tiles.shape == (probe.FEW, 3, probe.LARGE, probe.LARGE, 3)
         contrast = tiles.astype(float).std((2, 3, 4))
         assert (contrast[:COUNT] > 1).all()
         assert (contrast[COUNT:] == 0).all()  # the pool has no more pictures
