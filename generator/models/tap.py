@@ -102,12 +102,24 @@ def tail(model: VisionModel, batch: Tensor, layer: Layer) -> tuple[Tensor, Tenso
 
     The response is a leaf: the logits have a gradient with respect to it alone.
     """
-    kept: list[Tensor] = []
+    (response,), logits = tails(model, batch, (layer,))
+    return response, logits
 
-    def touch(_layer: Layer, response: Tensor) -> Tensor:
-        kept.append(response.detach().clone().requires_grad_())
-        return kept[0].clone()
 
-    with torch.enable_grad(), tapped(model, (layer,), touch):
+def tails(
+    model: VisionModel, batch: Tensor, layers: Sequence[Layer]
+) -> tuple[tuple[Tensor, ...], Tensor]:
+    """The responses of some layers in one pass, and the logits (N, classes).
+
+    The logits have a gradient with respect to each. What is computed before the first has none.
+    """
+    kept: dict[str, Tensor] = {}
+
+    def touch(layer: Layer, response: Tensor) -> Tensor:
+        cut = response if response.requires_grad else response.detach().clone().requires_grad_()
+        kept[layer.name] = cut
+        return cut.clone()
+
+    with torch.enable_grad(), tapped(model, layers, touch):
         logits = logits_of(model.module(batch))
-    return kept[0], logits
+    return tuple(kept[layer.name] for layer in layers), logits

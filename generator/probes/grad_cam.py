@@ -21,7 +21,7 @@ from torch import Tensor
 
 from generator.models.layer import Layer
 from generator.models.model import VisionModel
-from generator.models.tap import tail
+from generator.models.tap import tail, tails
 from generator.store import Store, digest_of_value
 
 VERSION = 1
@@ -105,7 +105,8 @@ def grad_cam(
     parts = {**_parts(model, picture, pixels), "layer": layer.name, "class": class_index}
 
     def make() -> GradCam:
-        return _maps(model, pixels, layer, (class_index,))[0]
+        stated, (found,) = weighted_maps(model, pixels, layer, (class_index,))
+        return _named(model, layer, found, class_index, stated)
 
     return store.result("grad_cam", VERSION, parts, GradCam, make)
 
@@ -122,12 +123,16 @@ def measure_grad_cam(
     def make() -> GradCams:
         if not layers:
             return GradCams(picture, (), (), _NO_LAYER)
-        logits = model.run(pixels, lambda *_: None)
-        ranked = logits.argsort(descending=True, stable=True).tolist()
-        others = dict.fromkeys([*ranked[1:2], *ranked[2:][-1:]])
-        early = tuple(_maps(model, pixels, layer, ranked[:1])[0] for layer in layers[:-1])
-        last, *controls = _maps(model, pixels, layers[-1], [ranked[0], *others])
-        return GradCams(picture, (*early, last), tuple(controls), "")
+        responses, logits = tails(model, _batch(model, pixels), layers)
+        stated = logits.detach()[0].float()
+        best, *others = stated.cpu().argsort(descending=True, stable=True).tolist()
+        found = _weighted(logits[0, best], responses)
+        maps = [_named(model, *each, best, stated) for each in zip(layers, found, strict=True)]
+        controls = [
+            _named(model, layers[-1], _weighted(logits[0, c], responses[-1:])[0], c, stated)
+            for c in dict.fromkeys([*others[:1], *others[1:][-1:]])
+        ]
+        return GradCams(picture, tuple(maps), tuple(controls), "")
 
     return store.result("grad_cams", VERSION, parts, GradCams, make)
 
@@ -145,31 +150,36 @@ def weighted_maps(
 
     The sums (height, width) are not clipped. One pass forward, and one back for each class.
     """
-    batch = torch.from_numpy(pixels).unsqueeze(0).to(model.device)
-    response, logits = tail(model, batch, layer)
-    found = []
-    for c in classes:
-        (gradient,) = torch.autograd.grad(logits[0, c], response, retain_graph=True)
-        weights = gradient[0].mean((1, 2))
-        found.append((weights, torch.einsum("k,kyx->yx", weights, response.detach()[0])))
+    response, logits = tail(model, _batch(model, pixels), layer)
+    found = [_weighted(logits[0, c], (response,))[0] for c in classes]
     return logits.detach()[0].float(), found
 
 
-def _maps(
-    model: VisionModel, pixels: np.ndarray, layer: Layer, classes: Sequence[int]
-) -> list[GradCam]:
-    """The maps of some classes at one layer."""
-    stated, found = weighted_maps(model, pixels, layer, classes)
-    probabilities = model.shares(stated)
-    return [
-        GradCam(
-            layer=layer.name,
-            index=c,
-            label=model.labels[c],
-            logit=float(stated[c]),
-            probability=float(probabilities[c]),
-            weights=weights.cpu().numpy(),
-            values=values.clamp(min=0).cpu().numpy(),
-        )
-        for c, (weights, values) in zip(classes, found, strict=True)
-    ]
+def _batch(model: VisionModel, pixels: np.ndarray) -> Tensor:
+    return torch.from_numpy(pixels).unsqueeze(0).to(model.device)
+
+
+def _weighted(logit: Tensor, responses: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
+    """For each response a_k^c (units,) and its weighted sum (height, width), by one pass back."""
+    found = []
+    for response, gradient in zip(
+        responses, torch.autograd.grad(logit, responses, retain_graph=True), strict=True
+    ):
+        weights = gradient[0].mean((1, 2))
+        found.append((weights, torch.einsum("k,kyx->yx", weights, response.detach()[0])))
+    return found
+
+
+def _named(
+    model: VisionModel, layer: Layer, found: tuple[Tensor, Tensor], c: int, logits: Tensor
+) -> GradCam:
+    weights, values = found
+    return GradCam(
+        layer=layer.name,
+        index=c,
+        label=model.labels[c],
+        logit=float(logits[c]),
+        probability=float(model.shares(logits)[c]),
+        weights=weights.cpu().numpy(),
+        values=values.clamp(min=0).cpu().numpy(),
+    )
