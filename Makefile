@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help site test quick check format serve benchmarks families same lighthouse clean
+.PHONY: help site test quick check format serve benchmarks families same kills lighthouse clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ families: $(VENV)/.tested  ## open a network of every family
 
 same: $(VENV)/.tested  ## REF=main: what differs in a small site between a commit and here
 	$(BIN)/python tests/same.py $(REF)
+
+kills: $(VENV)/.tested  ## kill builds at random moments, and see that they end with the same site
+	PYTHONPATH=. $(BIN)/python tests/kills.py
 
 lighthouse: $(VENV)/.tested browser  ## the site's scores in Lighthouse, which npm fetches
 	test -f site/index.html || $(MAKE) site
