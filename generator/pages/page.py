@@ -98,7 +98,10 @@ _FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufff
 
 
 def _yaml(meta: dict[str, object]) -> str:
-    return yaml.safe_dump(meta, allow_unicode=True, sort_keys=False, width=10_000)
+    return yaml.dump(meta, Dumper=_DUMPER, allow_unicode=True, sort_keys=False, width=10_000)
+
+
+_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # ten times as fast, where it was compiled
 
 
 @contextmanager
