@@ -35,8 +35,8 @@ format: $(VENV)/.tested  ## mend formatting and what lint can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-benchmarks: $(VENV)/.tested  ## how fast things are, against something else
-	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+benchmarks: $(VENV)/.tested  ## how fast things are, against something else, and each limit
+	OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python benchmarks
 
 families: $(VENV)/.tested  ## open a network of every family
 	OMP_NUM_THREADS=1 $(BIN)/python tests/families.py

@@ -1,14 +1,15 @@
-"""What the sweep of ablations costs, beside one plain forward pass for each head and sequence.
+"""What the sweep of ablations costs, beside one plain forward pass for each head and text.
 
-Prints the ratio for SmolLM2-135M (30 layers of 9 heads) on six curated texts. Processor seconds are
-counted, so that other work on the machine does not enter; run it with OMP_NUM_THREADS=1.
+SmolLM2-135M, 30 layers of 9 heads, on two curated texts. Not every plain pass is made: PASSES a text, and
+their time is counted as often as there are heads.
 """
 
 from __future__ import annotations
 
 import tempfile
-import time
 from pathlib import Path
+
+from turns import Measured, ratio, take_turns, told
 
 from generator.exhibit_yaml import load_exhibit
 from generator.inputs.texts import curated_texts
@@ -19,34 +20,26 @@ from generator.paths import cache_root
 from generator.probes.ablation import ablate, scored_texts
 from generator.store import Store
 
-TEXTS = 6
-RUNS = 3
+PASSES = 10
 
 
-def main() -> None:
+def measure(runs: int = 3, count: int = 2) -> list[Measured]:
     exhibit = load_exhibit(Path(__file__).parent.parent / "exhibit.yml")
     spec = next(model for model in exhibit.models if model.id == "smollm2-135m")
     model = load_model(spec, exhibit.base, cache_root())
     assert isinstance(model, LanguageModel)
-    texts = {text.id: model.encode(text) for text in curated_texts(exhibit)[:TEXTS]}
+    texts = {text.id: model.encode(text) for text in curated_texts(exhibit)[:count]}
     heads = len(find_heads(model)) * model.heads
-    plain = {name: [] for name in texts}
-    for run in range(RUNS + 1):
-        for name, encoding in texts.items():
-            started = time.process_time()
+
+    def plain() -> None:
+        for encoding in list(texts.values()) * PASSES:
             model.run(encoding.ids)
-            if run:
-                plain[name].append(time.process_time() - started)
-    with tempfile.TemporaryDirectory() as folder:
-        started = time.process_time()
-        ablate(model, scored_texts(texts), Store(Path(folder)))
-        sweep = time.process_time() - started
-    passes = heads * sum(min(times) for times in plain.values())
-    print(
-        f"{heads} heads, {len(texts)} texts: sweep {sweep:.1f} s, {heads} plain passes each {passes:.1f} s"
-    )
-    print(f"ratio {sweep / passes:.3f}")
 
+    def sweep() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            ablate(model, scored_texts(texts), Store(Path(folder)))
 
-if __name__ == "__main__":
-    main()
+    times = take_turns(runs, {"plain": plain, "sweep": sweep})
+    told(times)
+    found = ratio(times, "sweep", "plain") * PASSES / heads
+    return [Measured(f"ablation of {heads} heads over as many plain passes", found, 0.25)]

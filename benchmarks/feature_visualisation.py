@@ -1,26 +1,23 @@
 """What a feature visualisation costs: beside bare passes, and beside one picture at a time.
 
-Prints two ratios for EfficientNet-Lite0 (random weights) and a unit of blocks.3.2:
-a step of 16 pictures of 128 px over the bare forward and backward pass that it needs, and the seconds
-of a picture of 128 px in 256 steps when made alone, as ports of Lucid to PyTorch make it, over ours.
+EfficientNet-Lite0 (random weights) and units of blocks.3.2: a step of 16 pictures of 128 px over the bare
+forward and backward pass that it needs, and a picture made alone, as ports of Lucid to PyTorch make it.
 """
 
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 
 import numpy as np
 import torch
+from networks import lite0
 from torch import Tensor, nn
 from torch.nn import functional
+from turns import Measured, ratio, take_turns, told
 
-from generator.exhibit import ModelSpec
-from generator.models.load import load_model
 from generator.models.model import VisionModel
 from generator.models.tap import responses
-from generator.paths import cache_root, data_root
 from generator.probes.optvis.lean import Lean, foldable
 from generator.probes.optvis.objectives import channel
 from generator.probes.optvis.parametrisation import COLOURS
@@ -28,10 +25,8 @@ from generator.probes.optvis.render import Recipe, normalised, optimise
 
 LAYER = "blocks.3.2"
 SIZE = 128
-STEPS = 256
 BATCH = 16
 MEASURED = 4  # steps timed in one go
-RUNS = 6
 
 
 def bare_pass(model: VisionModel, *, lean: bool) -> Callable[[], None]:
@@ -114,33 +109,18 @@ class OneAtATime:
         return picture[..., top : top + height, left : left + width]
 
 
-def main() -> None:
-    spec = ModelSpec(id="lite0", source="timm:tf_efficientnet_lite0", weights="random")
-    model = load_model(spec, data_root(), cache_root())
-    other = load_model(spec, data_root(), cache_root())  # for the hooks of the baseline
-    assert isinstance(model, VisionModel) and isinstance(other, VisionModel)
-    works: dict[str, Callable[[], None]] = {
+def measure(runs: int = 6) -> list[Measured]:
+    model, other = lite0(), lite0()  # the other one for the hooks of the baseline
+    works: dict[str, Callable[[], object]] = {
         "bare": bare_pass(model, lean=True),
         "as loaded": bare_pass(model, lean=False),
         "ours": ours(model),
         "alone": OneAtATime(other),
     }
-    times: dict[str, list[float]] = {name: [] for name in works}
-    for run in range(RUNS + 1):  # they take turns, so that a busy machine hits all alike
-        for name, work in works.items():
-            started = time.perf_counter()
-            work()
-            if run:
-                times[name].append(time.perf_counter() - started)
-    step = {name: min(found) / MEASURED for name, found in times.items()}
-    print(f"a step of {BATCH} pictures {1000 * step['ours']:.0f} ms, bare passes of the same")
-    print(f"network {1000 * step['bare']:.0f} ms: ratio {step['ours'] / step['bare']:.2f}")
-    print(f"bare passes as loaded, norms not folded {1000 * step['as loaded']:.0f} ms: ", end="")
-    print(f"ratio {step['ours'] / step['as loaded']:.2f}")
-    alone, image = STEPS * step["alone"], STEPS * step["ours"] / BATCH
-    print(f"a picture in {STEPS} steps: alone {alone:.1f} s, ours {image:.1f} s, ", end="")
-    print(f"{alone / image:.1f} times as fast")
-
-
-if __name__ == "__main__":
-    main()
+    times = take_turns(runs, works)
+    told(times, MEASURED)
+    loaded, alone = ratio(times, "ours", "as loaded"), BATCH * ratio(times, "alone", "ours")
+    print(f"  over bare passes as loaded, norms not folded: {loaded:.2f}")
+    print(f"  a picture made in such batches: {alone:.1f} times as fast as one made alone")
+    what = f"a step of visualising {BATCH} units over bare passes, norms folded"
+    return [Measured(what, ratio(times, "ours", "bare"), 1.3)]
