@@ -3,48 +3,45 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from generator.addresses import GLOSSARY, data_address
+from generator.addresses import GLOSSARY
 from generator.articles.catalogue import Catalogue
-from generator.articles.check import check_links
 from generator.articles.document import Article
 from generator.articles.dry_run import check_early
 from generator.articles.errors import Mistakes
-from generator.articles.files import asked_files
-from generator.articles.gallery import told_figures
 from generator.articles.kinds import kinds_of
 from generator.articles.pages import article_pages, reading, sections
 from generator.articles.previews import previews
 from generator.articles.read import read_article
 from generator.articles.source import Writing, read_writing
 from generator.cards.page import card_page
+from generator.content import Content
 from generator.engine import Work, affordable, asks_of, workers
 from generator.errors import UsageError, did_you_mean
 from generator.exhibit import Exhibit
 from generator.figures.figure import Drawing
 from generator.figures.render import Drawn, render
+from generator.growing import FirstSite
 from generator.inputs.shown import Inputs
 from generator.malloc import keep_freed
-from generator.manifest import manifest
+from generator.manifest import is_finished
 from generator.pages.environment import Pages
-from generator.pages.figures import figures_page
 from generator.pages.gallery import gallery
-from generator.pages.jump import INDEX, jump_index
 from generator.pages.model import model_pages
 from generator.pages.page import Page
 from generator.pages.previews import model_previews
-from generator.pages.sections import technique_scripts, technique_tables
 from generator.paths import data_root
 from generator.profile import Profile
-from generator.progress import Reporter, Step
+from generator.progress import PROGRESS, Reporter, Step
 from generator.report import tell_profile
 from generator.run import Run
-from generator.site import Tree, check_target, lay_out_statics, run_builder
+from generator.site import check_target, run_builder
 from generator.store import Store
 from generator.subjects import (
     all_techniques,
@@ -56,6 +53,8 @@ from generator.subjects import (
 from generator.threads import fixed_threads
 
 ENGINES = ("local", "ray")
+# What shows a first site, given what is asked of the models: what is left to ask.
+First = Callable[[Sequence[Callable[[], Any]]], Sequence[Callable[[], Any]]]
 
 
 @dataclass(frozen=True)
@@ -94,11 +93,22 @@ class Summary:
 
 @fixed_threads()
 def build(exhibit: Exhibit, options: Options, reporter: Reporter) -> Summary:
-    """Make the site of an exhibit. The site that was there stays until the new one is complete."""
+    """Make the site of an exhibit. The site that was there stays until the new one is complete.
+
+    Where there was none, or none that is finished, a first one is shown within a minute or so.
+    """
     check_target(options.site, options.work, exhibit.base)
     if options.engine not in ENGINES:
         near = did_you_mean(options.engine, ENGINES)
         raise UsageError(f"--engine: '{options.engine}' is none of {', '.join(ENGINES)}. {near}")
+    if is_finished(options.site):
+        return _build(exhibit, options, reporter)
+    with reporter.written_to(options.work / PROGRESS):
+        return _build(exhibit, options, reporter)
+
+
+def _build(exhibit: Exhibit, options: Options, reporter: Reporter) -> Summary:
+    began = time.monotonic()
     keep_freed()
     writing = read_writing(exhibit.base, exhibit.writing)
     techniques = all_techniques(exhibit)
@@ -113,9 +123,11 @@ def build(exhibit: Exhibit, options: Options, reporter: Reporter) -> Summary:
         )
     written = {source.address for source in writing.sources}
     pages = Pages(data_root() / "templates", {}, GLOSSARY if GLOSSARY in written else "")
-    _measure(
-        Work(exhibit, inputs, options.device, options.full, store.root), runs, options, reporter
-    )
+    publish = partial(_publish, exhibit, options)
+    folders = options.work, options.site
+    first = FirstSite(exhibit, writing, pages, *folders, options.commands, publish, began)
+    work = Work(exhibit, inputs, options.device, options.full, store.root)
+    _measure(work, runs, partial(first.ahead, runs, reporter), options, reporter)
     with reporter.stage("Contexts", None):
         made = [page for run in runs for page in _pages(exhibit, run, pages)]
         reporter.note(f"{store.reused} of {store.reused + store.made} results from the store")
@@ -128,18 +140,26 @@ def build(exhibit: Exhibit, options: Options, reporter: Reporter) -> Summary:
     )
     pages = pages.with_pictures(pictures)
     made = [*article_pages(articles, exhibit, pages), *made]
-    count = _write(exhibit, runs, writing, articles, made, pictures, pages, options, reporter)
+    content = Content(exhibit, runs, writing, articles, made, pictures, pages)
+    with reporter.stage("Pages", None) as step:
+        count = content.write(options.work, step)
+        reporter.note(f"{count} pages")
     with reporter.stage("Site", 1) as step:
-        config = exhibit.base / "mkdocs.yml"
-        chosen = config if config.is_file() else data_root() / "mkdocs.yml"
-        menu = sections(articles)
-        run_builder(chosen, options.work, options.site, exhibit.site_url, menu)
+        publish(articles)
         size = sum(file.stat().st_size for file in options.site.rglob("*") if file.is_file())
         reporter.note(f"{size / 1e6:.1f} MB")
         step("")
     if options.profile:
         tell_profile(store.profile, reporter, options.work / "profile.json")
     return Summary(options.site, count, len(pictures), size)
+
+
+def _publish(exhibit: Exhibit, options: Options, articles: Sequence[Article]) -> None:
+    """Have the site builder make the site of what is in `build/docs`, and put it in place."""
+    config = exhibit.base / "mkdocs.yml"
+    chosen = config if config.is_file() else data_root() / "mkdocs.yml"
+    menu = sections(articles)
+    run_builder(chosen, options.work, options.site, exhibit.site_url, menu)
 
 
 def _read(writing: Writing, catalogue: Catalogue, reporter: Reporter) -> list[Article]:
@@ -156,20 +176,24 @@ def _read(writing: Writing, catalogue: Catalogue, reporter: Reporter) -> list[Ar
     return articles
 
 
-def _measure(work: Work, runs: Sequence[Run], options: Options, reporter: Reporter) -> None:
-    """Measure what pages show, in several processes."""
+def _measure(
+    work: Work, runs: Sequence[Run], first: First, options: Options, reporter: Reporter
+) -> None:
+    """Measure what pages show, in several processes; `first` shows what is there early on."""
     store, asks = runs[0].store, asks_of(runs)
     if options.engine == "ray":
         from generator.engine_ray import fill_by_ray
 
         with reporter.stage("Workers", None):
+            first(asks)
             fill_by_ray(work, options.workers, options.address, store.profile, reporter.step)
     count = 1 if options.engine == "ray" else min(options.workers, affordable(runs))
     with (
         workers(work, count, store, reporter.step),
         reporter.stage("Probes", len(asks)) as step,
     ):
-        store.shared([partial(_asked, ask, step) for ask in asks])
+        every = [partial(_asked, ask, step) for ask in asks]
+        store.shared(every if options.engine == "ray" else first(every))
 
 
 def _asked(ask: Callable[[], Any], step: Step) -> None:
@@ -208,41 +232,3 @@ def _draw(
         more, _ = render(shared, place, 1, lambda: None)
         reporter.note(f"{reused} of {len(wanted)} drawings from the store")
     return pictures | more
-
-
-def _write(
-    exhibit: Exhibit,
-    runs: Sequence[Run],
-    writing: Writing,
-    articles: Sequence[Article],
-    made: Sequence[Page],
-    pictures: Mapping[str, Drawn],
-    pages: Pages,
-    options: Options,
-    reporter: Reporter,
-) -> int:
-    """Fill all pages and write them with what they lead to; the number of pages."""
-    tree = Tree(options.work / "docs")
-    with reporter.stage("Pages", None) as step:
-        filled = [pages.fill(page) for page in made]
-        drawn = options.work / "store" / "figures"
-        figures, small = figures_page(runs, filled, told_figures(articles), pictures, drawn, pages)
-        filled.append(figures)
-        for page in filled:
-            tree.page(page)
-            step(page.address)
-        for run in runs:
-            for table in technique_tables(run):
-                tree.put(data_address(run.model.id, table.name), table.csv.encode())
-            for address, text in technique_scripts(run):
-                tree.put(address, text.encode())
-        for address, file in asked_files(articles, filled, writing.files).items():
-            tree.put(address, file.read_bytes())
-        tree.put("manifest.json", manifest(exhibit, runs).encode())
-        tree.put(INDEX, jump_index(runs, filled).encode())
-        tree.pictures({**pictures, **small})
-        lay_out_statics(tree, options.work / "theme", data_root())
-        check_links(articles, filled, tree.addresses)
-        tree.prune()
-        reporter.note(f"{len(filled)} pages")
-    return len(filled)

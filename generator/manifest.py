@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from generator import __version__
@@ -34,6 +35,26 @@ def manifest(exhibit: Exhibit, runs: Sequence[Run]) -> str:
         "models": [_model(run) for run in runs],
     }
     return json.dumps(stated, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def unfinished_manifest(exhibit: Exhibit) -> str:
+    """What stands there while a site is being made: that it is not finished."""
+    stated = {
+        "schema": SCHEMA,
+        "generator": {"name": "cutaway", "version": __version__},
+        "exhibit": {"title": exhibit.title, "seed": exhibit.seed},
+        "unfinished": True,
+    }
+    return json.dumps(stated, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def is_finished(site: Path) -> bool:
+    """Whether a whole site stands there: none is not, nor one that is still being made."""
+    try:
+        stated = json.loads((site / "manifest.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return not stated.get("unfinished")
 
 
 def _model(run: Run) -> dict[str, Any]:

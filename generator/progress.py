@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import (
@@ -24,7 +26,10 @@ def terminal(width: int | None = None, *, quiet: bool = False) -> Console:
 
 
 Step = Callable[[str], None]
+Show = Callable[[str, int], None]  # is told what was done last, and how many steps that was
 EVERY = 15.0  # seconds between lines where there is no terminal
+PROGRESS = "progress.txt"  # in the folder of the work, while a site has to be waited for
+_OFTEN = 0.5  # seconds between two writings of it
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,7 @@ class Reporter:
     verbose: bool = False
     stages: list[StageTime] = field(default_factory=list)
     _told: Step = field(default=lambda _: None, init=False, repr=False)
+    _file: Path | None = field(default=None, init=False, repr=False)
 
     def step(self, detail: str) -> None:
         """Tell the stage that runs now what was done last; it is one step of the stage, or less."""
@@ -54,16 +60,21 @@ class Reporter:
         """One stage of `total` steps; call what is yielded with the name of each finished step."""
         started = time.perf_counter()
         self._note = ""
+        line = _Line(self._file, name, total)
         if self.console.is_terminal:
             with _bars(self.console) as bars:
                 task = bars.add_task(name, total=total, detail="")
-                self._told = lambda detail: bars.update(task, detail=detail)
-                yield lambda detail: bars.update(task, advance=1, detail=detail)
+
+                def show(detail: str, done: int) -> None:
+                    bars.update(task, advance=done, detail=detail)
+
+                self._told = _also(show, line, 0)
+                yield _also(show, line, 1)
         else:
             self.console.print(f"{name} ...")
             lines = _Lines(self, name, total)
-            self._told = lines.tell
-            yield lines.step
+            self._told = _also(lines.show, line, 0)
+            yield _also(lines.show, line, 1)
         seconds = time.perf_counter() - started
         self.stages.append(StageTime(name, seconds, self._note))
         if not self.console.is_terminal:
@@ -72,6 +83,47 @@ class Reporter:
     def note(self, text: str) -> None:
         """Say what came of the stage that runs now."""
         self._note = text
+
+    @contextmanager
+    def written_to(self, path: Path) -> Iterator[None]:
+        """Within the block keep a line in a file that says what is done now, for whoever waits elsewhere."""
+        self._file = path
+        try:
+            yield
+        finally:
+            self._file = None
+            path.unlink(missing_ok=True)
+
+
+@dataclass
+class _Line:
+    """The line of a stage in a file; none where there is no file."""
+
+    path: Path | None
+    name: str
+    total: int | None
+    done: int = 0
+    detail: str = ""
+    written: float = -math.inf
+
+    def show(self, detail: str, done: int) -> None:
+        self.done += done
+        self.detail = detail or self.detail
+        now = time.monotonic()
+        if self.path and now - self.written >= _OFTEN:
+            self.written = now
+            counted = f"{self.done} of {self.total}" if self.total else ""
+            words = ", ".join(word for word in (self.detail, counted) if word)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.write_text(f"{self.name}: {words}".removesuffix(": "), encoding="utf-8")
+
+
+def _also(show: Show, line: _Line, done: int) -> Step:
+    def step(detail: str) -> None:
+        show(detail, done)
+        line.show(detail, done)
+
+    return step
 
 
 class _Lines:
@@ -82,11 +134,8 @@ class _Lines:
         self._started = self._last = time.perf_counter()
         self._done = 0
 
-    def step(self, detail: str) -> None:
-        self._done += 1
-        self.tell(detail)
-
-    def tell(self, detail: str) -> None:
+    def show(self, detail: str, done: int) -> None:
+        self._done += done
         now = time.perf_counter()
         if self._reporter.verbose and detail:
             self._reporter.console.print(f"  {detail}")

@@ -63,7 +63,10 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 class BusyError(Exception):
-    """A result is being made by another process, and was asked for without waiting."""
+    """A result is not there yet, and was asked for without waiting.
+
+    Another process is at it, or no time was left.
+    """
 
 
 class Store:
@@ -106,6 +109,24 @@ class Store:
         finally:
             self._waits = waits
         return [found[n] if n in found else ask() for n, ask in enumerate(every)]
+
+    def tried(self, ask: Callable[[], Any], seconds: float) -> bool:
+        """Whether `ask` is answered within some seconds; what it has made by then is kept."""
+        waits, making, until = self._waits, self.making, time.monotonic() + seconds
+
+        def within_time() -> None:
+            making()
+            if time.monotonic() > until:
+                raise BusyError
+
+        self._waits, self.making = False, within_time
+        try:
+            ask()
+        except BusyError:
+            return False
+        finally:
+            self._waits, self.making = waits, making
+        return True
 
     def result(
         self,
@@ -164,6 +185,18 @@ class Store:
         else:
             self.made += 1
         self._known.add(path)
+
+
+class KeptStore(Store):
+    """The results that are there: BusyError is raised for all others."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root, waits=False)
+        self.making = _refuse
+
+
+def _refuse() -> None:
+    raise BusyError
 
 
 def _nothing() -> None:

@@ -17,11 +17,12 @@ _READ = {".csv"}
 
 
 def asked_files(
-    articles: Sequence[Article], pages: Sequence[Page], files: Mapping[str, Path]
+    articles: Sequence[Article], pages: Sequence[Page], files: Mapping[str, Path], *, every: bool
 ) -> dict[str, Path]:
     """The files, by address, that articles ask for, and those that such a file asks for in turn.
 
-    Drafts, their backups and whatever else lies there stay at home; the user is told which.
+    Drafts, their backups and whatever else lies there stay at home; the user is told which, where the
+    articles are `every` one.
     """
     written = {article.source.address for article in articles}
     bodies = [(page.address, page.body) for page in pages if page.address in written]
@@ -34,6 +35,6 @@ def asked_files(
                 if files[target].suffix.lower() in _ASKING:
                     bodies.append((target, read_text(files[target])))
     left = [name for name, path in files.items() if name not in found and path.suffix not in _READ]
-    if left:
+    if left and every:
         tell(f"not published, since no article links to it: {some_of(left)}.")
     return dict(sorted(found.items()))

@@ -25,7 +25,7 @@ class Pages:
     """Makes pages of templates, and fills them once all pictures are drawn.
 
     Pages of models link to `glossary`, the address of a page that explains words; to none if it is empty.
-    `pictures` is what is drawn already.
+    `pictures` is what is drawn already. Every page of a site that is `unfinished` says so.
     """
 
     def __init__(
@@ -33,10 +33,13 @@ class Pages:
         templates: Path,
         pictures: Mapping[str, Drawn],
         glossary: str = "",
+        *,
+        unfinished: bool = False,
     ) -> None:
         self._templates = templates
         self._pictures = pictures
         self._glossary = glossary
+        self._unfinished = unfinished
         self._jinja = Environment(
             loader=ChoiceLoader([FunctionLoader(_own), FileSystemLoader(templates)]),
             autoescape=True,
@@ -46,11 +49,17 @@ class Pages:
         )
         self._jinja.filters.update(num=number, percent=percent, thousands=thousands)
         self._jinja.filters["drawn"] = self._drawn
-        self._jinja.globals["glossary"] = glossary
+        self._jinja.globals.update(glossary=glossary, unfinished=unfinished)
 
     def with_pictures(self, pictures: Mapping[str, Drawn]) -> Pages:
         """The same templates with these pictures."""
-        return Pages(self._templates, {**self._pictures, **pictures}, self._glossary)
+        both = {**self._pictures, **pictures}
+        return Pages(self._templates, both, self._glossary, unfinished=self._unfinished)
+
+    @property
+    def of_unfinished(self) -> Pages:
+        """The same for a site that is still being made."""
+        return Pages(self._templates, self._pictures, self._glossary, unfinished=True)
 
     def has(self, path: str) -> bool:
         """Whether a picture was drawn."""

@@ -16,6 +16,7 @@ from generator.pages.context import Place, home
 from generator.pages.environment import Pages
 from generator.pages.page import Page
 from generator.run import Run, Technique
+from generator.store import BusyError
 from generator.techniques.heads import stacks_of
 from generator.techniques.standings import best_heads
 
@@ -119,9 +120,13 @@ def _item(figure: Figure, address: str, section: str, model: str) -> GalleryItem
 
 def _leading(run: Run) -> set[str]:
     """The pages of the heads that are highest in some statistic: not three thousand maps, but these."""
+    try:
+        stacks = stacks_of(run)
+    except BusyError:  # and so their pages are not there yet
+        return set()
     return {
         stack.link(*best_heads(statistic.mean, 1)[0]).target
-        for stack in stacks_of(run)
+        for stack in stacks
         for statistic in stack.statistics
     }
 

@@ -12,6 +12,7 @@ from generator.pages.context import Place, inputs_text, size_text
 from generator.pages.environment import Pages
 from generator.pages.page import Page
 from generator.run import PICTURES, TEXTS, Run
+from generator.store import BusyError
 from generator.techniques.attention import ATTENTION
 from generator.techniques.attention_drawings import head_card
 from generator.techniques.filters import filter_card
@@ -50,8 +51,16 @@ def _card(run: Run) -> dict[str, object]:
         "size": f"{size_text(model.parameters)} parameters",
         "inside": _inside(run),
         "seen": inputs_text(run),
-        "figure": model_picture(run),
+        "figure": _picture_there(run),
     }
+
+
+def _picture_there(run: Run) -> Figure | None:
+    """The picture of a model's card, if what it shows is measured."""
+    try:
+        return model_picture(run)
+    except BusyError:
+        return None
 
 
 def _inside(run: Run) -> str:

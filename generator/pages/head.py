@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from generator.addresses import head_address
 from generator.models.layer import Layer
 from generator.pages.context import Place, around, head_strip, home, inputs_text, layer_strips
 from generator.pages.environment import Pages
-from generator.pages.page import Page
+from generator.pages.page import Page, there
 from generator.pages.sections import sections_of, tables_below
 from generator.run import Run
 from generator.techniques.heads import measured
 from generator.techniques.links import layer_link, model_link
-from generator.techniques.measured_stack import MeasuredStack, stack_of
+from generator.techniques.measured_stack import StackHeads, stack_of
 from generator.techniques.roles import badge
 
 
 def head_pages(run: Run, layer: Layer, pages: Pages) -> Iterator[Page]:
     """The pages of all heads of a layer."""
-    stack = measured(run, stack_of(run.model, layer))
+    stack = stack_of(run.model, layer)
     for head in range(stack.heads):
-        yield _page(run, stack, stack.place_of(layer), head, pages)
+        yield from there(partial(_page, run, stack, stack.place_of(layer), head, pages))
 
 
-def _page(run: Run, stack: MeasuredStack, place: int, head: int, pages: Pages) -> Page:
+def _page(run: Run, heads: StackHeads, place: int, head: int, pages: Pages) -> Page:
+    stack = measured(run, heads)
     model, layer, name = run.model, stack.layers[place], stack.head(place, head)
     links, group = run.once(("links", stack.stack), lambda: stack.links), stack.group(head)
     before, after = around(links, [link.text for link in links].index(name))

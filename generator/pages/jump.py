@@ -53,6 +53,13 @@ def jump_index(runs: Sequence[Run], pages: Iterable[Page]) -> str:
     return f"globalThis.cutawayJump={as_json(data)};\n"
 
 
+def listed(pages: Iterable[Page]) -> str:
+    """The same script of a site that is not finished: the pages that there are, each in a row."""
+    rows = [(_section(page), page.title, page.description, _folder(page.address)) for page in pages]
+    data = {"models": [], "written": rows, "hints": [row[1] for row in rows[:2]]}
+    return f"globalThis.cutawayJump={as_json(data)};\n"
+
+
 def _section(page: Page) -> str:
     return page.address.partition("/")[0].removesuffix("s") if "/" in page.address else "page"
 

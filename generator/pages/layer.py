@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from generator.addresses import layer_address
 from generator.formatting import number, percent, thousands
@@ -19,10 +20,10 @@ from generator.pages.context import (
 )
 from generator.pages.environment import Pages
 from generator.pages.head import head_pages
-from generator.pages.page import Page
+from generator.pages.page import Page, there
 from generator.pages.sections import sections_of
 from generator.run import PICTURES, Run
-from generator.techniques.heads import measured
+from generator.techniques.attention import ATTENTION
 from generator.techniques.links import layer_link, layer_title, model_link, paged_layers
 from generator.techniques.measured_stack import heads_of, stack_of
 from generator.techniques.signal import SIGNAL
@@ -35,7 +36,7 @@ def layer_pages(run: Run, pages: Pages) -> Iterator[Page]:
     with_heads = {layer.name for stack in heads_of(run.model) for layer in stack.layers}
     ordered = paged_layers(run.model)
     for layer in ordered:
-        yield _page(run, layer, pages, heads=layer.name in with_heads)
+        yield from there(partial(_page, run, layer, pages, heads=layer.name in with_heads))
         if layer.name in with_heads:
             yield from head_pages(run, layer, pages)
 
@@ -129,7 +130,7 @@ def _facts_of_pictures(run: Run, layer: Layer) -> Facts:
 
 def _facts_of_texts(run: Run, layer: Layer) -> Facts:
     """What stands below the title; cross attention has no MLP of its own."""
-    stack, signal = measured(run, stack_of(run.model, layer)), run[SIGNAL]
+    stack, signal = stack_of(run.model, layer), run[SIGNAL]
     model = run.pair if stack.several else run.language
     found: Facts = [("Heads", stack.heads)]
     if stack.kv_groups < stack.heads or not stack.several:
@@ -143,5 +144,6 @@ def _facts_of_texts(run: Run, layer: Layer) -> Facts:
                 found.append(("MLP exactly zero", percent(float(one.zero.mean()))))
             found.append(("MLP near zero", percent(float(one.near_zero.mean()))))
             found.append(("Output RMS", number(float(stream.mean()))))
-    sees = window_text(layer.window, stack.causal)
+    attentions = run[ATTENTION][stack.stack.name].attentions
+    sees = window_text(layer.window, bool(attentions) and attentions[0].causal)
     return [*found, *([("Sees", sees)] if sees else [])]

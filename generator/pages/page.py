@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import PurePosixPath
@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from generator.figures.figure import Figure
+from generator.store import BusyError
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Page:
 
     def figures(self) -> Iterator[tuple[Figure, str]]:
         """The figures among what the page shows, each once, and the id of the section that it stands in."""
-        return _figures(list(self.context.values()), "", set())
+        return figures_in(list(self.context.values()))
 
     @property
     def source(self) -> str:
@@ -64,6 +65,20 @@ class Page:
         meta["search"] = {"exclude": True}
         block = "\n".join(f"  {line}" if line else "" for line in body.splitlines())
         return f"---\n{_yaml(meta)}html: |-\n{block}\n---\n"
+
+
+def figures_in(value: Any) -> Iterator[tuple[Figure, str]]:
+    """The figures within what a page shows, each once, and the id of the section that it stands in."""
+    return _figures(value, "", set())
+
+
+def there(make: Callable[[], Page]) -> Iterator[Page]:
+    """A page, unless it shows what is not measured yet."""
+    try:
+        page = make()
+    except BusyError:
+        return
+    yield page
 
 
 def _figures(value: Any, section: str, seen: set[int]) -> Iterator[tuple[Figure, str]]:

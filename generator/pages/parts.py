@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from generator.addresses import Link, part_address
 from generator.models.stacks import PATCHES
 from generator.pages.context import Place, Strip, around, below_model, home
 from generator.pages.environment import Pages
-from generator.pages.page import Page
+from generator.pages.page import Page, there
 from generator.pages.sections import FilledSection, sections_of, tables_below
 from generator.run import PICTURES, TEXTS, Run, why_not
+from generator.store import BusyError
 from generator.techniques.context import CONTEXT
 from generator.techniques.controls import CONTROLS as CONTROLLED
 from generator.techniques.decoding import DECODING as DECODED
@@ -187,17 +189,24 @@ def _of_pictures(run: Run) -> Iterator[Part]:
     if not why_not(MATCHED, run):
         yield MATCHING
     yield CLASSES
-    if run.inputs.pool and run[DECONVOLUTION].featured:
+    if run.inputs.pool and _are_there(lambda: run[DECONVOLUTION].featured):
         yield EVOLUTION
-    made: tuple[object, ...] = (*run[VISUALISED], *run[DEEP_DREAM])
-    if made:
+    if _are_there(lambda: (*run[VISUALISED], *run[DEEP_DREAM])):
         yield FEATURES
     yield BLOCKS if run.vision.labels else CELLS
-    if run.inputs.pool and not why_not(TRAINED, run) and run[TRAINED].states:
+    trained = run.inputs.pool and not why_not(TRAINED, run)
+    if trained and _are_there(lambda: run[TRAINED].states):
         yield TRAINING
-    controls = run[CONTROLLED] if run.inputs.pool else None
-    if controls:
+    if run.inputs.pool and _are_there(lambda: run[CONTROLLED]):
         yield CONTROLS
+
+
+def _are_there(results: Callable[[], Any]) -> bool:
+    """Whether there are results to show, now."""
+    try:
+        return bool(results())
+    except BusyError:
+        return False
 
 
 def _of_texts(run: Run) -> Iterator[Part]:
@@ -208,11 +217,11 @@ def _of_texts(run: Run) -> Iterator[Part]:
             yield _atlas(stack)
     if run.reads != TEXTS:
         return
-    if run[CONTEXT] is not None:
+    if _are_there(lambda: run[CONTEXT] is not None):
         yield WORKED
     yield _atlas(stacks[0])
-    if not why_not(DECODED, run) and any(
-        not (lens.reason and shares.reason) for lens, shares in run[DECODED]
+    if not why_not(DECODED, run) and _are_there(
+        lambda: any(not (lens.reason and shares.reason) for lens, shares in run[DECODED])
     ):
         yield DECODING
 
@@ -247,7 +256,7 @@ def part_pages(run: Run, pages: Pages) -> Iterator[Page]:
     """All of them but the card, which is written where the whole exhibit is known."""
     for part in parts(run):
         if part is not CARD:
-            yield part_page(run, part, pages)
+            yield from there(partial(part_page, run, part, pages))
 
 
 def part_page(run: Run, part: Part, pages: Pages) -> Page:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from generator.files import tell
 from generator.own_techniques import TechniqueError
 from generator.run import Run, Section, Technique, why_not
+from generator.store import BusyError
 from generator.table import Table
+
+T = TypeVar("T")
 
 OWN = "own:"  # before the path of a template of the user's own
 
@@ -28,6 +31,18 @@ class FilledSection:
     def anchor(self) -> str:
         """Where on its page a link to what it shows leads."""
         return self.id
+
+    @property
+    def pending(self) -> bool:
+        """Whether it says only that its technique is not measured, or drawn, yet."""
+        return isinstance(self.view, Pending)
+
+
+@dataclass(frozen=True)
+class Pending:
+    """What stands in an unfinished site in the place of what is still being measured or drawn."""
+
+    title: str
 
 
 @dataclass(frozen=True)
@@ -51,7 +66,17 @@ def sections_of(run: Run, page: str, *subject: Any) -> tuple[FilledSection, ...]
         for one in each.sections
         if one.page == page
     )
-    return tuple(one for one in filled if one is not None)
+    return tuple(each_once(one for one in filled if one is not None))
+
+
+def each_once(sections: Iterable[FilledSection]) -> Iterator[FilledSection]:
+    """The sections; of those that are pending none whose id, or whose technique, stands there already."""
+    every = list(sections)
+    told = {name for one in every if not one.pending for name in (one.id, one.technique)}
+    for one in every:
+        if not one.pending or told.isdisjoint((one.id, one.technique)):
+            yield one
+        told |= {one.id, one.technique}
 
 
 def _filled(
@@ -62,6 +87,8 @@ def _filled(
         try:
             with run.store.profile.of(technique.name, run.model.id):
                 view = section.view(run, *subject)
+        except BusyError:
+            return pending(technique, section.id)
         except TechniqueError as error:
             reason = str(error)
             tell(f"{run.model.id}: {technique.title} is left out: {reason}")
@@ -72,6 +99,11 @@ def _filled(
         return None
     view = Reason(technique.title, reason)
     return FilledSection(technique.name, section.id, "sections/reason.html", view)
+
+
+def pending(technique: Technique[Any], anchor: str) -> FilledSection:
+    """The section of a technique that is still being measured or drawn."""
+    return FilledSection(technique.name, anchor, "sections/pending.html", Pending(technique.title))
 
 
 def _template(technique: Technique[Any], section: Section) -> str:
@@ -85,19 +117,25 @@ def _template(technique: Technique[Any], section: Section) -> str:
 def technique_tables(run: Run) -> Iterator[Table]:
     """The tables of all techniques that apply to a model; those of one that fails are left out."""
     for each in asked(run):
-        try:
-            yield from each.tables(run)
-        except TechniqueError as error:
-            tell(f"{run.model.id}: the tables of {each.title} are left out: {error}")
+        yield from _published(run, each, "tables", each.tables)
 
 
 def technique_scripts(run: Run) -> Iterator[tuple[str, str]]:
     """What the components of a model's pages load: address in the site, and text."""
     for each in asked(run):
-        try:
-            yield from each.scripts(run)
-        except TechniqueError as error:
-            tell(f"{run.model.id}: the scripts of {each.title} are left out: {error}")
+        yield from _published(run, each, "scripts", each.scripts)
+
+
+def _published(
+    run: Run, technique: Technique[Any], what: str, make: Callable[[Run], Iterable[T]]
+) -> Iterator[T]:
+    """What a technique publishes; nothing of one that fails, or that is not measured yet."""
+    try:
+        yield from make(run)
+    except BusyError:
+        pass
+    except TechniqueError as error:
+        tell(f"{run.model.id}: the {what} of {technique.title} are left out: {error}")
 
 
 def search_words(run: Run, page: str) -> str:
@@ -109,4 +147,5 @@ def search_words(run: Run, page: str) -> str:
 def tables_below(run: Run, page: str) -> tuple[str, ...]:
     """The names of the tables with the numbers of one page."""
     there = [each for each in asked(run) if any(one.page == page for one in each.sections)]
-    return tuple(table.name for each in there for table in each.tables(run))
+    found = (_published(run, each, "tables", each.tables) for each in there)
+    return tuple(table.name for tables in found for table in tables)

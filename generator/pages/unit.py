@@ -11,6 +11,7 @@ from generator.pages.page import Page
 from generator.pages.sections import sections_of
 from generator.probes.exemplars import searched_units
 from generator.run import Run
+from generator.store import BusyError
 from generator.techniques.exemplars import exemplars_of
 from generator.techniques.links import layer_link, model_link
 from generator.techniques.responses import badges
@@ -21,7 +22,11 @@ def unit_pages(run: Run, pages: Pages) -> Iterator[Page]:
     model = run.model
     for units in searched_units(run.vision):
         layer = units.layer
-        if exemplars_of(run, layer.name) is None:
+        try:
+            searched = exemplars_of(run, layer.name) is not None
+        except BusyError:  # and so are the pages of its units not there yet
+            searched = False
+        if not searched:
             continue
         links = [
             Link(unit_address(model.id, layer.name, unit), f"unit {unit}")
