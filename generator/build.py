@@ -30,7 +30,6 @@ from generator.figures.render import Drawn, render
 from generator.growing import FirstSite
 from generator.inputs.shown import Inputs
 from generator.malloc import keep_freed
-from generator.manifest import is_finished
 from generator.pages.environment import Pages
 from generator.pages.gallery import gallery
 from generator.pages.model import model_pages
@@ -51,6 +50,7 @@ from generator.subjects import (
     read_inputs,
 )
 from generator.threads import fixed_threads
+from generator.unfinished import is_finished
 
 ENGINES = ("local", "ray")
 # What shows a first site, given what is asked of the models: what is left to ask.

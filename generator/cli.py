@@ -168,15 +168,18 @@ def serve(
     watch: option.Watch = False,
     device: option.Device = "auto",
 ) -> None:
-    """Show a built site in the browser, from this machine."""
+    """Show a built site in the browser, from this machine; one that is still being made as it grows."""
     if watch:
         from generator.watch import serve_watched
 
         serve_watched(site, host, port, device, partial(command_reference, app))
         return
-    from generator.serve import serve_folder
+    from generator.serve import built_folder, serve_folder
+    from generator.unfinished import growing, wait_for_pages
 
-    serve_folder(site, host, port)
+    wait_for_pages(site.resolve())
+    built = built_folder(site.resolve())
+    serve_folder(built, host, port, growing(built))
 
 
 @app.command()

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import zip_longest
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -52,8 +53,9 @@ class Work:
 
 
 def asks_of(runs: Sequence[Run]) -> list[Callable[[], Any]]:
-    """What the pages of models show, technique by technique."""
-    return [partial(_ask, run, each) for run in runs for each in asked(run) if each.shows]
+    """What the pages of models show: technique by technique, of one model after the other in turn."""
+    of_each = [[partial(_ask, run, each) for each in asked(run) if each.shows] for run in runs]
+    return [ask for several in zip_longest(*of_each) for ask in several if ask is not None]
 
 
 def _ask(run: Run, technique: Technique[Any]) -> None:

@@ -24,7 +24,6 @@ from generator.content import Content
 from generator.exhibit import Exhibit
 from generator.figures.figure import Drawing
 from generator.figures.render import Drawn, render
-from generator.manifest import is_finished
 from generator.pages.environment import Pages
 from generator.pages.gallery import gallery
 from generator.pages.model import model_pages
@@ -33,13 +32,14 @@ from generator.pages.sections import FilledSection, each_once, pending
 from generator.progress import Reporter
 from generator.run import Run
 from generator.store import BusyError, KeptStore, Store
+from generator.unfinished import is_finished
 
 T = TypeVar("T")
 Ask = Callable[[], Any]
 
-SLICE = 0.5  # seconds that each technique gets first
+SLICE = 0.2  # seconds that each technique gets first
 # Seconds of a build after which the first site is measured and drawn, and how long either takes at least.
-MEASURED, DRAWN = (20.0, 5.0), (40.0, 10.0)
+MEASURED, DRAWN = (30.0, 5.0), (42.0, 8.0)
 
 
 def _end(began: float, limit: tuple[float, float]) -> float:

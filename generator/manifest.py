@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from generator import __version__
@@ -19,6 +18,7 @@ from generator.run import PAIRS, PICTURES, Run, why_not
 from generator.techniques.answers import ANSWERS
 from generator.techniques.heads import HEADS
 from generator.techniques.patch_maps import PATCH_MAPS, grid_of
+from generator.unfinished import UNFINISHED
 from generator.versions import measured_with
 
 # Raised when a key of manifest.json, or of a table that scripts read, is renamed or loses its meaning.
@@ -43,18 +43,9 @@ def unfinished_manifest(exhibit: Exhibit) -> str:
         "schema": SCHEMA,
         "generator": {"name": "cutaway", "version": __version__},
         "exhibit": {"title": exhibit.title, "seed": exhibit.seed},
-        "unfinished": True,
+        UNFINISHED: True,
     }
     return json.dumps(stated, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
-
-
-def is_finished(site: Path) -> bool:
-    """Whether a whole site stands there: none is not, nor one that is still being made."""
-    try:
-        stated = json.loads((site / "manifest.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return not stated.get("unfinished")
 
 
 def _model(run: Run) -> dict[str, Any]:

@@ -58,6 +58,7 @@ class Preview:
     commands: Callable[[], str] = str
     version: int = 0
     mistake: str = ""
+    making: str = ""  # of a site that is still being built
     _runs: dict[str, tuple[ModelSpec, Run]] = field(default_factory=dict)
     _changed: set[str] = field(default_factory=set)  # models that are not what was built
     _exhibit: Exhibit | None = None

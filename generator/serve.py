@@ -18,8 +18,11 @@ from urllib.parse import unquote, urlsplit
 from generator.errors import CutawayError, UsageError
 from generator.paths import data_root
 
-if TYPE_CHECKING:  # it imports torch
+if TYPE_CHECKING:  # a preview imports torch
     from generator.preview import Preview
+    from generator.unfinished import Growing
+
+    Changing = Preview | Growing
 
 _CHANGES = "__changes"
 _LOOK = 0.1  # seconds between two looks for a change
@@ -35,13 +38,16 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
         if code != HTTPStatus.NOT_FOUND or not page.is_file():
             super().send_error(code, message, explain)
             return
-        body = page.read_bytes()
+        body = self._as_sent(page.read_text(encoding="utf-8")).encode()
         self.send_response(code)
         self.send_header("Content-Type", "text/html; charset=utf-8")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
+
+    def _as_sent(self, page: str) -> str:
+        return page
 
 
 class _Server(http.server.ThreadingHTTPServer):
@@ -52,11 +58,17 @@ class _Server(http.server.ThreadingHTTPServer):
 
 
 class _Live(_Handler):
-    """Shows a site as its exhibit is written now; pages load themselves anew when it changes."""
+    """Shows a site that changes; pages load themselves anew when it does."""
 
-    def __init__(self, *args: Any, preview: Preview, **kwargs: Any) -> None:
-        self._preview = preview
+    _version = 0  # of what is sent
+
+    def __init__(self, *args: Any, changing: Changing, **kwargs: Any) -> None:
+        self._changing = changing
         super().__init__(*args, **kwargs)
+
+    def _as_sent(self, page: str) -> str:
+        script = f'<script data-version="{self._version}">{_live_script()}</script>'
+        return page.replace("</body>", f"{script}</body>", 1)
 
     def do_GET(self) -> None:
         """Answer with what is made now, or with what was built."""
@@ -65,10 +77,9 @@ class _Live(_Handler):
             self._tell_changes()
             return
         address += "index.html" if not address or address.endswith("/") else ""
-        version = (
-            self._preview.version
-        )  # of before: what comes while the page is made loads it again
-        text, drawn = self._preview.page(address), self._preview.file(address)
+        # Of before: what comes while the page is made loads it again.
+        self._version = self._changing.version
+        text, drawn = self._changing.page(address), self._changing.file(address)
         built = Path(self.translate_path(f"/{address}"))
         if drawn is not None:
             self._send(address, drawn.read_bytes())
@@ -76,8 +87,7 @@ class _Live(_Handler):
             super().do_GET()
         else:
             text = built.read_text(encoding="utf-8") if text is None else text
-            script = f'<script data-version="{version}">{_live_script()}</script>'
-            self._send(address, text.replace("</body>", f"{script}</body>", 1).encode())
+            self._send(address, self._as_sent(text).encode())
 
     def _send(self, address: str, data: bytes) -> None:
         self.send_response(HTTPStatus.OK)
@@ -93,12 +103,14 @@ class _Live(_Handler):
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Cache-Control", "no-store")
         self.end_headers()
-        told = -1
+        told, now = "", self._changing
         with contextlib.suppress(ConnectionError):
             while True:
-                if self._preview.version != told:
-                    told = self._preview.version
-                    said = json.dumps({"version": told, "mistake": self._preview.mistake})
+                said = json.dumps(
+                    {"version": now.version, "mistake": now.mistake, "making": now.making}
+                )
+                if said != told:
+                    told = said
                     self.wfile.write(f"data: {said}\n\n".encode())
                 else:
                     self.wfile.write(b":\n\n")  # whoever has left is noticed
@@ -121,16 +133,16 @@ def built_folder(site: Path) -> Path:
 
 
 def make_server(
-    site: Path, host: str, port: int, preview: Preview | None = None
+    site: Path, host: str, port: int, changing: Changing | None = None
 ) -> http.server.ThreadingHTTPServer:
-    """A server for a built site, or for that of an exhibit's folder; with a preview, as it is written now.
+    """A server for a built site, or for that of an exhibit's folder; one that is `changing` as it is now.
 
     Raises UsageError if there is no site, CutawayError if it cannot listen.
     """
     folder = str(built_folder(site))
     handler: Callable[..., Any] = functools.partial(_Handler, directory=folder)
-    if preview is not None:
-        handler = functools.partial(_Live, directory=folder, preview=preview)
+    if changing is not None:
+        handler = functools.partial(_Live, directory=folder, changing=changing)
     try:
         return _Server((host, port), handler)
     except OSError as error:
@@ -139,9 +151,9 @@ def make_server(
         ) from error
 
 
-def serve_folder(site: Path, host: str, port: int, preview: Preview | None = None) -> None:
+def serve_folder(site: Path, host: str, port: int, changing: Changing | None = None) -> None:
     """Serve until interrupted."""
-    with make_server(site, host, port, preview) as server:
+    with make_server(site, host, port, changing) as server:
         print(f"The site is at http://{host}:{server.server_port}/ (Ctrl-C ends it)", flush=True)
         try:
             server.serve_forever()

@@ -75,7 +75,7 @@ def _model(exhibit: Exhibit, name: str) -> AnyModel:
     return load_model(spec, exhibit.base, cache_root())
 
 
-pytest_plugins = ["small_site", "article_bench", "browsing", "cpu_times"]
+pytest_plugins = ["small_site", "growing_exhibit", "article_bench", "browsing", "cpu_times"]
 
 
 # What a test needs that takes long, by the fixtures that bring it.

@@ -144,6 +144,8 @@ def _facts_of_texts(run: Run, layer: Layer) -> Facts:
                 found.append(("MLP exactly zero", percent(float(one.zero.mean()))))
             found.append(("MLP near zero", percent(float(one.near_zero.mean()))))
             found.append(("Output RMS", number(float(stream.mean()))))
-    attentions = run[ATTENTION][stack.stack.name].attentions
-    sees = window_text(layer.window, bool(attentions) and attentions[0].causal)
-    return [*found, *([("Sees", sees)] if sees else [])]
+    if layer.window:
+        attentions = run[ATTENTION][stack.stack.name].attentions
+        causal = bool(attentions) and attentions[0].causal
+        found.append(("Sees", window_text(layer.window, causal)))
+    return found
