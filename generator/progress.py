@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,7 +28,6 @@ Step = Callable[[str], None]
 Show = Callable[[str, int], None]  # is told what was done last, and how many steps that was
 EVERY = 15.0  # seconds between lines where there is no terminal
 PROGRESS = "progress.txt"  # in the folder of the work, while a site has to be waited for
-_OFTEN = 0.5  # seconds between two writings of it
 
 
 @dataclass(frozen=True)
@@ -104,14 +102,11 @@ class _Line:
     total: int | None
     done: int = 0
     detail: str = ""
-    written: float = -math.inf
 
     def show(self, detail: str, done: int) -> None:
         self.done += done
         self.detail = detail or self.detail
-        now = time.monotonic()
-        if self.path and now - self.written >= _OFTEN:
-            self.written = now
+        if self.path:
             counted = f"{self.done} of {self.total}" if self.total else ""
             words = ", ".join(word for word in (self.detail, counted) if word)
             self.path.parent.mkdir(parents=True, exist_ok=True)
