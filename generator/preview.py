@@ -10,6 +10,7 @@ import re
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from generator.addresses import GLOSSARY, data_address
@@ -44,6 +45,53 @@ _TITLE = re.compile(r"<title>.*?</title>", re.DOTALL)
 
 
 @dataclass
+class _Model:
+    """A model as the exhibit shows it, which `load` loads when somebody asks for its run."""
+
+    spec: ModelSpec
+    inputs: Inputs
+    seed: int
+    load: Callable[[], list[Run]]
+    loaded: Run | None = None
+
+    @property
+    def run(self) -> Run:
+        """The run, loaded if it was not."""
+        if self.loaded is None:
+            (self.loaded,) = self.load()
+        return self.loaded
+
+    def shown_as(self, other: _Model) -> _Model:
+        """Itself where the other is the same, or the other, with what is loaded of the same network."""
+        if (_source_of(self.spec), self.seed) != (_source_of(other.spec), other.seed):
+            return other
+        budget, inputs = other.spec.make, other.inputs
+        if self.inputs.key == inputs.key and self.spec.make == budget:
+            return self
+        if self.loaded is not None:
+            other.loaded = replace(
+                self.loaded, inputs=inputs, budget=budget, credits=[], _results={}
+            )
+        return other
+
+
+@dataclass(frozen=True)
+class _Runs(Mapping[str, Run]):
+    """The runs of models, each loaded when it is taken."""
+
+    models: Mapping[str, _Model]
+
+    def __getitem__(self, name: str) -> Run:
+        return self.models[name].run
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.models)
+
+    def __len__(self) -> int:
+        return len(self.models)
+
+
+@dataclass
 class Preview:
     """An exhibit in the folder `base`, whose site was built at `site` with its work kept at `work`.
 
@@ -59,7 +107,7 @@ class Preview:
     version: int = 0
     mistake: str = ""
     making: str = ""  # of a site that is still being built
-    _runs: dict[str, tuple[ModelSpec, Run]] = field(default_factory=dict)
+    _models: dict[str, _Model] = field(default_factory=dict)
     _changed: set[str] = field(default_factory=set)  # models that are not what was built
     _exhibit: Exhibit | None = None
     _catalogue: Catalogue | None = None
@@ -133,24 +181,21 @@ class Preview:
         return source not in before.sources or before.bibliography != self._writing.bibliography
 
     def _open(self, exhibit: Exhibit) -> None:
-        """The runs of all models. One is loaded only if its entry is new; its inputs may be."""
+        """All models with what they are shown; each is loaded when it is asked for."""
         techniques, store = all_techniques(exhibit), Store(self.work / "store")
         alone, inputs = opened_in_parts(exhibit, read_inputs(exhibit))
-        runs: dict[str, tuple[ModelSpec, Run]] = {}
+        models: dict[str, _Model] = {}
         for spec, shown in zip(alone.models, inputs, strict=True):
-            known = self._runs.get(spec.id)
-            if known and _source_of(known[0]) == _source_of(spec) and known[1].seed == exhibit.seed:
-                run = _with(known[1], spec, shown)
-            else:
-                one = alone.model_copy(update={"models": (spec,)})
-                given = (one, [shown], self.device, store, _silent, _silent, techniques)
-                (run,) = load_runs(*given)
-            if self._runs and (known is None or run is not known[1]):
+            one = alone.model_copy(update={"models": (spec,)})
+            given = (one, [shown], self.device, store, _silent, _silent, techniques)
+            model = _Model(spec, shown, exhibit.seed, partial(load_runs, *given))
+            known = self._models.get(spec.id)
+            models[spec.id] = known.shown_as(model) if known else model
+            if self._models and models[spec.id] is not known:
                 self._forget(spec.id)
-            runs[spec.id] = (spec, run)
-        self._runs, self._exhibit = runs, alone
-        by_id = {name: run for name, (_, run) in runs.items()}
-        self._catalogue = Catalogue(by_id, store, exhibit.seed, self.commands, techniques)
+        self._models, self._exhibit = models, alone
+        runs = _Runs(models)
+        self._catalogue = Catalogue(runs, store, exhibit.seed, self.commands, techniques)
 
     def _forget(self, model: str) -> None:
         """What was made of a model is not what it would be now."""
@@ -175,7 +220,7 @@ class Preview:
         """The pages of a model that is not what was built, before they are filled; and its other texts."""
         assert self._exhibit
         if model not in self._pages:
-            run, pages = self._runs[model][1], self._with_pictures(())
+            run, pages = self._models[model].run, self._with_pictures(())
             made = (*model_pages(run, pages), card_page(self._exhibit, run, pages))
             self._pages[model] = {page.address: page for page in made}
             self._made |= dict(technique_scripts(run))
@@ -233,10 +278,3 @@ def _listed(writing: Writing) -> list[tuple[str, str]]:
 def _source_of(spec: ModelSpec) -> ModelSpec:
     """What a loaded model depends on."""
     return spec.model_copy(update={"make": ModelSpec.model_fields["make"].get_default()})
-
-
-def _with(run: Run, spec: ModelSpec, inputs: Inputs) -> Run:
-    """The same run where nothing has changed, or one of the same model."""
-    if run.inputs.key == inputs.key and run.budget == spec.make:
-        return run
-    return replace(run, inputs=inputs, budget=spec.make, credits=[], _results={})

@@ -22,8 +22,8 @@ Row = dict[str, str]
 class Catalogue:
     """The models of an exhibit with what was measured on them, by the names that articles use.
 
-    `commands` describes the command line for the guide. Everything here raises UsageError with the nearest
-    valid name for a name that is not there.
+    A run is taken from `runs` when it is first asked for. `commands` describes the command line for the
+    guide. Everything here raises UsageError with the nearest valid name for a name that is not there.
     """
 
     runs: Mapping[str, Run]
@@ -32,17 +32,26 @@ class Catalogue:
     commands: Callable[[], str] = str
     techniques: Sequence[Technique[Any]] = TECHNIQUES
     _tables: dict[str, dict[str, Table]] = field(default_factory=dict)
+    _asked: dict[str, Run] = field(default_factory=dict)
 
     def run(self, model: str) -> Run:
         """A model with what it is run on and what was found."""
         if model not in self.runs:
             raise unknown_model(model, self.runs)
-        return self.runs[model]
+        if model not in self._asked:
+            self._asked[model] = self.runs[model]
+            self._asked[model].credits.clear()
+        return self._asked[model]
 
     @property
     def credits(self) -> list[CuratedImage]:
         """The pictures that were asked for, which the article that shows them must give credit for."""
-        return [one for run in self.runs.values() for one in run.credits]
+        return [one for run in self._asked.values() for one in run.credits]
+
+    def forget_credits(self) -> None:
+        """Begin another article."""
+        for run in self._asked.values():
+            run.credits.clear()
 
     def table(self, model: str, name: str) -> list[Row]:
         """The rows of a published table as text; each is made once."""

@@ -29,8 +29,7 @@ _APPENDIX = ("acknowledgements", "contributions", "corrections")
 def read_article(source: Source, catalogue: Catalogue, bibliography: Bibliography) -> Article:
     """Everything in an article that does not wait for its pictures. Raises WritingErrors."""
     document = Document(source, bibliography)
-    for run in catalogue.runs.values():
-        run.credits.clear()
+    catalogue.forget_credits()
     reader = _Reader(document, catalogue)
     expanded: list[str] = []
     for text, first in texts_of(source):

@@ -59,16 +59,22 @@ def page(preview: Preview, folder: Path, browser: Browser) -> Iterator[Page]:
         thread.join()
 
 
+def loaded(preview: Preview) -> list[str]:
+    return [name for name, model in preview._models.items() if model.loaded]
+
+
 def write(folder: Path, text: str, name: str = "first") -> None:
     (folder / "writing" / "articles" / f"{name}.md").write_text(text)
 
 
-def test_a_word_appears_without_a_hand_and_a_mistake_with_file_and_line(page, folder):
+def test_a_word_appears_without_a_hand_and_a_mistake_with_file_and_line(page, folder, preview):
     page.goto(ADDRESS)
     expect(page.get_by_text("One word stands here.")).to_be_visible()
+    assert loaded(preview) == []
     built = page.locator(".c-top").inner_html()
     write(folder, FIRST.replace("One word", "Another word"))
     expect(page.get_by_text("Another word stands here.")).to_be_visible()
+    assert loaded(preview) == ["encoder"]  # the article names no other
     assert page.locator(".c-top").inner_html() == built  # the shell is the built one
     write(folder, FIRST.replace('model="encoder", of', 'model="encodr", of'))
     box = page.get_by_role("alert")
