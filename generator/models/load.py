@@ -28,6 +28,7 @@ from generator.models.open_clip import (
     open_clip_folder,
     open_timm_tower,
     preprocessing,
+    timm_parts,
 )
 from generator.models.own import is_own
 from generator.models.pretrained import read_config, takes_pictures, two_towers
@@ -291,7 +292,7 @@ def parts_of(spec: ModelSpec, base: Path, cache: Path) -> tuple[ModelSpec, ...]:
     folder = None if source.file else config_folder(root)
     clip = None if source.file or folder else open_clip_folder(root)
     if clip is not None and has_timm_tower(clip, spec):
-        return (spec.tower(PICTURE),)
+        return timm_parts(clip, spec)
     if clip is not None:
         folder = as_transformers(clip, cache, spec)
     if folder is None or "model_type" not in stated_config(folder / "config.json", spec):

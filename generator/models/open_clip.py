@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,17 +16,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from generator.errors import CutawayError
-from generator.exhibit import TEXT, ModelSpec, Preprocessing
+from generator.exhibit import PARTS, PICTURE, TEXT, ModelSpec, Preprocessing
 from generator.models.convert import atomic_writing, read_state_dict
 from generator.models.digest import file_sha256
 from generator.models.library_transform import prepared_by, same_as_library
 from generator.models.model import VisionModel
-from generator.models.open_clip_timm import TEXTS, timm_tower
+from generator.models.open_clip_keys import TEXT_SIZES, only_clip, renamed, sizes
+from generator.models.open_clip_text import text_tower, why_no_texts
+from generator.models.open_clip_timm import UNMATCHED, timm_tower
 from generator.models.prepare import checked
 from generator.models.pretrained import library
+from generator.models.text_model import LanguageModel
+from generator.models.towers import unnamed_part
 from generator.models.trial import LeftOut
 from generator.models.vision import finish
 
@@ -40,45 +42,7 @@ _PICTURE = {"layers": 12, "width": 768, "head_width": 64, "mlp_ratio": 4.0} | {
     "patch_size": 16,
     "image_size": 224,
 }
-_TEXT = {"layers": 12, "width": 512, "heads": 8, "mlp_ratio": 4.0} | {
-    "context_length": 77,
-    "vocab_size": 49408,
-}
-# These say how a network was trained, how texts become tokens, or something of a part that is not there.
-_ELSEWHERE = re.compile(
-    r"patch_dropout|output_tokens|pad_id|tokenizer_.*|custom_text|cast_dtype|init_logit_scale"
-    r"|(?!timm_model_name)timm_.*|(?!hf_model_name)hf_.*|attn_pooler_.*"
-)
-_AS_IN_CLIP = {
-    "pool_type": ("tok", "argmax"),
-    "pos_embed_type": ("learnable",),
-    "proj_type": ("linear",),
-}
 _MEAN, _STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
-
-_TURNED = {"visual.proj", "text_projection"}
-_NO_WEIGHTS = {"attn_mask", "input_resolution", "context_length", "vocab_size"}
-_NAMES = (
-    (r"visual\.conv1\.", "vision_model.embeddings.patch_embedding."),
-    (r"visual\.class_embedding$", "vision_model.embeddings.class_embedding"),
-    (r"visual\.positional_embedding$", "vision_model.embeddings.position_embedding.weight"),
-    (r"visual\.ln_pre\.", "vision_model.pre_layrnorm."),
-    (r"visual\.transformer\.resblocks\.", "vision_model.encoder.layers."),
-    (r"visual\.ln_post\.", "vision_model.post_layernorm."),
-    (r"visual\.proj$", "visual_projection.weight"),
-    (r"token_embedding\.", "text_model.embeddings.token_embedding."),
-    (r"positional_embedding$", "text_model.embeddings.position_embedding.weight"),
-    (r"transformer\.resblocks\.", "text_model.encoder.layers."),
-    (r"ln_final\.", "text_model.final_layer_norm."),
-    (r"text_projection$", "text_projection.weight"),
-    (r"logit_scale$", "logit_scale"),
-)
-_IN_BLOCKS = (
-    (r"\.ln_([12])\.", r".layer_norm\1."),
-    (r"\.mlp\.c_fc\.", ".mlp.fc1."),
-    (r"\.mlp\.c_proj\.", ".mlp.fc2."),
-    (r"\.attn\.out_proj\.", ".self_attn.out_proj."),
-)
 
 
 def open_clip_folder(root: Path) -> Path | None:
@@ -105,7 +69,7 @@ def as_transformers(folder: Path, cache: Path, spec: ModelSpec) -> Path:
         return target
     from safetensors.torch import save_file
 
-    state = _renamed(read_state_dict(weights, cache), spec)
+    state = renamed(read_state_dict(weights, cache), spec)
     with atomic_writing(target) as partial:
         partial.mkdir()
         for path in (path for pattern in _COMPANIONS for path in folder.glob(pattern)):
@@ -121,6 +85,12 @@ def has_timm_tower(folder: Path, spec: ModelSpec) -> bool:
     return bool(_stated(folder, spec)["model_cfg"]["vision_cfg"].get("timm_model_name"))
 
 
+def timm_parts(folder: Path, spec: ModelSpec) -> tuple[ModelSpec, ...]:
+    """The entries of the towers that are opened of such a network."""
+    texts = why_no_texts(_stated(folder, spec)["model_cfg"], folder, spec)
+    return (spec.tower(PICTURE),) if texts else tuple(spec.tower(part) for part in PARTS)
+
+
 def open_timm_tower(
     folder: Path,
     cache: Path,
@@ -128,16 +98,26 @@ def open_timm_tower(
     how: Preprocessing,
     place: Mapping[str, Any],
     device: torch.device,
-) -> VisionModel:
-    """The picture tower of the network in a folder, where it is timm's. Raises CutawayError for the other."""
-    if spec.part == TEXT:
-        raise CutawayError(f"{spec.id}: {TEXTS}.", "part: picture opens the picture tower.")
+) -> VisionModel | LanguageModel:
+    """One tower of the network in a folder whose picture tower is timm's.
+
+    Raises CutawayError for a tower that is not opened, and where both are and the entry names none.
+    """
+    stated = _stated(folder, spec)["model_cfg"]
+    texts = why_no_texts(stated, folder, spec)
+    if not spec.part and not texts:
+        raise unnamed_part(spec)
+    if spec.part == TEXT and texts:
+        raise CutawayError(f"{spec.id}: {texts}.", "part: picture opens the picture tower.")
     weights = _weights(folder)
     assert weights is not None
-    stated = _stated(folder, spec)["model_cfg"]
-    network = timm_tower(stated, read_state_dict(weights, cache), folder, spec, how)
-    model = finish(network, spec, place, device)
-    return replace(model, left_out=(*model.left_out, LeftOut("its tower for texts", TEXTS)))
+    state = read_state_dict(weights, cache)
+    if spec.part == TEXT:
+        read = text_tower(stated, state, folder, spec, place, device)
+        return replace(read, left_out=(*read.left_out, LeftOut(*UNMATCHED)))
+    model = finish(timm_tower(stated, state, folder, spec, how), spec, place, device)
+    left_out = (LeftOut("its tower for texts", texts),) if texts else ()
+    return replace(model, left_out=(*model.left_out, *left_out, LeftOut(*UNMATCHED)))
 
 
 def preprocessing(folder: Path, spec: ModelSpec) -> Preprocessing:
@@ -178,22 +158,22 @@ def _stated(folder: Path, spec: ModelSpec) -> dict[str, Any]:
 
 def _config(stated: Mapping[str, Any], spec: ModelSpec) -> Any:
     """The configuration of a CLIPModel that computes what open_clip states."""
-    picture, text = _PICTURE | stated["vision_cfg"], _TEXT | stated["text_cfg"]
-    _only_clip(picture, _PICTURE, spec)
-    _only_clip(text, _TEXT, spec)
+    picture, text = _PICTURE | stated["vision_cfg"], TEXT_SIZES | stated["text_cfg"]
+    only_clip(picture, _PICTURE, spec)
+    only_clip(text, TEXT_SIZES, spec)
     top = dict.fromkeys(("embed_dim", "quick_gelu", "vision_cfg", "text_cfg"))
-    _only_clip(stated, top, spec)
+    only_clip(stated, top, spec)
     shared = {
         "projection_dim": stated["embed_dim"],
         "hidden_act": "quick_gelu" if stated.get("quick_gelu") else "gelu",
     }
     config = library().CLIPConfig(
         projection_dim=stated["embed_dim"],
-        vision_config=_sizes(picture, picture["width"] // picture["head_width"])
+        vision_config=sizes(picture, picture["width"] // picture["head_width"])
         | {key: _side(picture[key], key, spec) for key in ("image_size", "patch_size")}
         | shared,
         # With this number transformers reads a text's vector where the largest token is, as open_clip does.
-        text_config=_sizes(text, text["heads"])
+        text_config=sizes(text, text["heads"])
         | {"vocab_size": text["vocab_size"], "max_position_embeddings": text["context_length"]}
         | {"eos_token_id": 2}
         | shared,
@@ -202,55 +182,8 @@ def _config(stated: Mapping[str, Any], spec: ModelSpec) -> Any:
     return config
 
 
-def _sizes(stated: Mapping[str, Any], heads: int) -> dict[str, int]:
-    return {
-        "hidden_size": stated["width"],
-        "intermediate_size": int(stated["width"] * stated["mlp_ratio"]),
-        "num_hidden_layers": stated["layers"],
-        "num_attention_heads": heads,
-    }
-
-
 def _side(value: Any, key: str, spec: ModelSpec) -> int:
     sides = set(value) if isinstance(value, list) else {value}
     if len(sides) == 1:
         return int(sides.pop())
     raise CutawayError(f"{spec.id}: its {key} is {value}; only squares are shown.")
-
-
-def _only_clip(stated: Mapping[str, Any], known: Mapping[str, Any], spec: ModelSpec) -> None:
-    """Raises CutawayError for a key that makes another network than CLIP's."""
-    if stated.get("hf_model_name"):
-        raise CutawayError(
-            f"{spec.id}: the text tower of this open_clip network is {stated['hf_model_name']} of "
-            "transformers; of open_clip's folders those open whose towers are both CLIP's own transformers, "
-            "and picture towers of timm."
-        )
-    for key, value in stated.items():
-        plain = not value or value in _AS_IN_CLIP.get(key, ()) or _ELSEWHERE.fullmatch(key)
-        if not plain and (key not in known or (key == "layers" and isinstance(value, list))):
-            raise CutawayError(
-                f"{spec.id}: this open_clip network is not CLIP's own: its configuration states {key}: "
-                f"{value}."
-            )
-
-
-def _renamed(state: Mapping[str, Tensor], spec: ModelSpec) -> dict[str, Tensor]:
-    """The tensors of an open_clip network under the names of a CLIPModel."""
-    made: dict[str, Tensor] = {}
-    for whole, values in state.items():
-        name = whole.removeprefix("text.")
-        if name in _NO_WEIGHTS:
-            continue
-        rule = next((rule for rule in _NAMES if re.match(rule[0], name)), None)
-        if rule is None:
-            raise CutawayError(f"{spec.id}: its file holds {whole}, which is no tensor of CLIP.")
-        new = re.sub(rule[0], rule[1], name, count=1)
-        for old, other in _IN_BLOCKS:
-            new = re.sub(old, other, new)
-        if ".attn.in_proj_" in new:
-            for which, part in zip("qkv", values.chunk(3), strict=True):
-                made[new.replace(".attn.in_proj_", f".self_attn.{which}_proj.")] = part.contiguous()
-        else:
-            made[new] = values.t().contiguous() if name in _TURNED else values.contiguous()
-    return made

@@ -2,7 +2,7 @@
 
 open_clip puts such a network, its `trunk`, under a projection, its `head`, by keys of the configuration
 (Ilharco et al. 2021). It is built anew by timm from these and given every tensor of the folder's that belongs
-to it. A key that asks for something else is refused by its name. The tower for texts is not opened.
+to it. A key that asks for something else is refused by its name. Its tower for texts is opened by itself.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ _PREFIX = "visual."
 _TRAINED = {"timm_model_pretrained", "timm_drop", "timm_drop_path", "patch_dropout"}
 _KNOWN = {"timm_model_name", "timm_pool", "timm_proj", "timm_proj_bias", "image_size"}
 _POOLS = {"", "avg", "max", "token", "map"}
-TEXTS = (
-    "of an open_clip folder whose picture tower is timm's that tower alone is opened; texts are read by "
-    "another network, which Cutaway opens beside CLIP's own picture tower only"
+UNMATCHED = (
+    "its page of pictures and texts",
+    "pictures are compared with texts where both towers are opened as one network of transformers; this one "
+    "is opened in two parts, by two libraries",
 )
 
 

@@ -30,7 +30,8 @@ class LanguageModel(Model):
 
     `mlp_outputs` are the matrices that end the MLPs, one a block; none where they are left out. `pooling` is
     how it makes one vector of a sentence (`pooling.VECTORS`). `head` is a classifier's: not shown.
-    `sinks` says that a learned score of no token takes a share of each row of attention.
+    `sinks` says that a learned score of no token takes a share of each row of attention, `compared` that its
+    texts are compared with pictures on the pages of the other tower.
     """
 
     tokenizer: Any = field(repr=False)
@@ -45,6 +46,7 @@ class LanguageModel(Model):
     pooling: str = MEAN
     head: TextHead | None = None
     sinks: bool = False
+    compared: bool = False
 
     @property
     def windows(self) -> tuple[int, ...]:

@@ -38,6 +38,10 @@ _TEXT_ALONE = {
     "siglip2": "its tower for pictures (NaFlex) is given patches of a picture of any shape, cut out before "
     "they reach it; Cutaway shows networks that are given a square picture",
 }
+UNPADDED = (
+    "On the pages of layers and heads a text is read without padding; the network was trained on texts that "
+    "are filled up to a fixed length."
+)
 MATCH = "Match"
 _TEXTS = 3
 
@@ -112,11 +116,7 @@ def text_tower(folder: Path, spec: ModelSpec) -> Opened:
     whole: Any = opened.module
     notes = (*opened.notes, _told(whole, TEXT))
     if whole.config.model_type in {"siglip", "siglip2"}:
-        notes = (
-            *notes,
-            "On the pages of layers and heads a text is read without padding; the network was trained on "
-            "texts that are filled up to a fixed length.",
-        )
+        notes = (*notes, UNPADDED)
     body = whole.text_model
     if whole.config.model_type == "altclip":
         body = body.roberta
@@ -140,7 +140,8 @@ def open_tower(
         assert isinstance(made, LanguageModel)
         alone = _TEXT_ALONE.get(config.model_type)
         left_out = (LeftOut("its tower for pictures", alone),) if alone else ()
-        return replace(made, left_out=(*made.left_out, *left_out))
+        left_out = (*made.left_out, *left_out)
+        return replace(made, left_out=left_out, compared=not alone)
     network, towers = picture_tower(folder, spec, config)
     towers.module.to(device)
     model = replace(finish(network, spec, place, device), towers=towers)

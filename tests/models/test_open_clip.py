@@ -1,6 +1,7 @@
 """A folder that open_clip wrote opens as both towers, or is refused with what it holds instead."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,15 +10,23 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from tiny_towers import OPEN_CLIP, PATCH, SIDE, SPACE, WIDTH, save_open_clip
+from torch import nn
 from typer.testing import CliRunner
 
 from generator.cli import app
 from generator.errors import CutawayError
-from generator.exhibit import ModelSpec
+from generator.exhibit import Choices, Exhibit, ImageSpec, ModelSpec, TextSpec
 from generator.inputs.images import as_pixels, as_seen
 from generator.inputs.texts import CuratedText
+from generator.models.compat import repair_torchvision
 from generator.models.load import load_model, parts_of
 from generator.models.model import VisionModel
+from generator.pages.parts import ways
+from generator.run import why_not
+from generator.store import Store
+from generator.subjects import load_runs, opened_in_parts, read_inputs
+from generator.techniques import TECHNIQUES
+from generator.techniques.matching import MATCHING
 
 TEXTS = ["rain fell on the old town", "the town"]
 
@@ -56,7 +65,6 @@ def test_both_towers_are_those_of_the_original(tmp_path, activation, text):
 def test_the_picture_tower_is_what_timm_makes_of_the_same_file(tmp_path):
     """timm reads open_clip's names by code of its own."""
     from timm.models.vision_transformer import VisionTransformer, checkpoint_filter_fn
-    from torch import nn
 
     save_open_clip(tmp_path / "net", "gelu")
     picture, _ = opened(tmp_path / "net")
@@ -150,11 +158,18 @@ TOWERS = {
 }
 
 
-def save_timm_tower(folder, name: str, **keys):
-    """A folder whose picture tower is timm's, and the trunk and the head that it holds."""
+ROBERTA = {"text_cfg": {"hf_model_name": "roberta-base"}}
+
+
+def save_timm_tower(folder, name: str, texts=None, changes=ROBERTA, **keys):
+    """A folder whose picture tower is timm's, and the trunk and the head that it holds.
+
+    `texts` is the tower for texts, `changes` what the configuration states of it.
+    """
+    repair_torchvision()
     import timm
 
-    save_open_clip(folder, vision_cfg={"timm_model_name": name} | keys)
+    save_open_clip(folder, vision_cfg={"timm_model_name": name} | keys, **changes)
     torch.manual_seed(0)
     width, size = OPEN_CLIP["embed_dim"], keys["image_size"]
     more = {"img_size": size} if "vit" in name else {}
@@ -167,7 +182,8 @@ def save_timm_tower(folder, name: str, **keys):
         head.add_module("mlp", timm.layers.Mlp(trunk.num_features, 2 * width, width))
     state = {f"visual.trunk.{key}": value for key, value in trunk.state_dict().items()}
     state |= {f"visual.head.{key}": value for key, value in head.state_dict().items()}
-    state |= {"logit_scale": torch.ones(()), "text.token_embedding.weight": torch.zeros(9, 4)}
+    others = {} if texts is None else texts.state_dict()
+    state |= {"logit_scale": torch.ones(()), **{f"text.{key}": v for key, v in others.items()}}
     save_file(state, folder / "open_clip_model.safetensors", metadata={"format": "pt"})
     return torch.nn.Sequential(trunk, head).eval()
 
@@ -180,12 +196,13 @@ def test_a_picture_tower_of_timm_is_opened_alone(name, tmp_path):
     (one,) = parts_of(spec, tmp_path, tmp_path)
     model = load_model(one, tmp_path, tmp_path)
     assert isinstance(model, VisionModel) and model.id == "net-picture" and model.labels == ()
-    assert model.preprocessing.size == size and "texts are read" in model.left_out[-1].reason
+    reasons = [one.reason for one in model.left_out]
+    assert model.preprocessing.size == size and "is roberta-base of transformers" in reasons[-2]
     pixels = torch.randn(3, size, size, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         theirs = whole(pixels[None])[0]
     assert torch.allclose(model.run(pixels.numpy(), lambda *_: None), theirs, atol=1e-5)
-    with pytest.raises(CutawayError, match="that tower alone is opened"):
+    with pytest.raises(CutawayError, match="its text tower is roberta-base of transformers"):
         load_model(spec.tower("text"), tmp_path, tmp_path)
 
 
@@ -215,3 +232,164 @@ def test_inspect_shows_both_towers(tmp_path, monkeypatch):
     assert found.exit_code == 0, found.output
     assert "net, picture tower: vision transformer" in found.output
     assert "net, text tower: decoder" in found.output
+
+
+class Block(nn.Module):
+    """A block of open_clip's text tower, written from its description: attention is PyTorch's own module."""
+
+    def __init__(self, width: int, heads: int, inner: int, act, eps: float):
+        super().__init__()
+        self.ln_1, self.ln_2 = (nn.LayerNorm(width, eps=eps) for _ in range(2))
+        self.attn = nn.MultiheadAttention(width, heads, batch_first=True)
+        self.mlp = nn.Sequential()
+        self.mlp.add_module("c_fc", nn.Linear(width, inner))
+        self.mlp.add_module("gelu", act)
+        self.mlp.add_module("c_proj", nn.Linear(inner, width))
+
+    def forward(self, x, mask):
+        seen = self.ln_1(x)
+        x = x + self.attn(seen, seen, seen, need_weights=False, attn_mask=mask)[0]
+        return x + self.mlp(self.ln_2(x))
+
+
+class QuickGelu(nn.Module):
+    def forward(self, x):
+        return x * torch.sigmoid(1.702 * x)
+
+
+class TextTower(nn.Module):
+    """open_clip's text tower up to the states of its tokens, with the names that it saves."""
+
+    def __init__(self, act, eps: float, causal: bool, projection: nn.Module | None):
+        super().__init__()
+        cfg = OPEN_CLIP["text_cfg"]
+        width = cfg["width"]
+        self.causal = causal
+        self.token_embedding = nn.Embedding(cfg["vocab_size"], width)
+        self.positional_embedding = nn.Parameter(torch.zeros(cfg["context_length"], width))
+        self.transformer = nn.Module()
+        self.transformer.resblocks = nn.ModuleList(
+            Block(width, cfg["heads"], int(width * cfg["mlp_ratio"]), act, eps)
+            for _ in range(cfg["layers"])
+        )
+        self.ln_final = nn.LayerNorm(width, eps=eps)
+        self.text_projection = projection or nn.Parameter(torch.zeros(width, SPACE))
+        random = torch.Generator().manual_seed(3)
+        with torch.no_grad():
+            for values in self.parameters():
+                values.copy_(torch.randn(values.shape, generator=random) * 0.3)
+
+    def forward(self, ids):
+        length = ids.shape[1]
+        mask = torch.full((length, length), float("-inf")).triu(1) if self.causal else None
+        x = self.token_embedding(ids) + self.positional_embedding[:length]
+        for block in self.transformer.resblocks:
+            x = block(x, mask)
+        return self.ln_final(x)
+
+
+SIGLIP = {"no_causal_mask": True, "pool_type": "last", "proj_bias": True}
+SIGLIP |= {"norm_kwargs": {"eps": 0.01}, "act_kwargs": {"approximate": "tanh"}}
+SIGLIP |= {"hf_tokenizer_name": "timm/ViT", "tokenizer_kwargs": {"clean": "canonicalize"}}
+TEXT_TOWERS = {
+    "as CLIP's": ((nn.GELU(), 1e-5, True, None), {}, {}),
+    "as OpenAI's": ((QuickGelu(), 1e-5, True, None), {}, {"quick_gelu": True}),
+    "as SigLIP's": (
+        (nn.GELU(approximate="tanh"), 0.01, False, nn.Linear(WIDTH, SPACE)),
+        SIGLIP,
+        {"init_logit_bias": -10},
+    ),
+    "as MobileCLIP's": ((nn.GELU(), 1e-5, False, None), {"no_causal_mask": True}, {}),
+}
+
+
+def save_with_texts(folder, kind: str, **more):
+    """A folder of a timm tower and a text tower of its own, and the latter as open_clip would make it."""
+    parts, keys, top = TEXT_TOWERS[kind]
+    texts = TextTower(*parts).eval()
+    changes = {"text_cfg": OPEN_CLIP["text_cfg"] | keys | more, "custom_text": True} | top
+    changes |= {"quick_gelu": bool(top.get("quick_gelu"))}
+    save_timm_tower(folder, "test_resnet", texts, changes, **TOWERS["test_resnet"])
+    return texts
+
+
+@pytest.mark.parametrize("kind", list(TEXT_TOWERS))
+def test_the_text_tower_beside_one_of_timm_is_that_of_open_clip(kind, tmp_path):
+    texts = save_with_texts(tmp_path / "net", kind)
+    picture, read = opened(tmp_path / "net")
+    assert not read.compared and picture.towers is None
+    for one in (picture, read):
+        assert one.left_out[-1].name == "its page of pictures and texts"
+    ids = read.encode(CuratedText("a", TEXTS[0], "", "")).ids
+    assert len(ids) > 4 and read.causal == texts.causal and len(read.layers) == 2
+    with torch.no_grad():
+        theirs = texts(torch.tensor([ids]))
+    assert torch.allclose(read.run(ids).last_hidden_state, theirs, atol=1e-5)
+    held = sum(values.numel() for values in texts.parameters())
+    projection = sum(v.numel() for n, v in texts.named_parameters() if "text_proj" in n)
+    assert read.parameters == held - projection
+    notes = " ".join(read.provenance.notes)
+    assert "text tower of an open_clip network" in notes
+    assert ("without padding" in notes) == (not texts.causal)
+    assert ("without punctuation" in notes) == (kind == "as SigLIP's")
+    with pytest.raises(CutawayError, match="two towers"):
+        load_model(ModelSpec(id="net", source=str(tmp_path / "net")), tmp_path, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"embed_cls": True}, "embed_cls: True"),
+        ({"ls_init_value": 0.1}, "ls_init_value"),
+        ({"text_arch": "modern"}, "text_arch: modern"),
+        ({"norm_kwargs": {"elementwise_affine": False}}, "states norm_kwargs"),
+        ({"act_kwargs": {"inplace": True}}, "states act_kwargs"),
+        ({"hf_model_name": "xlm-roberta-base"}, "is xlm-roberta-base of transformers"),
+    ],
+)
+def test_another_text_tower_is_left_out_by_its_key(changes, reason, tmp_path):
+    save_with_texts(tmp_path / "net", "as CLIP's", **changes)
+    spec = ModelSpec(id="net", source=str(tmp_path / "net"))
+    (one,) = parts_of(spec, tmp_path, tmp_path)
+    model = load_model(one, tmp_path, tmp_path)
+    assert re.search(reason, model.left_out[-2].reason)
+    with pytest.raises(CutawayError, match=reason):
+        load_model(spec.tower("text"), tmp_path, tmp_path)
+
+
+def test_a_text_tower_without_a_tokenizer_or_with_a_tensor_too_many_is_not_opened(tmp_path):
+    folder = tmp_path / "net"
+    save_with_texts(folder, "as CLIP's")
+    spec = ModelSpec(id="net", source=str(folder))
+    file = folder / "open_clip_model.safetensors"
+    held = load_file(file)
+    save_file({**held, "text.ls.gamma": torch.zeros(2)}, file, metadata={"format": "pt"})
+    with pytest.raises(CutawayError, match=r"holds text.ls.gamma, which is no tensor of CLIP"):
+        load_model(spec.tower("text"), tmp_path, tmp_path)
+    del held["text.ln_final.bias"]
+    save_file(held, file, metadata={"format": "pt"})
+    with pytest.raises(CutawayError, match=r"final_layer_norm.bias"):
+        load_model(spec.tower("text"), tmp_path, tmp_path)
+    for path in folder.glob("tokenizer*"):
+        path.unlink()
+    assert [one.part for one in parts_of(spec, tmp_path, tmp_path)] == ["picture"]
+
+
+def test_no_page_links_to_pairs_that_are_not_made(tmp_path):
+    """The site of both towers, each opened by another library: every link leads somewhere."""
+    save_with_texts(tmp_path / "net", "as CLIP's")
+    Image.new("RGB", (64, 64), (200, 30, 20)).save(tmp_path / "red.png")
+    whole = Exhibit(
+        models=(ModelSpec(id="net", source="./net", make=Choices(features=0)),),
+        images=(ImageSpec(file="red.png", label="red"),),
+        texts=(TextSpec(id="rain", text=TEXTS[0]),),
+        base=tmp_path,
+    )
+    exhibit, inputs = opened_in_parts(whole, read_inputs(whole))
+    runs = load_runs(
+        exhibit, inputs, "cpu", Store(tmp_path / "store"), [].append, [].append, TECHNIQUES
+    )
+    seen, read = runs
+    assert seen.other_tower == "net-text" and read.other_tower == "net-picture"
+    assert not any("matching" in link.target for run in runs for link, _ in ways(run))
+    assert why_not(MATCHING, seen)
