@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from generator.probes.attention import Attention
+from generator.probes.attention import Attention, visible
 
 NEAREST = 5
 
@@ -17,8 +17,8 @@ class Likeness:
     """The heads whose maps resemble each head's most.
 
     `others` (layers, heads, NEAREST, 2) are (layer, head), the most alike first; `correlation`
-    (layers, heads, NEAREST) is Pearson's over all visible weights of all texts or pictures, NaN for a head
-    whose weights never vary.
+    (layers, heads, NEAREST) is Pearson's over all weights, on all texts or pictures, that one of both can
+    have; NaN for a head whose weights never vary.
     """
 
     others: np.ndarray
@@ -26,13 +26,30 @@ class Likeness:
 
 
 def alike_heads(attentions: Sequence[Attention]) -> Likeness:
-    """For each head the others with the most similar attention maps on the same texts."""
-    maps = _visible(attentions)
+    """For each head the others with the most similar attention maps on the same texts.
+
+    Compared are the weights of pairs of tokens that at least one of two heads can see: what lies beyond both
+    their windows would make any two alike.
+    """
     layers, heads = attentions[0].weights.shape[:2]
+    windows = attentions[0].windows
+    correlation = _correlation(_visible(attentions))
+    width = np.repeat([window or np.inf for window in windows], heads)
+    # Of two heads the farther sighted one decides, so that narrower ones are compared anew among themselves.
+    for window in sorted({window for window in windows if window}, reverse=True):
+        near = np.flatnonzero(width <= window)
+        maps = _visible(attentions, window)[near]
+        correlation[np.ix_(near, near)] = _correlation(maps)
+    return nearest_heads(correlation, layers, heads)
+
+
+def _correlation(maps: np.ndarray) -> np.ndarray:
+    """Pearson's correlation of rows; NaN for one that never varies."""
     centred = maps - maps.mean(-1, keepdims=True)
     length = np.linalg.norm(centred, axis=-1, keepdims=True)
     unit = np.divide(centred, length, out=np.full_like(centred, np.nan), where=length > 0)
-    return nearest_heads(unit @ unit.T, layers, heads)
+    found: np.ndarray = unit @ unit.T
+    return found
 
 
 def nearest_heads(correlation: np.ndarray, layers: int, heads: int) -> Likeness:
@@ -46,12 +63,14 @@ def nearest_heads(correlation: np.ndarray, layers: int, heads: int) -> Likeness:
     return Likeness(others.reshape(layers, heads, count, 2), values.reshape(layers, heads, count))
 
 
-def _visible(attentions: Sequence[Attention]) -> np.ndarray:
+def _visible(attentions: Sequence[Attention], window: int = 0) -> np.ndarray:
     """All weights that a mask leaves, as rows (layers * heads, weights), in double precision."""
     parts = []
     for one in attentions:
         shape = (len(one.tokens), len(one.keys))
         seen = np.tri(*shape, dtype=bool) if one.causal else np.ones(shape, dtype=bool)
+        if window:
+            seen = visible(len(one.tokens), one.causal, window)
         parts.append(one.weights[..., seen].reshape(-1, int(seen.sum())))
     return np.concatenate(parts, axis=1).astype(np.float64)
 

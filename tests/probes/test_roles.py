@@ -16,7 +16,7 @@ from generator.inputs.texts import CuratedText
 from generator.models.stacks import ONLY
 from generator.models.twin import random_twin
 from generator.probes.ablation import Ablation, not_ablated
-from generator.probes.attention import Attention, attention_weights
+from generator.probes.attention import Attention, attention_weights, visible
 from generator.probes.circuits import measure_copying
 from generator.probes.head_statistics import HEAD_STATISTICS
 from generator.probes.heads import Statistic, sink_mass, uniform_attention
@@ -361,6 +361,24 @@ def test_weights_behind_a_causal_mask_make_no_heads_alike():
     seen = np.tri(6, dtype=bool)
     expected = scipy.stats.pearsonr(weights[0, 0][seen], weights[0, 1][seen]).statistic
     assert alike_heads([made]).correlation[0, 0, 0] == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("causal", [True, False])
+def test_what_lies_beyond_both_windows_makes_no_heads_alike(causal):
+    windows, length = (3, 0, 5, 3), 12
+    random = np.random.default_rng(0)
+    weights = random.dirichlet(np.ones(length), size=(4, 2, length)).astype(np.float32)
+    for layer, window in enumerate(windows):
+        weights[layer] *= visible(length, causal, window)
+    found = alike_heads([Attention("t", ("t",) * length, weights, causal, windows=windows)])
+    for layer, head, nth in np.ndindex(4, 2, 5):
+        other = tuple(found.others[layer, head, nth])
+        of_both = [windows[layer], windows[other[0]]]
+        seen = visible(length, causal, max(of_both) if all(of_both) else 0)
+        expected = scipy.stats.pearsonr(weights[layer, head][seen], weights[other][seen]).statistic
+        assert found.correlation[layer, head, nth] == pytest.approx(expected, abs=1e-6)
+    # Random maps that share a narrow window are not alike for that.
+    assert found.correlation[0, 0, 0] < 0.6
 
 
 @settings(deadline=None)

@@ -155,6 +155,7 @@ def test_pages_and_manifest_say_how_far_a_layer_sees(family, tmp_path):
         folder = f"models/{model.id}/layers/{layer.name}"
         for address in (f"{folder}/index.html", f"{folder}/heads/0/index.html"):
             assert (said in pages[address]) == bool(layer.window), address
+        assert "pairs of tokens that neither head can see" in pages[f"{folder}/heads/0/index.html"]
     assert said in pages[f"models/{model.id}/index.html"]
     assert all("e+38" not in body and "3402823" not in body for body in pages.values())
     stated = json.loads(json.dumps(_model(run)))
