@@ -9,48 +9,20 @@ import signal
 import sys
 import threading
 import time
-from dataclasses import dataclass
-from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import SimpleNamespace
 
 import psutil
 import pytest
+from sharing import ITEMS, ask, walk
+from small_site import cutaway_here, differing, files_of
 
 from generator import engine, engine_ray
 from generator.errors import UsageError
 from generator.own_techniques import guarded
 from generator.run import Technique
 from generator.store import BusyError, Store
-from tests.small_site import cutaway_here, differing, files_of
-
-ITEMS = 12
-
-
-@dataclass(frozen=True)
-class Number:
-    value: int
-
-
-def make(log: Path, number: int, seconds: float) -> Number:
-    with log.open("a") as stream:  # one write, which the system keeps whole
-        stream.write(f"{number} {os.getpid()}\n")
-    time.sleep(seconds)
-    return Number(number * number)
-
-
-def ask(store: Store, log: Path, seconds: float, number: int) -> int:
-    make_one = partial(make, log, number, seconds)
-    return store.result("number", 1, {"number": number}, Number, make_one).value
-
-
-def walk(root: Path, log: Path, seconds: float, together: int = 1) -> list[int]:
-    store = Store(root)
-    (log.parent / f"here-{os.getpid()}").touch()
-    while len(list(log.parent.glob("here-*"))) < together:
-        time.sleep(0.01)
-    return store.shared([partial(ask, store, log, seconds, number) for number in range(ITEMS)])
 
 
 def test_processes_that_ask_the_same_make_each_result_once(tmp_path):
