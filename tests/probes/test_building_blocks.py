@@ -10,17 +10,16 @@ import numpy as np
 import pytest
 import torch
 from captum.attr import IntegratedGradients, LayerGradientXActivation, LayerIntegratedGradients
+from networks import random_network
 from noise_run import noise_run
 from PIL import Image
 from sklearn.decomposition import NMF
 from tiny_blocks import some_pixels, tiny_model
 
-from generator.exhibit import ModelSpec, Preprocessing
 from generator.figures.building_blocks import COLUMNS, TILE, building_blocks
 from generator.figures.figure import Drawing, Figure
 from generator.figures.mosaic import tile_sheet
 from generator.models.layer import Layer, ReceptiveField
-from generator.models.load import load_model
 from generator.models.model import VisionModel
 from generator.probes import building_blocks as probe
 from generator.probes import integrated_gradients as integrated
@@ -258,15 +257,13 @@ def test_nothing_above_zero_makes_no_group():
     ("source", "layer"),
     [
         ("torchvision:resnet18", "layer2.1"),
-        ("torchvision:vgg11", "features.13"),
+        ("vgg", "features.11"),
         ("timm:convnext_atto", "stages.1.blocks.1"),
     ],
 )
 def test_any_network_with_a_grid(source, layer, monkeypatch, tmp_path):
     monkeypatch.setattr(integrated, "MOST", 1)
-    how = Preprocessing(size=96)
-    spec = ModelSpec(id="net", source=source, weights="random", preprocessing=how)
-    model = load_model(spec, tmp_path, tmp_path)
+    model = random_network(source, tmp_path, 96)
     chosen = blocks_layer(model)
     assert chosen.name == layer
     found = measure_building_blocks(model, "x", some_pixels(1, 96), chosen, Store(tmp_path))

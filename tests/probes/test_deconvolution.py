@@ -14,6 +14,7 @@ import torch
 from captum.attr import Deconvolution
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from networks import random_network
 from PIL import Image
 from torch import nn
 
@@ -23,7 +24,6 @@ from generator.figures.figure import on_page, published
 from generator.figures.mosaic import tile_sheet
 from generator.figures.panels import Panel, in_rows
 from generator.figures.style import MARGIN
-from generator.models.load import load_model
 from generator.models.vision import Network, finish
 from generator.probes import deconvolution as probe
 from generator.probes import effective_field as effective
@@ -282,14 +282,12 @@ def test_a_tile_is_grey_at_zero_and_keeps_the_sign():
     ("source", "layer", "activations", "heuristic", "switches"),
     [
         ("torchvision:resnet18", "layer2.1", ("ReLU",), (), True),
-        ("torchvision:vgg11", "features.3", ("ReLU",), (), True),
+        ("vgg", "features.3", ("ReLU",), (), True),
         ("timm:convnext_atto", "stages.1.blocks.1", ("GELU",), ("GELU",), False),
     ],
 )
 def test_any_network(source, layer, activations, heuristic, switches, tmp_path):
-    how = Preprocessing(size=64)
-    spec = ModelSpec(id="n", source=source, weights="random", preprocessing=how, units=[layer])
-    model = load_model(spec, tmp_path, tmp_path, seed=0, device="cpu")
+    model = random_network(source, tmp_path, units=[layer])
     pixels = noise(2, 3, 64, 64)
     pool = [PoolImage(f"p{i}", f"p{i}", partial(pixels.__getitem__, i)) for i in range(2)]
     store = Store(tmp_path / "store")

@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from networks import random_network
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
@@ -18,9 +19,8 @@ from generator.exhibit import ModelSpec, Preprocessing
 from generator.exhibit_yaml import load_exhibit
 from generator.inputs.images import as_pixels, as_seen, open_rgb
 from generator.inputs.pool import image_pool
-from generator.models.load import load_model
 from generator.models.vision import Network, finish
-from generator.paths import cache_root, data_root
+from generator.paths import data_root
 from generator.probes.class_maps import measure_class_maps
 from generator.probes.exemplars import PoolImage
 from generator.probes.grad_cam import measure_grad_cam
@@ -293,17 +293,9 @@ def pool_of(*counts: int):
     return images, [f"kind {label}" for label, _ in pairs], [image.id for image in images]
 
 
-@pytest.fixture(
-    scope="module", params=["torchvision:vgg11", "timm:convnext_atto", "torchvision:resnet18"]
-)
-def network(request):
-    spec = ModelSpec(
-        id="net",
-        source=request.param,
-        weights="random",
-        preprocessing=Preprocessing(size=64),
-    )
-    return load_model(spec, data_root(), cache_root(), seed=0, device="cpu")
+@pytest.fixture(params=["vgg", "timm:convnext_atto", "torchvision:resnet18"])
+def network(request, tmp_path):
+    return random_network(request.param, tmp_path)
 
 
 @pytest.mark.slow
