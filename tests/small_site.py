@@ -1,4 +1,4 @@
-"""A small exhibit of the three real models, built once for all tests through the command."""
+"""A small exhibit of three real models, built once for all tests through the command."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,9 +20,15 @@ from unittest import mock
 import pytest
 import yaml
 from filelock import FileLock
+from safetensors.torch import load_file, save_file
 from tiny_transformers import save_tiny
 
 from generator.cli import main
+from generator.inputs.source import parse_source
+from generator.models.convert import gguf_to_folder
+from generator.models.digest import file_sha256
+from generator.models.fetch import fetch
+from generator.paths import cache_root
 
 CHECKOUT = Path(__file__).parent.parent
 COMMAND = Path(sys.executable).with_name("cutaway")
@@ -49,6 +56,9 @@ POOL = (
 )
 PROBE, ONE_GROUP = "birds-and-fish", "nationalities-and-judgement"
 TEXTS = ("coreference", "code", "hostile")
+DECODER_LAYERS = 8  # of 30: more are more of the same pages
+# Of what is made of a transformer, where its numbers do not matter.
+FEW = {"ablate": 1, "runs": 1, "words": 2}
 # It must stay text wherever it is shown: HTML, templates, Markdown, emoji, CJK, controls.
 HOSTILE = (
     "</script><img src=x onerror=alert(1)> {{ 7 * 7 }} {% raw %}&lt; "
@@ -102,7 +112,7 @@ def cutaway(*words: str | Path, cwd: Path | None = None, **env: str) -> Run:
     return Run(done.returncode, done.stdout, done.stderr, time.perf_counter() - started)
 
 
-def cutaway_here(*words: str | Path) -> Run:
+def cutaway_here(*words: str | Path, cwd: Path | None = None, **env: str) -> Run:
     """The same command in this process, which has torch already: for what is not about the process."""
     out, err, code = io.StringIO(), io.StringIO(), 0
     started = time.perf_counter()
@@ -110,7 +120,8 @@ def cutaway_here(*words: str | Path) -> Run:
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
         mock.patch.object(sys, "argv", ["cutaway", *map(str, words)]),
-        mock.patch.dict(os.environ, environment()),
+        mock.patch.dict(os.environ, environment(**env)),
+        contextlib.chdir(cwd or Path.cwd()),
     ):
         try:
             main()
@@ -148,8 +159,10 @@ def make_exhibit(
         if model["id"] == "efficientnet-lite0":
             model["layers"] = list(layers)
             model["units"] = ["conv_stem", "blocks.1.0"]
+            model["preprocessing"]["size"] = 128
             model["make"] = {"dream": "cat", "features": 4, "classes": 1, "steps": 0.02}
-        if model["id"] == "smollm2-135m":  # silencing 270 heads costs more than the rest
+        if model["id"] == "smollm2-135m":
+            model["source"] = _first_layers(model["source"], folder / "decoder")
             model["make"] = {"ablate": 0, "runs": 1, "words": 4}
         if model["id"] == "minilm-l6":
             model["make"] = {"ablate": 2, "runs": 2, "words": 4}
@@ -163,6 +176,21 @@ def make_exhibit(
     shipped.pop("writing", None)
     write_exhibit(folder, shipped)
     return folder
+
+
+def _first_layers(source: str, folder: Path) -> str:
+    """The first layers of a transformer as a network of its own: the source that names it."""
+    gguf = next(fetch(parse_source(source, folder), cache_root()).root.rglob("*.gguf"))
+    whole = gguf_to_folder(gguf, cache_root() / "converted" / file_sha256(gguf))
+    shutil.copytree(whole, folder, ignore=shutil.ignore_patterns("*.safetensors"))
+    config = json.loads((whole / "config.json").read_text())
+    config |= {"num_hidden_layers": DECODER_LAYERS}
+    (folder / "config.json").write_text(json.dumps(config))
+    left = tuple(f"model.layers.{layer}." for layer in range(DECODER_LAYERS, 30))
+    weights = load_file(whole / "model.safetensors").items()
+    kept = {name: weight for name, weight in weights if not name.startswith(left)}
+    save_file(kept, folder / "model.safetensors", {"format": "pt"})
+    return f"./{folder.name}"
 
 
 def _fewer_pairs(source: Path, target: Path) -> None:
@@ -189,6 +217,11 @@ def read_exhibit(folder: Path) -> dict[str, Any]:
 def build(folder: Path, *words: str | Path) -> Site:
     """Build an exhibit's folder; a failure is the test's failure."""
     return _built(folder, cutaway("build", folder, *words))
+
+
+def _build_alone(folder: Path) -> Site:
+    """Build it in one process, which leaves the other cores to other tests."""
+    return build(folder, "--jobs", "1")
 
 
 def build_here(folder: Path, *words: str | Path) -> Site:
@@ -235,7 +268,7 @@ def small_site(tmp_path_factory: pytest.TempPathFactory) -> Site:
 
     Read only: a test that changes something takes a copy.
     """
-    return built_once(tmp_path_factory, "small", with_writing)
+    return built_once(tmp_path_factory, "small", with_writing, _build_alone)
 
 
 @pytest.fixture(scope="session")
@@ -247,7 +280,7 @@ def small_exhibit(small_site: Site) -> Path:
 @pytest.fixture(scope="session")
 def tiny_site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     """One layer on one picture and one encoder on one text: for what has to be built often."""
-    return built_once(tmp_path_factory, "tiny", _tiny_exhibit)
+    return built_once(tmp_path_factory, "tiny", _tiny_exhibit, _build_alone)
 
 
 def _tiny_exhibit(folder: Path) -> Path:
@@ -283,7 +316,6 @@ def seeded_site(tmp_path_factory: pytest.TempPathFactory) -> Site:
 def _seeded_exhibit(folder: Path) -> Path:
     make_exhibit(folder, models=(), pictures=("cat",), texts=("coreference",))
     save_tiny("bert", folder / "encoder")
-    few = {"ablate": 1, "runs": 1, "words": 2}
     network = {
         "id": "cnn",
         "source": "timm:test_efficientnet",
@@ -291,9 +323,9 @@ def _seeded_exhibit(folder: Path) -> Path:
         "preprocessing": {"size": 64},
         "layers": ["conv_stem"],
         "units": ["conv_stem"],
-        "make": few | {"features": 1, "classes": 0, "steps": 0.01, "dream": ""},
+        "make": FEW | {"features": 1, "classes": 0, "steps": 0.01, "dream": ""},
     }
-    encoder = {"id": "encoder", "source": "./encoder", "make": few}
+    encoder = {"id": "encoder", "source": "./encoder", "make": FEW}
     write_exhibit(folder, read_exhibit(folder) | {"models": [network, encoder]})
     return folder
 
@@ -323,7 +355,7 @@ description: The heads of an encoder-decoder.
 {{ widget("head_view", model="t5", stack="cross", layer=1, head=2, text="given") }}
 """
 FAMILIES_TEXT = "rain fell on w1 w2 the old town w1 w2"
-BUILT = ("t5", "bart", "albert", "qwen2")
+BUILT = ("t5", "bart", "qwen2")
 
 
 def _families_exhibit(folder: Path) -> Path:
@@ -335,7 +367,8 @@ def _families_exhibit(folder: Path) -> Path:
         {"id": "hostile", "phenomenon": "<i>Hostile</i>", "text": HOSTILE, "target": HOSTILE},
         {"id": "given", "text": "w7 w8 w7 w9", "target": "w9 w8 w7"},
     ]
-    models = [{"id": one, "source": f"./{one}", "about": "Tiny and random."} for one in BUILT]
+    stated = {"about": "Tiny and random.", "make": FEW | {"runs": 2}}
+    models = [{"id": one, "source": f"./{one}"} | stated for one in BUILT]
     (folder / "writing" / "articles").mkdir(parents=True)
     (folder / "writing" / "articles" / "across.md").write_text(ACROSS, encoding="utf-8")
     data = {"title": "Families", "seed": 3, "models": models, "texts": texts}
@@ -345,14 +378,27 @@ def _families_exhibit(folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def new_site(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    """A folder made by `cutaway new`, built as it is."""
-    return built_once(tmp_path_factory, "new", _new_exhibit)
+    """A folder made by `cutaway new`, built as it is but for the size of its pictures."""
+    return built_once(tmp_path_factory, "new", _new_exhibit, _build_alone)
 
 
 def _new_exhibit(folder: Path) -> Path:
     made = cutaway("new", folder)
     assert (made.code, made.err) == (0, "")
+    path = folder / "exhibit.yml"  # a quarter of the pixels costs a quarter of the time
+    path.write_text(path.read_text(encoding="utf-8").replace("size: 224", "size: 112"))
     return folder
+
+
+def reused(stdout: str) -> dict[str, tuple[int, int]]:
+    """How many results and drawings of how many came from the store."""
+    found = re.findall(r"(\d+) of (\d+) (results|drawings) from the store", stdout)
+    assert {what for _, _, what in found} == {"results", "drawings"}
+    return {what: (int(some), int(all_)) for some, all_, what in found}
+
+
+def all_reused(stdout: str) -> bool:
+    return all(some == all_ > 0 for some, all_ in reused(stdout).values())
 
 
 def files_of(folder: Path) -> dict[str, bytes]:

@@ -113,18 +113,14 @@ def rows_of(run, name: str) -> list[dict[str, str]]:
     return next(table.records for table in technique_tables(run) if table.name == name)
 
 
-def test_layers_that_share_weights_look_where_their_network_looks(families_site):
-    """ALBERT through the real build: a page for each turn, each with its own numbers."""
-    folder = families_site.site / "models/albert"
-    with (folder / "data/heads.csv").open(newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
-    assert len(rows) == LAYERS * HEADS
-    entropies = np.array([float(row["entropy_nats"]) for row in rows]).reshape(LAYERS, HEADS)
-    assert (np.ptp(entropies, axis=0) > 1e-3).all()
-    said = (folder / "index.html").read_text(encoding="utf-8")
-    assert "weights shared" in said
-    head = (folder / "layers/2/heads/3/index.html").read_text(encoding="utf-8")
-    assert REASONS["albert"] in head
+def test_layers_that_share_weights_look_where_their_network_looks(tmp_path):
+    """ALBERT: a page for each turn, each with its own numbers."""
+    run = run_on(tiny("albert"), TEXTS[:1], tmp_path, **CHOICES)
+    entropies = np.array([float(row["entropy_nats"]) for row in rows_of(run, "heads.csv")])
+    assert (np.ptp(entropies.reshape(LAYERS, HEADS), axis=0) > 1e-3).all()
+    pages = filled(run)
+    assert "weights shared" in pages["models/albert/index.html"].body
+    assert REASONS["albert"] in pages["models/albert/layers/2/heads/3/index.html"].body
 
 
 def test_a_decoder_with_shared_keys_is_built_whole(families_site):
