@@ -95,7 +95,7 @@ _NEEDS = {
 
 
 # Files that take longest, so that no process is left with one of them at the end. The first builds the small
-# site, which the second does not ask for until it is there.
+# site, which the second does not ask for.
 _FIRST = (
     "browser/test_browser.py",
     "command/test_cli.py",
@@ -104,14 +104,18 @@ _FIRST = (
     "browser/test_article_browser.py",
     "probes/test_seq2seq.py",
     "site/test_other_networks.py",
+    "command/test_engine.py",
+    "site/test_other_transformers.py",
     "site/test_patch_pages.py",
     "browser/test_blocks_browser.py",
     "browser/test_jump_browser.py",
     "models/test_convert.py",
     "command/test_packaging.py",
     "command/test_new.py",
-    "inputs/test_sources.py",
     "site/test_cards.py",
+    "command/test_towers_command.py",
+    "site/test_parts.py",
+    "inputs/test_sources.py",
 )
 
 
