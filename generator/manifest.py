@@ -117,6 +117,7 @@ def _texts(run: Run) -> dict[str, Any]:
         "silenced_on": {
             "texts": list(stack.ablation.inputs),
             "repeated_sequences": len(stack.repeats.inputs),
+            **({} if stack.choice is None else {"heads": len(stack.choice.heads)}),
         },
         "random_twin_seed": stack.control.seed,
     }

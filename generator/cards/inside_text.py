@@ -66,7 +66,7 @@ def _heads(stack: MeasuredStack) -> Section:
     rows: list[tuple[Line, ...]] = []
     for statistic in stack.statistics:
         mean = statistic.mean
-        if not mean.max() > 0:  # under a causal mask no head sees the next token
+        if not statistic.measured.max() > 0:  # under a causal mask no head sees the next token
             continue
         leaders: list[Inline] = []
         for at in best_heads(mean, LEADING):
@@ -97,6 +97,7 @@ def _roles(stack: MeasuredStack) -> Section:
     text = (
         f"A role is named only where a head’s attention and the effect of silencing it agree. {labelled} of "
         f"{stack.count} heads have one on these probes; the others stay unlabelled."
+        f"{' ' if stack.chosen_words else ''}{stack.chosen_words}"
     )
     blocks: list[Block] = [Paragraph((text,))]
     rows = tuple(_role_rows(stack))

@@ -51,7 +51,7 @@ def head_scatter(
             x[chosen], y[chosen], s=32, color=COLOURS[place], marker=MARKS[place], linewidths=0,
             label=f"{drawable(name)} ({int(chosen.sum())})",
         )  # fmt: skip
-    rest = ~np.isin(group, shown)
+    rest = ~np.isin(group, shown) & np.isfinite(x) & np.isfinite(y)
     axes.scatter(
         x[rest], y[rest], s=15, color=QUIET, alpha=0.45, linewidths=0, zorder=0.9,
         label=f"unlabelled ({int(rest.sum())})",

@@ -113,11 +113,14 @@ class Ends:
 
     def states(self, ids: Tensor) -> Tensor:
         """Final states (N, tokens, width) of sequences (N, tokens), without computing logits."""
-        more = (
-            {"use_cache": False} if self.causal else {}
-        )  # keys and values would be kept for no one
         with torch.no_grad():
-            output = self.body(input_ids=ids, attention_mask=torch.ones_like(ids), **more)
+            return self.traced(ids)
+
+    def traced(self, ids: Tensor) -> Tensor:
+        """The same, with the gradients that are asked for."""
+        # Keys and values would be kept for no one.
+        more = {"use_cache": False} if self.causal else {}
+        output = self.body(input_ids=ids, attention_mask=torch.ones_like(ids), **more)
         found: Tensor = output.last_hidden_state
         return found
 

@@ -66,7 +66,9 @@ class Ablation:
 
     def statistic(self, span: str, name: str = "ablation_delta_loss") -> Statistic:
         """As a statistic of heads. Its control is a head that says the same everywhere: zero."""
-        return Statistic(name, self.of(span), np.zeros(len(self.inputs)))
+        there = np.isfinite(self.delta).any((0, 1))
+        asked = there if there.any() and not there.all() else None
+        return Statistic(name, self.of(span), np.zeros(len(self.inputs)), asked=asked)
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,7 @@ def ablate(
         except CutawayError as error:
             return not_ablated(str(error))
 
-    parts: dict[str, Any] = {"model": model.key, "inputs": _listed(inputs)}
+    parts: dict[str, Any] = {"model": model.key, "inputs": listed(inputs)}
     if heads is not None:
         parts["heads"] = [list(head) for head in heads]
     if reference is not None:
@@ -139,7 +141,8 @@ def not_ablated(reason: str) -> Ablation:
     return Ablation("none", (), (), np.zeros((0, 0)), np.zeros((0, 0, 0, 0)), reason)
 
 
-def _listed(inputs: Mapping[str, Scored]) -> list[Any]:
+def listed(inputs: Mapping[str, Scored]) -> list[Any]:
+    """Inputs as they stand in a key of the store."""
     return [
         [name, list(one.ids), [[span, *ends] for span, ends in one.spans.items()]]
         for name, one in inputs.items()
@@ -165,7 +168,7 @@ def _sweep(
         change = silenced(means) if turned is None else _turned(places, means, (turned, column))
         whole, changed = _token_effects(model, places, ends, one, every, change)
         for row, span in enumerate(spans):
-            taken = slice(*_predicted(model, one.spans[span]))
+            taken = slice(*predicted(model, one.spans[span]))
             if taken.start < taken.stop:
                 base[row, column] = whole[taken].mean()
                 effects = changed[:, taken].mean(-1) - base[row, column]
@@ -179,7 +182,7 @@ def _turned(places: Sequence[HeadPlace], means: Tensor, seed: Sequence[int]) -> 
     return rotated(means, random_rotation(width, seed).to(means.device))
 
 
-def _predicted(model: LanguageModel, span: tuple[int, int]) -> tuple[int, int]:
+def predicted(model: LanguageModel, span: tuple[int, int]) -> tuple[int, int]:
     """The tokens of a span that have an effect of their own: nothing predicts the first token."""
     return (max(span[0], 1), span[1]) if model.causal else span
 
@@ -194,7 +197,7 @@ def _token_effects(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Loss (or distance) of each token: (tokens), and (heads, tokens). NaN if not scored."""
     length = len(one.ids)
-    at = sorted({p for span in one.spans.values() for p in range(*_predicted(model, span))})
+    at = sorted({p for span in one.spans.values() for p in range(*predicted(model, span))})
     # What a decoder makes of the last token decides nothing that is scored.
     ids = one.ids[:-1] if model.causal else one.ids
     whole, changed = np.full(length, np.nan), np.full((len(heads), length), np.nan)

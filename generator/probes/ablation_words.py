@@ -9,6 +9,7 @@ from generator.probes.head_statistic import (
     PICTURES,
     TEXTS,
     HeadStatistic,
+    alone,
     of_tokens,
     over_patches,
 )
@@ -53,6 +54,18 @@ ABLATIONS = {
         over_patches,
     ),
 }
+
+
+ESTIMATE = HeadStatistic(
+    "ablation_estimate",
+    "Ablation, estimated",
+    "the ablation to first order, for heads that were not silenced too: gradient of the loss by the head’s "
+    "output times the change to its mean, summed over positions; of an encoder, half the squared movement of "
+    "its normed final states",
+    TEXTS,
+    "attribution patching, Nanda 2023",
+    alone,
+)
 
 
 def ablation_column(measure: str) -> str:

@@ -24,8 +24,13 @@ class RandomControl:
 
     def mean(self, name: str) -> float:
         """Mean over the twin's heads; NaN if the statistic is missing."""
-        return float(self.values[name].mean()) if name in self.values else float("nan")
+        return float(self._measured(name).mean()) if name in self.values else float("nan")
 
     def highest(self, name: str) -> float:
         """The largest value among the twin's heads; NaN if the statistic is missing."""
-        return float(self.values[name].max()) if name in self.values else float("nan")
+        return float(self._measured(name).max()) if name in self.values else float("nan")
+
+    def _measured(self, name: str) -> np.ndarray:
+        """The values of the heads on which a statistic was measured: not all are silenced in a large twin."""
+        values, there = self.values[name], np.isfinite(self.values[name])
+        return values[there] if there.any() and not there.all() else values

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from generator.models.stacks import Stack
 from generator.probes import repeated_sequences
-from generator.probes.ablation_words import ABLATIONS, EMBEDDING, LOGIT
+from generator.probes.ablation_words import ABLATIONS, EMBEDDING, ESTIMATE, LOGIT
 from generator.probes.head_statistic import (
     PICTURES,
     TEXTS,
@@ -260,6 +260,7 @@ HEAD_STATISTICS: tuple[HeadStatistic, ...] = (
     ABLATIONS["loss"],
     ABLATIONS[LOGIT],
     ABLATIONS[EMBEDDING],
+    ESTIMATE,
 )
 
 

@@ -95,7 +95,8 @@ class Statistic:
 
     A statistic that is taken of all texts at once has one value, and `error` (layers, heads), its standard
     error over `drawn` texts. `control` is what an even spread over visible keys gives, (probes,), or
-    (probes, layers) where layers differ in how far they see.
+    (probes, layers) where layers differ in how far they see. `asked` (layers, heads) says of which heads it
+    was measured, None of all: the others have no value.
     """
 
     name: str
@@ -103,11 +104,32 @@ class Statistic:
     control: np.ndarray
     error: np.ndarray | None = None
     drawn: int = 0
+    asked: np.ndarray | None = None
+
+    @property
+    def measured(self) -> np.ndarray:
+        """The means of all heads on which it was measured, in a row."""
+        mean = self.mean
+        return mean.ravel() if self.asked is None else mean[self.asked]
+
+    def was_asked(self, head: tuple[int, int]) -> bool:
+        """Whether it was measured of a head (layer, head)."""
+        return self.asked is None or bool(self.asked[head])
+
+    @property
+    def _whole(self) -> np.ndarray:
+        """The values of the probes that have one for every head asked."""
+        flat = self.values.reshape(len(self.values), -1)
+        asked = flat if self.asked is None else flat[:, self.asked.ravel()]
+        return self.values[np.isfinite(asked).all(-1)]
 
     @property
     def mean(self) -> np.ndarray:
         """Mean over the probe texts or sequences, shape (layers, heads)."""
-        return _over_probes(np.nanmean, self.values)
+        if self.asked is None:
+            return _over_probes(np.nanmean, self.values)
+        whole = self._whole
+        return whole.mean(0) if len(whole) else np.full(self.asked.shape, np.nan)
 
     @property
     def spread(self) -> np.ndarray:
@@ -115,13 +137,12 @@ class Statistic:
 
         NaN where the statistic is defined on one alone.
         """
-        defined = self.values[np.isfinite(self.values).reshape(len(self.values), -1).all(-1)]
-        return sample_deviation(defined)
+        return sample_deviation(self._whole)
 
     @property
     def probes(self) -> int:
         """On how many texts or sequences the statistic is defined."""
-        return int(np.isfinite(self.values).all(axis=(1, 2)).sum())
+        return len(self._whole)
 
     def lower(self, level: float) -> np.ndarray:
         """One-sided lower bound of the mean (layers, heads) if inputs are drawn at random (Student's t).
@@ -131,8 +152,7 @@ class Statistic:
         count = self.drawn or self.probes
         if count < 2:
             return self.mean
-        defined = self.values[np.isfinite(self.values).all(axis=(1, 2))]
-        error = sample_deviation(defined) / np.sqrt(count) if self.error is None else self.error
+        error = sample_deviation(self._whole) / np.sqrt(count) if self.error is None else self.error
         return self.mean - student.ppf(1 - level, count - 1) * error
 
     @property

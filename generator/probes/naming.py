@@ -12,18 +12,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from generator.models.text_model import Encoding, LanguageModel
+from generator.models.text_model import LanguageModel
 from generator.probes.ablation import (
     Ablation,
     Heads,
-    Scored,
     ablate,
     not_ablated,
-    scored_repeats,
-    scored_texts,
 )
 from generator.probes.attention import Attention
-from generator.probes.repeated_sequences import RepeatedSequences, why_no_repeats
+from generator.probes.repeated_sequences import RepeatedSequences
 from generator.probes.replication import Half, Replication, replicate
 from generator.probes.roles import (
     RULES,
@@ -36,110 +33,17 @@ from generator.probes.roles import (
     with_pattern,
 )
 from generator.probes.significance import (
-    FEWEST,
     EffectSamples,
-    median_effect,
     tested_repeats,
     tested_texts,
 )
 from generator.probes.stack_statistics import text_statistics
+from generator.probes.sweep import RoleInputs, Sweep
 from generator.store import Store
 
-# A sweep runs the network once for each head: on longer texts it would cost more than all else.
-LONGEST = 64
-SWEEP_REPEATS = 2
-HELD_OUT_REPEATS = 12
 # Heads that are asked again though they have no pattern, as their silence costs most on a second copy.
 MISSED = 4
-# The second copy of random tokens tells of one stack that predicts what it reads; elsewhere there is none.
-NO_REPEATS = not_ablated("On repeated random tokens no head was silenced.")
 NOTHING_TESTED = "No head has a pattern whose effect could be tested."
-
-
-@dataclass(frozen=True)
-class RoleInputs:
-    """What heads are silenced on: in the sweep, and held out from it; `reason` says why on nothing.
-
-    `no_repeats` says why on no repeated random tokens.
-    """
-
-    sweep: Mapping[str, Scored]
-    sweep_repeats: Mapping[str, Scored]
-    held_out: Mapping[str, Scored]
-    held_out_repeats: Mapping[str, Scored]
-    reason: str = ""
-    no_repeats: str = ""
-
-
-def role_inputs(
-    model: LanguageModel,
-    shown: Mapping[str, Encoding],
-    more: Mapping[str, Encoding],
-    count: int,
-    seed: int,
-) -> RoleInputs:
-    """Sweep the first `count` shown texts that are short enough, and hold out `more`.
-
-    Where `more` are too few for a test, the shown texts that the sweep leaves are held out too.
-    """
-    short = {name: one for name, one in shown.items() if len(one.ids) <= LONGEST}
-    rest = {name: one for name, one in more.items() if len(one.ids) <= LONGEST}
-    chosen = list(short)[:count]
-    left = {name: one for name, one in short.items() if name not in chosen}
-    held = rest if len(rest) >= FEWEST else left | rest
-    sweep = scored_texts({name: short[name] for name in chosen})
-    if not sweep:
-        return RoleInputs({}, {}, {}, {}, why_no_sweep(count))
-    held_out = {name: one for name, one in scored_texts(held).items() if len(one.ids) > 1}
-    no_repeats = why_no_repeats(model)
-    if no_repeats:
-        return RoleInputs(sweep, {}, held_out, {}, no_repeats=no_repeats)
-    return RoleInputs(
-        sweep,
-        scored_repeats(model, seed, SWEEP_REPEATS),
-        held_out,
-        scored_repeats(model, seed, HELD_OUT_REPEATS, SWEEP_REPEATS),
-    )
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """The effect of silencing every head, on texts and on repeated random tokens."""
-
-    texts: Ablation
-    repeats: Ablation
-
-    def costly(self, effect: str) -> np.ndarray | None:
-        """Which heads (layers, heads) cost more than the median head; None where none was silenced."""
-        ablation = self.texts if effect == "text" else self.repeats
-        if ablation.reason:
-            return None
-        effects = ablation.of(effect)
-        known = effects[np.isfinite(effects).all((1, 2))]
-        costly: np.ndarray = known.mean(0) > median_effect(effects)
-        return costly
-
-    def spares(self, effects: Sequence[str], head: tuple[int, int]) -> bool:
-        """Whether a head (layer, head) cost no more than the median head by any of the effects."""
-        known = [found for effect in effects if (found := self.costly(effect)) is not None]
-        return bool(known) and not any(found[head] for found in known)
-
-
-def why_no_sweep(count: int) -> str:
-    """Why no head was silenced, where `count` texts are asked for and there is none."""
-    if not count:
-        return "No head was silenced: the exhibit asks for none (make.ablate)."
-    return f"No head was silenced: every text has more than {LONGEST} tokens."
-
-
-def sweep_heads(model: LanguageModel, inputs: RoleInputs, store: Store) -> Sweep:
-    """Silence every head on the inputs of the sweep."""
-    if inputs.reason:
-        return Sweep(not_ablated(inputs.reason), not_ablated(inputs.reason))
-    texts = ablate(model, inputs.sweep, store)
-    if inputs.no_repeats:
-        return Sweep(texts, not_ablated(inputs.no_repeats))
-    return Sweep(texts, ablate(model, inputs.sweep_repeats, store))
 
 
 @dataclass(frozen=True)
@@ -289,9 +193,9 @@ def _silence(
 def _tested(held_out: HeldOut, sweep: Sweep) -> dict[str, EffectSamples]:
     found = {}
     if not held_out.texts.reason:
-        bar = median_effect(sweep.texts.of("text"))
+        bar = sweep.median("text")
         found["text"] = tested_texts(held_out.texts, held_out.turned_texts, bar)
     if not held_out.repeats.reason:
-        bar = median_effect(sweep.repeats.of("second"))
+        bar = sweep.median("second")
         found["second"] = tested_repeats(held_out.repeats, held_out.turned_repeats, bar)
     return found

@@ -9,21 +9,13 @@ import numpy as np
 from generator.models.seq2seq import Seq2SeqModel
 from generator.models.stacks import CROSS, PAIR, Stack
 from generator.probes.ablation import Ablation, Heads, not_ablated
-from generator.probes.naming import (
-    LONGEST,
-    NO_REPEATS,
-    NOTHING_TESTED,
-    HeldOut,
-    NamedHeads,
-    Sweep,
-    name_by,
-    why_no_sweep,
-)
+from generator.probes.naming import NOTHING_TESTED, HeldOut, NamedHeads, name_by
 from generator.probes.repeated_sequences import RepeatedSequences
 from generator.probes.roles import CROSS_RULES, RULES, Rule, Statistics
 from generator.probes.seq2seq import Pair, PairAttention
 from generator.probes.seq2seq_ablation import ablate_pairs
 from generator.probes.seq2seq_heads import stack_statistics
+from generator.probes.sweep import LONGEST, NO_REPEATS, Sweep, why_no_sweep
 from generator.store import Store
 
 

@@ -74,5 +74,5 @@ def text_statistics(
 
 
 def defined(statistics: Iterable[Statistic]) -> tuple[Statistic, ...]:
-    """Those that have a value for every head."""
-    return tuple(one for one in statistics if np.isfinite(one.mean).all())
+    """Those that have a value for every head on which they were measured."""
+    return tuple(one for one in statistics if np.isfinite(one.measured).all())

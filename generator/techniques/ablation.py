@@ -12,7 +12,7 @@ from generator.probes.ablation_words import LOGIT, TARGET
 from generator.probes.patch_ablation import SPAN
 from generator.run import PAIRS, PICTURES, TEXTS, Run, Technique
 from generator.techniques.heads import HEADS, Stacks, measured, reason
-from generator.techniques.measured_stack import stack_named
+from generator.techniques.measured_stack import MeasuredStack, stack_named
 from generator.techniques.naming import Names, one_of
 from generator.techniques.standings import highest
 
@@ -45,13 +45,14 @@ def figure(
     if found.reason:
         raise UsageError(f"no head of {run.model.id} was silenced: {found.reason}")
     effect = found.statistic(SPAN if about.stack is PATCHES else span).mean
-    named = [about.named_place(head) for head in heads]
-    best = highest(over.mean)
+    silenced = np.isfinite(effect)
+    named = [_silenced(about, about.named_place(head), silenced) for head in heads]
+    best = highest(np.where(silenced, over.mean, np.nan))
     unit = _UNITS.get(about.measure, "1 − cosine similarity")
     inputs = "pictures" if about.stack is PATCHES else "texts"
     where = inputs if span == "text" else f"the {span} copy"
     title = about.definitions[name].name.lower()
-    ranks = np.corrcoef(_ranks(over.mean), _ranks(effect))[0, 1]
+    ranks = np.corrcoef(_ranks(over.mean[silenced]), _ranks(effect[silenced]))[0, 1]
     said = (
         f"{about.head(*best)} is highest in {title} ({number(float(over.mean[best]))}); silencing "
         f"it changes {number(float(effect[best]))} {unit}"
@@ -60,19 +61,36 @@ def figure(
         "head_scatter",
         {
             "labels": (title, f"effect of silencing on {where}, {unit}"),
-            "x": over.mean,
+            "x": np.where(silenced, over.mean, np.nan),
             "y": effect,
             "groups": tuple(about.role(*at) for at in about.places),
             "order": tuple(rule.role for rule in about.rules),
             "named": tuple(named or [best]),
             "letter": about.stack.letter,
         },
-        f"Scatter plot of {effect.size} heads: {title} to the right, the effect of silencing "
+        f"Scatter plot of {silenced.sum()} heads: {title} to the right, the effect of silencing "
         f"upwards. {said}.",
-        f"{title.capitalize()} of each of the {effect.size} {about.heads_words} of {run.model.title}, and "
-        f"what silencing it costs on {where}. {said}. Rank correlation over all heads: "
-        f"{number(float(ranks), 2)}.",
+        f"{title.capitalize()} of each of {_those(silenced)} {about.heads_words} of {run.model.title}, and "
+        f"what silencing it costs on {where}. {said}. Rank correlation over {_all(silenced)} heads: "
+        f"{number(float(ranks), 2)}. {about.chosen_words}".strip(),
     )
+
+
+def _silenced(about: MeasuredStack, head: tuple[int, int], silenced: np.ndarray) -> tuple[int, int]:
+    """The head. Raises UsageError where it was not silenced."""
+    if not silenced[head]:
+        raise UsageError(f"{about.head(*head)} was not silenced. {about.chosen_words}")
+    return head
+
+
+def _those(silenced: np.ndarray) -> str:
+    """How many heads are drawn, and of how many."""
+    all_of = f"the {silenced.size}"
+    return all_of if silenced.all() else f"{silenced.sum()} of {all_of}"
+
+
+def _all(silenced: np.ndarray) -> str:
+    return "all" if silenced.all() else "these"
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:

@@ -98,8 +98,9 @@ def _data(stack: MeasuredStack, rows: tuple[Row, ...]) -> Markup:
     return inline(stated)
 
 
-def _short(value: float) -> float:
-    return float(f"{value:.{DIGITS}g}")
+def _short(value: float) -> float | None:
+    """A value with few digits; None of a head on which the statistic was not measured."""
+    return None if np.isnan(value) else float(f"{value:.{DIGITS}g}")
 
 
 def head_scatter(run: Run, x: str = "", y: str = "", heads: Names = (), stack: str = "") -> Figure:
@@ -156,7 +157,7 @@ def head_grid(run: Run, statistic: str, heads: Names = (), stack: str = "") -> F
 
 def _outermost(x: np.ndarray, y: np.ndarray) -> list[tuple[int, int]]:
     """The heads that stand furthest out in either statistic, where their names do not cover each other."""
-    spread = [(one - one.min()) / (np.ptp(one) or 1) for one in (x, y)]
+    spread = [_shares(one) for one in (x, y)]
     found: list[tuple[int, int]] = []
     for place in np.argsort(-np.maximum(*spread).round(6), axis=None, kind="stable"):
         at = divmod(int(place), y.shape[1])
@@ -165,6 +166,13 @@ def _outermost(x: np.ndarray, y: np.ndarray) -> list[tuple[int, int]]:
             found.append(at)
         if len(found) == _NAMED:
             break
+    return found
+
+
+def _shares(values: np.ndarray) -> np.ndarray:
+    """Where each head stands between the lowest (0) and the highest (1); 0 where it was not measured."""
+    low = np.nanmin(values)
+    found: np.ndarray = np.nan_to_num((values - low) / ((np.nanmax(values) - low) or 1))
     return found
 
 

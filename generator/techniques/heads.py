@@ -106,6 +106,7 @@ def _stack(
         control=control,
         ablation=own.ablation,
         repeats=own.repeats,
+        choice=own.choice,
         rules=rules_of(heads.stack) if named else (),
         named=named,
         why_no_roles="" if named else NO_ROLES,

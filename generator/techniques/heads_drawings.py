@@ -14,7 +14,7 @@ from generator.techniques.standings import best_heads
 def grids_figure(stack: MeasuredStack) -> Figure:
     """All heads of a stack at a glance: a map for each statistic."""
     # Under a causal mask no head sees the next token: a map of zeros would show nothing.
-    varied = [statistic for statistic in stack.statistics if statistic.mean.max() > 0]
+    varied = [statistic for statistic in stack.statistics if statistic.measured.max() > 0]
     arguments = {
         "titles": tuple(statistic.name.replace("_", " ") for statistic in varied),
         "values": np.stack([statistic.mean for statistic in varied]),

@@ -17,13 +17,15 @@ from generator.models.seq2seq import Seq2SeqModel
 from generator.models.stacks import CROSS, ONLY, PAIR, PATCHES, Stack
 from generator.probes.ablation import Ablation
 from generator.probes.attention import Attention
+from generator.probes.attribution import Choice
 from generator.probes.head_control import RandomControl
 from generator.probes.head_statistic import HeadStatistic
 from generator.probes.head_statistics import definitions_of
 from generator.probes.heads import Statistic
 from generator.probes.likeness import Likeness
-from generator.probes.naming import NO_REPEATS, NamedHeads, Sweep
+from generator.probes.naming import NamedHeads
 from generator.probes.roles import Roles, Rule
+from generator.probes.sweep import NO_REPEATS, Sweep
 from generator.techniques.naming import one_of
 
 
@@ -157,6 +159,7 @@ class StackScores:
     statistics: tuple[Statistic, ...]
     ablation: Ablation
     repeats: Ablation = NO_REPEATS
+    choice: Choice | None = None
 
     @property
     def means(self) -> Mapping[str, np.ndarray]:
@@ -174,8 +177,9 @@ class MeasuredStack(StackHeads):
 
     `inputs` are the names of the texts or pictures, `measure` is what silencing a head changes: one of
     ABLATIONS. `control` has the statistics of the random twin's heads. `ablation` is the sweep, in which
-    every head was silenced, `repeats` the same on repeated random tokens. `rules` are the roles that heads
-    were tried for, `named` the roles that they have: None, with `why_no_roles`, where roles have no meaning.
+    every head was silenced, or those of `choice`, `repeats` the same on repeated random tokens. `rules` are
+    the roles that heads were tried for, `named` the roles that they have: None, with `why_no_roles`, where
+    roles have no meaning.
     `why_no_repeats` says why nothing is measured on repeated random tokens; "" where they fit.
     `attentions` are the weights on texts.
     """
@@ -186,6 +190,7 @@ class MeasuredStack(StackHeads):
     control: RandomControl
     ablation: Ablation
     repeats: Ablation = NO_REPEATS
+    choice: Choice | None = None
     rules: tuple[Rule, ...] = ()
     named: NamedHeads | None = None
     why_no_roles: str = ""
@@ -210,8 +215,21 @@ class MeasuredStack(StackHeads):
 
     @property
     def sweep(self) -> Sweep:
-        """The effect of silencing every head."""
-        return Sweep(self.ablation, self.repeats)
+        """The effect of silencing heads."""
+        return Sweep(self.ablation, self.repeats, self.choice)
+
+    @property
+    def chosen_words(self) -> str:
+        """Which heads were silenced, in sentences; "" where all were, or none."""
+        if self.choice is None or self.ablation.reason:
+            return ""
+        chosen, drawn = len(self.choice.heads), len(self.choice.drawn)
+        return (
+            f"Of {self.count} heads {chosen} were silenced: those whose effect is largest to first order "
+            f"(attribution patching), and {drawn} drawn at random, whose median stands for that of all. "
+            f"Of the other {self.count - chosen} the effect is estimated and not measured, and they can have "
+            "no role here. (cutaway build --full silences every head.)"
+        )
 
     @property
     def telling_axes(self) -> tuple[str, str]:

@@ -63,8 +63,7 @@ def badge(stack: MeasuredStack, layer: int, head: int) -> Badge | None:
     evidence = found.deciding
     if evidence is None or not evidence.rule.effects:
         return Badge(found.role, labelled, "", "", "", patterns)
-    spared = stack.sweep.spares(evidence.rule.effects, (layer, head))
-    acts = _acts(stack.measure, evidence, spared)
+    acts = _acts(stack.measure, evidence, _why_not_tested(stack, evidence, (layer, head)))
     return Badge(found.role, labelled, evidence.rule.role, _looks(evidence), acts, patterns)
 
 
@@ -76,14 +75,19 @@ def _looks(evidence: Evidence) -> str:
     )
 
 
-def _acts(measure: str, evidence: Evidence, spared: bool) -> str:
+def _why_not_tested(stack: MeasuredStack, evidence: Evidence, head: tuple[int, int]) -> str:
+    """Why a head with a pattern was not silenced on held-out inputs, as the end of a sentence."""
+    if not stack.sweep.silenced(head):
+        return "the effect of silencing it was not measured: its estimate is not among the largest"
+    if stack.sweep.spares(evidence.rule.effects, head):
+        return "it was not silenced on held-out inputs, as in the sweep it cost no more than the median head"
+    return "the effect of silencing it was not measured"
+
+
+def _acts(measure: str, evidence: Evidence, why_not_tested: str) -> str:
     effect, encoder = evidence.effect, measure == "representation"
     if not effect.inputs:
-        return (
-            "it was not silenced on held-out inputs, as in the sweep it cost no more than the median head"
-            if spared
-            else "the effect of silencing it was not measured"
-        )
+        return why_not_tested
     where = _WHERE[evidence.probe].format(count=effect.inputs)
     what = (
         f"silencing it on {where} changes {_CHANGED[measure]} by {number(effect.mean)} (95 % "

@@ -82,7 +82,8 @@ def _head_records(stacks: Stacks) -> Iterator[dict[str, Any]]:
                 there = one in known
                 row[one] = means[one][at] if there else ""
                 row[f"{one}_sd"] = spreads[one][at] if there else ""
-                row[f"{one}_rank"] = int(order.ranks[one][at]) if there else ""
+                measured = there and known[one].was_asked(at)
+                row[f"{one}_rank"] = int(order.ranks[one][at]) if measured else ""
                 row[f"{one}_percentile"] = order.percentiles[one][at] if there else ""
             if role:
                 row["patterns"] = "; ".join(role.patterns)
@@ -182,7 +183,10 @@ def _ablation_records(stack: MeasuredStack) -> Iterator[dict[str, Any]]:
     for probe, made in _silenced(stack).items():
         for span, number in np.ndindex(made.base.shape):
             for at, delta in np.ndenumerate(made.delta[span, number]):
-                if np.isnan(delta) and probe not in ("text", "repeats"):
+                swept = probe in ("text", "repeats") and stack.sweep.silenced(
+                    (int(at[0]), int(at[1]))
+                )
+                if np.isnan(delta) and not swept:
                     continue  # was not asked
                 name = made.inputs[number]
                 spans = {"probe": probe, "input": name, "span": made.spans[span]}

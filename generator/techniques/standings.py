@@ -39,6 +39,11 @@ class Standing:
     highest: float
 
     @property
+    def ranked(self) -> bool:
+        """Whether it was measured of this head, and differs between heads."""
+        return self.highest > self.lowest and bool(np.isfinite(self.value))
+
+    @property
     def place(self) -> float:
         """Position between the lowest (0) and the highest (1) head."""
         reach = self.highest - self.lowest
@@ -75,9 +80,9 @@ def standings(stack: MeasuredStack, order: Order, layer: int, head: int) -> list
             twin_highest=stack.control.highest(one.name),
             probes=one.probes,
             rank=int(order.ranks[one.name][layer, head]),
-            heads=one.mean.size,
-            lowest=float(one.mean.min()),
-            highest=float(one.mean.max()),
+            heads=one.measured.size,
+            lowest=float(one.measured.min()),
+            highest=float(one.measured.max()),
         )
         for one in stack.statistics
     ]
@@ -102,7 +107,7 @@ def leaders(stack: MeasuredStack) -> list[Leader]:
 
 def _leader(stack: MeasuredStack, statistic: Statistic) -> Leader:
     name, mean = statistic.name, statistic.mean
-    best = best_heads(mean, LEADING) if float(mean.max()) > 0 else []
+    best = best_heads(mean, LEADING) if float(statistic.measured.max()) > 0 else []
     return Leader(
         definition=stack.definitions[name],
         heads=tuple((stack.link(*at), float(mean[at])) for at in best),

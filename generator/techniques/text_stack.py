@@ -5,24 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from generator.models.stacks import ONLY
-from generator.probes.ablation import Ablation
 from generator.probes.attention import Attention, measure_sinks
 from generator.probes.circuits import Copying, measure_copying
 from generator.probes.heads import Statistic
-from generator.probes.naming import (
-    NamedHeads,
-    RoleInputs,
-    Sweep,
-    name_heads,
-    role_inputs,
-    sweep_heads,
-)
+from generator.probes.naming import NamedHeads, name_heads
 from generator.probes.repeated_sequences import (
     RepeatedSequences,
     repeated_sequences,
     why_no_repeats,
 )
 from generator.probes.stack_statistics import text_statistics
+from generator.probes.sweep import RoleInputs, Sweep, role_inputs, sweep_heads
 from generator.run import Run
 from generator.techniques.attention import ATTENTION
 from generator.techniques.measured_stack import Bars, Scores, StackScores
@@ -31,17 +24,17 @@ from generator.techniques.measured_stack import Bars, Scores, StackScores
 def text_scores(run: Run) -> tuple[StackScores, ...]:
     """Statistics of all heads on the curated texts and on random tokens, and the sweep."""
     copying = measure_copying(run.language, run.store)
-    sweep = sweep_heads(run.language, _inputs(run), run.store)
+    sweep = sweep_heads(run.language, _inputs(run), run.seed, run.store, full=run.full)
     run.step(f"{run.model.id}: heads silenced")
     on_texts = text_statistics(_attentions(run), _special(run), _repeated(run)).values()
-    statistics = (*on_texts, *_of_sinks(run), *_of_weights(copying), *_of_effects(sweep.texts))
-    return (StackScores(statistics, sweep.texts, sweep.repeats),)
+    statistics = (*on_texts, *_of_sinks(run), *_of_weights(copying), *_of_effects(sweep))
+    return (StackScores(statistics, sweep.texts, sweep.repeats, sweep.choice),)
 
 
 def text_names(run: Run, scores: Scores, bars: Bars) -> tuple[NamedHeads, ...]:
     """The roles of all heads; `bars` are the statistics of random weights, which they must pass."""
     (own,), (twin,) = scores, bars
-    sweep = Sweep(own.ablation, own.repeats)
+    sweep = Sweep(own.ablation, own.repeats, own.choice)
     named = name_heads(
         run.language,
         _attentions(run),
@@ -99,5 +92,8 @@ def _of_weights(copying: Copying) -> list[Statistic]:
     return [Statistic("copying", copying.values[None], np.array([np.nan]))]
 
 
-def _of_effects(ablation: Ablation) -> list[Statistic]:
-    return [] if ablation.reason else [ablation.statistic("text")]
+def _of_effects(sweep: Sweep) -> list[Statistic]:
+    """What silencing heads costs, and the estimates of that where only some were silenced."""
+    measured = [] if sweep.texts.reason else [sweep.texts.statistic("text")]
+    estimated = [] if sweep.estimates is None else [sweep.estimates.statistic()]
+    return [*measured, *estimated]

@@ -74,7 +74,7 @@
   }
 
   function scale(column, from, to) {
-    const all = heads.map((head) => head.values[column]);
+    const all = heads.map((head) => head.values[column]).filter((value) => value !== null);
     const low = Math.min(...all);
     const high = Math.max(...all);
     const pad = (high - low) * 0.04 || 1;
@@ -124,6 +124,9 @@
       for (const event of ["pointerenter", "focus"]) link.addEventListener(event, () => tell(head, x, y));
       const role = roles.indexOf(head.role);
       if (role >= 0) head.dot.style.setProperty("--role", `var(--role-${role})`);
+      // A statistic that is measured on some heads only leaves the others out.
+      head.absent = [x, y].some((column) => head.values[column] === null);
+      if (head.absent) link.style.display = "none";
       head.link = link;
       svg.append(link);
     }
@@ -133,14 +136,15 @@
   }
 
   function filter() {
-    let count = 0;
+    let [count, reached] = [0, 0];
     for (const head of heads) {
       const there = shown(head);
       count += there;
+      reached += there && !head.absent;
       head.row.hidden = !there;
       head.dot.classList.toggle("c-dot--out", !there);
       // One stop of the Tab key; the arrow keys walk on from there.
-      head.link.setAttribute("tabindex", there && count === 1 ? "0" : "-1");
+      head.link.setAttribute("tabindex", there && !head.absent && reached === 1 ? "0" : "-1");
     }
     tally.textContent = `${count} of ${heads.length} heads`;
   }
@@ -148,7 +152,7 @@
   plot.addEventListener("keydown", (event) => {
     const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
     if (!step) return;
-    const reachable = heads.filter(shown);
+    const reachable = heads.filter((head) => shown(head) && !head.absent);
     const now = reachable.findIndex((head) => head.link === document.activeElement);
     if (now < 0) return;
     event.preventDefault();
@@ -156,7 +160,7 @@
   });
 
   function value(head, column) {
-    if (column >= first) return head.values[column - first];
+    if (column >= first) return head.values[column - first] ?? -Infinity;
     if (column === 0) return -head.place;
     return head.row.cells[column].textContent;
   }
