@@ -27,7 +27,7 @@ class Stopped(CutawayError):
 
     def __init__(self) -> None:
         kept = "What was measured and drawn is kept; the same command continues there."
-        super().__init__("Stopped. The site was left as it was.", kept)
+        super().__init__("Stopped. A finished site was left as it was.", kept)
 
 
 app = typer.Typer(

@@ -163,14 +163,15 @@ class Preview:
         if not (only_writing and self._catalogue):
             self._open(exhibit)
         before, self._writing = self._writing, read_writing(exhibit.base, exhibit.writing)
-        if _listed(before) != _listed(self._writing):  # each leads to its neighbours
+        new = [one for one in self._writing.sources if self._is_new(one, before)]
+        # Each leads to its neighbours; what was built is taken to be as it is listed, but for what is new.
+        if _listed(before) != _listed(self._writing) if self.version else new:
             self._stale |= {source.path for source in self._writing.sources}
         mistakes = Mistakes([*self._writing.mistakes])
-        for source in self._writing.sources:
-            if self._is_new(source, before):
-                self._stale.discard(source.path)
-                with mistakes:
-                    self._write(source)
+        for source in new:
+            self._stale.discard(source.path)
+            with mistakes:
+                self._write(source)
         mistakes.tell()
 
     def _is_new(self, source: Source, before: Writing) -> bool:
