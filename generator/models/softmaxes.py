@@ -11,6 +11,9 @@ _SOFTMAX = {"_softmax", "_safe_softmax"}
 # What may lie between a softmax and the product with the values.
 _UNCHANGED = {"expand", "view", "_unsafe_view", "clone", "native_dropout", "_to_copy"}
 _STEPS = 6
+_PRODUCTS = {"bmm", "baddbmm", "mul"}
+# Scores are computed behind the last of these.
+_LAYERS = {"convolution", "mm", "addmm", "native_batch_norm", "native_layer_norm"}
 
 
 def between_tokens(traced: Trace) -> list[Operation]:
@@ -69,11 +72,33 @@ def _refuse_other_kinds(traced: Trace, softmax: Operation, *, alone: bool) -> No
             f"its attention runs inside {parts} of {keys} tokens, windows or the like ({place}): no map of "
             "a head covers the picture"
         )
+    if queries != keys and not _compares(traced, softmax):
+        raise CutawayError(
+            f"its attention weighs {keys} positions {queries} times over, by what stands at each alone "
+            f"({place}), and not from each token"
+        )
     if queries != keys:
         raise CutawayError(
             f"queries and keys differ in number, {queries} and {keys} ({place}): they do not stand for the "
             "same parts of the picture"
         )
+
+
+def _compares(traced: Trace, softmax: Operation) -> bool:
+    """Whether the scores of a softmax come out of a product of two tensors, as of queries with keys."""
+    producers, waiting = traced.producers(), [softmax]
+    known = {softmax.index}
+    while waiting:
+        current = waiting.pop()
+        if sum(current.depends) > 1 and current.name in _PRODUCTS:
+            return True
+        if current.name in _LAYERS:
+            continue
+        inputs = zip(current.inputs, current.depends, strict=True)
+        above = [producers[value] for value, seen in inputs if seen and value in producers]
+        waiting += [each for each in above if each.index not in known]
+        known |= {each.index for each in above}
+    return False
 
 
 def _over_channels(traced: Trace, softmax: Operation) -> bool:
