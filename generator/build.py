@@ -27,6 +27,7 @@ from generator.errors import UsageError, did_you_mean
 from generator.exhibit import Exhibit
 from generator.figures.figure import Drawing
 from generator.figures.render import Drawn, render
+from generator.forecast import forecast, mark_measured, tell_forecast
 from generator.growing import FirstSite
 from generator.inputs.shown import Inputs
 from generator.malloc import keep_freed
@@ -62,7 +63,8 @@ class Options:
     """How to build: where the site goes, where work is kept, on what device, with how many workers.
 
     `full` draws every unit in every way, which is work for a GPU. `profile` writes where the time went.
-    `engine` is "local" or "ray", whose cluster is at `address`. `commands` describes the command line.
+    `engine` is "local" or "ray", whose cluster is at `address`. `commands` describes the command line. `yes`
+    agrees to whatever is forecast.
     """
 
     site: Path
@@ -74,6 +76,7 @@ class Options:
     engine: str = "local"
     address: str = ""
     commands: Callable[[], str] = str
+    yes: bool = True
 
     @property
     def workers(self) -> int:
@@ -121,6 +124,8 @@ def _build(exhibit: Exhibit, options: Options, reporter: Reporter) -> Summary:
         runs = load_runs(
             exhibit, inputs, options.device, store, step, reporter.step, techniques, options.full
         )
+    count = min(options.workers, affordable(runs))
+    tell_forecast(forecast(runs, options.workers, count), reporter, options.yes)
     written = {source.address for source in writing.sources}
     pages = Pages(data_root() / "templates", {}, GLOSSARY if GLOSSARY in written else "")
     publish = partial(_publish, exhibit, options)
@@ -131,6 +136,7 @@ def _build(exhibit: Exhibit, options: Options, reporter: Reporter) -> Summary:
     with reporter.stage("Contexts", None):
         made = [page for run in runs for page in _pages(exhibit, run, pages)]
         reporter.note(f"{store.reused} of {store.reused + store.made} results from the store")
+        mark_measured(runs)
     by_id = {run.model.id: run for run in runs}
     catalogue = Catalogue(by_id, store, exhibit.seed, options.commands, techniques)
     articles = _read(writing, catalogue, reporter)

@@ -78,6 +78,7 @@ def build(
     profile: option.Profiled = False,
     engine: option.Engine = "local",
     address: option.Address = "",
+    yes: option.Yes = False,
     quiet: option.Quiet = False,
     verbose: option.Verbose = False,
 ) -> None:
@@ -94,7 +95,7 @@ def build(
     site = (out or shown.base / "site").resolve()
     work = _work(shown.base, site)
     commands = partial(command_reference, app)
-    options = Options(site, work, device, jobs, full, profile, engine, address, commands)
+    options = Options(site, work, device, jobs, full, profile, engine, address, commands, yes)
     reporter = Reporter(terminal(quiet=quiet), verbose)
     try:
         summary = run(shown, options, reporter)

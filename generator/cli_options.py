@@ -20,6 +20,7 @@ Part = Annotated[
     typer.Option(help="Of a network of two towers, such as CLIP: picture or text; see the guide."),
 ]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more, and show tracebacks.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Start though over an hour is forecast.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but mistakes.")]
 Jobs = Annotated[int, typer.Option(min=0, help="Processes that measure and draw; one a core if 0.")]
 Engine = Annotated[
@@ -31,9 +32,7 @@ Features = Annotated[
 ]
 Full = Annotated[
     bool,
-    typer.Option(
-        help="Draw every unit: all feature visualisations and deconvolutions. Hours without a GPU."
-    ),
+    typer.Option(help="Draw every unit in every way, and silence every head. Hours without a GPU."),
 ]
 Profiled = Annotated[
     bool, typer.Option("--profile", help="Write where the time went to build/profile.json.")

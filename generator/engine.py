@@ -70,8 +70,12 @@ def affordable(runs: Sequence[Run]) -> int:
         return os.cpu_count() or 1
     lines = (line.split() for line in meminfo.read_text().splitlines())
     free = next((int(line[1]) * 1024 for line in lines if line[0] == "MemAvailable:"), 0)
-    weights = 4 * max(run.model.parameters for run in runs)
-    return 1 + max(0, free // (_TIMES * weights + _BESIDE) - 1)
+    return 1 + max(0, free // needed_bytes(runs) - 1)
+
+
+def needed_bytes(runs: Sequence[Run]) -> int:
+    """What a process takes that measures the largest model and its twin."""
+    return _TIMES * 4 * max(run.model.parameters for run in runs) + _BESIDE
 
 
 @contextlib.contextmanager
