@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help site test quick check format serve benchmarks families same kills lighthouse clean
+.PHONY: help site test quick check format serve benchmarks families same kills lighthouse scale clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ format: $(VENV)/.tested  ## mend formatting and what lint can mend
 
 benchmarks: $(VENV)/.tested  ## how fast things are, against something else, and each limit
 	OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python benchmarks
+
+scale: $(VENV)/.tested  ## how time, bytes and memory grow with the work (FAR=--far: 30,000 pictures)
+	OMP_NUM_THREADS=1 $(BIN)/python tests/scale.py $(FAR)
 
 families: $(VENV)/.tested  ## open a network of every family
 	OMP_NUM_THREADS=1 $(BIN)/python tests/families.py
