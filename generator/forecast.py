@@ -149,7 +149,7 @@ def _mark(run: Run) -> Path:
 def mark_measured(runs: Sequence[Run]) -> None:
     """Remember that all was measured of some runs: the next forecast counts it no more."""
     for run in runs:
-        write_atomically(_mark(run), b"")
+        write_atomically(_mark(run), b"measured\n")
 
 
 def tell_forecast(made: Forecast, reporter: Reporter, yes: bool) -> None:
