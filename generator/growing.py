@@ -84,9 +84,7 @@ class FirstSite:
                 with store.profile.of("first site", "all models"):
                     self.make(runs, _end(self.began, DRAWN))
                 says = f"The first pages are there: cutaway serve {self.site}"
-            except (
-                Exception
-            ) as error:  # the build is not about them: whatever it is, it would be told again
+            except Exception as error:  # whatever it is, the build itself will meet it, and tell it
                 says = f"The first pages could not be made: {error}"
             reporter.console.print(says, soft_wrap=True)
         return left

@@ -79,10 +79,8 @@ def attribute(model: LanguageModel, inputs: Mapping[str, Scored], store: Store) 
     def make() -> Attribution:
         try:
             return _estimates(model, inputs)
-        except (
-            CutawayError,
-            RuntimeError,
-        ) as error:  # what autograd does not follow raises the latter
+        # What autograd does not follow raises the latter.
+        except (CutawayError, RuntimeError) as error:
             return Attribution((), (), np.zeros((0, 0, 0, 0)), str(error).strip().splitlines()[0])
 
     parts = {"model": model.key, "inputs": listed(inputs)}

@@ -36,7 +36,7 @@ from generator.probes.exemplars import Exemplars, LayerExemplars, PoolImage, fie
 from generator.probes.tiles import GREY, TILE, as_tile
 from generator.store import Store
 
-VERSION = 4
+VERSION = 3
 LARGE = 112
 FEW = 5  # pictures of a featured unit, unless all is asked for
 NO_RULE = "no activation with a rule was found: every rule would give the plain gradient"
