@@ -13,7 +13,7 @@ from generator.techniques.answers import ANSWERS
 from generator.techniques.architecture import ARCHITECTURE
 from generator.techniques.atlas import ATLAS
 from generator.techniques.attention import ATTENTION
-from generator.techniques.building_blocks import BUILDING_BLOCKS, GROUPS
+from generator.techniques.building_blocks import BUILDING_BLOCKS, CHANNELS, GROUPS
 from generator.techniques.circuits import CIRCUITS
 from generator.techniques.class_maps import CLASS_MAPS
 from generator.techniques.connections import CONNECTIONS
@@ -94,6 +94,7 @@ TECHNIQUES: tuple[Technique[Any], ...] = (
     FEATURE_SETS,
     DEEP_DREAM,
     BUILDING_BLOCKS,
+    CHANNELS,
     GROUPS,
     TRAINING,
     CONTROLS,

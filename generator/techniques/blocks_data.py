@@ -58,7 +58,6 @@ def script_data(
     return {
         "layer": layer.name,
         "sheet": sheet,
-        "features": {channel: to(each.path) for channel, each in channels.features.items()},
         "units": units if channels.linked else None,
         "colours": {"groups": list(GROUP_COLOURS), "for": _hex(FOR), "against": _hex(AGAINST)},
         "pictures": {

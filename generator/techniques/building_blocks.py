@@ -20,7 +20,7 @@ from generator.probes.building_blocks import (
     measure_building_blocks,
 )
 from generator.probes.feature_visualisation import Visualised, visualise_features
-from generator.probes.optvis.wants import want_direction
+from generator.probes.optvis.wants import want_direction, want_unit
 from generator.run import PICTURES, Run, Section, Technique
 from generator.table import Table
 from generator.techniques.blocks_data import PictureData, script_data
@@ -29,6 +29,8 @@ from generator.techniques.channels import Channels, channel_tiles, channels_of
 from generator.techniques.naming import layer_of, listed
 
 PICTURES_TAKEN = 3  # where the exhibit names none
+# The dictionaries are drawn small, as one tile a channel, and of a very wide layer not all.
+SMALL, SMALL_STEPS, DRAWN = 64, 96, 256
 
 BlocksOf = Mapping[str, BuildingBlocks]
 
@@ -59,11 +61,35 @@ def measure_groups(run: Run) -> Mapping[tuple[str, int], Visualised]:
     return dict(zip(wants, pictures, strict=True))
 
 
+def measure_channels(run: Run) -> Mapping[int, Visualised]:
+    """A small picture of every channel of the layer, by its number; of very many those named most often."""
+    layer = blocks_layer(run.vision)
+    if layer is None or not run.budget.features:
+        return {}
+    steps = max(1, round(SMALL_STEPS * run.budget.steps))
+    named = np.zeros(layer.units, dtype=np.int64)
+    for blocks in run[BUILDING_BLOCKS].values():
+        np.add.at(named, blocks.dictionary[blocks.dictionary >= 0], 1)
+    most = np.argsort(-named, kind="stable")[:DRAWN]
+    wants = {
+        int(unit): replace(
+            want_unit(run.vision, layer, int(unit)),
+            name=f"channel-{unit}",
+            size=SMALL,
+            steps=steps,
+        )
+        for unit in sorted(most)
+    }
+    asked = tuple(wants.values())
+    pictures = visualise_features(run.vision, asked, seed=run.seed, store=run.store, step=run.step)
+    return dict(zip(wants, pictures, strict=True))
+
+
 def figure(run: Run, image: str, classes: int = 2) -> Figure:
     """One layer on a picture: each cell as its strongest channel, and the cells' support for classes."""
     blocks, picture, label = _taken_apart(run, image)
     layer = layer_of(run.vision, blocks.layer)
-    tiles = channel_tiles(run, layer)
+    tiles = channel_tiles(run, layer, run[CHANNELS])
     row = [Panel(picture, label)]
     rows, columns = blocks.response.shape[1:]
     if len(tiles):
@@ -138,7 +164,7 @@ def view(run: Run) -> View:
 
 def _channels(run: Run) -> Channels:
     layer = blocks_layer(run.vision)
-    return channels_of(run, layer, run[GROUPS]) if layer else Channels()
+    return channels_of(run, layer, run[CHANNELS], run[GROUPS]) if layer else Channels()
 
 
 def pictures_taken(run: Run) -> tuple[str, ...]:
@@ -208,6 +234,13 @@ BUILDING_BLOCKS = Technique(
     figures={"building_blocks": figure, "nmf": groups_figure},
     tables=tables,
     sections=(Section(PAGE, "blocks", "building_blocks.html", view),),
+)
+CHANNELS = Technique(
+    name="channels",
+    title="Semantic dictionary, visualised",
+    search="semantic dictionary channels",
+    reads=PICTURES,
+    measure=measure_channels,
 )
 GROUPS = Technique(
     name="groups",

@@ -1,8 +1,8 @@
-"""How the channels of a layer are drawn as tiles: a feature visualisation, or the best patch of the pool."""
+"""How the channels of a layer are drawn as tiles: feature visualisations, or the best patches of the pool."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,12 +19,12 @@ from generator.probes.feature_visualisation import Visualised
 from generator.run import Run
 from generator.techniques.deconvolution import DECONVOLUTION
 from generator.techniques.exemplars import EXEMPLARS, needs_pool
-from generator.techniques.features import FEATURES, picture, visualised
+from generator.techniques.features import picture
 
 # Links to channels, each with its response or weight.
 Named = tuple[tuple[Link, float], ...]
 
-GREY = (128, 128, 128)
+GREY = 128
 NO_TILES = np.zeros((0, TILE, TILE, 3), dtype=np.uint8)
 
 
@@ -32,39 +32,37 @@ NO_TILES = np.zeros((0, TILE, TILE, 3), dtype=np.uint8)
 class Channels:
     """How the channels of a layer are drawn, and where they lead.
 
-    `tiles` (channels, TILE, TILE, 3) uint8 are all of them, none without a pool, and `sheet` shows them in
-    one picture. `features` maps a channel to its feature visualisation, where one was made; the other tiles
-    are patches of exemplars. `linked` says that units have pages. `groups` maps (picture, group) to the
-    visualisation of a group of channels.
+    `tiles` (channels, TILE, TILE, 3) uint8 are all of them, and `sheet` shows them in one picture; there are
+    none without a pool and without visualisations. `made` counts the channels drawn by feature visualisation;
+    the other tiles are patches of exemplars. `linked` says that units have pages. `groups` maps (picture,
+    group) to the visualisation of a group of channels.
     """
 
     tiles: np.ndarray = field(default_factory=lambda: NO_TILES, repr=False)
     sheet: Figure | None = None
-    features: Mapping[int, Figure] = field(default_factory=dict)
+    made: int = 0
     groups: Mapping[tuple[str, int], Figure] = field(default_factory=dict)
     linked: bool = False
 
 
 def channels_of(
-    run: Run, layer: Layer, groups: Mapping[tuple[str, int], Visualised] | None = None
+    run: Run,
+    layer: Layer,
+    made: Mapping[int, Visualised],
+    groups: Mapping[tuple[str, int], Visualised],
 ) -> Channels:
-    """How the channels of a layer are drawn, beside visualised `groups` of them by picture and number."""
-    tiles = channel_tiles(run, layer)
+    """How the channels of a layer are drawn, some of them `made`, beside groups by picture and number."""
+    tiles = channel_tiles(run, layer, made)
     sheet = Drawing(
         "tile_sheet",
         {"tiles": tiles, "columns": COLUMNS},
         (f"{run.folder}/blocks/channels.webp",),
     )
-    single = (each for each in run[FEATURES] if each.want.kind == "channel")
     return Channels(
         tiles=tiles,
         sheet=Figure(sheet, "") if len(tiles) else None,
-        features={
-            each.want.unit: picture(run, each, "")
-            for each in single
-            if each.want.layer == layer.name
-        },
-        groups={key: picture(run, each, "") for key, each in (groups or {}).items()},
+        made=len(made),
+        groups={key: picture(run, each, "") for key, each in groups.items()},
         linked=_exemplars(run, layer) is not None,
     )
 
@@ -83,40 +81,50 @@ def named_channels(
     )
 
 
-def channel_tiles(run: Run, layer: Layer) -> np.ndarray:
-    """A tile for each channel of a layer: its visualisation, or the best patch of its exemplar.
+def channel_tiles(run: Run, layer: Layer, made: Mapping[int, Visualised]) -> np.ndarray:
+    """A tile for each channel of a layer: its visualisation where one was `made`, else its best patch.
 
-    (units, TILE, TILE, 3) uint8, grey for a unit that no picture excites more than others; none where the
-    pool was not searched for this layer. A patch has what the response depends on in its middle.
+    (units, TILE, TILE, 3) uint8. A patch has what the response depends on in its middle; it is grey for a
+    unit that no picture of the pool excites more than others. None at all where there is neither.
     """
-    return run.once(("channel tiles", layer.name), lambda: _tiles(run, layer))
+    return run.once(("channel tiles", layer.name), lambda: _tiles(run, layer, made))
 
 
 def _exemplars(run: Run, layer: Layer) -> LayerExemplars | None:
     return None if needs_pool(run) else run[EXEMPLARS].of(layer.name)
 
 
-def _tiles(run: Run, layer: Layer) -> np.ndarray:
+def _tiles(run: Run, layer: Layer, made: Mapping[int, Visualised]) -> np.ndarray:
     exemplars = _exemplars(run, layer)
-    if exemplars is None:
+    if exemplars is None and not made:
         return NO_TILES
+    tiles = np.full((layer.units, TILE, TILE, 3), GREY, dtype=np.uint8)
+    if exemplars is not None:
+        for unit, patch in _patches(run, layer, exemplars, set(range(layer.units)) - set(made)):
+            tiles[unit] = patch
+    for unit, visualisation in made.items():
+        tiles[unit] = _fitted(Image.fromarray(visualisation.picture[..., :3]))
+    return tiles
+
+
+def _patches(
+    run: Run, layer: Layer, exemplars: LayerExemplars, units: Iterable[int]
+) -> Iterator[tuple[int, np.ndarray]]:
+    """The patch of the strongest picture of each unit that has one."""
     how, pool = run.vision.preprocessing, run.inputs.pool
     best = exemplars.neuron[:, 0]
-    seen = {int(n): square_of(pool[int(n)].path, how) for n in np.unique(best) if n >= 0}
-    centres = run[DECONVOLUTION].of(layer.name)
-    tiles = []
-    for unit in range(layer.units):
-        visualisation = visualised(run, layer.name, unit)
-        if visualisation is not None:
-            source = Image.fromarray(visualisation.picture[..., :3])
-            box = (0, 0, source.width, source.height)
-        elif best[unit] < 0:
-            source, box = Image.new("RGB", (1, 1), GREY), (0, 0, 1, 1)
-        else:
-            source = seen[int(best[unit])]
-            centre = None if centres is None else centres.centre[unit]
-            position = int(exemplars.place[unit, 0])
-            left, top, wide, high = near_box(layer, position, source.width, centre)
-            box = (left, top, left + wide, top + high)
-        tiles.append(np.asarray(source.resize((TILE, TILE), Image.Resampling.BOX, box=box)))
-    return np.stack(tiles)
+    chosen = [unit for unit in sorted(units) if best[unit] >= 0]
+    seen = {int(n): square_of(pool[int(n)].path, how) for n in np.unique(best[chosen])}
+    centres = run[DECONVOLUTION].of(layer.name) if chosen else None
+    for unit in chosen:
+        source = seen[int(best[unit])]
+        centre = None if centres is None else centres.centre[unit]
+        position = int(exemplars.place[unit, 0])
+        left, top, wide, high = near_box(layer, position, source.width, centre)
+        yield unit, _fitted(source, (left, top, left + wide, top + high))
+
+
+def _fitted(
+    source: Image.Image, box: tuple[float, float, float, float] | None = None
+) -> np.ndarray:
+    return np.asarray(source.resize((TILE, TILE), Image.Resampling.BOX, box=box))

@@ -138,9 +138,7 @@
     tile(channel, value) {
       const name = `unit ${channel}`;
       const picture = make("span", { class: "c-blocks-tile" });
-      const feature = data.features[channel];
-      if (feature) picture.append(make("img", { src: feature, alt: "" }));
-      else if (data.sheet) Object.assign(picture.style, this.sprite(channel));
+      if (data.sheet) Object.assign(picture.style, this.sprite(channel));
       else picture.append(String(channel));
       const button = make("button", { type: "button", "data-thing": `channel ${channel}`, "aria-label": `Show ${name}` }, picture);
       const title = data.units ? make("a", { href: `${data.units}${channel}/index.html` }, name) : name;

@@ -71,15 +71,13 @@ def page_of(run: Run, found: dict[str, BuildingBlocks], channels: Channels) -> P
 
 
 def some_channels() -> Channels:
-    """Tiles of one colour each, a feature visualisation, and unit pages."""
+    """Tiles of one colour each, all but one of them made, and unit pages."""
     colours = np.random.default_rng(1).integers(40, 255, (12, 1, 1, 3)).astype(np.uint8)
     tiles = np.repeat(np.repeat(colours, TILE, 1), TILE, 2)
     sheet = Drawing(
         "tile_sheet", {"tiles": tiles, "columns": COLUMNS}, ("models/tiny/blocks/channels.webp",)
     )
-    arguments = {"pixels": tiles[3][None], "quality": 90}
-    feature = Drawing("photographs", arguments, ("models/tiny/features/3.webp",))
-    return Channels(tiles, Figure(sheet, ""), {3: Figure(feature, "")}, {}, linked=True)
+    return Channels(tiles, Figure(sheet, ""), made=11, linked=True)
 
 
 def lay_out(work: Path, model: VisionModel, found: dict[str, BuildingBlocks]) -> Path:
@@ -211,16 +209,10 @@ def test_pointing_at_a_channel_lays_its_map_over_the_picture(
     assert link.get_attribute("href") == f"../layers/cells/units/{unit}/index.html"
 
 
-def test_a_channel_is_drawn_as_its_feature_or_cut_from_the_sheet(
-    visit: Callable[..., Visitor], built: Built
-) -> None:
+def test_a_channel_is_cut_from_the_sheet(visit: Callable[..., Visitor], built: Built) -> None:
     page = visit().open(ADDRESS)
     tops = built.found["one"].dictionary[..., 0]
-    row, column = np.argwhere(tops == 3)[0]
-    cell(page, int(row), int(column)).hover()
-    feature = panel(page).locator(".c-blocks-tile").first.locator("img")
-    assert feature.get_attribute("src") == "../features/3.webp"
-    row, column = np.argwhere((tops >= 0) & (tops != 3))[0]
+    row, column = np.argwhere(tops >= 0)[0]
     cell(page, int(row), int(column)).hover()
     place = (
         panel(page)
