@@ -16,7 +16,7 @@ from generator.articles.document import Article
 from generator.articles.dry_run import check_early
 from generator.articles.errors import Mistakes
 from generator.articles.kinds import kinds_of
-from generator.articles.pages import article_pages, reading, sections
+from generator.articles.pages import article_pages, sections, starts
 from generator.articles.previews import previews
 from generator.articles.read import read_article
 from generator.articles.source import Writing, read_writing
@@ -140,7 +140,7 @@ def _build(exhibit: Exhibit, options: Options, reporter: Reporter) -> Summary:
     by_id = {run.model.id: run for run in runs}
     catalogue = Catalogue(by_id, store, exhibit.seed, options.commands, techniques)
     articles = _read(writing, catalogue, reporter)
-    made = [gallery(exhibit, runs, reading(articles), pages), *made]
+    made = [gallery(exhibit, runs, starts(articles), pages), *made]
     pictures = _draw(
         exhibit, runs, _wanted(made, articles), articles, options, reporter, store.profile
     )

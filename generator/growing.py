@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from generator.articles.catalogue import Catalogue
 from generator.articles.document import Article
 from generator.articles.errors import WritingError, WritingErrors
-from generator.articles.pages import article_pages, reading
+from generator.articles.pages import article_pages, starts
 from generator.articles.read import read_article
 from generator.articles.source import Writing
 from generator.content import Content
@@ -94,10 +94,10 @@ class FirstSite:
         kept = [_of_kept(run, self.work / "store") for run in runs]
         made = list(_until(until, _in_turn([model_pages(run, self.pages) for run in kept])))
         articles = self._articles(kept, until)
-        made = [gallery(self.exhibit, kept, reading(articles), self.pages), *made]
+        made = [gallery(self.exhibit, kept, starts(articles), self.pages), *made]
         pictures = self._draw(made, articles, until)
         articles = [one for one in articles if _are_drawn(one.drawings, pictures)]
-        made[0] = gallery(self.exhibit, kept, reading(articles), self.pages)
+        made[0] = gallery(self.exhibit, kept, starts(articles), self.pages)
         pages = self.pages.of_unfinished.with_pictures(pictures)
         whole = [page for page in (_as_drawn(one, kept, pictures) for one in made) if page]
         every = [*article_pages(articles, self.exhibit, pages), *whole]

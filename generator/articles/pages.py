@@ -20,7 +20,7 @@ from generator.articles.source import GUIDE, SECTIONS, Source
 from generator.exhibit import Exhibit
 from generator.pages.context import Place, around, home
 from generator.pages.environment import Pages
-from generator.pages.gallery import Way
+from generator.pages.gallery import Start, Way
 from generator.pages.page import Page
 
 WORDS_A_MINUTE = 230
@@ -57,17 +57,24 @@ def sections(articles: Sequence[Article]) -> tuple[Link, ...]:
     return tuple(section_link(section) for section in SECTIONS if section in there)
 
 
-def reading(articles: Sequence[Article]) -> tuple[Way, ...]:
-    """The ways into what was written: each lecture and article, and the guide as a whole."""
-    found = [
-        Way(article_link(one), one.source.meta.subtitle or one.source.meta.description)
-        for section in SECTIONS
-        for one in articles
-        if one.source.section == section != GUIDE
-    ]
-    if any(one.source.section == GUIDE for one in articles):
-        found.append(Way(section_link(GUIDE), "How to make a site like this one."))
-    return tuple(found)
+def starts(articles: Sequence[Article]) -> tuple[Start, ...]:
+    """Where readers, teachers and authors start; without what nothing was written for."""
+    ways: dict[str, list[Way]] = {"To read": [], "To teach": [], "To make your own": []}
+    for one in (one for section in SECTIONS for one in articles if one.source.section == section):
+        meta, link = one.source.meta, article_link(one)
+        if one.source.section != GUIDE:
+            ways["To read"].append(Way(link, meta.subtitle or meta.description))
+            if meta.slides:
+                about = f"{link.text} as slides, with the same figures."
+                ways["To teach"].append(
+                    Way(slides_link(one.source.section, one.source.stem), about)
+                )
+        elif not ways["To make your own"]:
+            ways["To make your own"].append(Way(link, meta.description))
+    if ways["To make your own"]:
+        rest = Way(section_link(GUIDE), "Everything that can be made, and how.")
+        ways["To make your own"].append(rest)
+    return tuple(Start(to, tuple(each)) for to, each in ways.items() if each)
 
 
 def section_link(section: str) -> Link:

@@ -5,20 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from generator.addresses import GALLERY, Link, model_address
+from generator.addresses import GALLERY, Link, model_address, part_address
 from generator.exhibit import Exhibit
-from generator.figures.figure import Figure
+from generator.figures.figure import Figure, on_page
 from generator.pages.context import Place, inputs_text, size_text
 from generator.pages.environment import Pages
 from generator.pages.page import Page
+from generator.pages.parts import CLASSES
 from generator.run import PICTURES, TEXTS, Run
 from generator.store import BusyError
+from generator.techniques.activation_maps import journey
 from generator.techniques.attention import ATTENTION
 from generator.techniques.attention_drawings import head_card
 from generator.techniques.filters import filter_card
+from generator.techniques.grad_cam import GRAD_CAM
 from generator.techniques.links import model_link
 from generator.techniques.measured_stack import heads_of
 from generator.techniques.naming import counted
+
+WIDE = 1320  # CSS pixels of the picture that the front page opens with
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,15 @@ class Way:
     about: str
 
 
-def gallery(exhibit: Exhibit, runs: Sequence[Run], reading: Sequence[Way], pages: Pages) -> Page:
+@dataclass(frozen=True)
+class Start:
+    """Where somebody who came `to` do something starts: to read, to teach, to make a site of their own."""
+
+    to: str
+    ways: tuple[Way, ...]
+
+
+def gallery(exhibit: Exhibit, runs: Sequence[Run], starts: Sequence[Start], pages: Pages) -> Page:
     """The front page of the site, with the ways into what was written."""
     return pages.page(
         "gallery.html",
@@ -37,10 +50,38 @@ def gallery(exhibit: Exhibit, runs: Sequence[Run], reading: Sequence[Way], pages
         exhibit.title,
         exhibit.description,
         exhibit=exhibit,
-        reading=reading,
+        starts=starts,
+        journey=next(filter(None, map(_journey, runs)), None),
         cards=[_card(run) for run in runs],
+        columns=_columns(len(runs)),
         place=Place((), (), None, model_link(runs[0].model)),
     )
+
+
+def _journey(run: Run) -> tuple[Figure, Link] | None:
+    """What a picture model does to the picture it is surest of, if that is measured; and where to go on."""
+    if run.reads != PICTURES:
+        return None
+    try:
+        sure = {
+            name: found.depths[-1].probability
+            for name, found in run[GRAD_CAM].items()
+            if found.depths
+        }
+        if not sure:
+            return None
+        drawn = on_page(
+            journey(run, max(sure, key=sure.__getitem__)), "journey.webp", "journey", WIDE
+        )
+    except BusyError:
+        return None
+    return drawn, Link(part_address(run.model.id, CLASSES.key), "What made the class")
+
+
+def _columns(cards: int) -> int:
+    """So many cards a row that none is left alone in the last one."""
+    fits = (columns for columns in (4, 3, 5) if cards <= columns or cards % columns != 1)
+    return min(next(fits, 4), cards)
 
 
 def _card(run: Run) -> dict[str, object]:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from generator.figures.figure import Drawing, Figure, published
+from generator.figures.overlay import heated
 from generator.figures.panels import Panel, even_rows
 from generator.figures.style import POSITIVE, SIGNED
-from generator.formatting import number
+from generator.formatting import number, percent
 from generator.inputs.images import CuratedImage
 from generator.models.layer import Layer
 from generator.probes.activation_maps import LayerMaps, PictureMaps, measure_maps
 from generator.run import PICTURES, Run, Section, Technique
 from generator.techniques.activity import signed
+from generator.techniques.grad_cam import GRAD_CAM
 from generator.techniques.naming import Numbers, layer_of, one_of, unit_of
 from generator.techniques.pictures import Shown, shown
 
@@ -57,6 +59,36 @@ def figure(run: Run, layer: str, image: str, units: Numbers = (), count: int = _
         {"rows": even_rows(row, 7), "widest": 200.0, "gap": 8.0},
         f"The picture of {label} and the maps of {len(chosen)} channels of {of_layer.name} on it{which}.",
         f"Channels of {of_layer.name} on the picture of {label}{which}; each on its own scale, {zero}.",
+    )
+
+
+def journey(run: Run, image: str, count: int = 5) -> Figure:
+    """A picture on its way: of some layers, first to last, the channel that answers most; then Grad-CAM."""
+    label, seen = run.image(image).label, run.seen[image]
+    layers = [
+        maps.layer for each in run[ACTIVATION_MAPS] if each.picture == image for maps in each.layers
+    ]
+    chosen = [layers[int(n)] for n in np.linspace(0, len(layers) - 1, min(count, len(layers)))]
+    row = [Panel(seen, label, "the picture")]
+    for name in dict.fromkeys(chosen):
+        maps = _maps(run, name, image)
+        unit = int(np.abs(maps).max(axis=(1, 2)).argmax())
+        drawn = _panel(maps[unit], unit, signed(run, name))
+        row.append(replace(drawn, title=name, note=f"channel {unit} of {len(maps)}"))
+    ends = ""
+    cams = run[GRAD_CAM][image]
+    if cams.depths:
+        last = cams.depths[-1]
+        overlay = heated(seen, last.values, float(last.values.max()))
+        row.append(Panel(overlay, last.label, f"{percent(last.probability)} probable"))
+        ends = f" Last, where the evidence for {last.label} lies (Grad-CAM)."
+    passed = ", ".join(panel.title for panel in row[1 : 1 + len(chosen)])
+    return published(
+        "panels",
+        {"rows": (tuple(row),), "widest": 240.0, "gap": 8.0},
+        f"The picture of {label}, beside it the map of one channel of each of {passed}.{ends}",
+        f"The picture of {label} on its way through {run.model.title}: of some layers, first to last, the "
+        f"channel that answers it most, each map on its own scale.{ends}",
     )
 
 
@@ -139,6 +171,6 @@ ACTIVATION_MAPS = Technique(
     search="feature maps channels",
     reads=PICTURES,
     measure=measure,
-    figures={"activation_maps": figure},
+    figures={"activation_maps": figure, "journey": journey},
     sections=(Section("layer", "maps", "activation_maps.html", view),),
 )
