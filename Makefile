@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help site test quick check format serve benchmarks families same kills lighthouse scale clean
+.PHONY: help site test quick check format serve benchmarks families same kills screenshots lighthouse scale clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,10 @@ same: $(VENV)/.tested  ## REF=main: what differs in a small site between a commi
 
 kills: $(VENV)/.tested  ## kill builds at random moments, and see that they end with the same site
 	PYTHONPATH=. $(BIN)/python tests/kills.py
+
+screenshots: $(VENV)/.tested browser  ## pictures of every kind of page, in both palettes and three widths
+	test -f site/index.html || $(MAKE) site
+	$(BIN)/python tests/screenshots.py site build/screenshots
 
 lighthouse: $(VENV)/.tested browser  ## the site's scores in Lighthouse, which npm fetches
 	test -f site/index.html || $(MAKE) site
