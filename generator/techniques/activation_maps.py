@@ -75,20 +75,19 @@ def journey(run: Run, image: str, count: int = 5) -> Figure:
         unit = int(np.abs(maps).max(axis=(1, 2)).argmax())
         drawn = _panel(maps[unit], unit, signed(run, name))
         row.append(replace(drawn, title=name, note=f"channel {unit} of {len(maps)}"))
-    ends = ""
-    cams = run[GRAD_CAM][image]
+    passed = ", ".join(panel.title for panel in row[1:])
+    ends, cams = "", run[GRAD_CAM][image]
     if cams.depths:
         last = cams.depths[-1]
         overlay = heated(seen, last.values, float(last.values.max()))
         row.append(Panel(overlay, last.label, f"{percent(last.probability)} probable"))
-        ends = f" Last, where the evidence for {last.label} lies (Grad-CAM)."
-    passed = ", ".join(panel.title for panel in row[1 : 1 + len(chosen)])
+        ends = f"; last, where the evidence for “{last.label}” lies (Grad-CAM)"
     return published(
         "panels",
         {"rows": (tuple(row),), "widest": 240.0, "gap": 8.0},
-        f"The picture of {label}, beside it the map of one channel of each of {passed}.{ends}",
-        f"The picture of {label} on its way through {run.model.title}: of some layers, first to last, the "
-        f"channel that answers it most, each map on its own scale.{ends}",
+        f"A picture, {label}; beside it the map of one channel of each of {passed}{ends}.",
+        f"What {run.model.title} makes of a picture ({label}): of some layers, first to last, the channel "
+        f"that answers most, each map on its own scale{ends}.",
     )
 
 

@@ -485,6 +485,30 @@ def test_the_page_fits_the_screen(visit: Visitors, widths: tuple[int, int]) -> N
             heading.click(trial=True)  # nothing lies over it
 
 
+# Of each section the boxes of its title, its first paragraph, and the first small figure with its caption.
+BOXES = """[...document.querySelectorAll(".cutaway > section")].map((section) =>
+    ["h2", "p", ".c-figure--small > .c-scroll", ".c-figure--small > figcaption"].map((part) =>
+        section.querySelector(`:scope > ${part}`)?.getBoundingClientRect()))"""
+
+
+@pytest.mark.parametrize("kind", ["decoder", "unit", "head", "pointwise"])
+def test_titles_and_captions_stand_beside_the_text_where_there_is_room(
+    visit: Visitors, kind: str
+) -> None:
+    page = visit(viewport={"width": 1280, "height": 800}).open(KINDS[kind])
+    sections = page.evaluate(BOXES)
+    beside = [(title, text) for title, text, _, _ in sections if title and text]
+    assert beside
+    for title, text in beside:
+        assert title["right"] <= text["left"]
+    for _, _, picture, caption in sections:
+        assert not (picture and caption) or picture["right"] <= caption["left"]
+    page.set_viewport_size({"width": 360, "height": 740})
+    for title, text in ((title, text) for title, text, _, _ in page.evaluate(BOXES)):
+        if title and text:
+            assert title["bottom"] <= text["top"] and title["left"] == text["left"]
+
+
 def test_what_is_wide_scrolls_in_its_own_box(visit: Visitors) -> None:
     page = visit(viewport={"width": 360, "height": 740}).open(HEAD)
     for box in (page.locator(".c-scroll:visible"), page.locator("#statistics .c-table")):

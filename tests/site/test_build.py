@@ -402,6 +402,13 @@ def test_the_gallery_leads_to_every_model(pages):
         assert {*layer_addresses(model), *head_addresses(model)} <= inside
 
 
+def test_the_front_page_shows_a_picture_s_way_and_says_where_to_start(pages):
+    front = pages["index.html"]
+    (journey,) = (img for img in front.all("img") if img.attributes["src"] == "journey.webp")
+    assert "Grad-CAM" in journey.attributes["alt"]
+    assert {"To read", "To make your own"} <= {heading.text for heading in front.all("h3")}
+
+
 def test_pages_stay_light(small_site):
     sizes = {a: (small_site.site / a).stat().st_size for a in (*HEAD_PAGES, *LAYER_PAGES)}
     assert max(sizes[address] for address in HEAD_PAGES) <= 60_000
