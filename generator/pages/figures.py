@@ -22,7 +22,7 @@ from generator.techniques.standings import best_heads
 
 ADDRESS = "figures/index.html"
 LONGEST = 110
-MOST = 8  # figures of a model in each group
+MOST = 4  # figures of a model in each group
 
 
 @dataclass(frozen=True)

@@ -180,3 +180,24 @@ def test_without_a_script_there_is_no_button_that_does_nothing(
     page = visit(java_script_enabled=False).open(address)
     expect(page.locator(".c-jump-open")).to_be_hidden()
     expect(page.locator(".cutaway a").first).to_be_visible()
+
+
+def test_a_stranger_s_questions_are_answered_within_two_clicks(visit: Visitors) -> None:
+    visitor = visit()
+    # Which heads do induction?
+    page = visitor.open("index.html")
+    page.locator("#models").get_by_role("link", name="SmolLM2-135M").click()
+    roles = page.locator("#roles")
+    expect(roles.get_by_role("row").filter(has_text="induction").first).to_be_visible()
+    # What does a unit answer to?
+    page = visitor.open("index.html")
+    expect(ask(page, "blocks.1.0 unit 17").first).to_be_visible()
+    page.keyboard.press("Enter")
+    expect(page.locator("#exemplars .c-patches figure").first).to_be_visible()
+    # What made the class of this picture?
+    page = visitor.open("index.html")
+    page.locator(".c-journey a").click()
+    page.locator("#maps label[for=picture-corn]").click()
+    shown = page.locator("#maps .c-tabs__panel:visible figure")
+    expect(shown.first).to_contain_text("as the network sees it")
+    assert shown.count() >= 2
