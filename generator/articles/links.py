@@ -13,6 +13,7 @@ from generator.articles.errors import template_line
 from generator.errors import UsageError
 from generator.formatting import number, percent
 from generator.models.layer import Layer
+from generator.models.model import VisionModel
 from generator.pages.context import size_text
 from generator.pages.parts import ways
 from generator.probes.exemplars import unit_layers
@@ -22,7 +23,7 @@ from generator.techniques.features import picture, visualised
 from generator.techniques.heads import measured
 from generator.techniques.links import layer_title, paged_layers
 from generator.techniques.measured_stack import MeasuredStack, stack_named
-from generator.techniques.naming import layer_of, one_of, unit_of
+from generator.techniques.naming import layer_of, layers_text, one_of, unit_of
 from generator.techniques.patch_figures import head_preview
 from generator.techniques.signal import SIGNAL
 
@@ -112,7 +113,9 @@ class Links:
     def model(self, model: str, text: str = "") -> Markup:
         """A model."""
         network = self.catalogue.run(model).model
-        note = f"{network.title}: {len(network.layers)} layers, {size_text(network.parameters)} parameters"
+        seen = isinstance(network, VisionModel)
+        layers = layers_text(network.layers) if seen else f"{len(network.layers)} layers"
+        note = f"{network.title}: {layers}, {size_text(network.parameters)} parameters"
         link = Link(model_address(model), text or network.title)
         return self._link(link, [f"models/{model}/card.webp"], note, "model")
 

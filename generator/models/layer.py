@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from generator.models.dispatch import NOWHERE, Point
 
 _FALLING = {"hardswish"}
+PICTURE = ""  # among the names of layers
 TRANSFORMER_BLOCK = "transformer block"
 _ZERO_BY_DESIGN = {"relu", "relu2", "relu6", "hardswish", "hardsigmoid"}
 
@@ -30,14 +31,16 @@ class Layer:
     the output of a block, or a transformer block.
 
     `parameters` are those of its map and of its normalisation, the latter `norm_parameters`; a block's are
-    those of all that it holds. `shape` is that of the output for one input, without the batch:
-    (channels, height, width), (features,) or (tokens, width). `start` is the number of its first operation
-    in the trace, `operation` where to listen for its response, `preactivation` where to listen for what
-    enters the activation that ends the layer, if that one saturates (NOWHERE otherwise). `module` and `call`
-    name a module call that returns the response ("" where none does), and `reads` the layers whose
-    responses it is computed from directly. `axis` is the axis of the response that holds the units; the
-    other two of three are the rows and columns of the picture. `window` says how far a block's attention
-    sees: keys at a smaller distance, itself included; 0 where nothing ends it.
+    those of all that it holds. `shape` is that of the output for one input, without the batch: (channels,
+    height, width), (features,) or (tokens, width). `start` is the number of its first operation in the
+    trace, `operation` where to listen for its response, `preactivation` where to listen for what enters
+    the activation that ends the layer, if that one saturates (NOWHERE otherwise). `module` and `call` name
+    a module call that returns the response ("" where none does), and `reads` the layers whose responses it
+    is computed from directly. `sources` are all layers whose responses reach it with no other layer
+    between, by any way, PICTURE among them where the picture does; none where that did not show. `axis` is
+    the axis of the response that holds the units; the other two of three are the rows and columns of the
+    picture. `window` says how far a block's attention sees: keys at a smaller distance, itself included; 0
+    where nothing ends it.
     """
 
     index: int
@@ -62,6 +65,7 @@ class Layer:
     module: str = ""
     call: int = 0
     reads: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
 
     @property
     def units(self) -> int:

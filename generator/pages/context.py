@@ -10,6 +10,7 @@ from generator.models.layer import Layer
 from generator.models.model import Model
 from generator.run import PICTURES, Run
 from generator.techniques.links import layer_link, model_link, paged_layers
+from generator.techniques.map_here import Here
 from generator.techniques.measured_stack import StackHeads, heads_of
 
 
@@ -28,12 +29,13 @@ class Strip:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a page stands: the way down to it, and the pages before and after."""
+    """Where a page stands: the way down to it, the pages before and after, its mark on the map."""
 
     trail: tuple[Link, ...]
     strips: tuple[Strip, ...] = ()
     previous: Link | None = None
     following: Link | None = None
+    here: Here | None = None
 
 
 def home() -> Link:

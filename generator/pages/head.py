@@ -14,6 +14,7 @@ from generator.pages.sections import sections_of, tables_below
 from generator.run import Run
 from generator.techniques.heads import measured
 from generator.techniques.links import layer_link, model_link
+from generator.techniques.map_here import here
 from generator.techniques.measured_stack import StackHeads, stack_of
 from generator.techniques.roles import badge
 
@@ -50,6 +51,7 @@ def _page(run: Run, heads: StackHeads, place: int, head: int, pages: Pages) -> P
             (*layer_strips(run, layer), head_strip(stack, place, head)),
             before,
             after,
+            here(run, layer, head),
         ),
         group=group if stack.kv_groups < stack.heads else None,
         siblings=[

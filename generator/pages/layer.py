@@ -25,6 +25,7 @@ from generator.pages.sections import sections_of
 from generator.run import PICTURES, Run
 from generator.techniques.attention import ATTENTION
 from generator.techniques.links import layer_link, layer_title, model_link, paged_layers
+from generator.techniques.map_here import here
 from generator.techniques.measured_stack import heads_of, stack_of
 from generator.techniques.signal import SIGNAL
 
@@ -61,7 +62,13 @@ def _page(run: Run, layer: Layer, pages: Pages, *, heads: bool) -> Page:
         heading=layer_title(model, layer),
         lead=_lead(run, layer),
         facts=_facts_of_pictures(run, layer) if seen else _facts_of_texts(run, layer),
-        place=Place((home(), model_link(model)), strips, before or model_link(model), after),
+        place=Place(
+            (home(), model_link(model)),
+            strips,
+            before or model_link(model),
+            after,
+            here(run, layer),
+        ),
         sections=sections_of(run, "layer", layer),
         tables=("layers.csv", "units.csv") if seen else _TABLES,
     )
@@ -93,16 +100,24 @@ def _of_texts(run: Run, layer: Layer) -> str:
 
 
 def _lead(run: Run, layer: Layer) -> str:
-    model, count = run.model, len(run.model.layers)
+    model = run.model
     if run.reads == PICTURES:
-        return f"{_kind(layer).capitalize()} of {model.title}, layer {layer.index} of {count}."
+        return f"{_kind(layer).capitalize()} of {model.title}{_number(run, layer)}."
     stack = stack_of(model, layer)
     kind = f"{layer.kind.capitalize()} of {model.title}"
     if stack.several:
         return (
             f"{kind}: tokens of the {stack.stack.queries} look at tokens of the {stack.stack.keys}."
         )
-    return f"{kind}, layer {layer.name} of {count} (counted from 0)."
+    return f"{kind}, layer {layer.name} of {len(model.layers)} (counted from 0)."
+
+
+def _number(run: Run, layer: Layer) -> str:
+    """Which one of all layers it is, or of all outputs of blocks, as the end of a sentence."""
+    alike = [one for one in run.model.layers if one.joins == layer.joins]
+    if layer.joins:
+        return f", number {alike.index(layer) + 1} of its {len(alike)} blocks"
+    return f", number {alike.index(layer) + 1} of its {len(alike)} layers"
 
 
 def _facts_of_pictures(run: Run, layer: Layer) -> Facts:

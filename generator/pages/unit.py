@@ -14,6 +14,7 @@ from generator.run import Run
 from generator.store import BusyError
 from generator.techniques.exemplars import exemplars_of
 from generator.techniques.links import layer_link, model_link
+from generator.techniques.map_here import here
 from generator.techniques.responses import badges
 
 
@@ -33,6 +34,7 @@ def unit_pages(run: Run, pages: Pages) -> Iterator[Page]:
             for unit in range(units.units)
         ]
         trail = (home(), model_link(model), layer_link(model, layer))
+        mark = here(run, layer)
         for unit in range(units.units):
             previous, following = around(links, unit)
             yield pages.page(
@@ -46,7 +48,7 @@ def unit_pages(run: Run, pages: Pages) -> Iterator[Page]:
                 model=model,
                 layer=layer,
                 unit=unit,
-                place=Place(trail, (), previous, following),
+                place=Place(trail, (), previous, following, mark),
                 badges=badges(run, layer, unit),
                 sections=sections_of(run, "unit", layer, unit),
             )

@@ -31,6 +31,7 @@ from generator.techniques.feature_classes import FEATURE_CLASSES
 from generator.techniques.feature_sets import FEATURE_SETS
 from generator.techniques.features import FEATURES
 from generator.techniques.filters import FILTERS
+from generator.techniques.flops import FLOPS
 from generator.techniques.grad_cam import GRAD_CAM
 from generator.techniques.head_scores import HEAD_SCORES
 from generator.techniques.heads import HEADS, SCORES, TESTED
@@ -55,6 +56,7 @@ from generator.techniques.units import UNITS
 TECHNIQUES: tuple[Technique[Any], ...] = (
     PICTURES_SHOWN,
     SIGNAL,
+    FLOPS,
     ATTENTION,
     PATCH_MAPS,
     PATCH_ATTENTION,

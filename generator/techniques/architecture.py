@@ -1,53 +1,55 @@
-"""Architecture: what a network is made of, layer by layer, and what each position sees."""
+"""Architecture: the map of a network, its layers in a table, and what each position sees."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from generator.addresses import Link, layer_address
 from generator.models.layer import Layer
 from generator.models.tokens import window_text
 from generator.probes.signal import LayerSignal
 from generator.run import PAIRS, PICTURES, TEXTS, Run, Section, Technique
-from generator.techniques.links import layer_link
+from generator.table import Table
+from generator.techniques.flops import FLOPS
+from generator.techniques.layer_tables import layer_rows
+from generator.techniques.links import layer_link, paged_layers
+from generator.techniques.map_colours import Colouring, colourings
+from generator.techniques.map_here import map_file
+from generator.techniques.map_layout import Map, draw_map
 from generator.techniques.measured_stack import heads_of
 from generator.techniques.signal import SIGNAL
 
 
 @dataclass(frozen=True)
 class Row:
-    """One layer in the table of all; `link` is its page, None where it has none."""
+    """One layer in the table of all; `link` is its page, None where it has none.
+
+    `signal` is None of one without activations of its own.
+    """
 
     layer: Layer
     link: Link | None
-    signal: LayerSignal
+    signal: LayerSignal | None
+    flops: int
 
 
 @dataclass(frozen=True)
 class View:
-    """All layers in the order in which they are computed; `joined` if outputs of blocks are among them."""
+    """The map and the table. `seen` says that the model sees pictures, `sees` what is special of its heads.
 
+    `what` is what a box stands for, `opens` whether anything can be opened, `joined` whether outputs of
+    blocks are in the table.
+    """
+
+    title: str
+    map: Map
+    colours: tuple[Colouring, ...]
     rows: tuple[Row, ...]
+    seen: bool
     joined: bool
-
-
-@dataclass(frozen=True)
-class TextRow:
-    """One layer of a transformer that reads texts; `signal` is None of one without an MLP."""
-
-    layer: Layer
-    link: Link
-    signal: LayerSignal | None
-    heads: tuple[Link, ...]
-
-
-@dataclass(frozen=True)
-class TextView:
-    """All layers of a transformer that reads texts, and how far its tokens see, if not everywhere."""
-
-    rows: tuple[TextRow, ...]
-    several: bool
-    groups: int
+    opens: bool
+    what: str
     sees: str
 
 
@@ -64,47 +66,60 @@ def measure(run: Run) -> tuple[Layer, ...]:
     return run.model.layers
 
 
-def text_view(run: Run) -> TextView | None:
-    """The section on the page of a model that reads texts."""
-    if run.reads == PICTURES:
-        return None
-    stacks, signals = heads_of(run.model), {one.layer: one for one in run[SIGNAL].layers}
-    rows = (
-        TextRow(
-            layer,
-            layer_link(run.model, layer),
-            signals.get(layer.name),
-            tuple(replace(stack.link(place, h), text=str(h)) for h in range(stack.heads)),
-        )
-        for stack in stacks
-        for place, layer in enumerate(stack.layers)
-    )
-    shared = stacks[0].heads // stacks[0].kv_groups
-    return TextView(
-        tuple(rows), len(stacks) > 1, shared, "" if run.reads == PAIRS else _how_far(run)
+def view(run: Run) -> View:
+    """The section on the page of a model."""
+    colours = _telling(colourings(run))
+    drawn, seen = draw_map(run, colours), run.reads == PICTURES
+    return View(
+        run.model.title,
+        drawn,
+        colours,
+        tuple(_rows(run)),
+        seen,
+        seen and any(layer.joins for layer in run.model.layers),
+        any(row.opens for row in drawn.rows),
+        _what(run, drawn),
+        _sees(run),
     )
 
 
-def _how_far(run: Run) -> str:
-    """A sentence on windows; "" where every layer sees the whole text."""
-    model, parts = run.language, []
+def _telling(colours: tuple[Colouring, ...]) -> tuple[Colouring, ...]:
+    """The colourings, one first in which the layers differ: the page opens on it."""
+    order = {letter: place for place, letter in enumerate("epfznvur")}
+    known = sorted(colours, key=lambda one: order[one.letter])
+    return tuple(sorted(known, key=lambda one: len(set(one.steps.values())) < 2))
+
+
+def _what(run: Run, drawn: Map) -> str:
+    found = ["a layer", "the output of a block"] if run.reads == PICTURES else ["a block"]
+    if not any(layer.joins for layer in run.model.layers):
+        found = found[:1]
+    heads = any(line.small for row in drawn.rows for line in row.lines)
+    every = [*found, *(["an attention head"] if heads else [])]
+    return " or ".join([", ".join(every[:-1]), every[-1]] if len(every) > 1 else every)
+
+
+def _rows(run: Run) -> Iterator[Row]:
+    signals, flops = {one.layer: one for one in run[SIGNAL].layers}, run[FLOPS].layers
+    paged = {layer.name for layer in paged_layers(run.model)}
+    for layer in run[ARCHITECTURE]:
+        link = layer_link(run.model, layer) if layer.name in paged else None
+        yield Row(layer, link, signals.get(layer.name), flops[layer.name])
+
+
+def _sees(run: Run) -> str:
+    """Sentences on heads that share keys, and on windows; "" where there is nothing to say."""
+    if run.reads != TEXTS:
+        return ""
+    model, (stack,) = run.language, heads_of(run.model)
+    shared = stack.heads // stack.kv_groups
+    said = [f"{shared} heads in a row share one group of keys and values."] if shared > 1 else []
+    parts = []
     for window in sorted(set(model.windows) - {0}):
         names = ", ".join(layer.name for layer in model.layers if layer.window == window)
         parts.append(f"{window_text(window, model.causal)} (layers {names})")
     rest = " The other layers see the whole text." if 0 in model.windows else ""
-    return f"A token sees {'; '.join(parts)}.{rest}" if parts else ""
-
-
-def view(run: Run) -> View | None:
-    """The section on the page of a model that sees pictures."""
-    if run.reads != PICTURES:
-        return None
-    layers, paged, signal = run[ARCHITECTURE], run.vision.paged, run[SIGNAL]
-    rows = (
-        Row(layer, _link(run, layer) if layer.name in paged else None, signal.of(layer.name))
-        for layer in layers
-    )
-    return View(tuple(rows), any(layer.joins for layer in layers))
+    return " ".join([*said, *([f"A token sees {'; '.join(parts)}.{rest}"] if parts else [])])
 
 
 def field_view(run: Run, layer: Layer) -> FieldView | None:
@@ -117,11 +132,8 @@ def field_view(run: Run, layer: Layer) -> FieldView | None:
         if each.name in run.vision.paged and each.name.startswith(f"{layer.name}.")
     )
     field = _field(layer, run.vision.preprocessing.size)
-    return FieldView(field, tuple(_link(run, each) for each in inner))
-
-
-def _link(run: Run, layer: Layer) -> Link:
-    return Link(layer_address(run.model.id, layer.name), layer.name)
+    links = (Link(layer_address(run.model.id, each.name), each.name) for each in inner)
+    return FieldView(field, tuple(links))
 
 
 def _field(layer: Layer, size: int) -> str:
@@ -142,15 +154,21 @@ def _field(layer: Layer, size: int) -> str:
     )
 
 
+def tables(run: Run) -> Iterator[Table]:
+    """Every layer: what it is made of, what it costs, and its shares of zero and near zero."""
+    yield Table("layers.csv", lambda: layer_rows(run.model, run[SIGNAL], run[FLOPS]))
+
+
 ARCHITECTURE = Technique(
     name="architecture",
     title="Architecture",
-    search="layers parameters shapes receptive field",
+    search="layers parameters shapes receptive field map flops",
     reads=(PICTURES, TEXTS, PAIRS),
     measure=measure,
+    tables=tables,
+    scripts=map_file,
     sections=(
         Section("model", "architecture", "architecture.html", view),
-        Section("model", "architecture", "text_architecture.html", text_view),
         Section("layer", "field", "receptive_field.html", field_view),
     ),
 )

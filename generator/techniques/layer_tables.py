@@ -10,6 +10,7 @@ from generator.deviation import sample_deviation
 from generator.models.layer import Layer
 from generator.models.model import Model, VisionModel
 from generator.models.seq2seq import CROSS_KIND
+from generator.probes.flops import Flops
 from generator.probes.signal import LayerSignal, Signal, exact_zeros
 from generator.table import Content
 
@@ -19,8 +20,8 @@ _LAYER_COLUMNS = (
 )  # fmt: skip
 
 
-def layer_rows(model: Model, found: Signal) -> Content:
-    """Each layer with what it is made of, and its shares of zero and near zero."""
+def layer_rows(model: Model, found: Signal, flops: Flops) -> Content:
+    """Each layer with what it is made of, what it costs, and its shares of zero and near zero."""
     vision = isinstance(model, VisionModel)
     extra = (
         (
@@ -44,8 +45,8 @@ def layer_rows(model: Model, found: Signal) -> Content:
             if vision and signal
             else (layer.heads, layer.kv_groups, size)
         )
-        rows.append((*_layer_row(layer, signal), *more))
-    return (*_LAYER_COLUMNS, *extra), rows
+        rows.append((*_layer_row(layer, signal), *more, flops.layers[layer.name]))
+    return (*_LAYER_COLUMNS, *extra, "flops"), rows
 
 
 def _layer_row(layer: Layer, signal: LayerSignal | None) -> tuple[Any, ...]:

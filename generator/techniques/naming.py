@@ -66,16 +66,13 @@ def class_of(model: VisionModel, name: str | int) -> int:
 
 
 def counted(model: VisionModel) -> tuple[str, str]:
-    """How many layers and units a network has, without and with the outputs of its blocks.
+    """How many layers and units a network has: a block's output repeats what its last layer makes."""
+    units = sum(layer.units for layer in model.layers if not layer.joins)
+    return layers_text(model.layers), f"{units:,} units"
 
-    A block's output stands in the list beside the layers that the block is made of.
-    """
-    layers = [layer for layer in model.layers if not layer.joins]
-    units, every = (sum(layer.units for layer in some) for some in (layers, model.layers))
-    if len(layers) == len(model.layers):
-        return f"{len(layers)} layers", f"{units:,} units"
-    blocks = len(model.layers) - len(layers)
-    return (
-        f"{len(layers)} layers and {blocks} block outputs",
-        f"{units:,} units ({every:,} with block outputs)",
-    )
+
+def layers_text(layers: Sequence[Layer]) -> str:
+    """How many layers there are, and how many outputs of blocks stand in the list beside them."""
+    blocks = sum(layer.joins for layer in layers)
+    among = f" and {blocks} block outputs" if blocks else ""
+    return f"{len(layers) - blocks} layers{among}"

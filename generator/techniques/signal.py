@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,10 +18,9 @@ from generator.probes.signal import (
     measure_vision_signal,
 )
 from generator.run import PAIRS, PICTURES, TEXTS, Run, Section, Technique
-from generator.table import Table
 from generator.techniques.answers import pairs_of
-from generator.techniques.layer_tables import layer_rows
 from generator.techniques.measured_stack import StackHeads, heads_of
+from generator.techniques.naming import layers_text
 
 
 @dataclass(frozen=True)
@@ -111,6 +109,7 @@ def signal_figure(run: Run) -> Figure:
 def figure(run: Run) -> Figure:
     """The share of activations that are zero (after a rectifier) or near zero, layer by layer."""
     active, signals = _active(run), run[SIGNAL].layers
+    layers = layers_text(active) if run.reads == PICTURES else f"{len(active)} layers"
     if not active:
         raise UsageError(
             f"{run.model.id}: its MLPs are left out, so that no activations are shown."
@@ -139,7 +138,7 @@ def figure(run: Run) -> Figure:
             "zero": zero,
             "near": near,
         },
-        f"Chart over {len(active)} layers of {run.model.title}: the share of activations that are {what}, "
+        f"Chart over {layers} of {run.model.title}: the share of activations that are {what}, "
         f"{said}.",
         f"The share of activations of {run.model.title} that are {what}, {said}. Points are means over "
         f"{zero.shape[1]} inputs, bars reach from the lowest to the highest.",
@@ -152,11 +151,6 @@ def _active(run: Run) -> list[Layer]:
     return [known[one.layer] for one in run[SIGNAL].layers]
 
 
-def tables(run: Run) -> Iterator[Table]:
-    """Every layer, with its shares of zero and near zero."""
-    yield Table("layers.csv", lambda: layer_rows(run.model, run[SIGNAL]))
-
-
 SIGNAL = Technique(
     name="signal",
     title="Signal and sparsity",
@@ -164,7 +158,6 @@ SIGNAL = Technique(
     reads=(PICTURES, TEXTS, PAIRS),
     measure=measure,
     figures={"sparsity": figure},
-    tables=tables,
     sections=(
         Section("model", "signal", "signal.html", view),
         Section("model", "signal", "text_signal.html", text_view),

@@ -108,6 +108,7 @@ class _NoPlace:
     strips = ()
     previous = None
     following = None
+    here = None
 
 
 def long_attention() -> Attention:
