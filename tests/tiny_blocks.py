@@ -1,4 +1,4 @@
-"""A small network with a layer of signed responses, for the building blocks."""
+"""Small networks for pictures: one with a layer of signed responses, one of residual blocks."""
 
 from __future__ import annotations
 
@@ -30,6 +30,35 @@ class Tiny(nn.Module):
 
     def tail(self, response):
         return self.classes(self.curve(self.late(response)).mean((2, 3)))
+
+
+class Residual(nn.Module):
+    """A stem, three blocks alike with a batch norm each, and classes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 3, stride=2, padding=1)
+        self.blocks = nn.ModuleList(Inner() for _ in range(3))
+        self.classes = nn.Linear(8, 5)
+
+    def forward(self, pixels):
+        found = self.stem(pixels).relu()
+        for block in self.blocks:
+            found = block(found)
+        return self.classes(found.mean((2, 3)))
+
+
+class Inner(nn.Module):
+    """Two convolutions, the second with a batch norm, and a shortcut."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one = nn.Conv2d(8, 8, 1)
+        self.two = nn.Conv2d(8, 8, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(8)
+
+    def forward(self, given):
+        return given + self.norm(self.two(self.one(given).relu()))
 
 
 def tiny_model() -> VisionModel:

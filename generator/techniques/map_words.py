@@ -14,9 +14,8 @@ LONGEST = 26  # letters of a name
 def fold_name(run: Run, fold: Fold) -> str:
     """The name of a fold: of several blocks the first, and the number of the last."""
     first, last = fold.nodes[0].name, fold.nodes[-1].name
-    same = next(
-        (n for n, pair in enumerate(zip(first, last, strict=False)) if len(set(pair)) > 1), 0
-    )
+    pairs = enumerate(zip(first, last, strict=False))
+    same = next((n for n, pair in pairs if len(set(pair)) > 1), len(first))
     shared = re.sub(r"\d+$", "", first[:same])
     name = first if len(fold.nodes) == 1 else f"{first}–{last.removeprefix(shared)}"
     if run.reads in (PICTURES, PAIRS):

@@ -11,11 +11,11 @@
     const [width, height] = [Number(drawing.getAttribute("width")), drawing.closedHeight + down];
     drawing.setAttribute("height", height);
     drawing.setAttribute("viewBox", `0 0 ${width} ${height}`);
-    drawing.querySelector(".c-map__last").setAttribute("transform", `translate(0 ${down})`);
+    drawing.querySelector(".c-plan__last").setAttribute("transform", `translate(0 ${down})`);
   }
 
   function button(row, turn) {
-    const name = row.node.querySelector(".c-map__name");
+    const name = row.node.querySelector(".c-plan__name");
     const mark = document.createElementNS("http://www.w3.org/2000/svg", "path");
     const text = name.querySelector("text");
     mark.setAttribute("d", SHAPE.replace(/ (-?\d)/g, (_, y) => ` ${Number(text.getAttribute("y")) - 4 + Number(y)}`));
@@ -36,14 +36,14 @@
     });
   }
 
-  for (const drawing of document.querySelectorAll(".c-map__drawing")) {
+  for (const drawing of document.querySelectorAll(".c-plan__drawing")) {
     drawing.closedHeight = Number(drawing.getAttribute("height"));
-    const rows = Array.from(drawing.querySelectorAll(".c-map__row"), (node) => ({
+    const rows = Array.from(drawing.querySelectorAll(".c-plan__row"), (node) => ({
       node,
       y: Number(node.getAttribute("transform").match(/ ([\d.]+)\)/)[1]),
       opens: Number(node.dataset.opens ?? 0),
     }));
     for (const row of rows) if (row.opens) button(row, () => arrange(drawing, rows));
-    for (const hint of drawing.closest("section").querySelectorAll(".c-map__hint")) hint.hidden = false;
+    for (const hint of drawing.closest("section").querySelectorAll(".c-plan__hint")) hint.hidden = false;
   }
 })();
