@@ -33,6 +33,7 @@ from generator.techniques.features import FEATURES
 from generator.techniques.filters import FILTERS
 from generator.techniques.flops import FLOPS
 from generator.techniques.grad_cam import GRAD_CAM
+from generator.techniques.head_maps import HEAD_MAPS
 from generator.techniques.head_scores import HEAD_SCORES
 from generator.techniques.heads import HEADS, SCORES, TESTED
 from generator.techniques.integrated_gradients import INTEGRATED_GRADIENTS
@@ -49,11 +50,14 @@ from generator.techniques.responses import RESPONSES
 from generator.techniques.rollout import ROLLOUT
 from generator.techniques.signal import SIGNAL
 from generator.techniques.stability import STABILITY
+from generator.techniques.telling import TELLING
 from generator.techniques.training import TRAINING
 from generator.techniques.unit_exemplars import UNIT_EXEMPLARS
+from generator.techniques.unit_groups import UNIT_GROUPS
 from generator.techniques.units import UNITS
 
 TECHNIQUES: tuple[Technique[Any], ...] = (
+    TELLING,
     PICTURES_SHOWN,
     SIGNAL,
     FLOPS,
@@ -65,6 +69,7 @@ TECHNIQUES: tuple[Technique[Any], ...] = (
     SCORES,
     TESTED,
     HEADS,
+    HEAD_MAPS,
     HEAD_SCORES,
     ATLAS,
     ABLATION,
@@ -80,10 +85,11 @@ TECHNIQUES: tuple[Technique[Any], ...] = (
     INTEGRATED_GRADIENTS,
     LEARNED_CLASSES,
     MATCHING,
+    CONTACT_SHEET,
     FILTERS,
     ACTIVATION_MAPS,
-    CONTACT_SHEET,
     EXEMPLARS,
+    UNIT_GROUPS,
     UNIT_EXEMPLARS,
     RESPONSES,
     CONNECTIONS,

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from generator.addresses import Link
 from generator.figures.attention import sheet_columns
 from generator.figures.figure import Figure
-from generator.formatting import number, percent
+from generator.formatting import percent
 from generator.models.layer import Layer
 from generator.models.stacks import CROSS, DECODER, ENCODER, ONLY, PAIR
-from generator.models.tokens import window_text
 from generator.probes.attention import Attention, measure_attention
 from generator.probes.queries import Queries, measure_queries
 from generator.probes.seq2seq import measure_pair_attention, measure_pair_queries
 from generator.run import PAIRS, TEXTS, Run, Section, Technique
 from generator.techniques.answers import pairs_of
 from generator.techniques.attention_drawings import (
-    DRAWN,
     grain_note,
-    maps,
     on_first_token,
     sheets,
     size_of,
@@ -29,7 +26,6 @@ from generator.techniques.attention_figures import attention_heads, attention_ma
 from generator.techniques.components import (
     Component,
     attention_files,
-    head_component,
     layer_component,
     model_component,
     vector_files,
@@ -37,7 +33,6 @@ from generator.techniques.components import (
 from generator.techniques.links import layer_link
 from generator.techniques.measured_stack import StackHeads, stack_of
 from generator.techniques.quotes import Quote, quotes_of
-from generator.techniques.standings import StrongLink, strong_links
 
 # Vectors weigh ten times as much as weights, and a page that follows a head has a table for each token:
 # both are made of the first text alone that is short enough.
@@ -95,26 +90,6 @@ def _of_pairs(run: Run) -> Mapping[str, TextAttention]:
 
 
 @dataclass(frozen=True)
-class TokenMap:
-    """One head on one text; `figure` is None where the map is not drawn."""
-
-    quote: Quote
-    links: tuple[StrongLink, ...]
-    component: Component
-    figure: Figure | None
-
-
-@dataclass(frozen=True)
-class HeadView:
-    """One head on every text; `sees` says how far a token sees, if not everywhere."""
-
-    maps: tuple[TokenMap, ...]
-    causal: bool
-    sees: str
-    layer: Link
-
-
-@dataclass(frozen=True)
 class Sheet:
     """All heads of a layer on one text."""
 
@@ -148,58 +123,6 @@ class ModelView:
 
     texts: tuple[ModelText, ...]
     note: str
-
-
-def head_view(run: Run, stack: StackHeads, layer: int, head: int) -> HeadView:
-    """One head on every text; the first one's weights stand in the page itself."""
-    found = run[ATTENTION][stack.stack.name]
-    shown = (_map(run, stack, number, layer, head) for number in range(len(found.attentions)))
-    sees = window_text(stack.layers[layer].window, found.causal)
-    link = layer_link(run.model, stack.layers[layer])
-    return HeadView(tuple(shown), found.causal, sees, link)
-
-
-def _map(run: Run, stack: StackHeads, number_of: int, layer: int, head: int) -> TokenMap:
-    found = run[ATTENTION][stack.stack.name]
-    attention = found.attentions[number_of]
-    links = tuple(strong_links(attention, layer, head))
-    component = head_component(
-        run.model.id,
-        attention,
-        layer,
-        head,
-        neurons=found.has_vectors(attention.text),
-        embed=number_of == 0,
-    )
-    drawn = number_of < DRAWN
-    figure = _map_figure(run, stack, attention, layer, head, links) if drawn else None
-    return TokenMap(quotes_of(run)[attention.text], links, component, figure)
-
-
-def _map_figure(
-    run: Run,
-    stack: StackHeads,
-    attention: Attention,
-    layer: int,
-    head: int,
-    links: Sequence[StrongLink],
-) -> Figure:
-    size, sink = size_of(attention), number(on_first_token(attention.weights[layer, head]))
-    strongest = (
-        f"the strongest link past the first token goes from '{links[0].query}' to '{links[0].key}' "
-        f"({number(links[0].weight)})"
-        if links
-        else "all weight lies on the first token"
-    )
-    return Figure(
-        maps(run, stack, attention),
-        f"Attention map of {stack.head(layer, head)} on {size}: {strongest}; mean weight on the first "
-        f"token {sink}.",
-        f"{size}. Mean weight on the first token: {sink}.{grain_note(attention)}",
-        number=layer * stack.heads + head,
-        kind="attention_map",
-        ink=True,
-    )
 
 
 def layer_view(run: Run, layer: Layer) -> LayerView:
@@ -285,7 +208,6 @@ ATTENTION = Technique(
     sections=(
         Section("attention", "heads", "attention_view.html", model_view),
         Section("layer", "heads", "attention_layer.html", layer_view),
-        Section("head", "maps", "attention_head.html", head_view),
     ),
     scripts=scripts,
 )

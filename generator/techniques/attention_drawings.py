@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,6 @@ from generator.probes.attention import Attention
 from generator.run import Run
 from generator.techniques.measured_stack import StackHeads
 
-# A drawn map of every head on every text would weigh more than the rest of a site. The other texts stand
-# on the layer pages, all heads side by side, and in the components.
-DRAWN = 2
-
 
 def sheets(run: Run, stack: StackHeads, attention: Attention) -> Drawing:
     """The heads of each layer on one text, a picture a layer."""
@@ -27,24 +24,41 @@ def sheets(run: Run, stack: StackHeads, attention: Attention) -> Drawing:
     )
 
 
-def maps(run: Run, stack: StackHeads, attention: Attention) -> Drawing:
-    """A labelled map of each head on one text, a picture a head.
+def maps(
+    run: Run,
+    stack: StackHeads,
+    attention: Attention,
+    heads: Sequence[tuple[int, int]],
+    without_first: Sequence[bool],
+) -> Drawing:
+    """A labelled map of each of some heads on one text, a picture a head, of some without the first token.
 
-    Of a long text each cell is the largest weight of a block (see `grain`), named after its first tokens.
+    A drawn map of every head on every text would weigh more than the rest of a site: each head has one, on
+    the text that its page opens on. Of a long text each cell is the largest weight of a block (see `grain`),
+    named after its first tokens.
     """
-    return run.once(("maps", stack.stack, attention.text), lambda: _maps(run, stack, attention))
+    return run.once(
+        ("maps", stack.stack, attention.text),
+        lambda: _maps(run, stack, attention, heads, without_first),
+    )
 
 
-def _maps(run: Run, stack: StackHeads, attention: Attention) -> Drawing:
-    block = grain(*attention.weights.shape[2:])
+def _maps(
+    run: Run,
+    stack: StackHeads,
+    attention: Attention,
+    heads: Sequence[tuple[int, int]],
+    without_first: Sequence[bool],
+) -> Drawing:
+    weights = np.stack([attention.weights[at] for at in heads])
+    weights[list(without_first), :, 0] = 0
+    block = grain(*weights.shape[1:])
     sides = (("tokens", attention.tokens), ("keys", attention.keys))
     names = {side: tuple(readable(token) for token in tokens[::block]) for side, tokens in sides}
-    paths = (
-        f"{folder}/heads/{head}/{attention.text}.webp"
-        for folder in _folders(run, stack)
-        for head in range(stack.heads)
-    )
-    return Drawing("attention_maps", {**_blocks(attention), **names}, tuple(paths))
+    folders = _folders(run, stack)
+    paths = (f"{folders[layer]}/heads/{head}/{attention.text}.webp" for layer, head in heads)
+    drawn = {"weights": coarse(weights[None]), "causal": attention.causal}
+    return Drawing("attention_maps", {**drawn, **names}, tuple(paths))
 
 
 def _folders(run: Run, stack: StackHeads) -> list[str]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -41,7 +41,7 @@ class Component:
     `data` is inline JSON, or empty where the browser loads `source`. `alone`, `neurons` and `heads` are
     addresses with `{layer}` and `{head}` in them: the weights of a head on a long text, the vectors of
     a layer ("" for none), and the page of a head. `opens` is the view that it opens in ("neurons"), if
-    not its usual one.
+    not its usual one; `without_first` leaves the first token out until a reader asks for it.
     """
 
     kind: str
@@ -54,6 +54,7 @@ class Component:
     neurons: str
     heads: str
     opens: str = ""
+    without_first: bool = False
 
 
 def head_component(
@@ -64,6 +65,7 @@ def head_component(
     *,
     neurons: bool = False,
     embed: bool = True,
+    without_first: bool = False,
 ) -> Component:
     """One head on one text, its weights in the page itself.
 
@@ -73,7 +75,8 @@ def head_component(
     if embed and not _long(attention):
         weights = attention.weights[layer : layer + 1, head : head + 1]
         data = inline(_weights(attention, weights, layer, head))
-    return _component("head", model, attention, layer, head, data, neurons)
+    made = _component("head", model, attention, layer, head, data, neurons)
+    return replace(made, without_first=without_first)
 
 
 def layer_component(

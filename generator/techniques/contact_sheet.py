@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ from generator.techniques.deconvolution import sheets
 from generator.techniques.exemplars import EXEMPLARS, exemplars_of, needs_pool, patch
 from generator.techniques.pool import pool_square
 from generator.techniques.signal import SIGNAL
+from generator.techniques.telling_units import strength_of
 from generator.techniques.ties import neurons
 
 
@@ -77,6 +79,7 @@ def _orders(run: Run, layer: Layer, exemplars: LayerExemplars) -> tuple[Order, .
     return (
         Order("number", "by number", tuple(units)),
         Order("active", "most often active first", tuple(np.argsort(-active, kind="stable"))),
+        *_by_effect(run, layer),
         Order("alike", "units alike together", tuple(exemplars.order.tolist())),
         Order(
             "class",
@@ -84,6 +87,14 @@ def _orders(run: Run, layer: Layer, exemplars: LayerExemplars) -> tuple[Order, .
             tuple(sorted(units, key=lambda unit: (groups[unit], unit))),
         ),
     )
+
+
+def _by_effect(run: Run, layer: Layer) -> Iterator[Order]:
+    """The units on which most hangs first, where that was measured of any."""
+    moves = strength_of(run, layer).moves
+    if np.isfinite(moves).any():
+        order = np.argsort(-np.nan_to_num(moves, nan=-1.0), kind="stable")
+        yield Order("effect", "most hangs on it first", tuple(order))
 
 
 def _drawing(run: Run, layer: Layer, exemplars: LayerExemplars) -> Drawing:

@@ -31,6 +31,7 @@ from generator.techniques.patch_views import (
     rolled,
     rolled_blocks,
     rollout_sprite,
+    telling_picture,
     token_name,
 )
 from generator.techniques.pictures import photograph
@@ -48,12 +49,13 @@ class Looks:
 
 @dataclass(frozen=True)
 class PatchMap:
-    """A head on one picture, from each token that the answer is read from."""
+    """A head on one picture, the page's first if it `opens`, from each token that the answer is read from."""
 
     id: str
     label: str
     thumb: Figure
     views: tuple[Looks, ...]
+    opens: bool
 
 
 @dataclass(frozen=True)
@@ -145,14 +147,13 @@ def measure(run: Run) -> Mapping[str, PatchMaps]:
 
 def head_view(run: Run, stack: StackHeads, block: int, head: int) -> HeadView:
     """For each picture the map of each token that the answer is read from."""
-    grid = grid_of(run)
-    address = head_address(run.model.id, stack.layers[block].name, head)
+    grid, layer = grid_of(run), stack.layers[block].name
     return HeadView(
         tuple(_map(run, image, stack, block, head) for image in run.inputs.images),
         grid,
         tuple(token_name(reader) for reader in grid.readers),
         len(weights_of(run)),
-        head_data(run, block, head, address),
+        head_data(run, block, head, head_address(run.model.id, layer, head)),
     )
 
 
@@ -166,16 +167,16 @@ def _map(run: Run, image: CuratedImage, stack: StackHeads, block: int, head: int
         )
         over = overlay(run, image, looks_sprite(run, image.id, reader), (block, head), alt)
         views.append(Looks(token_name(reader), peak, over))
-    return PatchMap(image.id, image.label, photograph(run, image), tuple(views))
+    opens = image.id == telling_picture(run, block, head)
+    return PatchMap(image.id, image.label, photograph(run, image), tuple(views), opens)
 
 
 def layer_view(run: Run, layer: Layer) -> LayerView | None:
     """The heads of a transformer block with their maps on the first picture; None of another layer."""
     if not layer.heads:
         return None
-    stack, image = stack_of(run.model, layer), run.inputs.images[0]
-    reader, place = grid_of(run).readers[0], stack.place_of(layer)
-    sprite, maps = looks_sprite(run, image.id, reader), []
+    stack, image, reader = stack_of(run.model, layer), run.inputs.images[0], grid_of(run).readers[0]
+    place, sprite, maps = stack.place_of(layer), looks_sprite(run, image.id, reader), []
     for head in range(stack.heads):
         link = stack.link(place, head)
         alt = f"Where the {token_name(reader)} looks in the picture of {image.label}, {link.text}"

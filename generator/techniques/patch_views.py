@@ -11,6 +11,7 @@ from generator.formatting import number, percent
 from generator.inputs.images import CuratedImage
 from generator.models.patches import PatchGrid
 from generator.run import Run
+from generator.techniques.first_view import best_place, far_from_even
 from generator.techniques.patch_maps import PATCH_MAPS, grid_of
 from generator.techniques.pictures import photograph
 
@@ -58,6 +59,13 @@ def peak_of(weights: np.ndarray, grid: PatchGrid) -> Peak:
     over = over_patches(weights, grid)
     row, column = (int(i) for i in np.unravel_index(int(over.argmax()), over.shape))
     return Peak(row, column, float(over[row, column]), float(over.sum()))
+
+
+def telling_picture(run: Run, block: int, head: int) -> str:
+    """The picture on which a head's attention to patches is furthest from even, the first of equal ones."""
+    grid, images = grid_of(run), [image.id for image in run.inputs.images]
+    rows = np.stack([run[PATCH_MAPS][image].looks[block, head, 0] for image in images])
+    return images[best_place(far_from_even(rows[:, len(grid.special) :], 1 / rows.shape[-1]))]
 
 
 def token_name(name: str) -> str:

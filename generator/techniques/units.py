@@ -15,13 +15,15 @@ from generator.techniques.effects import effects_of
 from generator.techniques.exemplars import exemplars_of, known
 from generator.techniques.features import visualised
 from generator.techniques.signal import SIGNAL
+from generator.techniques.unit_groups import groups_of
 
 _ACTIVE = ("layer", "unit", "active_share", "mean", "maximum", "minimum")
 _POOL = ("pool_excited", "pool_pictures", "pool_maximum", "most_alike", "alike_r")
 _BACK = ("effective_left", "effective_top", "effective_width", "effective_height")
 _EFFECT = ("raises", "raises_by", "lowers", "lowers_by")
 _TIES = ("pool_maximum_pre", "pool_tied", "pool_undecided")
-_ON_POOL = (*_POOL, *_BACK, *_EFFECT, "visualised_peak", *_TIES)
+_GROUP = ("group", "group_hits", "group_things", "group_expected", "group_p")
+_ON_POOL = (*_POOL, *_BACK, *_EFFECT, "visualised_peak", *_TIES, *_GROUP)
 
 
 def measure(run: Run) -> Signal:
@@ -60,12 +62,22 @@ def _on_pool(run: Run, layer: Layer, exemplars: LayerExemplars, unit: int) -> tu
         int(exemplars.undecided[unit]),
     )
     peak = visualisation.peak if visualisation else ""
-    return (*pool, *_back(run, layer, unit), *_effect(run, layer, unit), peak, *tied)
+    back, effect = _back(run, layer, unit), _effect(run, layer, unit)
+    return (*pool, *back, *effect, peak, *tied, *_group(run, layer, unit))
 
 
 def _back(run: Run, layer: Layer, unit: int) -> tuple[Any, ...]:
     backs = run[DECONVOLUTION].of(layer.name)
     return ("",) * 4 if backs is None else tuple(int(edge) for edge in backs.effective[unit])
+
+
+def _group(run: Run, layer: Layer, unit: int) -> tuple[Any, ...]:
+    """The group that stands out among its strongest pictures, and whether by chance."""
+    groups = groups_of(run, layer)
+    if groups is None:
+        return ("",) * len(_GROUP)
+    counts = int(groups.hits[unit]), int(groups.things[unit])
+    return (groups.name(unit), *counts, groups.expected[unit], groups.p[unit])
 
 
 def _effect(run: Run, layer: Layer, unit: int) -> tuple[Any, ...]:

@@ -68,7 +68,8 @@
       const usual = known.includes(dataset.opens) ? dataset.opens : null;
       let view = known.includes(state.view) ? state.view : usual ?? (Math.max(length, width) > api.views.lines.most ? "map" : "lines");
       if (heads.length !== 1) view = "lines";
-      return { ...state, layer, heads, pinned, view };
+      const sink = (state.sink ?? dataset.sink) !== "0";
+      return { ...state, layer, heads, pinned, view, sink };
     }
 
     // All heads of a layer, and those shown at first: of a long text the weights of each are heavy.
@@ -148,7 +149,8 @@
         this.bar.insertBefore(make("strong", "c-attention__title"), views).append(this.title);
       }
       const sink = this.button("Leave the first token out", { sink: "" }, () => {
-        api.writeState({ sink: this.state.sink ? "0" : null }, true);
+        const wanted = this.state.sink ? "0" : "1";
+        api.writeState({ sink: wanted === (this.root.dataset.sink ?? "1") ? null : wanted }, true);
       });
       sink.title = "Many heads rest on the first token; hide that weight to see the others";
       this.bar.append(sink);

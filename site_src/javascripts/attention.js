@@ -122,7 +122,7 @@ globalThis.cutawayAttention = (() => {
       side: token.startsWith("k") ? "key" : "query",
       element: whole(all.get("element")),
       from: whole(all.get("from")),
-      sink: all.get("sink") !== "0",
+      sink: all.get("sink"),
     };
   }
 

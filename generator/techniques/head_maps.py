@@ -1,0 +1,141 @@
+"""One head on every text: where it looks, opened on the text that shows best what it is for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from generator.addresses import Link
+from generator.figures.figure import Figure
+from generator.formatting import number, percent
+from generator.models.tokens import window_text
+from generator.run import PAIRS, TEXTS, Run, Section, Technique
+from generator.techniques.attention import ATTENTION
+from generator.techniques.attention_drawings import grain_note, maps, on_first_token, size_of
+from generator.techniques.components import Component, head_component
+from generator.techniques.first_view import FirstView, first_views
+from generator.techniques.heads import HEADS, Stacks, measured
+from generator.techniques.links import layer_link
+from generator.techniques.measured_stack import MeasuredStack, StackHeads
+from generator.techniques.quotes import Quote, quotes_of
+from generator.techniques.standings import StrongLink, strong_links
+
+
+@dataclass(frozen=True)
+class TokenMap:
+    """One head on one text, the page's first if it `opens`; the map of that one is drawn."""
+
+    quote: Quote
+    links: tuple[StrongLink, ...]
+    component: Component
+    figure: Figure | None
+    opens: bool
+
+
+@dataclass(frozen=True)
+class HeadView:
+    """One head on every text; `sees` says how far a token sees, if not everywhere.
+
+    `first` says what stands out on the text that the page opens on.
+    """
+
+    maps: tuple[TokenMap, ...]
+    causal: bool
+    sees: str
+    layer: Link
+    first: str
+
+
+def measure(run: Run) -> Stacks:
+    """The heads of all stacks, with the weights of each on every text."""
+    return run[HEADS]
+
+
+def head_view(run: Run, of: StackHeads, layer: int, head: int) -> HeadView:
+    """One head on every text; the weights on the first to be seen stand in the page itself."""
+    stack, at = measured(run, of), (layer, head)
+    first = _first_views(run, stack)[at].place
+    shown = tuple(_map(run, stack, text, at) for text in range(len(stack.attentions)))
+    return HeadView(
+        shown,
+        stack.causal,
+        window_text(stack.layers[layer].window, stack.causal),
+        layer_link(run.model, stack.layers[layer]),
+        _stands_out(stack.attentions[first].weights[at], shown[first]),
+    )
+
+
+def _first_views(run: Run, stack: MeasuredStack) -> Mapping[tuple[int, int], FirstView]:
+    return run.once(("first views", stack.stack), lambda: first_views(stack))
+
+
+def _map(run: Run, stack: MeasuredStack, text: int, head: tuple[int, int]) -> TokenMap:
+    attention, first = stack.attentions[text], _first_views(run, stack)[head]
+    links, opens = tuple(strong_links(attention, *head)), text == first.place
+    component = head_component(
+        run.model.id,
+        attention,
+        *head,
+        neurons=run[ATTENTION][stack.stack.name].has_vectors(attention.text),
+        embed=opens,
+        without_first=first.without_first[text],
+    )
+    figure = _figure(run, stack, text, head, links) if opens else None
+    return TokenMap(quotes_of(run)[attention.text], links, component, figure, opens)
+
+
+def _figure(
+    run: Run,
+    stack: MeasuredStack,
+    text: int,
+    head: tuple[int, int],
+    links: Sequence[StrongLink],
+) -> Figure:
+    attention, views = stack.attentions[text], _first_views(run, stack)
+    size, sink = size_of(attention), number(on_first_token(attention.weights[head]))
+    strongest = (
+        f"the strongest link past the first token goes from '{links[0].query}' to '{links[0].key}' "
+        f"({number(links[0].weight)})"
+        if links
+        else "all weight lies on the first token"
+    )
+    name, here = stack.head(*head), [at for at in stack.places if views[at].place == text]
+    bare = [views[at].without_first[text] for at in here]
+    left_out = ", which is left out" if views[head].without_first[text] else ""
+    return Figure(
+        maps(run, stack, attention, here, bare),
+        f"Attention map of {name} on {size}: {strongest}; mean weight on the first token {sink}{left_out}.",
+        f"{size}. Mean weight on the first token: {sink}{left_out}.{grain_note(attention)}",
+        number=here.index(head),
+        kind="attention_map",
+        ink=True,
+    )
+
+
+def _stands_out(weights: np.ndarray, shown: TokenMap) -> str:
+    """What there is to see on the text that the page opens on, in sentences."""
+    said = []
+    if shown.component.without_first:
+        said.append(
+            f"{percent(on_first_token(weights), 0)} of its attention rests on the first token here, which is "
+            "left out of the view: many heads look there where they find nothing."
+        )
+    if shown.links:
+        one = shown.links[0]
+        said.append(
+            f"Its strongest link: “{one.query}” (token {one.query_place}) looks at “{one.key}” (token "
+            f"{one.key_place}) with {percent(one.weight, 0)} of its attention."
+        )
+    return " ".join(said)
+
+
+HEAD_MAPS = Technique(
+    name="head_maps",
+    title="Where a head looks",
+    search="attention map lines of a head",
+    reads=(TEXTS, PAIRS),
+    measure=measure,
+    sections=(Section("head", "maps", "attention_head.html", head_view),),
+)

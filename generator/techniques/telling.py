@@ -1,0 +1,291 @@
+"""What tells most of a model, a layer, a head or a unit, in sentences that stand first on its page.
+
+They are plain text and links, made of what was measured, and say where nothing was found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import exp
+
+from generator.addresses import Link, unit_address
+from generator.formatting import number, percent
+from generator.models.layer import Layer
+from generator.probes.ablation_words import TARGET
+from generator.probes.roles import UNLABELLED
+from generator.probes.signal import LayerSignal
+from generator.run import PAIRS, PICTURES, TEXTS, Run, Section, Technique
+from generator.techniques.exemplars import exemplars_of, needs_pool
+from generator.techniques.heads import Stacks, measured, stacks_of
+from generator.techniques.links import layer_link, paged_layers
+from generator.techniques.measured_stack import MeasuredStack, StackHeads, stack_of
+from generator.techniques.signal import SIGNAL
+from generator.techniques.telling_heads import of_head, pattern_of
+from generator.techniques.telling_units import of_unit, strength_of
+from generator.techniques.unit_groups import groups_of
+
+Said = tuple[str | Link, ...]
+"""A sentence with links in it."""
+FEW = 3
+
+
+@dataclass(frozen=True)
+class View:
+    """Sentences, the most telling first."""
+
+    sentences: tuple[Said, ...]
+
+
+def measure(run: Run) -> Stacks:
+    """The heads of all stacks: what is said of units is measured by other techniques."""
+    return stacks_of(run)
+
+
+def head_view(run: Run, stack: StackHeads, layer: int, head: int) -> View:
+    """What a head does."""
+    return View(((of_head(measured(run, stack), (layer, head)),),))
+
+
+def unit_view(run: Run, layer: Layer, unit: int) -> View | None:
+    """What a unit answers to."""
+    told = of_unit(run, layer, unit)
+    return View(((told,),)) if told else None
+
+
+def layer_view(run: Run, layer: Layer) -> View | None:
+    """What stands out in a layer."""
+    seen = run.reads == PICTURES
+    heads = _heads(measured(run, stack_of(run.model, layer)), layer) if layer.heads else ()
+    units = (*_groups(run, [layer]), *_strong(run, layer)) if seen else ()
+    sentences = tuple(one for one in (heads, *units, _sparse(run, layer)) if one)
+    return View(sentences) if sentences else None
+
+
+def model_view(run: Run) -> View:
+    """What a model was asked, and the most telling of what was found."""
+    found = [one for stack in stacks_of(run) for one in (_roles(stack), _costliest(stack))]
+    if run.reads == PICTURES:
+        found += _groups(run, paged_layers(run.model))
+    return View(tuple(one for one in (_asked(run), *found, _sparsest(run)) if one))
+
+
+def joined(parts: Sequence[Said]) -> Said:
+    """Parts of a sentence in a row: a, b and c."""
+    found: list[str | Link] = []
+    for place, part in enumerate(parts):
+        found += ["" if not place else " and " if place == len(parts) - 1 else ", ", *part]
+    return tuple(one for one in found if one != "")
+
+
+def _heads(stack: MeasuredStack, layer: Layer) -> Said:
+    """The heads of a layer that have a role, or over patches a pattern."""
+    place = stack.place_of(layer)
+    named = [(stack.link(place, head), _name(stack, (place, head))) for head in range(stack.heads)]
+    what = "role" if stack.named else "pattern that random weights do not have"
+    having: list[Said] = [(link, f" ({name})") for link, name in named if name]
+    if not having:
+        return (f"None of its {stack.heads} heads has a {what}", *_near(stack, place), ".")
+    verb = "has" if len(having) == 1 else "have"
+    return (f"{len(having)} of its {stack.heads} heads {verb} a {what}: ", *joined(having), ".")
+
+
+def _near(stack: MeasuredStack, layer: int) -> Said:
+    """The heads of a layer that look as a role asks, the end of a sentence; nothing of mere habits."""
+    known = [(one, one.deciding) for one in (stack.roles[layer] if stack.roles else ())]
+    near: list[Said] = [
+        (stack.link(layer, one.head), f" ({evidence.rule.role})")
+        for one, evidence in known
+        if evidence is not None and evidence.rule.effects
+    ]
+    return ("; by attention alone ", *joined(near), " could have one") if near else ()
+
+
+def _name(stack: MeasuredStack, head: tuple[int, int]) -> str:
+    if not stack.named:
+        return pattern_of(stack, head)
+    role = stack.role(*head)
+    return "" if role == UNLABELLED else role
+
+
+def _roles(stack: MeasuredStack) -> Said:
+    """How many heads of a stack have a role or a pattern, and the first with each."""
+    names = {at: _name(stack, at) for at in stack.places}
+    having = [at for at in stack.places if names[at]]
+    what = "role" if stack.named else "pattern that random weights do not have"
+    if not having:
+        return (f"None of its {stack.count} {_heads_of(stack)} has a {what}.",)
+    kinds = sorted({names[at] for at in having}, key=lambda name: (-_count(names, name), name))
+    parts: list[Said] = []
+    for kind in kinds[:FEW]:
+        of_kind = [at for at in having if names[at] == kind]
+        best = max(of_kind, key=lambda at: (_shows(stack, at), -at[0], -at[1]))
+        first = "" if len(of_kind) == 1 else "most of all "
+        parts.append((f"{len(of_kind)} {kind} ({first}", stack.link(*best), ")"))
+    verb = "has" if len(having) == 1 else "have"
+    return (
+        f"{len(having)} of its {stack.count} {_heads_of(stack)} {verb} a {what}: ",
+        *joined(parts),
+        ".",
+    )
+
+
+def _count(names: dict[tuple[int, int], str], name: str) -> int:
+    return sum(one == name for one in names.values())
+
+
+def _shows(stack: MeasuredStack, head: tuple[int, int]) -> float:
+    """How clearly a head has its role: its statistic, rounded so that no last digit decides."""
+    deciding = stack.roles[head[0]][head[1]].deciding if stack.roles else None
+    return round(deciding.value, 6) if deciding else 0.0
+
+
+def _heads_of(stack: MeasuredStack) -> str:
+    return f"{stack.heads_words or 'heads'}"
+
+
+def _costliest(stack: MeasuredStack) -> Said:
+    """The head with a role that costs most on held-out inputs, where no other comes near it."""
+    roles = [role for row in stack.roles for role in row if role.role != UNLABELLED]
+    known = [(role, role.deciding) for role in roles]
+    acting = [(role, one.effect) for role, one in known if one is not None and one.acts]
+    if stack.measure not in ("loss", TARGET) or len(acting) < 2:
+        return ()
+    (role, most), (_, next_one), *_ = sorted(acting, key=lambda one: -one[1].mean)
+    if not most.low > next_one.mean:
+        return ()
+    return (
+        "Of these heads most hangs on ",
+        stack.link(role.layer, role.head),
+        f": without it the right next word becomes {percent(1 - exp(-most.mean), 0)} less probable on "
+        f"{most.inputs} held-out inputs.",
+    )
+
+
+def _groups(run: Run, layers: Sequence[Layer]) -> list[Said]:
+    """How many units of some layers answer to a group of pictures, and the surest."""
+    tested = [(layer, groups) for layer in layers if (groups := groups_of(run, layer))]
+    if not tested:
+        return []
+    count = sum(len(groups.p) for _, groups in tested)
+    sure = sum(int(groups.answers.sum()) for _, groups in tested)
+    if not sure:
+        return [
+            (f"None of its {count:,} units answers to one group of pictures more than by chance.",)
+        ]
+    layer, groups = min(tested, key=lambda one: float(one[1].p.min()))
+    unit = int(groups.p.argmin())
+    verb = "answers" if sure == 1 else "answer"
+    where = f" of {layer.name}" if len(layers) > 1 else ""
+    return [
+        (
+            f"{sure:,} of {count:,} units {verb} to one group of pictures more than by chance, most surely ",
+            Link(unit_address(run.model.id, layer.name, unit), f"unit {unit}{where}"),
+            f" (“{groups.name(unit)}”, {groups.hits[unit]} of {groups.things[unit]}).",
+        )
+    ]
+
+
+def _strong(run: Run, layer: Layer) -> list[Said]:
+    """The units of a layer on which most hangs."""
+    if exemplars_of(run, layer.name) is None:
+        return []
+    strength = run.once(("strength", layer.name), lambda: strength_of(run, layer))
+    best = [int(unit) for unit in strength.strongest[:FEW]]
+    if len(best) < FEW:
+        return []
+    links: list[Said] = [
+        (Link(unit_address(run.model.id, layer.name, one), f"unit {one}"),) for one in best
+    ]
+    most = number(float(strength.moves[best[0]]), 2)
+    return [
+        (
+            "Most hangs on ",
+            *joined(links),
+            f": silenced on its best picture, the first moves the score of a class by {most}.",
+        )
+    ]
+
+
+def _signals(run: Run) -> dict[str, LayerSignal]:
+    return {one.layer: one for one in run[SIGNAL].layers}
+
+
+def _sparse(run: Run, layer: Layer) -> Said:
+    """How much of what a layer puts out is zero."""
+    signal = _signals(run).get(layer.name)
+    if signal is None:
+        return ()
+    what = "its output" if run.reads == PICTURES else "what its MLP computes"
+    if not layer.rectified:
+        return (f"{percent(float(signal.near_zero.mean()))} of {what} is near zero.",)
+    told = f"{percent(float(signal.zero.mean()))} of {what} is exactly zero"
+    silent = int((signal.maximum <= 0).sum()) if run.reads == PICTURES else 0
+    if not silent:
+        return (f"{told}.",)
+    units = "unit stays" if silent == 1 else "units stay"
+    return (f"{told}, and {silent} of its {layer.units} {units} silent on all pictures shown.",)
+
+
+def _sparsest(run: Run) -> Said:
+    """The layers with the smallest and the largest share of zeros."""
+    signals = _signals(run)
+    layers = [one for one in paged_layers(run.model) if one.name in signals]
+    rectified = [one for one in layers if one.rectified]
+    chosen = rectified or layers
+    if len(chosen) < 2:
+        return ()
+    share = {
+        one.name: float(
+            (signals[one.name].zero if rectified else signals[one.name].near_zero).mean()
+        )
+        for one in chosen
+    }
+    low, high = (pick(chosen, key=lambda one: share[one.name]) for pick in (min, max))
+    if not share[high.name] > share[low.name]:
+        return ()
+    what = "exactly zero" if rectified else "near zero"
+    return (
+        f"Between {percent(share[low.name])} (",
+        layer_link(run.model, low),
+        f") and {percent(share[high.name])} (",
+        layer_link(run.model, high),
+        f") of what a layer computes is {what}.",
+    )
+
+
+def _asked(run: Run) -> Said:
+    """What a model was shown."""
+    if run.reads == PICTURES:
+        pool = (
+            ""
+            if needs_pool(run)
+            else f", and {len(run.inputs.pool)} more were searched for what excites each unit"
+        )
+        return (f"It was shown {_several(len(run.inputs.images), 'picture')}{pool}.",)
+    first, *_ = stacks_of(run)
+    silenced = (
+        ""
+        if first.ablation.reason
+        else (f"; heads were silenced one by one on {_several(len(first.ablation.inputs), 'text')}")
+    )
+    return (f"It read {_several(len(run.inputs.texts), 'text')}{silenced}.",)
+
+
+def _several(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+TELLING = Technique(
+    name="telling",
+    title="What tells most",
+    search="summary finding role in a sentence",
+    reads=(PICTURES, TEXTS, PAIRS),
+    measure=measure,
+    sections=(
+        Section("model", "telling", "telling.html", model_view),
+        Section("layer", "telling", "telling.html", layer_view),
+        Section("unit", "telling", "telling.html", unit_view),
+        Section("head", "telling", "telling.html", head_view),
+    ),
+)
