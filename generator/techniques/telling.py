@@ -85,9 +85,8 @@ def _heads(stack: MeasuredStack, layer: Layer) -> Said:
     what = "role" if stack.named else "pattern that random weights do not have"
     having: list[Said] = [(link, f" ({name})") for link, name in named if name]
     if not having:
-        return (f"None of its {stack.heads} heads has a {what}", *_near(stack, place), ".")
-    verb = "has" if len(having) == 1 else "have"
-    return (f"{len(having)} of its {stack.heads} heads {verb} a {what}: ", *joined(having), ".")
+        return (_none(stack.heads, "heads", what), *_near(stack, place), ".")
+    return (_some(len(having), stack.heads, "heads", what), *joined(having), ".")
 
 
 def _near(stack: MeasuredStack, layer: int) -> Said:
@@ -114,7 +113,7 @@ def _roles(stack: MeasuredStack) -> Said:
     having = [at for at in stack.places if names[at]]
     what = "role" if stack.named else "pattern that random weights do not have"
     if not having:
-        return (f"None of its {stack.count} {_heads_of(stack)} has a {what}.",)
+        return (f"{_none(stack.count, _heads_of(stack), what)}.",)
     kinds = sorted({names[at] for at in having}, key=lambda name: (-_count(names, name), name))
     parts: list[Said] = []
     for kind in kinds[:FEW]:
@@ -122,11 +121,17 @@ def _roles(stack: MeasuredStack) -> Said:
         best = max(of_kind, key=lambda at: (_shows(stack, at), -at[0], -at[1]))
         first = "" if len(of_kind) == 1 else "most of all "
         parts.append((f"{len(of_kind)} {kind} ({first}", stack.link(*best), ")"))
-    verb = "has" if len(having) == 1 else "have"
+    return (_some(len(having), stack.count, _heads_of(stack), what), *joined(parts), ".")
+
+
+def _some(count: int, of: int, heads: str, what: str) -> str:
+    return f"{count} of its {of} {heads} {'has' if count == 1 else 'have'} a {what}: "
+
+
+def _none(count: int, heads: str, what: str) -> str:
+    one = heads.removesuffix("s")
     return (
-        f"{len(having)} of its {stack.count} {_heads_of(stack)} {verb} a {what}: ",
-        *joined(parts),
-        ".",
+        f"None of its {count} {heads} has a {what}" if count > 1 else f"Its one {one} has no {what}"
     )
 
 
@@ -141,7 +146,7 @@ def _shows(stack: MeasuredStack, head: tuple[int, int]) -> float:
 
 
 def _heads_of(stack: MeasuredStack) -> str:
-    return f"{stack.heads_words or 'heads'}"
+    return stack.heads_words or "heads"
 
 
 def _costliest(stack: MeasuredStack) -> Said:
