@@ -279,7 +279,7 @@ def choose(page: Page, value: str) -> None:
 def test_a_tab_is_chosen_kept_and_carried_on(visit: Visitors, origin: str) -> None:
     visitor = visit(origin)
     page = visitor.open(HEAD)
-    assert chosen(page) == tabs(page)[0] == "coreference"
+    assert chosen(page) in tabs(page)  # the one on which the head shows best what it does
     choose(page, "code")
     assert chosen(page) == "code"
     assert visitor.place == f"{HEAD}#text=code"
@@ -327,11 +327,10 @@ def test_tabs_work_without_a_script(visit: Visitors, address: str) -> None:
     page = visit(java_script_enabled=False).open(address)
     labels, panels = page.locator(".c-tabs__label"), page.locator(".c-tabs__panel")
     for current in range(labels.count()):
-        if current:
-            labels.nth(current).click()
+        labels.nth(current).click()
         shown = [panels.nth(i).is_visible() for i in range(panels.count())]
         assert shown == [i == current for i in range(labels.count())]
-        # Heads are drawn on two texts; on the others their numbers and the way to the layer's page stand.
+        # Heads are drawn on one text; on the others their numbers and the way to the layer's page stand.
         expect(panels.nth(current).locator("img, noscript p a").first).to_be_visible()
 
 
@@ -511,6 +510,7 @@ def test_titles_and_captions_stand_beside_the_text_where_there_is_room(
 
 def test_what_is_wide_scrolls_in_its_own_box(visit: Visitors) -> None:
     page = visit(viewport={"width": 360, "height": 740}).open(HEAD)
+    page.locator("#statistics summary").click()
     for box in (page.locator(".c-scroll:visible"), page.locator("#statistics .c-table")):
         box.scroll_into_view_if_needed()
         assert box.evaluate("box => box.scrollWidth > box.clientWidth + 20")

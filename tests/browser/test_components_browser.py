@@ -217,6 +217,8 @@ def _long(root: Path, pages: Pages) -> None:
     wicked = wicked_attention()
     for address, text in attention_files("wicked", wicked):
         write(root, address, text)
+    bare = head_component("wicked", wicked, 1, 1, without_first=True)
+    _harness(root, pages, "models/wicked/bare/index.html", [bare])
     shown = [head_component("wicked", wicked, 1, 1), model_component("wicked", wicked)]
     for component in shown:
         _harness(root, pages, f"models/wicked/{component.kind}/index.html", [component])
@@ -346,6 +348,22 @@ def test_the_summary_names_the_strongest_keys(visit, made):
         expect(summary(page)).to_contain_text(f"({key}) {row[key]:.4f}")
     page.get_by_role("button", name="Leave the first token out").click()
     expect(summary(page)).not_to_contain_text("(0)")
+
+
+def test_a_head_that_rests_on_the_first_token_opens_without_it(visit):
+    visitor = visit()
+    page = visitor.open("models/wicked/bare/index.html")
+    button = opened(page).get_by_role("button", name="Leave the first token out")
+    expect(button).to_have_attribute("aria-pressed", "true")
+    token(page, "query", 3).hover()
+    expect(summary(page)).not_to_contain_text("(0)")
+    button.click()
+    expect(button).to_have_attribute("aria-pressed", "false")
+    assert fragment(visitor) == "sink=1"
+    token(page, "query", 3).hover()
+    expect(summary(page)).to_contain_text("(0)")
+    button.click()
+    assert fragment(visitor) == ""
 
 
 def test_a_click_keeps_a_token_and_back_lets_it_go(visit):
