@@ -6,10 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from generator.addresses import Link
-from generator.figures.attention import sheet_columns
 from generator.figures.figure import Figure
-from generator.formatting import percent
-from generator.models.layer import Layer
 from generator.models.stacks import CROSS, DECODER, ENCODER, ONLY, PAIR
 from generator.probes.attention import Attention, measure_attention
 from generator.probes.queries import Queries, measure_queries
@@ -17,21 +14,17 @@ from generator.probes.seq2seq import measure_pair_attention, measure_pair_querie
 from generator.run import PAIRS, TEXTS, Run, Section, Technique
 from generator.techniques.answers import pairs_of
 from generator.techniques.attention_drawings import (
-    grain_note,
-    on_first_token,
     sheets,
-    size_of,
 )
 from generator.techniques.attention_figures import attention_heads, attention_map
 from generator.techniques.components import (
     Component,
     attention_files,
-    layer_component,
     model_component,
     vector_files,
 )
 from generator.techniques.links import layer_link
-from generator.techniques.measured_stack import StackHeads, stack_of
+from generator.techniques.measured_stack import StackHeads
 from generator.techniques.quotes import Quote, quotes_of
 
 # Vectors weigh ten times as much as weights, and a page that follows a head has a table for each token:
@@ -90,25 +83,6 @@ def _of_pairs(run: Run) -> Mapping[str, TextAttention]:
 
 
 @dataclass(frozen=True)
-class Sheet:
-    """All heads of a layer on one text."""
-
-    quote: Quote
-    component: Component
-    figure: Figure
-    columns: int
-
-
-@dataclass(frozen=True)
-class LayerView:
-    """All heads of a layer on every text."""
-
-    sheets: tuple[Sheet, ...]
-    heads: tuple[Link, ...]
-    several: bool
-
-
-@dataclass(frozen=True)
 class ModelText:
     """All heads of a stack on one text; `sheets` are drawn, for readers without a script."""
 
@@ -123,41 +97,6 @@ class ModelView:
 
     texts: tuple[ModelText, ...]
     note: str
-
-
-def layer_view(run: Run, layer: Layer) -> LayerView:
-    """All heads of a layer on every text."""
-    stack = stack_of(run.model, layer)
-    place = stack.place_of(layer)
-    found = run[ATTENTION][stack.stack.name]
-    return LayerView(
-        tuple(_sheet(run, stack, attention, place) for attention in found.attentions),
-        tuple(stack.link(place, head) for head in range(stack.heads)),
-        stack.several,
-    )
-
-
-def _sheet(run: Run, stack: StackHeads, attention: Attention, layer: int) -> Sheet:
-    quote, name = quotes_of(run)[attention.text], stack.layers[layer].name
-    sink = percent(on_first_token(attention.weights[layer]))
-    if stack.several:
-        looks = f"{len(attention.tokens)} tokens look (rows), {len(attention.keys)} are looked at (columns)"
-    else:
-        looks = f"“{quote.text.text}” – {size_of(attention)}. Rows look, columns are looked at"
-    figure = Figure(
-        sheets(run, stack, attention),
-        f"Attention maps of all {stack.heads} heads of layer {name} on {size_of(attention)}; on average "
-        f"{sink} of the weight lies on the first token.",
-        f"{looks}; the more a cell stands out, the larger the weight. Mean weight on the first token: {sink}."
-        f"{grain_note(attention)}",
-        number=layer,
-        kind="attention_heads",
-        ink=True,
-        pixelated=True,
-    )
-    neurons = run[ATTENTION][stack.stack.name].has_vectors(attention.text)
-    component = layer_component(run.model.id, attention, layer, neurons=neurons)
-    return Sheet(quote, component, figure, sheet_columns(stack.heads))
 
 
 _NOTES = {
@@ -205,9 +144,6 @@ ATTENTION = Technique(
     reads=(TEXTS, PAIRS),
     measure=measure,
     figures={"attention_map": attention_map, "attention_heads": attention_heads},
-    sections=(
-        Section("attention", "heads", "attention_view.html", model_view),
-        Section("layer", "heads", "attention_layer.html", layer_view),
-    ),
+    sections=(Section("attention", "heads", "attention_view.html", model_view),),
     scripts=scripts,
 )

@@ -80,10 +80,16 @@ def head_component(
 
 
 def layer_component(
-    model: str, attention: Attention, layer: int, *, neurons: bool = False
+    model: str,
+    attention: Attention,
+    layer: int,
+    *,
+    neurons: bool = False,
+    without_first: bool = False,
 ) -> Component:
     """All heads of a layer on one text."""
-    return _component("layer", model, attention, layer, None, Markup(""), neurons)
+    made = _component("layer", model, attention, layer, None, Markup(""), neurons)
+    return replace(made, without_first=without_first)
 
 
 def model_component(model: str, attention: Attention, *, neurons: bool = False) -> Component:

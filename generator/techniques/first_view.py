@@ -12,11 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from generator.probes.attention import Attention, by_layer, visible_keys
+from generator.probes.roles import SHARE
 from generator.techniques.components import LONG
 from generator.techniques.measured_stack import MeasuredStack
 
-# Of its attention on a text: a head with more of it on the first token is shown without that.
-NEARLY_ALL = 0.5
+# Of its attention on a text: a head with more of it on the first token is shown without that, as by then
+# no line past it is seen.
+NEARLY_ALL = SHARE
 # What it does shows on no text better than on another, or it is no more than a habit.
 _ANYWHERE = {"positional", "attention sink", ""}
 _OF_COPIES = {"induction", "duplicate_token"}

@@ -1,4 +1,4 @@
-"""One head on every text: where it looks, opened on the text that shows best what it is for."""
+"""Where heads look on every text: one, or a layer's, opened on the text that shows best what it is for."""
 
 from __future__ import annotations
 
@@ -8,17 +8,26 @@ from dataclasses import dataclass
 import numpy as np
 
 from generator.addresses import Link
+from generator.figures.attention import sheet_columns
 from generator.figures.figure import Figure
 from generator.formatting import number, percent
+from generator.models.layer import Layer
 from generator.models.tokens import window_text
+from generator.probes.roles import UNLABELLED
 from generator.run import PAIRS, TEXTS, Run, Section, Technique
 from generator.techniques.attention import ATTENTION
-from generator.techniques.attention_drawings import grain_note, maps, on_first_token, size_of
-from generator.techniques.components import Component, head_component
-from generator.techniques.first_view import FirstView, first_views
+from generator.techniques.attention_drawings import (
+    grain_note,
+    maps,
+    on_first_token,
+    sheets,
+    size_of,
+)
+from generator.techniques.components import Component, head_component, layer_component
+from generator.techniques.first_view import NEARLY_ALL, FirstView, first_views
 from generator.techniques.heads import HEADS, Stacks, measured
 from generator.techniques.links import layer_link
-from generator.techniques.measured_stack import MeasuredStack, StackHeads
+from generator.techniques.measured_stack import MeasuredStack, StackHeads, stack_of
 from generator.techniques.quotes import Quote, quotes_of
 from generator.techniques.standings import StrongLink, strong_links
 
@@ -46,6 +55,26 @@ class HeadView:
     sees: str
     layer: Link
     first: str
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """All heads of a layer on one text, the page's first if it `opens`."""
+
+    quote: Quote
+    component: Component
+    figure: Figure
+    columns: int
+    opens: bool
+
+
+@dataclass(frozen=True)
+class LayerView:
+    """All heads of a layer on every text."""
+
+    sheets: tuple[Sheet, ...]
+    heads: tuple[Link, ...]
+    several: bool
 
 
 def measure(run: Run) -> Stacks:
@@ -114,6 +143,51 @@ def _figure(
     )
 
 
+def layer_view(run: Run, layer: Layer) -> LayerView:
+    """All heads of a layer on every text, opened where the first of them that has a role opens."""
+    stack = measured(run, stack_of(run.model, layer))
+    place, views = stack.place_of(layer), _first_views(run, stack)
+    having = [
+        head for head in range(stack.heads) if stack.role(place, head) not in ("", UNLABELLED)
+    ]
+    first = views[place, having[0]].place if having else 0
+    return LayerView(
+        tuple(
+            _sheet(run, stack, text, place, opens=text == first)
+            for text in range(len(stack.attentions))
+        ),
+        tuple(stack.link(place, head) for head in range(stack.heads)),
+        stack.several,
+    )
+
+
+def _sheet(run: Run, stack: MeasuredStack, text: int, layer: int, *, opens: bool) -> Sheet:
+    attention = stack.attentions[text]
+    quote, name = quotes_of(run)[attention.text], stack.layers[layer].name
+    on_first = on_first_token(attention.weights[layer])
+    sink = percent(on_first)
+    if stack.several:
+        looks = f"{len(attention.tokens)} tokens look (rows), {len(attention.keys)} are looked at (columns)"
+    else:
+        looks = f"“{quote.text.text}” – {size_of(attention)}. Rows look, columns are looked at"
+    figure = Figure(
+        sheets(run, stack, attention),
+        f"Attention maps of all {stack.heads} heads of layer {name} on {size_of(attention)}; on average "
+        f"{sink} of the weight lies on the first token.",
+        f"{looks}; the more a cell stands out, the larger the weight. Mean weight on the first token: {sink}."
+        f"{grain_note(attention)}",
+        number=layer,
+        kind="attention_heads",
+        ink=True,
+        pixelated=True,
+    )
+    neurons = run[ATTENTION][stack.stack.name].has_vectors(attention.text)
+    component = layer_component(
+        run.model.id, attention, layer, neurons=neurons, without_first=on_first > NEARLY_ALL
+    )
+    return Sheet(quote, component, figure, sheet_columns(stack.heads), opens)
+
+
 def _stands_out(weights: np.ndarray, shown: TokenMap) -> str:
     """What there is to see on the text that the page opens on, in sentences."""
     said = []
@@ -133,9 +207,12 @@ def _stands_out(weights: np.ndarray, shown: TokenMap) -> str:
 
 HEAD_MAPS = Technique(
     name="head_maps",
-    title="Where a head looks",
+    title="Where heads look",
     search="attention map lines of a head",
     reads=(TEXTS, PAIRS),
     measure=measure,
-    sections=(Section("head", "maps", "attention_head.html", head_view),),
+    sections=(
+        Section("layer", "heads", "attention_layer.html", layer_view),
+        Section("head", "maps", "attention_head.html", head_view),
+    ),
 )

@@ -219,17 +219,17 @@ def _signals(run: Run) -> dict[str, LayerSignal]:
 def _sparse(run: Run, layer: Layer) -> Said:
     """How much of what a layer puts out is zero."""
     signal = _signals(run).get(layer.name)
-    if signal is None:
+    if signal is None or not layer.rectified:  # without a rectifier nothing is exactly zero
         return ()
     what = "its output" if run.reads == PICTURES else "what its MLP computes"
-    if not layer.rectified:
-        return (f"{percent(float(signal.near_zero.mean()))} of {what} is near zero.",)
     told = f"{percent(float(signal.zero.mean()))} of {what} is exactly zero"
     silent = int((signal.maximum <= 0).sum()) if run.reads == PICTURES else 0
     if not silent:
         return (f"{told}.",)
-    units = "unit stays" if silent == 1 else "units stay"
-    return (f"{told}, and {silent} of its {layer.units} {units} silent on all pictures shown.",)
+    stay = "stays" if silent == 1 else "stay"
+    return (
+        f"{told}, and {silent} of its {layer.units:,} units {stay} silent on all pictures shown.",
+    )
 
 
 def _sparsest(run: Run) -> Said:

@@ -57,11 +57,11 @@ def answers_to(
             f"{number(float(groups.expected[unit]), 2)} ({_p(float(groups.p[unit]))})."
         )
     some = listed([f"“{label}”" for label in dict.fromkeys(labels)][:NAMED])
+    shows = f"The pictures that excite this unit most show {some}"
     if groups is None:
-        return f"The pictures that excite this unit most show {some}; no groups are known to test them by."
+        return f"{shows}; the pool has no groups to test them by."
     return (
-        f"What this unit answers to has no name here: the pictures that excite it most, {some} first, are of "
-        "no one group more often than chance allows."
+        f"{shows}; they share no group beyond chance, so that what it answers to has no name here."
     )
 
 
@@ -120,9 +120,8 @@ def hangs_on(strength: Strength, unit: int, effects: UnitEffects, best: str) -> 
     ends = [(*end[0], sign) for end, sign in ((effects.up, 1), (effects.down, -1)) if end]
     if not ends or not most > typical:
         return (
-            f"Little hangs on it: silenced on the picture that excites it most (“{best}”), it moves no "
-            f"class’s score by more than {number(most, 2)}, and the median unit of the layer moves one by "
-            f"{number(typical, 2)}."
+            f"Little hangs on it: without it no class’s score moves by more than {number(most, 2)} on its "
+            f"best picture (“{best}”), where the median unit of the layer moves one by {number(typical, 2)}."
         )
     name, value, sign = max(ends, key=lambda end: abs(end[1]))
     does, further, count = (
