@@ -17,16 +17,18 @@ from generator.inputs.images import pictures_in
 
 _TABLE = "pool.csv"
 _BESIDE = (_TABLE, "images.yml")
+_PHOTOGRAPH = "photograph: "  # before the name of one, which may be that of a file
 _COLUMNS = {"file", "label", "licence", "origin"}
 
 
 @dataclass(frozen=True)
 class PoolPicture:
-    """One picture of a pool. `group` is the folder it lies in, which names its class.
+    """One picture of a pool. `group` names its class: the folder it lies in, if no table says otherwise.
 
-    Pictures with one `subject` show the same thing (another view, the same drawing, the same bytes): what
-    is learned from one of them is not news about another. It is the file of the first view, or the digest of
-    one outside the pool. `classes` are the names that would be right for it.
+    Pictures with one `subject` show the same thing (another view, the same drawing, crops of one photograph,
+    the same bytes): what is learned from one of them is not news about another. It is the file of the first
+    view, the name of the photograph, or the digest of a picture outside the pool. `classes` are the names
+    that would be right for it.
     """
 
     id: str
@@ -44,7 +46,8 @@ def image_pool(exhibit: Exhibit) -> tuple[PoolPicture, ...]:
     """The exhibit's pool in a fixed order; empty if it names none.
 
     A table `pool.csv` in the folder or beside it gives label, licence and origin. It may say of which other
-    file a picture is a variant (`variant_of`: one of the pool, or any other by its path from the table), and
+    file a picture is a variant (`variant_of`: one of the pool, or any other by its path from the table), of
+    which `photograph` it is a crop (any name), to which `class` it belongs (none if the cell is empty), and
     which `classes` of a network are right for it, with a semicolon between them; without that column it is
     the label, and without a table the folder.
 
@@ -89,7 +92,7 @@ def _picture(
         id=slug if taken[slug] == 1 else f"{slug}-again-{taken[slug]}",
         path=file,
         label=stated.get("label") or slug.replace("-", " "),
-        group=relative.parts[0] if len(relative.parts) > 1 else "",
+        group=stated["class"] or "" if "class" in stated else _folder(relative),
         licence=stated.get("licence") or "not stated",
         origin=stated.get("origin") or "not stated",
         sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
@@ -102,22 +105,28 @@ def _classes(stated: Mapping[str, str], relative: Path) -> tuple[str, ...]:
     if "classes" in stated:
         named = [name.strip() for name in (stated["classes"] or "").split(";")]
     else:
-        named = [stated.get("label") or (relative.parts[0] if len(relative.parts) > 1 else "")]
+        named = [stated.get("label") or _folder(relative)]
     return tuple(name for name in named if name)
 
 
+def _folder(relative: Path) -> str:
+    return relative.parts[0] if len(relative.parts) > 1 else ""
+
+
 def _subject(file: str, table: Mapping[str, Mapping[str, str]]) -> str:
-    """The file at the end of the chain of variants that starts at `file`; itself if it is none."""
+    """The photograph, or the file, at the end of the chain of variants that starts at `file`."""
     seen = [file]
     while (origin := table.get(seen[-1], {}).get("variant_of")) and origin not in seen:
         seen.append(origin)
     # Files that name each other in a circle are one subject all the same.
-    return min(seen) if origin else seen[-1]
+    last = min(seen) if origin else seen[-1]
+    photograph = (table.get(last, {}).get("photograph") or "").strip()
+    return f"{_PHOTOGRAPH}{photograph}" if photograph else last
 
 
 def _outside(subject: str, folder: Path) -> str:
     """A file of the pool by its name; any other, which a table names by its path, by its digest."""
-    if (folder / subject).is_file():
+    if subject.startswith(_PHOTOGRAPH) or (folder / subject).is_file():
         return subject
     path = folder.parent / subject
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else subject

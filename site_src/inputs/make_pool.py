@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import csv
 import hashlib
+from collections.abc import Callable
 from colorsys import hls_to_rgb
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,7 @@ from PIL import Image, ImageFilter
 SIDE = 192
 QUALITY = 82
 MOST = 2.0  # a stamp is enlarged at most so much
-FIELDS = ("file", "class", "label", "licence", "origin", "variant_of", "classes")
+FIELDS = ("file", "class", "label", "licence", "origin", "variant_of", "classes", "photograph")
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,18 @@ def compose(subject: Image.Image, name: str, view: View, shadow: bool) -> Image.
     return picture
 
 
+def write_table(pool: Path, rows: list[list[str]], kept: Callable[[str], bool]) -> None:
+    """Write rows into the table beside the pool, in place of all that are not `kept`, by their file."""
+    path = pool.with_suffix(".csv")
+    old: list[list[str]] = []
+    if path.is_file():
+        with path.open(newline="", encoding="utf-8") as table:
+            old = [[row.get(field, "") for field in FIELDS] for row in csv.DictReader(table)]
+    with path.open("w", newline="", encoding="utf-8") as table:
+        writer = csv.writer(table, lineterminator="\n")
+        writer.writerows([FIELDS, *sorted([row for row in old if kept(row[0])] + rows)])
+
+
 def main() -> None:
     """Read the chosen stamps, write the pictures and their table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -143,10 +156,9 @@ def main() -> None:
             picture.save(path, quality=QUALITY, optimize=True)
             of = stamp["curated"] if number == 1 else f"{plain}.jpg"
             shared = [stamp[field] for field in FIELDS[1:5]]
-            rows.append([f"{name}.jpg", *shared, of, stamp["classes"]])
-    with args.out.with_suffix(".csv").open("w", newline="", encoding="utf-8") as table:
-        writer = csv.writer(table, lineterminator="\n")
-        writer.writerows([FIELDS, *sorted(rows)])
+            rows.append([f"{name}.jpg", *shared, of, stamp["classes"], ""])
+    groups = {row[1] for row in rows}
+    write_table(args.out, rows, kept=lambda file: file.split("/")[0] not in groups)
 
 
 if __name__ == "__main__":

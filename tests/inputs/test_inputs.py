@@ -411,6 +411,32 @@ def test_pictures_of_one_thing_have_one_subject(tmp_path):
     }
 
 
+def test_crops_of_one_photograph_are_one_subject_and_a_class_may_be_empty(tmp_path):
+    names = ("a/x.png", "a/y.png", "a/z.png", "b/x-2.png", "b/own.png")
+    for shade, name in enumerate(names):
+        (tmp_path / "pool" / name).parent.mkdir(parents=True, exist_ok=True)
+        saved(tmp_path / "pool", Image.new("RGB", (4, 4), (shade, 0, 0)), name)
+    # A variant of a crop shows the photograph too; a photograph may be called like a file of the pool.
+    rows = ["a/x.png,x,x,x,,hill,", "a/y.png,x,x,x,,hill,sky", "a/z.png,x,x,x,,b/own.png,sky"]
+    rows += ["b/x-2.png,x,x,x,a/x.png,,", "b/own.png,x,x,x,,,"]
+    table = "file,label,licence,origin,variant_of,photograph,class\n" + "\n".join(rows)
+    (tmp_path / "pool.csv").write_text(table, encoding="utf-8")
+    found = image_pool(exhibit_of(tmp_path, pool="pool"))
+    hill, other = "photograph: hill", "photograph: b/own.png"
+    assert [one.subject for one in found] == [hill, hill, other, "b/own.png", hill]
+    assert [one.group for one in found] == ["", "sky", "sky", "", ""]
+
+
+def test_crops_of_the_photographs_stand_on_one_side_of_every_split():
+    """Held out, counted and dealt anew by subject: no photograph may lie on both sides."""
+    pool = image_pool(load_exhibit(data_root()))
+    crops = [one for one in pool if one.path.parent.name == "photograph"]
+    of = {one.path.stem.rpartition("-")[0] for one in crops}
+    assert len(crops) > len(of) == len({one.subject for one in crops})
+    # What is learned is learned from cut-outs: half a photograph of a koala may show its tree.
+    assert not any(one.group or one.classes for one in crops)
+
+
 def test_the_same_bytes_and_the_thing_of_a_curated_picture_are_one_subject(tmp_path):
     shades = {"pool/a.png": 1, "pool/b.png": 2, "pool/c.png": 1, "pool/d.png": 4, "bear.png": 9}
     for name, shade in shades.items():
