@@ -18,7 +18,7 @@ from generator.errors import UsageError, did_you_mean
 from generator.exhibit import Choices
 from generator.figures.figure import Figure
 from generator.inputs.images import CuratedImage, as_pixels, pixels_of, square_of
-from generator.inputs.shown import Inputs
+from generator.inputs.shown import Inputs, Picture
 from generator.inputs.texts import CuratedText
 from generator.models.checkpoints import Checkpoints
 from generator.models.load import AnyModel
@@ -62,7 +62,7 @@ class Run:
     full: bool = False
     trained: Run | None = None
     techniques: tuple[Technique[Any], ...] = ()
-    credits: list[CuratedImage] = field(default_factory=list, repr=False)
+    credits: list[Picture] = field(default_factory=list, repr=False)
     _results: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     def __getitem__(self, technique: Technique[T]) -> T:
@@ -175,7 +175,7 @@ class Run:
         """The pictures of the pool as probes take them: opened when they are needed."""
         how = self.vision.preprocessing
         return [
-            PoolImage(one.id, one.sha256, partial(pixels_of, one.path, how))
+            PoolImage(one.id, one.sha256, partial(pixels_of, one.path, how), one.subject)
             for one in self.inputs.pool
         ]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from generator.errors import UsageError, did_you_mean
-from generator.inputs.images import CuratedImage
+from generator.inputs.shown import Picture
 from generator.pages.sections import technique_tables
 from generator.run import Run, Technique
 from generator.store import Store
@@ -44,7 +44,7 @@ class Catalogue:
         return self._asked[model]
 
     @property
-    def credits(self) -> list[CuratedImage]:
+    def credits(self) -> list[Picture]:
         """The pictures that were asked for, which the article that shows them must give credit for."""
         return [one for run in self._asked.values() for one in run.credits]
 

@@ -15,7 +15,7 @@ from generator.articles.markdown import GAP, Heading, as_text, convert_line, fil
 from generator.articles.source import Source
 from generator.errors import UsageError, did_you_mean
 from generator.figures.figure import Drawing, Figure
-from generator.inputs.images import CuratedImage
+from generator.inputs.shown import Picture
 from generator.pages.environment import Pages
 
 # How wide figures are drawn, in CSS pixels, by the part of the page's grid that they stand in.
@@ -147,14 +147,14 @@ class Document:
 
 @dataclass(frozen=True, eq=False)
 class Article:
-    """A read article: HTML with gaps, what is needed to fill them, and the curated pictures it shows."""
+    """A read article: HTML with gaps, what is needed to fill them, and the pictures it shows."""
 
     document: Document
     html: str
     headings: tuple[Heading, ...]
     abstract: str
     appendix: Mapping[str, str]
-    pictures: tuple[CuratedImage, ...] = ()
+    pictures: tuple[Picture, ...] = ()
 
     @property
     def source(self) -> Source:

@@ -10,6 +10,10 @@ from generator.inputs.images import CuratedImage
 from generator.inputs.pool import PoolPicture
 from generator.inputs.texts import CuratedText
 
+# Something that is looked at: it has a label, an origin, a licence and the digest of its bytes.
+Picture = CuratedImage | PoolPicture
+NOT_STATED = "not stated"
+
 
 @dataclass(frozen=True)
 class Inputs:

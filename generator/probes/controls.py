@@ -2,14 +2,16 @@
 
 After Adebayo et al. 2018, "Sanity checks for saliency maps". Two numbers go with the pictures. The
 *purity* of a unit's exemplars is the share of pairs among them that are of one group (the pool's
-folders); chance is that share among all pairs of the pool, and with *shuffled* groups the same exemplars
-are judged by groups that each thing was dealt anew. The *agreement* of two maps is Spearman's rank
+folders); chance is that share among all pairs of the pool that show different things, and with *shuffled*
+groups the same exemplars are judged by groups that each thing was dealt anew. Pictures without a group count
+nowhere. The *agreement* of two maps is Spearman's rank
 correlation over positions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -33,11 +35,11 @@ from generator.probes.exemplars import (
 from generator.probes.grad_cam import weighted_maps
 from generator.store import Store, digest_of_value
 
-VERSION = 2
+VERSION = 3
 SHOWN = 6
 SHUFFLES = 200
 # Batch norms count their statistics over so many pictures at most, evenly spread over the pool.
-COUNTED = 512
+COUNTED = 256
 
 
 @dataclass(frozen=True)
@@ -74,8 +76,9 @@ class Controls:
 
     `units` are those drawn, `counted` the pictures over which the random network's batch norms counted.
     `trained_purity` and `random_purity` are those of all units of the layer whose exemplars are full,
-    `chance` is the same share among all pairs of pool pictures, and `shuffled` (SHUFFLES,) are the means of
-    the trained units with the group of each thing given to another thing; nan where the pool has no groups.
+    `chance` is the same share among all pairs of pictures of different things, and `shuffled` (SHUFFLES,) are
+    the means of the trained units with the group of each thing given to another thing; nan where the pool
+    has no groups.
     """
 
     layer: str
@@ -139,7 +142,7 @@ def measure_controls(
             random=searched,
             trained_purity=_spread_of(purities(trained.neuron, groups)),
             random_purity=_spread_of(purities(searched.neuron, groups)),
-            chance=chance(groups),
+            chance=chance(groups, subjects),
             shuffled=shuffled_purity(trained.neuron, groups, subjects, seed),
             maps=_maps(model, control, features, pictures) if features and model.labels else (),
         )
@@ -150,15 +153,19 @@ def measure_controls(
 def purities(chosen: np.ndarray, groups: Sequence[str]) -> np.ndarray:
     """Share of pairs of one group among each unit's pictures; `chosen` (units, pictures).
 
-    Of the units that have all pictures; none where there is only one group.
+    Of the units that have all pictures, two of them with a group; none where there is only one group.
     """
     full = chosen[(chosen >= 0).all(axis=1)]
-    if not len(full) or len(set(groups)) < 2:
+    if not len(full) or len({*groups} - {""}) < 2:
         return np.zeros(0)
-    codes = np.unique(np.asarray(groups), return_inverse=True)[1][full]
-    same = codes[:, :, None] == codes[:, None, :]
-    count = codes.shape[1]
-    return np.asarray((same.sum(axis=(1, 2)) - count) / (count * (count - 1)))
+    names, codes = np.unique(np.asarray(groups), return_inverse=True)
+    codes = codes[full]
+    grouped = names[codes] != ""
+    same = (codes[:, :, None] == codes[:, None, :]) & grouped[:, :, None]
+    count = grouped.sum(axis=1)
+    usable = count > 1
+    pairs = (count * (count - 1))[usable]
+    return np.asarray((same.sum(axis=(1, 2)) - count)[usable] / pairs)
 
 
 def shuffled_purity(
@@ -171,9 +178,12 @@ def shuffled_purity(
     things = np.asarray(subjects or [str(place) for place in range(len(groups))])
     _, first, which = np.unique(things, return_index=True, return_inverse=True)
     of_things, random = np.asarray(groups)[first], np.random.default_rng(seed)
+    grouped = of_things != ""
     found = []
     for _ in range(SHUFFLES):
-        dealt = random.permutation(of_things)[which]
+        anew = of_things.copy()
+        anew[grouped] = random.permutation(of_things[grouped])
+        dealt = anew[which]
         found.append(_spread_of(purities(chosen, dealt.tolist())).mean)
     return np.array(found)
 
@@ -185,13 +195,21 @@ def _spread_of(values: np.ndarray) -> Spread:
     return Spread(float(values.mean()), deviation, len(values))
 
 
-def chance(groups: Sequence[str]) -> float:
-    """The share of pairs of one group among all pairs of pictures."""
-    sizes = np.unique(np.asarray(groups), return_counts=True)[1]
-    total = int(sizes.sum())
-    if total < 2 or len(sizes) < 2:
+def chance(groups: Sequence[str], subjects: Sequence[str] = ()) -> float:
+    """The share of pairs of one group among all pairs of pictures that have one and show different things."""
+    things = subjects or [str(place) for place in range(len(groups))]
+    both = [pair for pair in zip(groups, things, strict=True) if pair[0]]
+    alone, of_things = ([pair[n] for pair in both] for n in (0, 1))
+    total = _pairs(alone, one=True) - _pairs(of_things)
+    if len({*alone}) < 2 or not total:
         return float("nan")
-    return float((sizes * (sizes - 1)).sum() / (total * (total - 1)))
+    return (_pairs(alone) - _pairs(both)) / total
+
+
+def _pairs(names: Sequence[Hashable], *, one: bool = False) -> int:
+    """How many pairs have one name; with `one`, how many pairs there are."""
+    sizes = [len(names)] if one else Counter(names).values()
+    return sum(size * (size - 1) // 2 for size in sizes)
 
 
 def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:

@@ -4,7 +4,8 @@ One pass over the pool. For every unit and picture two responses are kept: that 
 largest over positions, with its place) and that of the *channel* (the mean over positions). Work is
 stored a chunk of pictures at a time, and the chunks are merged one by one: memory does not grow with
 the pool, and a pass that was stopped continues. How pictures are ranked, those that tie among them, says
-`generator.probes.ranking`.
+`generator.probes.ranking`. Of the pictures of one thing, such as crops of one photograph, only the one that
+excites a unit most is among its exemplars (`generator.probes.things`); all pictures are counted otherwise.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ from generator.models.layer import Layer, ReceptiveField
 from generator.models.model import VisionModel
 from generator.models.unit_layer import UnitLayer, channels, observe
 from generator.probes.peaks import find_peaks, reduce_responses
-from generator.probes.ranking import Standing, joined, ranked
+from generator.probes.things import Candidates, Exemplary, in_order
 from generator.probes.unit_likeness import correlation, most_alike, seriation
 from generator.store import Store
 
-VERSION = 3
+VERSION = 4
 CHUNK = 64
 BATCH = 16
 BINS = 32
@@ -33,11 +34,15 @@ BINS = 32
 
 @dataclass(frozen=True)
 class PoolImage:
-    """One picture of a pool. `key` is the digest of its bytes; `load` gives pixels (3, H, W)."""
+    """One picture of a pool. `key` is the digest of its bytes; `load` gives pixels (3, H, W).
+
+    `thing` is what it shows, the same for crops of one photograph; "" for something of its own.
+    """
 
     id: str
     key: str
     load: Callable[[], np.ndarray]
+    thing: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,9 +73,10 @@ class LayerExemplars:
 
     `neuron`, `place`, `neuron_value`, `neuron_pre`, `neuron_tied`, `channel`, `channel_value`, `channel_pre`
     and `channel_tied` have shape (units, TOP), strongest first: indices into the pool, flat positions,
-    responses, pre-activations (nan in a layer without), and how many pictures of the pool have the same
-    response. An index is -1 where the pool ends, and where nothing tells the picture from others that are
-    left out: `undecided` and `channel_undecided` (units,) count all pictures of that tie, 0 if there is none.
+    responses, pre-activations (nan in a layer without), and how many of the `things` that the pool shows have
+    the same response, each by its strongest picture: no two exemplars are of one thing. An index is -1 where
+    the pool ends, and where nothing tells the picture from others that are left out: `undecided` and
+    `channel_undecided` (units,) count all things of that tie, 0 if there is none.
     `counts` (units, BINS) is a histogram of the peaks, bin b of unit u holding those in
     [(b - BINS / 2) * width[u], (b + 1 - BINS / 2) * width[u]). `excited` is the number of pictures
     whose peak is above zero. `alike` (units, 5) are the units of the layer whose peaks correlate most,
@@ -79,6 +85,7 @@ class LayerExemplars:
 
     layer: str
     pictures: int
+    things: int
     neuron: np.ndarray
     place: np.ndarray
     neuron_value: np.ndarray
@@ -153,17 +160,20 @@ def find_exemplars(
 ) -> Exemplars:
     """One pass over the pool; `step` is told each chunk that is done."""
     searched = searched_units(model)
+    things = [image.thing or f"its own {n}" for n, image in enumerate(pool)]
+    order = in_order(things)
     merges = {units.name: _Merge() for units in searched}
-    parts = [pool[start : start + CHUNK] for start in range(0, len(pool), CHUNK)]
+    places = [order[start : start + CHUNK] for start in range(0, len(pool), CHUNK)]
+    parts = [[pool[place] for place in each] for each in places]
 
     def fill(part: Sequence[PoolImage]) -> None:  # a large pool's chunks are never held all at once
         _chunk(model, searched, part, store)
         step(f"{model.id}: {len(part)} of {len(pool)} pictures of the pool")
 
     store.shared([partial(fill, part) for part in parts])
-    for number, part in enumerate(parts):
+    for chosen, part in zip(places, parts, strict=True):
         for responses in _chunk(model, searched, part, store).layers:
-            merges[responses.layer].add(number * CHUNK, responses)
+            merges[responses.layer].add(chosen, [things[place] for place in chosen], responses)
     found = tuple(merge.finish(name, len(pool)) for name, merge in merges.items())
     return Exemplars(tuple(image.id for image in pool), found)
 
@@ -218,19 +228,22 @@ class _Merge:
     """What is known of one layer after the chunks so far."""
 
     def __init__(self) -> None:
-        self.neuron: Standing | None = None
-        self.channel: Standing | None = None
+        self.neurons, self.channels = Exemplary(), Exemplary()
         self.counts = np.zeros((0, BINS), dtype=np.int64)
         self.width = np.zeros(0)
         self.excited: np.ndarray | int = 0
         self.sums: np.ndarray | float = 0.0
         self.products: np.ndarray | float = 0.0
 
-    def add(self, start: int, responses: LayerResponses) -> None:
+    def add(
+        self, pictures: Sequence[int], things: Sequence[str], responses: LayerResponses
+    ) -> None:
+        """Add pictures, by their places in the pool; those of one thing are neighbours."""
         one = responses
-        self.neuron = joined(self.neuron, start, one.peak, one.peak_pre, one.place)
+        chosen = np.broadcast_to(np.array(pictures)[:, None], one.place.shape)
         nowhere = np.full_like(one.place, -1)
-        self.channel = joined(self.channel, start, one.mean, one.mean_pre, nowhere)
+        self.neurons.add(Candidates(chosen, one.peak, one.peak_pre, one.place), things)
+        self.channels.add(Candidates(chosen, one.mean, one.mean_pre, nowhere), things)
         self._count(responses.peak)
         self.excited = self.excited + (responses.peak > 0).sum(0)
         peaks = responses.peak.astype(np.float64)
@@ -251,13 +264,13 @@ class _Merge:
         np.add.at(self.counts, (units, place), 1)
 
     def finish(self, layer: str, pictures: int) -> LayerExemplars:
-        assert self.neuron is not None and self.channel is not None, "the pool has no picture"
-        neuron, channel = ranked(self.neuron), ranked(self.channel)
+        neuron, channel = self.neurons.ranking(), self.channels.ranking()
         likeness = correlation(np.asarray(self.sums), np.asarray(self.products), pictures)
         alike, alike_value = most_alike(likeness)
         return LayerExemplars(
             layer=layer,
             pictures=pictures,
+            things=self.neurons.things,
             neuron=neuron.picture,
             place=neuron.place,
             neuron_value=neuron.value,

@@ -38,8 +38,8 @@ class Ranking:
     """The TOP strongest pictures of a pool, arrays (units, TOP), strongest first.
 
     `picture` is -1 where the pool ends, and where pictures that are left out respond just the same:
-    `undecided` (units,) counts all pictures of such a tie. `tied` is the number of pictures of the pool with
-    the same response, the picture itself among them. `value`, `pre` and `place` are as in `Standing`.
+    `undecided` (units,) counts all pictures of such a tie. `tied` is the number of candidates with the same
+    response, the picture itself among them. `value`, `pre` and `place` are as in `Standing`.
     """
 
     value: np.ndarray
@@ -52,23 +52,21 @@ class Ranking:
 
 def joined(
     before: Standing | None,
-    start: int,
+    picture: np.ndarray,
     value: np.ndarray,
     pre: np.ndarray,
     place: np.ndarray,
 ) -> Standing:
-    """The standing after a further chunk: arrays (pictures, units), the first picture being number `start`.
+    """The standing after a further chunk: arrays (pictures, units), `picture` being indices into the pool.
 
     The chunks come in the order of the pool; how it is cut changes nothing.
     """
-    units, nothing = value.shape[1], np.zeros(value.shape[1], dtype=np.int64)
-    index = np.broadcast_to(np.arange(start, start + len(value)), (units, len(value)))
-    columns = [value.T, pre.T, index, place.T.astype(np.int64)]
+    nothing = np.zeros(value.shape[1], dtype=np.int64)
+    columns = [value.T, pre.T, picture.T, place.T.astype(np.int64)]
     if before is not None:
         old = (before.value, before.pre, before.picture, before.place)
         columns = [np.concatenate(pair, axis=1) for pair in zip(old, columns, strict=True)]
-    keys = _keys(columns[1])
-    order = np.lexsort((-keys, -columns[0]), axis=1)
+    keys, order = _keys(columns[1]), stronger_first(columns[0], columns[1])
     ordered, keys = (np.take_along_axis(each, order, axis=1) for each in (columns[0], keys))
     kept = [np.take_along_axis(column, order[:, :TOP], axis=1) for column in columns]
     last = ordered[:, :TOP][:, -1:], keys[:, :TOP][:, -1:]
@@ -98,6 +96,11 @@ def ranked(found: Standing) -> Ranking:
         tied=_filled(tied + value_of_last * found.same_value[:, None], 0),
         undecided=open_ended.sum(1) + found.same,
     )
+
+
+def stronger_first(value: np.ndarray, pre: np.ndarray) -> np.ndarray:
+    """The order of pictures in which each unit's stand, (units, pictures) as both arrays are."""
+    return np.lexsort((-_keys(pre), -value), axis=1)
 
 
 def strongest(value: np.ndarray, pre: np.ndarray) -> np.ndarray:

@@ -35,12 +35,14 @@ class View:
     """The sheet, rows of links that lie over it, and the orders that the tiles can be put in.
 
     `sprites` are other sheets laid out alike: what the patches become when they are sent back to pixels.
+    `from_pool` are the places in the pool of the pictures on the sheet.
     """
 
     figure: Figure
     sprites: tuple[tuple[str, Figure], ...]
     rows: tuple[tuple[Link, ...], ...]
     orders: tuple[Order, ...]
+    from_pool: tuple[int, ...]
 
 
 def measure(run: Run) -> Exemplars:
@@ -69,12 +71,14 @@ def view(run: Run, layer: Layer) -> View | None:
         tuple((rule, Figure(drawings[0], "")) for rule, drawings in sent_back.items()),
         tuple(tuple(links[start : start + columns]) for start in range(0, len(links), columns)),
         _orders(run, layer, exemplars),
+        tuple(int(n) for n in np.unique(exemplars.neuron[:, 0]) if n >= 0),
     )
 
 
 def _orders(run: Run, layer: Layer, exemplars: LayerExemplars) -> tuple[Order, ...]:
     active, pool = run[SIGNAL].of(layer.name).active, run.inputs.pool
-    groups = [pool[int(best)].group if best >= 0 else "" for best in exemplars.neuron[:, 0]]
+    shown = [pool[int(best)] if best >= 0 else None for best in exemplars.neuron[:, 0]]
+    groups = [(one.group or one.label) if one else "" for one in shown]
     units = range(layer.units)
     return (
         Order("number", "by number", tuple(units)),

@@ -43,13 +43,17 @@ class UnitPair:
 
 @dataclass(frozen=True)
 class UnitsView:
-    """How pure exemplars are, and those of some units. `size` is a picture's side in pixels."""
+    """How pure exemplars are, and those of some units.
+
+    `size` is a picture's side in pixels, `ungrouped` the number of pictures without a group.
+    """
 
     controls: Controls
     link: Link | None
     size: int
     layer_units: int
     pictures: int
+    ungrouped: int
     units: tuple[UnitPair, ...]
 
 
@@ -65,11 +69,15 @@ class MapItem:
 
 @dataclass(frozen=True)
 class MapsView:
-    """Evidence for the first class of every picture; `agreement` is the mean over them."""
+    """Evidence for the first class of every picture; `agreement` is the mean over them.
+
+    `from_images` are the ids of the pictures.
+    """
 
     controls: Controls
     items: tuple[MapItem, ...]
     agreement: float
+    from_images: tuple[str, ...]
 
 
 def measure(run: Run) -> Controls | None:
@@ -160,6 +168,7 @@ def units_view(run: Run) -> UnitsView | None:
         model.preprocessing.size,
         layer.units,
         len(run.inputs.pool),
+        sum(not one.group for one in run.inputs.pool),
         tuple(pairs),
     )
 
@@ -171,7 +180,8 @@ def maps_view(run: Run) -> MapsView | None:
         return None
     agreements = [pair.agreement for pair in controls.maps]
     items = tuple(_item(run, pair) for pair in controls.maps)
-    return MapsView(controls, items, sum(agreements) / len(agreements))
+    names = tuple(pair.picture for pair in controls.maps)
+    return MapsView(controls, items, sum(agreements) / len(agreements), names)
 
 
 def _item(run: Run, pair: MapPair) -> MapItem:

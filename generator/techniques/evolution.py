@@ -40,11 +40,15 @@ class Row:
 
 @dataclass(frozen=True)
 class View:
-    """One long plate, lower to higher; `backs` has by what rules it was made of `pictures`."""
+    """One long plate, lower to higher; `backs` has by what rules it was made of `pictures`.
+
+    `from_pool` are the places in the pool of those that are on it.
+    """
 
     backs: Deconvolutions
     rows: tuple[Row, ...]
     pictures: int
+    from_pool: tuple[int, ...]
 
 
 def measure(run: Run) -> Deconvolutions:
@@ -59,7 +63,16 @@ def view(run: Run) -> View | None:
         backs = [one for one in run[DECONVOLUTION].featured if one.layer == layer.name]
         if backs:
             rows.append(_row(run, layer, backs))
-    return View(run[DECONVOLUTION], tuple(rows), len(run.inputs.pool)) if rows else None
+    if not rows:
+        return None
+    return View(run[DECONVOLUTION], tuple(rows), len(run.inputs.pool), _from_pool(run))
+
+
+def _from_pool(run: Run) -> tuple[int, ...]:
+    """The places in the pool of what the featured units are shown with."""
+    rows = [(exemplars_of(run, one.layer), one.unit) for one in run[DECONVOLUTION].featured]
+    places = (found.neuron[unit] for found, unit in rows if found is not None)
+    return tuple(sorted({int(place) for row in places for place in row if place >= 0}))
 
 
 def _row(run: Run, layer: Layer, backs: Sequence[UnitBacks]) -> Row:

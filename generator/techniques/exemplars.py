@@ -53,6 +53,12 @@ def labels_of(run: Run, exemplars: LayerExemplars, unit: int) -> list[str]:
     return [run.inputs.pool[int(one)].label for one in exemplars.neuron[unit] if one >= 0]
 
 
+def one_a_thing(exemplars: LayerExemplars) -> str:
+    """What is added to a number of pictures where several show one thing."""
+    several = exemplars.things < exemplars.pictures
+    return f" of {exemplars.things} things, one of each," if several else ""
+
+
 def some_labels(run: Run, exemplars: LayerExemplars, unit: int) -> list[str]:
     """The same. Raises UsageError where no picture excites the unit more than others."""
     labels = labels_of(run, exemplars, unit)
@@ -111,12 +117,13 @@ def figure(run: Run, layer: str, unit: Numbers, count: int = _ALL) -> Figure:
     about = f"unit {listed([str(one) for one in units])} of {of_layer.name}"
     words = f"Patches for {about}" if ranked else f"The patches that excite {about} most"
     enters = f"what enters {of_layer.activation}, by which they are ranked"
+    searched_in = f"{exemplars.pictures} pictures{one_a_thing(exemplars)}"
     by_input = f"; where responses tie, in brackets {enters}"
     return published(
         "panels",
         {"rows": tuple(rows), "names": names, "widest": 150.0, "gap": 8.0},
-        f"{words}, out of {exemplars.pictures} pictures. {'; '.join(named)}.",
-        f"The strongest of {exemplars.pictures} pictures for {about}, cut to what the "
+        f"{words}, out of {searched_in.rstrip(',')}. {'; '.join(named)}.",
+        f"The strongest of {searched_in} for {about}, cut to what the "
         f"neuron can see, with its response above each{by_input if ranked else ''}.",
     )
 
@@ -137,14 +144,14 @@ _HEADER = (
     *("layer", "unit", "variant", "place", "picture", "row", "column", "response"),
     *("response_pre", "tied"),
 )
-_POOL = ("picture", "label", "group", "licence", "origin", "sha256")
+_POOL = ("picture", "label", "group", "licence", "origin", "sha256", "thing")
 
 
 def _rows(run: Run) -> Iterator[Sequence[Any]]:
     """The picture, the position of the neuron, the response, and what it ties with.
 
-    `response_pre` is the pre-activation that ranks pictures of one response, `tied` how many pictures of the
-    pool have that response.
+    `response_pre` is the pre-activation that ranks pictures of one response, `tied` how many things that the
+    pool shows have that response, each by its strongest picture.
     """
     for one in run[EXEMPLARS].layers:
         width = layer_of(run.model, one.layer).shape[-1]
@@ -171,9 +178,9 @@ def known(value: Any) -> Any:
 
 
 def _pool(run: Run) -> Iterator[Sequence[Any]]:
-    """What each picture is, whose it is, and under which licence."""
+    """What each picture is, whose it is, under which licence, and with which others it shows one thing."""
     for one in run.inputs.pool:
-        yield (one.id, one.label, one.group, one.licence, one.origin, one.sha256)
+        yield (one.id, one.label, one.group, one.licence, one.origin, one.sha256, one.subject)
 
 
 EXEMPLARS = Technique(

@@ -20,7 +20,7 @@ from generator.techniques.exemplars import (
 )
 from generator.techniques.naming import unit_of
 from generator.techniques.signal import SIGNAL
-from generator.techniques.ties import neurons
+from generator.techniques.ties import neurons, what
 
 # Where an activation ends.
 SATURATION = {"relu6": 6.0}
@@ -81,7 +81,9 @@ def badges(run: Run, layer: Layer, unit: int) -> list[str]:
     limit = SATURATION.get(layer.activation or "")
     if limit and exemplars.neuron_value[unit].min() >= limit:
         reaching = int(exemplars.neuron_tied[unit, 0])
-        told.append(f"saturated: {reaching} of {exemplars.pictures} pictures reach {limit:g}")
+        told.append(
+            f"saturated: {reaching} of {exemplars.things} {what(exemplars)} reach {limit:g}"
+        )
     return told
 
 

@@ -13,10 +13,14 @@ from generator.probes.ranking import DIGITS
 
 @dataclass(frozen=True)
 class Row:
-    """A unit's exemplars of one kind, arrays (TOP,) as in `LayerExemplars`."""
+    """A unit's exemplars of one kind, arrays (TOP,) as in `LayerExemplars`.
+
+    `things` are shown by the pool, and `what` they are called: pictures, where each shows its own.
+    """
 
     layer: Layer
-    pictures: int
+    things: int
+    what: str
     picture: np.ndarray
     value: np.ndarray
     pre: np.ndarray
@@ -39,7 +43,7 @@ class Row:
     @property
     def strongest(self) -> bool:
         """Whether the first responds more than any picture that it is not just equal to."""
-        return bool(len(self.shown)) and not self.at_limit[0] and self.tied[0] < self.pictures
+        return bool(len(self.shown)) and not self.at_limit[0] and self.tied[0] < self.things
 
     def entering(self, rank: int) -> float | None:
         """What enters the activation, where pictures are ranked by it."""
@@ -80,9 +84,9 @@ class Row:
 
     def _of(self, count: int) -> str:
         return (
-            f"All {count} pictures"
-            if count == self.pictures
-            else f"{count} of {self.pictures} pictures"
+            f"All {count} {self.what}"
+            if count == self.things
+            else f"{count} of {self.things} {self.what}"
         )
 
 
@@ -90,7 +94,8 @@ def neurons(layer: Layer, exemplars: LayerExemplars, unit: int) -> Row:
     """The exemplars of a unit by its largest response."""
     return Row(
         layer,
-        exemplars.pictures,
+        exemplars.things,
+        what(exemplars),
         exemplars.neuron[unit],
         exemplars.neuron_value[unit],
         exemplars.neuron_pre[unit],
@@ -103,13 +108,19 @@ def channels(layer: Layer, exemplars: LayerExemplars, unit: int) -> Row:
     """The exemplars of a unit by its mean response."""
     return Row(
         layer,
-        exemplars.pictures,
+        exemplars.things,
+        what(exemplars),
         exemplars.channel[unit],
         exemplars.channel_value[unit],
         exemplars.channel_pre[unit],
         exemplars.channel_tied[unit],
         int(exemplars.channel_undecided[unit]),
     )
+
+
+def what(exemplars: LayerExemplars) -> str:
+    """What is ranked: pictures, or the things that several of them show."""
+    return "pictures" if exemplars.things == exemplars.pictures else "things"
 
 
 def _distinct(values: np.ndarray) -> list[float]:

@@ -34,13 +34,17 @@ class Plate:
 
 @dataclass(frozen=True)
 class View:
-    """The course of training and a plate a layer; `judged` pictures of `pictures` have a right answer."""
+    """The course of training and a plate a layer; `judged` pictures of `pictures` have a right answer.
+
+    `from_pool` are the places in the pool of those that are on the plates.
+    """
 
     lead: str
     course: Figure
     plates: tuple[Plate, ...]
     pictures: int
     judged: int
+    from_pool: tuple[int, ...]
 
 
 def why_not(run: Run) -> str:
@@ -75,6 +79,9 @@ def view(run: Run) -> View | None:
         tuple(_plate(run, series, n) for n in range(len(series.layers))),
         len(series.pool),
         max(state.judged for state in series.states),
+        tuple(
+            sorted({int(n) for one in series.states for each in one.layers for n in each.picture})
+        ),
     )
 
 

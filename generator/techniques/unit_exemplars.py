@@ -16,7 +16,7 @@ from generator.probes.tiles import TILE
 from generator.run import PICTURES, Run, Section, Technique
 from generator.techniques import features
 from generator.techniques.deconvolution import DECONVOLUTION, sheets, strip
-from generator.techniques.exemplars import EXEMPLARS, exemplars_of, needs_pool
+from generator.techniques.exemplars import EXEMPLARS, exemplars_of, needs_pool, one_a_thing
 from generator.techniques.features import UnitView
 from generator.techniques.pool import pool_photograph
 from generator.techniques.ties import Row, channels, neurons
@@ -77,10 +77,14 @@ class Backward:
 
 @dataclass(frozen=True)
 class View:
-    """The exemplars of a unit by its largest response (neurons) and by its mean response (channels)."""
+    """The exemplars of a unit by its largest response (neurons) and by its mean response (channels).
+
+    `things` is what must be said where several of the pictures show one thing.
+    """
 
     size: int
     pictures: int
+    things: str
     neurons: tuple[Crop, ...]
     neuron_ties: Row
     channels: tuple[Crop, ...]
@@ -105,6 +109,7 @@ def view(run: Run, layer: Layer, unit: int) -> View | None:
     return View(
         size,
         exemplars.pictures,
+        one_a_thing(exemplars),
         crops(run, layer, exemplars, unit),
         neurons(layer, exemplars, unit),
         tuple(_crop(run, by_mean, int(rank), whole) for rank in by_mean.shown),

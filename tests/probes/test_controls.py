@@ -151,19 +151,32 @@ def test_a_parameter_without_a_reset_is_shuffled():
     assert torch.equal(module.gain.sort().values, torch.arange(100.0))
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.sampled_from("abc"), min_size=9, max_size=14), st.randoms())
-def test_purity_and_chance_count_pairs(groups, random):
-    if len(set(groups)) < 2:
-        assert np.isnan(controls.chance(groups))
-        return
-    pairs = list(itertools.combinations(groups, 2))
-    assert controls.chance(groups) == pytest.approx(sum(a == b for a, b in pairs) / len(pairs))
-    chosen = np.array([random.sample(range(len(groups)), 9) for _ in range(3)])
-    shares = [
-        np.mean([groups[a] == groups[b] for a, b in itertools.combinations(row, 2)])
-        for row in chosen
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["a", "b", "c", ""]), st.integers(0, 20)), min_size=9, max_size=14
+    ),
+    st.randoms(),
+)
+def test_purity_and_chance_count_pairs_of_different_things(pool, random):
+    """Crops of one photograph make no pure pair, and pictures without a group none at all."""
+    groups, things = [group for group, _ in pool], [f"thing {thing}" for _, thing in pool]
+    pairs = [
+        (one, other)
+        for one, other in itertools.combinations(range(len(pool)), 2)
+        if things[one] != things[other] and groups[one] and groups[other]
     ]
+    if len({*groups} - {""}) < 2 or not pairs:
+        assert np.isnan(controls.chance(groups, things))
+    else:
+        same = [groups[one] == groups[other] for one, other in pairs]
+        assert controls.chance(groups, things) == pytest.approx(np.mean(same))
+    chosen = np.array([random.sample(range(len(groups)), 9) for _ in range(3)])
+    shares = []
+    for row in chosen:
+        named = [groups[place] for place in row if groups[place]]
+        if len(named) > 1 and len({*groups} - {""}) > 1:
+            shares.append(np.mean([a == b for a, b in itertools.combinations(named, 2)]))
     short = np.full((1, 9), -1)  # a unit without nine pictures does not count
     found = controls.purities(np.concatenate((chosen, short)), groups)
     np.testing.assert_allclose(found, shares)
@@ -181,6 +194,9 @@ def test_shuffled_groups_are_dealt_to_things_and_fall_to_chance():
     # Three views of each thing stay together, whatever it is called, and so are of one group more often.
     things = [f"thing {place // 3}" for place in range(90)]
     assert controls.shuffled_purity(chosen, groups, things, seed=1).mean() > alone.mean() + 0.02
+    # What has no group gets none.
+    bare = [*groups[:80], *[""] * 10]
+    assert controls.shuffled_purity(chosen[:2], bare, (), seed=1).mean() < 0.5
     again = controls.shuffled_purity(chosen, groups, (), seed=1)
     np.testing.assert_array_equal(again, alone)
 
