@@ -52,6 +52,7 @@ KINDS = {
     "features": f"{_VISION}/features/index.html",
     "building blocks": f"{_VISION}/building-blocks/index.html",
     "controls": f"{_VISION}/controls/index.html",
+    "pictures": f"{_VISION}/pictures/index.html",
     "card of a CNN": f"{_VISION}/card/index.html",
     "card of an encoder": "models/minilm-l6/card/index.html",
     "section": "articles/index.html",

@@ -8,6 +8,7 @@ from generator.addresses import model_address
 from generator.formatting import thousands
 from generator.models.tokens import context_text
 from generator.pages.context import Place, home, inputs_text, layer_strip, layer_strips, size_text
+from generator.pages.credits import with_credits
 from generator.pages.environment import Pages
 from generator.pages.layer import layer_pages
 from generator.pages.page import Page
@@ -24,6 +25,10 @@ Facts = list[tuple[str, str | int]]
 
 def model_pages(run: Run, pages: Pages) -> Iterator[Page]:
     """The model's page, its own pages, then each layer's, each followed by its heads', and its units'."""
+    return (with_credits(run, page) for page in _pages(run, pages))
+
+
+def _pages(run: Run, pages: Pages) -> Iterator[Page]:
     yield _overview(run, pages)
     yield from part_pages(run, pages)
     yield from layer_pages(run, pages)

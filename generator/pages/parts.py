@@ -136,6 +136,15 @@ DECODING = Part(
     "the token that it predicts.",
     searchable=False,
 )
+PICTURES_PART = Part(
+    "pictures",
+    "Pictures",
+    "the pictures that everything here is made of: whose they are, under which licences",
+    "The pictures that {} is shown, and whose they are.",
+    "Authors, origins and licences of all pictures that {} is shown.",
+    ("pool.csv",),
+    searchable=False,
+)
 CARD = Part("card", "Model card", "what it is for, how well it does, what was probed")
 
 
@@ -199,6 +208,7 @@ def _of_pictures(run: Run) -> Iterator[Part]:
         yield TRAINING
     if run.inputs.pool and _are_there(lambda: run[CONTROLLED]):
         yield CONTROLS
+    yield PICTURES_PART
 
 
 def _are_there(results: Callable[[], Any]) -> bool:

@@ -20,6 +20,7 @@ from generator.techniques.connections import CONNECTIONS
 from generator.techniques.contact_sheet import CONTACT_SHEET
 from generator.techniques.context import CONTEXT
 from generator.techniques.controls import CONTROLS
+from generator.techniques.credits import CREDITS
 from generator.techniques.decoding import DECODING
 from generator.techniques.deconvolution import DECONVOLUTION
 from generator.techniques.deep_dream import DEEP_DREAM
@@ -110,4 +111,5 @@ TECHNIQUES: tuple[Technique[Any], ...] = (
     LEANS,
     EVALUATION,
     ACTIVITY,
+    CREDITS,
 )

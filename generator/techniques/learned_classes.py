@@ -79,6 +79,7 @@ def figure(run: Run, image: str = "") -> Figure:
     known = {one.picture: one for one in learned.shown}
     found = known[one_of("picture", image or next(iter(known)), known, "no learned maps of the")]
     chosen = _picture(run, found)
+    run.credits.append(chosen)
     picture, peak = _seen(run, chosen), float(np.abs(found.values).max())
     row = [Panel(picture, chosen.label, f"held out; shows {learned.classes[found.truth]}")]
     for place, name in enumerate(learned.classes):

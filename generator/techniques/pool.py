@@ -18,8 +18,9 @@ def pool_photograph(run: Run, picture: PoolPicture) -> Figure:
 
 
 def pool_square(run: Run, number: int) -> Image.Image:
-    """A picture of the pool as the network sees it, by its place in the pool."""
+    """A picture of the pool as the network sees it, by its place in the pool; to be credited where shown."""
     how, chosen = run.vision.preprocessing, run.inputs.pool[number]
+    run.credits.append(chosen)
     return run.once(("pool picture", number), lambda: square_of(chosen.path, how))
 
 

@@ -186,7 +186,7 @@ UNIT_PAGES = [
 HEAD_PAGES = [address for model in MODELS for address in head_addresses(model)]
 PART_PAGES = [
     f"models/efficientnet-lite0/{part}/index.html"
-    for part in ("classes", "evolution", "features", "building-blocks", "controls", "card")
+    for part in ("classes", "evolution", "features", "building-blocks", "controls", "pictures", "card")
 ]
 TEXT_PAGES = [
     f"models/{model}/{part}/index.html"
@@ -382,10 +382,12 @@ def test_every_pool_picture_is_published_with_its_author_and_licence(pages, smal
     for row in rows.values():
         assert row["licence"] not in {"", "not stated"}
         assert row["origin"] not in {"", "not stated"}
-    table = f"models/{model}/data/pool.csv"
+    listed = f"models/{model}/pictures/index.html"
+    anchors = set(pages[listed].ids())
     for address in UNIT_PAGES:
-        links = {resolve(address, a.attributes["href"])[0] for a in pages[address].all("a")}
-        assert table in links
+        links = [resolve(address, a.attributes["href"]) for a in pages[address].all("a")]
+        named = {fragment for target, fragment in links if target == listed}
+        assert len(named) > 1 and named - {""} <= anchors, "authors, and the list of all"
     manifest = json.loads((small_site.site / "manifest.json").read_text(encoding="utf-8"))
     pinned = next(each["pool"] for each in manifest["models"] if each["id"] == model)
     assert pinned == {name: row["sha256"] for name, row in rows.items()}
