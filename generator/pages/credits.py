@@ -10,8 +10,8 @@ from generator.inputs.shown import Picture
 from generator.pages.page import Page
 from generator.run import PICTURES, Run
 from generator.techniques.credits import credits_of
-from generator.techniques.pictures import photographs
-from generator.techniques.pool import pool_photographs
+from generator.techniques.pictures import picture_path
+from generator.techniques.pool import pool_path
 
 NAMED = 12
 KEY = "pictures"
@@ -43,14 +43,17 @@ def with_credits(run: Run, page: Page) -> Page:
 
 def _shown(run: Run, page: Page) -> Iterator[Picture]:
     """The pictures on a page: those that stand there, and those that its sections say they are made of."""
-    curated, pool = photographs(run), pool_photographs(run) if run.inputs.pool else None
-    for figure, _ in page.figures():
-        if figure.drawing is curated:
-            yield run.inputs.images[figure.number]
-        elif figure.drawing is pool:
-            yield run.inputs.pool[figure.number]
+    by_path = run.once("pictures by path", lambda: _by_path(run))
+    paths = (figure.path for figure, _ in page.figures() if figure.drawing.paths)
+    yield from (by_path[path] for path in paths if path in by_path)
     for section in page.context.get("sections", ()):
         for place in getattr(section.view, "from_pool", ()):
             yield run.inputs.pool[place]
         names = getattr(section.view, "from_images", ())
         yield from (one for one in run.inputs.images if one.id in names)
+
+
+def _by_path(run: Run) -> dict[str, Picture]:
+    """The pictures of a model by where they lie in the site; none of them is opened for that."""
+    curated: dict[str, Picture] = {picture_path(run, one.id): one for one in run.inputs.images}
+    return curated | {pool_path(run, one): one for one in run.inputs.pool}

@@ -68,10 +68,9 @@ def short(origin: str) -> str:
 
 
 def credits_of(run: Run, pictures: Iterable[Picture]) -> tuple[Credit, ...]:
-    """The credits of some pictures, each once, in the order of the list."""
-    digests = {one.sha256 for one in pictures}
-    known = {credit.anchor: credit for digest, credit in run[CREDITS].items() if digest in digests}
-    return tuple(known.values())
+    """The credits of some pictures, each once."""
+    known = run[CREDITS]
+    return tuple(dict.fromkeys(known[one.sha256] for one in pictures))
 
 
 def view(run: Run) -> View:

@@ -37,8 +37,13 @@ def photographs(run: Run) -> Drawing:
     return run.once("photographs", lambda: _photographs(run))
 
 
+def picture_path(run: Run, name: str) -> str:
+    """Where a curated picture lies in the site."""
+    return f"{run.folder}/pictures/{name}.webp"
+
+
 def _photographs(run: Run) -> Drawing:
-    paths = tuple(f"{run.folder}/pictures/{name}.webp" for name in run.seen)
+    paths = tuple(picture_path(run, name) for name in run.seen)
     return Drawing(
         "photographs", {"pixels": np.stack(list(run.seen.values())), "quality": 90}, paths
     )

@@ -29,6 +29,11 @@ def pool_photographs(run: Run) -> Drawing:
     return run.once("pool", lambda: _photographs(run))
 
 
+def pool_path(run: Run, picture: PoolPicture) -> str:
+    """Where a picture of the pool lies in the site."""
+    return f"{run.folder}/pool/{picture.id}.webp"
+
+
 def _places(run: Run) -> dict[str, int]:
     return run.once("pool places", lambda: {one.id: n for n, one in enumerate(run.inputs.pool)})
 
@@ -36,5 +41,5 @@ def _places(run: Run) -> dict[str, int]:
 def _photographs(run: Run) -> Drawing:
     pool = run.inputs.pool
     pixels = np.stack([np.asarray(pool_square(run, n)) for n in range(len(pool))])
-    paths = tuple(f"{run.folder}/pool/{one.id}.webp" for one in pool)
+    paths = tuple(pool_path(run, one) for one in pool)
     return Drawing("photographs", {"pixels": pixels, "quality": 80}, paths)
