@@ -28,35 +28,12 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
-from torch.overrides import TorchFunctionMode
+
+from generator.probes.gradient import Gradient, applied, works_in_place
 
 DECONVOLUTION, GUIDED, GRADIENT = "deconvolution", "guided", "gradient"
 RULES = (DECONVOLUTION, GUIDED, GRADIENT)
 
-_INFINITY = float("inf")
-# Activations that clip, with the names of their arguments.
-_CLIPS: Mapping[Any, tuple[str, tuple[str, ...]]] = {
-    F.relu: ("ReLU", ("x", "inplace")),
-    torch.relu: ("ReLU", ("x",)),
-    torch.relu_: ("ReLU", ("x",)),
-    Tensor.relu: ("ReLU", ("x",)),
-    Tensor.relu_: ("ReLU", ("x",)),
-    F.relu6: ("ReLU6", ("x", "inplace")),
-    F.hardtanh: ("hard tanh", ("x", "min_val", "max_val", "inplace")),
-    torch._C._nn.hardtanh_: ("hard tanh", ("x", "min_val", "max_val")),
-    torch.clamp: ("clamp", ("x", "min", "max")),
-    torch.clamp_: ("clamp", ("x", "min", "max")),
-    Tensor.clamp: ("clamp", ("x", "min", "max")),
-    Tensor.clamp_: ("clamp", ("x", "min", "max")),
-    torch.clip: ("clamp", ("x", "min", "max")),
-    torch.clip_: ("clamp", ("x", "min", "max")),
-    Tensor.clip: ("clamp", ("x", "min", "max")),
-    Tensor.clip_: ("clamp", ("x", "min", "max")),
-    torch.clamp_min: ("clamp", ("x", "min")),
-    torch.clamp_min_: ("clamp", ("x", "min")),
-    Tensor.clamp_min: ("clamp", ("x", "min")),
-    Tensor.clamp_min_: ("clamp", ("x", "min")),
-}
 _SMOOTH: Mapping[Any, str] = {
     F.silu: "SiLU",
     F.gelu: "GELU",
@@ -79,15 +56,13 @@ _SMOOTH: Mapping[Any, str] = {
 }
 
 
-class Rules(TorchFunctionMode):
+class Rules(Gradient):
     """Within the block, activations pass the signal back as `rule` says *while it is passed back*.
 
     One forward pass thus serves every rule. The responses are those of the network, to the last bit.
     `met` names the activations that were computed, `heuristic` those among them that have no rule of their
     own. An activation written out by hand (x * sigmoid(x)), a gate (sigmoid) and a compiled one are not
-    noticed and keep their true derivative.
-
-    `switches` says whether a max pooling was met.
+    noticed and keep their true derivative. `switches` says whether a max pooling was met.
     """
 
     def __init__(self) -> None:
@@ -95,13 +70,7 @@ class Rules(TorchFunctionMode):
         self.rule = GRADIENT
         self._own = 0
         self.switches = False
-        self._met: set[str] = set()
         self._heuristic: set[str] = set()
-
-    @property
-    def met(self) -> tuple[str, ...]:
-        """The activations that were computed, in alphabetical order."""
-        return tuple(sorted(self._met))
 
     @property
     def heuristic(self) -> tuple[str, ...]:
@@ -120,6 +89,17 @@ class Rules(TorchFunctionMode):
         """Whether a node is the activation that `start_at` left out."""
         return id(node) == self._own
 
+    def clipped_back(
+        self, node: Any, signal: Tensor, result: Tensor, low: float, high: float
+    ) -> Tensor:
+        """The signal in front of an activation that made `result`, by the rule."""
+        if self.is_own(node):
+            return signal
+        if self.rule == DECONVOLUTION:
+            return signal.clamp(min=0)
+        passed = super().clipped_back(node, signal, result, low, high)
+        return passed.clamp_(min=0) if self.rule == GUIDED else passed
+
     def __torch_function__(
         self,
         func: Callable[..., Any],
@@ -128,25 +108,10 @@ class Rules(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         """Put an activation with a rule in the place of a known one."""
-        named = dict(kwargs or {})
         self.switches |= "max_pool" in getattr(func, "__name__", "")
-        if func in _CLIPS:
-            return self._clip(func, args, named)
         if func in _SMOOTH:
-            return self._smooth(func, args, named)
-        if func is F.batch_norm:
-            return _normalised(*args, **named)
-        return func(*args, **named)
-
-    def _clip(self, func: Callable[..., Any], args: Sequence[Any], named: dict[str, Any]) -> Any:
-        name, words = _CLIPS[func]
-        given = dict(zip(words, args, strict=False))
-        given |= {"x" if word in {"input", "self"} else word: named[word] for word in named}
-        limits = _limits(name, given)
-        if limits is None:
-            return func(*args, **named)
-        self._met.add("ReLU6" if limits == (0.0, 6.0) else name)  # nn.ReLU6 calls hardtanh
-        return _applied(_Clip, given["x"], limits, _inplace(func, given), self)
+            return self._smooth(func, args, dict(kwargs or {}))
+        return super().__torch_function__(func, types, args, kwargs)
 
     def _smooth(self, func: Callable[..., Any], args: Sequence[Any], named: dict[str, Any]) -> Any:
         name = _SMOOTH[func]
@@ -157,102 +122,19 @@ class Rules(TorchFunctionMode):
             given = signature.bind(*args, **named).arguments
             inplace = bool(given.pop("inplace", False))
             x = given.pop("input")
-            return _applied(_Smooth, x, lambda value: func(input=value, **given), inplace, self)
+            return applied(_Smooth, x, lambda value: func(input=value, **given), inplace, self)
         # Built in: the input comes first, and the name says what works in place.
         x, rest = args[0] if args else named.pop("input"), args[1:]
-        if _inplace(func, named):
-            return _applied(
+        if works_in_place(func, named):
+            return applied(
                 _Smooth, x, lambda value: func(value.clone(), *rest, **named), True, self
             )
-        return _applied(_Smooth, x, lambda value: func(value, *rest, **named), False, self)
-
-
-def _limits(name: str, given: Mapping[str, Any]) -> tuple[float, float] | None:
-    """What an activation clips at; None for a clamp that is no rectifier, such as a bound on a scale."""
-    if name in {"ReLU", "ReLU6"}:
-        return 0.0, 6.0 if name == "ReLU6" else _INFINITY
-    if name == "hard tanh":
-        return float(given.get("min_val", -1.0)), float(given.get("max_val", 1.0))
-    low, high = given.get("min"), given.get("max")
-    if isinstance(low, Tensor) or isinstance(high, Tensor) or low != 0:
-        return None
-    return 0.0, _INFINITY if high is None else float(high)
-
-
-def _inplace(func: Callable[..., Any], given: Mapping[str, Any]) -> bool:
-    return func.__name__.endswith("_") or bool(given.get("inplace", False))
+        return applied(_Smooth, x, lambda value: func(value, *rest, **named), False, self)
 
 
 @cache
 def _signature(func: Callable[..., Any]) -> inspect.Signature | None:
     return inspect.signature(func) if inspect.isfunction(func) else None
-
-
-def _applied(function: type[torch.autograd.Function], *arguments: Any) -> Tensor:
-    found: Tensor = function.apply(*arguments)
-    return found
-
-
-def _normalised(
-    x: Tensor,
-    running_mean: Tensor | None,
-    running_var: Tensor | None,
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
-    training: bool = False,
-    momentum: float = 0.1,
-    eps: float = 1e-5,
-) -> Tensor:
-    """Batch norm; with fixed statistics its way back is one product, three times as fast as autograd's."""
-    if training or running_var is None:
-        return F.batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps)
-    return _applied(_Scale, x, (running_mean, running_var, weight, bias), eps)
-
-
-class _Scale(torch.autograd.Function):
-    """Batch norm with fixed statistics; only its scale is kept for the way back."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, stated: tuple[Tensor | None, ...], eps: float) -> Tensor:
-        mean, variance, weight, bias = stated
-        assert variance is not None
-        scale = (variance + eps).rsqrt()
-        scale = scale if weight is None else scale * weight
-        ctx.scale = scale.view(1, -1, *[1] * (x.dim() - 2)).to(x.dtype)
-        return F.batch_norm(x, mean, variance, weight, bias, False, 0.0, eps)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, signal: Tensor) -> tuple[Tensor | None, ...]:
-        return signal * ctx.scale, None, None
-
-
-class _Clip(torch.autograd.Function):
-    """Clip to two limits. The output alone tells where the input lay between them."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, limits: tuple[float, float], inplace: bool, rules: Rules
-    ) -> Tensor:
-        low, high = limits
-        result = x.clamp_(low, high) if inplace else x.clamp(low, high)
-        if inplace:
-            ctx.mark_dirty(x)
-        ctx.save_for_backward(result)
-        ctx.limits, ctx.rules = limits, rules
-        return result
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, signal: Tensor) -> tuple[Tensor | None, ...]:
-        (result,) = ctx.saved_tensors
-        if not ctx.rules.is_own(ctx):
-            if ctx.rules.rule != GRADIENT:
-                signal = signal.clamp(min=0)
-            if ctx.rules.rule != DECONVOLUTION:
-                # One kernel: the signal where low < result < high, and zero elsewhere.
-                signal = torch.ops.aten.hardtanh_backward(signal, result, *ctx.limits)
-        return signal, None, None, None
 
 
 class _Smooth(torch.autograd.Function):

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from generator.models.model import VisionModel, logits_of
+from generator.probes.gradient import Gradient
 from generator.probes.integrated_gradients import TOLERANCE, integrated_gradients
 from generator.store import Store, digest_of_value
 
@@ -109,4 +110,5 @@ def _logits(model: VisionModel, batch: Tensor) -> Tensor:
     # A first operation that works in place must not write into what is differentiated.
     # This order of memory suits convolutions, and does not change what they compute.
     given = (part.clone(memory_format=torch.channels_last) for part in parts)
-    return torch.cat([logits_of(model.module(part)).float() for part in given])
+    with Gradient():
+        return torch.cat([logits_of(model.module(part)).float() for part in given])
