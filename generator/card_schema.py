@@ -33,6 +33,23 @@ class OwnSection(_Strict):
     after: str = Field("", description="key of the section that it follows; the end if left out")
 
 
+class ResultSpec(_Strict):
+    """A result that was measured elsewhere, as the Hub's `model-index` has it."""
+
+    task: Line = Field(description="id of the task on the Hub, such as image-classification")
+    dataset: Line = Field(description="what it was measured on, as readers see it")
+    dataset_id: str = Field(
+        "", max_length=200, description="its id on the Hub; made of its name if left out"
+    )
+    split: str = Field("", max_length=80, description="the part of it, such as test")
+    metric: Line = Field(description="id of the metric on the Hub, such as accuracy")
+    name: str = Field("", max_length=200, description="the metric as readers see it")
+    value: float = Field(
+        allow_inf_nan=False, description="the number, as a share or in its own unit"
+    )
+    source: Reference | None = Field(None, description="who measured it, where that can be read")
+
+
 class CardSpec(_Strict):
     """What is stated of a model; what is left out has no section.
 
@@ -45,6 +62,9 @@ class CardSpec(_Strict):
     training_data: Text = Field("", description="what it was trained on, as far as that is known")
     training: Text = Field("", description="how it was trained")
     reported: Text = Field("", description="results that others report, not measured here")
+    results: tuple[ResultSpec, ...] = Field(
+        (), description="results of your own or of others, for the card and its metadata"
+    )
     datasets: tuple[Line, ...] = Field((), description="ids of its training data on the Hub")
     language: tuple[Line, ...] = Field((), description="codes such as en, for the metadata")
     library: str = Field("", max_length=80, description="library that loads it, for the metadata")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from generator.addresses import Link, data_address
-from generator.cards import inside, origin, probed, stated
+from generator.cards import inside, origin, probed, stated, usage
 from generator.cards.evaluated import evaluation_blocks
 from generator.cards.tree import Card, Inline, Paragraph, Section, filled
 from generator.errors import UsageError, did_you_mean
@@ -17,12 +17,15 @@ EVALUATED = "Evaluation run here"
 def card_of(exhibit: Exhibit, run: Run) -> Card:
     """The card of a model: sections that are empty are left out, the author's own are put in."""
     said = exhibit.model(run.model.id).card
+    used = usage.how_to_use(run, exhibit)
     sections = (
         origin.about(run),
         stated.use(said),
+        used,
         stated.training(said),
         origin.licence(run),
         _evaluation(run),
+        stated.results(said),
         stated.reported(said),
         inside.inside(run),
         probed.probed(run),
@@ -36,6 +39,7 @@ def card_of(exhibit: Exhibit, run: Run) -> Card:
             said,
             run.model.provenance.licence != origin.NOT_STATED,
             run.reads != PICTURES,
+            not used.empty,
         ),
     )
     card = Card(run.model.title, run.model.about, filled(sections))

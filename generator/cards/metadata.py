@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from generator.card_schema import ResultSpec
 from generator.cards.origin import NOT_STATED, card_url
+from generator.cards.stated import slug
 from generator.exhibit import Exhibit
 from generator.run import PAIRS, PICTURES, Run
 from generator.techniques.evaluation_record import Evaluation
@@ -36,9 +38,8 @@ def metadata(exhibit: Exhibit, run: Run) -> dict[str, Any]:
     said = exhibit.model(run.model.id).card
     licence, name = hub_licence(run.model.provenance.licence)
     url = card_url(exhibit, run.model.id)
-    results = [
-        EvalResult(**_result(one, url)) for one in run[EVALUATION] if one.own and not one.limit
-    ]
+    measured = (_result(one, url) for one in run[EVALUATION] if one.own and not one.limit)
+    results = [EvalResult(**one) for one in (*map(_stated, said.results), *measured)]
     data = ModelCardData(
         language=list(said.language) or None,
         license=licence,
@@ -67,6 +68,21 @@ def _result(one: Evaluation, url: str) -> dict[str, Any]:
         "metric_type": one.metric,
         "metric_name": one.metric_name,
         "metric_value": float(f"{one.value:.6g}"),
+        **source,
+    }
+
+
+def _stated(one: ResultSpec) -> dict[str, Any]:
+    """The arguments of an EvalResult that the exhibit states."""
+    source = {"source_name": one.source.title, "source_url": one.source.url} if one.source else {}
+    return {
+        "task_type": one.task,
+        "dataset_type": one.dataset_id or slug(one.dataset),
+        "dataset_name": one.dataset,
+        "dataset_split": one.split or None,
+        "metric_type": one.metric,
+        "metric_name": one.name or None,
+        "metric_value": one.value,
         **source,
     }
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from generator.addresses import Link
 from generator.card_schema import CardSpec, OwnSection, Reference
-from generator.cards.tree import Block, Inline, Items, Line, Listing, Paragraph, Section
+from generator.cards.tree import Block, Inline, Items, Line, Listing, Paragraph, Section, Table
+from generator.formatting import number
 
 _ADDRESS = re.compile(r"https?://[^\s<>]*[^\s<>.,;:!?)\]]")
 
@@ -28,17 +29,18 @@ def linked(text: str) -> Line:
     return tuple(part for part in (*found, text[end:]) if part)
 
 
-def missing(card: CardSpec, licence: bool, language: bool) -> Section:
+def missing(card: CardSpec, licence: bool, language: bool, used: bool) -> Section:
     """What a reader of a card looks for and nobody stated; no section where nothing is missing.
 
-    `licence` says whether one is known, `language` whether the model reads text.
+    `licence` says whether one is known, `language` whether the model reads text, `used` whether a section
+    says how to use it.
     """
     wanted = {
         "licence": licence,
         "language": bool(card.language) or not language,
         "intended use": bool(card.intended_use),
         "training data": bool(card.training_data or card.datasets),
-        "how to use it": any("use" in one.title.lower().split() for one in card.sections),
+        "how to use it": used or any("use" in one.title.lower().split() for one in card.sections),
         "base model": bool(card.base_model),
         "contact": bool(card.contact),
     }
@@ -73,6 +75,23 @@ def training(card: CardSpec) -> Section:
             Section("training-data", "Data", (*paragraphs(card.training_data), *datasets)),
             Section("training-procedure", "Procedure", paragraphs(card.training)),
         ),
+    )
+
+
+def results(card: CardSpec) -> Section:
+    """The results that the exhibit states, as a table; they stand in the metadata too."""
+    head = ("Measured on", "What", "Value", "Stated by")
+    rows = tuple(
+        (
+            (f"{one.dataset}, {one.split}" if one.split else one.dataset,),
+            (one.name or one.metric,),
+            (number(one.value, 4),),
+            (Link(one.source.url, one.source.title) if one.source else "this card’s author",),
+        )
+        for one in card.results
+    )
+    return Section(
+        "results", "Results that are stated", (Table(head, rows, numbers=2),) if rows else ()
     )
 
 

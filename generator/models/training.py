@@ -23,12 +23,13 @@ from torch.nn.functional import cross_entropy
 from generator.atomic_folder import atomic_folder
 from generator.errors import UsageError, did_you_mean
 from generator.exhibit import Preprocessing
+from generator.formatting import fixed
 from generator.inputs.digits import Digits, digits
 from generator.inputs.images import as_pixels, as_seen
 from generator.inputs.source import Files, Source
 from generator.models.digest import file_sha256
 from generator.models.vision import Network
-from generator.proportion_error import share_error
+from generator.proportion_error import share_interval
 
 VERSION = 3
 EPOCHS = 64
@@ -139,10 +140,13 @@ def record_of(weights: Path) -> tuple[Epoch, ...]:
 def _in_words(reached: Epoch, seed: int) -> str:
     seen, held_out = (len(part.classes) for part in digits())
     share = reached.test_accuracy
-    error = share_error(round(share * held_out), held_out)
+    ends = share_interval(share, held_out)
+    low, high = (fixed(100 * end, 1) for end in ends)
     epochs = "1 epoch" if reached.epoch == 1 else f"{reached.epoch} epochs"
     how = f"trained here: {epochs} on {seen:,} digits" if reached.epoch else "before any training"
-    measured = f"{100 * share:.1f} % \u00b1 {100 * error:.1f} % on {held_out} digits held out"
+    measured = (
+        f"{100 * share:.1f} % (95 % interval {low} to {high} %) on {held_out} digits held out"
+    )
     return f"{how}, seed {seed}, test accuracy {measured}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import partial
 from pathlib import Path
 
@@ -111,6 +112,8 @@ def test_every_epoch_is_kept_with_what_was_measured_of_it(few, trained_in):
     accuracy = f"test accuracy {100 * record[1].test_accuracy:.1f} %"
     assert files.origin.startswith("trained here: 1 epoch on 144 digits, seed 3, " + accuracy)
     assert files.origin.endswith(f"on {len(truth)} digits held out")
+    low, high = re.search(r"95 % interval ([\d.]+) to ([\d.]+) %", files.origin).groups()
+    assert 0 <= float(low) < 100 * record[1].test_accuracy < float(high) <= 100
 
 
 def test_epoch_zero_is_the_network_before_its_first_step(trained_in):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import html
 import io
@@ -25,7 +26,8 @@ from rich.console import Console
 from small_site import CHECKOUT, Site, build_here, built_once, cutaway, cutaway_here
 from test_head_pages import TEXTS
 from test_parts import lay_out
-from tiny_transformers import tiny_pair, tiny, tiny_masked
+from transformers import AutoTokenizer
+from tiny_transformers import save_tiny, tiny_pair, tiny, tiny_masked
 
 from runs import run_on
 from generator.inputs.texts import CuratedText
@@ -39,6 +41,7 @@ from generator.cards.merge import digest, merged
 from generator.cards.metadata import hub_licence, metadata
 from generator.cards.page import card_page
 from generator.cards.stated import linked, missing, own, paragraphs
+from generator.cards.usage import how_to_use
 from generator.cards.tree import (
     Card,
     Code,
@@ -600,6 +603,8 @@ def test_a_source_without_an_exhibit_has_a_card_too(tmp_path):
     keys = re.findall(r"cutaway:begin (\S+)", text)
     assert "use" not in keys and "licence" not in keys  # nothing is stated
     assert {"about", "evaluation", "inside", "probes", "provenance"} <= set(keys)
+    lines = re.search(r"```python\n(import cutaway.*?)```", text, re.DOTALL)[1]
+    assert ran(lines, tmp_path).startswith("image,rank,class,")
     data = ModelCard.load(tmp_path / "digits-card" / "README.md").data
     assert data.license is None and len(data.eval_results) == 1
     assert "](https://" not in text and "](data/probes.csv)" in text
@@ -639,7 +644,7 @@ def test_of_random_weights_no_bias_is_stated(tmp_path):
 
 def test_what_nobody_stated_is_listed():
     def said(card: CardSpec, licence: bool, language: bool) -> str:
-        return Markdown({}).section(missing(card, licence, language), 2)
+        return Markdown({}).section(missing(card, licence, language, False), 2)
 
     bare = said(CardSpec(), False, True)
     assert "licence, language, intended use, training data, how to use it, base model" in bare
@@ -648,7 +653,73 @@ def test_what_nobody_stated_is_listed():
         intended_use="a", training_data="b", base_model="c", contact="d", language=("en",),
         sections=(OwnSection(title="How to use", text="so"),),
     )  # fmt: skip
-    assert not missing(every, True, True).blocks
+    assert not missing(every, True, True, False).blocks
+
+
+def ran(lines: str, folder: Path) -> str:
+    """What some lines of Python print in a folder."""
+    said = io.StringIO()
+    with contextlib.chdir(folder), contextlib.redirect_stdout(said):
+        exec(compile(lines, "card", "exec"), {})
+    return said.getvalue()
+
+
+@pytest.mark.parametrize("family", ["llama", "bert", "roberta", "bart"])
+def test_the_lines_that_say_how_a_model_is_used_run(family, tmp_path):
+    save_tiny(family, tmp_path / "folder")
+    if family == "roberta":
+        tokenizer = AutoTokenizer.from_pretrained(tmp_path / "folder")
+        tokenizer.mask_token = "w5"
+        tokenizer.save_pretrained(tmp_path / "folder")
+    model = {"roberta": tiny_masked, "bart": partial(tiny_pair, "bart")}.get(family, partial(tiny, family))()
+    run = run_on(model, TEXTS, tmp_path / "store")
+    exhibit = Exhibit(models=(ModelSpec(id=model.id, source="./folder"),))
+    (listing,) = how_to_use(run, exhibit).blocks
+    assert ran(listing.text, tmp_path).strip()
+    on_hub = exhibit.model_copy(
+        update={"models": (ModelSpec(id=model.id, source="hf:org/name@main"),)}
+    )
+    (listing,) = how_to_use(run, on_hub).blocks
+    assert 'from_pretrained("org/name", revision="main")' in listing.text
+
+
+def test_lines_of_use_by_library_and_none_for_a_module_in_memory(tmp_path):
+    run = run_on(tiny("llama"), TEXTS, tmp_path)
+    for source, said in [
+        ("timm:resnet18.a1_in1k", 'timm.create_model("resnet18.a1_in1k", pretrained=True)'),
+        ("train:digits@3", 'cutaway.open("train:digits@3")'),
+    ]:
+        exhibit = Exhibit(models=(ModelSpec(id=run.model.id, source=source),))
+        (listing,) = how_to_use(run, exhibit).blocks
+        assert said in listing.text and compile(listing.text, "card", "exec")
+    live = replace(run.model.provenance, source="torch.nn.Module Net")
+    run = replace(run, model=replace(run.model, provenance=live))
+    assert how_to_use(run, exhibit).empty
+
+
+def test_stated_results_stand_in_the_card_and_in_the_metadata(tmp_path):
+    run = run_on(tiny("llama"), TEXTS, tmp_path, ablate=0, runs=1, words=2)
+    results = [
+        {"task": "text-generation", "dataset": "Our Texts", "metric": "perplexity", "value": 12.5},
+        {
+            "task": "text-generation", "dataset": "WikiText", "dataset_id": "wikitext", "split": "test",
+            "metric": "accuracy", "name": "Next token", "value": 0.25,
+            "source": {"title": "Us", "url": "https://example.org/us"},
+        },
+    ]  # fmt: skip
+    spec = ModelSpec(id="llama", source="./x", card={"results": results})
+    exhibit = Exhibit(models=(spec,))
+    (stated,) = metadata(exhibit, run)["model-index"]
+    first, second, *measured = stated["results"]
+    assert first["dataset"] == {"name": "Our Texts", "type": "our-texts"}
+    assert first["metrics"][0]["value"] == 12.5 and "source" not in first
+    assert (second["dataset"]["split"], second["metrics"][0]["name"]) == ("test", "Next token")
+    assert second["source"]["url"] == "https://example.org/us"
+    assert measured  # those of Cutaway stay
+    said = Markdown({}).section(card_of(exhibit, run).select("results"), 2)
+    assert "WikiText, test" in said and "[Us](https://example.org/us)" in said and "12.5" in said
+    with pytest.raises(ValueError, match="finite"):
+        CardSpec(results=[{**results[0], "value": float("nan")}])
 
 
 def test_a_probe_on_features_is_not_the_accuracy_of_the_model(text):
