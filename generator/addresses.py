@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from posixpath import normpath
 
-GLOSSARY = "guide/glossary/index.html"  # where somebody wrote one
+GLOSSARY = "glossary/index.html"
 GALLERY = "index.html"
 
 

@@ -50,6 +50,7 @@ from generator.subjects import (
     possible_ids,
     read_inputs,
 )
+from generator.terms import Words
 from generator.threads import fixed_threads
 from generator.unfinished import is_finished
 
@@ -126,8 +127,7 @@ def _build(exhibit: Exhibit, options: Options, reporter: Reporter) -> Summary:
         )
     count = min(options.workers, affordable(runs))
     tell_forecast(forecast(runs, options.workers, count), reporter, options.yes)
-    written = {source.address for source in writing.sources}
-    pages = Pages(data_root() / "templates", {}, GLOSSARY if GLOSSARY in written else "")
+    pages = Pages(data_root() / "templates", {}, Words(writing.terms, GLOSSARY))
     publish = partial(_publish, exhibit, options)
     folders = options.work, options.site
     first = FirstSite(exhibit, writing, pages, *folders, options.commands, publish, began)

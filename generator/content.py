@@ -12,6 +12,7 @@ from generator.articles.check import check_links
 from generator.articles.document import Article
 from generator.articles.files import asked_files
 from generator.articles.gallery import told_figures
+from generator.articles.glossary import TERMS, glossary_page
 from generator.articles.source import Writing
 from generator.exhibit import Exhibit
 from generator.figures.render import Drawn
@@ -48,9 +49,16 @@ class Content:
         """Fill all pages and write them with what they lead to; the number of pages."""
         tree = Tree(work / "docs")
         filled = [self.pages.fill(page) for page in self.made]
-        told, drawn = told_figures(self.articles), work / "store" / "figures"
-        figures, small = figures_page(self.runs, filled, told, self.pictures, drawn, self.pages)
-        filled.append(figures)
+        of_articles, drawn = told_figures(self.articles), work / "store" / "figures"
+        figures, small = figures_page(
+            self.runs, filled, of_articles, self.pictures, drawn, self.pages
+        )
+        shown = figures.context["groups"]
+        words, pages = self.pages.words, self.pages.with_pictures(small)
+        used = {term for page in (*filled, figures) for term in page.terms}
+        glossary, told = glossary_page(words, used, shown, self.writing.bibliography, pages)
+        tree.put(TERMS, told.encode())
+        filled += [figures, glossary]
         for page in filled:
             tree.page(page)
             step(page.address)

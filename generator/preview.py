@@ -34,6 +34,7 @@ from generator.paths import data_root
 from generator.run import Run
 from generator.store import Store
 from generator.subjects import all_techniques, load_runs, opened_in_parts, read_inputs
+from generator.terms import Words
 
 # What stands before and behind a page in the three shells of the theme: lean, slides, and its own.
 _SHELLS = (
@@ -237,8 +238,7 @@ class Preview:
 
     def _with_pictures(self, drawings: Sequence[Drawing]) -> Pages:
         """Templates with these drawings, drawn."""
-        written = {source.address for source in self._writing.sources}
-        pages = Pages(data_root() / "templates", {}, GLOSSARY if GLOSSARY in written else "")
+        pages = Pages(data_root() / "templates", {}, Words(self._writing.terms, GLOSSARY))
         kept = self.work / "store" / "figures"
         wanted = list({drawing.paths: drawing for drawing in drawings}.values())
         pictures: dict[str, Drawn] = render(wanted, kept, 1, lambda: None)[0] if wanted else {}

@@ -22,6 +22,7 @@ from generator.pages.context import Place, around, home
 from generator.pages.environment import Pages
 from generator.pages.gallery import Start, Way
 from generator.pages.page import Page
+from generator.terms import unmarked
 
 WORDS_A_MINUTE = 230
 _NO_WORDS = re.compile(r"<(script|style|pre|figure)\b.*?</\1>", re.DOTALL)
@@ -114,7 +115,7 @@ def pages_of(
     source, filling = article.source, Renderer(article, pages)
     previous, following = around([_link(one) for one in sources], sources.index(source))
     meta, permalink = source.meta, _permalink(exhibit, source.address)
-    body = filling.html(article.html)
+    body = filling.html(pages.words.mark(article.html))
     words, references = _words(body), article.references()
     key, entry = own_entry(meta, source.stem, exhibit.title, permalink)
     slides = slides_link(source.section, source.stem) if meta.slides else None
@@ -125,7 +126,7 @@ def pages_of(
         "meta": meta,
         "section": source.section,
         "body": body,
-        "abstract": filling.html(article.abstract),
+        "abstract": filling.html(pages.words.mark(article.abstract, "p")),
         "contents": filling.headings(article.headings),
         "references": references,
         "claims": article.document.claims,
@@ -155,7 +156,7 @@ def pages_of(
         **shown,
     )
     if slides:
-        yield _slides(article, slides, body, citation, pages)
+        yield _slides(article, slides, unmarked(body), citation, pages)
 
 
 def _slides(article: Article, slides: Link, body: str, citation: str, pages: Pages) -> Page:

@@ -15,8 +15,10 @@ from pydantic_core import ErrorDetails
 from generator.articles.bibliography import Bibliography, read_bibliography
 from generator.articles.errors import Mistakes, WritingError, WritingErrors
 from generator.articles.front_matter import Author, Meta
+from generator.articles.glossary_file import read_terms
 from generator.errors import UsageError, did_you_mean
 from generator.files import files_in, read_text
+from generator.terms import Term
 from generator.validation_messages import reason
 
 # The sections of a site that are written, by folder, with the name that readers see.
@@ -55,13 +57,15 @@ class Writing:
 
     `files` are pictures and the like that lie beside the articles, by address in the site; what pages ask
     for is published (generator/articles/files.py). `mistakes` are
-    those of the articles that could not be read, which `check_early` tells with all others.
+    those of the articles that could not be read, which `check_early` tells with all others. `terms` are
+    those of the glossary, Cutaway's own and the exhibit's.
     """
 
     sources: tuple[Source, ...] = ()
     bibliography: Bibliography = field(default_factory=Bibliography)
     files: Mapping[str, Path] = field(default_factory=dict)
     mistakes: tuple[WritingError, ...] = ()
+    terms: tuple[Term, ...] = ()
 
     def of(self, section: str) -> list[Source]:
         """The pages of one section."""
@@ -74,7 +78,7 @@ def read_writing(base: Path, folder: str) -> Writing:
     Raises UsageError for what cannot be read, with file and line.
     """
     if not folder:
-        return Writing()
+        return Writing(terms=read_terms(base, Bibliography()))
     root = base / folder
     if not root.is_dir():
         raise UsageError(f"{root}: there is no such folder ('writing').")
@@ -95,7 +99,8 @@ def read_writing(base: Path, folder: str) -> Writing:
                 files[path.relative_to(root).as_posix()] = path
     table = root / "references.bib"
     bibliography = read_bibliography(table) if table.is_file() else Bibliography()
-    return Writing(tuple(found), bibliography, files, tuple(mistakes.found))
+    terms = read_terms(root, bibliography)
+    return Writing(tuple(found), bibliography, files, tuple(mistakes.found), terms)
 
 
 def read_source(path: Path, section: str) -> Source:

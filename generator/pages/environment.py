@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from jinja2 import ChoiceLoader, Environment, FileSystemLoader, FunctionLoader, StrictUndefined
+from jinja2 import (
+    BaseLoader,
+    ChoiceLoader,
+    Environment,
+    FileSystemLoader,
+    FunctionLoader,
+    StrictUndefined,
+)
 from markupsafe import Markup
 
 from generator.addresses import relative
@@ -17,31 +24,34 @@ from generator.figures.figure import Figure
 from generator.figures.render import Drawn
 from generator.files import read_text
 from generator.formatting import number, percent, thousands
+from generator.maths import set_maths
 from generator.pages.page import Page, naming
 from generator.pages.sections import OWN
+from generator.terms import Words
 
 
 class Pages:
     """Makes pages of templates, and fills them once all pictures are drawn.
 
-    Pages of models link to `glossary`, the address of a page that explains words; to none if it is empty.
-    `pictures` is what is drawn already. Every page of a site that is `unfinished` says so.
+    Where a page first has one of the `words` it links to what it means. `pictures` is what is drawn
+    already. Every page of a site that is `unfinished` says so.
     """
 
     def __init__(
         self,
         templates: Path,
         pictures: Mapping[str, Drawn],
-        glossary: str = "",
+        words: Words | None = None,
         *,
         unfinished: bool = False,
     ) -> None:
         self._templates = templates
         self._pictures = pictures
-        self._glossary = glossary
+        self.words = words or Words()
         self._unfinished = unfinished
+        sources = [FunctionLoader(_own), FileSystemLoader(templates)]
         self._jinja = Environment(
-            loader=ChoiceLoader([FunctionLoader(_own), FileSystemLoader(templates)]),
+            loader=_Marked(ChoiceLoader(sources), self.words),
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,
@@ -49,17 +59,18 @@ class Pages:
         )
         self._jinja.filters.update(num=number, percent=percent, thousands=thousands)
         self._jinja.filters["drawn"] = self._drawn
-        self._jinja.globals.update(glossary=glossary, unfinished=unfinished)
+        self._jinja.filters.update(term=self.words.marked, maths=set_maths)
+        self._jinja.globals.update(glossary=self.words.address, unfinished=unfinished)
 
     def with_pictures(self, pictures: Mapping[str, Drawn]) -> Pages:
         """The same templates with these pictures."""
         both = {**self._pictures, **pictures}
-        return Pages(self._templates, both, self._glossary, unfinished=self._unfinished)
+        return Pages(self._templates, both, self.words, unfinished=self._unfinished)
 
     @property
     def of_unfinished(self) -> Pages:
         """The same for a site that is still being made."""
-        return Pages(self._templates, self._pictures, self._glossary, unfinished=True)
+        return Pages(self._templates, self._pictures, self.words, unfinished=True)
 
     def has(self, path: str) -> bool:
         """Whether a picture was drawn."""
@@ -89,16 +100,13 @@ class Pages:
     def fill(self, page: Page) -> Page:
         """The page with its body. Links in a template are written with `to(address)`."""
         with naming(page.address):
-            body = self._jinja.get_template(page.template).render(
-                to=partial(relative, page.address),
-                address=page.address,
-                title=page.title,
-                **page.context,
-            )
+            to = partial(relative, page.address)
+            template = self._jinja.get_template(page.template)
+            body = template.render(to=to, address=page.address, title=page.title, **page.context)
         # A blank line would end a block of HTML in Markdown, and indentation would make it code.
         lines = (line.strip() for line in _PRE.sub(_on_one_line, body).splitlines())
-        kept = "\n".join(line for line in lines if line)
-        return replace(page, body=kept, meta={**page.meta, **self._previewed(page)})
+        kept, terms = self.words.link("\n".join(line for line in lines if line), to)
+        return replace(page, body=kept, terms=terms, meta={**page.meta, **self._previewed(page)})
 
     def _drawn(self, figure: Figure) -> Drawn:
         """The file of a figure with its size."""
@@ -111,6 +119,20 @@ class Pages:
             return {}
         shown = {"image": path, "image_alt": f"The title, “{page.title}”, beside a figure"}
         return {"head": {**shown, **page.meta.get("head", {})}}
+
+
+class _Marked(BaseLoader):
+    """Templates with marks at the terms in their prose: what fills them is not looked at."""
+
+    def __init__(self, loader: BaseLoader, words: Words) -> None:
+        self._loader, self._words = loader, words
+
+    def get_source(
+        self, environment: Environment, template: str
+    ) -> tuple[str, str | None, Callable[[], bool] | None]:
+        """Called by Jinja for each template."""
+        source, file, unchanged = self._loader.get_source(environment, template)
+        return self._words.mark(source), file, unchanged
 
 
 def _own(name: str) -> str | None:

@@ -23,7 +23,7 @@ class Page:
     `body` is finished HTML, empty until all pictures of the page are drawn. A page that is not `searchable`
     stays out of the builder's search index. One that is `lean` has a small header and none of the theme's own
     styles and scripts: thousands of leaf pages, and what is long to read. `meta` is more for the front
-    matter, where the theme finds it.
+    matter, where the theme finds it. `terms` are those of the glossary that the body links to.
     """
 
     address: str
@@ -35,6 +35,7 @@ class Page:
     lean: bool = False
     meta: Mapping[str, Any] = field(default_factory=dict)
     body: str = field(default="", repr=False)
+    terms: frozenset[str] = frozenset()
 
     def figures(self) -> Iterator[tuple[Figure, str]]:
         """The figures among what the page shows, each once, and the id of the section that it stands in."""

@@ -65,6 +65,7 @@ Compute = Callable[[np.ndarray, Scene], np.ndarray | None]
 class HeadStatistic:
     """What a statistic is called, how it is computed, what it runs on, and who described it.
 
+    `words` say how, with mathematics between backticks, which pages set; `formula` is the same as plain text.
     `applies` says of which stacks. `compute` makes it of the weights on each text or picture; None for those
     that are made of repeated random tokens, of all texts at once, of weight matrices, or of silent heads.
     `version` is raised when `compute` changes.
@@ -72,12 +73,17 @@ class HeadStatistic:
 
     column: str
     name: str
-    formula: str
+    words: str
     probe: str
     source: str
     applies: Callable[[Stack], bool]
     compute: Compute | None = None
     version: int = 1
+
+    @property
+    def formula(self) -> str:
+        """How it is computed, as plain text."""
+        return self.words.replace("`", "")
 
     @property
     def each_input(self) -> bool:

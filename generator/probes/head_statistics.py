@@ -36,7 +36,7 @@ _RANDOM = "random sequences"
 # A score holds for its recipe.
 _RECIPE = (
     f"copies of {repeated_sequences.SHORTEST_COPY} to {repeated_sequences.LONGEST_COPY} random tokens, "
-    f"0 to {repeated_sequences.LONGEST_GAP} others between, behind the tokenizer’s own first token"
+    f"0 to {repeated_sequences.LONGEST_GAP} others between, after the tokenizer’s own first token"
 )
 _MASS = "mean over patches of the weight on {}"
 
@@ -44,7 +44,7 @@ HEAD_STATISTICS: tuple[HeadStatistic, ...] = (
     HeadStatistic(
         "entropy_nats",
         "Entropy",
-        "mean over queries i of −Σⱼ A[i, j] ln A[i, j], in nats",
+        "mean over queries `i` of `−Σⱼ A[i, j] ln A[i, j]`, in nats",
         TEXTS,
         "Clark et al. 2019",
         of_tokens,
@@ -62,7 +62,7 @@ HEAD_STATISTICS: tuple[HeadStatistic, ...] = (
     HeadStatistic(
         "mean_distance",
         "Mean distance",
-        "mean over queries i of Σⱼ A[i, j] · |i − j|, in tokens",
+        "mean over queries `i` of `Σⱼ A[i, j] · |i − j|`, in tokens",
         TEXTS,
         "Vig & Belinkov 2019",
         along,
@@ -71,7 +71,7 @@ HEAD_STATISTICS: tuple[HeadStatistic, ...] = (
     HeadStatistic(
         "previous_token",
         "Previous token",
-        "mean over queries i of A[i, i − 1]",
+        "mean over queries `i` of `A[i, i − 1]`",
         TEXTS,
         "Clark et al. 2019",
         along,
@@ -80,7 +80,7 @@ HEAD_STATISTICS: tuple[HeadStatistic, ...] = (
     HeadStatistic(
         "next_token",
         "Next token",
-        "mean over queries i of A[i, i + 1]; zero under a causal mask",
+        "mean over queries `i` of `A[i, i + 1]`; zero under a causal mask",
         TEXTS,
         "Clark et al. 2019",
         along,
@@ -97,7 +97,7 @@ HEAD_STATISTICS: tuple[HeadStatistic, ...] = (
     HeadStatistic(
         "induction",
         "Induction",
-        "mean over queries q in the second copy of A[q, q − P + 1], P the distance between copies; "
+        "mean over queries `q` in the second copy of `A[q, q − P + 1]`, `P` the distance between copies; "
         f"{_RECIPE}",
         _RANDOM,
         "Olsson et al. 2022",
@@ -106,7 +106,7 @@ HEAD_STATISTICS: tuple[HeadStatistic, ...] = (
     HeadStatistic(
         "sink_mass",
         "Sink mass",
-        "mean over queries i ≥ 1 of A[i, 0]",
+        "mean over queries `i ≥ 1` of `A[i, 0]`",
         TEXTS,
         "Xiao et al. 2023",
         of_tokens,
@@ -115,7 +115,7 @@ HEAD_STATISTICS: tuple[HeadStatistic, ...] = (
     HeadStatistic(
         "learned_sink",
         "Learned sink",
-        "mean over queries i of the share that a learned score of no token takes; what it leaves is scaled "
+        "mean over queries `i` of the share that a learned score of no token takes; what it leaves is scaled "
         "to sum to 1",
         TEXTS,
         "OpenAI 2025",
@@ -133,7 +133,7 @@ HEAD_STATISTICS: tuple[HeadStatistic, ...] = (
     HeadStatistic(
         "positional",
         "Positional",
-        "share (R²) of the variance of all visible weights that the distance i − j alone explains",
+        "share (`R²`) of the variance of all visible weights that the distance `i − j` alone explains",
         "set of all curated texts",
         "Cutaway",
         along,
@@ -141,7 +141,7 @@ HEAD_STATISTICS: tuple[HeadStatistic, ...] = (
     HeadStatistic(
         "peak",
         "Peak",
-        "mean over queries i of the largest A[i, j]; 1 if each looks at one source token alone",
+        "mean over queries `i` of the largest `A[i, j]`; 1 if each looks at one source token alone",
         TEXTS,
         "Cutaway",
         across,
@@ -150,7 +150,7 @@ HEAD_STATISTICS: tuple[HeadStatistic, ...] = (
     HeadStatistic(
         "off_diagonal",
         "Off the diagonal",
-        "mean over queries i of Σⱼ A[i, j] · |i ÷ (m − 1) − j ÷ (n − 1)|, both texts scaled to length 1",
+        "mean over queries `i` of `Σⱼ A[i, j] · |i ÷ (m − 1) − j ÷ (n − 1)|`, both texts scaled to length 1",
         TEXTS,
         "Cutaway",
         across,
@@ -179,7 +179,7 @@ HEAD_STATISTICS: tuple[HeadStatistic, ...] = (
     HeadStatistic(
         "copying",
         "Copying",
-        "Σλ ÷ Σ|λ| over the eigenvalues λ of the OV circuit W_E W_V W_O W_U, from −1 to 1",
+        "`Σλ ÷ Σ|λ|` over the eigenvalues `λ` of the OV circuit `W_E W_V W_O W_U`, from −1 to 1",
         "set of weights, no text",
         "Elhage et al. 2021",
         along,
@@ -187,7 +187,7 @@ HEAD_STATISTICS: tuple[HeadStatistic, ...] = (
     HeadStatistic(
         "entropy_nats",
         "Entropy",
-        "mean over queries i of −Σⱼ A[i, j] ln A[i, j], in nats",
+        "mean over queries `i` of `−Σⱼ A[i, j] ln A[i, j]`, in nats",
         PICTURES,
         "Clark et al. 2019",
         over_patches,
@@ -205,8 +205,8 @@ HEAD_STATISTICS: tuple[HeadStatistic, ...] = (
     HeadStatistic(
         "mean_distance",
         "Mean distance",
-        "mean over patches i of Σⱼ A[i, j] d(i, j) ÷ Σⱼ A[i, j] over patches j, d the straight distance in "
-        "patches; small is local",
+        "mean over patches `i` of `Σⱼ A[i, j] d(i, j) ÷ Σⱼ A[i, j]` over patches `j`, `d` the straight "
+        "distance in patches; small is local",
         PICTURES,
         "Dosovitskiy et al. 2021",
         over_patches,

@@ -1,15 +1,17 @@
-// Citations, footnotes and links into a model open beside themselves: on hover, on focus and at a first
+// Terms, citations, footnotes and links into a model open beside themselves: on hover, on focus and at a first
 // tap. Escape, a press elsewhere or going away closes them. Without a script they are plain links.
+// What the terms mean is a script of its own, loaded when the first of them is opened; it works from disk as well.
 (() => {
-  const LINKS = ".c-cite, .footnote-ref, .c-inside[data-picture], .c-inside[data-note]";
+  const LINKS = ".c-term, .c-cite, .footnote-ref, .c-inside[data-picture], .c-inside[data-note]";
   const SLOW = 150; // milliseconds a pointer rests before anything opens, or is gone before it closes
   const pop = document.createElement("div");
   pop.className = "c-pop";
   pop.id = "c-pop";
   pop.setAttribute("role", "tooltip");
   pop.hidden = true;
-  document.querySelector(".c-article").append(pop);
+  document.querySelector(".cutaway").append(pop);
   let owner = null;
+  let wanted = null; // the term to open once it is known what terms mean
   let timer = 0;
   let pointer = "mouse";
 
@@ -40,7 +42,24 @@
     return parts;
   }
 
+  function meaning(link) {
+    const [name, text] = globalThis.cutawayTerms[link.hash.slice(1)] ?? [];
+    return text ? [part("strong", name), part("p", text)] : [];
+  }
+
+  let asked;
+  function terms(link) {
+    asked ??= new Promise((then) => {
+      const script = document.createElement("script");
+      script.src = new URL("terms.js", link.href);
+      script.onload = then;
+      document.head.append(script);
+    });
+    return asked;
+  }
+
   function content(link) {
+    if (link.matches(".c-term")) return meaning(link);
     if (link.matches(".c-inside")) return preview(link);
     const ids = link.dataset.cite ? link.dataset.cite.split(" ").map((key) => `ref-${key}`) : [link.hash.slice(1)];
     return ids.flatMap(entry);
@@ -60,11 +79,16 @@
   function open(link) {
     if (owner === link) return;
     close();
+    if (link.matches(".c-term") && !globalThis.cutawayTerms) {
+      wanted = link;
+      terms(link).then(() => wanted === link && open(link));
+      return;
+    }
     const parts = content(link);
     if (!parts.length) return;
     pop.replaceChildren(...parts);
     if (pointer === "touch") {
-      const go = part("a", link.matches(".c-inside") ? "Open its page" : "Go there");
+      const go = part("a", link.matches(".c-inside") ? "Open its page" : link.matches(".c-term") ? "In the glossary" : "Go there");
       go.href = link.href;
       go.className = "c-pop__go";
       go.addEventListener("click", () => close());
@@ -80,7 +104,7 @@
   function close() {
     clearTimeout(timer);
     owner?.removeAttribute("aria-describedby");
-    owner = null;
+    owner = wanted = null;
     pop.hidden = true;
   }
 

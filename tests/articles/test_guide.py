@@ -161,25 +161,3 @@ def test_the_examples_in_yaml_are_what_the_exhibit_takes() -> None:
         for example in fenced(page, "yaml"):
             if "models:" in example:
                 Exhibit.model_validate(yaml.safe_load(example))
-
-
-def test_the_glossary_explains_what_pages_say_and_they_link_to_it(small_site: Site) -> None:
-    text = (GUIDE / "glossary.md").read_text(encoding="utf-8")
-    terms = re.findall(r"^\*\*(.+?)\.\*\* ", text, re.MULTILINE)
-    assert terms == sorted(terms, key=str.lower) and len(terms) >= 25
-    needed = {
-        "Nat",
-        "Logit",
-        "OV circuit",
-        "QK circuit",
-        "KV group",
-        "Residual stream",
-        "Sink",
-        "NMF",
-    }
-    assert needed <= set(terms)
-    for address in ("minilm-l6/index.html", "minilm-l6/layers/0/heads/3/index.html"):
-        page = (small_site.site / "models" / address).read_text(encoding="utf-8")
-        assert re.search(r'href="(\.\./)+guide/glossary/(index\.html)?"', page), address
-    front = (small_site.site / "index.html").read_text(encoding="utf-8")
-    assert "runs a trained network on a few inputs" in front and "glossary" not in front
