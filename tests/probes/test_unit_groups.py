@@ -1,4 +1,4 @@
-"""Whether a unit answers to one group of pictures: against arithmetic by hand, and where it must not be said."""
+"""Whether a unit answers to one group of pictures: against arithmetic by hand, and where it must not."""
 
 from __future__ import annotations
 
