@@ -56,6 +56,7 @@ def _model(run: Run) -> dict[str, Any]:
         "kind": model.kind,
         "parameters": model.parameters,
         "layers": len(model.layers),
+        "block_outputs": sum(layer.joins for layer in model.layers) if run.reads == PICTURES else 0,
         "device": model.device.type,
         "source": origin.source,
         "origin": origin.origin,

@@ -92,7 +92,8 @@ def _layers(model: VisionModel, pixels: Tensor, read: Mapping[str, Tensor]) -> C
         if not difference <= worst:  # nan as well
             worst, name = difference, layer.name
     passed = worst <= CLOSE
-    says = f"the responses of {len(layers)} of {len(model.layers)} layers are what their modules return"
+    of = f"{len(layers)} of {len(model.layers)} layers and outputs of blocks"
+    says = f"the responses of {of} are what their modules return"
     says += ", and each operation has the name and shape that it had when the layers were listed."
     return Check(LAYERS, says if passed else f"{says} {name} is not.", passed, worst)
 

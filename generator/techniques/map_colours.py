@@ -232,7 +232,6 @@ def _cost(stack: MeasuredStack) -> np.ndarray:
 
 
 def _roles(run: Run) -> Iterator[Colouring]:
-    steps: dict[Part, int] = {}
     words: dict[Part, str] = {}
     counts: dict[str, int] = {}
     for stack in _stacks(run):
@@ -240,17 +239,18 @@ def _roles(run: Run) -> Iterator[Colouring]:
             continue
         counts |= {rule.role: counts.get(rule.role, 0) for rule in stack.rules}
         for row, layer in zip(stack.roles, stack.layers, strict=True):
-            for found in row:
-                words[(layer.name, found.head)] = found.role
-                if found.role != UNLABELLED:
-                    counts[found.role] += 1
+            words |= {(layer.name, found.head): found.role for found in row}
+            some = [found.role for found in row if found.role != UNLABELLED]
+            words |= {layer.name: f"heads: {', '.join(some)}"} if some else {}
+            counts |= {role: counts[role] + some.count(role) for role in set(some)}
     kinds = {role: count for role, count in counts.items() if count}
     if not words:
         return
     order = {role: place for place, role in enumerate(kinds)}
-    steps = {part: order[role] for part, role in words.items() if role in order}
+    named = {part: said.removeprefix("heads: ").partition(",")[0] for part, said in words.items()}
+    steps = {part: order[role] for part, role in named.items() if role in order}
     note = (
-        "The role of a head, where its attention and the effect of silencing it agree; a layer has none of "
-        "its own. Open the blocks to see the heads."
+        "The role of a head, where its attention and the effect of silencing it agree. A layer has the "
+        "colour of the first of its heads that has one."
     )
     yield Colouring("r", "Roles of heads", note, steps, words, kinds=tuple(kinds.items()))
