@@ -24,11 +24,11 @@ from generator.models.networks import build, build_transformers, class_count
 from generator.models.open_clip import (
     TOLD,
     as_transformers,
-    has_timm_tower,
+    open_apart,
     open_clip_folder,
-    open_timm_tower,
+    opens_apart,
+    parts_apart,
     preprocessing,
-    timm_parts,
 )
 from generator.models.own import is_own
 from generator.models.pretrained import read_config, takes_pictures, two_towers
@@ -275,8 +275,8 @@ def _from_folder(folder: Path, spec: ModelSpec, asked: Request) -> AnyModel:
 def _from_open_clip(folder: Path, spec: ModelSpec, asked: Request) -> AnyModel:
     """One tower of a CLIP that open_clip wrote, with its pictures prepared as open_clip does."""
     how = spec.preprocessing or preprocessing(folder, spec)
-    if has_timm_tower(folder, spec):
-        return open_timm_tower(folder, asked.cache, spec, how, asked.place, asked.device)
+    if opens_apart(folder, spec):
+        return open_apart(folder, asked.cache, spec, how, asked.place, asked.device)
     own = spec.model_copy(update={"preprocessing": how})
     model = _from_folder(as_transformers(folder, asked.cache, spec), own, asked)
     told = replace(model.provenance, notes=(*model.provenance.notes, TOLD))
@@ -291,8 +291,8 @@ def parts_of(spec: ModelSpec, base: Path, cache: Path) -> tuple[ModelSpec, ...]:
     root = fetch(source, cache).root
     folder = None if source.file else config_folder(root)
     clip = None if source.file or folder else open_clip_folder(root)
-    if clip is not None and has_timm_tower(clip, spec):
-        return timm_parts(clip, spec)
+    if clip is not None and opens_apart(clip, spec):
+        return parts_apart(clip, spec)
     if clip is not None:
         folder = as_transformers(clip, cache, spec)
     if folder is None or "model_type" not in stated_config(folder / "config.json", spec):

@@ -86,14 +86,14 @@ READING = 2
 class TwoTowers:
     """The whole of a network of two towers.
 
-    `shares` is what its cosines are made into probabilities with: "softmax" over texts, or the "sigmoid" of
-    each pair. `longest` is how many tokens its texts may have.
+    `module` is given pictures, and texts as `tokens` reads them, which is how it was trained; it answers with
+    `text_embeds` and `logits_per_image`. `shares` is what its cosines are made into probabilities with:
+    "softmax" over texts, or the "sigmoid" of each pair.
     """
 
     module: Any = field(repr=False)
-    tokenizer: Any = field(repr=False)
+    tokens: Callable[[list[str]], dict[str, Tensor]] = field(repr=False)
     shares: str
-    longest: int
 
     @property
     def scale(self) -> float:
@@ -107,18 +107,9 @@ class TwoTowers:
         return 0.0 if bias is None else float(bias)
 
     def read(self, texts: list[str]) -> dict[str, Tensor]:
-        """Texts as the network was trained on them: SigLIP's filled up to its full length, without a mask."""
-        full = self.shares == "sigmoid"
-        found = self.tokenizer(
-            texts,
-            padding="max_length" if full else True,
-            truncation=True,
-            max_length=self.longest,
-            return_tensors="pt",
-        )
-        names = ("input_ids",) if full else ("input_ids", "attention_mask")
+        """Texts as the network reads them, where it is."""
         device = self.module.logit_scale.device
-        return {name: found[name].to(device) for name in names}
+        return {name: found.to(device) for name, found in self.tokens(texts).items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +120,7 @@ class VisionModel(Model):
     text-and-picture models do: `no_classes` says why. `exclusive` is False where several classes can be
     right at once.
     `attention` is that of a vision transformer; where it cannot be shown, `no_attention` says why.
-    `towers` is the whole that the picture tower of CLIP or SigLIP belongs to.
+    `towers` is the whole that a picture tower belongs to, where it is compared with texts.
     `batched` says whether it computes the same operations for several pictures at once as for one.
     """
 

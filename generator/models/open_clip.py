@@ -16,22 +16,26 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from generator.errors import CutawayError
 from generator.exhibit import PARTS, PICTURE, TEXT, ModelSpec, Preprocessing
 from generator.models.convert import atomic_writing, read_state_dict
 from generator.models.digest import file_sha256
+from generator.models.fitting import fit_weights
 from generator.models.library_transform import prepared_by, same_as_library
-from generator.models.model import VisionModel
+from generator.models.model import NO_CLASSES, VisionModel
 from generator.models.open_clip_keys import TEXT_SIZES, only_clip, renamed, sizes
+from generator.models.open_clip_pair import pair_of, why_unmatched
 from generator.models.open_clip_text import text_tower, why_no_texts
-from generator.models.open_clip_timm import UNMATCHED, timm_tower
+from generator.models.open_clip_timm import timm_tower
 from generator.models.prepare import checked
 from generator.models.pretrained import library
 from generator.models.text_model import LanguageModel
-from generator.models.towers import unnamed_part
+from generator.models.towers import PictureTower, compared, unnamed_part
+from generator.models.transformer import open_tokenizer, stated_licence
 from generator.models.trial import LeftOut
-from generator.models.vision import finish
+from generator.models.vision import Network, finish
 
 CONFIG = "open_clip_config.json"
 TOLD = "Its folder is open_clip's: the weights were given the names of transformers' CLIPModel."
@@ -80,18 +84,20 @@ def as_transformers(folder: Path, cache: Path, spec: ModelSpec) -> Path:
     return target
 
 
-def has_timm_tower(folder: Path, spec: ModelSpec) -> bool:
-    """Whether the picture tower of the network in a folder is timm's."""
-    return bool(_stated(folder, spec)["model_cfg"]["vision_cfg"].get("timm_model_name"))
+def opens_apart(folder: Path, spec: ModelSpec) -> bool:
+    """Whether one of the towers in a folder is another library's, so that both are no CLIPModel."""
+    stated = _stated(folder, spec)["model_cfg"]
+    other = stated["vision_cfg"].get("timm_model_name") or stated["text_cfg"].get("hf_model_name")
+    return bool(other)
 
 
-def timm_parts(folder: Path, spec: ModelSpec) -> tuple[ModelSpec, ...]:
+def parts_apart(folder: Path, spec: ModelSpec) -> tuple[ModelSpec, ...]:
     """The entries of the towers that are opened of such a network."""
     texts = why_no_texts(_stated(folder, spec)["model_cfg"], folder, spec)
     return (spec.tower(PICTURE),) if texts else tuple(spec.tower(part) for part in PARTS)
 
 
-def open_timm_tower(
+def open_apart(
     folder: Path,
     cache: Path,
     spec: ModelSpec,
@@ -99,12 +105,12 @@ def open_timm_tower(
     place: Mapping[str, Any],
     device: torch.device,
 ) -> VisionModel | LanguageModel:
-    """One tower of the network in a folder whose picture tower is timm's.
+    """One tower of such a network, the one for pictures with the whole where both are opened.
 
     Raises CutawayError for a tower that is not opened, and where both are and the entry names none.
     """
     stated = _stated(folder, spec)["model_cfg"]
-    texts = why_no_texts(stated, folder, spec)
+    texts, why = why_no_texts(stated, folder, spec), why_unmatched(stated)
     if not spec.part and not texts:
         raise unnamed_part(spec)
     if spec.part == TEXT and texts:
@@ -112,12 +118,45 @@ def open_timm_tower(
     weights = _weights(folder)
     assert weights is not None
     state = read_state_dict(weights, cache)
+    left_out = (LeftOut("its page of pictures and texts", why),) if why else ()
     if spec.part == TEXT:
         read = text_tower(stated, state, folder, spec, place, device)
-        return replace(read, left_out=(*read.left_out, LeftOut(*UNMATCHED)))
-    model = finish(timm_tower(stated, state, folder, spec, how), spec, place, device)
-    left_out = (LeftOut("its tower for texts", texts),) if texts else ()
-    return replace(model, left_out=(*model.left_out, *left_out, LeftOut(*UNMATCHED)))
+        return replace(read, left_out=(*read.left_out, *left_out), compared=not why)
+    make = timm_tower if stated["vision_cfg"].get("timm_model_name") else _clip_tower
+    model = finish(make(stated, state, folder, spec, how), spec, place, device)
+    if texts:
+        left_out = (LeftOut("its tower for texts", texts),)
+    if left_out:
+        return replace(model, left_out=(*model.left_out, *left_out))
+    tokenizer = open_tokenizer(folder, spec)
+    return compared(model, pair_of(stated, state, model.module, tokenizer, spec), tokenizer)
+
+
+def _clip_tower(
+    stated: Mapping[str, Any],
+    state: Mapping[str, Tensor],
+    folder: Path,
+    spec: ModelSpec,
+    how: Preprocessing,
+) -> Network:
+    """CLIP's own picture tower, whatever the one for texts is."""
+    config = _config({**stated, "text_cfg": {}}, spec).vision_config
+    whole = library().CLIPVisionModelWithProjection(config)
+    own = {name: values for name, values in state.items() if name.startswith("visual.")}
+    try:
+        notes = fit_weights(whole, renamed(own, spec))
+    except CutawayError as error:
+        raise CutawayError(f"{spec.id}: {error}") from error
+    told = "This is the picture tower of an open_clip network, with the names of transformers."
+    return Network(
+        PictureTower(whole),
+        f"transformers:{type(whole).__name__}",
+        how,
+        (),
+        stated_licence(folder),
+        (*notes, told),
+        no_classes=f"{NO_CLASSES} It is compared with texts instead.",
+    )
 
 
 def preprocessing(folder: Path, spec: ModelSpec) -> Preprocessing:

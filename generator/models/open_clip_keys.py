@@ -62,12 +62,6 @@ def sizes(stated: Mapping[str, Any], heads: int) -> dict[str, int]:
 
 def only_clip(stated: Mapping[str, Any], known: Mapping[str, Any], spec: ModelSpec) -> None:
     """Raises CutawayError for a key that makes another network than CLIP's."""
-    if stated.get("hf_model_name"):
-        raise CutawayError(
-            f"{spec.id}: the text tower of this open_clip network is {stated['hf_model_name']} of "
-            "transformers; of open_clip's folders those open whose towers are both CLIP's own transformers, "
-            "and picture towers of timm."
-        )
     for key, value in stated.items():
         plain = not value or value in _AS_IN_CLIP.get(key, ()) or _ELSEWHERE.fullmatch(key)
         if not plain and (key not in known or (key == "layers" and isinstance(value, list))):

@@ -62,8 +62,15 @@ def text_tower(
 
     Raises CutawayError for a tower of another kind, and without a tokenizer.
     """
-    config, tokenizer = _config(stated, spec), open_tokenizer(folder, spec)
-    module = _empty(config)
+    opened, tokenizer = text_states(stated, state, spec), open_tokenizer(folder, spec)
+    made = finish_language(opened, tokenizer, "representation", folder, spec, place, device)
+    assert isinstance(made, LanguageModel)
+    return made
+
+
+def text_states(stated: Mapping[str, Any], state: Mapping[str, Tensor], spec: ModelSpec) -> Opened:
+    """The network that makes a state of each token, and what must be told of it."""
+    module = _empty(_config(stated, spec))
     own = {name: values for name, values in state.items() if _of_texts(name)}
     named = {
         name.removeprefix(_PREFIX): values
@@ -75,10 +82,7 @@ def text_tower(
     except CutawayError as error:
         raise CutawayError(f"{spec.id}: {error}") from error
     check_numbers(module, spec.id)
-    opened = Opened(module, (*notes, *_told(stated["text_cfg"], module)))
-    made = finish_language(opened, tokenizer, "representation", folder, spec, place, device)
-    assert isinstance(made, LanguageModel)
-    return made
+    return Opened(module, (*notes, *_told(stated["text_cfg"], module)))
 
 
 def _of_texts(name: str) -> bool:
@@ -151,6 +155,7 @@ def _told(keys: Mapping[str, Any], module: Any) -> list[str]:
     clean = (keys.get("tokenizer_kwargs") or {}).get("clean")
     if clean in _CLEANED:
         notes.append(
-            f"open_clip hands it texts {_CLEANED[clean]}; here they are read as they are written."
+            f"open_clip hands it texts {_CLEANED[clean]}; on pages of layers and heads they are read "
+            "as they are written."
         )
     return notes

@@ -26,11 +26,6 @@ _PREFIX = "visual."
 _TRAINED = {"timm_model_pretrained", "timm_drop", "timm_drop_path", "patch_dropout"}
 _KNOWN = {"timm_model_name", "timm_pool", "timm_proj", "timm_proj_bias", "image_size"}
 _POOLS = {"", "avg", "max", "token", "map"}
-UNMATCHED = (
-    "its page of pictures and texts",
-    "pictures are compared with texts where both towers are opened as one network of transformers; this one "
-    "is opened in two parts, by two libraries",
-)
 
 
 class TimmTower(nn.Module):

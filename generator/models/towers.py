@@ -7,7 +7,7 @@ compared here as the library compares them is tried when the picture tower is op
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -84,7 +84,9 @@ def unnamed_part(spec: ModelSpec) -> CutawayError:
     )
 
 
-def picture_tower(folder: Path, spec: ModelSpec, config: Any) -> tuple[Network, TwoTowers]:
+def picture_tower(
+    folder: Path, spec: ModelSpec, config: Any, tokenizer: Any
+) -> tuple[Network, TwoTowers]:
     """The tower for pictures, as a network without classes, and the whole that it belongs to."""
     if config.model_type in _TEXT_ALONE:
         raise CutawayError(
@@ -103,9 +105,23 @@ def picture_tower(folder: Path, spec: ModelSpec, config: Any) -> tuple[Network, 
         (*opened.notes, *notes, _told(whole, PICTURE)),
         no_classes=f"{NO_CLASSES} It is compared with texts instead.",
     )
-    tokenizer = open_tokenizer(folder, spec)
-    longest = longest_text(tokenizer, whole.text_model, config.text_config)
-    return network, TwoTowers(whole, tokenizer, _KINDS[config.model_type], longest)
+    shares = _KINDS[config.model_type]
+    return network, TwoTowers(whole, _tokens(tokenizer, whole, full=shares == "sigmoid"), shares)
+
+
+def _tokens(tokenizer: Any, whole: Any, *, full: bool) -> Callable[[list[str]], dict[str, Tensor]]:
+    """How texts are read: `full` fills them up to their full length, without a mask, as SigLIP's are."""
+    longest = longest_text(tokenizer, whole.text_model, whole.config.text_config)
+    names = ("input_ids",) if full else ("input_ids", "attention_mask")
+
+    def read(texts: list[str]) -> dict[str, Tensor]:
+        padding = "max_length" if full else True
+        found = tokenizer(
+            texts, padding=padding, truncation=True, max_length=longest, return_tensors="pt"
+        )
+        return {name: found[name] for name in names}
+
+    return read
 
 
 def text_tower(folder: Path, spec: ModelSpec) -> Opened:
@@ -142,17 +158,23 @@ def open_tower(
         left_out = (LeftOut("its tower for pictures", alone),) if alone else ()
         left_out = (*made.left_out, *left_out)
         return replace(made, left_out=left_out, compared=not alone)
-    network, towers = picture_tower(folder, spec, config)
-    towers.module.to(device)
-    model = replace(finish(network, spec, place, device), towers=towers)
-    return replace(model, trial=(*model.trial, *require(model.id, [_match(model, towers)])))
+    tokenizer = open_tokenizer(folder, spec)
+    network, towers = picture_tower(folder, spec, config, tokenizer)
+    return compared(finish(network, spec, place, device), towers, tokenizer)
 
 
-def _match(model: VisionModel, towers: TwoTowers) -> Check:
+def compared(model: VisionModel, towers: TwoTowers, tokenizer: Any) -> VisionModel:
+    """A picture tower with the whole that it belongs to. Raises CutawayError if its vectors are not those."""
+    towers.module.to(model.device)
+    checks = require(model.id, [_match(model, towers, tokenizer)])
+    return replace(model, towers=towers, trial=(*model.trial, *checks))
+
+
+def _match(model: VisionModel, towers: TwoTowers, tokenizer: Any) -> Check:
     """Whether a picture's vector and those of texts make the logits that the whole makes."""
     side, random = model.preprocessing.size, torch.Generator().manual_seed(1)
     pixels = torch.randn(2, 3, side, side, generator=random).to(model.device)
-    read = towers.read([str(towers.tokenizer.decode([3 + 7 * place])) for place in range(_TEXTS)])
+    read = towers.read([str(tokenizer.decode([3 + 7 * place])) for place in range(_TEXTS)])
     with torch.no_grad():
         theirs = towers.module(pixel_values=pixels, **read)
         pictures = nn.functional.normalize(model.module(pixels), dim=-1)

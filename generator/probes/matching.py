@@ -4,9 +4,9 @@
     p(t | x) = softmax over the texts of s c(x, t)      CLIP (Radford et al. 2021)
     p(x, t) = sigmoid(s c(x, t) + b)                    SigLIP (Zhai et al. 2023)
 
-A part of a picture is one patch, or a square of patches where there are more than MOST of them. Hidden, it
-has the mean colour of the picture (occlusion, Zeiler & Fergus 2014). What is measured is c before minus c
-after.
+A part of a picture is one patch, or a square of patches where there are more than MOST of them; in networks
+that cut none, one of MOST squares. Hidden, it has the mean colour of the picture (occlusion, Zeiler & Fergus
+2014). What is measured is c before minus c after.
 """
 
 from __future__ import annotations
@@ -62,7 +62,10 @@ class PictureMatch:
 
 @dataclass(frozen=True, eq=False)
 class Matching:
-    """All pictures with all texts. `block` is a part's side in patches, `patch` a patch's in pixels."""
+    """All pictures with all texts. `block` is a part's side in patches, `patch` a patch's in pixels.
+
+    `cut` is False where the network cuts no patches, and `patch` is a square's side.
+    """
 
     texts: tuple[CuratedText, ...]
     shares: str
@@ -70,6 +73,7 @@ class Matching:
     bias: float
     patch: int
     block: int
+    cut: bool
     pictures: tuple[PictureMatch, ...]
 
 
@@ -88,7 +92,8 @@ def measure_matching(
     """Match pictures (3, H, W), normalised, with texts. `model` is the picture tower of a network of two."""
     towers = model.towers
     assert towers is not None
-    patch = int(towers.module.config.vision_config.patch_size)
+    size, attention = model.preprocessing.size, model.attention
+    patch = size // math.isqrt(MOST) if attention is None else attention.grid.height
     vectors = _text_vectors(model, towers, texts, next(iter(pixels.values())), store)
     parts = {
         "model": model.key,
@@ -101,9 +106,15 @@ def measure_matching(
         key = {**parts, "picture": name, "pixels": digest_of_value(each)}
         make = partial(_match, model, towers, vectors, name, each, patch, seed)
         found.append(store.result("matching", VERSION, key, PictureMatch, make))
-    block = block_side(model.preprocessing.size // patch)
     return Matching(
-        tuple(texts), towers.shares, towers.scale, towers.bias, patch, block, tuple(found)
+        tuple(texts),
+        towers.shares,
+        towers.scale,
+        towers.bias,
+        patch,
+        block_side(size // patch),
+        attention is not None,
+        tuple(found),
     )
 
 

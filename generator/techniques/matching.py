@@ -156,7 +156,7 @@ def pairs_view(run: Run) -> PairsView:
     )
     description = (
         f"Cosines and probabilities of {len(images)} pictures with {texts} texts in {run.model.title}, "
-        "and which patches of each picture move its best match."
+        "and which parts of each picture move its best match."
     )
     columns = tuple(Column(one.label, photograph(run, one)) for one in images)
     return PairsView(matching, columns, _rows_of(matching), facts, description)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from filled import filled
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from tiny_towers import OPEN_CLIP, PATCH, SIDE, SPACE, WIDTH, save_open_clip
@@ -21,7 +22,9 @@ from generator.inputs.texts import CuratedText
 from generator.models.compat import repair_torchvision
 from generator.models.load import load_model, parts_of
 from generator.models.model import VisionModel
+from generator.models.open_clip_pair import _CLEANED, Pair
 from generator.pages.parts import ways
+from generator.probes.matching import measure_matching
 from generator.run import why_not
 from generator.store import Store
 from generator.subjects import load_runs, opened_in_parts, read_inputs
@@ -110,10 +113,6 @@ def test_pictures_are_prepared_as_open_clip_does(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        (
-            {"text_cfg": {"hf_model_name": "roberta-base"}},
-            "text tower .* is roberta-base of transf",
-        ),
         ({"vision_cfg": OPEN_CLIP["vision_cfg"] | {"layers": [3, 4, 6, 3]}}, r"layers: \[3, 4"),
         ({"vision_cfg": OPEN_CLIP["vision_cfg"] | {"ls_init_value": 1e-4}}, "ls_init_value"),
         ({"text_cfg": OPEN_CLIP["text_cfg"] | {"no_causal_mask": True}}, "no_causal_mask: True"),
@@ -184,6 +183,8 @@ def save_timm_tower(folder, name: str, texts=None, changes=ROBERTA, **keys):
     state |= {f"visual.head.{key}": value for key, value in head.state_dict().items()}
     others = {} if texts is None else texts.state_dict()
     state |= {"logit_scale": torch.ones(()), **{f"text.{key}": v for key, v in others.items()}}
+    if "init_logit_bias" in changes:
+        state["logit_bias"] = torch.full((1,), -0.5)
     save_file(state, folder / "open_clip_model.safetensors", metadata={"format": "pt"})
     return torch.nn.Sequential(trunk, head).eval()
 
@@ -197,7 +198,8 @@ def test_a_picture_tower_of_timm_is_opened_alone(name, tmp_path):
     model = load_model(one, tmp_path, tmp_path)
     assert isinstance(model, VisionModel) and model.id == "net-picture" and model.labels == ()
     reasons = [one.reason for one in model.left_out]
-    assert model.preprocessing.size == size and "is roberta-base of transformers" in reasons[-2]
+    assert model.preprocessing.size == size and "is roberta-base of transformers" in reasons[-1]
+    assert model.towers is None
     pixels = torch.randn(3, size, size, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         theirs = whole(pixels[None])[0]
@@ -287,6 +289,12 @@ class TextTower(nn.Module):
             x = block(x, mask)
         return self.ln_final(x)
 
+    def vectors(self, ids, position):
+        """What is compared with pictures, of the token at a position of each text."""
+        states = self(ids)[torch.arange(len(ids)), position]
+        projection = self.text_projection
+        return projection(states) if isinstance(projection, nn.Module) else states @ projection
+
 
 SIGLIP = {"no_causal_mask": True, "pool_type": "last", "proj_bias": True}
 SIGLIP |= {"norm_kwargs": {"eps": 0.01}, "act_kwargs": {"approximate": "tanh"}}
@@ -304,22 +312,19 @@ TEXT_TOWERS = {
 
 
 def save_with_texts(folder, kind: str, **more):
-    """A folder of a timm tower and a text tower of its own, and the latter as open_clip would make it."""
+    """A folder of a timm tower and a text tower of its own: both as open_clip would make them."""
     parts, keys, top = TEXT_TOWERS[kind]
     texts = TextTower(*parts).eval()
     changes = {"text_cfg": OPEN_CLIP["text_cfg"] | keys | more, "custom_text": True} | top
     changes |= {"quick_gelu": bool(top.get("quick_gelu"))}
-    save_timm_tower(folder, "test_resnet", texts, changes, **TOWERS["test_resnet"])
-    return texts
+    return texts, save_timm_tower(folder, "test_resnet", texts, changes, **TOWERS["test_resnet"])
 
 
 @pytest.mark.parametrize("kind", list(TEXT_TOWERS))
 def test_the_text_tower_beside_one_of_timm_is_that_of_open_clip(kind, tmp_path):
-    texts = save_with_texts(tmp_path / "net", kind)
-    picture, read = opened(tmp_path / "net")
-    assert not read.compared and picture.towers is None
-    for one in (picture, read):
-        assert one.left_out[-1].name == "its page of pictures and texts"
+    texts, _ = save_with_texts(tmp_path / "net", kind)
+    _, read = opened(tmp_path / "net")
+    assert read.compared and "pictures and texts" not in str(read.left_out)
     ids = read.encode(CuratedText("a", TEXTS[0], "", "")).ids
     assert len(ids) > 4 and read.causal == texts.causal and len(read.layers) == 2
     with torch.no_grad():
@@ -334,6 +339,105 @@ def test_the_text_tower_beside_one_of_timm_is_that_of_open_clip(kind, tmp_path):
     assert ("without punctuation" in notes) == (kind == "as SigLIP's")
     with pytest.raises(CutawayError, match="two towers"):
         load_model(ModelSpec(id="net", source=str(tmp_path / "net")), tmp_path, tmp_path)
+
+
+@pytest.mark.parametrize("kind", list(TEXT_TOWERS))
+def test_pictures_are_compared_with_texts_as_open_clip_compares_them(kind, tmp_path):
+    texts, whole = save_with_texts(tmp_path / "net", kind)
+    picture, _ = opened(tmp_path / "net")
+    shown = [CuratedText(text, text, "", "") for text in ("The  Town rain", "rain fell")]
+    words = [[one.lower() for one in text.text.split()] for text in shown]
+    ids = torch.zeros(2, OPEN_CLIP["text_cfg"]["context_length"], dtype=torch.long)
+    for row, said in zip(ids, words, strict=True):
+        read = tokens_of(tmp_path / "net", " ".join(said))
+        row[: len(read)] = torch.tensor(read)
+    last = torch.full((2,), ids.shape[1] - 1)
+    pixels = np.random.default_rng(0).normal(size=(3, 64, 64)).astype(np.float32)
+    with torch.no_grad():
+        vectors = texts.vectors(ids, last if kind == "as SigLIP's" else ids.argmax(-1))
+        seen = whole(torch.from_numpy(pixels)[None])
+    cosines = nn.functional.cosine_similarity(seen, vectors).numpy()
+    found = measure_matching(picture, {"a": pixels}, shown, 0, Store(tmp_path / "store"))
+    assert not found.cut and (found.patch, found.block) == (8, 1)
+    (match,) = found.pictures
+    assert match.drops.shape == (8, 8)
+    np.testing.assert_allclose(match.cosines, cosines, atol=1e-5)
+    logits = np.e * cosines
+    if kind == "as SigLIP's":
+        shares = 1 / (1 + np.exp(0.5 - logits))
+    else:
+        shares = np.exp(logits) / np.exp(logits).sum()
+    np.testing.assert_allclose(match.probabilities, shares, atol=1e-5)
+
+
+def tokens_of(folder: Path, text: str) -> list[int]:
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(folder)(text)["input_ids"]
+
+
+def test_texts_are_cleaned_as_a_configuration_states():
+    """The three ways of open_clip, on marks, entities and capitals."""
+    text = " A_cat &amp;amp; a “Dog”, \n twice! "
+    assert {name: clean(text) for name, clean in _CLEANED.items()} == {
+        "whitespace": "A_cat & a “Dog”, twice!",
+        "lower": "a_cat & a “dog”, twice!",
+        "canonicalize": "a cat a “dog” twice",
+    }
+
+
+@pytest.mark.parametrize(("pool", "token"), [("first", 0), ("eos", 2), ("last", 4), ("argmax", 1)])
+def test_the_vector_of_a_text_is_read_where_open_clip_reads_it(pool, token):
+    ids = torch.tensor([[3, 9, 2, 0, 0]])
+    none = nn.Identity()
+    assert int(Pair(none, none, none, pool, 2)._read_from(ids)[0]) == token
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"pool_type": "none"}, "states pool_type: none"),
+        ({"tokenizer_mode": "clips"}, "states tokenizer_mode: clips"),
+        ({"tokenizer_kwargs": {"strip_sep_token": True}}, "states tokenizer_kwargs"),
+    ],
+)
+def test_both_towers_without_their_page_where_texts_are_read_otherwise(changes, reason, tmp_path):
+    save_with_texts(tmp_path / "net", "as CLIP's", **changes)
+    picture, read = opened(tmp_path / "net")
+    assert picture.towers is None and not read.compared
+    for one in (picture, read):
+        assert one.left_out[-1].name == "its page of pictures and texts"
+        assert reason in one.left_out[-1].reason
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("text.text_projection", "text_projection: "), ("logit_scale", "no logit_scale")],
+)
+def test_a_pair_with_a_tensor_too_few_is_refused(name, reason, tmp_path):
+    save_with_texts(tmp_path / "net", "as CLIP's")
+    file = tmp_path / "net" / "open_clip_model.safetensors"
+    state = load_file(file)
+    del state[name]
+    save_file(state, file, metadata={"format": "pt"})
+    with pytest.raises(CutawayError, match=reason):
+        opened(tmp_path / "net")
+
+
+def test_clips_own_picture_tower_opens_beside_a_text_tower_of_transformers(tmp_path):
+    whole = save_open_clip(tmp_path / "net", "gelu", text_cfg={"hf_model_name": "roberta-base"})
+    spec = ModelSpec(id="net", source=str(tmp_path / "net"))
+    (one,) = parts_of(spec, tmp_path, tmp_path)
+    model = load_model(one, tmp_path, tmp_path)
+    assert isinstance(model, VisionModel) and model.id == "net-picture" and model.towers is None
+    assert "is roberta-base of transformers" in model.left_out[-1].reason
+    assert model.attention is not None and model.labels == ()
+    pixels = torch.randn(3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        theirs = whole.get_image_features(pixel_values=pixels[None]).pooler_output[0]
+    assert torch.allclose(model.run(pixels.numpy(), lambda *_: None), theirs, atol=1e-5)
+    with pytest.raises(CutawayError, match="its text tower is roberta-base of transformers"):
+        load_model(spec.tower("text"), tmp_path, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -352,7 +456,7 @@ def test_another_text_tower_is_left_out_by_its_key(changes, reason, tmp_path):
     spec = ModelSpec(id="net", source=str(tmp_path / "net"))
     (one,) = parts_of(spec, tmp_path, tmp_path)
     model = load_model(one, tmp_path, tmp_path)
-    assert re.search(reason, model.left_out[-2].reason)
+    assert re.search(reason, model.left_out[-1].reason)
     with pytest.raises(CutawayError, match=reason):
         load_model(spec.tower("text"), tmp_path, tmp_path)
 
@@ -375,9 +479,9 @@ def test_a_text_tower_without_a_tokenizer_or_with_a_tensor_too_many_is_not_opene
     assert [one.part for one in parts_of(spec, tmp_path, tmp_path)] == ["picture"]
 
 
-def test_no_page_links_to_pairs_that_are_not_made(tmp_path):
-    """The site of both towers, each opened by another library: every link leads somewhere."""
-    save_with_texts(tmp_path / "net", "as CLIP's")
+@pytest.mark.parametrize("pool", ["argmax", "none"])
+def test_towers_of_two_libraries_lead_to_their_pairs_where_these_are_made(pool, tmp_path):
+    save_with_texts(tmp_path / "net", "as CLIP's", pool_type=pool)
     Image.new("RGB", (64, 64), (200, 30, 20)).save(tmp_path / "red.png")
     whole = Exhibit(
         models=(ModelSpec(id="net", source="./net", make=Choices(features=0)),),
@@ -391,5 +495,10 @@ def test_no_page_links_to_pairs_that_are_not_made(tmp_path):
     )
     seen, read = runs
     assert seen.other_tower == "net-text" and read.other_tower == "net-picture"
-    assert not any("matching" in link.target for run in runs for link, _ in ways(run))
-    assert why_not(MATCHING, seen)
+    for run in runs:
+        links = [link.target for link, _ in ways(run)]
+        assert links.count("models/net-picture/matching/index.html") == (pool == "argmax")
+    assert bool(why_not(MATCHING, seen)) == (pool == "none")
+    if pool == "argmax":
+        body = filled(seen)["models/net-picture/matching/index.html"].body
+        assert "Each square of 8 × 8 px of a picture" in body and "patch (" not in body

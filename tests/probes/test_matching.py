@@ -53,7 +53,9 @@ def matched(kind: str, folder: Path):
 def test_pairs_are_what_the_library_computes(tmp_path, kind):
     whole, model, pixels, store = matched(kind, tmp_path)
     found = measure_matching(model, pixels, TEXTS, 0, store)
-    read = model.towers.tokenizer(
+    from transformers import AutoTokenizer
+
+    read = AutoTokenizer.from_pretrained(tmp_path / "net")(
         [text.text for text in TEXTS],
         padding="max_length" if kind == "Siglip" else True,
         max_length=64,
