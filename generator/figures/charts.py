@@ -14,6 +14,7 @@ from generator.figures.heads import MARKS
 from generator.figures.layout import PERCENT, SMALL, plain
 from generator.figures.style import BLUE, ORANGE, QUIET, drawable, new_figure
 
+_LONGEST = 28  # letters of a layer's name, whose end says most
 _DEPTH = mpl.colormaps["viridis"]  # from the first layer to the last
 
 
@@ -40,7 +41,7 @@ def sparsity(
     axes.yaxis.set_major_formatter(PERCENT)
     plain(axes)
     step = -(-len(layers) // max(4, int(width // 24)))
-    _name_ticks(axes, range(0, len(layers), step), layers[::step], 60)
+    _name_ticks(axes, range(0, len(layers), step), [_end(name) for name in layers[::step]], 60)
     axes.grid(axis="x", visible=False)
     if rectified.any() and not rectified.all():
         figure.legend(loc="outside upper left", ncols=2, fontsize=SMALL, borderpad=0)
@@ -72,6 +73,11 @@ def _band(
         place, middle, marker, color=colour, markersize=3.6, linestyle="-", linewidth=1.1,
         label=label or None, zorder=3,
     )  # fmt: skip
+
+
+def _end(name: str) -> str:
+    """A name of layers that leaves room for what is drawn."""
+    return name if len(name) <= _LONGEST else f"…{name[1 - _LONGEST :]}"
 
 
 def _name_ticks(axes: Axes, places: Sequence[int], names: Sequence[str], turned: int) -> None:

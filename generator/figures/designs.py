@@ -21,7 +21,7 @@ DESIGNS: Mapping[str, tuple[int, Callable[..., Figure]]] = {
     "head_grid": (1, heads.head_grid),
     "shares": (1, heads.shares),
     "lens_course": (1, heads.lens_course),
-    "sparsity": (1, charts.sparsity),
+    "sparsity": (2, charts.sparsity),
     "text_signal": (1, charts.text_signal),
     "activity": (1, charts.activity),
     "histogram": (1, charts.histogram),
