@@ -17,6 +17,7 @@ from jinja2 import (
     FunctionLoader,
     StrictUndefined,
 )
+from jinja2.bccache import Bucket, BytecodeCache
 from markupsafe import Markup
 
 from generator.addresses import relative
@@ -28,6 +29,23 @@ from generator.maths import set_maths
 from generator.pages.page import Page, naming
 from generator.pages.sections import OWN
 from generator.terms import Words
+
+
+class _Compiled(BytecodeCache):
+    """What templates were compiled to in this process, by their text: a build makes several environments."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, str], bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if known := self._kept.get((bucket.key, bucket.checksum)):
+            bucket.bytecode_from_string(known)
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._kept[bucket.key, bucket.checksum] = bucket.bytecode_to_string()
+
+
+_COMPILED = _Compiled()
 
 
 class Pages:
@@ -56,6 +74,7 @@ class Pages:
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
+            bytecode_cache=_COMPILED,
         )
         self._jinja.filters.update(num=number, percent=percent, thousands=thousands)
         self._jinja.filters["drawn"] = self._drawn
