@@ -66,13 +66,30 @@ def minilm_model(exhibit: Exhibit, minilm: Files) -> LanguageModel:
 
 
 @pytest.fixture(scope="session")
-def smollm2_model(exhibit: Exhibit, smollm2: Files) -> LanguageModel:
+def smollm2_folder(smollm2: Files, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first DECODER_LAYERS of SmolLM2."""
+    from small_site import first_layers  # a plugin, which pytest has to import first
+
+    folder = tmp_path_factory.mktemp("smollm2") / "decoder"
+    first_layers(SMOLLM2, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def smollm2_model(exhibit: Exhibit, smollm2_folder: Path) -> LanguageModel:
+    """The first layers, which cost a third: for what holds in any decoder."""
+    return _model(exhibit, "smollm2-135m", source=str(smollm2_folder))
+
+
+@pytest.fixture(scope="session")
+def whole_smollm2(exhibit: Exhibit, smollm2: Files) -> LanguageModel:
+    """All layers: for what is known of single heads."""
     return _model(exhibit, "smollm2-135m")
 
 
-def _model(exhibit: Exhibit, name: str) -> AnyModel:
+def _model(exhibit: Exhibit, name: str, **changes: str) -> AnyModel:
     spec = next(model for model in exhibit.models if model.id == name)
-    return load_model(spec, exhibit.base, cache_root())
+    return load_model(spec.model_copy(update=changes), exhibit.base, cache_root())
 
 
 pytest_plugins = ["small_site", "growing_exhibit", "article_bench", "browsing", "cpu_times"]

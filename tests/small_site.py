@@ -162,7 +162,7 @@ def make_exhibit(
             model["preprocessing"]["size"] = 128
             model["make"] = {"dream": "cat", "features": 4, "classes": 1, "steps": 0.02}
         if model["id"] == "smollm2-135m":
-            model["source"] = _first_layers(model["source"], folder / "decoder")
+            model["source"] = first_layers(model["source"], folder / "decoder")
             model["make"] = {"ablate": 0, "runs": 1, "words": 4}
         if model["id"] == "minilm-l6":
             model["make"] = {"ablate": 2, "runs": 2, "words": 4}
@@ -178,7 +178,7 @@ def make_exhibit(
     return folder
 
 
-def _first_layers(source: str, folder: Path) -> str:
+def first_layers(source: str, folder: Path) -> str:
     """The first layers of a transformer as a network of its own: the source that names it."""
     gguf = next(fetch(parse_source(source, folder), cache_root()).root.rglob("*.gguf"))
     whole = gguf_to_folder(gguf, cache_root() / "converted" / file_sha256(gguf))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from independent import bridge_of
+from small_site import DECODER_LAYERS
 from tiny_transformers import FAMILIES, tiny, tokens
 from torch.nn import functional
 
@@ -151,13 +152,13 @@ def test_identity_on_smollm2_and_the_loss_of_another_implementation(smollm2_mode
     whole = ends.states(torch.tensor([ids]))[0]
     means = mean_outputs(model, places, ends, [ids])
     torch.testing.assert_close(means, own.mean(2), rtol=1e-5, atol=1e-6)
-    layers = range(28, 30)
+    layers = range(DECODER_LAYERS - 2, DECODER_LAYERS)
     states = changed_states(model, places, ends, ids, every(model, layers), silenced(own))
     torch.testing.assert_close(states, whole.expand_as(states), rtol=1e-4, atol=1e-4)
     states = changed_states(model, places, ends, ids, every(model, layers), silenced(means))
     targets = torch.tensor(ids[1:])
-    for layer, head in ((28, 5), (29, 2)):
-        row = 1 + (layer - 28) * 9 + head
+    for layer, head in zip(layers, (5, 2), strict=True):
+        row = 1 + (layer - layers[0]) * 9 + head
         found = token_losses(ends, states[row, :-1], targets).mean()
         assert float(found) == pytest.approx(_bridge_loss(model, ids, layer, head, means), abs=1e-4)
 
@@ -233,8 +234,8 @@ def test_repeats_are_scored_where_the_first_copy_and_the_second_can_be_foreseen(
             )
 
 
-def test_silencing_the_induction_head_of_smollm2_harms_the_second_copy_only(smollm2_model):
-    model = smollm2_model
+def test_silencing_the_induction_head_of_smollm2_harms_the_second_copy_only(whole_smollm2):
+    model = whole_smollm2
     places, ends = find_heads(model), find_ends(model)
     made = random_sequences(model, 20, 2)[1]
     means = mean_outputs(model, places, ends, [made.ids])

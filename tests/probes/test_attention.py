@@ -7,13 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from small_site import DECODER_LAYERS
 
 from generator.errors import UsageError
 from generator.inputs.texts import CuratedText, curated_texts, readable
-from generator.models.convert import gguf_to_folder
-from generator.models.digest import file_sha256
 from generator.models.tokens import token_text
-from generator.paths import cache_root
 from generator.probes.attention import attention_weights, measure_attention
 from generator.store import Store
 
@@ -31,12 +29,6 @@ def curated(text: str) -> CuratedText:
 @pytest.fixture(scope="session")
 def minilm_folder(minilm) -> Path:
     return minilm.root / "model" if (minilm.root / "model").is_dir() else _of(minilm.root)
-
-
-@pytest.fixture(scope="session")
-def smollm2_folder(smollm2) -> Path:
-    gguf = next(smollm2.root.rglob("*.gguf"))
-    return gguf_to_folder(gguf, cache_root() / "converted" / file_sha256(gguf))
 
 
 def _of(root: Path) -> Path:
@@ -103,14 +95,14 @@ def test_a_padded_batch_gives_the_same_weights_on_the_real_tokens(pair, side):
     for row, sequence in enumerate(encoded):
         padded = torch.stack([layer[row][:, kept[row], kept[row]] for layer in attentions])
         alone = attention_weights(ours, sequence)
-        # 30 layers add up other roundings of a batch of two; a mask that leaks is off by > 1e-2.
+        # Layers add up other roundings of a batch of two; a mask that leaks is off by > 1e-2.
         np.testing.assert_allclose(alone, padded.float().numpy(), atol=2e-4)
 
 
 def test_layers_heads_and_groups_are_those_of_the_configuration(minilm_model, smollm2_model):
     for model, layers, heads, groups, width, causal in (
         (minilm_model, 6, 12, 12, 32, False),
-        (smollm2_model, 30, 9, 3, 64, True),
+        (smollm2_model, DECODER_LAYERS, 9, 3, 64, True),
     ):
         weights = attention_weights(model, model.encode(curated("Turn left here")).ids)
         assert weights.shape[:2] == (layers, heads) == (len(model.layers), model.heads)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from independent import bridge_of, cache_of
+from small_site import DECODER_LAYERS
 from tiny_transformers import tiny, tokens
 
 from generator.models.stream import find_ends
@@ -51,8 +52,8 @@ def lens(smollm2_model, tmp_path_factory):
 def test_the_lens_on_smollm2_is_that_of_another_implementation(smollm2_model, lens):
     logits, record = cache_of(smollm2_model, IDS)
     bridge = bridge_of(smollm2_model)
-    assert lens.ids.shape == (31, len(IDS), TOP)
-    for row in (1, 15, 30):
+    assert lens.ids.shape == (DECODER_LAYERS + 1, len(IDS), TOP)
+    for row in (1, 4, DECODER_LAYERS):
         with torch.no_grad():
             stream = record[f"blocks.{row - 1}.hook_resid_post"]
             other = bridge.unembed(bridge.ln_final(stream))[0].softmax(-1)
@@ -88,13 +89,13 @@ def test_attribution_on_smollm2_is_that_of_another_implementation(smollm2_model,
     found = attribute_logit(smollm2_model, "t", _encoding(IDS), Store(tmp_path))
     logits, record = cache_of(smollm2_model, IDS)
     module = smollm2_model.module
-    stream = record["blocks.29.hook_resid_post"][0, -1]
+    stream = record[f"blocks.{DECODER_LAYERS - 1}.hook_resid_post"][0, -1]
     gain = module.model.norm.weight
     rms = (stream.square().mean() + module.config.rms_norm_eps).sqrt()
     aim = gain * module.lm_head.weight[found.token_id] / rms
     assert found.logit == pytest.approx(float(logits[0, -1].max()), abs=1e-4)
     assert found.shares.total == pytest.approx(found.logit, abs=1e-4)
-    for layer in (0, 13, 29):
+    for layer in (0, 4, DECODER_LAYERS - 1):
         z = record[f"blocks.{layer}.attn.o.hook_in"][0, -1].reshape(9, 64)
         rows = module.model.layers[layer].self_attn.o_proj.weight.t().reshape(9, 64, -1)
         expected = torch.einsum("hd,hdw,w->h", z, rows, aim)

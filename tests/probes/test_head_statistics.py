@@ -411,8 +411,8 @@ def test_random_sequences_follow_the_seed(language, sequences):
 
 
 @pytest.fixture(scope="session")
-def smollm2_repeats(smollm2_model, tmp_path_factory):
-    return repeated_sequences(smollm2_model, 20, Store(tmp_path_factory.mktemp("store")))
+def smollm2_repeats(whole_smollm2, tmp_path_factory):
+    return repeated_sequences(whole_smollm2, 20, Store(tmp_path_factory.mktemp("store")))
 
 
 def test_an_induction_head_of_smollm2_leads_and_stands_far_above_the_control(smollm2_repeats):

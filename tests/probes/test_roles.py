@@ -427,9 +427,9 @@ def test_the_first_run_is_the_published_one_and_others_are_drawn_anew(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def smollm2_stability(smollm2_model, tmp_path_factory):
+def smollm2_stability(whole_smollm2, tmp_path_factory):
     store = Store(tmp_path_factory.mktemp("store"))
-    return measure_stability(smollm2_model, 20, store, runs=5, count=3)
+    return measure_stability(whole_smollm2, 20, store, runs=5, count=3)
 
 
 def test_the_four_best_induction_heads_of_smollm2_are_stable_over_five_seeds(smollm2_stability):

@@ -10,6 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from small_site import DECODER_LAYERS
 from torch import Tensor, nn
 
 from generator.inputs.images import as_pixels, as_seen, curated_images, open_rgb
@@ -167,8 +168,8 @@ def _watch(model, encodings, choose: Callable[[nn.Module], nn.Module], before: b
 def test_mlp_activations_are_what_enters_the_down_projection(smollm2_model, encodings, text_signal):
     inside = _watch(smollm2_model, encodings, lambda block: block.mlp.down_proj, before=True)
     assert text_signal.inputs == tuple(encodings)
-    assert len(text_signal.layers) == 30
-    for index in (0, 7, 29):
+    assert len(text_signal.layers) == DECODER_LAYERS
+    for index in (0, 3, DECODER_LAYERS - 1):
         found, values = text_signal.of(str(index)), np.concatenate(inside[index])
         assert values.shape[1] == 1536 == len(found.mean)
         np.testing.assert_allclose(found.mean, values.mean(0, dtype=np.float64), rtol=1e-9)
@@ -184,7 +185,7 @@ def test_mlp_activations_are_what_enters_the_down_projection(smollm2_model, enco
 
 def test_the_residual_stream_is_what_leaves_each_block(smollm2_model, encodings, text_signal):
     leaving = _watch(smollm2_model, encodings, lambda block: block, before=False)
-    assert text_signal.stream.shape == (30, 2)
+    assert text_signal.stream.shape == (DECODER_LAYERS, 2)
     for index, texts in enumerate(leaving):
         for place, hidden in enumerate(texts):
             sizes = np.sqrt(np.square(hidden.astype(np.float64)).mean(1))
@@ -197,9 +198,9 @@ def test_the_stream_is_not_the_normed_last_hidden_state(smollm2_model, encodings
     output = smollm2_model.run(encoding.ids)
     normed = output.hidden_states[-1][0].double().square().mean(-1).sqrt().median()
     assert abs(text_signal.stream[-1, 0] - float(normed)) > 0.05 * float(normed)
-    inner = output.hidden_states[15][0].numpy().astype(np.float64)
+    inner = output.hidden_states[4][0].numpy().astype(np.float64)
     expected = np.median(np.sqrt(np.square(inner).mean(1)))
-    assert text_signal.stream[14, 0] == pytest.approx(expected, rel=1e-6)
+    assert text_signal.stream[3, 0] == pytest.approx(expected, rel=1e-6)
 
 
 def test_an_encoders_mlp_is_found_beside_its_attention_output(minilm_model, exhibit, tmp_path):
