@@ -153,17 +153,18 @@ def _costliest(stack: MeasuredStack) -> Said:
     """The head with a role that costs most on held-out inputs, where no other comes near it."""
     roles = [role for row in stack.roles for role in row if role.role != UNLABELLED]
     known = [(role, role.deciding) for role in roles]
-    acting = [(role, one.effect) for role, one in known if one is not None and one.acts]
+    acting = [(role, one) for role, one in known if one is not None and one.acts]
     if stack.measure not in ("loss", TARGET) or len(acting) < 2:
         return ()
-    (role, most), (_, next_one), *_ = sorted(acting, key=lambda one: -one[1].mean)
-    if not most.low > next_one.mean:
+    (role, most), (_, next_one), *_ = sorted(acting, key=lambda one: -one[1].effect.mean)
+    if not most.effect.low > next_one.effect.mean:
         return ()
+    where = "sequences that repeat random tokens" if most.probe == "second" else "held-out texts"
     return (
         "Of these heads most hangs on ",
         stack.link(role.layer, role.head),
-        f": without it the right next word becomes {percent(1 - exp(-most.mean), 0)} less probable on "
-        f"{most.inputs} held-out inputs.",
+        f": without it the right next word becomes {percent(1 - exp(-most.effect.mean), 0)} less probable on "
+        f"{most.effect.inputs} {where}.",
     )
 
 
@@ -233,29 +234,19 @@ def _sparse(run: Run, layer: Layer) -> Said:
 
 
 def _sparsest(run: Run) -> Said:
-    """The layers with the smallest and the largest share of zeros."""
+    """The layers with the smallest and the largest share of zeros, where rectifiers make them."""
     signals = _signals(run)
-    layers = [one for one in paged_layers(run.model) if one.name in signals]
-    rectified = [one for one in layers if one.rectified]
-    chosen = rectified or layers
-    if len(chosen) < 2:
+    layers = [one for one in paged_layers(run.model) if one.rectified and one.name in signals]
+    share = {one.name: float(signals[one.name].zero.mean()) for one in layers}
+    if len(set(share.values())) < 2:
         return ()
-    share = {
-        one.name: float(
-            (signals[one.name].zero if rectified else signals[one.name].near_zero).mean()
-        )
-        for one in chosen
-    }
-    low, high = (pick(chosen, key=lambda one: share[one.name]) for pick in (min, max))
-    if not share[high.name] > share[low.name]:
-        return ()
-    what = "exactly zero" if rectified else "near zero"
+    low, high = (pick(layers, key=lambda one: share[one.name]) for pick in (min, max))
     return (
         f"Between {percent(share[low.name])} (",
         layer_link(run.model, low),
         f") and {percent(share[high.name])} (",
         layer_link(run.model, high),
-        f") of what a layer computes is {what}.",
+        ") of what a layer computes is exactly zero.",
     )
 
 
