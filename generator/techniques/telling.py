@@ -19,7 +19,7 @@ from generator.run import PAIRS, PICTURES, TEXTS, Run, Section, Technique
 from generator.techniques.exemplars import exemplars_of, needs_pool
 from generator.techniques.heads import Stacks, measured, stacks_of
 from generator.techniques.links import layer_link, paged_layers
-from generator.techniques.measured_stack import MeasuredStack, StackHeads, stack_of
+from generator.techniques.measured_stack import MeasuredStack, StackHeads
 from generator.techniques.signal import SIGNAL
 from generator.techniques.telling_heads import of_head, pattern_of
 from generator.techniques.telling_units import of_unit, strength_of
@@ -56,7 +56,8 @@ def unit_view(run: Run, layer: Layer, unit: int) -> View | None:
 def layer_view(run: Run, layer: Layer) -> View | None:
     """What stands out in a layer."""
     seen = run.reads == PICTURES
-    heads = _heads(measured(run, stack_of(run.model, layer)), layer) if layer.heads else ()
+    stack = next((one for one in stacks_of(run) if layer in one.layers), None)
+    heads = _heads(stack, layer) if stack else ()
     units = (*_groups(run, [layer]), *_strong(run, layer)) if seen else ()
     sentences = tuple(one for one in (heads, *units, _sparse(run, layer)) if one)
     return View(sentences) if sentences else None
