@@ -42,6 +42,11 @@ def percent(share: float | None, places: int = 1) -> str:
     return f"{fixed(100 * share, places)}{NO_BREAK}%"
 
 
+def amount(count: int, thing: str) -> str:
+    """A count and what is counted, such as 1 head or 1,024 heads."""
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
 def thousands(value: int) -> str:
     """A count with commas between thousands."""
     return f"{value:,}"

@@ -64,7 +64,7 @@ def _evaluation(run: Run) -> Section:
     intro = (
         "Measured by Cutaway on small curated sets, each beside what it gives where nothing was learned. "
         "The numbers say whether the model works as it should, and how surely; they do not rank it. "
-        "What stands behind a share is its 95 % interval (Wilson 1927)."
+        "After a share stands its 95 % interval (Wilson 1927)."
     )
     return Section("evaluation", EVALUATED, (Paragraph((intro,)), *evaluation_blocks(every)))
 

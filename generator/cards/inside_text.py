@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from generator.cards.tree import Block, CardFigure, Inline, Line, Paragraph, Section, Table
-from generator.formatting import number, percent
+from generator.formatting import amount, number, percent
 from generator.models.stacks import CROSS
 from generator.probes.head_statistics import BY_COLUMN
 from generator.run import Run
@@ -45,8 +45,8 @@ def _stream(run: Run) -> Section:
             f") and {percent(max(near))} (",
             high,
             ") of the MLPs’ activations are near zero, at most 1 % of their scale. What a layer hands on has "
-            f"a size (root mean square) of {number(float(sizes[0]))} behind the first layer and "
-            f"{number(float(sizes[-1]))} behind the last.",
+            f"a size (root mean square) of {number(float(sizes[0]))} after the first layer and "
+            f"{number(float(sizes[-1]))} after the last.",
         )
     )
     stacks = (stack for stack in heads_of(run.model) if stack.stack is not CROSS)
@@ -95,8 +95,9 @@ def _roles(stack: MeasuredStack) -> Section:
         return Section(*key, (Paragraph((reason,)),))
     labelled = sum(row.count for row in role_rows(stack))
     text = (
-        f"A role is named only where a head’s attention and the effect of silencing it agree. {labelled} of "
-        f"{stack.count} heads have one on these probes; the others stay unlabelled."
+        f"A role is named only where a head’s attention and the effect of silencing it agree. Of "
+        f"{amount(stack.count, 'head')} {labelled} {'has' if labelled == 1 else 'have'} one on these probes; "
+        "the others stay unlabelled."
         f"{' ' if stack.chosen_words else ''}{stack.chosen_words}"
     )
     blocks: list[Block] = [Paragraph((text,))]

@@ -10,7 +10,7 @@ from generator.card_schema import CardSpec
 from generator.cards.stated import cited
 from generator.cards.tree import Block, Code, Facts, Line, Listing, Paragraph, Section
 from generator.exhibit import Exhibit
-from generator.formatting import thousands
+from generator.formatting import amount, thousands
 from generator.models.stacks import CROSS, DECODER, ENCODER
 from generator.models.tokens import context_text
 from generator.pages.context import size_text
@@ -93,7 +93,7 @@ def provenance(run: Run) -> Section:
     rows.append(("Architecture", (Code(origin.architecture),)))
     rows += [(f"SHA-256 of {name}", (Code(digest),)) for name, digest in origin.files.items()]
     rows.append(("SHA-256 of the weights", (Code(origin.weights_sha256),)))
-    shown = _pictures(run) if run.reads == PICTURES else f"{len(run.inputs.texts)} texts"
+    shown = _pictures(run) if run.reads == PICTURES else amount(len(run.inputs.texts), "text")
     manifest = Link("manifest.json", "manifest.json")
     inputs = Paragraph(
         (f"Measured on {shown}; ", manifest, " of the site lists every one of them.")

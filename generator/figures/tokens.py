@@ -123,7 +123,7 @@ def lens(
         middle = left + (column + 0.5) * cell
         word = fitted(short(token), cell - 4, SMALL, bold=True)
         write(figure, middle, top - 18, word, INK, SMALL, align="center", bold=True)
-    write(figure, left, 2, "behind this token …", QUIET, SMALL)
+    write(figure, left, 2, "after this token …", QUIET, SMALL)
     write(figure, 0, top + high * len(layers) + 8, "… the likeliest next token", QUIET, SMALL)
     return figure
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from generator.addresses import GALLERY, Link
+from generator.formatting import amount
 from generator.models.layer import Layer
 from generator.models.model import Model
 from generator.run import PICTURES, Run
@@ -85,8 +86,8 @@ def around(links: Sequence[Link], current: int) -> tuple[Link | None, Link | Non
 def inputs_text(run: Run) -> str:
     """What a model was run on, in words: 4 pictures, 14 texts."""
     if run.reads == PICTURES:
-        return f"{len(run.inputs.images)} pictures"
-    return f"{len(run.inputs.texts)} texts"
+        return amount(len(run.inputs.images), "picture")
+    return amount(len(run.inputs.texts), "text")
 
 
 def size_text(parameters: int) -> str:

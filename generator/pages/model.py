@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from generator.addresses import model_address
-from generator.formatting import thousands
+from generator.formatting import amount, thousands
 from generator.models.tokens import context_text
 from generator.pages.context import Place, home, inputs_text, layer_strip, layer_strips, size_text
 from generator.pages.credits import with_credits
@@ -63,7 +63,8 @@ def _inside(run: Run) -> str:
     heads = sum(stack.count for stack in heads_of(model))
     if run.reads == PAIRS:
         return f"an encoder-decoder with {heads} attention heads in three stacks, {size}"
-    return f"{len(model.layers)} layers with {run.language.heads} attention heads each, {size}"
+    layers = amount(len(model.layers), "layer")
+    return f"{layers} with {amount(run.language.heads, 'attention head')} each, {size}"
 
 
 def _facts(run: Run) -> Facts:

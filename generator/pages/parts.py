@@ -130,7 +130,7 @@ DECODING = Part(
     "decoding",
     "What it would say at each layer",
     "the logit lens, and which heads wrote the predicted token",
-    "{} guesses a next token at every position. Here its guesses are read off behind every layer, and the "
+    "{} guesses a next token at every position. Here its guesses are read off after every layer, and the "
     "token that it ends with is split into what each head and each MLP wrote.",
     "The logit lens of {}: its next-token guess after each layer, and what every head and MLP wrote towards "
     "the token that it predicts.",

@@ -234,7 +234,7 @@ def _refuse_other_writers(
     if (before + added - after).abs().max() > _CLOSE * after.abs().max():
         raise CutawayError(
             f"{model.id}: what {type(block).__name__} adds to the stream is not the sum of what its "
-            "heads and its MLP write (norms stand behind them)."
+            "heads and its MLP write (norms follow them)."
         )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from generator.addresses import Link, layer_address
+from generator.formatting import MINUS
 from generator.models.layer import Layer
 from generator.models.tokens import window_text
 from generator.probes.signal import LayerSignal
@@ -148,9 +149,10 @@ def _field(layer: Layer, size: int) -> str:
             "Every unit sees the whole picture, through an average over all positions or a matrix."
         )
     larger = " It is larger than the picture: units at the border see padding."
+    start = f"{vertical.start}".replace("-", MINUS)
     return (
         f"{vertical.size} × {horizontal.size} px, one position every {vertical.stride} px; the field "
-        f"of the first position starts at pixel {vertical.start}.{larger if vertical.size > size else ''}"
+        f"of the first position starts at pixel {start}.{larger if vertical.size > size else ''}"
     )
 
 

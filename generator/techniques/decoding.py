@@ -198,7 +198,7 @@ def _course(run: Run, lens: LogitLens) -> Figure | None:
     chances, apart = lens.final_probability[:, -1], lens.divergence[:, -1]
     text = (
         f"At the last position, layer by layer: the probability of the token that the model ends with "
-        f"(from {number(float(chances[0]))} behind the embedding to {number(float(chances[-1]))}), and how "
+        f"(from {number(float(chances[0]))} after the embedding to {number(float(chances[-1]))}), and how "
         f"far the guesses are from the final ones ({number(float(apart[0]))} nats to 0)."
     )
     figure = published(

@@ -45,7 +45,7 @@ def lens_figure(run: Run, text: str, positions: Numbers = (), rows: int = _ROWS)
             "probability": found.probabilities[shown_rows][:, chosen, 0],
         },
         f"A table of {len(shown_rows)} rows and {len(chosen)} positions with the likeliest next "
-        "token behind each "
+        "token after each "
         f"layer; at the last position it ends at ‘{answer}’ ({_sure(found, chosen[-1])}).",
         f"The logit lens of {network.title}: the likeliest next token after each layer "
         "(nostalgebraist 2020), "

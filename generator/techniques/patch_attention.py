@@ -227,8 +227,8 @@ def _rollouts(run: Run, image: CuratedImage, reader: str) -> Iterator[Rollout]:
     """The rollout of one token behind a few blocks, and that of the random twin behind the last."""
     grid = grid_of(run)
     blocks, place = rolled_blocks(len(run[HEADS][0].layers)), grid.readers.index(reader)
-    names = [f"behind block {block}" for block in blocks]
-    names.append(f"random weights, behind block {blocks[-1]}")
+    names = [f"after block {block}" for block in blocks]
+    names.append(f"random weights, after block {blocks[-1]}")
     for column, (name, weights) in enumerate(zip(names, rolled(run, image.id)[place], strict=True)):
         peak = peak_of(weights, grid)
         alt = f"Rollout of the {token_name(reader)} over the picture of {image.label}, {name}: {peak.words}."

@@ -144,8 +144,8 @@ def patch_rollout(run: Run, image: str, layers: Numbers = (), token: str = "") -
     chosen = [heads.layer_named(one) for one in layers] or list(rolled_blocks(len(followed)))
     maps = [over_patches(followed[block, place], grid) for block in chosen]
     maps.append(over_patches(control[place], grid))
-    titles = [f"behind block {block}" for block in chosen]
-    titles.append(f"random weights, behind block {len(followed) - 1}")
+    titles = [f"after block {block}" for block in chosen]
+    titles.append(f"random weights, after block {len(followed) - 1}")
     seen, cut = run.seen[image], cut_of(grid)
     rows = [
         _Row(title, over, 1 - float(over.sum()), 1)

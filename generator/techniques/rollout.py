@@ -90,7 +90,7 @@ _ROLLED = {
     ENCODER.name: "the share of each source token in each position of the encoder; a row’s shares sum to 1",
     DECODER.name: "the share of each target token that was read in each position of the decoder; the rest of "
     "a row, up to 1, comes from the source",
-    CROSS.name: "the share of each source token in each position behind the last block of the decoder; the "
+    CROSS.name: "the share of each source token in each position after the last block of the decoder; the "
     "rest of a row, up to 1, comes from the target tokens that were read",
 }
 
@@ -134,7 +134,7 @@ def _figure(run: Run, stack: StackHeads, found: Rollout, chosen: Sequence[int]) 
     return published(
         "attention_grid",
         arguments,
-        f"Attention rollout on {len(attention.tokens)} tokens behind {len(chosen)} layers; after layer "
+        f"Attention rollout on {len(attention.tokens)} tokens after {len(chosen)} layers; after layer "
         f"{chosen[-1]} the first token{looked} has a share of {first} in the last position.",
         f"Attention rollout (Abnar & Zuidema 2020) of {run.model.title}: the share of each input token"
         f"{looked} in each position, if layers did nothing but mix. Rows are positions, columns input "

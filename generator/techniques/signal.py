@@ -8,7 +8,7 @@ import numpy as np
 
 from generator.errors import UsageError
 from generator.figures.figure import Figure, on_page, published
-from generator.formatting import number, percent
+from generator.formatting import amount, number, percent
 from generator.models.layer import Layer
 from generator.models.stacks import CROSS
 from generator.probes.signal import (
@@ -127,9 +127,8 @@ def figure(run: Run) -> Figure:
     said = f"from {least} ({names[low]}) to {most} ({names[high]})"
     if rectified.any() and not rectified.all():
         rest = percent(float(near[~rectified].mean()))
-        said += (
-            f"; of the outputs of {int((~rectified).sum())} layers without one {rest} are near zero"
-        )
+        others = amount(int((~rectified).sum()), "layer")
+        said += f"; of the outputs of {others} without one {rest} are near zero"
     return published(
         "sparsity",
         {
