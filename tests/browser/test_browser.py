@@ -420,8 +420,10 @@ def expect_drawn(picture: Locator) -> None:
 
 
 def search(page: Page, words: str) -> Locator:
-    page.locator(".md-search__input").click()
+    """Ask the box that every page has, and go on from it into the text of all pages."""
+    page.get_by_role("button", name="Jump or search").click()
     page.keyboard.type(words)
+    page.locator(".c-jump__option", has_text="in the text of all pages").click()
     return page.locator(".md-search-result__link")
 
 

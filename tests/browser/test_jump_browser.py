@@ -124,7 +124,8 @@ def test_a_page_without_a_search_field_leads_to_the_search(
 def test_the_key_can_be_switched_off_and_is_a_letter_where_one_types(visit: Visitors) -> None:
     visitor = visit()
     page = visitor.open(LAYER)
-    page.locator(".md-search__input").click()
+    page.keyboard.press("/")  # Material's key
+    expect(page.locator(".md-search__input")).to_be_focused()
     page.keyboard.type("j")
     expect(page.locator("dialog.c-jump")).to_have_count(0)
     page = visitor.open(UNIT)

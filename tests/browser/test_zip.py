@@ -54,8 +54,9 @@ def test_a_zip_reads_searches_jumps_and_plays(visit: Visitors) -> None:
         ("blocks.1.0.conv_pw", "layers/blocks.1.0.conv_pw/"),
     ):
         page = visitor.open("index.html")
-        page.locator(".md-search__input").click()
+        page.get_by_role("button", name="Jump or search").click()
         page.keyboard.type(words)
+        page.locator(".c-jump__option", has_text="in the text of all pages").click()
         expect(page.locator(f".md-search-result__link[href*='{part}']").first).to_be_visible()
 
     # It jumps, from a page without search too.
