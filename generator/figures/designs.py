@@ -28,7 +28,7 @@ DESIGNS: Mapping[str, tuple[int, Callable[..., Figure]]] = {
     "course": (1, charts.course),
     "context": (1, tokens.context),
     "arrows": (1, tokens.arrows),
-    "lens": (1, tokens.lens),
+    "lens": (2, tokens.lens),
     "words": (1, tokens.words),
     "leans": (1, probes.leans),
     "changes": (1, probes.changes),
