@@ -27,10 +27,12 @@ DECODER = f"{_DECODER}/index.html"
 UNIT = f"{_CNN}/blocks.1.0/units/5/index.html"
 ARTICLE = "articles/tour/index.html"
 SLIDES = "articles/tour/slides/index.html"
+GLOSSARY = "glossary/index.html"
 # One page of each kind.
 KINDS = {
     "gallery": "index.html",
     "figures": "figures/index.html",
+    "glossary": GLOSSARY,
     "vision model": "models/efficientnet-lite0/index.html",
     "encoder": "models/minilm-l6/index.html",
     "decoder": DECODER,

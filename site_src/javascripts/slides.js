@@ -1,5 +1,10 @@
-// Starts the slide view; text that is still too long for its slide is set smaller.
+// Starts the slide view; text that is still too long for its slide is set smaller. On a phone held upright a
+// slide would be too small to read: there they stand one below the other, as they do without a script.
 (() => {
+  const upright = matchMedia("(max-width: 40em)");
+  const paper = new URLSearchParams(location.search).has("print-pdf");
+  upright.addEventListener("change", () => paper || location.reload());
+  if (upright.matches && !paper) return;
   const ROOM = 690; // of 720: the progress bar stands below
 
   function fit(slide) {
@@ -18,4 +23,11 @@
     document.fonts?.ready.then(fitAll);
     fitAll();
   });
+  // Printed as it is, the view shows all slides, each on a page.
+  addEventListener("beforeprint", () => {
+    if (paper) return;
+    document.body.classList.add("c-show--print");
+    for (const slide of document.querySelectorAll(".c-slide")) fit(slide);
+  });
+  addEventListener("afterprint", () => document.body.classList.remove("c-show--print"));
 })();

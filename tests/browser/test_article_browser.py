@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from accessibility import violations
-from pages_under_test import ARTICLE, SLIDES, Visitors
+from pages_under_test import ARTICLE, DECODER, GLOSSARY, HEAD, SLIDES, UNIT, Visitors
 from playwright.sync_api import expect
 from small_site import Site
 
@@ -294,3 +294,79 @@ def test_slides_without_a_script_stand_one_below_the_other(visit: Visitors) -> N
     assert heads.count() > 2
     tops = [heads.nth(n).bounding_box()["y"] for n in range(heads.count())]  # type: ignore[index]
     assert tops == sorted(set(tops))
+
+
+@pytest.mark.parametrize("query", ["", "?print-pdf"])
+def test_printed_each_slide_is_a_page(visit: Visitors, query: str) -> None:
+    page = visit().open(SLIDES + query)
+    expect(page.locator(".reveal.ready")).to_be_visible()
+    total = page.evaluate("Reveal.getTotalSlides()")
+    if query:
+        expect(page.locator(".pdf-page")).to_have_count(total)
+    printed = page.pdf(prefer_css_page_size=True, print_background=True)
+    assert len(re.findall(rb"/Type\s*/Page\b", printed)) == total > 5
+
+
+def test_on_a_phone_held_upright_slides_can_be_read(visit: Visitors) -> None:
+    page = visit(**PHONE).open(SLIDES)
+    expect(page.locator(".c-slide__turn")).to_be_visible()
+    expect(page.locator(".c-slide__keys")).to_be_hidden()
+    sizes = page.locator(".c-slide :is(p, li, figcaption)").evaluate_all(
+        "all => all.filter((one) => one.offsetParent).map((one) => parseFloat(getComputedStyle(one).fontSize))"
+    )
+    assert min(sizes) >= 13
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert violations(page) == []
+
+
+# Terms.
+
+
+@both_origins
+@pytest.mark.parametrize("address", [HEAD, UNIT, DECODER, ARTICLE])
+def test_a_term_says_what_it_means_and_leads_to_the_glossary(
+    visit: Visitors, origin: str, address: str
+) -> None:
+    page = visit(origin).open(address)
+    term, pop = page.locator(".c-term").first, page.locator(".c-pop")
+    term.hover()
+    expect(pop).to_be_visible()
+    name = (term.get_attribute("href") or "").partition("#")[2]
+    said = pop.inner_text()
+    page.keyboard.press("Escape")
+    expect(pop).to_be_hidden()
+    term.focus()
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Tab")
+    expect(pop).to_be_visible()
+    page.keyboard.press("Enter")
+    entry = page.locator(f"section#{name}")
+    assert entry.locator("h2").inner_text() in said
+    assert entry.locator("p").first.inner_text()[:40] in said
+
+
+def test_a_term_opens_at_a_first_tap(visit: Visitors) -> None:
+    page = visit(**PHONE).open(HEAD)
+    term = page.locator(".c-term").first
+    term.tap()
+    pop = page.locator(".c-pop")
+    expect(pop).to_be_visible()
+    pop.get_by_text("In the glossary").tap()
+    expect(page.locator("h1")).to_have_text("Glossary")
+
+
+def test_equations_of_the_glossary_can_be_set(visit: Visitors) -> None:
+    page = visit().open(GLOSSARY)
+    page.mouse.wheel(0, 400)
+    expect(page.locator(".arithmatex:not([data-set])")).to_have_count(0)
+    assert page.locator(".katex").count() > 5
+    assert page.locator(".katex-error").count() == 0
+
+
+def test_on_paper_terms_are_plain_text(visit: Visitors) -> None:
+    page = visit().open(HEAD)
+    page.emulate_media(media="print")
+    term = page.locator(".c-term").first
+    style = "node => { const s = getComputedStyle(node); return [s.textDecorationLine, s.color]; }"
+    around = term.evaluate("node => getComputedStyle(node.parentElement).color")
+    assert term.evaluate(style) == ["none", around]
