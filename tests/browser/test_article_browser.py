@@ -312,7 +312,7 @@ def test_on_a_phone_held_upright_slides_can_be_read(visit: Visitors) -> None:
     expect(page.locator(".c-slide__turn")).to_be_visible()
     expect(page.locator(".c-slide__keys")).to_be_hidden()
     sizes = page.locator(".c-slide :is(p, li, figcaption)").evaluate_all(
-        "all => all.filter((one) => one.offsetParent).map((one) => parseFloat(getComputedStyle(one).fontSize))"
+        "all => all.filter((n) => n.offsetParent).map((n) => parseFloat(getComputedStyle(n).fontSize))"
     )
     assert min(sizes) >= 13
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
