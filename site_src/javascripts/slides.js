@@ -3,7 +3,7 @@
 (() => {
   const upright = matchMedia("(max-width: 40em)");
   const paper = new URLSearchParams(location.search).has("print-pdf");
-  upright.addEventListener("change", () => paper || location.reload());
+  upright.addEventListener("change", () => paper || matchMedia("print").matches || location.reload());
   if (upright.matches && !paper) return;
   const ROOM = 690; // of 720: the progress bar stands below
 
@@ -23,11 +23,4 @@
     document.fonts?.ready.then(fitAll);
     fitAll();
   });
-  // Printed as it is, the view shows all slides, each on a page.
-  addEventListener("beforeprint", () => {
-    if (paper) return;
-    document.body.classList.add("c-show--print");
-    for (const slide of document.querySelectorAll(".c-slide")) fit(slide);
-  });
-  addEventListener("afterprint", () => document.body.classList.remove("c-show--print"));
 })();
