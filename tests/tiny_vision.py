@@ -34,6 +34,7 @@ FAMILIES: dict[str, tuple[str, str, dict[str, Any]]] = {
         "Dinov2WithRegistersConfig",
         _SHAPE | {"num_register_tokens": 3},
     ),
+    "states": ("Dinov2Model", "Dinov2Config", _SHAPE),
     "beit": (
         "BeitForImageClassification",
         "BeitConfig",

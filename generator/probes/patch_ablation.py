@@ -24,7 +24,7 @@ from generator.probes.ablation import Ablation, not_ablated
 from generator.probes.ablation_words import EMBEDDING, LOGIT
 from generator.store import Store, digest_of_value
 
-VERSION = 1
+VERSION = 2
 SPAN = "picture"
 
 Take = Callable[[int, Tensor], None]
@@ -135,4 +135,6 @@ def _effect(model: VisionModel, whole: Tensor, silent: Tensor) -> tuple[float, n
     if measure_of(model) == LOGIT:
         best = int(whole.argmax())
         return float(whole[best]), (silent[..., best] - whole[best]).double().numpy()
-    return 0.0, (1 - functional.cosine_similarity(silent, whole, dim=-1)).double().numpy()
+    # A network without a pooling answers with the states of all tokens: these are one long vector.
+    turned = functional.cosine_similarity(silent.flatten(2), whole.flatten(), dim=-1)
+    return 0.0, (1 - turned).double().numpy()

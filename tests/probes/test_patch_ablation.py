@@ -79,6 +79,15 @@ def test_without_classes_the_effect_is_the_turn_of_the_features(tmp_path):
     np.testing.assert_allclose(found.delta[0, 0].ravel(), 1 - cosine, atol=1e-5)
 
 
+def test_a_network_that_answers_with_every_token_has_one_effect_a_head(tmp_path):
+    """As the Hub holds DINOv2: without classes, and without a pooling."""
+    model = tiny_vision("states")
+    whole = logits_of(model.module(torch.from_numpy(PIXELS["one"])[None]))
+    assert whole.dim() == 3 and model.labels == ()
+    found = ablate_patch_heads(model, PIXELS, 1, Store(tmp_path))
+    assert found.delta.shape == (1, 1, BLOCKS, HEADS) and (found.delta > 0).all()
+
+
 def test_none_asked_for_says_so_and_random_weights_say_something_else(tmp_path):
     model, store = tiny_vision("vit"), Store(tmp_path)
     assert "asks for none" in ablate_patch_heads(model, PIXELS, 0, store).reason
