@@ -31,16 +31,17 @@ class Layer:
     the output of a block, or a transformer block.
 
     `parameters` are those of its map and of its normalisation, the latter `norm_parameters`; a block's are
-    those of all that it holds. `shape` is that of the output for one input, without the batch: (channels,
-    height, width), (features,) or (tokens, width). `start` is the number of its first operation in the
-    trace, `operation` where to listen for its response, `preactivation` where to listen for what enters
-    the activation that ends the layer, if that one saturates (NOWHERE otherwise). `module` and `call` name
-    a module call that returns the response ("" where none does), and `reads` the layers whose responses it
-    is computed from directly. `sources` are all layers whose responses reach it with no other layer
-    between, by any way, PICTURE among them where the picture does; none where that did not show. `axis` is
-    the axis of the response that holds the units; the other two of three are the rows and columns of the
-    picture. `window` says how far a block's attention sees: keys at a smaller distance, itself included; 0
-    where nothing ends it.
+    those of all that it holds. `shape` is that of the output for one input, without the batch:
+    (channels, height, width), (features,) or (tokens, width). `start` is the number of its first operation
+    in the trace, `operation` where to listen for its response, `preactivation` where to listen for what
+    enters the activation that ends the layer, if that one saturates (NOWHERE otherwise). `module` and `call`
+    name a module call that returns the response; where none does, `module` is "" and `function` the number of
+    a call of an activation that returns it (-1 where none does). `reads` are the layers whose responses it is
+    computed from directly. `sources` are all layers whose responses reach it with no other layer between, by
+    any way, PICTURE among them where the picture does; none where that did not show. `axis` is the axis of
+    the response that holds the units; the other two of three are the rows and columns of the picture.
+    `window` says how far a block's attention sees: keys at a smaller distance, itself included; 0 where
+    nothing ends it.
     """
 
     index: int
@@ -64,6 +65,7 @@ class Layer:
     axis: int = 1
     module: str = ""
     call: int = 0
+    function: int = -1
     reads: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
 
@@ -71,6 +73,11 @@ class Layer:
     def units(self) -> int:
         """The number of channels, features or hidden dimensions."""
         return self.shape[-1] if self.heads else self.shape[0]
+
+    @property
+    def tapped(self) -> bool:
+        """Whether its response can be had with its gradient, and another put in its place."""
+        return bool(self.module) or self.function >= 0
 
     @property
     def joins(self) -> bool:

@@ -141,7 +141,9 @@ class VisionModel(Model):
         """Adds how pictures are prepared, how layers are read, and how answers become shares."""
         how = self.preprocessing.model_dump(mode="json")
         shares = {} if self.exclusive else {"exclusive": False}
-        return {**super().key, "preprocessing": how, "reading": READING, **shares}
+        called = any(layer.function >= 0 for layer in self.layers)
+        functions = {"functions": called} if called else {}
+        return {**super().key, "preprocessing": how, "reading": READING, **shares, **functions}
 
     def shares(self, logits: Tensor) -> Tensor:
         """Probabilities (..., classes): a softmax, or a sigmoid of each where several can be right."""

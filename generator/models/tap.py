@@ -1,14 +1,15 @@
 """Differentiable responses of a vision network: read them, put others in their place, stop early.
 
 `trace.listen` watches the dispatcher, below autograd: it costs nothing and sees every operation, but
-what it sees has no gradient. Here a hook sits on the module call that returns a layer's response.
+what it sees has no gradient. Here a hook sits on the module call that returns a layer's response, or on the
+call of an activation where the network's own code calls a function.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from generator.errors import CutawayError
 from generator.models.dispatch import first_tensor
+from generator.models.functions import Activations
 from generator.models.layer import Layer
 from generator.models.model import VisionModel, logits_of
 
@@ -31,13 +33,15 @@ def tapped(model: VisionModel, layers: Sequence[Layer], touch: Touch) -> Iterato
     """Within the block, hand `touch` the response of each layer as soon as it is computed.
 
     A response is (N, units, H, W), or (N, units). The network goes on with what `touch` returns, or
-    with the response if that is None. Raises CutawayError for a layer that no module returns.
+    with the response if that is None. Raises CutawayError for a layer that no call returns.
     """
+    by_function = {layer.function: layer for layer in layers if not layer.module}
     by_module: dict[str, dict[int, Layer]] = {}
     for layer in layers:
-        if not layer.module:
+        if not layer.tapped:
             raise CutawayError(f"{model.id}: no module returns {layer.name}; gradients need one.")
-        by_module.setdefault(layer.module, {})[layer.call] = layer
+        if layer.module:
+            by_module.setdefault(layer.module, {})[layer.call] = layer
     calls: Counter[str] = Counter()
 
     def hook_of(name: str) -> Callable[..., Any]:
@@ -48,11 +52,23 @@ def tapped(model: VisionModel, layers: Sequence[Layer], touch: Touch) -> Iterato
 
         return hook
 
-    handles: list[Any] = [model.module.register_forward_pre_hook(lambda *_: calls.clear())]
+    def take(number: int, made: Tensor) -> Tensor:
+        layer = by_function.get(number)
+        changed = made if layer is None else _touch(layer, made, touch)
+        return made if changed is None else changed
+
+    functions = Activations(take)
+
+    def start(*_: Any) -> None:
+        calls.clear()
+        functions.number = 0
+
+    handles: list[Any] = [model.module.register_forward_pre_hook(start)]
     for name in by_module:
         handles.append(model.module.get_submodule(name).register_forward_hook(hook_of(name)))
     try:
-        yield
+        with functions if by_function else nullcontext():
+            yield
     finally:
         for handle in handles:
             handle.remove()

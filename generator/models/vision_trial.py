@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from generator.errors import CutawayError
 from generator.models.dispatch import first_tensor
 from generator.models.field_trial import with_fields
+from generator.models.functions import Activations
 from generator.models.layer import Layer
 from generator.models.layout import CHANNELS_FIRST, CHANNELS_LAST, picture_axes
 from generator.models.listen import listen
@@ -31,6 +32,7 @@ NAN = float("nan")
 _KEPT = 4096
 
 LAYERS = "Layers"
+FUNCTIONS = "Functions"
 BATCH = "Batch"
 AXES = "Rows and columns"
 
@@ -54,9 +56,10 @@ def tried(model: VisionModel) -> VisionModel:
     model = replace(model, batched=batch.passed)
     checks += [batch] if batch.passed else []
     checks += require(model.id, [_axes(model)])
+    model, functions = _with_functions(model, pictures[0], read)
     model, fields = with_fields(model, pictures[:1])
     model, attention = _with_attention(model, pictures[0])
-    return replace(model, trial=(*checks, *fields, *attention))
+    return replace(model, trial=(*checks, *functions, *fields, *attention))
 
 
 def _read(model: VisionModel, pixels: Tensor) -> tuple[dict[str, Tensor], Tensor]:
@@ -96,6 +99,32 @@ def _layers(model: VisionModel, pixels: Tensor, read: Mapping[str, Tensor]) -> C
     says = f"the responses of {of} are what their modules return"
     says += ", and each operation has the name and shape that it had when the layers were listed."
     return Check(LAYERS, says if passed else f"{says} {name} is not.", passed, worst)
+
+
+def _with_functions(
+    model: VisionModel, pixels: Tensor, read: Mapping[str, Tensor]
+) -> tuple[VisionModel, tuple[Check, ...]]:
+    """The model with the calls of activations that return what no module does, found by their values."""
+    without = [layer for layer in model.layers if not layer.module]
+    found: dict[str, tuple[int, float]] = {}
+
+    def take(number: int, made: Tensor) -> Tensor:
+        for layer in without:
+            if tuple(made.shape[1:]) == layer.operation.shape[1:] and layer.name not in found:
+                difference = apart(read[layer.name], _some(units_first(layer, made)))
+                if difference <= CLOSE:
+                    found[layer.name] = number, difference
+        return made
+
+    if without:
+        with torch.no_grad(), Activations(take):
+            model.module(pixels[None].to(model.device))
+    if not found:
+        return model, ()
+    layers = (replace(x, function=found.get(x.name, (-1,))[0]) for x in model.layers)
+    says = f"the responses of {len(found)} layers more are what calls of their activations return."
+    worst = max(difference for _, difference in found.values())
+    return replace(model, layers=tuple(layers)), (Check(FUNCTIONS, says, True, worst),)
 
 
 @contextmanager

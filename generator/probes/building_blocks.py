@@ -92,7 +92,7 @@ def blocks_layer(model: VisionModel) -> Layer | None:
 
     def fits(layer: Layer) -> bool:
         grid = layer.shape[1:]
-        return bool(layer.module) and len(grid) == 2 and CELLS[0] <= grid[0] * grid[1] <= CELLS[1]
+        return layer.tapped and len(grid) == 2 and CELLS[0] <= grid[0] * grid[1] <= CELLS[1]
 
     blocks = [layer for layer in model.layers if layer.kind == "block"]
     for layers in (unit_layers(model), blocks, model.layers):
@@ -133,8 +133,10 @@ def measure_building_blocks(
     """Take one layer's response to a picture (3, H, W), normalised, apart; see `blocks_layer`."""
     if layer is None:
         return _nothing(picture, "", "No layer of this network has a grid of cells.")
-    if not layer.module or len(layer.shape) != 3:
-        return _nothing(picture, layer.name, f"No module of this network returns {layer.name}.")
+    if not layer.tapped or len(layer.shape) != 3:
+        return _nothing(
+            picture, layer.name, f"No call of a module or an activation returns {layer.name}."
+        )
     settings = (CLASSES, LISTED, GROUPS, ITERATIONS, TOLERANCE, MOST, BATCH)
     parts = {
         "model": model.key,

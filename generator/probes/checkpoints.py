@@ -106,7 +106,7 @@ def _spread(layers: Sequence[Layer]) -> tuple[Layer, ...]:
 
     A layer that no module returns cannot be carried back to pixels.
     """
-    usable = [layer for layer in layers if layer.module]
+    usable = [layer for layer in layers if layer.tapped]
     if len(usable) <= LAYERS:
         return tuple(usable)
     places = np.linspace(0, len(usable) - 1, LAYERS).round().astype(int)

@@ -244,7 +244,7 @@ def _maps(
 
 
 def _map_layer(model: VisionModel) -> Layer | None:
-    spatial = [x for x in model.layers if len(x.shape) == 3 and x.shape[-1] > 1 and x.module]
+    spatial = [x for x in model.layers if len(x.shape) == 3 and x.shape[-1] > 1 and x.tapped]
     return spatial[-1] if spatial else None
 
 

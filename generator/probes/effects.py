@@ -73,7 +73,7 @@ def measure_effects(
         units
         for units in searched_units(model)
         if exemplars.of(units.name)
-        and units.layer.module
+        and units.layer.tapped
         and not (head and head[0].name == units.name)
     ]
     wanted = _by_picture(layers, exemplars, signal)

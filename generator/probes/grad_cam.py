@@ -27,7 +27,10 @@ from generator.store import Store, digest_of_value
 VERSION = 1
 DEPTHS = 5
 
-_NO_LAYER = "This network has no layer with feature maps over positions, which Grad-CAM weighs."
+_NO_LAYER = (
+    "This network has no layer with feature maps over positions, returned by a module or an activation, "
+    "which Grad-CAM weighs."
+)
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ def depths(model: VisionModel) -> tuple[Layer, ...]:
     spatial = [
         layer
         for layer in model.layers
-        if len(layer.shape) == 3 and layer.shape[-1] > 1 and layer.module
+        if len(layer.shape) == 3 and layer.shape[-1] > 1 and layer.tapped
     ]
     if any(layer.kind == "block" for layer in spatial):
         spatial = [layer for layer in spatial if layer.kind == "block" or layer is spatial[-1]]

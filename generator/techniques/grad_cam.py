@@ -88,7 +88,7 @@ def figure(run: Run, image: str, layer: Names = (), classes: Classes = ()) -> Fi
 
 def _with_positions(run: Run, name: str) -> Layer:
     found = layer_of(run.model, name)
-    if len(found.shape) != 3 or found.shape[-1] < 2 or not found.module:
+    if len(found.shape) != 3 or found.shape[-1] < 2 or not found.tapped:
         raise UsageError(
             f"{found.name} of {run.model.id} has no maps over positions, which Grad-CAM weighs."
         )

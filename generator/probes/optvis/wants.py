@@ -74,13 +74,13 @@ def reason_against(model: VisionModel) -> str:
         return ""
     return (
         "Feature visualisation follows the gradient of a unit that answers at every position; "
-        "none of the layers shown here has such units, and a module that returns them."
+        "none of the layers shown here has such units, and a call that returns them."
     )
 
 
 def drawable_layers(model: VisionModel) -> tuple[Layer, ...]:
     """The layers with units that have a gradient: those of a module."""
-    return tuple(layer for layer in unit_layers(model) if layer.module)
+    return tuple(layer for layer in unit_layers(model) if layer.tapped)
 
 
 def default_wants(
