@@ -65,6 +65,13 @@ class Run:
     credits: list[Picture] = field(default_factory=list, repr=False)
     _results: dict[Any, Any] = field(default_factory=dict, repr=False)
 
+    def __repr__(self) -> str:
+        """What a session shows of it: all that it holds would be pages long."""
+        images, texts = len(self.inputs.images), len(self.inputs.texts)
+        shown = f"{images} pictures" if self.reads == PICTURES else f"{texts} texts"
+        model = self.model
+        return f"<Run of {model.title}: {model.kind}, {len(model.layers)} layers, on {shown}>"
+
     def __getitem__(self, technique: Technique[T]) -> T:
         """What a technique finds, measured once. Raises UsageError where it does not apply."""
         reason = why_not(technique, self)

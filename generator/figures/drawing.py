@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 PHOTOGRAPHS = "panels"  # the kind that is never turned over on a dark ground
@@ -19,6 +19,6 @@ class Drawing:
     """
 
     kind: str
-    arguments: Mapping[str, Any]
+    arguments: Mapping[str, Any] = field(repr=False)
     paths: tuple[str, ...]
     draw: Callable[..., Any] | None = None
