@@ -1,12 +1,11 @@
-"""What the tests of articles share: everything that can be named on the tiny exhibit, out of its store."""
+"""What the tests of articles share: everything that can be named on the tiny exhibit, measured when it is."""
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from small_site import Site
 
 from generator.articles.catalogue import Catalogue
 from generator.exhibit_yaml import load_exhibit
@@ -17,11 +16,10 @@ from generator.techniques import TECHNIQUES
 
 
 @pytest.fixture(scope="session")
-def catalogue(tiny_site: Site, tmp_path_factory: pytest.TempPathFactory) -> Catalogue:
-    """An image classifier and an encoder with what the build of the tiny exhibit measured, and a dream."""
-    exhibit = load_exhibit(tiny_site.exhibit)
-    folder = shutil.copytree(tiny_site.work / "store", tmp_path_factory.mktemp("bench") / "store")
-    store, quiet = Store(folder), [].append
+def catalogue(tiny_exhibit: Path, tmp_path_factory: pytest.TempPathFactory) -> Catalogue:
+    """An image classifier and an encoder of the tiny exhibit, and a dream."""
+    exhibit = load_exhibit(tiny_exhibit)
+    store, quiet = Store(tmp_path_factory.mktemp("bench")), [].append
     inputs = read_inputs(exhibit)
     runs = {
         run.model.id: _dreaming(run)

@@ -97,13 +97,13 @@ pytest_plugins = ["small_site", "growing_exhibit", "article_bench", "browsing", 
 
 # What a test needs that takes long, by the fixtures that bring it.
 _NEEDS = {
-    "weights": {"efficientnet", "minilm", "smollm2"},
+    "weights": {"efficientnet", "minilm", "smollm2", "tiny_exhibit"},
     "build": {
         "small_site",
-        "tiny_site",
         "seeded_site",
         "families_site",
         "new_site",
+        "site",
         "built",
         "wheel",
     },

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
-from small_site import Site, read_exhibit, write_exhibit
+from small_site import Site, read_exhibit, unmeasured, write_exhibit
 
 from generator import growing
 
@@ -66,9 +65,8 @@ TEMPLATE = (
 
 @pytest.fixture
 def growing_exhibit(seeded_site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The exhibit, with nothing built. A first site is made of what a second suffices for."""
-    left = shutil.ignore_patterns("site", "build")
-    folder = shutil.copytree(seeded_site.exhibit, tmp_path / "grows", ignore=left)
+    """The exhibit, with nothing measured. A first site is made of what a second suffices for."""
+    folder = unmeasured(seeded_site, tmp_path / "grows")
     (folder / "slow.py").write_text(SLOW)
     (folder / "slow.html").write_text(TEMPLATE)
     write_exhibit(folder, read_exhibit(folder) | {"techniques": ["./slow.py"]})

@@ -84,7 +84,6 @@ class Site:
     site: Path
     work: Path
     stdout: str
-    seconds: float
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -214,43 +213,41 @@ def read_exhibit(folder: Path) -> dict[str, Any]:
     return yaml.safe_load((folder / "exhibit.yml").read_text(encoding="utf-8"))
 
 
-def build(folder: Path, *words: str | Path) -> Site:
-    """Build an exhibit's folder; a failure is the test's failure."""
-    return _built(folder, cutaway("build", folder, *words))
-
-
-def _build_alone(folder: Path) -> Site:
-    """Build it in one process, which leaves the other cores to other tests."""
-    return build(folder, "--jobs", "1")
-
-
 def build_here(folder: Path, *words: str | Path) -> Site:
-    """The same in this process, drawing in it too."""
-    return _built(folder, cutaway_here("build", folder, "--jobs", "1", *words))
-
-
-def _built(folder: Path, run: Run) -> Site:
+    """Build an exhibit's folder in this process alone; a failure is the test's failure."""
+    _without_first_site(folder)
+    run = cutaway_here("build", folder, "--jobs", "1", *words)
     assert run.code == 0, run.out + run.err
     assert run.err == ""
-    return Site(folder, folder / "site", folder / "build", run.out, run.seconds)
+    return Site(folder, folder / "site", folder / "build", run.out)
 
 
-def built_once(
-    factory: pytest.TempPathFactory,
-    name: str,
-    make: Callable[[Path], Path],
-    how: Callable[[Path], Site] = build,
-) -> Site:
+def _without_first_site(folder: Path) -> None:
+    """Lay out what looks like a finished site, so that a build, however slow, makes no first one."""
+    if not (folder / "site").exists():
+        (folder / "site").mkdir()
+        for name in ("index.html", "manifest.json"):
+            (folder / "site" / name).write_text("{}", encoding="utf-8")
+
+
+def unmeasured(site: Site, folder: Path) -> Path:
+    """A copy of an exhibit with its drawings, which are known by what they show, and without all else that
+    was built."""
+    shutil.copytree(site.exhibit, folder, ignore=shutil.ignore_patterns("site", "build"))
+    shutil.copytree(site.work / "store" / "figures", folder / "build" / "store" / "figures")
+    return folder
+
+
+def built_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], Path]) -> Site:
     """The site of the exhibit that `make` lays out, built by the first test process that asks."""
     root = factory.getbasetemp()
     root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
-    notes = root / f"{name}.json"
+    said = root / f"{name}.txt"
     with FileLock(root / f"{name}.lock"):
-        if not notes.exists():
-            site = how(make(root / name))
-            notes.write_text(json.dumps({"stdout": site.stdout, "seconds": site.seconds}))
+        if not said.exists():
+            said.write_text(build_here(make(root / name)).stdout, encoding="utf-8")
     folder = root / name
-    return Site(folder, folder / "site", folder / "build", **json.loads(notes.read_text()))
+    return Site(folder, folder / "site", folder / "build", said.read_text(encoding="utf-8"))
 
 
 def with_writing(folder: Path) -> Path:
@@ -268,7 +265,7 @@ def small_site(tmp_path_factory: pytest.TempPathFactory) -> Site:
 
     Read only: a test that changes something takes a copy.
     """
-    return built_once(tmp_path_factory, "small", with_writing, _build_alone)
+    return built_once(tmp_path_factory, "small", with_writing)
 
 
 @pytest.fixture(scope="session")
@@ -278,12 +275,9 @@ def small_exhibit(small_site: Site) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_site(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    """One layer on one picture and one encoder on one text: for what has to be built often."""
-    return built_once(tmp_path_factory, "tiny", _tiny_exhibit, _build_alone)
-
-
-def _tiny_exhibit(folder: Path) -> Path:
+def tiny_exhibit(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One layer on one picture and one encoder on one text, of which nothing is measured."""
+    folder = tmp_path_factory.mktemp("tiny") / "exhibit"
     make_exhibit(
         folder,
         models=("efficientnet-lite0", "minilm-l6"),
@@ -299,14 +293,6 @@ def _tiny_exhibit(folder: Path) -> Path:
     return folder
 
 
-@pytest.fixture
-def tiny(tiny_site: Site, tmp_path: Path) -> Path:
-    """A copy of the built tiny exhibit, to change and to break."""
-    folder = tmp_path / "exhibit"
-    shutil.copytree(tiny_site.exhibit, folder)
-    return folder
-
-
 @pytest.fixture(scope="session")
 def seeded_site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     """Two random networks of a few thousand weights: for builds that are broken off and begun again."""
@@ -315,14 +301,14 @@ def seeded_site(tmp_path_factory: pytest.TempPathFactory) -> Site:
 
 def _seeded_exhibit(folder: Path) -> Path:
     make_exhibit(folder, models=(), pictures=("cat",), texts=("coreference",))
-    save_tiny("bert", folder / "encoder")
+    save_tiny("bert", folder / "encoder", num_hidden_layers=2, num_attention_heads=2)
     network = {
         "id": "cnn",
         "source": "timm:test_efficientnet",
         "weights": "random",
         "preprocessing": {"size": 64},
-        "layers": ["conv_stem"],
-        "units": ["conv_stem"],
+        "layers": ["blocks.0.0.conv"],
+        "units": ["blocks.0.0.conv"],
         "make": FEW | {"features": 1, "classes": 0, "steps": 0.01, "dream": ""},
     }
     encoder = {"id": "encoder", "source": "./encoder", "make": FEW}
@@ -341,7 +327,7 @@ def seeded(seeded_site: Site, tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def families_site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     """Tiny random transformers of families that no code names, built as a user's folders are."""
-    return built_once(tmp_path_factory, "families", _families_exhibit, build_here)
+    return built_once(tmp_path_factory, "families", _families_exhibit)
 
 
 ACROSS = """---
@@ -379,7 +365,7 @@ def _families_exhibit(folder: Path) -> Path:
 @pytest.fixture(scope="session")
 def new_site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     """A folder made by `cutaway new`, built as it is but for the size of its pictures."""
-    return built_once(tmp_path_factory, "new", _new_exhibit, _build_alone)
+    return built_once(tmp_path_factory, "new", _new_exhibit)
 
 
 def _new_exhibit(folder: Path) -> Path:

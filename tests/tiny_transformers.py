@@ -190,17 +190,17 @@ EXPERTS = {
 }
 
 
-def save_tiny(family: str, folder: Path, seed: int = 0) -> None:
+def save_tiny(family: str, folder: Path, seed: int = 0, **changes: int) -> None:
     """A tiny random model of one family, as transformers saves it, with a tokenizer.
 
-    Weights are large enough for heads to differ.
+    Weights are large enough for heads to differ; `changes` are keys of the configuration.
     """
     repair_torchvision()
     import transformers
 
     kind, config, settings = (FAMILIES | OTHERS | SINKS | PAIRS | EXPERTS)[family]
     torch.manual_seed(seed)
-    made = getattr(transformers, kind)(getattr(transformers, config)(**settings))
+    made = getattr(transformers, kind)(getattr(transformers, config)(**settings | changes))
     with torch.no_grad():
         for name, parameter in made.named_parameters():
             if "norm" in name.lower() or "ln_" in name:

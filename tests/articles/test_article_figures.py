@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
-from small_site import Site, cutaway_here, read_exhibit, write_exhibit
+from small_site import cutaway_here, read_exhibit, write_exhibit
 from test_article_kinds import ASKED as ASKED_OF_OTHERS
 
 from generator.articles.catalogue import Catalogue
@@ -89,9 +90,9 @@ REFUSED = {
 
 
 @pytest.fixture(scope="module")
-def bench(catalogue: Catalogue, smollm2_model: LanguageModel, tiny_site: Site) -> Catalogue:
+def bench(catalogue: Catalogue, smollm2_model: LanguageModel, tiny_exhibit: Path) -> Catalogue:
     """What can be named on the tiny exhibit, and a decoder of which nothing was measured yet."""
-    texts = curated_texts(load_exhibit(tiny_site.exhibit))
+    texts = curated_texts(load_exhibit(tiny_exhibit))
     store, inputs = catalogue.store, _with_texts(catalogue, texts)
     decoder = Run(
         smollm2_model, inputs, Choices(), catalogue.seed, store, [].append, techniques=TECHNIQUES
@@ -232,6 +233,12 @@ def test_widths() -> None:
     for wrong in ("wide", "3mm", "1km", "-5in"):
         with pytest.raises(UsageError, match="--width"):
             pixels_of_width(wrong)
+
+
+@pytest.fixture
+def tiny(tiny_exhibit: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny exhibit, to change."""
+    return shutil.copytree(tiny_exhibit, tmp_path / "exhibit")
 
 
 def test_the_command_draws_for_paper(tiny: Path, tmp_path: Path) -> None:

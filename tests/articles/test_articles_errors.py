@@ -8,7 +8,7 @@ from html import unescape
 from pathlib import Path
 
 import pytest
-from small_site import Site, cutaway_here, read_exhibit, write_exhibit
+from small_site import cutaway_here, read_exhibit, write_exhibit
 
 from generator.articles.bibliography import Bibliography, read_bibliography
 from generator.articles.catalogue import Catalogue
@@ -203,13 +203,13 @@ def test_what_is_right_is_let_through(folder: Path) -> None:
 
 
 def test_a_build_answers_such_a_mistake_before_it_loads_a_model(
-    tiny: Path, monkeypatch: pytest.MonkeyPatch
+    seeded: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("generator.models.load.fetch", None)  # nor fetches one
-    (tiny / "writing" / "articles").mkdir(parents=True)
-    (tiny / "writing" / "articles" / "one.md").write_text(FRONT + "{{ figur() }}")
-    write_exhibit(tiny, read_exhibit(tiny) | {"writing": "writing"})
-    run = cutaway_here("build", tiny)
+    (seeded / "writing" / "articles").mkdir(parents=True)
+    (seeded / "writing" / "articles" / "one.md").write_text(FRONT + "{{ figur() }}")
+    write_exhibit(seeded, read_exhibit(seeded) | {"writing": "writing"})
+    run = cutaway_here("build", seeded)
     assert run.code == 2
     assert "one.md, line 5: 'figur' is undefined. Did you mean 'figure'?" in run.err
     assert "Models" not in run.out
@@ -259,7 +259,7 @@ def test_all_directives_that_fail_are_told_at_once_and_nothing_that_follows_from
 
 
 def test_a_dead_link_is_told_by_its_own_article_alone(
-    tmp_path: Path, catalogue: Catalogue, book: Bibliography, tiny_site: Site
+    tmp_path: Path, catalogue: Catalogue, book: Bibliography, tiny_exhibit: Path
 ) -> None:
     texts = {"one": "[two](two.md)", "two": "`gone.md`\n\n[x](gone.md) ![A cat](cat.png)\n"}
     articles = []
@@ -269,7 +269,7 @@ def test_a_dead_link_is_told_by_its_own_article_alone(
             FRONT.replace("D\n", "D\nabstract: '[y](away.md)'\n") + text, encoding="utf-8"
         )
         articles.append(read_article(read_source(path, "articles"), catalogue, book))
-    made = pages_of(articles, tiny_site)
+    made = pages_of(articles, tiny_exhibit)
     with pytest.raises(WritingErrors) as caught:
         check_links(articles, [*made, replace(made[0], address="index.html", body="")], STATICS)
     _, *told = str(caught.value).splitlines()
@@ -282,7 +282,7 @@ def test_a_dead_link_is_told_by_its_own_article_alone(
 
 
 def test_only_what_an_article_asks_for_is_published(
-    tmp_path: Path, catalogue: Catalogue, tiny_site: Site, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, catalogue: Catalogue, tiny_exhibit: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "writing" / "articles"
     (folder / "demo").mkdir(parents=True)
@@ -296,7 +296,7 @@ def test_only_what_an_article_asks_for_is_published(
     writing = read_writing(tmp_path, "writing")
     (source,) = writing.sources
     article = read_article(source, catalogue, Bibliography())
-    made = pages_of([article], tiny_site)
+    made = pages_of([article], tiny_exhibit)
     published = asked_files([article], made, writing.files, every=True)
     assert set(published) == {f"articles/{name}" for name in asked}
     told = capsys.readouterr().err
@@ -311,12 +311,12 @@ def test_a_block_that_is_not_closed_names_no_other_thing(read: Read) -> None:
 
 
 def test_a_dead_link_is_told_by_its_line_where_there_are_slides_too(
-    tmp_path: Path, catalogue: Catalogue, book: Bibliography, tiny_site: Site
+    tmp_path: Path, catalogue: Catalogue, book: Bibliography, tiny_exhibit: Path
 ) -> None:
     path = tmp_path / "one.md"
     path.write_text(FRONT.replace("---\n", "---\nslides: true\n", 1) + "\n[x](gone.md)\n")
     article = read_article(read_source(path, "articles"), catalogue, book)
-    made = pages_of([article], tiny_site)
+    made = pages_of([article], tiny_exhibit)
     assert len(made) == 3
     front = replace(made[0], address="index.html", body="")
     with pytest.raises(WritingError, match=r"line 7: the link 'gone.md' leads to articles/gone/"):
@@ -375,10 +375,10 @@ def test_a_missing_model_comes_with_a_hint(read: Read) -> None:
     ],
 )
 def test_dead_links_are_found(
-    text: str, words: tuple[str, ...], read: Read, tiny_site: Site
+    text: str, words: tuple[str, ...], read: Read, tiny_exhibit: Path
 ) -> None:
     article = read(text)
-    made = pages_of([article], tiny_site)
+    made = pages_of([article], tiny_exhibit)
     index = made[0]
     two = replace(index, address="articles/two/index.html", body='<p id="here">')
     front = replace(index, address="index.html", body="")
@@ -388,9 +388,9 @@ def test_dead_links_are_found(
         assert word in str(caught.value)
 
 
-def test_a_dead_link_on_a_page_that_is_linked_to_is_found(read: Read, tiny_site: Site) -> None:
+def test_a_dead_link_on_a_page_that_is_linked_to_is_found(read: Read, tiny_exhibit: Path) -> None:
     article = read("\n[x](/models/minilm-l6/)")
-    made = pages_of([article], tiny_site)
+    made = pages_of([article], tiny_exhibit)
     model = replace(
         made[0],
         address="models/minilm-l6/index.html",
@@ -466,8 +466,8 @@ def article_page_of(article: Article, pages: Pages) -> Page:
     )
 
 
-def pages_of(articles: list[Article], site: Site) -> list[Page]:
+def pages_of(articles: list[Article], exhibit: Path) -> list[Page]:
     """The pages of articles with their bodies."""
     pages = Pages(data_root() / "templates", {})
-    made = article_pages(articles, load_exhibit(site.exhibit), pages)
+    made = article_pages(articles, load_exhibit(exhibit), pages)
     return [pages.fill(page) for page in made]

@@ -23,7 +23,7 @@ description: An article that is being written.
 ---
 The encoder has {{ stat("heads", "layer", model="encoder", of="count") }} heads. One word stands here.
 
-{{ figure("attention_map", id="fig-map", model="encoder", layer=0, head=1, text="coreference") }}
+{{ figure("attention_map", id="fig-map", model="encoder", layer=0, head=0, text="coreference") }}
 """
 ADDRESS = "articles/first/index.html"
 
@@ -90,8 +90,8 @@ def test_a_figure_s_parameter_draws_another_picture(page, folder):
     page.goto(ADDRESS)
     picture = page.locator("#fig-map img").first
     before = picture.evaluate("(image) => fetch(image.src).then((answer) => answer.text())")
-    write(folder, FIRST.replace("head=1", "head=2"))
-    expect(page.locator("#fig-map")).to_contain_text("L0H2")
+    write(folder, FIRST.replace("head=0", "head=1"))
+    expect(page.locator("#fig-map")).to_contain_text("L0H1")
     after = picture.evaluate("(image) => fetch(image.src).then((answer) => answer.text())")
     assert before != after and "<svg" in after
     write(folder, FIRST)

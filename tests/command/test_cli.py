@@ -31,7 +31,7 @@ from small_site import (
     read_exhibit,
     write_exhibit,
 )
-from tiny_transformers import HEADS, LAYERS, save_tiny
+from tiny_transformers import save_tiny
 from wheels import make_wheel
 
 from generator.serve import make_server
@@ -76,7 +76,7 @@ def test_one_vision_model_needs_no_exhibit(tmp_path):
 
 
 def test_one_local_language_model_needs_no_exhibit(tmp_path):
-    save_tiny("bert", tmp_path / "model")
+    save_tiny("bert", tmp_path / "model", num_hidden_layers=2, num_attention_heads=2)
     (tmp_path / "lines.txt").write_text(
         "Rain fell on the roof.\n\nThe roof held, the rain did not.\n"
     )
@@ -84,7 +84,7 @@ def test_one_local_language_model_needs_no_exhibit(tmp_path):
     run = cutaway_here("build", *words, cwd=tmp_path)
     assert run.code == 0, run.out + run.err
     data = tmp_path / "site" / "models" / "model" / "data"
-    assert len((data / "heads.csv").read_text().splitlines()) >= 1 + LAYERS * HEADS
+    assert len((data / "heads.csv").read_text().splitlines()) >= 1 + 2 * 2
     assert "text-2" in (data / "links.csv").read_text()
     assert "The roof held" in (tmp_path / "site/models/model/index.html").read_text()
 
@@ -120,16 +120,16 @@ def test_inspect_lists_layers_units_heads_and_groups(words, first, lines, last):
         )
 
 
-def test_inspect_knows_the_models_of_an_exhibit_by_their_ids(tiny_site, tmp_path):
+def test_inspect_knows_the_models_of_an_exhibit_by_their_ids(seeded_site, tmp_path):
     for run in (
-        cutaway("inspect", "minilm-l6", cwd=tiny_site.exhibit),
-        cutaway_here("inspect", "minilm-l6", "--exhibit", tiny_site.exhibit),
+        cutaway_here("inspect", "encoder", cwd=seeded_site.exhibit),
+        cutaway_here("inspect", "encoder", "--exhibit", seeded_site.exhibit),
     ):
         assert (run.code, run.err) == (0, "")
-        assert "encoder, 22,713,216 parameters" in run.out
-    near = cutaway_here("inspect", "minilm", cwd=tiny_site.exhibit)
-    assert (near.code, "Did you mean 'minilm-l6'?" in near.err) == (2, True)
-    nowhere = cutaway_here("inspect", "minilm", cwd=tmp_path)
+        assert "encoder: encoder, " in run.out
+    near = cutaway_here("inspect", "encodr", cwd=seeded_site.exhibit)
+    assert (near.code, "Did you mean 'encoder'?" in near.err) == (2, True)
+    nowhere = cutaway_here("inspect", "encodr", cwd=tmp_path)
     assert (nowhere.code, "no exhibit.yml in this folder" in nowhere.err) == (2, True)
 
 
@@ -189,25 +189,25 @@ def serving(site: Path, *words: str) -> Iterator[tuple[subprocess.Popen[str], st
         process.communicate()
 
 
-def test_serve_shows_the_site_until_interrupted(tiny_site):
-    with serving(tiny_site.site, "--port", "0") as (process, url):
+def test_serve_shows_the_site_until_interrupted(seeded_site):
+    with serving(seeded_site.site, "--port", "0") as (process, url):
         with urllib.request.urlopen(url) as answer:
-            assert answer.read() == (tiny_site.site / "index.html").read_bytes()
-        with urllib.request.urlopen(f"{url}models/minilm-l6/layers/0/heads/3/") as answer:
+            assert answer.read() == (seeded_site.site / "index.html").read_bytes()
+        with urllib.request.urlopen(f"{url}models/encoder/layers/0/heads/1/") as answer:
             assert answer.headers["Content-Type"].startswith("text/html")
         with pytest.raises(urllib.error.HTTPError, match="404"):
             urllib.request.urlopen(f"{url}../../../etc/passwd")
         with pytest.raises(urllib.error.HTTPError) as missing:
             urllib.request.urlopen(f"{url}models/nonsense/")
         assert missing.value.code == 404
-        assert missing.value.read() == (tiny_site.site / "404.html").read_bytes()
+        assert missing.value.read() == (seeded_site.site / "404.html").read_bytes()
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=10)
     assert (process.returncode, err) == (0, "")
 
 
-def test_serve_says_nothing_of_readers_who_leave(tiny_site, tmp_path):
-    shutil.copytree(tiny_site.site, tmp_path / "site")
+def test_serve_says_nothing_of_readers_who_leave(seeded_site, tmp_path):
+    shutil.copytree(seeded_site.site, tmp_path / "site")
     (tmp_path / "site" / "large.bin").write_bytes(bytes(30_000_000))
     with serving(tmp_path / "site", "--port", "0") as (process, url):
         address = urllib.parse.urlsplit(url)
@@ -221,10 +221,10 @@ def test_serve_says_nothing_of_readers_who_leave(tiny_site, tmp_path):
     assert (process.returncode, err) == (0, "")
 
 
-def test_serve_finds_the_site_in_the_folder_that_it_was_built_in(tiny_site):
-    server = make_server(tiny_site.site.parent, "127.0.0.1", 0)
+def test_serve_finds_the_site_in_the_folder_that_it_was_built_in(seeded_site):
+    server = make_server(seeded_site.site.parent, "127.0.0.1", 0)
     server.server_close()
-    assert Path(server.RequestHandlerClass.keywords["directory"]) == tiny_site.site
+    assert Path(server.RequestHandlerClass.keywords["directory"]) == seeded_site.site
 
 
 def test_serve_without_a_site_says_how_to_make_one(tmp_path):
@@ -232,12 +232,12 @@ def test_serve_without_a_site_says_how_to_make_one(tmp_path):
     refused(cutaway("serve", cwd=tmp_path), 2, "holds no built site")
 
 
-def test_serve_on_a_port_in_use_asks_for_another(tiny_site):
+def test_serve_on_a_port_in_use_asks_for_another(seeded_site):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        run = cutaway("serve", tiny_site.site, "--port", port)
+        run = cutaway("serve", seeded_site.site, "--port", port)
     refused(run, 1, f"Cannot listen on 127.0.0.1:{port}", "--port")
 
 
@@ -300,8 +300,8 @@ MISTAKES = {
     unknown_model: (2, ("resnet81", "Did you mean")),
     missing_picture: (2, ("cat.jpg", "no such picture")),
     cut_picture: (1, ("cat.jpg", "cannot be read as a picture")),
-    long_text: (2, ("'long' has 602 tokens", "at most 512")),
-    no_text: (2, ("minilm-l6 takes texts",)),
+    long_text: (2, ("'long' has 600 tokens", "at most 64")),
+    no_text: (2, ("encoder takes texts",)),
     unknown_layer: (2, ("conv_steam", "Did you mean 'conv_stem'?", "cutaway inspect")),
     evil_pickle: (1, ("evil.pth is refused", "pickle that holds code")),
     no_weights: (1, ("holds no weights",)),
@@ -309,13 +309,13 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda function: function.__name__)
-def test_a_mistake_is_answered_and_the_old_site_stays(tiny, tiny_site, mistake):
+def test_a_mistake_is_answered_and_the_old_site_stays(seeded, seeded_site, mistake):
     code, said = MISTAKES[mistake]
-    mistake(tiny)
-    before = files_of(tiny)
-    refused(cutaway_here("build", tiny), code, *said)
-    assert files_of(tiny / "site") == files_of(tiny_site.site)
-    assert set(files_of(tiny)) == set(before)  # nothing was done to the folder either
+    mistake(seeded)
+    before = files_of(seeded)
+    refused(cutaway_here("build", seeded), code, *said)
+    assert files_of(seeded / "site") == files_of(seeded_site.site)
+    assert set(files_of(seeded)) == set(before)  # nothing was done to the folder either
 
 
 @pytest.mark.parametrize(
@@ -348,31 +348,30 @@ def test_an_address_of_a_site_has_a_scheme(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("out", [".", "..", "images", "exhibit.yml", "build/docs"])
-def test_out_replaces_no_folder_that_holds_something_else(tiny, out):
-    (tiny.parent / "precious.txt").write_text("mine")
-    before = files_of(tiny.parent)
-    run = cutaway_here("build", tiny, "--out", tiny / out)
+def test_out_replaces_no_folder_that_holds_something_else(seeded, out):
+    (seeded.parent / "precious.txt").write_text("mine")
+    before = files_of(seeded.parent)
+    run = cutaway_here("build", seeded, "--out", seeded / out)
     refused(run, 2, "replaces the folder")
-    assert files_of(tiny.parent) == before
+    assert files_of(seeded.parent) == before
 
 
-def test_a_wrong_checksum_stops_the_build(tiny, tiny_site, tmp_path):
+def test_a_wrong_checksum_stops_the_build(seeded, seeded_site, tmp_path):
     (tmp_path / "shelf").mkdir()
     make_wheel(tmp_path / "shelf", {"toy/w.bin": b"1"})
     source = f"pypi:toy==1.0#sha256={'0' * 64}"
-    change(tiny, models=[{"id": "m", "source": source, "architecture": "timm:resnet18"}])
+    change(seeded, models=[{"id": "m", "source": source, "architecture": "timm:resnet18"}])
     only = {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "1"}
     shelf = {"PIP_FIND_LINKS": str(tmp_path / "shelf"), "CUTAWAY_CACHE": str(tmp_path / "cache")}
-    run = cutaway_here("build", tiny, **only, **shelf)
+    run = cutaway_here("build", seeded, **only, **shelf)
     refused(run, 1, "not the one that the exhibit pins", "0000")
-    assert files_of(tiny / "site") == files_of(tiny_site.site)
+    assert files_of(seeded / "site") == files_of(seeded_site.site)
     assert files_of(tmp_path / "cache") == {}
 
 
-@pytest.mark.parametrize("source", ["", "hf:org/name"])
-def test_without_a_network_it_says_who_cannot_be_reached(tiny, tiny_site, tmp_path, source):
-    if source:
-        change(tiny, models=[{"id": "m", "source": source}])
+@pytest.mark.parametrize("source", [MINILM, "hf:org/name"])
+def test_without_a_network_it_says_who_cannot_be_reached(seeded, seeded_site, tmp_path, source):
+    change(seeded, models=[{"id": "m", "source": source}])
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         gone = f"http://127.0.0.1:{closed.getsockname()[1]}"
@@ -386,10 +385,12 @@ def test_without_a_network_it_says_who_cannot_be_reached(tiny, tiny_site, tmp_pa
         }
         hub = {"HF_ENDPOINT": gone, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": ""}
         caches = {"CUTAWAY_CACHE": str(tmp_path / "cache"), "NO_PROXY": "", "no_proxy": ""}
-        told = cutaway if source else cutaway_here  # the Hub's client reads these when it is loaded
-        run = told("build", tiny, **proxies, **pip, **hub, **caches)
+        told = (
+            cutaway if source[:3] == "hf:" else cutaway_here
+        )  # the Hub's client reads these when it is loaded
+        run = told("build", seeded, **proxies, **pip, **hub, **caches)
         refused(run, 1, gone, "proxy")
-    assert files_of(tiny / "site") == files_of(tiny_site.site)
+    assert files_of(seeded / "site") == files_of(seeded_site.site)
 
 
 # Full disks. A mount namespace of one process needs no root where the system allows namespaces.
@@ -467,7 +468,7 @@ def building(folder: Path, stage: str) -> Iterator[subprocess.Popen[str]]:
 
 
 @ON_POSIX
-@pytest.mark.parametrize(("stage", "seconds"), [("Models", 0.5), ("Figures", 0.02), ("Site", 0)])
+@pytest.mark.parametrize(("stage", "seconds"), [("Figures", 0.02), ("Site", 0)])
 def test_an_interrupt_stops_at_once_and_leaves_the_old_site(seeded, seeded_site, stage, seconds):
     if stage == "Figures":
         shutil.rmtree(seeded / "build" / "store" / "figures")  # so that there is something to draw
@@ -482,17 +483,17 @@ def test_an_interrupt_stops_at_once_and_leaves_the_old_site(seeded, seeded_site,
     assert not list(seeded.glob(".site*"))
 
 
-def test_without_a_terminal_progress_is_plain_lines(tiny_site):
-    lines = tiny_site.stdout.splitlines()
-    assert "\x1b" not in tiny_site.stdout
-    assert "\r" not in tiny_site.stdout
+def test_without_a_terminal_progress_is_plain_lines(seeded_site):
+    lines = seeded_site.stdout.splitlines()
+    assert "\x1b" not in seeded_site.stdout
+    assert "\r" not in seeded_site.stdout
     for stage in ("Models", "Probes", "Figures", "Pages", "Site"):
         assert f"{stage} ..." in lines
         assert any(re.match(rf"{stage}: \d+\.\d s", line) for line in lines)
-    pages = len(list(tiny_site.site.rglob("*.html"))) - 1  # the builder adds the one for 404
+    pages = len(list(seeded_site.site.rglob("*.html"))) - 1  # the builder adds the one for 404
     assert any(re.match(rf"total +\d+\.\d +{pages} pages, ", line) for line in lines)
-    assert f"The site is in {tiny_site.site}" in lines
-    assert f"Look at it: cutaway serve {tiny_site.site}" in lines
+    assert f"The site is in {seeded_site.site}" in lines
+    assert f"Look at it: cutaway serve {seeded_site.site}" in lines
 
 
 @ON_POSIX

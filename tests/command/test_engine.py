@@ -16,7 +16,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 from sharing import ITEMS, ask, walk
-from small_site import cutaway_here, differing, files_of
+from small_site import cutaway_here, differing, files_of, unmeasured
 
 from generator import engine, engine_ray
 from generator.errors import UsageError
@@ -122,8 +122,8 @@ def test_a_ray_cluster_makes_the_same_site_though_a_worker_is_killed(
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
     # With its finished site, so that no first one is made, which would leave the workers nothing to make.
-    left = shutil.ignore_patterns("build")
-    folder = shutil.copytree(seeded_site.exhibit, tmp_path / "ray", ignore=left)
+    folder = unmeasured(seeded_site, tmp_path / "ray")
+    shutil.copytree(seeded_site.site, folder / "site")
     killed: list[int] = []
     ended = threading.Event()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from small_site import CHECKOUT, Site, build_here, built_once, write_exhibit
+from small_site import CHECKOUT, Site, built_once, write_exhibit
 
 from generator.exhibit import ModelSpec
 from generator.models.compat import repair_torchvision
@@ -68,7 +68,7 @@ def exhibit(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    return built_once(tmp_path_factory, "towers", exhibit, build_here)
+    return built_once(tmp_path_factory, "towers", exhibit)
 
 
 def text_of(site: Site, address: str) -> str:

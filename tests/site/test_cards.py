@@ -9,7 +9,6 @@ import io
 import re
 import shutil
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +22,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from PIL import Image
 from rich.console import Console
-from small_site import CHECKOUT, Site, build_here, built_once, cutaway, cutaway_here
+from small_site import CHECKOUT, Site, built_once, cutaway_here
 from test_head_pages import TEXTS
 from test_parts import lay_out
 from transformers import AutoTokenizer
@@ -294,7 +293,7 @@ def test_licences_are_named_as_the_hub_names_them(stated, found):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory) -> Site:
-    return built_once(tmp_path_factory, "digits", partial(lay_out), build_here)
+    return built_once(tmp_path_factory, "digits", lay_out)
 
 
 def card_in(folder: Path, exhibit: Path, *, overwrite: bool = False) -> CardFolder:
@@ -597,7 +596,7 @@ def test_without_sentences_nothing_is_probed(tmp_path):
 
 @pytest.mark.slow
 def test_a_source_without_an_exhibit_has_a_card_too(tmp_path):
-    run = cutaway("card", "train:digits@1", "--images", "sklearn:digits", cwd=tmp_path)
+    run = cutaway_here("card", "train:digits@1", "--images", "sklearn:digits", cwd=tmp_path)
     assert (run.code, run.err) == (0, ""), run.err
     text = (tmp_path / "digits-card" / "README.md").read_text(encoding="utf-8")
     keys = re.findall(r"cutaway:begin (\S+)", text)

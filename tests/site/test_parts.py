@@ -6,7 +6,6 @@ import csv
 import html
 import re
 import shutil
-from functools import partial
 from itertools import combinations
 from pathlib import Path
 
@@ -45,7 +44,7 @@ def lay_out(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    return built_once(tmp_path_factory, "digits", partial(lay_out), build_here)
+    return built_once(tmp_path_factory, "digits", lay_out)
 
 
 @pytest.mark.parametrize("make", [{"dream": "nothing"}, {"blocks": ["nothing"]}])

@@ -14,7 +14,7 @@ import pytest
 from accessibility import violations
 from PIL import Image
 from playwright.sync_api import expect
-from small_site import CHECKOUT, Site, build_here, built_once, write_exhibit
+from small_site import CHECKOUT, Site, built_once, write_exhibit
 from tiny_vision import BLOCKS, COLUMNS, HEADS, HIGH, SIDE, WIDE, save, save_seeker
 
 pytestmark = pytest.mark.slow
@@ -73,7 +73,7 @@ def exhibit(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory) -> Site:
-    return built_once(tmp_path_factory, "patches", exhibit, build_here)
+    return built_once(tmp_path_factory, "patches", exhibit)
 
 
 @pytest.fixture(scope="module")
