@@ -54,11 +54,11 @@ FAULTS = (
         "np.asarray(blocks.mean(axis=(3, 5)))",
         "site/test_components.py::test_a_block_of_the_overview_is_its_largest_weight",
     ),
-    Fault(  # every network is said to have been ablated as a decoder is
-        "probes/head_statistics.py",
-        "[ABLATIONS.get(measure)]",
-        '[ABLATIONS.get("loss")]',
-        "site/test_definitions.py::test_each_kind_of_network_has_its_own_ablation",
+    Fault(  # what a user wrote is markup on a page
+        "pages/environment.py",
+        "autoescape=True",
+        "autoescape=False",
+        "site/test_cards.py::test_the_card_of_a_transformer",
     ),
     Fault(  # an article of two authors is cited as that of the first and second, without "and"
         "articles/bibliography.py",
@@ -84,11 +84,11 @@ FAULTS = (
         "json.dumps(parts,",
         "command/test_store.py::test_the_order_of_a_mapping_does_not_change_the_key",
     ),
-    Fault(  # a script cannot tell a wrong command line from a failed build
-        "cli.py",
-        "sys.exit(error.exit_code)",
-        "sys.exit(1)",
-        "command/test_cli.py::test_a_wrong_command_line_is_a_usage_error",
+    Fault(  # pages of a model that is there no more are published on
+        "site.py",
+        "path.is_file() and path not in self.written",
+        "path.is_file() and path in ()",
+        "site/test_build.py::test_what_left_the_exhibit_leaves_the_site",
     ),
 )
 
