@@ -15,18 +15,21 @@ from generator.probes.head_statistic import (
     of_tokens,
     over_patches,
 )
+from generator.probes.heads import (
+    entropy,
+    mean_distance,
+    next_token,
+    previous_token,
+    sink_mass,
+)
 from generator.probes.scene_values import (
-    apart,
-    distance,
     distance_between_patches,
-    largest,
+    of_weights,
+    off_diagonal,
     on_itself,
+    peak,
     relative_spread,
-    spread,
     to_delimiters,
-    to_first,
-    to_next,
-    to_previous,
     to_read,
     to_tokens,
     to_written,
@@ -48,7 +51,7 @@ HEAD_STATISTICS: tuple[HeadStatistic, ...] = (
         TEXTS,
         "Clark et al. 2019",
         of_tokens,
-        spread,
+        of_weights(entropy),
     ),
     HeadStatistic(
         "relative_entropy",
@@ -66,7 +69,7 @@ HEAD_STATISTICS: tuple[HeadStatistic, ...] = (
         TEXTS,
         "Vig & Belinkov 2019",
         along,
-        distance,
+        of_weights(mean_distance),
     ),
     HeadStatistic(
         "previous_token",
@@ -75,7 +78,7 @@ HEAD_STATISTICS: tuple[HeadStatistic, ...] = (
         TEXTS,
         "Clark et al. 2019",
         along,
-        to_previous,
+        of_weights(previous_token),
     ),
     HeadStatistic(
         "next_token",
@@ -84,7 +87,7 @@ HEAD_STATISTICS: tuple[HeadStatistic, ...] = (
         TEXTS,
         "Clark et al. 2019",
         along,
-        to_next,
+        of_weights(next_token),
     ),
     HeadStatistic(
         "duplicate_token",
@@ -110,7 +113,7 @@ HEAD_STATISTICS: tuple[HeadStatistic, ...] = (
         TEXTS,
         "Xiao et al. 2023",
         of_tokens,
-        to_first,
+        of_weights(sink_mass),
     ),
     HeadStatistic(
         "learned_sink",
@@ -145,7 +148,7 @@ HEAD_STATISTICS: tuple[HeadStatistic, ...] = (
         TEXTS,
         "Cutaway",
         across,
-        largest,
+        of_weights(peak),
     ),
     HeadStatistic(
         "off_diagonal",
@@ -154,7 +157,7 @@ HEAD_STATISTICS: tuple[HeadStatistic, ...] = (
         TEXTS,
         "Cutaway",
         across,
-        apart,
+        of_weights(off_diagonal),
     ),
     HeadStatistic(
         "reads_same",
@@ -191,7 +194,7 @@ HEAD_STATISTICS: tuple[HeadStatistic, ...] = (
         PICTURES,
         "Clark et al. 2019",
         over_patches,
-        spread,
+        of_weights(entropy),
     ),
     HeadStatistic(
         "relative_entropy",

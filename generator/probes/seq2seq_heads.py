@@ -1,7 +1,7 @@
 """What the heads of an encoder-decoder do, in numbers, for each of its three stacks.
 
 Encoder and decoder look at themselves: they are measured as any transformer is, distances included. Cross
-attention looks from one text into another (see `cross_weights`).
+attention looks from one text into another (see `scene_values`).
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ from generator.probes.patch_attention import (
     measure_patch_maps,
     measure_patch_weights,
 )
-from generator.probes.patch_weights import patch_distance
+from generator.probes.scene_values import patch_distance
 from generator.probes.stack_statistics import values_on
 from generator.store import Store
 from generator.techniques.heads import HEADS as MEASURED
