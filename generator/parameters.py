@@ -42,8 +42,7 @@ def call_checked(
     Raises UsageError for one that cannot be.
     """
     try:
-        result: T = _checked(function)(first, **parameters)
-        return result
+        return _checked(function)(first, **parameters)
     except ValidationError as error:
         detail = error.errors()[0]
         name = ".".join(str(part) for part in detail["loc"])

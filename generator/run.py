@@ -79,15 +79,13 @@ class Run:
             raise UsageError(f"{self.model.id}: {technique.title}: {reason}")
         asked_of = f"{self.model.id}, random weights" if self.trained else self.model.id
         with self.store.profile.of(technique.name, asked_of):
-            result: T = self.once(technique, partial(technique.measure, self))
-            return result
+            return self.once(technique, partial(technique.measure, self))
 
     def once(self, key: Any, make: Callable[[], T]) -> T:
         """What `make` returns, made when it is first asked for under this key."""
         if key not in self._results:
             self._results[key] = make()
-        result: T = self._results[key]
-        return result
+        return self._results[key]
 
     def figure(self, kind: str, **parameters: Any) -> Figure:
         """A figure of a technique, by the name that articles use. Raises UsageError for a wrong name."""
@@ -212,10 +210,9 @@ class Control:
 
         def kept() -> T:
             module = technique.measure.__module__
-            result: T = trained.store.result(
+            return trained.store.result(
                 "control", VERSION, parts, kind, lambda: self.run[technique], module=module
             )
-            return result
 
         return trained.once((self, technique), kept)
 

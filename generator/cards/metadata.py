@@ -53,8 +53,7 @@ def metadata(exhibit: Exhibit, run: Run) -> dict[str, Any]:
         model_name=run.model.title,
         eval_results=results or None,
     )
-    plain: dict[str, Any] = data.to_dict()  # type: ignore[no-untyped-call]
-    return plain
+    return data.to_dict()  # type: ignore[no-untyped-call]
 
 
 def _result(one: Evaluation, url: str) -> dict[str, Any]:

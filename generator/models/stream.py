@@ -36,8 +36,7 @@ class Norm:
 
     def __call__(self, x: Tensor) -> Tensor:
         """The norm as the model computes it."""
-        found: Tensor = self.module(x)
-        return found
+        return self.module(x)
 
     def fold(self, x: Tensor) -> Tensor:
         """The linear part without the positive scale of each position: centring and gain."""
@@ -104,8 +103,7 @@ class Ends:
         """
         if self.embedding is None:
             raise CutawayError("token embeddings have another width than the residual stream.")
-        made: Tensor = self.embedding(ids)
-        return made
+        return self.embedding(ids)
 
     def finish(self, stream: Tensor) -> Tensor:
         """The final state that a stream (..., width) would make."""
@@ -121,8 +119,7 @@ class Ends:
         # Keys and values would be kept for no one.
         more = {"use_cache": False} if self.causal else {}
         output = self.body(input_ids=ids, attention_mask=torch.ones_like(ids), **more)
-        found: Tensor = output.last_hidden_state
-        return found
+        return output.last_hidden_state
 
     def logits(self, state: Tensor) -> Tensor:
         """Logits (..., vocabulary) of final states (..., width)."""

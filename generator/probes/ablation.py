@@ -61,8 +61,7 @@ class Ablation:
 
     def of(self, span: str) -> np.ndarray:
         """The change on one span, (inputs, layers, heads)."""
-        found: np.ndarray = self.delta[self.spans.index(span)]
-        return found
+        return self.delta[self.spans.index(span)]
 
     def statistic(self, span: str, name: str = "ablation_delta_loss") -> Statistic:
         """As a statistic of heads. Its control is a head that says the same everywhere: zero."""

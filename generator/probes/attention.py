@@ -95,14 +95,12 @@ def visible(length: int, causal: bool, window: int = 0) -> np.ndarray:
     if not 0 < window < length:
         return seen
     place = np.arange(length)
-    near: np.ndarray = seen & (np.abs(place[:, None] - place[None, :]) < window)
-    return near
+    return seen & (np.abs(place[:, None] - place[None, :]) < window)
 
 
 def visible_keys(length: int, causal: bool, window: int = 0) -> np.ndarray:
     """How many keys each query can see, shape (queries,)."""
-    counts: np.ndarray = visible(length, causal, window).sum(-1)
-    return counts
+    return visible(length, causal, window).sum(-1)
 
 
 def by_layer(

@@ -57,8 +57,7 @@ class Attribution:
 
     def of(self, span: str) -> np.ndarray:
         """The estimates on one span, (inputs, layers, heads)."""
-        found: np.ndarray = self.estimate[self.spans.index(span)]
-        return found
+        return self.estimate[self.spans.index(span)]
 
     def statistic(self) -> Statistic:
         """The estimates on texts as a statistic of heads; a head that says the same everywhere has zero."""
@@ -169,8 +168,7 @@ def _changes(
         for _ in range(DIRECTIONS):
             signs = torch.randint(0, 2, unit.shape, generator=random).to(unit) * 2 - 1
             moved.append(change((unit * signs).sum()) ** 2)
-    found: np.ndarray = np.mean(moved, axis=0) / 2 / len(at)
-    return found
+    return np.mean(moved, axis=0) / 2 / len(at)
 
 
 def _first_order(

@@ -192,5 +192,4 @@ def rank(values: np.ndarray) -> np.ndarray:
     """Rank among all heads, 1 for the largest; equal values share the better rank."""
     flat = values.ravel()
     above = (flat[None, :] > flat[:, None]).sum(-1)
-    ranks: np.ndarray = (above + 1).reshape(values.shape)
-    return ranks
+    return (above + 1).reshape(values.shape)

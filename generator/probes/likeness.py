@@ -48,8 +48,7 @@ def _correlation(maps: np.ndarray) -> np.ndarray:
     centred = maps - maps.mean(-1, keepdims=True)
     length = np.linalg.norm(centred, axis=-1, keepdims=True)
     unit = np.divide(centred, length, out=np.full_like(centred, np.nan), where=length > 0)
-    found: np.ndarray = unit @ unit.T
-    return found
+    return unit @ unit.T
 
 
 def nearest_heads(correlation: np.ndarray, layers: int, heads: int) -> Likeness:

@@ -92,8 +92,7 @@ class PairAttention:
 
     def of(self, stack: Stack) -> Attention:
         """One stack's."""
-        found: Attention = getattr(self, stack.name)
-        return found
+        return getattr(self, stack.name)
 
 
 def measure_pair_attention(model: Seq2SeqModel, pair: Pair, store: Store) -> PairAttention:

@@ -81,8 +81,7 @@ def mean_reach(values: np.ndarray) -> np.ndarray:
     count = len(values)
     if count < 2:
         return np.full(values.shape[1:], np.nan)
-    reach: np.ndarray = student.ppf(0.975, count - 1) * sample_deviation(values) / np.sqrt(count)
-    return reach
+    return student.ppf(0.975, count - 1) * sample_deviation(values) / np.sqrt(count)
 
 
 def above_zero(values: np.ndarray) -> np.ndarray:

@@ -112,8 +112,7 @@ class Sweep:
         ablation = self.texts if effect == "text" else self.repeats
         if ablation.reason:
             return None
-        costly: np.ndarray = ablation.statistic(effect).mean > self.median(effect)
-        return costly
+        return ablation.statistic(effect).mean > self.median(effect)
 
     def spares(self, effects: Sequence[str], head: tuple[int, int]) -> bool:
         """Whether a head (layer, head) cost no more than the median head by any of the effects."""

@@ -172,8 +172,7 @@ def _outermost(x: np.ndarray, y: np.ndarray) -> list[tuple[int, int]]:
 def _shares(values: np.ndarray) -> np.ndarray:
     """Where each head stands between the lowest (0) and the highest (1); 0 where it was not measured."""
     low = np.nanmin(values)
-    found: np.ndarray = np.nan_to_num((values - low) / ((np.nanmax(values) - low) or 1))
-    return found
+    return np.nan_to_num((values - low) / ((np.nanmax(values) - low) or 1))
 
 
 ATLAS = Technique(

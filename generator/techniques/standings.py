@@ -160,5 +160,4 @@ def _largest(values: np.ndarray, count: int) -> np.ndarray:
     """Places of the `count` largest values, equal ones in order: of a long text few need sorting."""
     least = np.partition(values, -count)[-count]
     places = np.flatnonzero(values >= least)
-    found: np.ndarray = places[np.argsort(-values[places], kind="stable")[:count]]
-    return found
+    return places[np.argsort(-values[places], kind="stable")[:count]]
