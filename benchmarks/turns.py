@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from generator.malloc import keep_freed
-from generator.threads import fixed_threads
+from generator.processes import fixed_threads
 
 Times = Mapping[str, list[float]]
 

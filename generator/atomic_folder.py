@@ -6,13 +6,15 @@ import contextlib
 import json
 import shutil
 import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from generator.errors import CutawayError
 
 _RECEIPT = ".sizes.json"  # hidden: no picture or text of the folder
 _PARTIAL = ".partial-"
+_DAY = 24 * 60 * 60
 
 
 def atomic_folder(target: Path, fill: Callable[[Path], None]) -> Path:
@@ -23,23 +25,51 @@ def atomic_folder(target: Path, fill: Callable[[Path], None]) -> Path:
     """
     if _is_whole(target):
         return target
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(dir=target.parent, prefix=_PARTIAL))
+    with partial_folder(target.parent) as work:
+        made = work / "made"
+        made.mkdir()
+        fill(made)
+        (made / _RECEIPT).write_text(json.dumps(_sizes(made)), encoding="utf-8")
+        _publish(made, target, work)
+    return target
+
+
+@contextlib.contextmanager
+def atomic_writing(target: Path) -> Iterator[Path]:
+    """A path to write a file or a folder to, renamed to `target` when the block ends well."""
+    with partial_folder(target.parent) as work:
+        yield work / target.name
         try:
-            made = work / "made"
-            made.mkdir()
-            fill(made)
-            (made / _RECEIPT).write_text(json.dumps(_sizes(made)), encoding="utf-8")
-            _publish(made, target, work)
+            (work / target.name).replace(target)
+        except OSError:
+            # A folder cannot replace one that is not empty: another process was first, and its
+            # result is as good.
+            if not target.exists():
+                raise
+
+
+@contextlib.contextmanager
+def partial_folder(cache: Path) -> Iterator[Path]:
+    """A folder of this process alone, on the cache's own disk so that a rename can end the work.
+
+    It is gone behind the block. Raises CutawayError if the disk refuses.
+    """
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        for left in cache.glob(f"{_PARTIAL}*"):  # by runs that were killed
+            with contextlib.suppress(OSError):
+                if time.time() - left.stat().st_mtime > _DAY:
+                    shutil.rmtree(left)
+        work = Path(tempfile.mkdtemp(dir=cache, prefix=_PARTIAL))
+        try:
+            yield work
         finally:
             shutil.rmtree(work, ignore_errors=True)
     except OSError as error:
         raise CutawayError(
-            f"The cache {target.parent} cannot be written: {error}.",
+            f"The cache {cache} cannot be written: {error}.",
             "Free some space, or name a folder in CUTAWAY_CACHE.",
         ) from error
-    return target
 
 
 def _sizes(folder: Path) -> dict[str, int]:

@@ -37,6 +37,7 @@ from generator.pages.model import model_pages
 from generator.pages.page import Page
 from generator.pages.previews import model_previews
 from generator.paths import data_root
+from generator.processes import fixed_threads
 from generator.profile import Profile
 from generator.progress import PROGRESS, Reporter, Step
 from generator.report import tell_profile
@@ -51,7 +52,6 @@ from generator.subjects import (
     read_inputs,
 )
 from generator.terms import Words
-from generator.threads import fixed_threads
 from generator.unfinished import is_finished
 
 ENGINES = ("local", "ray")

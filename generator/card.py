@@ -8,11 +8,11 @@ from generator.cards.content import card_of
 from generator.cards.write import CardFolder, write_card
 from generator.exhibit import Exhibit
 from generator.figures.render import render
+from generator.processes import fixed_threads
 from generator.progress import Reporter
 from generator.single import with_entry
 from generator.store import Store
 from generator.subjects import all_techniques, load_runs, opened_in_parts, read_inputs
-from generator.threads import fixed_threads
 
 
 @fixed_threads()

@@ -15,8 +15,7 @@ from rich.text import Text
 from generator import __version__
 from generator import cli_options as option
 from generator.command_reference import command_reference
-from generator.errors import CutawayError, UsageError
-from generator.failures import MENDABLE, tell_failure
+from generator.errors import MENDABLE, CutawayError, UsageError, tell_failure
 from generator.progress import Reporter, terminal
 
 

@@ -10,9 +10,8 @@ from pathlib import Path
 from generator.addresses import data_address
 from generator.articles.check import check_links
 from generator.articles.document import Article
-from generator.articles.files import asked_files
-from generator.articles.gallery import told_figures
 from generator.articles.glossary import TERMS, glossary_page
+from generator.articles.published import asked_files, told_figures
 from generator.articles.source import Writing
 from generator.exhibit import Exhibit
 from generator.figures.render import Drawn

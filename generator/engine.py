@@ -25,16 +25,15 @@ import torch
 
 from generator.exhibit import Exhibit
 from generator.inputs.shown import Inputs
-from generator.interrupts import ignoring_interrupts
 from generator.malloc import keep_freed
 from generator.own_techniques import TechniqueError
 from generator.pages.sections import asked
+from generator.processes import ignoring_interrupts, threads
 from generator.profile import Spent
 from generator.progress import Step
 from generator.run import Run, Technique
 from generator.store import Store
 from generator.subjects import all_techniques, load_runs
-from generator.threads import threads
 
 _AFTER = 2.0  # seconds of making, before a process that has to import torch is worth its start
 DEATHS = 3  # of workers that are replaced

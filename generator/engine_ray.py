@@ -15,9 +15,9 @@ from typing import Any
 
 from generator.engine import DEATHS, Work, fill
 from generator.errors import CutawayError, UsageError
+from generator.processes import threads
 from generator.profile import Profile, Spent
 from generator.progress import Step
-from generator.threads import threads
 
 
 def fill_by_ray(work: Work, count: int, address: str, profile: Profile, step: Step) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import errno
+import sys
+import traceback
 from collections.abc import Iterable
 
 
@@ -22,6 +25,11 @@ class UsageError(CutawayError):
     exit_code = 2
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says, or its name."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
     """A question that names the nearest valid choice, or all of them if none is near."""
     valid = sorted(choices)
@@ -29,3 +37,21 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
     if near:
         return f"Did you mean '{near[0]}'?"
     return f"Valid are: {', '.join(valid)}." if valid else ""
+
+
+MENDABLE = {
+    errno.ENOSPC: "The disk is full. {}",
+    errno.EDQUOT: "The disk quota is used up. {}",
+    errno.EACCES: "No permission for {}",
+    errno.EROFS: "The disk is read-only: {}",
+    errno.EBUSY: "A mount point cannot be replaced; name a folder inside it: {}",
+}
+
+
+def tell_failure(message: str, hint: str, verbose: bool) -> None:
+    """Say what went wrong; with --verbose also where."""
+    if verbose:
+        traceback.print_exc()
+    print(f"Error: {message}", file=sys.stderr)
+    if hint:
+        print(hint, file=sys.stderr)

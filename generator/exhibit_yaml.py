@@ -23,7 +23,7 @@ from generator.card_schema import (
     Sentences,
     Triple,
 )
-from generator.errors import UsageError, did_you_mean
+from generator.errors import UsageError, did_you_mean, first_line
 from generator.exhibit import (
     CheckpointSpec,
     Choices,
@@ -53,8 +53,9 @@ def read_yaml(path: Path, what: str) -> Any:
         reason = getattr(error, "problem", None) or "cannot be read"
         raise UsageError(f"{path}{line}: not YAML: {reason}.") from error
     except _BAD_VALUES as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UsageError(f"{path}: holds a value that cannot be read: {reason}.") from error
+        raise UsageError(
+            f"{path}: holds a value that cannot be read: {first_line(error)}."
+        ) from error
 
 
 def check(

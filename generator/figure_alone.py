@@ -19,6 +19,7 @@ from generator.exhibit_yaml import load_exhibit
 from generator.figures.figure import Figure
 from generator.figures.paper import FORMATS
 from generator.inputs.shown import Inputs
+from generator.processes import fixed_threads
 from generator.run import PICTURES, TEXTS, Technique
 from generator.single import exhibit_of_one, model_of_exhibit
 from generator.store import Store
@@ -31,7 +32,6 @@ from generator.subjects import (
 )
 from generator.techniques import TECHNIQUES
 from generator.techniques.naming import one_of
-from generator.threads import fixed_threads
 
 _READS = {PICTURE: PICTURES, TEXT: TEXTS}
 _UNITS = {"mm": 96 / 25.4, "cm": 96 / 2.54, "in": 96.0, "px": 1.0, "pt": 96 / 72, "": 1.0}

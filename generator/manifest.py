@@ -9,8 +9,7 @@ from typing import Any
 
 from generator import __version__
 from generator.exhibit import Exhibit
-from generator.models.seq2seq import Seq2SeqModel
-from generator.models.text_model import LanguageModel
+from generator.models.text_model import TextModel
 from generator.models.trial import CLOSE
 from generator.probes import repeated_sequences as head_probe
 from generator.probes.seq2seq import LONGEST
@@ -173,7 +172,7 @@ def _pairs(run: Run) -> dict[str, Any]:
     }
 
 
-def _repeats(model: LanguageModel | Seq2SeqModel) -> dict[str, Any]:
+def _repeats(model: TextModel) -> dict[str, Any]:
     """How many sequences of repeated random tokens were read, and why none."""
     reason = head_probe.why_no_repeats(model)
     if reason:

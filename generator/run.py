@@ -23,10 +23,9 @@ from generator.inputs.texts import CuratedText
 from generator.models.checkpoints import Checkpoints
 from generator.models.load import AnyModel
 from generator.models.model import VisionModel
-from generator.models.randomise import randomised
+from generator.models.randomise import random_twin, randomised
 from generator.models.seq2seq import Seq2SeqModel
 from generator.models.text_model import Encoding, LanguageModel
-from generator.models.twin import random_twin
 from generator.parameters import call_checked, check_parameters, parameters_of
 from generator.probes.controls import COUNTED, batches, spread
 from generator.probes.exemplars import PoolImage

@@ -13,8 +13,8 @@ from watchdog.observers import Observer
 
 from generator.errors import UsageError
 from generator.preview import Preview
+from generator.processes import fixed_threads
 from generator.serve import built_folder, serve_folder
-from generator.threads import fixed_threads
 
 _SETTLED = 0.1  # seconds without a change: editors write a file in several steps
 _CHANGES = {"created", "modified", "moved", "deleted"}

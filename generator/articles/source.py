@@ -56,7 +56,7 @@ class Writing:
     """All written pages of an exhibit in the order of their sections, what they cite, and their files.
 
     `files` are pictures and the like that lie beside the articles, by address in the site; what pages ask
-    for is published (generator/articles/files.py). `mistakes` are
+    for is published (generator/articles/published.py). `mistakes` are
     those of the articles that could not be read, which `check_early` tells with all others. `terms` are
     those of the glossary, Cutaway's own and the exhibit's.
     """

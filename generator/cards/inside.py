@@ -1,7 +1,5 @@
 """The section on what the inside looks like: a few figures and numbers, with links to where they stand."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from generator.addresses import Link, model_address, unit_address

@@ -1,7 +1,5 @@
 """What the inside of a model that reads texts looks like: the signal, its heads, and their roles."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

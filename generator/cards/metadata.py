@@ -1,7 +1,5 @@
 """The metadata of a card, as huggingface_hub writes it: licence, task, tags, and a model-index."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from generator.card_schema import ResultSpec
@@ -53,7 +51,8 @@ def metadata(exhibit: Exhibit, run: Run) -> dict[str, Any]:
         model_name=run.model.title,
         eval_results=results or None,
     )
-    return data.to_dict()  # type: ignore[no-untyped-call]
+    plain: dict[str, Any] = data.to_dict()  # type: ignore[no-untyped-call]
+    return plain
 
 
 def _result(one: Evaluation, url: str) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from generator.addresses import Link
 from generator.card_schema import PairedProbe
 from generator.cards.evaluated import evaluation_blocks, interval
 from generator.cards.tree import CardFigure, Inline, Line, Paragraph, Section, Strong, Table
-from generator.deviation import sample_deviation
 from generator.formatting import fixed, number, percent
 from generator.probes.paired_images import AGAIN, OTHER, Change
 from generator.probes.paired_texts import CONTROL, PairedTexts, standard_error
@@ -16,6 +15,7 @@ from generator.run import PICTURES, TEXTS, Run
 from generator.techniques.evaluations import EVALUATION
 from generator.techniques.leans import LEANS, leans_chart
 from generator.techniques.recognition import RECOGNITION, changes_chart
+from generator.uncertainty import sample_deviation
 
 TITLE = "Limits and biases probed"
 _TEXTS = (

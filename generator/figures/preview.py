@@ -1,4 +1,4 @@
-"""The picture that stands for a page where its address is shared: Open Graph, 1200 x 630."""
+"""Small pictures of pages: for where an address is shared (Open Graph, 1200 x 630), and as thumbnails."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.font_manager import FontProperties, findfont
 from PIL import Image, ImageDraw, ImageFont
 
-from generator.figures.style import Picture, drawable
+from generator.figures.style import Picture, as_photograph, drawable
 from generator.paths import data_root
 
 WIDTH, HEIGHT = 1200, 630
@@ -132,3 +132,20 @@ def _file(name: str, own: bool) -> str:
         return str(folder / f"{_FACES[name]}-latin-wght-normal.woff2")
     family = "DejaVu Serif" if name == "serif" else "DejaVu Sans"
     return findfont(FontProperties(family=family, weight="bold" if name == "serif" else "normal"))
+
+
+_SMALL = 176, 128  # of thumbnails, in CSS pixels
+
+
+def thumbnail(picture: np.ndarray) -> list[Picture]:
+    """A picture small, given encoded, its bytes as uint8 of shape (n,).
+
+    It fills 176 x 128 CSS pixels, drawn at twice that; what is too long is cut at its end.
+    """
+    with Image.open(io.BytesIO(picture.tobytes())) as opened:
+        image = opened.convert("RGBA")
+    wide, high = 2 * _SMALL[0], 2 * _SMALL[1]
+    scale = max(wide / image.width, high / image.height)
+    way = Image.Resampling.NEAREST if scale > 2 else Image.Resampling.LANCZOS
+    size = (max(wide, round(image.width * scale)), max(high, round(image.height * scale)))
+    return [as_photograph(np.asarray(image.resize(size, way).crop((0, 0, wide, high))), 60, 2)]

@@ -22,12 +22,11 @@ from generator.figures import (
     overlay,
     patches,
     preview,
-    thumbs,
 )
 from generator.figures.designs import DESIGNS, pictures
 from generator.figures.drawing import Drawing
 from generator.figures.style import VERSION, Picture
-from generator.interrupts import ignoring_interrupts
+from generator.processes import ignoring_interrupts
 from generator.profile import Profile, Spent
 from generator.store import digest_of_value, write_atomically
 
@@ -49,7 +48,7 @@ KINDS: Mapping[str, tuple[int, Callable[..., Sequence[Picture]]]] = {
     "patch_preview": (1, patches.patch_preview),
     "filter_card": (3, cards.filter_card),
     "preview": (1, preview.preview),
-    "thumbnail": (1, thumbs.thumbnail),
+    "thumbnail": (1, preview.thumbnail),
 }
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from generator.atomic_folder import atomic_folder
-from generator.errors import CutawayError, UsageError
+from generator.errors import CutawayError, UsageError, first_line
 from generator.inputs.written import Found, write_pictures
 from generator.store import digest_of, write_atomically
 
@@ -111,9 +111,10 @@ def _explained(error: Exception, wanted: HubDataset) -> CutawayError:
     if isinstance(error, errors.RepositoryNotFoundError):
         hint = "Check the spelling. If the dataset is private, set HF_TOKEN or run 'hf auth login'."
         return CutawayError(f"There is no dataset {wanted.name} at {constants.ENDPOINT}.", hint)
-    said = (str(error).strip() or type(error).__name__).splitlines()[0]
     hint = "Check the network, HF_ENDPOINT, HF_HUB_OFFLINE and the proxy."
-    return _Unreachable(f"The dataset {wanted.name} could not be fetched: {said}", hint)
+    return _Unreachable(
+        f"The dataset {wanted.name} could not be fetched: {first_line(error)}", hint
+    )
 
 
 def _fill(wanted: HubDataset, listing: _Listing, folder: Path) -> None:

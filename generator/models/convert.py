@@ -12,13 +12,12 @@ import json
 import pickle
 import pickletools
 import re
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from generator.errors import CutawayError, UsageError, did_you_mean
+from generator.atomic_folder import atomic_writing
+from generator.errors import CutawayError, UsageError, did_you_mean, first_line
 from generator.models.compat import repair_torchvision
 from generator.models.contents import SAVE, is_adapter, what_it_is
 from generator.models.digest import file_sha256
@@ -151,8 +150,7 @@ def _load(checkpoint: Path) -> object:
         if words:
             message = f"{checkpoint} is refused: it is {words}, not a file of tensors."
             raise CutawayError(message, hint) from error
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        message = f"{checkpoint} cannot be read as a PyTorch checkpoint: {reason}"
+        message = f"{checkpoint} cannot be read as a PyTorch checkpoint: {first_line(error)}"
         raise CutawayError(message, "It may be damaged, or of another format.") from error
 
 
@@ -236,30 +234,6 @@ def _apart(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         apart[name] = tensor.clone() if storage in seen else tensor
         seen.add(storage)
     return apart
-
-
-@contextlib.contextmanager
-def atomic_writing(target: Path) -> Iterator[Path]:
-    """A path to write a file or a folder to, renamed to `target` when the block ends well."""
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(dir=target.parent, prefix=".partial-"))
-    except OSError as error:
-        raise CutawayError(
-            f"The cache {target.parent} cannot be written: {error}.",
-            "Free some space, or name a folder in CUTAWAY_CACHE.",
-        ) from error
-    try:
-        yield work / target.name
-        try:
-            (work / target.name).replace(target)
-        except OSError:
-            # A folder cannot replace one that is not empty: another process was first, and its
-            # result is as good.
-            if not target.exists():
-                raise
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from generator.errors import CutawayError
+from generator.errors import CutawayError, first_line
 from generator.inputs.source import Files, Source
 from generator.models.digest import file_sha256
 
@@ -186,11 +186,8 @@ def _explained(error: Exception, source: Source) -> CutawayError:
         )
         hint = "Unset HF_HUB_OFFLINE for one run, or set HF_HOME to the cache that has the model."
     else:
-        message = f"{source.name} could not be fetched from {constants.ENDPOINT}: {_line(error)}"
+        message = (
+            f"{source.name} could not be fetched from {constants.ENDPOINT}: {first_line(error)}"
+        )
         hint = "Check the network, HF_ENDPOINT and the proxy. Nothing usable is in the Hub's cache."
     return CutawayError(message, hint)
-
-
-def _line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

@@ -9,6 +9,7 @@ from torch import nn
 
 from generator.exhibit import Preprocessing
 from generator.files import some_of
+from generator.models.model import VisionModel
 
 GREY = (
     "It takes pictures of one channel: of each picture it is given the luminance "
@@ -97,3 +98,20 @@ def _runs(module: nn.Module, channels: int, size: int, device: torch.device) -> 
 def _pass(module: nn.Module, channels: int, size: int, device: torch.device) -> None:
     with torch.no_grad():
         module(torch.zeros(1, channels, size, size, device=device))
+
+
+def runnable(model: VisionModel, size: int) -> int:
+    """The side, or the network's own where it is smaller or the network takes no other.
+
+    A network that computes other operations for pictures of another size is not read at that size.
+    """
+    own = model.preprocessing.size
+    if size >= own:
+        return own
+    picture = torch.zeros(1, 3, size, size, device=model.device)
+    spatial = [layer for layer in model.layers if len(layer.shape) == 3]
+    try:
+        model.run_batch(picture, spatial, lambda _layer, _response: None)
+    except Exception:  # whatever a network's own code raises, assertions included
+        return own
+    return size

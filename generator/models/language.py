@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from generator.errors import CutawayError
+from generator.errors import CutawayError, first_line
 from generator.exhibit import ModelSpec
 from generator.models.digest import state_digest
 from generator.models.layer import TRANSFORMER_BLOCK, Layer
@@ -140,9 +140,8 @@ def _probe(module: nn.Module, spec: ModelSpec) -> tuple[tuple[torch.Tensor, ...]
             )
         stated = getattr(output, "attentions", None)
     except Exception as error:  # whatever a network's own code raises
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise CutawayError(
-            f"{spec.id}: {type(module).__name__} does not run on a short text alone: {reason}",
+            f"{spec.id}: {type(module).__name__} does not run on a short text alone: {first_line(error)}",
             "Opened are networks that read one text (decoders, encoders, encoder-decoders with a head that "
             "writes) and networks that read one picture.",
         ) from error

@@ -12,9 +12,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from generator.models.dispatch import Point
+from generator.models.dispatch import Point, listen
 from generator.models.layer import Layer, ReceptiveField
-from generator.models.listen import listen
 from generator.models.receptive_field import exact_axes, picture_size
 from generator.models.trace import Operation, Trace
 

@@ -32,6 +32,7 @@ from generator.models.open_clip import (
 )
 from generator.models.own import is_own
 from generator.models.pretrained import read_config, takes_pictures, two_towers
+from generator.models.randomise import state_initialisation
 from generator.models.saved import (
     BARE,
     config_folder,
@@ -46,7 +47,6 @@ from generator.models.text_part import has_text_part, text_part
 from generator.models.towers import has_towers, in_parts, open_tower
 from generator.models.training import build_trained, trained
 from generator.models.transformer import open_tokenizer, stated_licence
-from generator.models.twin import state_initialisation
 from generator.models.vision import Network, finish
 
 AnyModel = VisionModel | LanguageModel | Seq2SeqModel

@@ -12,9 +12,8 @@ from torch import Tensor, nn
 
 from generator.errors import UsageError
 from generator.exhibit import Preprocessing
-from generator.models.dispatch import NOWHERE, first_tensor
+from generator.models.dispatch import NOWHERE, first_tensor, listen
 from generator.models.layer import Layer
-from generator.models.listen import listen
 from generator.models.patches import VisionAttention, read_weights
 from generator.models.trial import Check, LeftOut
 

@@ -9,14 +9,14 @@ from typing import Any
 
 import torch
 
-from generator.errors import CutawayError, UsageError, did_you_mean
+from generator.errors import CutawayError, UsageError, did_you_mean, first_line
 from generator.exhibit import ModelSpec, Preprocessing
 from generator.inputs.source import parse_source
 from generator.models.compat import repair_torchvision
 from generator.models.hub import asked_once
 from generator.models.library_transform import prepared_by, same_as_library
 from generator.models.model import NO_CLASSES
-from generator.models.own import build_own, first_line, is_own
+from generator.models.own import build_own, is_own
 from generator.models.prepare import of_folder, of_timm
 from generator.models.pretrained import library, open_pretrained
 from generator.models.transformer import stated_licence

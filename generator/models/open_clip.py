@@ -18,9 +18,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from generator.atomic_folder import atomic_writing
 from generator.errors import CutawayError
 from generator.exhibit import PARTS, PICTURE, TEXT, ModelSpec, Preprocessing
-from generator.models.convert import atomic_writing, read_state_dict
+from generator.models.convert import read_state_dict
 from generator.models.digest import file_sha256
 from generator.models.fitting import fit_weights
 from generator.models.library_transform import prepared_by, same_as_library

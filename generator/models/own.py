@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from generator.errors import UsageError, did_you_mean
+from generator.errors import UsageError, did_you_mean, first_line
 from generator.exhibit import ModelSpec, Preprocessing
 from generator.models.vision import Network, numbered
 
@@ -25,11 +25,6 @@ _OWN = re.compile(r"(.+\.py):([A-Za-z_]\w*)", re.DOTALL)
 def is_own(reference: str) -> bool:
     """Whether an architecture is a class of a file that the user names."""
     return _OWN.fullmatch(reference.strip()) is not None
-
-
-def first_line(error: Exception) -> str:
-    """The first line of what an error says, or its name."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def build_own(reference: str, spec: ModelSpec, base: Path, seed: int) -> Network:

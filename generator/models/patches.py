@@ -17,8 +17,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from generator.errors import CutawayError
-from generator.models.dispatch import Point, device_of
-from generator.models.listen import listen
+from generator.models.dispatch import Point, device_of, listen
 from generator.models.softmaxes import between_tokens, product_of
 from generator.models.trace import Operation, Trace, trace
 

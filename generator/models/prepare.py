@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from generator.errors import CutawayError
+from generator.errors import CutawayError, first_line
 from generator.exhibit import ModelSpec, Preprocessing
 from generator.models.library_transform import measured_ways, prepared_by, same_as_library
 from generator.models.pretrained import library
@@ -42,10 +42,9 @@ def of_folder(folder: Path, config: Any, spec: ModelSpec) -> tuple[Preprocessing
         keys = {**stated, **{k: v for k, v in processor.to_dict().items() if v is not None}}
         theirs = prepared_by(lambda seen: processor(seen, return_tensors="np")["pixel_values"][0])
     except Exception as error:  # at the border to a library any exception can come
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         told = (
             "The folder's own processor could not prepare a picture to compare with "
-            f"({reason.rstrip('.')}): its keys are followed as they are written."
+            f"({first_line(error).rstrip('.')}): its keys are followed as they are written."
         )
         return _ways(stated, None, spec)[0], (told,)
     side = _side(theirs[0].shape[-2:]) if theirs[0].ndim == 3 else None

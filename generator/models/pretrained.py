@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from generator.errors import CutawayError
+from generator.errors import CutawayError, first_line
 from generator.exhibit import ModelSpec
 from generator.models.compat import repair_torchvision
 from generator.models.fitting import common_prefixes
@@ -123,8 +123,7 @@ def not_opened(folder: Path, spec: ModelSpec, error: Exception) -> CutawayError:
             "Only architectures that transformers itself knows are opened from a folder. To open it with a "
             "file that you trust, name that file: architecture: ./file.py:Class",
         )
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return CutawayError(f"{spec.id}: transformers cannot load {folder.name}: {reason}")
+    return CutawayError(f"{spec.id}: transformers cannot load {folder.name}: {first_line(error)}")
 
 
 def _own_code(folder: Path) -> tuple[str, ...]:

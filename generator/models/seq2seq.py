@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from generator.errors import CutawayError, UsageError
+from generator.errors import CutawayError
 from generator.exhibit import ModelSpec
-from generator.inputs.texts import CuratedText
+from generator.models.dispatch import hooks
 from generator.models.layer import Layer
 from generator.models.meetings import Meeting, Meetings
-from generator.models.model import Model, Provenance
+from generator.models.model import Provenance
 from generator.models.stacks import CROSS, DECODER, ENCODER, Stack
-from generator.models.text_model import Encoding
-from generator.models.tokens import check_rows, context_limit, token_text
+from generator.models.text_model import Encoding, TextModel
+from generator.models.tokens import context_limit
 from generator.models.transformer import mlp_activation, mlp_outputs
 
 CROSS_KIND = "cross attention"
@@ -27,44 +27,23 @@ _CLOSE = 1e-4  # of a weight: products of the same numbers in another order
 
 
 @dataclass(frozen=True, eq=False)
-class Seq2SeqModel(Model):
+class Seq2SeqModel(TextModel):
     """An encoder-decoder. `layers` are the encoder's, then each decoder block's two attentions.
 
-    `heads` and `projections` (W_O, one for each layer) are those of each stack, by name. `blocks` and
-    `mlp_outputs` are the encoder's and then the decoder's. `start` is the token that the decoder reads
-    first, `end` the one that ends its answer. There are no `mlp_outputs` where they are left out.
+    `heads` and `projections` (W_O, one for each layer) are those of each stack, by name. `blocks` are the
+    encoder's and then the decoder's. `start` is the token that the decoder reads first, `end` the one that
+    ends its answer.
     """
 
-    tokenizer: Any = field(repr=False)
     heads: dict[str, int]
-    head_width: int
-    max_tokens: int
     start: int
     end: int
-    blocks: tuple[nn.Module, ...] = field(repr=False)
-    mlp_outputs: tuple[nn.Module, ...] = field(repr=False)
     projections: dict[str, tuple[nn.Module, ...]] = field(repr=False)
 
     def stack(self, stack: Stack) -> tuple[Layer, ...]:
         """The layers of one stack."""
         names = {stack.layer(index) for index in range(len(self.projections[stack.name]))}
         return tuple(layer for layer in self.layers if layer.name in names)
-
-    def encode(self, text: CuratedText) -> Encoding:
-        """The source as the tokenizer reads it by default. Raises UsageError if too long or empty."""
-        return self.encoding(tuple(int(i) for i in self.tokenizer(text.text)["input_ids"]), text.id)
-
-    def encoding(self, ids: Sequence[int], name: str) -> Encoding:
-        """Readable tokens of some ids, checked for length; `name` is the text's in an error."""
-        if not ids:
-            raise UsageError(f"texts: '{name}' has no tokens for {self.title}.")
-        if len(ids) > self.max_tokens:
-            raise UsageError(
-                f"texts: '{name}' has {len(ids)} tokens; {self.title} takes at most {self.max_tokens}.",
-                hint="Shorten the text, or leave it out of this exhibit.",
-            )
-        check_rows(ids, self.module, self.tokenizer, name, self.title)
-        return Encoding(tuple(ids), tuple(token_text(self.tokenizer, i) for i in ids))
 
     def decode(self, encoding: Encoding) -> str:
         """The text that some tokens stand for, special ones left out."""
@@ -172,7 +151,9 @@ def finish_seq2seq(
     start = _start(module, spec)
     ids = torch.arange(1, 1 + sum(_PROBE), device=device) % int(config.vocab_size)
     source, target = ids[: _PROBE[0]].tolist(), [start, *ids[_PROBE[0] : -1].tolist()]
-    with _inputs(module) as entering:
+    entering: dict[nn.Module, Tensor] = {}
+    matrices = [part for part in module.modules() if isinstance(part, nn.Linear)]
+    with hooks(one.register_forward_pre_hook(partial(_keep_input, entering)) for one in matrices):
         meetings = _meetings(spec.id, module, source, target)
     projections = {
         name: tuple(_projection(spec.id, one, entering) for one in row)
@@ -212,21 +193,8 @@ def finish_seq2seq(
     )
 
 
-@contextmanager
-def _inputs(module: nn.Module) -> Iterator[dict[nn.Module, Tensor]]:
-    """Within the block, what each matrix is given first."""
-    entering: dict[nn.Module, Tensor] = {}
-
-    def keep(part: nn.Module, args: Any) -> None:
-        entering.setdefault(part, args[0])
-
-    parts = [part for part in module.modules() if isinstance(part, nn.Linear)]
-    handles = [part.register_forward_pre_hook(keep) for part in parts]
-    try:
-        yield entering
-    finally:
-        for handle in handles:
-            handle.remove()
+def _keep_input(entering: dict[nn.Module, Tensor], part: nn.Module, args: Any) -> None:
+    entering.setdefault(part, args[0])
 
 
 def _start(module: nn.Module, spec: ModelSpec) -> int:

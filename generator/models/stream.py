@@ -7,8 +7,7 @@ the final state, and so on. What cannot be found this way is refused with a reas
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -17,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from generator.errors import CutawayError
-from generator.models.dispatch import first_tensor
+from generator.models.dispatch import first_tensor, hooks
 from generator.models.text_model import LanguageModel
 
 PROBE = 8  # tokens in the pass that is watched
@@ -209,20 +208,9 @@ def watch_modules(module: nn.Module, run: Callable[[], Any]) -> tuple[Seen, Any]
             inputs.setdefault(part, taken.detach().clone())  # a sum in place may write over it
             outputs.setdefault(part, made.detach().clone())
 
-    with _hooked(module, hook):
+    with hooks(part.register_forward_hook(hook, with_kwargs=True) for part in module.modules()):
         output = run()
     return Seen(inputs, outputs), output
-
-
-@contextmanager
-def _hooked(module: nn.Module, hook: Any) -> Iterator[None]:
-    parts = list(module.modules())
-    handles = [part.register_forward_hook(hook, with_kwargs=True) for part in parts]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def _body(model: LanguageModel, called: Mapping[nn.Module, Tensor]) -> nn.Module:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from generator.errors import CutawayError
-from generator.models.dispatch import first_tensor
+from generator.models.dispatch import first_tensor, hooks
 from generator.models.functions import Activations
 from generator.models.layer import Layer
 from generator.models.model import VisionModel, logits_of
@@ -63,15 +63,11 @@ def tapped(model: VisionModel, layers: Sequence[Layer], touch: Touch) -> Iterato
         calls.clear()
         functions.number = 0
 
-    handles: list[Any] = [model.module.register_forward_pre_hook(start)]
-    for name in by_module:
-        handles.append(model.module.get_submodule(name).register_forward_hook(hook_of(name)))
-    try:
-        with functions if by_function else nullcontext():
-            yield
-    finally:
-        for handle in handles:
-            handle.remove()
+    anew = model.module.register_forward_pre_hook(start)
+    parts = {name: model.module.get_submodule(name) for name in by_module}
+    own = [part.register_forward_hook(hook_of(name)) for name, part in parts.items()]
+    with hooks([anew, *own]), functions if by_function else nullcontext():
+        yield
 
 
 def _touch(layer: Layer, output: Any, touch: Touch) -> Any:

@@ -1,7 +1,8 @@
-"""A transformer that takes one text."""
+"""Transformers that take texts: what all of them have, and one that takes one text."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,24 +26,49 @@ class Encoding:
 
 
 @dataclass(frozen=True, eq=False)
-class LanguageModel(Model):
-    """A transformer that takes text, with `layers` counting its blocks from 0.
+class TextModel(Model):
+    """A transformer whose tokenizer makes tokens of texts, at most `max_tokens` of each.
 
-    `mlp_outputs` are the matrices that end the MLPs, one a block; none where they are left out. `pooling` is
-    how it makes one vector of a sentence (`pooling.VECTORS`). `head` is a classifier's: not shown.
+    `blocks` count from 0. `mlp_outputs` are the matrices that end their MLPs, one a block; none where they
+    are left out.
+    """
+
+    tokenizer: Any = field(repr=False)
+    head_width: int
+    max_tokens: int
+    blocks: tuple[nn.Module, ...] = field(repr=False)
+    mlp_outputs: tuple[nn.Module, ...] = field(repr=False)
+
+    def encode(self, text: CuratedText) -> Encoding:
+        """A text as the tokenizer reads it by default. Raises UsageError if it is too long or empty."""
+        return self.encoding(tuple(int(i) for i in self.tokenizer(text.text)["input_ids"]), text.id)
+
+    def encoding(self, ids: Sequence[int], name: str) -> Encoding:
+        """Readable tokens of some ids, checked for length; `name` is the text's in an error."""
+        if not ids:
+            raise UsageError(f"texts: '{name}' has no tokens for {self.title}.")
+        if len(ids) > self.max_tokens:
+            raise UsageError(
+                f"texts: '{name}' has {len(ids)} tokens; {self.title} takes at most {self.max_tokens}.",
+                hint="Shorten the text, or leave it out of this exhibit.",
+            )
+        check_rows(ids, self.module, self.tokenizer, name, self.title)
+        return Encoding(tuple(ids), tuple(token_text(self.tokenizer, i) for i in ids))
+
+
+@dataclass(frozen=True, eq=False)
+class LanguageModel(TextModel):
+    """A transformer that takes one text, a layer for each block.
+
+    `pooling` is how it makes one vector of a sentence (`pooling.VECTORS`), `head` a classifier's: not shown.
     `sinks` says that a learned score of no token takes a share of each row of attention, `compared` that its
     texts are compared with pictures on the pages of the other tower.
     """
 
-    tokenizer: Any = field(repr=False)
     causal: bool
     heads: int
     kv_groups: int
-    head_width: int
-    max_tokens: int
-    blocks: tuple[nn.Module, ...] = field(repr=False)
     head_kind: str
-    mlp_outputs: tuple[nn.Module, ...] = field(repr=False)
     pooling: str = MEAN
     head: TextHead | None = None
     sinks: bool = False
@@ -60,20 +86,6 @@ class LanguageModel(Model):
         windows = {"windows": list(self.windows)} if self.windows else {}
         pooling = {"pooling": self.pooling} if self.pooling != MEAN else {}
         return {**super().key, **windows, **pooling}
-
-    def encode(self, text: CuratedText) -> Encoding:
-        """Tokenise as the model's tokenizer does by default. Raises UsageError if too long."""
-        ids = tuple(int(i) for i in self.tokenizer(text.text)["input_ids"])
-        if not ids:
-            raise UsageError(f"texts: '{text.id}' has no tokens for {self.title}.")
-        if len(ids) > self.max_tokens:
-            raise UsageError(
-                f"texts: '{text.id}' has {len(ids)} tokens; {self.title} takes at most "
-                f"{self.max_tokens}.",
-                hint="Shorten the text, or leave it out of this exhibit.",
-            )
-        check_rows(ids, self.module, self.tokenizer, text.id, self.title)
-        return Encoding(ids, tuple(token_text(self.tokenizer, i) for i in ids))
 
     def run(self, ids: tuple[int, ...], *, attentions: bool = False) -> Any:
         """One unpadded sequence through the model; transformers' own output object."""

@@ -13,7 +13,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from generator.errors import CutawayError
+from generator.errors import CutawayError, first_line
 from generator.exhibit import ModelSpec
 from generator.models.pretrained import (
     Opened,
@@ -120,10 +120,9 @@ def _answers_alike(whole: Any, part: Any, spec: ModelSpec) -> None:
             theirs: Tensor = whole(input_ids=ids, attention_mask=mask).logits
             ours: Tensor = part(input_ids=ids, attention_mask=mask).logits
     except Exception as error:  # whatever a network's own code raises
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise CutawayError(
             f"{spec.id}: {kind} does not run on a text alone, so that nothing shows what its text part "
-            f"makes of one: {reason}"
+            f"makes of one: {first_line(error)}"
         ) from error
     difference = apart(ours, theirs)
     if not difference <= CLOSE:

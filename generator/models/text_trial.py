@@ -17,12 +17,10 @@ from torch import Tensor
 
 from generator.errors import CutawayError
 from generator.models.dispatch import first_tensor
-from generator.models.groups import shared_groups
 from generator.models.heads_access import find_heads
-from generator.models.meetings import Meeting, Meetings
-from generator.models.seq2seq import Seq2SeqModel
+from generator.models.meetings import Meeting, Meetings, shared_groups
 from generator.models.stream import Watched, probe_ids, watch
-from generator.models.text_model import LanguageModel
+from generator.models.text_model import LanguageModel, TextModel
 from generator.models.tokens import embedding_rows
 from generator.models.trial import (
     ANSWER,
@@ -99,7 +97,7 @@ def _read(model: LanguageModel, ids: tuple[int, ...]) -> _Pass:
     return _Pass(answer_of(output), weights, tuple(seen.found) if same else ())
 
 
-def made_up(model: LanguageModel | Seq2SeqModel, length: int) -> tuple[int, ...]:
+def made_up(model: TextModel, length: int) -> tuple[int, ...]:
     """Ids of a made-up text."""
     rows = embedding_rows(model.module)
     return tuple((3 + 7 * place) % rows for place in range(length))
@@ -123,9 +121,7 @@ def _answers(model: LanguageModel, ids: tuple[int, ...], read: Tensor) -> tuple[
     return compared(model, name, read, answer)
 
 
-def compared(
-    model: LanguageModel | Seq2SeqModel, name: str, read: Tensor, answer: Tensor
-) -> tuple[Check, str]:
+def compared(model: TextModel, name: str, read: Tensor, answer: Tensor) -> tuple[Check, str]:
     """Two answers to one text, of the pass that is read and of the library's, and what a reader must know."""
     difference = apart(read, answer)
     says = f"the pass that shows attention (eager) answers as the library's default pass ({name})."
@@ -145,7 +141,7 @@ def compared(
     return Check(ANSWER, says, difference <= CLOSE, difference), note
 
 
-def as_the_library(model: LanguageModel | Seq2SeqModel) -> tuple[str, Any]:
+def as_the_library(model: TextModel) -> tuple[str, Any]:
     """The network with the library's default attention, on the same tensors."""
     original: Any = model.module
     tensors = [*original.parameters(), *original.buffers()]
@@ -158,8 +154,8 @@ def as_the_library(model: LanguageModel | Seq2SeqModel) -> tuple[str, Any]:
     return name, other
 
 
-def _has_logits(model: LanguageModel | Seq2SeqModel) -> bool:
-    return isinstance(model, Seq2SeqModel) or model.head_kind != "representation"
+def _has_logits(model: TextModel) -> bool:
+    return not isinstance(model, LanguageModel) or model.head_kind != "representation"
 
 
 def rows_check(weights: Sequence[Tensor], sinks: Sequence[Meeting] = ()) -> Check:

@@ -26,6 +26,7 @@ from generator.models.dispatch import (
     first_tensor,
     flat,
     follow,
+    hooks,
     tensors_in,
     watched,
 )
@@ -198,16 +199,11 @@ def trace(module: nn.Module, pixels: Tensor) -> Trace:
 
         return hook
 
-    handles: list[Any] = []
-    for name, part in module.named_modules():
-        handles.append(part.register_forward_pre_hook(enter(name)))
-        handles.append(part.register_forward_hook(leave(name)))
-    try:
-        with watched(recorder):
-            module(pixels)
-    finally:
-        for handle in handles:
-            handle.remove()
+    parts = list(module.named_modules())
+    before = [part.register_forward_pre_hook(enter(name)) for name, part in parts]
+    behind = [part.register_forward_hook(leave(name)) for name, part in parts]
+    with hooks([*before, *behind]), watched(recorder):
+        module(pixels)
     return Trace(
         operations=tuple(recorder.operations),
         module_values={name: tuple(values) for name, values in returned.items()},

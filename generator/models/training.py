@@ -29,7 +29,7 @@ from generator.inputs.images import as_pixels, as_seen
 from generator.inputs.source import Files, Source
 from generator.models.digest import file_sha256
 from generator.models.vision import Network
-from generator.proportion_error import share_interval
+from generator.uncertainty import share_interval
 
 VERSION = 3
 EPOCHS = 64

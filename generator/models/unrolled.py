@@ -14,6 +14,8 @@ from typing import Any
 
 from torch import nn
 
+from generator.models.dispatch import hooks
+
 
 class Unrolled(nn.Module):
     """A block as one copy for each turn in a pass; all copies share its parameters."""
@@ -54,14 +56,10 @@ def _repeated(module: nn.Module, run: Callable[[], object]) -> dict[str, int]:
     """How often each module with parameters is called, of those called again the outermost, by name."""
     calls: Counter[nn.Module] = Counter()
     parts = [part for part in module.modules() if any(True for _ in part.parameters())]
-    handles = [
+    with hooks(
         part.register_forward_pre_hook(lambda part, _: calls.update([part])) for part in parts
-    ]
-    try:
+    ):
         run()
-    finally:
-        for handle in handles:
-            handle.remove()
     found: dict[str, int] = {}
     for name, part in module.named_modules():
         inside = any(name.startswith(f"{outer}.") for outer in found)

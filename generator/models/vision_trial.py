@@ -17,12 +17,11 @@ import torch
 from torch import Tensor, nn
 
 from generator.errors import CutawayError
-from generator.models.dispatch import first_tensor
+from generator.models.dispatch import first_tensor, hooks, listen
 from generator.models.field_trial import with_fields
 from generator.models.functions import Activations
 from generator.models.layer import Layer
 from generator.models.layout import CHANNELS_FIRST, CHANNELS_LAST, picture_axes
-from generator.models.listen import listen
 from generator.models.model import VisionModel, logits_of, units_first
 from generator.models.patches import unfused
 from generator.models.trial import ANSWER, CLOSE, HEADS, ROWS, Check, apart, require
@@ -146,12 +145,8 @@ def _hooked(module: nn.Module, layers: list[Layer], found: dict[str, Tensor]) ->
         return hook
 
     names = {layer.module for layer in layers}
-    handles = [module.get_submodule(n).register_forward_hook(hook_of(n)) for n in sorted(names)]
-    try:
+    with hooks(module.get_submodule(n).register_forward_hook(hook_of(n)) for n in sorted(names)):
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def _batch(model: VisionModel, pictures: Tensor, read: Mapping[str, Tensor]) -> Check:

@@ -17,7 +17,6 @@ and DRAWN at random, whose median stands for that of all heads. Against full swe
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -28,6 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from generator.errors import CutawayError
+from generator.models.dispatch import hooks
 from generator.models.heads_access import HeadPlace, find_heads
 from generator.models.stream import Ends, find_ends
 from generator.models.text_model import LanguageModel
@@ -139,9 +139,7 @@ def _traced(
         outputs.append((args[0].detach()[0], zero))
         return (args[0] + zero, *args[1:])
 
-    with ExitStack() as hooks:
-        for place in places:
-            hooks.callback(place.projection.register_forward_pre_hook(add).remove)
+    with hooks(place.projection.register_forward_pre_hook(add) for place in places):
         states = ends.traced(torch.tensor([ids], device=model.device))[0]
     return outputs, states
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from generator.proportion_error import share_error
+from generator.uncertainty import share_error
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,6 @@ import torch
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from generator.deviation import sample_deviation
 from generator.models.layer import Layer
 from generator.models.model import VisionModel
 from generator.models.randomise import randomised
@@ -34,6 +33,7 @@ from generator.probes.exemplars import (
 )
 from generator.probes.grad_cam import weighted_maps
 from generator.store import Store, digest_of_value
+from generator.uncertainty import sample_deviation
 
 VERSION = 3
 SHOWN = 6

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from generator.models.intake import runnable
 from generator.models.layer import Layer
 from generator.models.model import VisionModel
-from generator.models.sizes import runnable
 from generator.probes.optvis.lean import Folded, Lean, foldable
 from generator.probes.optvis.objectives import values, whole_layer
 from generator.probes.optvis.parametrisation import COLOURS

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from generator.errors import CutawayError
+from generator.models.dispatch import hooks
 from generator.models.heads_access import HeadPlace
 from generator.models.stream import Ends
 from generator.models.text_model import LanguageModel
@@ -32,14 +33,12 @@ def head_outputs(
 ) -> list[Tensor]:
     """What enters W_O in each layer for one sequence, (heads, tokens, d_head)."""
     found: list[Tensor] = []
-    with ExitStack() as hooks:
-        for place in places:
-            heads = len(place.output)
 
-            def keep(_: nn.Module, args: Any, heads: int = heads) -> None:
-                found.append(args[0].reshape(len(ids), heads, -1).transpose(0, 1))
+    def keep(_: nn.Module, args: Any) -> None:
+        heads = len(places[len(found)].output)
+        found.append(args[0].reshape(len(ids), heads, -1).transpose(0, 1))
 
-            hooks.callback(place.projection.register_forward_pre_hook(keep).remove)
+    with hooks(place.projection.register_forward_pre_hook(keep) for place in places):
         ends.states(torch.tensor([ids], device=model.device))
     return found
 
@@ -69,10 +68,10 @@ def changed_states(
 
     Raises CutawayError for a network whose blocks take no batch of another size than its input.
     """
-    with ExitStack() as hooks:
+    with ExitStack() as placed:
         for layer, heads in chosen.items():
-            hooks.enter_context(_grown(model.blocks[layer], len(heads)))
-            hooks.callback(change(places[layer], layer, heads).remove)
+            placed.enter_context(_grown(model.blocks[layer], len(heads)))
+            placed.enter_context(hooks([change(places[layer], layer, heads)]))
         try:
             return ends.states(torch.tensor([ids], device=model.device))
         except RuntimeError as error:
@@ -91,11 +90,8 @@ def _grown(block: nn.Module, count: int) -> Iterator[None]:
             return (grown, *args[1:]), named
         return args, {**named, "hidden_states": grown}
 
-    handle = block.register_forward_pre_hook(grow, with_kwargs=True)
-    try:
+    with hooks([block.register_forward_pre_hook(grow, with_kwargs=True)]):
         yield
-    finally:
-        handle.remove()
 
 
 def silenced(means: Tensor) -> Change:

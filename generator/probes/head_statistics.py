@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from generator.models.stacks import Stack
 from generator.probes import repeated_sequences
-from generator.probes.ablation_words import ABLATIONS, EMBEDDING, ESTIMATE, LOGIT
 from generator.probes.head_statistic import (
+    ABLATIONS,
+    EMBEDDING,
+    ESTIMATE,
+    LOGIT,
     PICTURES,
     TEXTS,
     HeadStatistic,

@@ -7,17 +7,17 @@ al. 2022; induction after Olsson et al. 2022.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import t as student
 
-from generator.deviation import sample_deviation
 from generator.probes.attention import (
     visible,
     visible_keys,
 )
+from generator.uncertainty import sample_deviation
 
 VERSION = 2
 
@@ -193,3 +193,31 @@ def rank(values: np.ndarray) -> np.ndarray:
     flat = values.ravel()
     above = (flat[None, :] > flat[:, None]).sum(-1)
     return (above + 1).reshape(values.shape)
+
+
+@dataclass(frozen=True)
+class RandomControl:
+    """Each statistic of all heads of the random twin, (layers, heads), by name.
+
+    Heads of two networks do not correspond: compare a head with all heads of the twin, by their mean
+    and their largest value. A statistic that cannot be had is missing. `labelled` of the twin's heads get
+    a role by the same rules, `asked` were tested for one; its own highest heads are no bar.
+    """
+
+    seed: int
+    values: Mapping[str, np.ndarray]
+    asked: int = 0
+    labelled: int = 0
+
+    def mean(self, name: str) -> float:
+        """Mean over the twin's heads; NaN if the statistic is missing."""
+        return float(self._measured(name).mean()) if name in self.values else float("nan")
+
+    def highest(self, name: str) -> float:
+        """The largest value among the twin's heads; NaN if the statistic is missing."""
+        return float(self._measured(name).max()) if name in self.values else float("nan")
+
+    def _measured(self, name: str) -> np.ndarray:
+        """The values of the heads on which a statistic was measured: not all are silenced in a large twin."""
+        values, there = self.values[name], np.isfinite(self.values[name])
+        return values[there] if there.any() and not there.all() else values

@@ -13,11 +13,11 @@ from functools import partial
 
 import numpy as np
 
-from generator.deviation import sample_deviation
+from generator.models.randomise import random_twin
 from generator.models.text_model import Encoding, LanguageModel
-from generator.models.twin import random_twin
 from generator.probes.embedding import masked_losses, next_token_losses
 from generator.store import Store
+from generator.uncertainty import sample_deviation
 
 VERSION = 1
 

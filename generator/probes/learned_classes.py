@@ -24,15 +24,14 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from generator.deviation import sample_deviation
 from generator.models.layer import Layer
 from generator.models.model import VisionModel
 from generator.probes.class_maps import pooled_head
 from generator.probes.exemplars import PoolImage
 from generator.probes.held_out import Learned, cross_validate
 from generator.probes.pooled_features import features_of
-from generator.proportion_error import share_interval
 from generator.store import Store
+from generator.uncertainty import sample_deviation, share_interval
 
 VERSION = 1
 FEWEST = 6

@@ -20,8 +20,8 @@ from scipy import ndimage
 from generator.exhibit import Preprocessing
 from generator.inputs.images import as_pixels
 from generator.models.model import VisionModel, logits_of
-from generator.proportion_error import share_error, share_interval
 from generator.store import Store, digest_of_value
+from generator.uncertainty import share_error, share_interval
 
 VERSION = 3
 BATCH = 16

@@ -23,11 +23,11 @@ from functools import partial
 import numpy as np
 
 from generator.card_schema import CHOICE, SUBJECT, PairedProbe
-from generator.deviation import sample_deviation
+from generator.models.randomise import random_twin
 from generator.models.text_model import LanguageModel
-from generator.models.twin import random_twin
 from generator.probes.embedding import embed, masked_losses, next_token_losses, token_ids
 from generator.store import Store
+from generator.uncertainty import sample_deviation
 
 VERSION = 2
 CONTROL = "control"

@@ -16,11 +16,11 @@ import numpy as np
 from scipy.stats import rankdata
 
 from generator.card_schema import Triple
+from generator.models.randomise import random_twin
 from generator.models.text_model import LanguageModel
-from generator.models.twin import random_twin
 from generator.probes.embedding import embed
-from generator.proportion_error import share_error
 from generator.store import Store
+from generator.uncertainty import share_error
 
 VERSION = 2
 

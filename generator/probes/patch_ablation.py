@@ -17,11 +17,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from generator.errors import CutawayError
-from generator.models.listen import listen
+from generator.models.dispatch import listen
 from generator.models.model import VisionModel, logits_of
 from generator.models.patches import VisionAttention, unfused
 from generator.probes.ablation import Ablation, not_ablated
-from generator.probes.ablation_words import EMBEDDING, LOGIT
+from generator.probes.head_statistic import EMBEDDING, LOGIT
 from generator.store import Store, digest_of_value
 
 VERSION = 2

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 from generator.models.model import VisionModel, logits_of
-from generator.proportion_error import share_error
 from generator.store import Store
+from generator.uncertainty import share_error
 
 VERSION = 1
 BATCH = 16

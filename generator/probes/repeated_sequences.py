@@ -11,7 +11,7 @@ import numpy as np
 
 from generator.errors import CutawayError
 from generator.models.seq2seq import Seq2SeqModel
-from generator.models.text_model import LanguageModel
+from generator.models.text_model import LanguageModel, TextModel
 from generator.models.tokens import embedding_rows
 from generator.probes.attention import (
     attention_weights,
@@ -59,7 +59,7 @@ class RepeatedSequence:
 
 
 def random_sequences(
-    model: LanguageModel | Seq2SeqModel, seed: int, count: int = SEQUENCES, start: int = 0
+    model: TextModel, seed: int, count: int = SEQUENCES, start: int = 0
 ) -> tuple[RepeatedSequence, ...]:
     """Seeded sequences of random tokens number `start` and on, of varied length and gap.
 
@@ -104,7 +104,7 @@ def score_repeats(
     return RepeatedSequences(*(np.stack(score) for score in scores))
 
 
-def why_no_repeats(model: LanguageModel | Seq2SeqModel) -> str:
+def why_no_repeats(model: TextModel) -> str:
     """Why a model is given no repeated random tokens; "" where the longest of them fit.
 
     Shorter ones are not made instead: scores on another recipe could not be compared with those of others.
@@ -123,9 +123,7 @@ def why_no_repeats(model: LanguageModel | Seq2SeqModel) -> str:
     )
 
 
-def _random_sequence(
-    model: LanguageModel | Seq2SeqModel, seed: int, number: int
-) -> RepeatedSequence:
+def _random_sequence(model: TextModel, seed: int, number: int) -> RepeatedSequence:
     random = np.random.default_rng([seed, number])
     length = int(random.integers(SHORTEST_COPY, LONGEST_COPY + 1))
     gap = int(random.integers(0, LONGEST_GAP + 1))
@@ -133,7 +131,7 @@ def _random_sequence(
 
 
 def repeated_sequence(
-    model: LanguageModel | Seq2SeqModel,
+    model: TextModel,
     random: np.random.Generator,
     length: int,
     gap: int,
@@ -153,7 +151,7 @@ def repeated_sequence(
     return RepeatedSequence(tuple(ids), length + gap, slice(start, start + length))
 
 
-def ordinary_tokens(model: LanguageModel | Seq2SeqModel) -> np.ndarray:
+def ordinary_tokens(model: TextModel) -> np.ndarray:
     """Ids that stand for text: neither [CLS] and its like nor markers such as <repo_name>."""
     tokenizer = model.tokenizer
     added = tokenizer.added_tokens_decoder.items()
@@ -163,7 +161,7 @@ def ordinary_tokens(model: LanguageModel | Seq2SeqModel) -> np.ndarray:
     return np.array([i for i in range(known) if i not in special])
 
 
-def _frame(model: LanguageModel | Seq2SeqModel) -> tuple[list[int], list[int]]:
+def _frame(model: TextModel) -> tuple[list[int], list[int]]:
     """The special tokens that the tokenizer puts around a text, or BOS where it puts none."""
     made = model.tokenizer("a", return_special_tokens_mask=True)
     pairs = list(zip(made["input_ids"], made["special_tokens_mask"], strict=True))

@@ -7,7 +7,6 @@ probe texts, and what counts is the loss on the target, in nats a token, with th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from generator.models.dispatch import hooks
 from generator.models.seq2seq import Seq2SeqModel
 from generator.models.stacks import ENCODER, PAIR, Stack
 from generator.probes.ablation import Ablation, Heads
@@ -88,25 +88,18 @@ def _chosen(heads: Mapping[str, Heads] | None, stack: Stack, layer: int, count: 
 
 def _mean_outputs(model: Seq2SeqModel, pairs: Sequence[Pair]) -> Mapping[str, Tensor]:
     """Each head's output, mean over all positions of all pairs: (layers, heads, width) a stack."""
-    sums: dict[tuple[str, int], list[Tensor]] = {}
-    with ExitStack() as hooks:
-        for name, projections in model.projections.items():
-            for layer, projection in enumerate(projections):
-                kept = sums.setdefault((name, layer), [])
+    kept: dict[nn.Module, list[Tensor]] = {}
 
-                def keep(_: nn.Module, args: Any, kept: list[Tensor] = kept) -> None:
-                    kept.append(args[0].flatten(0, -2))
+    def keep(projection: nn.Module, args: Any) -> None:
+        kept.setdefault(projection, []).append(args[0].flatten(0, -2))
 
-                handle = projection.register_forward_pre_hook(keep)
-                hooks.callback(handle.remove)
+    every = (one for projections in model.projections.values() for one in projections)
+    with hooks(one.register_forward_pre_hook(keep) for one in every):
         for pair in pairs:
             model.run(pair.source.ids, pair.read.ids)
     return {
         name: torch.stack(
-            [
-                torch.cat(sums[name, layer]).mean(0).view(model.heads[name], -1)
-                for layer in range(len(projections))
-            ]
+            [torch.cat(kept[one]).mean(0).view(model.heads[name], -1) for one in projections]
         )
         for name, projections in model.projections.items()
     }
@@ -128,10 +121,10 @@ def _losses(
     if encoded is not None:
         state = encoded.last_hidden_state.expand(copies, -1, -1)
         encoded = type(encoded)(last_hidden_state=state)
-    with ExitStack() as hooks:
-        if projection is not None and means is not None:
-            handle = projection.register_forward_pre_hook(silence_heads(means, heads))
-            hooks.callback(handle.remove)
+    placed = []
+    if projection is not None and means is not None:
+        placed = [projection.register_forward_pre_hook(silence_heads(means, heads))]
+    with hooks(placed):
         output = model.run(pair.source.ids, pair.read.ids, encoded=encoded, copies=copies)
     logits: Tensor = output.logits.double()
     target = torch.tensor([pair.written.ids] * copies, device=logits.device)

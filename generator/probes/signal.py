@@ -10,19 +10,20 @@ softmax, only near zeros are stated (`exact_zeros`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-import torch
 from torch import Tensor
 
+from generator.models.dispatch import hooks
 from generator.models.layer import Layer
 from generator.models.model import VisionModel
 from generator.models.seq2seq import Seq2SeqModel
 from generator.models.stacks import DECODER, ENCODER
-from generator.models.text_model import Encoding, LanguageModel
+from generator.models.text_model import Encoding, LanguageModel, TextModel
 from generator.probes.seq2seq import Pair
 from generator.store import Store, digest_of_value
 
@@ -179,7 +180,7 @@ def measure_pair_signal(model: Seq2SeqModel, pairs: Sequence[Pair], store: Store
 
 def _signal(
     names: Sequence[str],
-    model: LanguageModel | Seq2SeqModel,
+    model: TextModel,
     runs: Mapping[str, Callable[[], object]],
 ) -> Signal:
     """The signal of all MLPs, by the name of each, and of all blocks, over runs of the model."""
@@ -197,39 +198,23 @@ def _signal(
     return Signal(tuple(runs), found, stream)
 
 
-class _watch:  # noqa: N801 - used as a with-statement verb
-    """Hooks that hand over each MLP's activations (units, tokens) and gather block outputs."""
+@contextmanager
+def _watch(
+    names: Sequence[str], model: TextModel, take: Callable[[str, Tensor], None]
+) -> Iterator[list[Tensor]]:
+    """Within the block, hand `take` each MLP's activations (units, tokens); yields the blocks' outputs."""
+    outputs: list[Tensor] = []
 
-    def __init__(
-        self,
-        names: Sequence[str],
-        model: LanguageModel | Seq2SeqModel,
-        take: Callable[[str, Tensor], None],
-    ) -> None:
-        self._names, self._model = names, model
-        self._take = take
-        self._handles: list[torch.utils.hooks.RemovableHandle] = []
-        self.outputs: list[Tensor] = []
+    def hidden(name: str) -> Callable[..., None]:
+        return lambda _module, inputs: take(name, inputs[0].flatten(0, -2).t())
 
-    def __enter__(self) -> list[Tensor]:
-        for name, part in zip(self._names, self._model.mlp_outputs, strict=True):
-            self._handles.append(part.register_forward_pre_hook(self._hidden(name)))
-        for block in self._model.blocks:
-            self._handles.append(block.register_forward_hook(self._output))
-        return self.outputs
+    def keep(_module: object, _inputs: object, output: Tensor | Sequence[Tensor]) -> None:
+        outputs.append(output if isinstance(output, Tensor) else output[0])
 
-    def __exit__(self, *_: object) -> None:
-        for handle in self._handles:
-            handle.remove()
-
-    def _hidden(self, name: str) -> Callable[..., None]:
-        def hook(_module: object, inputs: tuple[Tensor, ...]) -> None:
-            self._take(name, inputs[0].flatten(0, -2).t())
-
-        return hook
-
-    def _output(self, _module: object, _inputs: object, output: Tensor | Sequence[Tensor]) -> None:
-        self.outputs.append(output if isinstance(output, Tensor) else output[0])
+    mlps = zip(names, model.mlp_outputs, strict=True)
+    entering = [part.register_forward_pre_hook(hidden(name)) for name, part in mlps]
+    with hooks([*entering, *(block.register_forward_hook(keep) for block in model.blocks)]):
+        yield outputs
 
 
 def _stream_size(output: Tensor) -> float:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t as student
 
-from generator.deviation import sample_deviation
 from generator.probes.ablation import Ablation
+from generator.uncertainty import sample_deviation
 
 # A t-test on fewer inputs hangs on the shape of the noise.
 FEWEST = 6

@@ -8,7 +8,7 @@ from generator.errors import UsageError
 from generator.figures.figure import Figure, published
 from generator.formatting import number
 from generator.models.stacks import PATCHES
-from generator.probes.ablation_words import LOGIT, TARGET
+from generator.probes.head_statistic import LOGIT, TARGET
 from generator.probes.patch_ablation import SPAN
 from generator.run import PAIRS, PICTURES, TEXTS, Run, Technique
 from generator.techniques.heads import HEADS, Stacks, measured, reason

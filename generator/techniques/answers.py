@@ -84,3 +84,24 @@ ANSWERS = Technique(
     tables=tables,
     sections=(Section("model", "inputs", "answers.html", view),),
 )
+
+
+@dataclass(frozen=True)
+class Quote:
+    """A text, and of an encoder-decoder its target with a word on where that comes from (`how`)."""
+
+    text: CuratedText
+    target: str = ""
+    how: str = ""
+
+
+def quotes_of(run: Run) -> dict[str, Quote]:
+    """Every text of a model, by its id."""
+    return run.once("quotes", lambda: {text.id: _quote(run, text) for text in run.inputs.texts})
+
+
+def _quote(run: Run, text: CuratedText) -> Quote:
+    if run.reads != PAIRS:
+        return Quote(text)
+    pair = run[ANSWERS][text.id]
+    return Quote(text, pair.target, target_line(pair))

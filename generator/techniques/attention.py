@@ -12,7 +12,7 @@ from generator.probes.attention import Attention, measure_attention
 from generator.probes.queries import Queries, measure_queries
 from generator.probes.seq2seq import measure_pair_attention, measure_pair_queries
 from generator.run import PAIRS, TEXTS, Run, Section, Technique
-from generator.techniques.answers import pairs_of
+from generator.techniques.answers import Quote, pairs_of, quotes_of
 from generator.techniques.attention_drawings import (
     sheets,
 )
@@ -25,7 +25,6 @@ from generator.techniques.components import (
 )
 from generator.techniques.links import layer_link
 from generator.techniques.measured_stack import StackHeads
-from generator.techniques.quotes import Quote, quotes_of
 
 # Vectors weigh ten times as much as weights, and a page that follows a head has a table for each token:
 # both are made of the first text alone that is short enough.

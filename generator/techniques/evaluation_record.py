@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from generator.proportion_error import share_interval
+from generator.uncertainty import share_interval
 
 NAN = float("nan")
 

@@ -7,16 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from generator.deviation import sample_deviation
 from generator.probes.paired_texts import Leans, standard_error
 from generator.run import PAIRS, PICTURES, TEXTS, Run, Technique
 from generator.table import Table, filled
 from generator.techniques.evaluation_record import Evaluation
 from generator.techniques.leans import LEANS
-from generator.techniques.pair_evaluations import pair_evaluations
 from generator.techniques.picture_evaluations import picture_evaluations
 from generator.techniques.recognition import RECOGNITION
-from generator.techniques.text_evaluations import text_evaluations
+from generator.techniques.text_evaluations import pair_evaluations, text_evaluations
+from generator.uncertainty import sample_deviation
 
 EVALUATION_CSV, PROBES_CSV = "evaluation.csv", "probes.csv"
 _EVALUATION = (

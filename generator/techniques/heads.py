@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from generator.models.model import VisionModel
-from generator.probes.ablation_words import TARGET
-from generator.probes.head_control import RandomControl
+from generator.probes.head_statistic import TARGET
 from generator.probes.head_statistics import versions_of
+from generator.probes.heads import RandomControl
 from generator.probes.likeness import Likeness, alike_heads
 from generator.probes.naming import NamedHeads
 from generator.probes.patch_ablation import measure_of
 from generator.probes.patch_attention import alike_patch_heads
 from generator.probes.repeated_sequences import why_no_repeats
-from generator.probes.seq2seq_naming import rules_of
+from generator.probes.seq2seq_heads import rules_of
 from generator.probes.stack_statistics import defined
 from generator.run import PAIRS, PICTURES, TEXTS, Run, Technique, why_not
 from generator.techniques.attention import ATTENTION
@@ -25,10 +25,15 @@ from generator.techniques.measured_stack import (
     StackScores,
     heads_of,
 )
-from generator.techniques.pair_stacks import pair_names, pair_scores
 from generator.techniques.patch_maps import PATCH_MAPS
-from generator.techniques.patch_stack import NO_ROLES, patch_scores
-from generator.techniques.text_stack import text_names, text_scores
+from generator.techniques.stack_scores import (
+    NO_ROLES,
+    pair_names,
+    pair_scores,
+    patch_scores,
+    text_names,
+    text_scores,
+)
 
 Stacks = tuple[MeasuredStack, ...]
 _KINDS = (PICTURES, TEXTS, PAIRS)

@@ -1,18 +1,16 @@
 """The table of all layers."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np
 
-from generator.deviation import sample_deviation
 from generator.models.layer import Layer
 from generator.models.model import Model, VisionModel
 from generator.models.seq2seq import CROSS_KIND
 from generator.probes.flops import Flops
 from generator.probes.signal import LayerSignal, Signal, exact_zeros
 from generator.table import Content
+from generator.uncertainty import sample_deviation
 
 _LAYER_COLUMNS = (
     "layer", "kind", "shape", "parameters", "sparsity", "sparsity_sd", "near_zero", "near_zero_sd",

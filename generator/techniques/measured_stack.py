@@ -18,10 +18,9 @@ from generator.models.stacks import CROSS, ONLY, PAIR, PATCHES, Stack
 from generator.probes.ablation import Ablation
 from generator.probes.attention import Attention
 from generator.probes.attribution import Choice
-from generator.probes.head_control import RandomControl
 from generator.probes.head_statistic import HeadStatistic
 from generator.probes.head_statistics import definitions_of
-from generator.probes.heads import Statistic
+from generator.probes.heads import RandomControl, Statistic
 from generator.probes.likeness import Likeness
 from generator.probes.naming import NamedHeads
 from generator.probes.roles import Roles, Rule

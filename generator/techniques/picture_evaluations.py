@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from generator.deviation import sample_deviation
 from generator.probes.learned_classes import LearnedClasses
 from generator.probes.recognition import Recognition
 from generator.run import Run, why_not
 from generator.techniques.evaluation_record import NAN, Control, Data, Evaluation, digest
 from generator.techniques.learned_classes import LEARNED_CLASSES
 from generator.techniques.recognition import RECOGNITION
+from generator.uncertainty import sample_deviation
 
 
 def picture_evaluations(run: Run) -> Iterator[Evaluation]:

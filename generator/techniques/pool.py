@@ -1,7 +1,5 @@
 """The pool of pictures in which exemplars are searched, as the network sees it."""
 
-from __future__ import annotations
-
 import numpy as np
 from PIL import Image
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from generator.addresses import Link
 from generator.formatting import number
-from generator.probes.ablation_words import TARGET
+from generator.probes.head_statistic import TARGET
 from generator.probes.head_statistics import BY_COLUMN
 from generator.probes.roles import UNLABELLED, Evidence, HeadRole
 from generator.probes.significance import FEWEST

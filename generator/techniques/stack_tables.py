@@ -10,7 +10,7 @@ import numpy as np
 
 from generator.models.stacks import PATCHES
 from generator.probes.ablation import Ablation
-from generator.probes.ablation_words import MEASURED
+from generator.probes.head_statistic import MEASURED
 from generator.probes.head_statistics import HEAD_STATISTICS
 from generator.table import Content, Table
 from generator.techniques.measured_stack import MeasuredStack

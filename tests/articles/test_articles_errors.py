@@ -16,8 +16,8 @@ from generator.articles.check import check_links
 from generator.articles.document import Article, Renderer
 from generator.articles.dry_run import check_early
 from generator.articles.errors import WritingError, WritingErrors
-from generator.articles.files import asked_files
 from generator.articles.pages import article_pages
+from generator.articles.published import asked_files
 from generator.articles.read import read_article
 from generator.articles.source import Writing, read_source, read_writing
 from generator.errors import UsageError

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from generator.articles.bibliography import Bibliography
 from generator.articles.dry_run import check_early
 from generator.articles.errors import WritingError
-from generator.articles.latex import problem
-from generator.articles.lint import mistakes, remarks
+from generator.articles.lint import mistakes, problem, remarks
 from generator.articles.markdown import convert
 from generator.articles.source import Writing, read_source, read_writing
 from generator.paths import data_root

@@ -11,8 +11,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from generator import atomic_folder
 from generator.errors import CutawayError
-from generator.models import convert
 from generator.models.compat import repair_torchvision
 from generator.models.convert import gguf_to_folder, read_state_dict, to_safetensors
 from generator.models.digest import file_sha256, state_digest
@@ -140,7 +140,7 @@ def test_damaged_checkpoints_are_said_to_be_damaged(checkpoint, tmp_path):
 
 
 def test_a_failed_write_leaves_nothing(checkpoint, tmp_path):
-    with pytest.raises(KeyError), convert.atomic_writing(tmp_path / "target") as partial:
+    with pytest.raises(KeyError), atomic_folder.atomic_writing(tmp_path / "target") as partial:
         partial.write_bytes(b"half")
         raise KeyError
     assert list(tmp_path.iterdir()) == []

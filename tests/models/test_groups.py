@@ -8,8 +8,7 @@ import pytest
 import torch
 from tiny_transformers import tiny, tokens
 
-from generator.models.groups import shared_groups
-from generator.models.meetings import Meeting
+from generator.models.meetings import Meeting, shared_groups
 from generator.probes.queries import read_queries
 
 

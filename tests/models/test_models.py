@@ -22,8 +22,8 @@ from generator.models.device import pick_device
 from generator.models.fetch import fetch
 from generator.models.load import load_model
 from generator.models.model import VisionModel
+from generator.models.randomise import random_twin
 from generator.models.text_model import LanguageModel
-from generator.models.twin import random_twin
 from generator.probes.attention import attention_weights
 from generator.probes.repeated_sequences import repeated_sequences
 from generator.probes.signal import measure_text_signal

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from networks import opened, timm_network
 
-from generator.models.sizes import runnable
+from generator.models.intake import runnable
 from generator.probes.building_blocks import blocks_layer
 from generator.probes.feature_visualisation import visualise_features
 from generator.probes.optvis.wants import Effort, default_wants, drawable_layers, want_direction

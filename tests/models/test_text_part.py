@@ -12,8 +12,8 @@ from generator.cli import app
 from generator.errors import CutawayError
 from generator.exhibit import ModelSpec
 from generator.models.load import load_model
+from generator.models.randomise import random_twin
 from generator.models.text_model import LanguageModel
-from generator.models.twin import random_twin
 
 IDS = tuple(range(3, 25))
 

@@ -17,7 +17,7 @@ from tiny_transformers import WORDS, tiny, tiny_masked
 from generator.card_schema import PairedProbe, Triple
 from generator.errors import UsageError
 from generator.inputs.texts import CuratedText
-from generator.models.twin import random_twin
+from generator.models.randomise import random_twin
 from generator.probes import paired_images as images
 from generator.probes.embedding import masked_losses, next_token_losses, token_ids
 from generator.probes.language_loss import TextLosses, measure_language_loss

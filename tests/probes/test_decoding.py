@@ -9,9 +9,9 @@ from independent import bridge_of, cache_of
 from small_site import DECODER_LAYERS
 from tiny_transformers import tiny, tokens
 
+from generator.models.randomise import random_twin
 from generator.models.stream import find_ends
 from generator.models.text_model import Encoding
-from generator.models.twin import random_twin
 from generator.probes.decoding import TOP, attribute_logit, lens_logits, logit_lens
 from generator.store import Store
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from generator.deviation import sample_deviation
 from generator.probes.heads import Statistic
 from generator.table import Table
+from generator.uncertainty import sample_deviation
 
 GENERATOR = Path(__file__).parents[2] / "generator"
 

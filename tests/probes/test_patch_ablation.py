@@ -11,7 +11,7 @@ from tiny_vision import BLOCKS, HEADS, WIDTH, noise, tiny_vision
 
 from generator.models.model import logits_of
 from generator.models.randomise import randomised
-from generator.probes.ablation_words import EMBEDDING, LOGIT
+from generator.probes.head_statistic import EMBEDDING, LOGIT
 from generator.probes.likeness import NEAREST
 from generator.probes.patch_ablation import ablate_patch_heads
 from generator.probes.patch_attention import UNIT, alike_patch_heads, measure_patch_weights

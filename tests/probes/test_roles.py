@@ -13,15 +13,15 @@ from runs import run_on
 from tiny_transformers import tiny
 
 from generator.inputs.texts import CuratedText
+from generator.models.randomise import random_twin
 from generator.models.stacks import ONLY
-from generator.models.twin import random_twin
 from generator.probes.ablation import Ablation, not_ablated
 from generator.probes.attention import Attention, attention_weights, visible
 from generator.probes.circuits import measure_copying
 from generator.probes.head_statistics import HEAD_STATISTICS
 from generator.probes.heads import Statistic, sink_mass, uniform_attention
 from generator.probes.likeness import alike_heads, percentile
-from generator.probes.naming import HeldOut, name_by
+from generator.probes.naming import Half, HeldOut, name_by, replicate
 from generator.probes.positions import (
     delimiter_mass,
     delimiters,
@@ -29,7 +29,6 @@ from generator.probes.positions import (
     positional_error,
 )
 from generator.probes.repeated_sequences import RepeatedSequences, repeated_sequences
-from generator.probes.replication import Half, replicate
 from generator.probes.roles import RULES, UNLABELLED, head_roles, thresholds
 from generator.probes.significance import EffectSamples, holm
 from generator.probes.stability import agreement, leaders, measure_stability

@@ -20,8 +20,8 @@ from tiny_transformers import HEADS, PAIRS, WORDS, save_tiny, tiny_pair
 from generator.errors import UsageError
 from generator.figures.attention import block_maximum
 from generator.inputs.texts import CuratedText
+from generator.models.randomise import random_twin
 from generator.models.stacks import CROSS, DECODER, ENCODER, PAIR
-from generator.models.twin import random_twin
 from generator.probes.norms import pair_rollout
 from generator.probes.scene_values import cross_relative_entropy, off_diagonal, peak, same_token
 from generator.probes.seq2seq import (

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from generator.cards.evaluated import evaluation_blocks
-from generator.proportion_error import share_interval
 from generator.techniques.evaluation_record import Data, Evaluation
+from generator.uncertainty import share_interval
 
 
 @given(st.integers(1, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from generator.models.stacks import CROSS, DECODER, ENCODER, ONLY, PATCHES
-from generator.probes.ablation_words import ABLATIONS, MEASURED, TARGET
+from generator.probes.head_statistic import ABLATIONS, MEASURED, TARGET
 from generator.probes.head_statistics import BY_COLUMN, HEAD_STATISTICS, definitions_of
 
 STACKS = (ONLY, ENCODER, DECODER, CROSS, PATCHES)

@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 from small_site import Site
 
 from generator.articles.kinds import KINDS
-from generator.figures.thumbs import HEIGHT, WIDTH
+from generator.figures.preview import HEIGHT, WIDTH
 from generator.pages.figures import MOST, groups_of
 from generator.techniques import TECHNIQUES
 

@@ -33,8 +33,8 @@ from generator.formatting import number
 from generator.inputs.texts import CuratedText, readable
 from generator.pages.sections import technique_tables
 from generator.probes.circuits import measure_circuits
-from generator.probes.head_control import RandomControl
-from generator.probes.replication import Replication
+from generator.probes.heads import RandomControl
+from generator.probes.naming import Replication
 from generator.probes.roles import RULES, UNLABELLED
 from generator.probes.significance import HeadEffect
 from generator.store import Store

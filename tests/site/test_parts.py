@@ -17,11 +17,11 @@ from small_site import CHECKOUT, Site, build_here, built_once, cutaway_here
 
 from generator.exhibit_yaml import load_exhibit
 from generator.formatting import number, percent
-from generator.proportion_error import share_interval
 from generator.run import Run
 from generator.store import Store
 from generator.subjects import load_runs, read_inputs
 from generator.techniques import TECHNIQUES
+from generator.uncertainty import share_interval
 
 MODEL = "digits"
 UNITS = ("conv2", 16)

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from generator.models.intake import runnable
 from generator.models.layer import Layer
 from generator.models.model import VisionModel
-from generator.models.sizes import runnable
 from generator.probes.exemplars import Exemplars, unit_layers
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)

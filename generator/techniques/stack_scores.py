@@ -1,24 +1,38 @@
-"""The heads of a transformer of one stack: where they look, what silencing them costs, their roles."""
+"""The heads of each kind of model: where they look, what silencing them costs, and their roles."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
-from generator.models.stacks import ONLY
+from generator.models.stacks import ONLY, PAIR
 from generator.probes.attention import Attention, measure_sinks
 from generator.probes.circuits import Copying, measure_copying
+from generator.probes.head_statistic import ablation_column
 from generator.probes.heads import Statistic
 from generator.probes.naming import NamedHeads, name_heads
+from generator.probes.patch_ablation import SPAN, ablate_patch_heads, measure_of
+from generator.probes.patch_attention import patch_statistics
 from generator.probes.repeated_sequences import (
     RepeatedSequences,
     repeated_sequences,
     why_no_repeats,
 )
+from generator.probes.seq2seq import PairAttention
+from generator.probes.seq2seq_heads import (
+    measure_pair_repeats,
+    name_pair_heads,
+    stack_statistics,
+    sweep_pairs,
+)
 from generator.probes.stack_statistics import text_statistics
 from generator.probes.sweep import RoleInputs, Sweep, role_inputs, sweep_heads
 from generator.run import Run
+from generator.techniques.answers import pairs_of
 from generator.techniques.attention import ATTENTION
 from generator.techniques.measured_stack import Bars, Scores, StackScores
+from generator.techniques.patch_maps import PATCH_MAPS, grid_of
 
 
 def text_scores(run: Run) -> tuple[StackScores, ...]:
@@ -97,3 +111,57 @@ def _of_effects(sweep: Sweep) -> list[Statistic]:
     measured = [] if sweep.texts.reason else [sweep.texts.statistic("text")]
     estimated = [] if sweep.estimates is None else [sweep.estimates.statistic()]
     return [*measured, *estimated]
+
+
+NO_ROLES = (
+    "Roles are not named here: the known ones tell of tokens in a sequence (the token before, a copy, what "
+    "followed it), and patches have neither an order nor copies."
+)
+
+
+def patch_scores(run: Run) -> Scores:
+    """Statistics on the curated pictures; heads are silenced on the first `ablate` of them."""
+    model, maps = run.vision, list(run[PATCH_MAPS].values())
+    ablation = ablate_patch_heads(model, run.pixels, run.budget.ablate, run.store)
+    run.step(f"{model.id}: heads silenced")
+    column = ablation_column(measure_of(model))
+    effects = [] if ablation.reason else [ablation.statistic(SPAN, column)]
+    statistics = (*patch_statistics(maps, grid_of(run)), *effects)
+    return (StackScores(statistics, ablation),)
+
+
+def pair_scores(run: Run) -> Scores:
+    """Statistics on the curated texts and their targets; heads are silenced with the target given."""
+    model, pairs = run.pair, pairs_of(run)
+    sweeps = sweep_pairs(model, pairs, run.budget.ablate, run.store)
+    run.step(f"{model.id}: heads silenced")
+    found = []
+    for stack, sweep in zip(PAIR, sweeps, strict=True):
+        attentions = run[ATTENTION][stack.name].attentions
+        statistics = stack_statistics(model, stack, pairs, attentions, _repeats(run))
+        effects = () if sweep.reason else (sweep.statistic("text"),)
+        found.append(StackScores((*statistics, *effects), sweep))
+    return tuple(found)
+
+
+def pair_names(run: Run, scores: Scores, bars: Bars) -> tuple[NamedHeads, ...]:
+    """The roles of each stack; `bars` are the statistics of random weights, which they must pass."""
+    by_stack = [run[ATTENTION][stack.name].attentions for stack in PAIR]
+    named = name_pair_heads(
+        run.pair,
+        pairs_of(run),
+        [PairAttention(*three) for three in zip(*by_stack, strict=True)],
+        _repeats(run),
+        [one.ablation for one in scores],
+        run.budget.ablate,
+        {stack.name: twin for stack, twin in zip(PAIR, bars, strict=True)},
+        run.store,
+    )
+    run.step(f"{run.model.id}: roles of heads")
+    return named
+
+
+def _repeats(run: Run) -> Mapping[str, RepeatedSequences]:
+    if why_no_repeats(run.pair):
+        return {}
+    return measure_pair_repeats(run.pair, run.seed, run.store).by_stack

@@ -1,14 +1,41 @@
-"""Which of the files that lie beside articles are published: those that a page asks for."""
+"""What articles publish beside their pages: files that lie with them, and figures for the gallery."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from generator.articles.addresses import leads_to, links_in
 from generator.articles.document import Article
+from generator.articles.source import GUIDE
 from generator.files import read_text, some_of, tell
+from generator.pages.figures import GalleryItem, Told, shortened
 from generator.pages.page import Page
+
+
+def told_figures(articles: Iterable[Article]) -> list[Told]:
+    """The figures of articles and lectures with their kinds, in the order of the texts.
+
+    The guide's are examples of how to write one.
+    """
+    found = []
+    for article in articles:
+        source = article.source
+        for one in article.document.figures if source.section != GUIDE else ():
+            light, *dark = one.paths
+            shown = GalleryItem(
+                path=light,
+                target=f"{source.address}#{one.id}",
+                about=shortened(one.alt),
+                model=one.model,
+                ink=not dark,
+                dark="".join(dark),
+                section=source.section,
+                title=source.meta.title,
+            )
+            found.append((one.kind, shown))
+    return found
+
 
 # What asks for files itself, such as a page in a frame for its script.
 _ASKING = {".html", ".htm", ".svg"}

@@ -1,11 +1,14 @@
-"""Ctrl-C while processes are started: it reaches the whole group, and is for the parent alone."""
+"""What every process computes with: its threads, and who answers Ctrl-C."""
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+import torch
 
 
 @contextmanager
@@ -29,3 +32,19 @@ def ignoring_interrupts() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     if waiting:
         raise KeyboardInterrupt
+
+
+def threads() -> int:
+    """The threads that every process computes on: one, unless the user says otherwise."""
+    return int(os.environ.get("OMP_NUM_THREADS") or 1)
+
+
+@contextmanager
+def fixed_threads() -> Iterator[None]:
+    """Within the block torch computes on as many, whatever the machine and the number of processes."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads())
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
