@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-Line = Annotated[str, Field(min_length=1, max_length=400)]
+from generator.yaml_schema import Line, Slug, Strict, refuse_repeats
+
 Text = Annotated[str, Field(max_length=10_000)]
-Key = Annotated[str, Field(pattern=r"^[a-z0-9]+([-_.][a-z0-9]+)*$", max_length=80)]
 SUBJECT, CHOICE = "{subject}", "{choice}"
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Reference(_Strict):
+class Reference(Strict):
     """Something to read: a paper, a repository, a data sheet."""
 
     title: Line = Field(description="as readers see it")
@@ -25,7 +21,7 @@ class Reference(_Strict):
     )
 
 
-class OwnSection(_Strict):
+class OwnSection(Strict):
     """A section of the author's own. One with the title of a generated section takes its place."""
 
     title: Line = Field(description="heading of the section")
@@ -33,7 +29,7 @@ class OwnSection(_Strict):
     after: str = Field("", description="key of the section that it follows; the end if left out")
 
 
-class ResultSpec(_Strict):
+class ResultSpec(Strict):
     """A result that was measured elsewhere, as the Hub's `model-index` has it."""
 
     task: Line = Field(description="id of the task on the Hub, such as image-classification")
@@ -50,7 +46,7 @@ class ResultSpec(_Strict):
     source: Reference | None = Field(None, description="who measured it, where that can be read")
 
 
-class CardSpec(_Strict):
+class CardSpec(Strict):
     """What is stated of a model; what is left out has no section.
 
     Texts are plain paragraphs with an empty line between them; addresses in them become links.
@@ -78,16 +74,16 @@ class CardSpec(_Strict):
     without: tuple[Line, ...] = Field((), description="keys of sections to leave out")
 
 
-class Triple(_Strict):
+class Triple(Strict):
     """A sentence, the same said in other words, and most of the same words saying something else."""
 
-    id: Key = Field(description="its name")
+    id: Slug = Field(description="its name")
     text: Line = Field(description="a sentence")
     same: Line = Field(description="a paraphrase of it, in other words")
     other: Line = Field(description="most of the words of the sentence, saying something else")
 
 
-class Sentences(_Strict):
+class Sentences(Strict):
     """How subject and choice are put to an encoder: one short sentence each."""
 
     subject: Line = Field(description="holds {subject}")
@@ -100,10 +96,10 @@ class Sentences(_Strict):
         return self
 
 
-class PairedProbe(_Strict):
+class PairedProbe(Strict):
     """Sentences that differ in one word: which of two choices does a model lean to, by subject?"""
 
-    id: Key = Field(description="its name")
+    id: Slug = Field(description="its name")
     title: Line = Field(description="heading of its part of the card")
     about: Text = Field("", description="what is asked, and where the lists come from")
     frames: tuple[Line, ...] = Field(min_length=1, description="hold {subject} and {choice}")
@@ -133,8 +129,14 @@ class PairedProbe(_Strict):
         return self
 
 
-class Pairs(_Strict):
+class Pairs(Strict):
     """A file of sentences that probes compare."""
 
     paraphrases: tuple[Triple, ...] = Field((), description="triples for sentence encoders")
     probes: tuple[PairedProbe, ...] = Field((), description="sentences that differ in one word")
+
+    @model_validator(mode="after")
+    def _unique(self) -> Pairs:
+        refuse_repeats("paraphrases", [each.id for each in self.paraphrases])
+        refuse_repeats("probes", [each.id for each in self.probes])
+        return self

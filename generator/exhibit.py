@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     field_validator,
     model_validator,
@@ -18,16 +15,10 @@ from generator.card_schema import (
     CardSpec,
 )
 from generator.errors import UsageError, did_you_mean
-
-Slug = Annotated[str, Field(pattern=r"^[a-z0-9]+([-_.][a-z0-9]+)*$", max_length=80)]
-Line = Annotated[str, Field(min_length=1, max_length=400)]
+from generator.yaml_schema import Line, Slug, Strict, refuse_repeats
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Preprocessing(_Strict):
+class Preprocessing(Strict):
     """How a picture becomes the tensor that a network was trained on."""
 
     size: int = Field(224, ge=8, le=2048, description="side of the square input, in pixels")
@@ -58,7 +49,7 @@ class Preprocessing(_Strict):
         return (value,) * 3 if isinstance(value, (int, float)) else value
 
 
-class ImageSpec(_Strict):
+class ImageSpec(Strict):
     """One curated picture."""
 
     file: Line = Field(description="path, from the folder of the table or of the exhibit")
@@ -72,7 +63,7 @@ class ImageSpec(_Strict):
     )
 
 
-class CheckpointSpec(_Strict):
+class CheckpointSpec(Strict):
     """One state of a network in training; a source alone will do."""
 
     source: Line = Field(description="where this state comes from, as a model's source")
@@ -85,7 +76,7 @@ class CheckpointSpec(_Strict):
         return {"source": data} if isinstance(data, str) else data
 
 
-class Choices(_Strict):
+class Choices(Strict):
     """How much is made of a model beyond what is measured of every layer.
 
     The last three are for transformers, the others for vision models.
@@ -112,7 +103,7 @@ PICTURE, TEXT = "picture", "text"
 PARTS = (PICTURE, TEXT)
 
 
-class ModelSpec(_Strict):
+class ModelSpec(Strict):
     """One model of an exhibit."""
 
     id: Slug = Field(description="name of the model in addresses: /models/<id>/")
@@ -169,7 +160,7 @@ class ModelSpec(_Strict):
         return self.model_copy(update={"id": f"{self.id}-{part}", "title": title, "part": part})
 
 
-class TextSpec(_Strict):
+class TextSpec(Strict):
     """One curated text."""
 
     id: Slug = Field(description="its name in addresses")
@@ -183,7 +174,7 @@ class TextSpec(_Strict):
     )
 
 
-class Exhibit(_Strict):
+class Exhibit(Strict):
     """Everything that decides what a site shows. Paths start from the exhibit's own folder."""
 
     title: Line = Field("What is inside", description="heading of the front page")
@@ -224,7 +215,7 @@ class Exhibit(_Strict):
 
     @model_validator(mode="after")
     def _unique(self) -> Exhibit:
-        _refuse_repeats("models", [model.id for model in self.models])
+        refuse_repeats("models", [model.id for model in self.models])
         return self
 
     def model(self, name: str) -> ModelSpec:
@@ -239,9 +230,3 @@ class Exhibit(_Strict):
         """The exhibit with the pictures and the pool that one of its models is shown."""
         own = {"images": model.images, "pool": model.pool}
         return self.model_copy(update={key: one for key, one in own.items() if one is not None})
-
-
-def _refuse_repeats(what: str, ids: Sequence[str]) -> None:
-    repeated = sorted({name for name in ids if ids.count(name) > 1})
-    if repeated:
-        raise ValueError(f"{what}: the id '{repeated[0]}' is used more than once")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,7 +23,7 @@ from generator.card_schema import (
     Sentences,
     Triple,
 )
-from generator.errors import UsageError, did_you_mean, first_line
+from generator.errors import UsageError, first_line
 from generator.exhibit import (
     CheckpointSpec,
     Choices,
@@ -34,7 +34,7 @@ from generator.exhibit import (
     TextSpec,
 )
 from generator.files import read_text
-from generator.validation_messages import reason
+from generator.yaml_schema import Place, explained, lines_of
 
 T = TypeVar("T")
 
@@ -68,9 +68,10 @@ def check(
     try:
         return adapter.validate_python(data)
     except ValidationError as error:
-        lines = _lines(path)
-        details = [detail for detail in error.errors() if not _is_echo(detail)]
-        messages = [_explain(path, detail, lines, schema or Exhibit) for detail in details[:5]]
+        lines = lines_of(read_text(path))
+        details = [detail for detail in error.errors() if not _is_echo(detail)][:5]
+        told = [explained(one, lines, partial(_siblings, top=schema or Exhibit)) for one in details]
+        messages = (f"{path}{f', line {line}' if line else ''}: {words}" for line, words in told)
         raise UsageError("\n".join(messages)) from error
 
 
@@ -86,30 +87,7 @@ def _is_echo(detail: ErrorDetails) -> bool:
     return no_name or (detail["type"] == "too_short" and bool(detail["input"]))
 
 
-def _explain(
-    path: Path,
-    detail: ErrorDetails,
-    lines: Mapping[tuple[int | str, ...], int],
-    schema: type[BaseModel],
-) -> str:
-    # A union puts the name of its branch into the location: only real keys are kept.
-    place: tuple[int | str, ...] = ()
-    for part in detail["loc"]:
-        if (*place, part) in lines:
-            place = (*place, part)
-    if detail["type"] == "missing":
-        place = (*place, detail["loc"][-1])
-    known = next((place[:end] for end in range(len(place), 0, -1) if place[:end] in lines), ())
-    where = f"{path}, line {lines[known]}" if known else str(path)
-    key = ".".join(str(part) for part in place) or "file"
-    if detail["type"] == "extra_forbidden":
-        return f"{where}: unknown key '{key}'. {did_you_mean(str(place[-1]), _siblings(place, schema))}"
-    if detail["type"] == "missing":
-        return f"{where}: the key '{key}' is missing."
-    return f"{where}: {key}: {reason(detail)}."
-
-
-def _siblings(place: Sequence[int | str], top: type[BaseModel]) -> list[str]:
+def _siblings(place: Place, top: type[BaseModel]) -> list[str]:
     owners: dict[str, type[BaseModel]] = {
         "models": ModelSpec,
         "checkpoints": CheckpointSpec,
@@ -132,30 +110,6 @@ def _siblings(place: Sequence[int | str], top: type[BaseModel]) -> list[str]:
         fields = set(TextSpec.model_fields) | set(ImageSpec.model_fields)
         return sorted(fields)
     return [name for name in schema.model_fields if name != "base"]
-
-
-def _lines(path: Path) -> dict[tuple[int | str, ...], int]:
-    """The line of each key and list item of a YAML file."""
-    found: dict[tuple[int | str, ...], int] = {}
-    visited: set[int] = set()
-
-    def walk(node: yaml.Node, place: tuple[int | str, ...]) -> None:
-        if id(node) in visited:  # an alias, perhaps of what it stands in
-            return
-        visited.add(id(node))
-        if isinstance(node, yaml.MappingNode):
-            for key, value in node.value:
-                found[(*place, key.value)] = key.start_mark.line + 1
-                walk(value, (*place, key.value))
-        elif isinstance(node, yaml.SequenceNode):
-            for index, item in enumerate(node.value):
-                found[(*place, index)] = item.start_mark.line + 1
-                walk(item, (*place, index))
-
-    root = yaml.compose(read_text(path))
-    if root is not None:
-        walk(root, ())
-    return found
 
 
 def load_exhibit(path: Path) -> Exhibit:

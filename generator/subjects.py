@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from generator.card_schema import Pairs
 from generator.errors import UsageError, did_you_mean
 from generator.exhibit import PARTS, Exhibit, ModelSpec
+from generator.exhibit_yaml import load_pairs
 from generator.inputs.datasets import on_disk
 from generator.inputs.images import CuratedImage, curated_images
-from generator.inputs.pairs import compared
 from generator.inputs.pool import image_pool
 from generator.inputs.shown import Inputs
 from generator.inputs.texts import curated_texts, held_out_texts
@@ -55,7 +56,8 @@ def read_inputs(exhibit: Exhibit) -> list[Inputs]:
 
     Raises UsageError for what names an input that is not there, before any model is loaded.
     """
-    texts, held_out, pairs = curated_texts(exhibit), held_out_texts(exhibit), compared(exhibit)
+    texts, held_out = curated_texts(exhibit), held_out_texts(exhibit)
+    pairs = load_pairs(exhibit.base / exhibit.pairs) if exhibit.pairs else Pairs()
     read: dict[Any, Inputs] = {}
     found = []
     for spec in exhibit.models:

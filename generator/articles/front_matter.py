@@ -6,17 +6,12 @@ import datetime
 import re
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
+
+from generator.yaml_schema import Line, Strict
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-Line = Annotated[str, Field(min_length=1, max_length=400)]
-
-
-class Author(_Strict):
+class Author(Strict):
     """Who wrote an article."""
 
     name: Line = Field(description="as it is to be cited")
@@ -31,7 +26,7 @@ def _doi(written: Any) -> Any:
     return plain_doi(written) if isinstance(written, str) else written
 
 
-class Meta(_Strict):
+class Meta(Strict):
     """The front matter of an article."""
 
     title: Line = Field(description="heading of the page")

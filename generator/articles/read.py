@@ -40,7 +40,9 @@ def read_article(source: Source, catalogue: Catalogue, bibliography: Bibliograph
     body = convert(text)
     html = with_addresses(body.html, source, document.links)
     front = {
-        name: with_addresses(convert_line(text), source, document.links, source.lines.get(name, 1))
+        name: with_addresses(
+            convert_line(text), source, document.links, source.lines.get((name,), 1)
+        )
         for name, text in zip(("abstract", *_APPENDIX), (abstract, *rest), strict=True)
     }
     abstract = front.pop("abstract")
@@ -53,8 +55,8 @@ def read_article(source: Source, catalogue: Catalogue, bibliography: Bibliograph
 def texts_of(source: Source) -> list[tuple[str, int]]:
     """The texts of an article in which directives may stand, each with its first line."""
     meta, lines = source.meta, source.lines
-    appendix = [(getattr(meta, name), lines.get(name, 1)) for name in _APPENDIX]
-    return [(meta.abstract, lines.get("abstract", 1)), (source.body, 1), *appendix]
+    appendix = [(getattr(meta, name), lines.get((name,), 1)) for name in _APPENDIX]
+    return [(meta.abstract, lines.get(("abstract",), 1)), (source.body, 1), *appendix]
 
 
 def article_jinja(calls: Mapping[str, Directive]) -> Environment:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from generator.validation_messages import PATTERNS
+from generator.yaml_schema import PATTERNS
 
 _NAMES = {
     "string": "text",

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from generator.articles.bibliography import Bibliography, read_bibliography
 from generator.articles.errors import Mistakes, WritingError, WritingErrors
 from generator.articles.front_matter import Author, Meta
 from generator.articles.glossary_file import read_terms
-from generator.errors import UsageError, did_you_mean
+from generator.errors import UsageError, first_line
 from generator.files import files_in, read_text
 from generator.terms import Term
-from generator.validation_messages import reason
+from generator.yaml_schema import Place, explained, lines_of
 
 # The sections of a site that are written, by folder, with the name that readers see.
 GUIDE = "guide"
@@ -37,7 +36,7 @@ class Source:
     stem: str
     meta: Meta
     body: str
-    lines: Mapping[str, int]
+    lines: Mapping[Place, int]
 
     @property
     def address(self) -> str:
@@ -121,56 +120,31 @@ def read_source(path: Path, section: str) -> Source:
     return Source(path, section, path.stem, meta, body, lines)
 
 
-def _lines(front: str, path: Path) -> dict[str, int]:
-    """The line of each key, with a dot between keys and the items of lists."""
-    found: dict[str, int] = {}
-
-    def walk(node: yaml.Node | None, place: str) -> None:
-        if isinstance(node, yaml.MappingNode):
-            for key, value in node.value:
-                name = f"{place}{key.value}"
-                found[name] = key.start_mark.line + 2
-                walk(value, f"{name}.")
-        elif isinstance(node, yaml.SequenceNode):
-            for index, item in enumerate(node.value):
-                found[f"{place}{index}"] = item.start_mark.line + 2
-                walk(item, f"{place}{index}.")
-
+def _lines(front: str, path: Path) -> dict[Place, int]:
+    """The line of each key and list item of some front matter, behind the fence that opens it."""
     try:
-        walk(yaml.compose(front, Loader=yaml.SafeLoader), "")
+        return lines_of(front, before=1)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         reason = getattr(error, "problem", None) or "cannot be read"
         line = mark.line + 2 if mark else 1
         raise WritingError(path, line, f"front matter: not YAML: {reason}.") from error
-    return found
 
 
-def _meta(front: str, path: Path, lines: Mapping[str, int]) -> Meta:
+def _meta(front: str, path: Path, lines: Mapping[Place, int]) -> Meta:
     try:
         data: Any = yaml.safe_load(front)
     except (yaml.YAMLError, ValueError, TypeError, OverflowError, RecursionError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise WritingError(path, 1, f"front matter: {reason}.") from error
+        raise WritingError(path, 1, f"front matter: {first_line(error)}.") from error
     if not isinstance(data, dict):
         raise WritingError(path, 1, "front matter is a list of keys such as 'title: ...'.")
     try:
         return Meta.model_validate(data)
     except ValidationError as error:
-        several = [_explained(detail, path, lines) for detail in error.errors()]
+        told = [explained(detail, lines, _siblings) for detail in error.errors()]
+        several = [WritingError(path, line or 1, f"front matter: {words}") for line, words in told]
         raise several[0] if len(several) == 1 else WritingErrors(several) from error
 
 
-def _explained(detail: ErrorDetails, path: Path, lines: Mapping[str, int]) -> WritingError:
-    place = [str(part) for part in detail["loc"]]
-    name = ".".join(place)
-    line = next(
-        (lines[k] for n in range(len(place), 0, -1) if (k := ".".join(place[:n])) in lines), 1
-    )
-    if detail["type"] == "extra_forbidden":
-        schema = Author if place[0] == "authors" else Meta
-        near = did_you_mean(place[-1], schema.model_fields)
-        return WritingError(path, line, f"front matter: unknown key '{name}'. {near}")
-    if detail["type"] == "missing":
-        return WritingError(path, line, f"front matter: the key '{name}' is missing.")
-    return WritingError(path, line, f"front matter: {name}: {reason(detail)}.")
+def _siblings(place: Place) -> Iterable[str]:
+    return (Author if place[0] == "authors" else Meta).model_fields
