@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
-from generator.models.activations import ACTIVATIONS, SATURATING, activation_of
 from generator.models.dispatch import NOWHERE, Point
 from generator.models.layer import TRANSFORMER_BLOCK, Layer
 from generator.models.layout import CHANNELS_FIRST, CHANNELS_LAST, Found, laid, lie
@@ -16,7 +15,15 @@ from generator.models.patches import VisionAttention
 from generator.models.receptive_field import receptive_fields
 from generator.models.trace import Operation, Trace
 from generator.models.trial import LeftOut
-from generator.models.weighted import Weighted, adds_bias, reason_against, weights_in
+from generator.models.weighted import (
+    ACTIVATIONS,
+    SATURATING,
+    Weighted,
+    activation_of,
+    adds_bias,
+    reason_against,
+    weights_in,
+)
 from generator.models.wiring import wire
 
 _NORMS = {

@@ -17,10 +17,9 @@ from generator.models.layer import TRANSFORMER_BLOCK, Layer
 from generator.models.meetings import Meeting, Meetings
 from generator.models.model import Provenance
 from generator.models.pair_trial import tried_pair
-from generator.models.pooling import stated_pooling
 from generator.models.pretrained import Opened
 from generator.models.seq2seq import Seq2SeqModel, finish_seq2seq
-from generator.models.text_head import stated_head
+from generator.models.stated import stated_head, stated_pooling
 from generator.models.text_model import LanguageModel
 from generator.models.text_trial import tried
 from generator.models.tokens import context_limit

@@ -12,8 +12,7 @@ from torch import nn
 from generator.errors import UsageError
 from generator.inputs.texts import CuratedText
 from generator.models.model import Model
-from generator.models.pooling import MEAN
-from generator.models.text_head import TextHead
+from generator.models.stated import MEAN, TextHead
 from generator.models.tokens import check_rows, token_text
 
 
@@ -60,7 +59,7 @@ class TextModel(Model):
 class LanguageModel(TextModel):
     """A transformer that takes one text, a layer for each block.
 
-    `pooling` is how it makes one vector of a sentence (`pooling.VECTORS`), `head` a classifier's: not shown.
+    `pooling` is how it makes one vector of a sentence (`stated.VECTORS`), `head` a classifier's: not shown.
     `sinks` says that a learned score of no token takes a share of each row of attention, `compared` that its
     texts are compared with pictures on the pages of the other tower.
     """

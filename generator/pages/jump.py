@@ -19,7 +19,7 @@ from generator.pages.sections import search_words
 from generator.probes.exemplars import unit_layers
 from generator.probes.head_statistics import BY_COLUMN
 from generator.probes.heads import Statistic
-from generator.probes.wires import feeds
+from generator.probes.layer_weights import feeds
 from generator.run import PAIRS, PICTURES, TEXTS, Run
 from generator.techniques.building_blocks import BUILDING_BLOCKS
 from generator.techniques.class_maps import CLASS_MAPS

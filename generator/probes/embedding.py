@@ -13,7 +13,7 @@ import torch
 from torch.nn import functional
 
 from generator.errors import UsageError
-from generator.models.pooling import pooled
+from generator.models.stated import pooled
 from generator.models.text_model import LanguageModel
 from generator.models.tokens import check_rows
 

@@ -21,9 +21,9 @@ from torch import Tensor
 from generator.models.layer import Layer, ReceptiveField
 from generator.models.model import VisionModel
 from generator.models.unit_layer import UnitLayer, channels, observe
-from generator.probes.likeness import correlation, most_alike, seriation
 from generator.probes.ranking import find_peaks, reduce_responses
 from generator.probes.things import Candidates, Exemplary, in_order
+from generator.probes.unit_likeness import correlation, most_alike, seriation
 from generator.store import Store
 
 VERSION = 4

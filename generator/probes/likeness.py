@@ -1,4 +1,4 @@
-"""Heads and units that behave alike, and where a head stands among all heads."""
+"""Heads that behave alike, and where a head stands among all heads."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ def alike_heads(attentions: Sequence[Attention]) -> Likeness:
     """
     layers, heads = attentions[0].weights.shape[:2]
     windows = attentions[0].windows
-    correlation = _correlation(_visible(attentions))
+    correlation = row_correlation(_visible(attentions))
     width = np.repeat([window or np.inf for window in windows], heads)
     # Of two heads the farther sighted one decides, so that narrower ones are compared anew among themselves.
     for window in sorted({window for window in windows if window}, reverse=True):
         near = np.flatnonzero(width <= window)
         maps = _visible(attentions, window)[near]
-        correlation[np.ix_(near, near)] = _correlation(maps)
+        correlation[np.ix_(near, near)] = row_correlation(maps)
     return nearest_heads(correlation, layers, heads)
 
 
-def _correlation(maps: np.ndarray) -> np.ndarray:
+def row_correlation(maps: np.ndarray) -> np.ndarray:
     """Pearson's correlation of rows; NaN for one that never varies."""
     centred = maps - maps.mean(-1, keepdims=True)
     length = np.linalg.norm(centred, axis=-1, keepdims=True)
@@ -84,34 +84,3 @@ def percentile(values: np.ndarray) -> np.ndarray:
     equal = (known[None, :] == flat[:, None]).sum(-1) - 1
     found = 100 * (below + equal / 2) / (len(known) - 1)
     return np.where(np.isfinite(flat), found, np.nan).reshape(values.shape)
-
-
-def correlation(sums: np.ndarray, products: np.ndarray, count: int) -> np.ndarray:
-    """Correlation of the units' peak responses over the pool; nan for a unit that never changes.
-
-    Of responses as they leave the layer. Ties at the limit of an activation need no order: a correlation does
-    not depend on that of the pictures.
-    """
-    covariance = products - np.outer(sums, sums) / count
-    scale = np.sqrt(np.clip(np.diag(covariance), 0, None))
-    scale = np.where(scale > 1e-9 * max(1.0, float(scale.max(initial=0))), scale, np.nan)
-    # Threads add up in their own order: what differs in the last bits must not decide an order.
-    return np.round(covariance / np.outer(scale, scale), 6)
-
-
-def most_alike(correlation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The five units with the highest correlation, and the correlations; -1 and nan fill up."""
-    others = np.where(np.isnan(correlation), -np.inf, correlation)
-    np.fill_diagonal(others, -np.inf)
-    order = np.argsort(-others, axis=1, kind="stable")[:, :5]
-    values = np.take_along_axis(others, order, axis=1)
-    usable = np.isfinite(values)
-    return np.where(usable, order, -1), np.where(usable, values, np.nan)
-
-
-def seriation(correlation: np.ndarray) -> np.ndarray:
-    """Units sorted along the leading eigenvector of their correlations."""
-    vectors = np.linalg.eigh(np.nan_to_num(correlation))[1]
-    leading = np.round(vectors[:, -1], 6)
-    leading = leading * np.sign(leading[np.abs(leading).argmax()])
-    return np.argsort(-leading, kind="stable")

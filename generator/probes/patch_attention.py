@@ -20,7 +20,7 @@ from generator.models.stacks import PATCHES
 from generator.probes.head_statistic import Scene
 from generator.probes.head_statistics import versions_of
 from generator.probes.heads import Statistic, uniform_attention
-from generator.probes.likeness import Likeness, nearest_heads
+from generator.probes.likeness import Likeness, nearest_heads, row_correlation
 from generator.probes.norms import rolled
 from generator.probes.stack_statistics import values_on
 from generator.store import Store, digest_of_value
@@ -99,10 +99,7 @@ def alike_patch_heads(
         kept = [measure_patch_weights(model, name, each, store) for name, each in pixels.items()]
         heads = len(attention.blocks) * attention.heads
         maps = np.concatenate([one.units.reshape(heads, -1) for one in kept], axis=1) / UNIT
-        apart = maps - maps.mean(-1, keepdims=True)
-        length = np.linalg.norm(apart, axis=-1, keepdims=True)
-        unit = np.divide(apart, length, out=np.full_like(apart, np.nan), where=length > 0)
-        return nearest_heads(unit @ unit.T, len(attention.blocks), attention.heads)
+        return nearest_heads(row_correlation(maps), len(attention.blocks), attention.heads)
 
     parts = {
         "model": model.key,

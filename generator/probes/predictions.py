@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional
 
 from generator.models.model import VisionModel
-from generator.models.pooling import pooled
+from generator.models.stated import pooled
 from generator.models.text_model import Encoding, LanguageModel
 from generator.models.tokens import token_text
 from generator.store import Store, digest_of_value

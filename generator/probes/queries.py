@@ -8,7 +8,8 @@ al. 2023). All are read where they meet.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ import torch
 from generator.errors import CutawayError
 from generator.inputs.texts import CuratedText
 from generator.models.heads_access import attention_meetings, find_heads
+from generator.models.meetings import Meeting
 from generator.models.text_model import Encoding, LanguageModel
 from generator.probes.attention import Attention, visible
 from generator.store import Store
@@ -83,27 +85,30 @@ def read_queries(model: LanguageModel, text: str, encoding: Encoding) -> Queries
         empty = np.zeros((0, 0, 0, 0), dtype=np.float32)
         nothing = (empty, empty, empty, empty, np.zeros(0))
         return Queries(text, encoding.tokens, *nothing, model.causal, str(error))
-    kept = slice(None, None, model.heads // model.kv_groups)
+    group = model.heads // model.kv_groups
+    return of_meetings(meetings, text, encoding.tokens, model.causal, group, windows=model.windows)
+
+
+def of_meetings(
+    meetings: Sequence[Meeting],
+    text: str,
+    tokens: tuple[str, ...],
+    causal: bool,
+    group: int = 1,
+    **more: Any,
+) -> Queries:
+    """What was read where queries meet keys, keys and values once for each `group` of heads."""
     query, key, value, scores = (
         torch.stack([getattr(meeting, name) for meeting in meetings]).cpu().numpy()
         for name in ("query", "key", "value", "scores")
     )
-    found = Queries(
-        text,
-        encoding.tokens,
-        query,
-        key[:, kept],
-        value[:, kept],
-        scores,
-        np.zeros(0),
-        model.causal,
-        windows=model.windows,
-    )
+    once = key[:, ::group], value[:, ::group]
+    found = Queries(text, tokens, query, *once, scores, np.zeros(0), causal, **more)
     seen = [found.visible_in(layer) for layer in range(len(query))]
-    return Queries(**{**vars(found), "scale": scales(query, key, scores, seen)})
+    return replace(found, scale=_scales(query, key, scores, seen))
 
 
-def scales(
+def _scales(
     query: np.ndarray, key: np.ndarray, scores: np.ndarray, visible: Sequence[np.ndarray]
 ) -> np.ndarray:
     """The factor from q . k to the visible scores of each layer; NaN where there is no such factor."""

@@ -20,7 +20,7 @@ from generator.models.seq2seq import Seq2SeqModel, reported
 from generator.models.stacks import CROSS, DECODER, ENCODER, PAIR, Stack
 from generator.models.text_model import Encoding
 from generator.probes.attention import Attention
-from generator.probes.queries import Queries, scales
+from generator.probes.queries import Queries, of_meetings
 from generator.store import Store
 
 VERSION = 1
@@ -150,25 +150,10 @@ def measure_pair_queries(model: Seq2SeqModel, pair: Pair, store: Store) -> PairQ
 
 
 def _queries(pair: Pair, stack: Stack, meetings: list[Meeting]) -> Queries:
-    query, key, value, scores = (
-        torch.stack([getattr(one, name) for one in meetings]).cpu().numpy()
-        for name in ("query", "key", "value", "scores")
+    shown = pair_attention(pair, stack, {stack.name: np.zeros(0)})
+    return of_meetings(
+        meetings, pair.text, shown.tokens, shown.causal, source=shown.source, stack=stack.name
     )
-    attention = pair_attention(pair, stack, {stack.name: scores})
-    found = Queries(
-        text=pair.text,
-        tokens=attention.tokens,
-        query=query,
-        key=key,
-        value=value,
-        scores=scores,
-        scale=np.zeros(0),
-        causal=attention.causal,
-        source=attention.source,
-        stack=stack.name,
-    )
-    seen = [found.visible_in(layer) for layer in range(len(query))]
-    return Queries(**{**vars(found), "scale": scales(query, key, scores, seen)})
 
 
 def _parts(model: Seq2SeqModel, pair: Pair) -> dict[str, object]:

@@ -1,8 +1,4 @@
-"""How far the scores of heads hang on the random tokens that were drawn, and on the recipe of these.
-
-A score holds for the length of the copies, the gap between them, and what stands at the start. The published
-one is over copies of varied length and gap; in a `Recipe` each condition is held still.
-"""
+"""How far the ranking of heads depends on which random tokens were drawn."""
 
 from __future__ import annotations
 
@@ -14,13 +10,7 @@ from scipy.stats import spearmanr
 from generator.models.text_model import LanguageModel
 from generator.probes.attention import attention_weights
 from generator.probes.heads import duplicate_token, induction, previous_token
-from generator.probes.repeated_sequences import (
-    SEQUENCES,
-    ordinary_tokens,
-    random_sequences,
-    repeated_sequence,
-)
-from generator.probes.significance import mean_reach
+from generator.probes.repeated_sequences import SEQUENCES, random_sequences
 from generator.store import Store
 
 VERSION = 1
@@ -90,84 +80,3 @@ def agreement(scores: np.ndarray) -> float:
         spearmanr(one, other).statistic for at, one in enumerate(runs) for other in runs[at + 1 :]
     ]
     return float(np.mean(pairs)) if pairs else float("nan")
-
-
-DRAWS = 8
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Two copies of `length` random tokens with `gap` others between; `framed` by BOS or its like."""
-
-    length: int
-    gap: int
-    framed: bool
-
-    @property
-    def words(self) -> str:
-        """In words."""
-        gap = f"{self.gap} others between" if self.gap else "no gap"
-        return f"copies of {self.length}, {gap}{'' if self.framed else ', nothing before them'}"
-
-
-RECIPES = (
-    Recipe(8, 0, True),
-    Recipe(16, 0, True),
-    Recipe(50, 0, True),
-    Recipe(16, 12, True),
-    Recipe(16, 12, False),
-)
-
-
-@dataclass(frozen=True)
-class RecipeScores:
-    """Induction scores (recipes, draws, layers, heads), each draw of other random tokens.
-
-    `vocabulary` is the number of tokens that are drawn from. Recipes that do not fit into the model's
-    context are left out.
-    """
-
-    recipes: tuple[Recipe, ...]
-    scores: np.ndarray
-    vocabulary: int
-
-    @property
-    def mean(self) -> np.ndarray:
-        """Mean over draws, (recipes, layers, heads)."""
-        return self.scores.mean(1)
-
-    @property
-    def reach(self) -> np.ndarray:
-        """Half of the 95 % interval of the mean (Student's t), (recipes, layers, heads)."""
-        return np.stack([mean_reach(each) for each in self.scores])
-
-
-def measure_recipes(model: LanguageModel, seed: int, store: Store) -> RecipeScores:
-    """Score all heads on DRAWS fresh sequences of each recipe that fits."""
-    vocabulary = len(ordinary_tokens(model))
-    # Two tokens more for what the tokenizer puts around a text.
-    fitting = tuple(
-        one
-        for one in RECIPES
-        if 2 * one.length + one.gap + 2 <= model.max_tokens and one.length + one.gap <= vocabulary
-    )
-
-    def make() -> RecipeScores:
-        scores = [
-            [_score(model, one, np.random.default_rng([seed, at, draw])) for draw in range(DRAWS)]
-            for at, one in enumerate(fitting)
-        ]
-        return RecipeScores(fitting, np.array(scores), vocabulary)
-
-    parts = {
-        "model": model.key,
-        "seed": seed,
-        "draws": DRAWS,
-        "recipes": [[one.length, one.gap, one.framed] for one in fitting],
-    }
-    return store.result("recipes", VERSION, parts, RecipeScores, make)
-
-
-def _score(model: LanguageModel, recipe: Recipe, random: np.random.Generator) -> np.ndarray:
-    made = repeated_sequence(model, random, recipe.length, recipe.gap, framed=recipe.framed)
-    return induction(attention_weights(model, made.ids), made.second, made.period)

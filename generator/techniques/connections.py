@@ -10,7 +10,7 @@ import numpy as np
 from generator.addresses import Link, unit_address
 from generator.models.layer import Layer
 from generator.probes.exemplars import LayerExemplars, unit_layers
-from generator.probes.wires import Wires, feeds, listens, strongest
+from generator.probes.layer_weights import Wires, feeds, listens, strongest
 from generator.run import PICTURES, Run, Section, Technique
 from generator.table import Table
 from generator.techniques.effects import UnitEffects, effects_of

@@ -13,7 +13,7 @@ from generator.figures.mosaic import filter_sheet, matrix_step
 from generator.figures.panels import Panel
 from generator.formatting import number, percent
 from generator.models.layer import Layer
-from generator.probes.filters import MATRIX_SIDE, Filters, read_filters
+from generator.probes.layer_weights import MATRIX_SIDE, Filters, read_filters
 from generator.run import PICTURES, Run, Section, Technique
 from generator.techniques.naming import layer_of
 

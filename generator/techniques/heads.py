@@ -13,7 +13,7 @@ from generator.probes.naming import NamedHeads
 from generator.probes.patch_ablation import measure_of
 from generator.probes.patch_attention import alike_patch_heads
 from generator.probes.repeated_sequences import why_no_repeats
-from generator.probes.seq2seq_heads import rules_of
+from generator.probes.seq2seq_naming import rules_of
 from generator.probes.stack_statistics import defined
 from generator.run import PAIRS, PICTURES, TEXTS, Run, Technique, why_not
 from generator.techniques.attention import ATTENTION

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from generator.figures.figure import Figure
 from generator.inputs.images import CuratedImage
 from generator.inputs.texts import CuratedText, readable
-from generator.models.pooling import MEAN, VECTORS
+from generator.models.stated import MEAN, VECTORS
 from generator.probes.predictions import Prediction, classify, predict_texts
 from generator.run import PICTURES, TEXTS, Run, Section, Technique
 from generator.table import Content, Table

@@ -9,16 +9,10 @@ import numpy as np
 
 from generator.addresses import Link
 from generator.probes.head_statistics import BY_COLUMN
+from generator.probes.recipes import RecipeScores, measure_recipes
 from generator.probes.repeated_sequences import why_no_repeats
 from generator.probes.significance import mean_reach
-from generator.probes.stability import (
-    RecipeScores,
-    Stability,
-    agreement,
-    leaders,
-    measure_recipes,
-    measure_stability,
-)
+from generator.probes.stability import Stability, agreement, leaders, measure_stability
 from generator.run import TEXTS, Run, Section, Technique
 from generator.table import Content, Table
 from generator.techniques.heads import HEADS

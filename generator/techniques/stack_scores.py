@@ -20,12 +20,8 @@ from generator.probes.repeated_sequences import (
     why_no_repeats,
 )
 from generator.probes.seq2seq import PairAttention
-from generator.probes.seq2seq_heads import (
-    measure_pair_repeats,
-    name_pair_heads,
-    stack_statistics,
-    sweep_pairs,
-)
+from generator.probes.seq2seq_heads import measure_pair_repeats, stack_statistics
+from generator.probes.seq2seq_naming import name_pair_heads, sweep_pairs
 from generator.probes.stack_statistics import text_statistics
 from generator.probes.sweep import RoleInputs, Sweep, role_inputs, sweep_heads
 from generator.run import Run

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from generator.models.pooling import VECTORS
+from generator.models.stated import VECTORS
 from generator.probes.language_loss import LanguageLoss
 from generator.probes.paraphrases import Paraphrases
 from generator.run import Run

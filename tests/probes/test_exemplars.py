@@ -16,10 +16,10 @@ from generator.inputs.images import as_pixels, as_seen, open_rgb, pixels_of
 from generator.inputs.pool import image_pool
 from generator.paths import data_root
 from generator.probes import exemplars as probe
-from generator.probes import likeness
+from generator.probes import unit_likeness as likeness
+from generator.probes.layer_weights import feeds, listens
 from generator.probes.ranking import TOP
 from generator.probes.things import in_order
-from generator.probes.wires import feeds, listens
 from generator.store import Store
 
 PICTURES = 40

@@ -15,7 +15,7 @@ from generator.card_schema import Triple
 from generator.exhibit import ModelSpec
 from generator.inputs.texts import CuratedText
 from generator.models.load import load_model
-from generator.models.pooling import CLS, LARGEST, LAST, MEAN
+from generator.models.stated import CLS, LARGEST, LAST, MEAN
 from generator.probes.embedding import embed, token_ids
 from generator.probes.paraphrases import measure_paraphrases
 from generator.probes.predictions import predict_texts
