@@ -18,7 +18,7 @@ from torch.nn import functional
 from generator.models.intake import runnable
 from generator.models.layer import Layer
 from generator.models.model import VisionModel
-from generator.probes.optvis.lean import Folded, Lean, foldable
+from generator.probes.optvis.folding import Folded, Folding, foldable
 from generator.probes.optvis.objectives import values, whole_layer
 from generator.probes.optvis.parametrisation import COLOURS
 from generator.probes.optvis.render import see
@@ -118,7 +118,7 @@ def _dream(model: VisionModel, picture: np.ndarray, layer: Layer, course: _Cours
 
 def _answer(model: VisionModel, batch: Tensor, layer: Layer, folds: Sequence[Folded]) -> Tensor:
     objectives = [whole_layer(layer.name)]
-    with Lean(folds):
+    with Folding(folds):
         return values(objectives, see(model, batch, objectives))[0]
 
 

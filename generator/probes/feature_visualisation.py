@@ -25,7 +25,7 @@ from generator.models.layer import Layer
 from generator.models.model import VisionModel, logits_of
 from generator.probes.exemplars import Exemplars
 from generator.probes.optvis import objectives as terms
-from generator.probes.optvis.lean import Folded, foldable
+from generator.probes.optvis.folding import Folded, foldable
 from generator.probes.optvis.objectives import Objective
 from generator.probes.optvis.render import Recipe, optimise
 from generator.probes.optvis.transforms import Shake

@@ -13,7 +13,7 @@ from torch import Tensor
 from generator.models.layer import Layer
 from generator.models.model import VisionModel, logits_of
 from generator.models.tap import responses, tapped
-from generator.probes.optvis.lean import Folded, Lean, foldable, leak
+from generator.probes.optvis.folding import Folded, Folding, foldable, leak
 from generator.probes.optvis.objectives import Objective, Seen, values
 from generator.probes.optvis.parametrisation import Pictures, grounds, over
 from generator.probes.optvis.transforms import Shake, draw_views, view
@@ -158,7 +158,7 @@ class _Loop:
             # A ground of its own for every step, or the picture would adapt to it.
             seeds = [self._seeds[sample] + 2 + step for sample in samples]
             shown = over(shown, grounds(seeds, self._recipe.size).to(shown))
-        with Lean(self._folds, redirect=redirect):
+        with Folding(self._folds, redirect=redirect):
             seen = see(self._model, shown, objectives)
         leak(seen.responses.values())
         found = values(objectives, seen)

@@ -34,7 +34,7 @@ class Folded:
     bias: Tensor
 
 
-class Lean(TorchFunctionMode):
+class Folding(TorchFunctionMode):
     """Runs folded convolutions in channels-last order and skips their batch norms.
 
     With `redirect`, the gradient of a loss passes ReLU and ReLU6 where a step against it would bring a
@@ -97,7 +97,7 @@ _clamp: Callable[..., Tensor] = _Clamp.apply
 
 
 def leak(responses: Iterable[Tensor], share: float = LEAK) -> None:
-    """Let part of the gradient pass where a response, made under `Lean`, is clipped by its activation.
+    """Let part of the gradient pass where a response, made under `Folding`, is clipped by its activation.
 
     A unit that is silent everywhere, or at the ceiling everywhere, has no gradient otherwise. Only the
     activation that ends the layer leaks, none of those before it; the response stays what it is.
@@ -121,7 +121,7 @@ def foldable(model: VisionModel) -> tuple[Folded, ...]:
         with record:
             plain = logits_of(model.module(example))
         folds = tuple(_fold(*pair) for pair in record.pairs())
-        with Lean(folds):
+        with Folding(folds):
             folded = logits_of(model.module(example))
     same = float((plain - folded).abs().max()) <= TOLERANCE * float(plain.abs().max() + 1)
     return folds if same else ()
