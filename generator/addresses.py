@@ -20,14 +20,14 @@ class Link:
 def relative(origin: str, target: str) -> str:
     """The link from one address to another, both from the site's root."""
     # What os.path.relpath does, without asking where this process is: pages hold a hundred thousand links.
-    *start, _ = _parts(origin)
-    to = _parts(target)
+    *start, _ = _segments(origin)
+    to = _segments(target)
     pairs = enumerate(zip(start, to, strict=False))
     same = next((n for n, (one, other) in pairs if one != other), min(len(start), len(to)))
     return "/".join([".."] * (len(start) - same) + to[same:]) or "."
 
 
-def _parts(address: str) -> list[str]:
+def _segments(address: str) -> list[str]:
     return [part for part in normpath(address).split("/") if part != "."]
 
 

@@ -14,10 +14,10 @@ _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 
 def command_reference(app: typer.Typer) -> str:
     """Every command with its arguments and options, as the command line itself describes them."""
-    return "\n\n".join(_parts(app))
+    return "\n\n".join(_sections(app))
 
 
-def _parts(app: typer.Typer) -> Iterator[str]:
+def _sections(app: typer.Typer) -> Iterator[str]:
     group = typer.main.get_command(app)
     for name, command in getattr(group, "commands", {}).items():
         yield f"### cutaway {name} {{ #command-{name} }}\n\n{command.help}"

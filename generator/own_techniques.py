@@ -67,7 +67,7 @@ def _of_file(file: Path) -> list[Technique[Any]]:
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        raise UsageError(_told(error, str(file))) from error
+        raise UsageError(_where_it_failed(error, str(file))) from error
     there = [each for each in vars(module).values() if isinstance(each, Technique)]
     if not there:
         raise UsageError(f"{file}: holds no technique, which is a Technique(...) at its top level.")
@@ -96,7 +96,7 @@ def guarded(technique: Technique[Any]) -> Technique[Any]:
             except (UsageError, BusyError):
                 raise
             except Exception as error:
-                raise TechniqueError(_told(error, technique.origin)) from error
+                raise TechniqueError(_where_it_failed(error, technique.origin)) from error
 
         return call
 
@@ -118,7 +118,7 @@ def guarded(technique: Technique[Any]) -> Technique[Any]:
     )
 
 
-def _told(error: Exception, origin: str) -> str:
+def _where_it_failed(error: Exception, origin: str) -> str:
     """Where in the user's file it went wrong, and what."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if frame.filename == origin]

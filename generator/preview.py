@@ -126,7 +126,7 @@ class Preview:
                 self._refresh(changed)
                 self.mistake = ""
             except Exception as error:  # whatever it is, the next change is looked at again
-                self.mistake = _said(error)
+                self.mistake = _message_of(error)
             self.version += 1
 
     def page(self, address: str) -> str | None:
@@ -135,7 +135,7 @@ class Preview:
             try:
                 self._make(address)
             except Exception as error:
-                self.mistake, self.version = _said(error), self.version + 1
+                self.mistake, self.version = _message_of(error), self.version + 1
             return self._made.get(address)
 
     def file(self, address: str) -> Path | None:
@@ -262,7 +262,7 @@ def in_shell(built: str, page: Page) -> str:
     return f"{head}{page.body}{built[end:]}"
 
 
-def _said(error: Exception) -> str:
+def _message_of(error: Exception) -> str:
     if isinstance(error, CutawayError):
         return f"{error} {error.hint}".strip()
     return f"{type(error).__name__}: {error}"

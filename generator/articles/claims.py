@@ -114,13 +114,13 @@ class Claims:
             raise UsageError(_HOW)
         if not isinstance(condition, bool):
             raise UsageError(
-                f"the condition is to compare numbers, and '{written}' gives {_told(condition)}."
+                f"the condition is to compare numbers, and '{written}' gives {_in_words(condition)}."
             )
         sentence = Markup(caller()).strip()
         if "\n\n" in sentence:
             raise UsageError("a claim lies within one paragraph; give each paragraph its own.")
         line, text = template_line(), self.document.plain(sentence)
-        numbers = ", ".join(f"{name} = {_told(value)}" for name, value in seen.items())
+        numbers = ", ".join(f"{name} = {_in_words(value)}" for name, value in seen.items())
         missing = [name for name, value in seen.items() if _undefined(value)]
         if missing or not condition:
             why = f", for there is no {' and no '.join(missing)}" if missing else ""
@@ -148,7 +148,7 @@ def _undefined(value: Any) -> bool:
     return isinstance(value, float) and math.isnan(value)
 
 
-def _told(value: Any) -> str:
+def _in_words(value: Any) -> str:
     """A value in a message, short."""
     if isinstance(value, Cell) and value.value is not None:
         value = value.value
@@ -160,7 +160,7 @@ def _told(value: Any) -> str:
         return str(value)
     if isinstance(value, list | tuple):
         more = ", …" if len(value) > _SHOWN else ""
-        return f"[{', '.join(map(_told, value[:_SHOWN]))}{more}]"
+        return f"[{', '.join(map(_in_words, value[:_SHOWN]))}{more}]"
     if isinstance(value, dict):
         return f"a row{NO_BREAK}of{NO_BREAK}{len(value)} cells"
     return f"'{value!s}'"

@@ -94,7 +94,8 @@ def _link(source: Source) -> Link:
 def _section(section: str, inside: Sequence[Article], exhibit: Exhibit, pages: Pages) -> Page:
     title = SECTIONS[section]
     items = [
-        Listed(article_link(one), one.source.meta, _minutes(_words(one.html))) for one in inside
+        Listed(article_link(one), one.source.meta, _minutes(_word_count(one.html)))
+        for one in inside
     ]
     names = ", ".join(one.source.meta.title for one in inside)
     return pages.page(
@@ -115,7 +116,7 @@ def pages_of(
     previous, following = around([_link(one) for one in sources], sources.index(source))
     meta, permalink = source.meta, _permalink(exhibit, source.address)
     body = filling.html(pages.words.mark(article.html))
-    words, references = _words(body), article.references()
+    words, references = _word_count(body), article.references()
     key, entry = own_entry(meta, source.stem, exhibit.title, permalink)
     slides = slides_link(source.section, source.stem) if meta.slides else None
     citation = plain_citation(meta, exhibit.title, permalink)
@@ -184,7 +185,7 @@ def _permalink(exhibit: Exhibit, address: str) -> str:
     )
 
 
-def _words(html: str) -> int:
+def _word_count(html: str) -> int:
     return len(as_text(_NO_WORDS.sub(" ", html)).split())
 
 

@@ -98,16 +98,16 @@ def _slides(heading: str, elements: list[_Element]) -> Iterator[Slide]:
     text: list[_Element] = []
     for element in elements:
         if element.looked_at:
-            yield Slide(heading, _shown(element), _joined(text), continued)
+            yield Slide(heading, _on_slide(element), _joined(text), continued)
             text, continued = [], True
         else:
             text.append(element)
-    for part in _parts(text):
+    for part in _slide_texts(text):
         yield Slide(heading, _joined(part), Markup(""), continued)
         continued = True
 
 
-def _shown(element: _Element) -> Markup:
+def _on_slide(element: _Element) -> Markup:
     """An element as it fills a slide; what is played with is a link to it, as it needs a page's room."""
     if "c-widget" in element.classes:
         return Markup('<p><a href="../index.html">Play with this part in the article</a></p>')
@@ -115,7 +115,7 @@ def _shown(element: _Element) -> Markup:
     return Markup(_SECTION.sub(r"<\1div", element.html))
 
 
-def _parts(text: list[_Element]) -> Iterator[list[_Element]]:
+def _slide_texts(text: list[_Element]) -> Iterator[list[_Element]]:
     """Elements together until a slide is full; notes from the gutter belong to what is said, not shown."""
     part: list[_Element] = []
     words = 0

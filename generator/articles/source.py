@@ -114,13 +114,13 @@ def read_source(path: Path, section: str) -> Source:
         reason = "an article starts with front matter between two lines of '---'."
         raise WritingError(path, 1, reason, "At least: title, description.")
     front = text[start.end() : end.start()]
-    lines = _lines(front, path)
+    lines = _front_lines(front, path)
     meta = _meta(front, path, lines)
     body = "\n" * text.count("\n", 0, end.end()) + text[end.end() :]
     return Source(path, section, path.stem, meta, body, lines)
 
 
-def _lines(front: str, path: Path) -> dict[Place, int]:
+def _front_lines(front: str, path: Path) -> dict[Place, int]:
     """The line of each key and list item of some front matter, behind the fence that opens it."""
     try:
         return lines_of(front, before=1)

@@ -87,7 +87,7 @@ def panels(
             write(figure, 0, top + row.high / 2 - 8, label, colours[0])
         for column, panel in enumerate(row.panels):
             place = left + column * (side + gap)
-            _words(figure, row, column, (place, top), colours)
+            _write_words(figure, row, column, (place, top), colours)
             axes = axes_at(figure, place, top, side, row.high)
             show_pixels(axes, panel.pixels, pixelated=panel.pixelated)
         top += row.high + ROW_GAP
@@ -119,7 +119,7 @@ def _laid(row: Sequence[Panel], side: float) -> _Row:
     return _Row(row, titles, notes, head, below, high)
 
 
-def _words(
+def _write_words(
     figure: Figure, row: _Row, column: int, place: tuple[float, float], colours: tuple[str, str]
 ) -> None:
     """Title and note above a panel at a place; titles of a row stand on one line, notes below it."""

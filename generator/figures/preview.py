@@ -25,7 +25,7 @@ def preview(title: str, line: str, site: str, picture: np.ndarray) -> list[Pictu
 
     The picture is given encoded, its bytes as uint8 of shape (n,). With none the text takes the whole width.
     """
-    title, line, site = _shown(title), _shown(line), _shown(site)
+    title, line, site = _drawable_text(title), _drawable_text(line), _drawable_text(site)
     canvas = Image.new("RGB", (WIDTH, HEIGHT), PAPER)
     draw = ImageDraw.Draw(canvas)
     room = WIDTH - 2 * _MARGIN
@@ -50,7 +50,7 @@ def preview(title: str, line: str, site: str, picture: np.ndarray) -> list[Pictu
     return [Picture(buffer.getvalue(), WIDTH, HEIGHT)]
 
 
-def _shown(text: str) -> str:
+def _drawable_text(text: str) -> str:
     """A text without the characters that no face at hand can draw."""
     return " ".join("".join(c for c in text if c.isspace() or drawable(c) in (c, r"\$")).split())
 

@@ -75,7 +75,7 @@ def render(
     """
     profile = profile or Profile()
     keyed = [(drawing, store / drawing.kind / key_of(drawing)) for drawing in drawings]
-    kept = {place: index for one, place in keyed if (index := _kept(one, place)) is not None}
+    kept = {place: index for one, place in keyed if (index := _kept_index(one, place)) is not None}
     missing = [(drawing, place) for drawing, place in keyed if place not in kept]
     for _ in range(len(keyed) - len(missing)):
         step()
@@ -121,7 +121,7 @@ def _source(draw: Callable[..., Any]) -> str:
 Index = list[tuple[str, int, int, str]]
 
 
-def _kept(drawing: Drawing, place: Path) -> Index | None:
+def _kept_index(drawing: Drawing, place: Path) -> Index | None:
     """The index of a drawing whose pictures are all there, byte for byte."""
     try:
         index: Index = json.loads((place / "index.json").read_bytes())

@@ -223,7 +223,7 @@ def _chosen_rows(
                 data = _bytes_of(batch.column(image)[offset].as_py())
                 value = batch.column(label)[offset].as_py() if label else ""
                 place = listing.origin(f"{name}, row {row - start}")
-                yield Found(data, _named(value, classes), listing.licence, place)
+                yield Found(data, _class_name(value, classes), listing.licence, place)
             row += 1
 
 
@@ -254,7 +254,7 @@ def _bytes_of(value: Any) -> bytes:
     return inner if isinstance(inner, bytes) else b""
 
 
-def _named(value: Any, classes: Sequence[str]) -> str:
+def _class_name(value: Any, classes: Sequence[str]) -> str:
     if isinstance(value, int) and 0 <= value < len(classes):
         return classes[value]
     return "" if value is None else str(value)

@@ -58,7 +58,7 @@ def curated_images(exhibit: Exhibit) -> tuple[CuratedImage, ...]:
 
 def _folder(folder: Path) -> tuple[ImageSpec, ...]:
     files = pictures_in(folder)
-    return tuple(ImageSpec(file=file.name, label=_words(file.stem)) for file in files)
+    return tuple(ImageSpec(file=file.name, label=_label_of(file.stem)) for file in files)
 
 
 def pictures_in(folder: Path, pattern: str = "*", beside: Collection[str] = ()) -> list[Path]:
@@ -91,7 +91,7 @@ def is_picture(path: Path) -> bool:
         return False
 
 
-def _words(stem: str) -> str:
+def _label_of(stem: str) -> str:
     return re.sub(r"[\W_]+", " ", stem).strip() or "picture"
 
 

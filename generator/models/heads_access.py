@@ -47,8 +47,8 @@ def attention_meetings(model: LanguageModel, ids: tuple[int, ...]) -> tuple[Meet
 
 
 @dataclass(frozen=True, eq=False)
-class Reading:
-    """How heads read the stream: x -> x weight + bias. Heads of one group read alike.
+class InputProjection:
+    """The matrix by which heads read the stream: x -> x weight + bias. Heads of one group read alike.
 
     `weight` is (heads, width, d_head), `bias` (heads, d_head). `rotated` says that a rotation by
     position follows.
@@ -64,8 +64,8 @@ class Reading:
 
 
 @dataclass(frozen=True, eq=False)
-class HeadPlace:
-    """Where one block's heads read and write.
+class HeadWeights:
+    """The matrices of one block's heads, by which they read the stream and write to it.
 
     `norm` stands before the heads; None where they read the stream itself. `projection` is the module
     of W_O. `value`, `query` and `key` are for each head, groups repeated; `query` and `key` are None,
@@ -76,9 +76,9 @@ class HeadPlace:
     projection: nn.Module = field(repr=False)
     output: Tensor = field(repr=False)
     output_bias: Tensor = field(repr=False)
-    value: Reading = field(repr=False)
-    query: Reading | None = field(repr=False)
-    key: Reading | None = field(repr=False)
+    value: InputProjection = field(repr=False)
+    query: InputProjection | None = field(repr=False)
+    key: InputProjection | None = field(repr=False)
     scaling: float
     why: str = ""
 
@@ -88,20 +88,24 @@ class HeadPlace:
 
 
 # Found once for each model, however many probes ask.
-_FOUND: WeakKeyDictionary[LanguageModel, tuple[HeadPlace, ...]] = WeakKeyDictionary()
+_FOUND: WeakKeyDictionary[LanguageModel, tuple[HeadWeights, ...]] = WeakKeyDictionary()
 
 
-def find_heads(model: LanguageModel) -> tuple[HeadPlace, ...]:
+def find_heads(model: LanguageModel) -> tuple[HeadWeights, ...]:
     """Where the heads of each block read and write. Raises CutawayError with the reason if unknown."""
     if model not in _FOUND:
         ids = probe_ids(model)
         meetings, seen = attention_meetings(model, ids), watch(model, ids)
         pairs = zip(model.blocks, meetings, strict=True)
-        _FOUND[model] = tuple(_place(model, block, meeting, seen) for block, meeting in pairs)
+        _FOUND[model] = tuple(
+            _head_weights(model, block, meeting, seen) for block, meeting in pairs
+        )
     return _FOUND[model]
 
 
-def _place(model: LanguageModel, block: nn.Module, found: Meeting, seen: Watched) -> HeadPlace:
+def _head_weights(
+    model: LanguageModel, block: nn.Module, found: Meeting, seen: Watched
+) -> HeadWeights:
     matrices = [part for part in block.modules() if _is_matrix(part) and part in seen.outputs]
     heads, mixed = len(found.query), found.mixed.transpose(0, 1).flatten(1)
     projection = next((m for m in matrices if _same(_rows(seen.inputs[m]), mixed)), None)
@@ -114,7 +118,7 @@ def _place(model: LanguageModel, block: nn.Module, found: Meeting, seen: Watched
     read, value = values
     query, key = (_turned(matrices, seen, part) for part in (found.query, found.key))
     weight, bias = _affine(projection)
-    return HeadPlace(
+    return HeadWeights(
         norm=_norm_before(model, block, read, seen),
         projection=projection,
         output=weight.reshape(heads, -1, weight.shape[-1]),
@@ -132,7 +136,7 @@ def _reading(
     seen: Watched,
     target: Tensor,
     alike: Callable[[Tensor, Tensor], bool],
-) -> tuple[nn.Module, Reading] | None:
+) -> tuple[nn.Module, InputProjection] | None:
     """The matrix that makes `target` (heads, tokens, d_head), and each head's columns of it.
 
     Columns are searched by value: fused and interleaved layouts need no special case.
@@ -147,14 +151,14 @@ def _reading(
         if all(start is not None for start in at):
             weight, bias = _affine(matrix)
             cut = [slice(start, start + wide) for start in at if start is not None]
-            found = Reading(
+            found = InputProjection(
                 torch.stack([weight[:, c] for c in cut]), torch.stack([bias[c] for c in cut])
             )
             return matrix, found
     return None
 
 
-def _turned(matrices: list[nn.Module], seen: Watched, target: Tensor) -> Reading | None:
+def _turned(matrices: list[nn.Module], seen: Watched, target: Tensor) -> InputProjection | None:
     """The matrix of queries or keys. A rotation keeps the length of each vector, so lengths decide.
 
     A constant factor (OPT scales its queries before they are used) goes into the matrix.
@@ -166,7 +170,7 @@ def _turned(matrices: list[nn.Module], seen: Watched, target: Tensor) -> Reading
     made = plain(_rows(seen.inputs[matrix]))
     factor = target.norm() / made.norm()
     rotated = not _same(made * factor, target)
-    return Reading(plain.weight * factor, plain.bias * factor, rotated)
+    return InputProjection(plain.weight * factor, plain.bias * factor, rotated)
 
 
 def _norm_before(

@@ -73,13 +73,13 @@ def load_model(
             f"architecture; '{source.text}' has weights of its own, and these would be shown."
         )
     files = fetch(source, cache)
-    place = _place(source, files.origin, files.revision, files.sha256)
+    place = _provenance(source, files.origin, files.revision, files.sha256)
     if source.file:
         files = replace(files, root=_chosen_file(files.root, source, spec))
     return _from_files(files, spec, Request(source, place, base, cache, seed, target))
 
 
-def _place(
+def _provenance(
     source: Source, origin: str, revision: str | None, digests: Mapping[str, str]
 ) -> dict[str, Any]:
     return {
@@ -129,7 +129,7 @@ def _from_library(
             raise UsageError(f"{spec.id}: there is no weights file {weights}.")
         network = _fitted(spec.source, weights, named.entry, spec, base, cache, seed)
         digests = {weights.name: file_sha256(weights)}
-        place = _place(source, f"local file {weights.name}", source.revision, digests)
+        place = _provenance(source, f"local file {weights.name}", source.revision, digests)
         return finish(network, spec, place, device)
     count = class_count(spec)
     if pretrained and count is not None:
@@ -139,7 +139,7 @@ def _from_library(
         origin = f"weights that {library} names for {source.name}"
     else:
         origin = f"random weights, seed {seed}, as {library} initialises them"
-    return finish(network, spec, _place(source, origin, source.revision, {}), device)
+    return finish(network, spec, _provenance(source, origin, source.revision, {}), device)
 
 
 def _as_path(text: str) -> str:
@@ -203,12 +203,12 @@ def _from_training(
     network = build_trained(source.name, seed)
     if spec.weights == "random":
         origin = f"random weights, seed {seed}, from which Cutaway's own training starts"
-        return finish(network, spec, _place(source, origin, None, {}), device)
+        return finish(network, spec, _provenance(source, origin, None, {}), device)
     if spec.weights != "pretrained":
         raise UsageError(f"{spec.id}: a source of the kind train: takes no weights file.")
     files = trained(source, cache, seed)
     fit_weights(network.module, read_state_dict(files.root, cache))
-    place = _place(source, files.origin, files.revision, files.sha256)
+    place = _provenance(source, files.origin, files.revision, files.sha256)
     return finish(network, spec, place, device)
 
 

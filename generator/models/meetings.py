@@ -60,8 +60,8 @@ class Meeting:
 
 
 @dataclass(frozen=True)
-class _Kin:
-    """What came of a product: kept alive, so that its id stays its own, with all that is known of it.
+class _PendingProduct:
+    """What came of a product, until its softmax: kept alive, so that its id stays its own.
 
     `scaling` is None until something other than a change of shape happens to the product, `scores` is
     None until it passes a softmax. `beside` is 1 while a column stands beside the keys, as a learned sink
@@ -86,7 +86,7 @@ class Meetings(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.found: list[Meeting] = []
-        self._kin: dict[int, _Kin] = {}
+        self._kin: dict[int, _PendingProduct] = {}
 
     def __torch_dispatch__(
         self, func: Any, kinds: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -107,7 +107,7 @@ class Meetings(TorchDispatchMode):
                 self._kin.clear()
                 return
             alpha = named.get("alpha") if name == "baddbmm" else None
-            self._kin[id(made)] = _Kin(made, left.detach(), right.detach(), alpha)
+            self._kin[id(made)] = _PendingProduct(made, left.detach(), right.detach(), alpha)
             return
         given = args[0] if name == "cat" else args
         known = next((self._kin[id(a)] for a in given if id(a) in self._kin), None)
@@ -124,10 +124,10 @@ class Meetings(TorchDispatchMode):
             sink = found[..., -1:] if known.beside else None
         if scaling is None and name not in _SHAPES:
             scaling = _factor(name, args)
-        kin = _Kin(made, known.left, known.right, scaling, scores, known.beside, sink)
+        kin = _PendingProduct(made, known.left, known.right, scaling, scores, known.beside, sink)
         self._kin[id(made)] = kin
 
-    def _widen(self, name: str, known: _Kin, made: Tensor) -> None:
+    def _widen(self, name: str, known: _PendingProduct, made: Tensor) -> None:
         """Follow scores to which a column is added behind, and weights from which it is cut off again."""
         more = made.shape[-1] - known.tensor.shape[-1]
         if made.shape[:-1] != known.tensor.shape[:-1]:
@@ -138,7 +138,7 @@ class Meetings(TorchDispatchMode):
             self._kin[id(made)] = replace(known, tensor=made, scaling=scaling, beside=beside)
 
 
-def _meeting(known: _Kin, scores: Tensor, value: Tensor, mixed: Tensor) -> Meeting:
+def _meeting(known: _PendingProduct, scores: Tensor, value: Tensor, mixed: Tensor) -> Meeting:
     query, key, value, mixed = (
         part.detach().float() for part in (known.left, known.right.transpose(1, 2), value, mixed)
     )

@@ -55,7 +55,7 @@ def of_folder(folder: Path, config: Any, spec: ModelSpec) -> tuple[Preprocessing
         for kind in kinds
         for way in _ways(keys, side, spec)
     ]
-    name = f"{type(processor).__name__} ({_told(keys)})"
+    name = f"{type(processor).__name__} ({_stated_keys(keys)})"
     try:
         return same_as_library(ways, theirs, spec, name), ()
     except CutawayError as error:
@@ -164,7 +164,7 @@ def _side(value: Any) -> int | None:
     return int(sides[0]) if sides and all(side == sides[0] for side in sides) else None
 
 
-def _told(keys: Mapping[str, Any]) -> str:
+def _stated_keys(keys: Mapping[str, Any]) -> str:
     """The keys that decide how a picture is prepared, for an error."""
     chosen = {k: v for k, v in keys.items() if k.startswith(("do_", "size", "crop", "resample"))}
     chosen |= {k: v for k, v in keys.items() if k.startswith(("rescale", "image_"))}

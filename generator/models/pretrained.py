@@ -261,12 +261,12 @@ def _left_out(unexpected: Sequence[str]) -> tuple[str, ...]:
         return ()
     several = len(unexpected) > 1
     return (
-        f"{len(unexpected):,} tensor{'s' if several else ''} of the file ({_named(unexpected)}) "
+        f"{len(unexpected):,} tensor{'s' if several else ''} of the file ({_first_and_last(unexpected)}) "
         f"belong{'' if several else 's'} to a head that is not shown.",
     )
 
 
-def _named(names: Sequence[str]) -> str:
+def _first_and_last(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
 
 

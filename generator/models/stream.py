@@ -73,8 +73,8 @@ def norm_of(module: nn.Module, width: int, device: torch.device) -> Norm | None:
 
 
 @dataclass(frozen=True, eq=False)
-class Ends:
-    """Both ends of the stream.
+class ResidualEnds:
+    """What stands at both ends of the residual stream: embedding, final norm and unembedding.
 
     `body` is the transformer without its head. `embedding_norm` stands between the embeddings and
     block 0 (BERT), `final_norm` behind the last block; None where there is none. `unembedding`
@@ -128,17 +128,17 @@ class Ends:
 
 
 # Found once for each model, however many probes ask.
-_FOUND: WeakKeyDictionary[LanguageModel, Ends] = WeakKeyDictionary()
+_FOUND: WeakKeyDictionary[LanguageModel, ResidualEnds] = WeakKeyDictionary()
 
 
-def find_ends(model: LanguageModel) -> Ends:
+def find_ends(model: LanguageModel) -> ResidualEnds:
     """Both ends of a model's stream. Raises CutawayError for a stream that is not understood."""
     if model not in _FOUND:
         _FOUND[model] = _find_ends(model)
     return _FOUND[model]
 
 
-def _find_ends(model: LanguageModel) -> Ends:
+def _find_ends(model: LanguageModel) -> ResidualEnds:
     seen = watch(model, probe_ids(model))
     embedding: nn.Module = model.module.get_input_embeddings()  # type: ignore[operator]
     width = seen.inputs[model.blocks[0]].shape[-1]
@@ -148,7 +148,7 @@ def _find_ends(model: LanguageModel) -> Ends:
     if final_norm is None and not _equal(last, final):
         raise CutawayError(f"{model.id}: what follows the last block is no layer norm or RMS norm.")
     weight, bias = _unembedding(model, seen)
-    return Ends(
+    return ResidualEnds(
         body=seen.body,
         causal=model.causal,
         embedding=embedding if made is not None and made.shape[-1] == width else None,

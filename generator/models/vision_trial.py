@@ -64,11 +64,11 @@ def tried(model: VisionModel) -> VisionModel:
 def _read(model: VisionModel, pixels: Tensor) -> tuple[dict[str, Tensor], Tensor]:
     """Some values of each response as it is handed out, and the logits."""
     found: dict[str, Tensor] = {}
-    logits = model.run(pixels.numpy(), lambda layer, r: found.update({layer.name: _some(r)}))
+    logits = model.run(pixels.numpy(), lambda layer, r: found.update({layer.name: _sampled(r)}))
     return found, logits
 
 
-def _some(response: Tensor) -> Tensor:
+def _sampled(response: Tensor) -> Tensor:
     """At most _KEPT values, from all over a response."""
     values = response.flatten()
     return values[:: max(1, -(-len(values) // _KEPT))].double().cpu()
@@ -139,7 +139,7 @@ def _hooked(module: nn.Module, layers: list[Layer], found: dict[str, Tensor]) ->
             made = first_tensor(output)
             for layer in wanted.get((name, calls[name]), ()):
                 if made is not None:
-                    found[layer.name] = _some(units_first(layer, made))
+                    found[layer.name] = _sampled(units_first(layer, made))
             calls[name] += 1
 
         return hook
@@ -155,7 +155,7 @@ def _batch(model: VisionModel, pictures: Tensor, read: Mapping[str, Tensor]) -> 
     differences = {}
 
     def take(layer: Layer, response: Tensor) -> None:
-        differences[layer.name] = apart(_some(response[0]), read[layer.name])
+        differences[layer.name] = apart(_sampled(response[0]), read[layer.name])
 
     says = "a picture's responses are the same alone and among others."
     try:

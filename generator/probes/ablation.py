@@ -18,8 +18,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from generator.errors import CutawayError
-from generator.models.heads_access import HeadPlace, find_heads
-from generator.models.stream import Ends, find_ends
+from generator.models.heads_access import HeadWeights, find_heads
+from generator.models.stream import ResidualEnds, find_ends
 from generator.models.text_model import Encoding, LanguageModel
 from generator.probes.head_changes import (
     Change,
@@ -176,7 +176,7 @@ def _sweep(
     return Ablation(measure, spans, tuple(inputs), base, delta)
 
 
-def _turned(places: Sequence[HeadPlace], means: Tensor, seed: Sequence[int]) -> Change:
+def _turned(places: Sequence[HeadWeights], means: Tensor, seed: Sequence[int]) -> Change:
     width = places[0].output.shape[-1]
     return rotated(means, random_rotation(width, seed).to(means.device))
 
@@ -188,8 +188,8 @@ def predicted(model: LanguageModel, span: tuple[int, int]) -> tuple[int, int]:
 
 def _token_effects(
     model: LanguageModel,
-    places: Sequence[HeadPlace],
-    ends: Ends,
+    places: Sequence[HeadWeights],
+    ends: ResidualEnds,
     one: Scored,
     heads: Heads,
     change: Change,
@@ -215,7 +215,11 @@ def _token_effects(
 
 
 def _scores(
-    model: LanguageModel, ends: Ends, states: Tensor, ids: tuple[int, ...], at: Sequence[int]
+    model: LanguageModel,
+    ends: ResidualEnds,
+    states: Tensor,
+    ids: tuple[int, ...],
+    at: Sequence[int],
 ) -> np.ndarray:
     """Loss of the tokens `at`, or distance of their states from the first row's: (rows, at)."""
     places = torch.tensor(at, device=states.device)
@@ -229,7 +233,7 @@ def _scores(
     return losses.view(kept.shape[:2]).cpu().numpy()
 
 
-def token_losses(ends: Ends, states: Tensor, targets: Tensor) -> Tensor:
+def token_losses(ends: ResidualEnds, states: Tensor, targets: Tensor) -> Tensor:
     """-ln p(target) of final states (rows, width), in slabs of words that stay in the cache."""
     assert ends.unembedding is not None
     weight, bias = ends.unembedding, ends.unembedding_bias

@@ -28,8 +28,8 @@ from torch.nn import functional
 
 from generator.errors import CutawayError
 from generator.models.dispatch import hooks
-from generator.models.heads_access import HeadPlace, find_heads
-from generator.models.stream import Ends, find_ends
+from generator.models.heads_access import HeadWeights, find_heads
+from generator.models.stream import ResidualEnds, find_ends
 from generator.models.text_model import LanguageModel
 from generator.probes.ablation import Heads, Scored, listed, predicted, token_losses
 from generator.probes.head_changes import mean_outputs
@@ -91,13 +91,13 @@ def choose_heads(estimates: Sequence[np.ndarray], seed: int) -> Choice:
     sizes = [np.abs(np.nanmean(one, axis=0)) for one in estimates]
     shape = sizes[0].shape
     # A head's best place by any estimate decides; equal ones follow in order.
-    places = np.min([_places(size) for size in sizes], axis=0)
+    places = np.min([_ranks(size) for size in sizes], axis=0)
     largest = np.argsort(places, kind="stable")[:LARGEST]
     drawn = np.random.default_rng(seed).permutation(places.size)[:DRAWN]
     return Choice(_heads({*largest.tolist(), *drawn.tolist()}, shape), _heads(drawn, shape))
 
 
-def _places(sizes: np.ndarray) -> np.ndarray:
+def _ranks(sizes: np.ndarray) -> np.ndarray:
     """The place of each head in the order of sizes, 0 for the largest."""
     return np.argsort(np.argsort(-sizes.ravel(), kind="stable"), kind="stable")
 
@@ -129,7 +129,7 @@ def _estimates(model: LanguageModel, inputs: Mapping[str, Scored]) -> Attributio
 
 
 def _traced(
-    model: LanguageModel, places: Sequence[HeadPlace], ends: Ends, ids: tuple[int, ...]
+    model: LanguageModel, places: Sequence[HeadWeights], ends: ResidualEnds, ids: tuple[int, ...]
 ) -> tuple[list[tuple[Tensor, Tensor]], Tensor]:
     """What enters each W_O, (tokens, heads * d_head), beside a zero added to it, and the final states."""
     outputs: list[tuple[Tensor, Tensor]] = []
@@ -146,7 +146,7 @@ def _traced(
 
 def _changes(
     model: LanguageModel,
-    ends: Ends,
+    ends: ResidualEnds,
     ids: tuple[int, ...],
     at: Sequence[int],
     outputs: Sequence[tuple[Tensor, Tensor]],

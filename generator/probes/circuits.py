@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from generator.errors import CutawayError
-from generator.models.heads_access import HeadPlace, find_heads
-from generator.models.stream import Ends, find_ends
+from generator.models.heads_access import HeadWeights, find_heads
+from generator.models.stream import ResidualEnds, find_ends
 from generator.models.text_model import Encoding, LanguageModel
 from generator.models.tokens import token_text
 from generator.store import Store
@@ -62,7 +62,7 @@ def measure_copying(model: LanguageModel, store: Store) -> Copying:
     return store.result("copying", VERSION, {"model": model.key}, Copying, make)
 
 
-def _ends(model: LanguageModel) -> Ends:
+def _ends(model: LanguageModel) -> ResidualEnds:
     ends = find_ends(model)
     if ends.embedding is None:
         raise CutawayError(
@@ -74,7 +74,7 @@ def _ends(model: LanguageModel) -> Ends:
     return ends
 
 
-def _copying(place: HeadPlace, cross: Tensor) -> np.ndarray:
+def _copying(place: HeadWeights, cross: Tensor) -> np.ndarray:
     read = cross if place.norm is None else place.norm.fold(cross)
     product = place.output.double() @ read @ place.value.weight.double()
     return copying_score(product.cpu().numpy())
@@ -87,7 +87,7 @@ def copying_score(product: np.ndarray) -> np.ndarray:
     return np.divide(values.sum(-1).real, size, out=np.full(size.shape, np.nan), where=size > 0)
 
 
-def _cross(model: LanguageModel, ends: Ends) -> Tensor:
+def _cross(model: LanguageModel, ends: ResidualEnds) -> Tensor:
     """W_U W_E, (width, width), in double precision, with the norms at both ends folded in."""
     total: Tensor | float = 0.0
     for ids in _vocabulary(model, ends):
@@ -98,7 +98,7 @@ def _cross(model: LanguageModel, ends: Ends) -> Tensor:
     return total
 
 
-def written_words(ends: Ends, ids: Tensor) -> Tensor:
+def written_words(ends: ResidualEnds, ids: Tensor) -> Tensor:
     """The direction of the stream that speaks for each word, (words, width), in double precision.
 
     A row of W_U with the final norm folded in; without an unembedding, the word's own embedding.
@@ -113,7 +113,7 @@ def written_words(ends: Ends, ids: Tensor) -> Tensor:
     return ends.final_norm.centre(row * ends.final_norm.gain.double())
 
 
-def _vocabulary(model: LanguageModel, ends: Ends) -> Iterator[Tensor]:
+def _vocabulary(model: LanguageModel, ends: ResidualEnds) -> Iterator[Tensor]:
     """All ids that can be read and written, in slabs."""
     rows = int(model.module.get_input_embeddings().weight.shape[0])  # type: ignore[operator]
     if ends.unembedding is not None:
@@ -221,7 +221,7 @@ def _circuits(model: LanguageModel, words: tuple[str, ...], ids: Tensor) -> Circ
 
 
 def _written(
-    place: HeadPlace, stream: Tensor, directions: Tensor, ids: Tensor
+    place: HeadWeights, stream: Tensor, directions: Tensor, ids: Tensor
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Ids (heads, words, TOP), effects, and ranks (heads, words) of the words themselves."""
     moved = place.value(place.normed(stream)) @ place.output  # (heads, words, width)
@@ -247,7 +247,7 @@ def strongest(values: Tensor, count: int) -> tuple[np.ndarray, np.ndarray]:
     return np.take_along_axis(places, order, axis=1), np.take_along_axis(found, order, axis=1)
 
 
-def _pairs(place: HeadPlace, stream: Tensor) -> tuple[np.ndarray, np.ndarray]:
+def _pairs(place: HeadWeights, stream: Tensor) -> tuple[np.ndarray, np.ndarray]:
     """Places (heads, TOP, 2) of the best (query, key), and by how much they match."""
     scores = qk_scores(place, stream)
     match = (scores - scores.mean(-1, keepdim=True)).flatten(1)
@@ -255,7 +255,7 @@ def _pairs(place: HeadPlace, stream: Tensor) -> tuple[np.ndarray, np.ndarray]:
     return np.stack(np.unravel_index(at, scores.shape[1:]), axis=-1), best
 
 
-def qk_scores(place: HeadPlace, stream: Tensor) -> Tensor:
+def qk_scores(place: HeadWeights, stream: Tensor) -> Tensor:
     """What would enter the softmax for stream vectors (words, width): (heads, words, words)."""
     assert place.query is not None
     assert place.key is not None

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from generator.errors import CutawayError
-from generator.models.heads_access import HeadPlace, attention_meetings, find_heads
-from generator.models.stream import Ends, Watched, find_ends, watch
+from generator.models.heads_access import HeadWeights, attention_meetings, find_heads
+from generator.models.stream import ResidualEnds, Watched, find_ends, watch
 from generator.models.text_model import Encoding, LanguageModel
 from generator.models.tokens import token_text
 from generator.probes.circuits import strongest
@@ -95,7 +95,7 @@ def _lens(model: LanguageModel, text: str, ids: tuple[int, ...]) -> LogitLens:
     )
 
 
-def lens_logits(model: LanguageModel, ends: Ends, ids: tuple[int, ...]) -> list[Tensor]:
+def lens_logits(model: LanguageModel, ends: ResidualEnds, ids: tuple[int, ...]) -> list[Tensor]:
     """Logits (tokens, vocabulary) read off the stream before block 0 and behind each block."""
     seen = watch(model, ids)
     streams = [seen.inputs[model.blocks[0]], *(seen.outputs[block] for block in model.blocks)]
@@ -103,7 +103,7 @@ def lens_logits(model: LanguageModel, ends: Ends, ids: tuple[int, ...]) -> list[
         return [ends.logits(ends.finish(stream[0])).float() for stream in streams]
 
 
-def _decoder_ends(model: LanguageModel) -> Ends:
+def _decoder_ends(model: LanguageModel) -> ResidualEnds:
     if not model.causal:
         raise CutawayError(f"{model.id} is an encoder: it has no next token to guess.")
     ends = find_ends(model)
@@ -204,7 +204,7 @@ class _Written:
     final: Tensor
 
 
-def _written(model: LanguageModel, places: Sequence[HeadPlace], ids: tuple[int, ...]) -> _Written:
+def _written(model: LanguageModel, places: Sequence[HeadWeights], ids: tuple[int, ...]) -> _Written:
     seen, meetings = watch(model, ids), attention_meetings(model, ids)
     heads = [
         torch.einsum("hd,hdw->hw", meeting.mixed[:, -1], place.output)
@@ -225,7 +225,7 @@ def _refuse_other_writers(
     model: LanguageModel,
     seen: Watched,
     block: torch.nn.Module,
-    place: HeadPlace,
+    place: HeadWeights,
     mlp: torch.nn.Module,
 ) -> None:
     """Heads and MLP must be all that a block adds to the stream, unchanged on their way."""
@@ -243,7 +243,7 @@ def _last(tensor: Tensor) -> Tensor:
     return tensor.reshape(-1, tensor.shape[-1])[-1]
 
 
-def _shares(ends: Ends, written: _Written, direction: Tensor, offset: float) -> Shares:
+def _shares(ends: ResidualEnds, written: _Written, direction: Tensor, offset: float) -> Shares:
     """Dot products with a direction of logits, through the final norm with its scale held fixed."""
     aim = direction.double()
     norm = ends.final_norm

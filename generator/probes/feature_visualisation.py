@@ -100,7 +100,7 @@ def visualise_features(
     def made(batch: Sequence[Want]) -> _Batch:
         if not folds:
             folds.append(foldable(model))
-        return _Batch(_made(model, batch, seed, folds[0]))
+        return _Batch(_optimised(model, batch, seed, folds[0]))
 
     def kept(batch: Sequence[Want]) -> tuple[Visualised, ...]:
         parts = {"model": model.key, "wanted": [asdict(want) for want in batch], "seed": seed}
@@ -200,7 +200,7 @@ def _seed(want: Want, seed: int) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big")
 
 
-def _made(
+def _optimised(
     model: VisionModel, batch: Sequence[Want], seed: int, folds: Sequence[Folded]
 ) -> tuple[Visualised, ...]:
     objectives = [objective_of(want) for want in batch]

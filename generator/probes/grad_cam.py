@@ -105,11 +105,11 @@ def grad_cam(
 
     `layer` must have positions. Raises CutawayError if no module returns its response.
     """
-    parts = {**_parts(model, picture, pixels), "layer": layer.name, "class": class_index}
+    parts = {**_depends_on(model, picture, pixels), "layer": layer.name, "class": class_index}
 
     def make() -> GradCam:
         stated, (found,) = weighted_maps(model, pixels, layer, (class_index,))
-        return _named(model, layer, found, class_index, stated)
+        return _class_evidence(model, layer, found, class_index, stated)
 
     return store.result("grad_cam", VERSION, parts, GradCam, make)
 
@@ -121,7 +121,7 @@ def measure_grad_cam(
     if not model.labels:
         return GradCams(picture, (), (), model.no_classes)
     layers = depths(model)
-    parts = {**_parts(model, picture, pixels), "layers": [layer.name for layer in layers]}
+    parts = {**_depends_on(model, picture, pixels), "layers": [layer.name for layer in layers]}
 
     def make() -> GradCams:
         if not layers:
@@ -130,9 +130,13 @@ def measure_grad_cam(
         stated = logits.detach()[0].float()
         best, *others = stated.cpu().argsort(descending=True, stable=True).tolist()
         found = _weighted(logits[0, best], responses)
-        maps = [_named(model, *each, best, stated) for each in zip(layers, found, strict=True)]
+        maps = [
+            _class_evidence(model, *each, best, stated) for each in zip(layers, found, strict=True)
+        ]
         controls = [
-            _named(model, layers[-1], _weighted(logits[0, c], responses[-1:])[0], c, stated)
+            _class_evidence(
+                model, layers[-1], _weighted(logits[0, c], responses[-1:])[0], c, stated
+            )
             for c in dict.fromkeys([*others[:1], *others[1:][-1:]])
         ]
         return GradCams(picture, tuple(maps), tuple(controls), "")
@@ -140,7 +144,7 @@ def measure_grad_cam(
     return store.result("grad_cams", VERSION, parts, GradCams, make)
 
 
-def _parts(model: VisionModel, picture: str, pixels: np.ndarray) -> dict[str, object]:
+def _depends_on(model: VisionModel, picture: str, pixels: np.ndarray) -> dict[str, object]:
     labels = list(model.labels)
     pixels_digest = digest_of_value(pixels)
     return {"model": model.key, "picture": picture, "pixels": pixels_digest, "labels": labels}
@@ -173,7 +177,7 @@ def _weighted(logit: Tensor, responses: Sequence[Tensor]) -> list[tuple[Tensor, 
     return found
 
 
-def _named(
+def _class_evidence(
     model: VisionModel, layer: Layer, found: tuple[Tensor, Tensor], c: int, logits: Tensor
 ) -> GradCam:
     weights, values = found

@@ -17,19 +17,19 @@ from torch import Tensor, nn
 
 from generator.errors import CutawayError
 from generator.models.dispatch import hooks
-from generator.models.heads_access import HeadPlace
-from generator.models.stream import Ends
+from generator.models.heads_access import HeadWeights
+from generator.models.stream import ResidualEnds
 from generator.models.text_model import LanguageModel
 
 Chosen = Mapping[int, Sequence[int]]
 """The heads to change, by layer."""
 
-Change = Callable[[HeadPlace, int, Sequence[int]], Any]
+Change = Callable[[HeadWeights, int, Sequence[int]], Any]
 """Hooks a change of some heads of a layer, head k of them in the k-th of the last rows; a handle."""
 
 
 def head_outputs(
-    model: LanguageModel, places: Sequence[HeadPlace], ends: Ends, ids: tuple[int, ...]
+    model: LanguageModel, places: Sequence[HeadWeights], ends: ResidualEnds, ids: tuple[int, ...]
 ) -> list[Tensor]:
     """What enters W_O in each layer for one sequence, (heads, tokens, d_head)."""
     found: list[Tensor] = []
@@ -45,8 +45,8 @@ def head_outputs(
 
 def mean_outputs(
     model: LanguageModel,
-    places: Sequence[HeadPlace],
-    ends: Ends,
+    places: Sequence[HeadWeights],
+    ends: ResidualEnds,
     texts: Sequence[tuple[int, ...]],
 ) -> Tensor:
     """Each head's output z, mean over all positions of all texts: (layers, heads, d_head)."""
@@ -58,8 +58,8 @@ def mean_outputs(
 
 def changed_states(
     model: LanguageModel,
-    places: Sequence[HeadPlace],
-    ends: Ends,
+    places: Sequence[HeadWeights],
+    ends: ResidualEnds,
     ids: tuple[int, ...],
     chosen: Chosen,
     change: Change,
@@ -97,7 +97,7 @@ def _grown(block: nn.Module, count: int) -> Iterator[None]:
 def silenced(means: Tensor) -> Change:
     """The output of a head set to its mean; `means` as `silence_heads` takes them, for each layer."""
 
-    def change(place: HeadPlace, layer: int, heads: Sequence[int]) -> Any:
+    def change(place: HeadWeights, layer: int, heads: Sequence[int]) -> Any:
         return place.projection.register_forward_pre_hook(silence_heads(means[layer], heads))
 
     return change
@@ -106,7 +106,7 @@ def silenced(means: Tensor) -> Change:
 def rotated(means: Tensor, rotation: Tensor) -> Change:
     """What silencing a head would add to the stream, turned by `rotation` (width, width) instead."""
 
-    def change(place: HeadPlace, layer: int, heads: Sequence[int]) -> Any:
+    def change(place: HeadWeights, layer: int, heads: Sequence[int]) -> Any:
         def push(_: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor:
             pushed = output.clone()
             for row, head in enumerate(heads, start=len(output) - len(heads)):

@@ -96,7 +96,9 @@ def measure_language_loss(
     """
     if model.head_kind == "representation":
         return None
-    predicted = {name: one for name, one in encodings.items() if len(_places(model, one))}
+    predicted = {
+        name: one for name, one in encodings.items() if len(_predicted_positions(model, one))
+    }
     if not predicted:
         return None
     parts = {
@@ -118,7 +120,7 @@ def measure_language_loss(
     return store.result("language_loss", VERSION, parts, LanguageLoss, make)
 
 
-def _places(model: LanguageModel, encoding: Encoding) -> list[int]:
+def _predicted_positions(model: LanguageModel, encoding: Encoding) -> list[int]:
     if model.head_kind == "next token":
         return list(range(1, len(encoding.ids)))
     special = set(model.tokenizer.all_special_ids)
@@ -131,6 +133,6 @@ def _losses(model: LanguageModel, encodings: Mapping[str, Encoding]) -> TextLoss
         return TextLosses(tuple(encodings), tuple(found))
     masked = []
     for encoding in encodings.values():
-        places = [[place] for place in _places(model, encoding)]
+        places = [[place] for place in _predicted_positions(model, encoding)]
         masked.append(np.concatenate(masked_losses(model, encoding.ids, places)))
     return TextLosses(tuple(encodings), tuple(masked))

@@ -62,7 +62,7 @@ def measure_patch_maps(
     model: VisionModel, picture: str, pixels: np.ndarray, store: Store
 ) -> PatchMaps:
     """Run one picture (3, H, W) through a vision transformer whose attention is known."""
-    parts = {**_parts(model, pixels), "picture": picture, "statistics": versions_of(PATCHES)}
+    parts = {**_depends_on(model, pixels), "picture": picture, "statistics": versions_of(PATCHES)}
     return store.result(
         "patch_maps", VERSION, parts, PatchMaps, lambda: _maps(model, picture, pixels)
     )
@@ -85,7 +85,7 @@ def measure_patch_weights(
         model.attend(pixels, take)
         return PatchWeights(picture, block, np.stack(found))
 
-    parts = {**_parts(model, pixels), "picture": picture, "side": SIDE}
+    parts = {**_depends_on(model, pixels), "picture": picture, "side": SIDE}
     return store.result("patch_weights", VERSION, parts, PatchWeights, make)
 
 
@@ -127,7 +127,7 @@ def _attention(model: VisionModel) -> VisionAttention:
     return model.attention
 
 
-def _parts(model: VisionModel, pixels: np.ndarray) -> dict[str, object]:
+def _depends_on(model: VisionModel, pixels: np.ndarray) -> dict[str, object]:
     return {"model": model.key, "pixels": digest_of_value(pixels)}
 
 

@@ -102,7 +102,7 @@ def measure_pair_attention(model: Seq2SeqModel, pair: Pair, store: Store) -> Pai
         weights = pair_weights(model, pair.source.ids, pair.read.ids)
         return PairAttention(*(pair_attention(pair, stack, weights) for stack in PAIR))
 
-    return store.result("pair_attention", VERSION, _parts(model, pair), PairAttention, make)
+    return store.result("pair_attention", VERSION, _depends_on(model, pair), PairAttention, make)
 
 
 def pair_weights(
@@ -146,7 +146,7 @@ def measure_pair_queries(model: Seq2SeqModel, pair: Pair, store: Store) -> PairQ
             return PairQueries((), str(error))
         return PairQueries(tuple(_queries(pair, stack, found[stack.name]) for stack in PAIR))
 
-    return store.result("pair_queries", VERSION, _parts(model, pair), PairQueries, make)
+    return store.result("pair_queries", VERSION, _depends_on(model, pair), PairQueries, make)
 
 
 def _queries(pair: Pair, stack: Stack, meetings: list[Meeting]) -> Queries:
@@ -156,7 +156,7 @@ def _queries(pair: Pair, stack: Stack, meetings: list[Meeting]) -> Queries:
     )
 
 
-def _parts(model: Seq2SeqModel, pair: Pair) -> dict[str, object]:
+def _depends_on(model: Seq2SeqModel, pair: Pair) -> dict[str, object]:
     return {
         "model": model.key,
         "text": pair.text,

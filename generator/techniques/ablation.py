@@ -71,7 +71,7 @@ def figure(
         f"Scatter plot of {silenced.sum()} heads: {title} to the right, the effect of silencing "
         f"upwards. {said}.",
         f"{title.capitalize()} of each of {_those(silenced)} {about.heads_words} of {run.model.title}, and "
-        f"what silencing it costs on {where}. {said}. Rank correlation over {_all(silenced)} heads: "
+        f"what silencing it costs on {where}. {said}. Rank correlation over {_scope(silenced)} heads: "
         f"{number(float(ranks), 2)}. {about.chosen_words}".strip(),
     )
 
@@ -89,7 +89,7 @@ def _those(silenced: np.ndarray) -> str:
     return all_of if silenced.all() else f"{silenced.sum()} of {all_of}"
 
 
-def _all(silenced: np.ndarray) -> str:
+def _scope(silenced: np.ndarray) -> str:
     return "all" if silenced.all() else "these"
 
 

@@ -93,12 +93,12 @@ def _data(stack: MeasuredStack, rows: tuple[Row, ...]) -> Markup:
         "columns": [[one.definition.column, one.definition.name] for one in rows[0].standings],
         "axes": list(stack.telling_axes),
         "roles": [rule.role for rule in stack.rules],
-        "values": [[_short(s.value) for s in row.standings] for row in rows],
+        "values": [[_rounded(s.value) for s in row.standings] for row in rows],
     }
     return inline(stated)
 
 
-def _short(value: float) -> float | None:
+def _rounded(value: float) -> float | None:
     """A value with few digits; None of a head on which the statistic was not measured."""
     return None if np.isnan(value) else float(f"{value:.{DIGITS}g}")
 

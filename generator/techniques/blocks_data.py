@@ -86,7 +86,12 @@ def picture_data(blocks: BuildingBlocks) -> dict[str, Any]:
     return {
         "size": list(blocks.response.shape[1:]),
         "classes": [
-            {"label": label, "probability": _short(p), "logit": _short(a), "silent": _short(b)}
+            {
+                "label": label,
+                "probability": _rounded(p),
+                "logit": _rounded(a),
+                "silent": _rounded(b),
+            }
             for label, p, a, b in zip(
                 blocks.labels, blocks.probabilities, blocks.logits, blocks.silent, strict=True
             )
@@ -136,9 +141,9 @@ def _group_data(
         visualised = channels.groups.get((picture, g))
         rows.append(
             {
-                "peak": _short(peak),
+                "peak": _rounded(peak),
                 "map": _base64(np.rint(values / peak * 127).astype(np.int8)),
-                "share": _short(groups.share[g]),
+                "share": _rounded(groups.share[g]),
                 "channels": top(groups.weights[g], NAMED),
                 "weights": _shorts(groups.weights[g][top(groups.weights[g], NAMED)]),
                 "picture": to(visualised.path) if visualised else None,
@@ -159,9 +164,9 @@ def _hex(colour: np.ndarray) -> str:
     return "#" + "".join(f"{int(part):02x}" for part in colour)
 
 
-def _short(value: float) -> float:
+def _rounded(value: float) -> float:
     return float(f"{float(value):.3g}")
 
 
 def _shorts(values: Any) -> list[float]:
-    return [_short(value) for value in values]
+    return [_rounded(value) for value in values]

@@ -58,7 +58,7 @@ def measure(run: Run) -> VisionEvaluation:
         )
         for one in pool
     ]
-    others = _some(pool, {one.sha256 for one in images})
+    others = _one_a_subject(pool, {one.sha256 for one in images})
     more = {f"pool/{one.id}": np.asarray(square_of(one.path, how)) for one in others}
     found = VisionEvaluation(
         curated=measure_recognition(model, curated, store),
@@ -69,7 +69,7 @@ def measure(run: Run) -> VisionEvaluation:
     return found
 
 
-def _some(pool: Sequence[PoolPicture], curated: Container[str]) -> list[PoolPicture]:
+def _one_a_subject(pool: Sequence[PoolPicture], curated: Container[str]) -> list[PoolPicture]:
     """The first picture of each subject, and of those at most CHANGED, evenly through the pool.
 
     What a curated picture shows, whose digests are given, is left out: it counts once.

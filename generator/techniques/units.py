@@ -62,11 +62,11 @@ def _on_pool(run: Run, layer: Layer, exemplars: LayerExemplars, unit: int) -> tu
         int(exemplars.undecided[unit]),
     )
     peak = visualisation.peak if visualisation else ""
-    back, effect = _back(run, layer, unit), _effect(run, layer, unit)
-    return (*pool, *back, *effect, peak, *tied, *_group(run, layer, unit))
+    box, effect = _deconvolution_box(run, layer, unit), _effect(run, layer, unit)
+    return (*pool, *box, *effect, peak, *tied, *_group(run, layer, unit))
 
 
-def _back(run: Run, layer: Layer, unit: int) -> tuple[Any, ...]:
+def _deconvolution_box(run: Run, layer: Layer, unit: int) -> tuple[Any, ...]:
     backs = run[DECONVOLUTION].of(layer.name)
     return ("",) * 4 if backs is None else tuple(int(edge) for edge in backs.effective[unit])
 

@@ -148,12 +148,12 @@ def _of_units(
         units = alive(exemplars, layer)
         if effort.units is not None:
             before, after = (effort.units * n // len(layers) for n in (number, number + 1))
-            units = _some(units, after - before, seed, layer)
+            units = _random_choice(units, after - before, seed, layer)
         for unit in units:
             yield want_unit(model, layer, unit)
 
 
-def _some(units: np.ndarray, count: int, seed: int, layer: Layer) -> np.ndarray:
+def _random_choice(units: np.ndarray, count: int, seed: int, layer: Layer) -> np.ndarray:
     """A random choice that another layer's does not depend on, in order."""
     random = np.random.default_rng([seed, layer.index])
     return np.sort(random.permutation(units)[:count])
@@ -175,7 +175,7 @@ def _of_sets(model: VisionModel, exemplars: Exemplars | None, seed: int) -> list
     if not layers:
         return []
     layer = layers[round(0.6 * (len(layers) - 1))]
-    chosen = _some(alive(exemplars, layer), 3, seed + 1, layer).tolist()
+    chosen = _random_choice(alive(exemplars, layer), 3, seed + 1, layer).tolist()
     wants: list[Want] = []
     for unit in chosen[:1]:
         one = replace(want_unit(model, layer, unit), kind="diversity")
