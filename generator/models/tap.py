@@ -1,11 +1,9 @@
 """Differentiable responses of a vision network: read them, put others in their place, stop early.
 
-`trace.listen` watches the dispatcher, below autograd: it costs nothing and sees every operation, but
+`dispatch.listen` watches the dispatcher, below autograd: it costs nothing and sees every operation, but
 what it sees has no gradient. Here a hook sits on the module call that returns a layer's response, or on the
 call of an activation where the network's own code calls a function.
 """
-
-from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence

@@ -46,4 +46,4 @@ def test_no_module_takes_a_deviation_in_another_way():
         for path in GENERATOR.rglob("*.py")
         if plain.search(path.read_text(encoding="utf-8"))
     }
-    assert found == {"deviation.py"}
+    assert found == {"uncertainty.py"}
