@@ -14,7 +14,7 @@ from networks import lite0, noise
 from turns import Measured, ratio, take_turns, told
 
 from generator.probes.exemplars import BATCH, PoolImage, batches, pass_over, searched_units
-from generator.probes.optvis.lean import Lean, foldable
+from generator.probes.optvis.folding import Folding, foldable
 
 
 def measure(runs: int = 5, pictures: int = 64) -> list[Measured]:
@@ -28,7 +28,7 @@ def measure(runs: int = 5, pictures: int = 64) -> list[Measured]:
                 model.module(torch.from_numpy(np.stack(batch)).contiguous(memory_format=order))
 
     def tuned() -> None:
-        with Lean(folds):
+        with Folding(folds):
             bare(torch.channels_last)
 
     works = {

@@ -18,7 +18,7 @@ from turns import Measured, ratio, take_turns, told
 
 from generator.models.model import VisionModel
 from generator.models.tap import responses
-from generator.probes.optvis.lean import Lean, foldable
+from generator.probes.optvis.folding import Folding, foldable
 from generator.probes.optvis.objectives import channel
 from generator.probes.optvis.parametrisation import COLOURS
 from generator.probes.optvis.render import Recipe, normalised, optimise
@@ -40,7 +40,7 @@ def bare_pass(model: VisionModel, *, lean: bool) -> Callable[[], None]:
     def work() -> None:
         for _ in range(MEASURED):
             if lean:
-                with Lean(folds):
+                with Folding(folds):
                     found = responses(model, pixels, layers)[LAYER]
             else:
                 found = responses(model, pixels, layers)[LAYER]

@@ -17,7 +17,7 @@ from generator.pages.context import Place, home
 from generator.pages.environment import Pages
 from generator.pages.figures import GalleryItem, Group, Thumbnail
 from generator.pages.page import Page
-from generator.probes.ablation_words import ABLATIONS
+from generator.probes.head_statistic import ABLATIONS
 from generator.probes.head_statistics import HEAD_STATISTICS
 from generator.terms import Term, Words
 

@@ -15,6 +15,7 @@ from generator.models.layer import Layer
 from generator.models.tokens import window_text
 from generator.probes.roles import UNLABELLED
 from generator.run import PAIRS, TEXTS, Run, Section, Technique
+from generator.techniques.answers import Quote, quotes_of
 from generator.techniques.attention import ATTENTION
 from generator.techniques.attention_drawings import (
     grain_note,
@@ -28,7 +29,6 @@ from generator.techniques.first_view import NEARLY_ALL, FirstView, first_views
 from generator.techniques.heads import HEADS, Stacks, measured
 from generator.techniques.links import layer_link
 from generator.techniques.measured_stack import MeasuredStack, StackHeads, stack_of
-from generator.techniques.quotes import Quote, quotes_of
 from generator.techniques.standings import StrongLink, strong_links
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from generator.formatting import number, percent, thousands
 from generator.models.layer import Layer
 from generator.models.load import AnyModel
-from generator.probes.ablation_words import ABLATIONS, LOGIT
+from generator.probes.head_statistic import ABLATIONS, LOGIT
 from generator.probes.roles import UNLABELLED
 from generator.probes.signal import LayerSignal
 from generator.run import PAIRS, PICTURES, Run, why_not

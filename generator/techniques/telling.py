@@ -12,7 +12,7 @@ from math import exp
 from generator.addresses import Link, unit_address
 from generator.formatting import number, percent
 from generator.models.layer import Layer
-from generator.probes.ablation_words import TARGET
+from generator.probes.head_statistic import TARGET
 from generator.probes.roles import UNLABELLED
 from generator.probes.signal import LayerSignal
 from generator.run import PAIRS, PICTURES, TEXTS, Run, Section, Technique

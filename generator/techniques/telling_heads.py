@@ -15,7 +15,7 @@ import numpy as np
 
 from generator.formatting import number, percent
 from generator.models.stacks import PATCHES
-from generator.probes.ablation_words import LOGIT, TARGET
+from generator.probes.head_statistic import LOGIT, TARGET
 from generator.probes.heads import Statistic
 from generator.probes.patch_ablation import SPAN
 from generator.probes.roles import LEVEL, SHARE, Evidence, HeadRole

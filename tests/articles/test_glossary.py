@@ -19,7 +19,7 @@ from generator.errors import UsageError
 from generator.maths import as_latex, as_markdown, set_maths
 from generator.pages.environment import Pages
 from generator.pages.figures import groups_of
-from generator.probes.ablation_words import ABLATIONS
+from generator.probes.head_statistic import ABLATIONS
 from generator.probes.head_statistics import HEAD_STATISTICS
 from generator.techniques import TECHNIQUES
 from generator.terms import Term, Words, unmarked
