@@ -110,7 +110,7 @@ def _with_functions(
     def take(number: int, made: Tensor) -> Tensor:
         for layer in without:
             if tuple(made.shape[1:]) == layer.operation.shape[1:] and layer.name not in found:
-                difference = apart(read[layer.name], _some(units_first(layer, made)))
+                difference = apart(read[layer.name], _sampled(units_first(layer, made)))
                 if difference <= CLOSE:
                     found[layer.name] = number, difference
         return made

@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 import torch
+from generator.probes.optvis.lean import Lean
 from networks import opened
 from torch import Tensor, nn
 from torch.nn import functional
@@ -16,7 +17,6 @@ from generator.models.tap import responses, tails, tapped
 from generator.models.vision_trial import FUNCTIONS
 from generator.probes.building_blocks import blocks_layer
 from generator.probes.grad_cam import depths, weighted_maps
-from generator.probes.optvis.lean import Lean
 from generator.probes.optvis.wants import drawable_layers
 
 CALLS: dict[str, Callable[[Tensor], Tensor]] = {
