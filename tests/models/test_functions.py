@@ -7,7 +7,6 @@ from functools import partial
 
 import pytest
 import torch
-from generator.probes.optvis.lean import Lean
 from networks import opened
 from torch import Tensor, nn
 from torch.nn import functional
@@ -17,6 +16,7 @@ from generator.models.tap import responses, tails, tapped
 from generator.models.vision_trial import FUNCTIONS
 from generator.probes.building_blocks import blocks_layer
 from generator.probes.grad_cam import depths, weighted_maps
+from generator.probes.optvis.folding import Folding
 from generator.probes.optvis.wants import drawable_layers
 
 CALLS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -88,7 +88,7 @@ def test_under_the_lean_pass_the_same_call_is_met():
     pixels = torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(1))
     layers = [layer for layer in ours.layers if len(layer.shape) == 3]
     plain = responses(ours, pixels, layers)
-    with Lean():
+    with Folding():
         lean = responses(ours, pixels, layers)
     for layer in layers:
         torch.testing.assert_close(lean[layer.name], plain[layer.name])
