@@ -9,7 +9,7 @@ reason, not guessed.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -50,13 +50,30 @@ def attention_meetings(model: LanguageModel, ids: tuple[int, ...]) -> tuple[Meet
 class InputProjection:
     """The matrix by which heads read the stream: x -> x weight + bias. Heads of one group read alike.
 
-    `weight` is (heads, width, d_head), `bias` (heads, d_head). `rotated` says that a rotation by
-    position follows.
+    Each head's `wide` columns of `matrix` begin at one of `starts`, and are multiplied by `factor`. They are
+    cut out when they are asked for: copies for all heads would be as large as all attention of the network.
+    `rotated` says that a rotation by position follows.
     """
 
-    weight: Tensor
-    bias: Tensor
+    matrix: nn.Module
+    starts: tuple[int, ...]
+    wide: int
+    factor: Tensor | None = None
     rotated: bool = False
+
+    @property
+    def weight(self) -> Tensor:
+        """(heads, width, d_head)."""
+        return self._cut(_affine(self.matrix)[0])
+
+    @property
+    def bias(self) -> Tensor:
+        """(heads, d_head)."""
+        return self._cut(_affine(self.matrix)[1])
+
+    def _cut(self, whole: Tensor) -> Tensor:
+        made = torch.stack([whole[..., start : start + self.wide] for start in self.starts])
+        return made if self.factor is None else made * self.factor
 
     def __call__(self, x: Tensor) -> Tensor:
         """What each head reads of normed stream vectors (tokens, width): (heads, tokens, d_head)."""
@@ -115,15 +132,14 @@ def _head_weights(
         raise CutawayError(
             f"{model.id}: no matrix of {type(block).__name__} was found to be {what}."
         )
-    read, value = values
     query, key = (_turned(matrices, seen, part) for part in (found.query, found.key))
     weight, bias = _affine(projection)
     return HeadWeights(
-        norm=_norm_before(model, block, read, seen),
+        norm=_norm_before(model, block, values.matrix, seen),
         projection=projection,
         output=weight.reshape(heads, -1, weight.shape[-1]),
         output_bias=bias,
-        value=value,
+        value=values,
         query=query,
         key=key,
         scaling=found.scaling,
@@ -136,7 +152,7 @@ def _reading(
     seen: Watched,
     target: Tensor,
     alike: Callable[[Tensor, Tensor], bool],
-) -> tuple[nn.Module, InputProjection] | None:
+) -> InputProjection | None:
     """The matrix that makes `target` (heads, tokens, d_head), and each head's columns of it.
 
     Columns are searched by value: fused and interleaved layouts need no special case.
@@ -149,12 +165,7 @@ def _reading(
             next((s for s in starts if alike(made[:, s : s + wide], head)), None) for head in target
         ]
         if all(start is not None for start in at):
-            weight, bias = _affine(matrix)
-            cut = [slice(start, start + wide) for start in at if start is not None]
-            found = InputProjection(
-                torch.stack([weight[:, c] for c in cut]), torch.stack([bias[c] for c in cut])
-            )
-            return matrix, found
+            return InputProjection(matrix, tuple(start for start in at if start is not None), wide)
     return None
 
 
@@ -163,14 +174,13 @@ def _turned(matrices: list[nn.Module], seen: Watched, target: Tensor) -> InputPr
 
     A constant factor (OPT scales its queries before they are used) goes into the matrix.
     """
-    found = _reading(matrices, seen, target, _same_lengths)
-    if found is None:
+    plain = _reading(matrices, seen, target, _same_lengths)
+    if plain is None:
         return None
-    matrix, plain = found
-    made = plain(_rows(seen.inputs[matrix]))
+    made = plain(_rows(seen.inputs[plain.matrix]))
     factor = target.norm() / made.norm()
     rotated = not _same(made * factor, target)
-    return InputProjection(plain.weight * factor, plain.bias * factor, rotated)
+    return replace(plain, factor=factor, rotated=rotated)
 
 
 def _norm_before(

@@ -197,7 +197,9 @@ def _no_circuits(words: tuple[str, ...], reason: str) -> Circuits:
 def _circuits(model: LanguageModel, words: tuple[str, ...], ids: Tensor) -> Circuits:
     places, ends = find_heads(model), _ends(model)
     vocabulary = torch.cat(list(_vocabulary(model, ends)))
-    directions = torch.cat([written_words(ends, part).float() for part in vocabulary.split(_SLAB)])
+    directions = torch.empty(len(vocabulary), places[0].output.shape[-1], device=model.device)
+    for rows, part in zip(directions.split(_SLAB), vocabulary.split(_SLAB), strict=True):
+        rows.copy_(written_words(ends, part))
     with torch.no_grad():
         stream = ends.embed(ids)
         found = [_written(place, stream, directions, ids) for place in places]
