@@ -200,6 +200,8 @@ def _measure(
     ):
         every = [partial(_asked, ask, step) for ask in asks]
         store.shared(every if options.engine == "ray" else first(every))
+    for run in runs:
+        run.control.forget()
 
 
 def _asked(ask: Callable[[], Any], step: Step) -> None:

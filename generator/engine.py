@@ -8,6 +8,7 @@ the number of processes, since each computes on the same number of threads.
 from __future__ import annotations
 
 import contextlib
+import gc
 import multiprocessing
 import os
 import threading
@@ -181,6 +182,8 @@ def fill(
         with contextlib.suppress(Exception):
             given = (one, [shown], work.device, store, _nothing, say, techniques, work.full)
             store.shared([partial(told, ask) for ask in asks_of(load_runs(*given))])
+        # A run and its control know each other, and are not gone before the next model is there otherwise.
+        gc.collect()
 
 
 def _end_without_parent() -> None:

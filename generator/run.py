@@ -215,6 +215,10 @@ class Control:
 
         return trained.once((self, technique), kept)
 
+    def forget(self) -> None:
+        """Let go of the network, which is as large as the trained one; made again where it is needed."""
+        self.__dict__.pop("run", None)
+
     @cached_property
     def run(self) -> Run:
         """The run itself, with a network of random weights."""

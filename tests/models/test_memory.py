@@ -1,18 +1,24 @@
-"""What is held in memory: blocks that were freed, and no copies of weights."""
+"""What is held in memory: blocks that were freed, no copies of weights, no network that is done with."""
 
 from __future__ import annotations
 
 import dataclasses
+import gc
 import platform
 import subprocess
 import sys
+import weakref
+from types import SimpleNamespace
 
 import pytest
 import torch
+from runs import run_on
 from small_site import environment
 from tiny_transformers import tiny
 
+from generator import build, engine
 from generator.models.heads_access import find_heads
+from generator.progress import Reporter, terminal
 
 TOUCH = """
 import resource, sys
@@ -58,3 +64,38 @@ def test_heads_are_found_without_a_copy_of_their_weights(family):
     written = sum(place.output.nbytes for place in places)
     assert sum(size for at, size in held.items() if at not in own) < written / 4
     assert places[0].value.weight.shape == (4, 32, 8) and places[0].value.bias.shape == (4, 8)
+
+
+def test_the_network_of_random_weights_is_gone_when_probes_are_done(tmp_path):
+    run = run_on(tiny("llama"), store=tmp_path)
+    digest = run.control.run.model.provenance.weights_sha256
+    twin = weakref.ref(run.control.run.model.module)
+    work, options = SimpleNamespace(), build.Options(tmp_path, tmp_path, jobs=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(build, "asks_of", lambda _: [lambda: run.control.run])
+        build._measure(work, [run], list, options, Reporter(terminal(quiet=True)))
+    gc.collect()
+    assert twin() is None
+    assert run.control.run.model.provenance.weights_sha256 == digest
+
+
+def test_a_worker_lets_go_of_a_model_before_it_loads_the_next(tmp_path, monkeypatch):
+    there = []
+
+    def load(*_):
+        assert all(one() is None for one in there)
+        run = run_on(tiny("llama"), store=tmp_path)
+        there.append(weakref.ref(run))
+        return [run]
+
+    exhibit = SimpleNamespace(models=("a", "b"), model_copy=lambda **_: None)
+    work = SimpleNamespace(exhibit=exhibit, inputs=(0, 0), store=tmp_path, device="cpu", full=False)
+    monkeypatch.setattr(engine, "load_runs", load)
+    monkeypatch.setattr(engine, "all_techniques", lambda _: ())
+    monkeypatch.setattr(engine, "asks_of", lambda runs: [lambda: runs[0].control])
+    gc.disable()
+    try:
+        engine.fill(work, lambda _: None, 1)
+    finally:
+        gc.enable()
+    assert len(there) == 2 and there[0]() is None
