@@ -23,7 +23,7 @@ from generator.inputs.pool import image_pool
 from generator.inputs.texts import curated_texts
 from generator.models.compat import repair_torchvision
 from generator.paths import data_root
-from generator.techniques.recognition import _some
+from generator.techniques.recognition import _one_a_subject
 
 CHECKOUT = Path(__file__).parents[2]
 GREY = (128, 128, 128)
@@ -457,7 +457,7 @@ def test_pictures_that_are_changed_show_each_thing_once():
     digests = {one.sha256 for one in curated}
     twice = {one.label for one in pool if one.subject in digests}
     assert {"brown bear", "fire engine", "hot air balloon", "mantis"} <= twice and len(twice) == 9
-    chosen = _some(pool, digests)
+    chosen = _one_a_subject(pool, digests)
     assert not digests & {one.subject for one in chosen}
     assert len({one.subject for one in chosen}) == len(chosen) > 30
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from generator.exhibit import ModelSpec, Preprocessing
 from generator.models.vision import Network, finish
-from generator.probes.optvis import lean, render
+from generator.probes.optvis import folding, render
 from generator.probes.optvis import objectives as terms
 from generator.probes.optvis import parametrisation as pictures
 from generator.probes.optvis import transforms as views
@@ -124,7 +124,7 @@ def test_diversity_is_minus_the_similarity_of_gram_matrices(tiny, batch):
 def test_gradients_equal_finite_differences(tiny, batch, folded):
     tiny.module.double()
     batch = batch[:2, :, :4, :4].double().requires_grad_()
-    folds = lean.foldable(tiny) if folded else ()
+    folds = folding.foldable(tiny) if folded else ()
     cases = (
         [terms.neuron("second", 1), terms.channel("first", 2)],
         [terms.whole_layer("second"), terms.direction("first", [1.0, 2.0, -1.0, 0.5])],
@@ -134,7 +134,7 @@ def test_gradients_equal_finite_differences(tiny, batch, folded):
     for objectives in cases:
 
         def value(pixels, objectives=objectives):
-            with lean.Lean(folds):
+            with folding.Folding(folds):
                 return terms.values(objectives, see(tiny, pixels, objectives))
 
         assert torch.autograd.gradcheck(value, (batch,), eps=1e-6, atol=1e-6, fast_mode=True)
@@ -153,13 +153,13 @@ def test_no_sample_enters_the_gradient_of_another(tiny, batch):
 
 def test_a_folded_network_computes_the_same_and_stays_as_it_was(tiny, batch):
     before = {name: value.clone() for name, value in tiny.module.state_dict().items()}
-    folds = lean.foldable(tiny)
+    folds = folding.foldable(tiny)
     assert [fold.original.data_ptr() for fold in folds] == [tiny.module.first.weight.data_ptr()]
     objectives = [terms.channel("first", 1) + terms.logit(2)] * 3
     plain = terms.values(objectives, see(tiny, batch, objectives))
     calls = []
     handle = tiny.module.norm.register_forward_hook(lambda _m, i, o: calls.append(o is i[0]))
-    with lean.Lean(folds):
+    with folding.Folding(folds):
         folded = terms.values(objectives, see(tiny, batch, objectives))
     handle.remove()
     assert calls == [True]
@@ -178,7 +178,7 @@ class _Twice(_Tiny):
 def test_what_cannot_be_folded_is_left_alone(tiny):
     module = _Twice()
     module.load_state_dict(tiny.module.state_dict())
-    assert lean.foldable(tiny_model(module)) == ()
+    assert folding.foldable(tiny_model(module)) == ()
 
 
 def test_the_spectrum_falls_with_frequency():
@@ -291,7 +291,7 @@ def test_a_redirected_gradient_wakes_what_sleeps_within_the_network(tiny):
         tiny.module.second.weight.abs_()
     objectives = [terms.channel("second", 1), -1.0 * terms.channel("second", 2)]
     recipe = Recipe(size=SIDE, steps=render.WAKING + 1, shake=STILL)
-    loop = render._Loop(tiny, objectives, recipe, [1, 2], lean.foldable(tiny))
+    loop = render._Loop(tiny, objectives, recipe, [1, 2], folding.foldable(tiny))
     loop.find_gradient(render.WAKING)
     assert loop.pictures.spectra.grad.abs().max() == 0
     loop.find_gradient(0)
@@ -316,20 +316,22 @@ def test_a_unit_clipped_by_its_own_activation_keeps_a_share_of_its_gradient(tiny
     with torch.no_grad():
         tiny.module.norm.bias[:] = bias
     recipe = Recipe(size=SIDE, steps=render.WAKING + 1, shake=STILL)
-    loop = render._Loop(tiny, [terms.channel("first", 1)], recipe, [1], lean.foldable(tiny))
+    loop = render._Loop(tiny, [terms.channel("first", 1)], recipe, [1], folding.foldable(tiny))
     loop.find_gradient(render.WAKING)
     pixels = views.view(loop.pictures(), loop._maps[render.WAKING])
     before = tiny.module.norm(tiny.module.first(render.normalised(tiny, pixels)))
     (plain,) = torch.autograd.grad(-before[:, 1].mean(), loop.pictures.spectra)
-    torch.testing.assert_close(loop.pictures.spectra.grad, lean.LEAK * plain, rtol=1e-4, atol=1e-9)
+    torch.testing.assert_close(
+        loop.pictures.spectra.grad, folding.LEAK * plain, rtol=1e-4, atol=1e-9
+    )
 
 
 def test_only_what_is_clipped_leaks():
     signal = torch.tensor([-2.0, 1.0, 3.0, 7.0]).requires_grad_()
     weight = torch.tensor([1.0, 2.0, -3.0, 4.0])
-    with lean.Lean():
+    with folding.Folding():
         response = nn.ReLU6()(signal)
-        lean.leak([response, signal * 2], 0.25)  # the second ends in no activation
+        folding.leak([response, signal * 2], 0.25)  # the second ends in no activation
     (grad,) = torch.autograd.grad((response * weight).sum(), signal)
     torch.testing.assert_close(grad, torch.tensor([0.25, 2.0, -3.0, 1.0]))
 
@@ -350,7 +352,7 @@ def test_the_clamp_passes_the_plain_gradient():
     weight = torch.randn(41, generator=torch.Generator().manual_seed(0)).double()
     for activation in (nn.ReLU6(), nn.ReLU(), nn.Hardtanh(-1, 2)):
         (plain,) = torch.autograd.grad((activation(signal) * weight).sum(), signal)
-        with lean.Lean():
+        with folding.Folding():
             (own,) = torch.autograd.grad((activation(signal) * weight).sum(), signal)
         assert torch.equal(plain, own)
 
