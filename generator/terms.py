@@ -36,7 +36,8 @@ _JINJA = r"\{#.*?#\}|\{%.*?%\}|\{\{.*?\}\}"
 # Possessive: a "<" that opens no tag costs no more than a look to the end.
 _PIECES = re.compile(rf"({_JINJA}|<!--.*?-->|<(?:{_JINJA}|[^<>])*+>)", re.DOTALL)
 _TAG = re.compile(r"<(/?)([a-z][a-z0-9]*)")
-_PROSE = frozenset(["p", "li", "caption", "figcaption", "dd"])
+# Captions stand thousands of times, beside prose that has the same words.
+_PROSE = frozenset(["p", "li", "dd"])
 _APART = frozenset(
     ["a", "button", "code", "kbd", "label", "math", "pre", "script", "style", "summary", "svg"]
 )
@@ -60,7 +61,7 @@ class Words:
     def mark(self, html: str, inside: str = "") -> str:
         """HTML, or a template of it, whose prose has a mark at each term.
 
-        Only what stands in a paragraph, an item or a caption is prose, and nothing that is filled in later.
+        Only what stands in a paragraph or an item is prose, and nothing that is filled in later.
         `inside` is the tag of one that was opened before.
         """
         made, apart = list[str](), list[str]()

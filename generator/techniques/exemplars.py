@@ -56,7 +56,7 @@ def labels_of(run: Run, exemplars: LayerExemplars, unit: int) -> list[str]:
 def one_a_thing(exemplars: LayerExemplars) -> str:
     """What is added to a number of pictures where several show one thing."""
     several = exemplars.things < exemplars.pictures
-    return f" of {exemplars.things} things, one of each," if several else ""
+    return f" (one of each of {exemplars.things} things)" if several else ""
 
 
 def some_labels(run: Run, exemplars: LayerExemplars, unit: int) -> list[str]:

@@ -42,10 +42,7 @@ def test_a_term_is_linked_where_it_first_stands() -> None:
     assert linked("<p>Sinks, a sink.</p><li>Resting places.</li>") == (
         f"<p>{a('sink', 'Sinks')}, a sink.</p><li>Resting places.</li>"
     )
-    assert (
-        linked("<caption>By grad-cam.</caption>")
-        == f"<caption>By {a('cam', 'grad-cam')}.</caption>"
-    )
+    assert linked("<dd>By grad-cam.</dd>") == f"<dd>By {a('cam', 'grad-cam')}.</dd>"
 
 
 @pytest.mark.parametrize(
@@ -57,6 +54,7 @@ def test_a_term_is_linked_where_it_first_stands() -> None:
         "<p title='a sink'>kitchen-sink, sinking, Grad-CAMera</p>",
         '<p><span class="arithmatex">\\(sink\\)</span></p>',
         "<td>sink</td>",
+        "<caption>A sink.</caption><figcaption>A sink.</figcaption>",
     ],
 )
 def test_what_is_no_prose_stays_as_it_is(html: str) -> None:
