@@ -29,9 +29,9 @@ from generator.techniques.channels import Channels, channel_tiles, channels_of
 from generator.techniques.naming import layer_of, listed
 
 PICTURES_TAKEN = 3  # where the exhibit names none
-# The dictionaries are drawn small, as one tile a channel, and of a very wide layer not all. Twice the steps
-# raise a channel by a fifth more, and show the same.
-SMALL, SMALL_STEPS, DRAWN = 64, 48, 256
+# The dictionaries are drawn small, as one tile a channel, and of a very wide layer not all: twice as many as
+# units are visualised. Twice the steps raise a channel by a fifth more, and show the same.
+SMALL, SMALL_STEPS = 64, 48
 
 BlocksOf = Mapping[str, BuildingBlocks]
 
@@ -71,7 +71,8 @@ def measure_channels(run: Run) -> Mapping[int, Visualised]:
     named = np.zeros(layer.units, dtype=np.int64)
     for blocks in run[BUILDING_BLOCKS].values():
         np.add.at(named, blocks.dictionary[blocks.dictionary >= 0], 1)
-    most = np.argsort(-named, kind="stable")[:DRAWN]
+    count = layer.units if run.full else 2 * run.budget.features
+    most = np.argsort(-named, kind="stable")[:count]
     wants = {
         int(unit): replace(
             want_unit(run.vision, layer, int(unit)),

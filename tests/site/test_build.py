@@ -219,7 +219,8 @@ def test_every_address_of_the_contract_is_there_and_no_other_page(pages, small_s
     inner |= set(TEXT_PAGES)
     written = set(written_addresses(small_site.exhibit / "writing"))
     assert len(written) > 8
-    assert set(pages) == {"index.html", "404.html", "figures/index.html", *inner, *written}
+    around = {"index.html", "404.html", "figures/index.html", "glossary/index.html"}
+    assert set(pages) == {*around, *inner, *written}
     assert len(HEAD_PAGES) == 144
     data = {"layers.csv", "predictions.csv", "evaluation.csv", "probes.csv"}
     for model in MODELS:
@@ -294,7 +295,8 @@ def test_pictures_say_what_they_show_and_how_large_they_are(pages, small_site):
             where = f"{document.address}: {image.attributes}"
             alt = image.attributes["alt"]
             # Beside a thumbnail its text stands, in a tab's label or in the link.
-            beside = "label" in image.within or document.address == "figures/index.html"
+            lists = {"figures/index.html", "glossary/index.html"}
+            beside = "label" in image.within or document.address in lists
             assert alt.strip() or beside, where
             path, _ = resolve(document.address, image.attributes["src"])
             width, height = size_of(small_site.site / path)
