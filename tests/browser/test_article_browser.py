@@ -68,7 +68,7 @@ def test_what_opens_can_be_reached_with_the_keyboard(visit: Visitors, kind: str)
     expect(pop).to_be_visible()
     page.keyboard.press("Tab")
     expect(pop).to_be_hidden() if not page.locator(":focus").evaluate(
-        "node => node.matches('.c-cite, .footnote-ref, .c-inside')"
+        "node => node.matches('.c-cite, .footnote-ref, .c-inside, .c-term')"
     ) else expect(pop).to_be_visible()
 
 
