@@ -57,6 +57,7 @@ ASKED: dict[str, tuple[dict[str, Any], str]] = {
     "building_blocks": ({"model": CNN, "image": "cat"}, "cells"),
     "nmf": ({"model": CNN, "image": "cat"}, "groups of channels"),
     "filters": ({"model": CNN}, "All 32 filters of conv_stem"),
+    "journey": ({"model": CNN, "image": "cat"}, "the map of one channel of each of conv_stem"),
     "activation_maps": (
         {"model": CNN, "layer": "conv_stem", "image": "cat", "units": [1, 2]},
         "2 channels",

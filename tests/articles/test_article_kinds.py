@@ -54,7 +54,7 @@ ASKED: dict[str, list[tuple[dict[str, Any], str]]] = {
     ],
     "patch_rollout": [
         ({"model": DEIT, "image": "noise"}, "with random weights"),
-        ({"model": DEIT, "image": "noise", "layers": 2, "token": "distillation"}, "behind block 2"),
+        ({"model": DEIT, "image": "noise", "layers": 2, "token": "distillation"}, "after block 2"),
     ],
     "head_scatter": [
         ({"model": DEIT, "heads": "L1H2"}, f"{BLOCKS * HEADS} heads: mean distance"),
@@ -78,7 +78,7 @@ ASKED: dict[str, list[tuple[dict[str, Any], str]]] = {
     ],
     "rollout": [
         (CROSSES, "the first token of the source has a share of"),
-        ({"model": T5, "stack": "encoder"}, "on 6 tokens behind"),
+        ({"model": T5, "stack": "encoder"}, "on 6 tokens after"),
     ],
     "ablation": [
         ({**CROSSES, "statistic": "peak"}, "effect of silencing"),

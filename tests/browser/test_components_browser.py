@@ -828,7 +828,7 @@ def test_the_palette_turns_the_drawings_over(visit, view):
 def test_without_a_script_the_drawn_sheets_stand_there(visit):
     page = visit(java_script_enabled=False).open(MODEL_PAGE)
     pictures = page.locator(".c-tabs__panel:visible noscript img")
-    expect(pictures).to_have_count(30)  # layers
+    expect(pictures).to_have_count(8)  # layers
     expect(pictures.first).to_be_visible()
     expect(page.locator(".c-attention").first).to_be_hidden()
     expect(
