@@ -66,10 +66,8 @@ class Run:
 
     def __repr__(self) -> str:
         """What a session shows of it: all that it holds would be pages long."""
-        images, texts = len(self.inputs.images), len(self.inputs.texts)
-        shown = f"{images} pictures" if self.reads == PICTURES else f"{texts} texts"
         model = self.model
-        return f"<Run of {model.title}: {model.kind}, {len(model.layers)} layers, on {shown}>"
+        return f"<Run of {model.title}: {model.kind}, {len(model.layers)} layers>"
 
     def __getitem__(self, technique: Technique[T]) -> T:
         """What a technique finds, measured once. Raises UsageError where it does not apply."""
@@ -177,11 +175,9 @@ class Run:
     @cached_property
     def pool_images(self) -> list[PoolImage]:
         """The pictures of the pool as probes take them: opened when they are needed."""
-        how = self.vision.preprocessing
-        return [
-            PoolImage(one.id, one.sha256, partial(pixels_of, one.path, how), one.subject)
-            for one in self.inputs.pool
-        ]
+        how, pool = self.vision.preprocessing, self.inputs.pool
+        opened = {one.id: partial(pixels_of, one.path, how) for one in pool}
+        return [PoolImage(one.id, one.sha256, opened[one.id], one.subject) for one in pool]
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ import numpy as np
 
 from generator.probes.attention import Attention, by_layer, visible_keys
 from generator.probes.roles import SHARE
-from generator.techniques.components import LONG
+from generator.techniques import components
 from generator.techniques.measured_stack import MeasuredStack
 
 # Of its attention on a text: a head with more of it on the first token is shown without that, as by then
@@ -34,7 +34,7 @@ class FirstView:
 
 def first_views(stack: MeasuredStack) -> Mapping[tuple[int, int], FirstView]:
     """Where the page of each head of a stack that reads texts opens."""
-    short = [max(len(one.tokens), len(one.keys)) <= LONG for one in stack.attentions]
+    short = [max(len(one.tokens), len(one.keys)) <= components.LONG for one in stack.attentions]
     offered = np.array(short) if any(short) else np.ones(len(short), dtype=bool)
     scores = _scores(stack)
     on_first = np.stack([_first(one.weights) for one in stack.attentions])

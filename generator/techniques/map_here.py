@@ -14,7 +14,7 @@ from generator.addresses import Link, model_address
 from generator.models.layer import Layer
 from generator.models.outline import Node, outline
 from generator.run import Run
-from generator.techniques.map_colours import Part
+from generator.techniques import map_colours
 from generator.techniques.measured_stack import heads_of
 
 STEP = 6  # from one block to the next
@@ -25,7 +25,7 @@ HIGHEST = 72  # px
 class Small:
     """The columns of the small drawing, each with the parts of a block, and how far rows are apart."""
 
-    columns: tuple[tuple[Part, ...], ...]
+    columns: tuple[tuple[map_colours.Part, ...], ...]
     step: float
 
     @property
@@ -61,7 +61,7 @@ def _small(run: Run) -> Small:
     return Small(columns, min(STEP, HIGHEST / max(map(len, columns))))
 
 
-def _parts(node: Node, with_heads: set[str]) -> Iterator[Part]:
+def _parts(node: Node, with_heads: set[str]) -> Iterator[map_colours.Part]:
     yield node.name
     for layer in (*node.parts, *([node.layer] if node.layer else [])):
         if layer is not node.layer:
