@@ -155,10 +155,8 @@ def finish_seq2seq(
     matrices = [part for part in module.modules() if isinstance(part, nn.Linear)]
     with hooks(one.register_forward_pre_hook(partial(_keep_input, entering)) for one in matrices):
         meetings = _meetings(spec.id, module, source, target)
-    projections = {
-        name: tuple(_projection(spec.id, one, entering) for one in row)
-        for name, row in meetings.items()
-    }
+    found = meetings.items()
+    projections = {n: tuple(_projection(spec.id, one, entering) for one in row) for n, row in found}
     blocks = {
         ENCODER.name: _blocks(module.get_encoder(), len(meetings[ENCODER.name]), spec),  # type: ignore[operator]
         DECODER.name: _blocks(module.get_decoder(), len(meetings[DECODER.name]), spec),  # type: ignore[operator]
@@ -167,6 +165,7 @@ def finish_seq2seq(
     both = (*blocks[ENCODER.name], *blocks[DECODER.name])
     mlps, without = mlp_outputs(both, int(config.hidden_size), spec)
     limits = (tokenizer.model_max_length, getattr(config, "max_position_embeddings", 0) or 0)
+    listed = _layers(module, blocks, projections, heads, config.hidden_size)
     return Seq2SeqModel(
         id=spec.id,
         title=spec.name,
@@ -176,7 +175,7 @@ def finish_seq2seq(
         provenance=provenance,
         layers=tuple(
             layer if layer.kind == CROSS_KIND else replace(layer, activation=mlp_activation(config))
-            for layer in _layers(module, blocks, projections, heads, config.hidden_size)
+            for layer in listed
         ),
         parameters=sum(parameter.numel() for parameter in module.parameters()),
         device=device,

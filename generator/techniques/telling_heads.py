@@ -15,9 +15,9 @@ import numpy as np
 
 from generator.formatting import number, percent
 from generator.models.stacks import PATCHES
+from generator.probes import patch_ablation
 from generator.probes.head_statistic import LOGIT, TARGET
 from generator.probes.heads import Statistic
-from generator.probes.patch_ablation import SPAN
 from generator.probes.roles import LEVEL, SHARE, Evidence, HeadRole
 from generator.probes.significance import above_zero, holm
 from generator.techniques.measured_stack import MeasuredStack
@@ -223,7 +223,7 @@ def _without_it(stack: MeasuredStack, head: tuple[int, int]) -> str:
     """What the answer loses without a head of a vision transformer; "" where that may be chance."""
     if stack.measure != LOGIT or stack.ablation.reason:
         return ""
-    lost = -stack.ablation.of(SPAN)
+    lost = -stack.ablation.of(patch_ablation.SPAN)
     p = np.asarray(holm(above_zero(lost).ravel().tolist())).reshape(lost.shape[1:])
     if not p[head] <= LEVEL:
         return ""
