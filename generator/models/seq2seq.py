@@ -146,8 +146,7 @@ def finish_seq2seq(
 
     Raises CutawayError, with the reason, for one whose parts are not understood.
     """
-    module = module.to(device)
-    config: Any = module.config
+    config: Any = module.to(device).config
     start = _start(module, spec)
     ids = torch.arange(1, 1 + sum(_PROBE), device=device) % int(config.vocab_size)
     source, target = ids[: _PROBE[0]].tolist(), [start, *ids[_PROBE[0] : -1].tolist()]
@@ -155,8 +154,8 @@ def finish_seq2seq(
     matrices = [part for part in module.modules() if isinstance(part, nn.Linear)]
     with hooks(one.register_forward_pre_hook(partial(_keep_input, entering)) for one in matrices):
         meetings = _meetings(spec.id, module, source, target)
-    found = meetings.items()
-    projections = {n: tuple(_projection(spec.id, one, entering) for one in row) for n, row in found}
+    known = partial(_projection, spec.id, entering=entering)
+    projections = {name: tuple(map(known, row)) for name, row in meetings.items()}
     blocks = {
         ENCODER.name: _blocks(module.get_encoder(), len(meetings[ENCODER.name]), spec),  # type: ignore[operator]
         DECODER.name: _blocks(module.get_decoder(), len(meetings[DECODER.name]), spec),  # type: ignore[operator]
