@@ -93,7 +93,7 @@ def lay_out(work: Path, model: VisionModel, found: dict[str, BuildingBlocks]) ->
     tree = Tree(work / "docs")
     for page in made:
         tree.page(pages.fill(page))
-    for address in (GALLERY, "figures/index.html"):  # what the menu names
+    for address in (GALLERY, "figures/index.html", "glossary/index.html"):  # what the menu names
         tree.page(Page_(address, "A page", "", "", {}, searchable=False, body="<h1>A page</h1>"))
     tree.pictures(drawn)
     lay_out_statics(tree, work / "theme", CHECKOUT)

@@ -61,7 +61,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pages = Pages(CHECKOUT / "templates", {})
     for run in runs:
         tree.page(pages.fill(page_of(run)))
-    for address in (GALLERY, "figures/index.html"):  # what the menu names
+    for address in (GALLERY, "figures/index.html", "glossary/index.html"):  # what the menu names
         tree.page(Page_(address, "A page", "", "", {}, searchable=False, body="<h1>A page</h1>"))
     lay_out_statics(tree, work / "theme", CHECKOUT)
     run_builder(CHECKOUT / "mkdocs.yml", work, work / "site", "")
