@@ -78,13 +78,9 @@ def text_figure(run: Run, stack: StackHeads) -> Figure:
         f"the size of what a {word} hands on, {number(float(sizes[0]))} for {word} 0 and "
         f"{number(float(sizes[-1]))} for {word} {len(sizes) - 1}."
     )
-    over = (
-        ""
-        if stack.several
-        else (
-            f" Points are means over {near.shape[1]} texts, bars reach from the lowest to the highest text."
-        )
-    )
+    texts = amount(near.shape[1], "text")
+    ends = f" Points are means over {texts}, bars reach from the lowest to the highest."
+    over = "" if stack.several else ends
     figure = published(
         "text_signal",
         {"near": near, "stream": stream},

@@ -450,7 +450,8 @@ def test_a_drawn_map_of_a_long_text_shows_the_largest_of_each_block(tmp_path):
     model = tiny("gpt2")
     run = run_on(model, [], tmp_path)
     stack = replace(heads_of(model)[0], layers=model.layers[:1], heads=1)
-    sheet, labelled = (draw(run, stack, attention) for draw in (sheets, maps))
+    sheet = sheets(run, stack, attention)
+    labelled = maps(run, stack, attention, [(0, 0)], [False])
     for drawing in (sheet, labelled):
         drawn = drawing.arguments["weights"]
         assert drawn.shape == (1, 1, 128, 128)
