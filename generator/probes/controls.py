@@ -4,8 +4,7 @@ After Adebayo et al. 2018, "Sanity checks for saliency maps". Two numbers go wit
 *purity* of a unit's exemplars is the share of pairs among them that are of one group (the pool's
 folders); chance is that share among all pairs of the pool that show different things, and with *shuffled*
 groups the same exemplars are judged by groups that each thing was dealt anew. Pictures without a group count
-nowhere. The *agreement* of two maps is Spearman's rank
-correlation over positions.
+nowhere. The *agreement* of two maps is Spearman's rank correlation over positions.
 """
 
 from __future__ import annotations

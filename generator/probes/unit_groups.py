@@ -50,16 +50,18 @@ def unit_groups(
 ) -> LayerGroups | None:
     """Test the units of a layer; `strongest` (units, pictures) are indices into the pool, -1 for none.
 
-    Pictures of one subject are one thing. None of a pool with fewer than two groups.
+    Pictures of one subject are one thing. One without a group can be drawn, and is of none. None of a pool
+    with fewer than two groups.
     """
-    names = tuple(sorted(set(groups)))
+    names = tuple(sorted(set(groups) - {""}))
     if len(names) < 2:
         return None
     _, first, thing = np.unique(np.asarray(subjects), return_index=True, return_inverse=True)
-    of_thing = np.searchsorted(names, np.asarray(groups)[first])
-    size = np.bincount(of_thing, minlength=len(names))
-    hits = np.stack([_counted(row, thing, of_thing, len(names)) for row in strongest])
-    things = hits.sum(1)
+    of_thing = np.asarray(groups)[first][:, None] == np.array(names)
+    size = of_thing.sum(0)
+    drawn = [np.unique(thing[row[row >= 0]]) for row in strongest]
+    hits = np.stack([of_thing[one].sum(0) for one in drawn])
+    things = np.array([len(one) for one in drawn])
     chance = hypergeom.sf(hits - 1, len(first), size, things[:, None])
     best = chance.argmin(1)
     rows = np.arange(len(hits))
@@ -73,9 +75,3 @@ def unit_groups(
         expected=things * size[best] / len(first),
         p=np.asarray(holm(adjusted.tolist())),
     )
-
-
-def _counted(chosen: np.ndarray, thing: np.ndarray, of_thing: np.ndarray, count: int) -> np.ndarray:
-    """How many things of each group there are among some pictures of the pool."""
-    things = np.unique(thing[chosen[chosen >= 0]])
-    return np.bincount(of_thing[things], minlength=count)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import exp
 
 from generator.addresses import Link, unit_address
-from generator.formatting import number, percent
+from generator.formatting import amount, number, percent
 from generator.models.layer import Layer
 from generator.probes.head_statistic import TARGET
 from generator.probes.roles import UNLABELLED
@@ -259,18 +259,14 @@ def _asked(run: Run) -> Said:
             if needs_pool(run)
             else f", and {len(run.inputs.pool)} more were searched for what excites each unit"
         )
-        return (f"It was shown {_several(len(run.inputs.images), 'picture')}{pool}.",)
+        return (f"It was shown {amount(len(run.inputs.images), 'picture')}{pool}.",)
     first, *_ = stacks_of(run)
     silenced = (
         ""
         if first.ablation.reason
-        else (f"; heads were silenced one by one on {_several(len(first.ablation.inputs), 'text')}")
+        else (f"; heads were silenced one by one on {amount(len(first.ablation.inputs), 'text')}")
     )
-    return (f"It read {_several(len(run.inputs.texts), 'text')}{silenced}.",)
-
-
-def _several(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
+    return (f"It read {amount(len(run.inputs.texts), 'text')}{silenced}.",)
 
 
 TELLING = Technique(

@@ -40,3 +40,13 @@ def test_nine_views_of_one_thing_are_one_thing():
 def test_a_unit_without_pictures_answers_to_nothing_and_one_group_tells_nothing():
     assert not unit_groups("layer", np.full((1, 9), -1), GROUPS, THINGS).answers.any()
     assert unit_groups("layer", np.arange(9)[None], ["all"] * 100, THINGS) is None
+
+
+def test_pictures_without_a_group_are_drawn_and_are_no_group():
+    groups = ["" if i < 50 else one for i, one in enumerate(GROUPS)]
+    chosen = np.stack([np.arange(9), np.array([*range(60, 68), 0])])
+    found = unit_groups("layer", chosen, groups, THINGS)
+    assert "" not in found.names
+    assert found.answers.tolist() == [False, True]
+    assert (found.name(1), found.hits[1], found.things[1]) == ("group 6", 8, 9)
+    assert found.hits[0] == 0 and found.things[0] == 9
