@@ -66,8 +66,7 @@ class Run:
 
     def __repr__(self) -> str:
         """What a session shows of it: all that it holds would be pages long."""
-        model = self.model
-        return f"<Run of {model.title}: {model.kind}, {len(model.layers)} layers>"
+        return f"<Run of {self.model.title}: {self.model.kind}, {len(self.model.layers)} layers>"
 
     def __getitem__(self, technique: Technique[T]) -> T:
         """What a technique finds, measured once. Raises UsageError where it does not apply."""
@@ -239,13 +238,14 @@ class Section:
     `page` is "model", "layer", "unit", "head", or the key of a page of the model's own such as "classes";
     `id` is that of the element, `template` its file below templates/sections. `view` makes what the template
     shows, of the run and of what the page is about (a layer; a layer and a unit; a stack; a stack with the
-    numbers of a layer and a head); None leaves it out.
+    numbers of a layer and a head); None leaves it out. What `leads` stands in the head of its page.
     """
 
     page: str
     id: str
     template: str
     view: Callable[..., Any]
+    leads: bool = False
 
 
 def _applies(_: Run) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from generator.addresses import GALLERY, Link, model_address, part_address
+from generator.errors import UsageError
 from generator.exhibit import Exhibit
 from generator.figures.figure import Figure, on_page
 from generator.pages.context import Place, inputs_text, size_text
@@ -73,7 +74,7 @@ def _journey(run: Run) -> tuple[Figure, Link] | None:
         drawn = on_page(
             journey(run, max(sure, key=sure.__getitem__)), "journey.webp", "journey", WIDE
         )
-    except BusyError:
+    except (BusyError, UsageError):  # not measured yet, or nothing to be drawn
         return None
     return drawn, Link(part_address(run.model.id, CLASSES.key), "What made the class")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,12 +20,16 @@ OWN = "own:"  # before the path of a template of the user's own
 
 @dataclass(frozen=True, eq=False)
 class FilledSection:
-    """A section with what its template shows; `technique` is the name of its own."""
+    """A section with what its template shows; `technique` is the name of its own.
+
+    One that `leads` stands in the head of its page, and not among the others.
+    """
 
     technique: str
     id: str
     template: str
     view: Any
+    leads: bool = False
 
     @property
     def anchor(self) -> str:
@@ -88,13 +92,13 @@ def _filled(
             with run.store.profile.of(technique.name, run.model.id):
                 view = section.view(run, *subject)
         except BusyError:
-            return pending(technique, section.id)
+            return replace(pending(technique, section.id), leads=section.leads)
         except TechniqueError as error:
             reason = str(error)
             tell(f"{run.model.id}: {technique.title} is left out: {reason}")
         else:
             template = _template(technique, section)
-            return view and FilledSection(technique.name, section.id, template, view)
+            return view and FilledSection(technique.name, section.id, template, view, section.leads)
     if not technique.origin:
         return None
     view = Reason(technique.title, reason)

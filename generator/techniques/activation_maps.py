@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from generator.errors import UsageError
 from generator.figures.figure import Drawing, Figure, published
 from generator.figures.overlay import heated
 from generator.figures.panels import Panel, even_rows
@@ -68,6 +69,8 @@ def journey(run: Run, image: str, count: int = 5) -> Figure:
     layers = [
         maps.layer for each in run[ACTIVATION_MAPS] if each.picture == image for maps in each.layers
     ]
+    if not layers:
+        raise UsageError(f"{run.model.id} has no activation maps of '{image}'.")
     chosen = [layers[int(n)] for n in np.linspace(0, len(layers) - 1, min(count, len(layers)))]
     row = [Panel(seen, label, "the picture")]
     for name in dict.fromkeys(chosen):

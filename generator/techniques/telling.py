@@ -276,9 +276,9 @@ TELLING = Technique(
     reads=(PICTURES, TEXTS, PAIRS),
     measure=measure,
     sections=(
-        Section("model", "telling", "telling.html", model_view),
-        Section("layer", "telling", "telling.html", layer_view),
-        Section("unit", "telling", "telling.html", unit_view),
-        Section("head", "telling", "telling.html", head_view),
+        Section("model", "telling", "telling.html", model_view, leads=True),
+        Section("layer", "telling", "telling.html", layer_view, leads=True),
+        Section("unit", "telling", "telling.html", unit_view, leads=True),
+        Section("head", "telling", "telling.html", head_view, leads=True),
     ),
 )
