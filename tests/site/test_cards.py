@@ -604,7 +604,7 @@ def test_a_source_without_an_exhibit_has_a_card_too(tmp_path):
     assert "use" not in keys and "licence" not in keys  # nothing is stated
     assert {"about", "evaluation", "inside", "probes", "provenance"} <= set(keys)
     lines = re.search(r"```python\n(import cutaway.*?)```", text, re.DOTALL)[1]
-    assert ran(lines, tmp_path).startswith("image,rank,class,")
+    assert ran(lines, tmp_path).startswith("input,kind,place,answer,")
     data = ModelCard.load(tmp_path / "digits-card" / "README.md").data
     assert data.license is None and len(data.eval_results) == 1
     assert "](https://" not in text and "](data/probes.csv)" in text
