@@ -41,8 +41,8 @@ benchmarks: $(VENV)/.tested  ## how fast things are, against something else, and
 scale: $(VENV)/.tested  ## how time, bytes and memory grow with the work (FAR=--far: 30,000 pictures)
 	OMP_NUM_THREADS=1 $(BIN)/python tests/scale.py $(FAR)
 
-families: $(VENV)/.tested  ## open a network of every family
-	OMP_NUM_THREADS=1 $(BIN)/python tests/families.py
+families: $(VENV)/.tested  ## open a network of every family, and build 25 of them
+	OMP_NUM_THREADS=1 $(BIN)/python tests/families.py --build 25
 
 same: $(VENV)/.tested  ## REF=main: what differs in a small site between a commit and here
 	$(BIN)/python tests/same.py $(REF)

@@ -1,4 +1,4 @@
-"""Lighthouse on an article, a head and a unit of a built site: prints the scores, fails below the bars.
+"""Lighthouse on a page of each kind of a built site: prints the scores, fails below the bars.
 
     python tests/lighthouse.py [site]      needs npm and a Chromium; `make lighthouse` runs it
 
@@ -25,6 +25,10 @@ VERSION = "lighthouse@12.8.2"
 BARS = {"performance": 95, "accessibility": 100, "best-practices": 100, "seo": 95}
 # The heaviest page of each kind that the site has.
 PAGES = {
+    "front page": "index.html",
+    "model": "models/*/index.html",
+    "layer": "models/*/layers/*/index.html",
+    "glossary": "glossary/index.html",
     "article": "articles/*/index.html",
     "lecture": "lectures/*/index.html",
     "head": "models/*/layers/*/heads/*/index.html",
@@ -109,14 +113,14 @@ def main(site: Path) -> int:
                 site.glob(pattern), key=lambda path: (path.stat().st_size, path), default=None
             )
             if page is None:
-                print(f"{kind:8} none")
+                print(f"{kind:10} none")
                 continue
             found = report(root + page.relative_to(site).as_posix(), tools)
             scores = {name: round(100 * found["categories"][name]["score"]) for name in BARS}
             below = {name for name, bar in BARS.items() if scores[name] < bar}
             missed += len(below)
             said = [f"{n} {v}{' BELOW' if n in below else ''}" for n, v in scores.items()]
-            print(f"{kind:8} " + "  ".join(said))
+            print(f"{kind:10} " + "  ".join(said))
             for name in sorted(below):
                 for reference in found["categories"][name]["auditRefs"]:
                     audit = found["audits"][reference["id"]]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from accessibility import violations
-from pages_under_test import ARTICLE, DECODER, GLOSSARY, HEAD, SLIDES, UNIT, Visitors
+from pages_under_test import ARTICLE, DECODER, GLOSSARY, HEAD, KINDS, SLIDES, UNIT, Visitors
 from playwright.sync_api import expect
 from small_site import Site
 
@@ -353,11 +353,12 @@ def test_a_term_opens_at_a_first_tap(visit: Visitors) -> None:
     expect(page.locator("h1")).to_have_text("Glossary")
 
 
-def test_equations_of_the_glossary_can_be_set(visit: Visitors) -> None:
-    page = visit().open(GLOSSARY)
+@pytest.mark.parametrize(("address", "least"), [(GLOSSARY, 6), (KINDS["classes"], 2)])
+def test_equations_of_other_pages_can_be_set(visit: Visitors, address: str, least: int) -> None:
+    page = visit().open(address)
     page.mouse.wheel(0, 400)
     expect(page.locator(".arithmatex:not([data-set])")).to_have_count(0)
-    assert page.locator(".katex").count() > 5
+    assert page.locator(".katex").count() >= least
     assert page.locator(".katex-error").count() == 0
 
 
