@@ -52,7 +52,7 @@ def test_sections_have_a_page_and_a_place_in_the_navigation(small_site: Site) ->
     assert not (small_site.site / "articles/unfinished").exists()
     front = (small_site.site / "index.html").read_text(encoding="utf-8")
     assert {"articles/index.html", TOUR} <= set(links_of(front).links)
-    assert text_of(front).count("A tour of") == 1
+    assert text_of(front).count("A tour of") == 2  # where to start, and its card
     navigation = yaml.safe_load((small_site.work / "mkdocs.yml").read_text(encoding="utf-8"))["nav"]
     assert navigation[:2] == [{"Gallery": "index.md"}, {"Articles": "articles/index.md"}]
 
