@@ -57,6 +57,7 @@ def exemplars_of(model, dead=()):
         return LayerExemplars(
             layer=layer.name,
             pictures=9,
+            things=9,
             neuron=integers,
             place=integers,
             neuron_value=nothing.copy(),
