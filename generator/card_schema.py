@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from generator.yaml_schema import Line, Slug, Strict, refuse_repeats
 
 Text = Annotated[str, Field(max_length=10_000)]
-SUBJECT, CHOICE = "{subject}", "{choice}"
+SUBJECT, CHOICE, ANSWER = "{subject}", "{choice}", "{answer}"
 
 
 class Reference(Strict):
@@ -129,14 +129,45 @@ class PairedProbe(Strict):
         return self
 
 
+class PromptPair(Strict):
+    """Two prompts that differ in one word, and the word that each of them asks for."""
+
+    id: Slug = Field(description="its name")
+    title: Line = Field(description="what it asks for, in a few words")
+    frame: Line = Field(
+        description="holds {subject} and, after it, {answer}; decoders read what stands before {answer}"
+    )
+    subjects: tuple[Line, Line] = Field(
+        description="the word of the clean prompt, and that of the corrupted one"
+    )
+    answers: tuple[Line, Line] = Field(
+        description="the right answer to each, one token of the model's"
+    )
+
+    @model_validator(mode="after")
+    def _differs(self) -> PromptPair:
+        before, found, _ = self.frame.partition(ANSWER)
+        if not found or SUBJECT not in before:
+            raise ValueError(
+                f"the frame '{self.frame}' must hold {SUBJECT} and, after it, {ANSWER}"
+            )
+        if len({*self.subjects}) < 2 or len({*self.answers}) < 2:
+            raise ValueError("'subjects' and 'answers' must be two different words each")
+        return self
+
+
 class Pairs(Strict):
     """A file of sentences that probes compare."""
 
     paraphrases: tuple[Triple, ...] = Field((), description="triples for sentence encoders")
     probes: tuple[PairedProbe, ...] = Field((), description="sentences that differ in one word")
+    prompts: tuple[PromptPair, ...] = Field(
+        (), description="prompts that differ in one word, for activation patching"
+    )
 
     @model_validator(mode="after")
     def _unique(self) -> Pairs:
         refuse_repeats("paraphrases", [each.id for each in self.paraphrases])
         refuse_repeats("probes", [each.id for each in self.probes])
+        refuse_repeats("prompts", [each.id for each in self.prompts])
         return self

@@ -19,6 +19,7 @@ from generator.card_schema import (
     OwnSection,
     PairedProbe,
     Pairs,
+    PromptPair,
     Reference,
     Sentences,
     Triple,
@@ -101,6 +102,7 @@ def _siblings(place: Place, top: type[BaseModel]) -> list[str]:
         "reference": Reference,
         "paraphrases": Triple,
         "probes": PairedProbe,
+        "prompts": PromptPair,
         "sentences": Sentences,
     }
     named = [part for part in place[:-1] if isinstance(part, str)]

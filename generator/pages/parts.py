@@ -25,6 +25,7 @@ from generator.techniques.head_scores import ABOUT
 from generator.techniques.links import model_link
 from generator.techniques.matching import MATCHING as MATCHED
 from generator.techniques.measured_stack import StackHeads, heads_of
+from generator.techniques.patching import PATCHING as PATCHED
 from generator.techniques.training import TRAINING as TRAINED
 
 
@@ -136,6 +137,7 @@ DECODING = Part(
     "the token that it predicts.",
     searchable=False,
 )
+PATCHING = Part("patching", "Activation patching", "what brings an answer into another prompt")
 PICTURES_PART = Part(
     "pictures",
     "Pictures",
@@ -234,6 +236,8 @@ def _of_texts(run: Run) -> Iterator[Part]:
         lambda: any(not (lens.reason and shares.reason) for lens, shares in run[DECODED])
     ):
         yield DECODING
+    if not why_not(PATCHED, run):
+        yield PATCHING
 
 
 def part_link(run: Run, part: Part) -> Link:

@@ -43,6 +43,7 @@ from generator.techniques.learned_classes import LEARNED_CLASSES
 from generator.techniques.matching import MATCHING
 from generator.techniques.patch_attention import PATCH_ATTENTION
 from generator.techniques.patch_maps import PATCH_MAPS
+from generator.techniques.patching import PATCHING
 from generator.techniques.pictures import PICTURES_SHOWN
 from generator.techniques.predictions import PREDICTIONS
 from generator.techniques.readings import READINGS
@@ -78,6 +79,7 @@ TECHNIQUES: tuple[Technique[Any], ...] = (
     CIRCUITS,
     CONTEXT,
     DECODING,
+    PATCHING,
     PREDICTIONS,
     ANSWERS,
     ARCHITECTURE,

@@ -1,0 +1,85 @@
+"""Grids of what patching one activation restores or destroys: layers across, tokens or heads downwards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from generator.figures.heads import SHARES
+from generator.figures.layout import (
+    LABEL,
+    PERCENT,
+    SMALL,
+    axes_at,
+    canvas,
+    fitted,
+    length,
+    plain,
+    write,
+)
+from generator.figures.style import INK, QUIET, RULE
+
+_CELL, _HEADER, _LONGEST = 20.0, 26.0, 150.0  # CSS pixels
+_BAR = 62.0  # a scale and its numbers
+
+
+def patching_grids(
+    ways: Sequence[str],
+    parts: Sequence[str],
+    labels: Sequence[Sequence[str]],
+    values: Sequence[np.ndarray],
+    *,
+    width: float,
+) -> Figure:
+    """A row of panels for each part, one panel for each way; `values` are (ways, layers, rows) of a part.
+
+    `labels` name the rows of each part. The panels of one part share a scale, symmetric about zero.
+    """
+    left = 10 + min(_LONGEST, max(length(one, SMALL) for each in labels for one in each))
+    gap = 14.0
+    wide = (width - left - _BAR - gap * len(ways)) / len(ways)
+    tall = [_CELL * len(each) for each in labels]
+    figure = canvas(width, sum(tall) + (_HEADER + 6) * len(parts) + 44)
+    for column, way in enumerate(ways):
+        write(figure, left + column * (wide + gap), 0, way, QUIET, SMALL)
+    top = 16.0
+    for part, names, shares, high in zip(parts, labels, values, tall, strict=True):
+        write(
+            figure,
+            left,
+            top + 4,
+            fitted(part, width - left, LABEL, bold=True),
+            INK,
+            LABEL,
+            bold=True,
+        )
+        top += _HEADER
+        most = float(np.abs(shares).max()) or 1.0
+        for column, each in enumerate(shares):
+            axes = axes_at(figure, left + column * (wide + gap), top, wide, high)
+            drawn = axes.imshow(
+                each.T, cmap=SHARES, vmin=-most, vmax=most, aspect="auto", interpolation="nearest"
+            )
+            axes.grid(False)
+            axes.spines[:].set_visible(True)
+            axes.set_yticks([])
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=10))
+            last = part == parts[-1]
+            axes.tick_params(axis="x", labelbottom=last)
+            axes.set_xlabel("layer" if last else "")
+            plain(axes)
+        for row, name in enumerate(names):
+            middle = top + (row + 0.5) * _CELL - SMALL * 0.85
+            text = fitted(name, left - 10, SMALL)
+            write(figure, left - 8, middle, text, INK, SMALL, align="right")
+        bar = figure.colorbar(
+            drawn, cax=axes_at(figure, width - _BAR + 4, top, 9, high), format=PERCENT
+        )
+        bar.outline.set_edgecolor(RULE)
+        bar.ax.tick_params(labelsize=SMALL, length=2)
+        bar.ax.yaxis.set_major_locator(MaxNLocator(nbins=max(2, int(high // 28)), symmetric=True))
+        top += high + 6
+    return figure
