@@ -44,9 +44,9 @@ class Patching:
     """One pair of prompts, clean and corrupted, and the share of the answer that each activation carries.
 
     `tokens` are those of both prompts, `at` the position that answers, `first` the first that differs, and
-    `answers` the right one to each. `differences` are logit(clean answer) - logit(corrupted answer) after each
-    prompt, `probabilities` those of each prompt's own answer. `shares` has what was patched, in the order of
-    WAYS; `without` says what could not be, and `reason`, if it is not empty, why nothing was.
+    `answers` the right one to each. `differences` are logit(clean answer) - logit(corrupted answer) after
+    each prompt, `probabilities` those of each prompt's own answer. `shares` has what was patched, in the
+    order of WAYS; `without` says what could not be, and `reason`, if it is not empty, why nothing was.
     """
 
     pair: str

@@ -13,7 +13,7 @@ from generator.addresses import Link
 from generator.card_schema import ANSWER, SUBJECT, PromptPair
 from generator.errors import UsageError
 from generator.figures.figure import Figure, on_page
-from generator.formatting import percent
+from generator.formatting import number
 from generator.probes.patched_runs import ATTENTION, HEAD, MLP, PARTS, STREAM
 from generator.probes.patching import LEAST, WAYS, Patching, patch
 from generator.run import TEXTS, Run, Section, Technique
@@ -164,12 +164,15 @@ def sentences(run: Run, found: Patching, twin: Patching) -> Iterator[str]:
     rise, layer = _steepest(found)
     if rise > 0:
         random = (
-            "" if twin.reason else f"; with random weights by at most {percent(_steepest(twin)[0])}"
+            "" if twin.reason else f"; with random weights, no layer by more than {_points(twin)}"
         )
         yield (
-            f"In no layer does the share at the token that answers rise as much as in layer {layer}: by "
-            f"{percent(rise)}{random}."
+            f"Layer {layer} raises the share at the token that answers most, by {_points(found)}{random}."
         )
+
+
+def _points(found: Patching) -> str:
+    return f"{number(100 * _steepest(found)[0])} points"
 
 
 def _course(found: Patching) -> str:
@@ -179,7 +182,7 @@ def _course(found: Patching) -> str:
     if found.first == found.at or not (word[0] and answers[-1]):
         return ""
     until, since = int(word.sum()), len(answers) - int(answers.sum())
-    if not (word[:until].all() and answers[since:].all() and until <= since):
+    if not (word[:until].all() and answers[since:].all()):
         return ""  # there and back again: no one layer at which it leaves
     here, there = (token_label(found, place) for place in (found.first, found.at))
     return (
