@@ -6,12 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from generator.figures.heads import SHARES
 from generator.figures.layout import (
     LABEL,
-    PERCENT,
     SMALL,
     axes_at,
     canvas,
@@ -21,9 +20,11 @@ from generator.figures.layout import (
     write,
 )
 from generator.figures.style import INK, QUIET, RULE
+from generator.formatting import fixed
 
 _CELL, _HEADER, _LONGEST = 20.0, 26.0, 150.0  # CSS pixels
 _BAR = 62.0  # a scale and its numbers
+_PERCENT = FuncFormatter(lambda value, _: f"{fixed(100 * value, 0)} %")
 
 
 def patching_grids(
@@ -42,10 +43,11 @@ def patching_grids(
     gap = 14.0
     wide = (width - left - _BAR - gap * len(ways)) / len(ways)
     tall = [_CELL * len(each) for each in labels]
-    figure = canvas(width, sum(tall) + (_HEADER + 6) * len(parts) + 44)
+    figure = canvas(width, sum(tall) + (_HEADER + 6) * len(parts) + 62)
     for column, way in enumerate(ways):
-        write(figure, left + column * (wide + gap), 0, way, QUIET, SMALL)
-    top = 16.0
+        text = fitted(way, wide, SMALL)
+        write(figure, left + column * (wide + gap), 3, text, QUIET, SMALL)
+    top = 20.0
     for part, names, shares, high in zip(parts, labels, values, tall, strict=True):
         write(
             figure,
@@ -76,7 +78,7 @@ def patching_grids(
             text = fitted(name, left - 10, SMALL)
             write(figure, left - 8, middle, text, INK, SMALL, align="right")
         bar = figure.colorbar(
-            drawn, cax=axes_at(figure, width - _BAR + 4, top, 9, high), format=PERCENT
+            drawn, cax=axes_at(figure, width - _BAR + 4, top, 9, high), format=_PERCENT
         )
         bar.outline.set_edgecolor(RULE)
         bar.ax.tick_params(labelsize=SMALL, length=2)

@@ -13,7 +13,6 @@ from generator.addresses import Link
 from generator.card_schema import ANSWER, SUBJECT, PromptPair
 from generator.errors import UsageError
 from generator.figures.figure import Figure, on_page
-from generator.formatting import number
 from generator.probes.patched_runs import ATTENTION, HEAD, MLP, PARTS, STREAM
 from generator.probes.patching import LEAST, WAYS, Patching, patch
 from generator.run import TEXTS, Run, Section, Technique
@@ -21,11 +20,10 @@ from generator.table import Content, Table
 from generator.techniques.links import layer_link
 from generator.techniques.measured_stack import stack_named
 from generator.techniques.naming import Names, one_of
-from generator.techniques.patching_figure import drawn, token_label
+from generator.techniques.patching_figure import HALF, drawn, held, token_label
 
 Patched = tuple[Patching, ...]
 MOST = {HEAD: 5, ATTENTION: 3, MLP: 3}
-HALF = 0.5
 
 
 @dataclass(frozen=True)
@@ -129,7 +127,7 @@ def _pair(run: Run, pair: PromptPair, found: Patching) -> PairView:
         title=pair.title,
         prompts=tuple(_prompt(pair, found, twin, side) for side in (0, 1)),
         reason=found.reason,
-        said=() if twin is None else tuple(sentences(run, found, twin)),
+        said=() if twin is None else tuple(sentences(found, twin)),
         figure=None if found.reason else _on_page(run, pair, found),
         places=() if found.reason else tuple(_places(run, found)),
         without=found.without,
@@ -156,47 +154,22 @@ def _prompt(pair: PromptPair, found: Patching, twin: Patching | None, side: int)
     )
 
 
-def sentences(run: Run, found: Patching, twin: Patching) -> Iterator[str]:
-    """What the grids say, where they do."""
-    course = _course(found)
-    if course:
-        yield course
-    rise, layer = _steepest(found)
-    if rise > 0:
-        random = (
-            "" if twin.reason else f"; with random weights, no layer by more than {_points(twin)}"
-        )
-        yield (
-            f"Layer {layer} raises the share at the token that answers most, by {_points(found)}{random}."
-        )
-
-
-def _points(found: Patching) -> str:
-    return f"{number(100 * _steepest(found)[0])} points"
-
-
-def _course(found: Patching) -> str:
-    """Until which layer the word, and from which on the token that answers, holds more than half."""
+def sentences(found: Patching, twin: Patching) -> Iterator[str]:
+    """Until where the word, and from where the token that answers, holds more than half; both, or nothing."""
     stream = found.shares[STREAM][0]
     word, answers = stream[:, found.first] > HALF, stream[:, found.at] > HALF
-    if found.first == found.at or not (word[0] and answers[-1]):
-        return ""
-    until, since = int(word.sum()), len(answers) - int(answers.sum())
-    if not (word[:until].all() and answers[since:].all()):
-        return ""  # there and back again: no one layer at which it leaves
+    until, since = held(found), len(answers) - int(answers.sum())
+    if found.first == found.at or word.sum() != until + 1 or not answers[since:].any():
+        return
+    if not answers[since:].all():  # there and back again
+        return
     here, there = (token_label(found, place) for place in (found.first, found.at))
-    return (
-        f"Up to what enters layer {until - 1} more than half of the answer is restored at ‘{here}’; from "
-        f"layer {since} on at ‘{there}’, the token that answers."
+    yield (
+        f"Up to what enters layer {until} more than half of the answer is restored at ‘{here}’; from layer "
+        f"{since} on at ‘{there}’, the token that answers."
     )
-
-
-def _steepest(found: Patching) -> tuple[float, int]:
-    """By how much the stream's share at the token that answers rises at most, and in which layer."""
-    rises = np.diff(found.shares[STREAM][0][:, found.at])
-    if not len(rises):
-        return 0.0, 0
-    return float(rises.max()), int(rises.argmax())
+    if not twin.reason:
+        yield f"With random weights the first of these holds up to layer {held(twin)}."
 
 
 def _places(run: Run, found: Patching) -> Iterator[Place]:

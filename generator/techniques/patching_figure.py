@@ -13,6 +13,7 @@ from generator.inputs.texts import readable
 from generator.models.text_model import LanguageModel
 from generator.probes.patched_runs import ATTENTION, HEAD, MLP, STREAM
 from generator.probes.patching import WAYS, Patching
+from generator.techniques.measured_stack import stack_named
 
 TITLES = {
     STREAM: "The stream that enters a layer",
@@ -20,10 +21,10 @@ TITLES = {
     MLP: "What the MLP writes",
     HEAD: "One head, at all positions",
 }
-_DONE = dict(zip(WAYS, ("restored", "destroyed"), strict=True))
+HALF = 0.5
 _SAID = {
-    WAYS[0]: "denoising: from the clean prompt into the corrupted",
-    WAYS[1]: "noising: from the corrupted prompt into the clean",
+    WAYS[0]: "denoising: clean into corrupted",
+    WAYS[1]: "noising: corrupted into clean",
 }
 
 
@@ -53,8 +54,7 @@ def drawn(
             else tuple(token_label(found, place) for place in tokens)
         )
         values.append(found.shares[part][rows][..., 0 if heads else start :])
-    best = _best(model, found, parts[-1], values[-1][0], 0 if parts[-1] == HEAD else start)
-    told = f"{best} {percent(float(values[-1][0].max()))} of it {_DONE[ways[0]]}"
+    told = _best(model, found, parts[-1], ways[0])
     before = (
         " Tokens before the first that differs are left out: nothing changes there."
         if start
@@ -70,19 +70,28 @@ def drawn(
             "values": tuple(np.asarray(each) for each in values),
         },
         f"{len(parts) * len(ways)} heatmaps over layers of the share of the answer that one patched "
-        f"activation restores or destroys; with {told}.",
+        f"activation restores or destroys. {told}",
         f"Activation patching in {model.title}: the share of the difference between ‘{pair.answers[0]}’ and "
         f"‘{pair.answers[1]}’ that one activation of the other prompt carries over, blue for, orange "
-        f"against{'; ' + scale if scale else ''}. With {told}.{before}",
+        f"against{'; ' + scale if scale else ''}. {told}{before}",
     )
 
 
-def _best(model: LanguageModel, found: Patching, part: str, shares: np.ndarray, start: int) -> str:
-    """What restores most in the last of the grids, in words."""
-    layer, index = np.unravel_index(int(shares.argmax()), shares.shape)
+def held(found: Patching) -> int:
+    """The last layer up to which more than half is restored at the first token that differs."""
+    word = found.shares[STREAM][0][:, found.first] > HALF
+    return int(np.logical_and.accumulate(word).sum()) - 1
+
+
+def _best(model: LanguageModel, found: Patching, part: str, way: str) -> str:
+    """What stands out in the grid of one part, in a sentence."""
+    if part == STREAM:
+        here = token_label(found, found.first)
+        return f"More than half is restored at ‘{here}’ up to what enters layer {held(found)}."
+    shares = found.shares[part][WAYS.index(way)]
+    layer, index = (int(i) for i in np.unravel_index(int(shares.argmax()), shares.shape))
+    done = f"{'restores' if way == WAYS[0] else 'destroys'} most, {percent(float(shares.max()))}."
     if part == HEAD:
-        return f"L{layer}H{index} alone"
-    what = {STREAM: "the stream that enters", ATTENTION: "the attention of", MLP: "the MLP of"}[
-        part
-    ]
-    return f"{what} layer {layer} at ‘{token_label(found, int(index) + start)}’"
+        return f"Of all heads {stack_named(model).head(layer, index)} {done}"
+    what = "attention" if part == ATTENTION else "the MLP"
+    return f"What {what} writes in layer {layer} at ‘{token_label(found, index)}’ {done}"

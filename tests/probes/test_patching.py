@@ -117,6 +117,10 @@ def test_the_stream_is_patched_as_by_a_plain_hook(family, tmp_path):
             assert found.shares[STREAM][0, layer, position] == pytest.approx(share, abs=2e-4)
 
 
+def test_a_network_that_takes_no_other_batch_is_refused(tmp_path):
+    assert "cannot be patched in one batch" in _patched(tiny("bloom"), tmp_path).reason
+
+
 def test_runs_that_begin_at_the_patch_are_those_that_begin_at_the_start(tmp_path, monkeypatch):
     model = tiny("llama")
     assert all(len(side.kept) == 3 for side in open_patcher(model, read_prompts(model, PAIR)).sides)
@@ -218,9 +222,7 @@ def test_what_is_said_of_the_planted_fact(run):
         "Up to what enters layer 1 more than half of the answer is restored at ‘w8 / w9’; from layer 2 on at "
         "‘w6’, the token that answers."
     )
-    assert pair.said[1].startswith(
-        "Layer 1 raises the share at the token that answers most, by 100 points"
-    )
+    assert pair.said[1].startswith("With random weights the first of these holds up to layer ")
     assert pair.places[0].link.text == "L1H1" and pair.places[0].restored == pytest.approx(
         1, abs=1e-4
     )
@@ -238,13 +240,13 @@ def test_what_is_said_of_the_planted_fact(run):
 def test_no_layer_is_named_where_the_answer_comes_and_goes(run):
     (found, _), (twin,) = run[PATCHING], run.control[PATCHING]
     stream = found.shares[STREAM].copy()
-    assert "Up to what enters" in next(sentences(run, found, twin))
+    assert "Up to what enters" in next(sentences(found, twin))
     stream[0, 2, KEY] = 0.9  # at both places at once: it has not left the word
-    assert "Up to what enters" in next(sentences(run, _with(found, stream), twin))
+    assert "Up to what enters" in next(sentences(_with(found, stream), twin))
     stream[0, 1, KEY] = 0.2  # gone in between
-    assert not any("Up to" in said for said in sentences(run, _with(found, stream), twin))
+    assert not any("Up to" in said for said in sentences(_with(found, stream), twin))
     flat = np.zeros_like(stream)
-    assert not list(sentences(run, _with(found, flat), twin))
+    assert not list(sentences(_with(found, flat), twin))
 
 
 def _with(found, stream):
@@ -255,7 +257,7 @@ def test_figures_are_of_what_was_patched(run):
     assert len(run.figure("patching").drawing.arguments["parts"]) == 4
     one = run.figure("patching", pair="p", parts="head", ways="noising")
     assert one.drawing.arguments["values"][0].shape == (1, 3, 2)
-    assert "L1H1 alone 100.0" in one.caption and "destroyed" in one.caption
+    assert "Of all heads L1H1 destroys most, 100.0" in one.caption
     with pytest.raises(UsageError, match=r"'unknown' was not patched\. The logit of"):
         run.figure("patching", pair="unknown")
     with pytest.raises(UsageError, match="no part 'heads'"):
