@@ -8,7 +8,7 @@ import numpy as np
 
 from generator.card_schema import PromptPair
 from generator.figures.figure import Figure, published
-from generator.formatting import percent
+from generator.formatting import amount, percent
 from generator.inputs.texts import readable
 from generator.models.text_model import LanguageModel
 from generator.probes.patched_runs import ATTENTION, HEAD, MLP, STREAM
@@ -69,7 +69,7 @@ def drawn(
             "labels": tuple(labels),
             "values": tuple(np.asarray(each) for each in values),
         },
-        f"{len(parts) * len(ways)} heatmaps over layers of the share of the answer that one patched "
+        f"{amount(len(parts) * len(ways), 'heatmap')} over layers of the share of the answer that one patched "
         f"activation restores or destroys. {told}",
         f"Activation patching in {model.title}: the share of the difference between ‘{pair.answers[0]}’ and "
         f"‘{pair.answers[1]}’ that one activation of the other prompt carries over, blue for, orange "
