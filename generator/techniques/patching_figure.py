@@ -69,8 +69,8 @@ def drawn(
             "labels": tuple(labels),
             "values": tuple(np.asarray(each) for each in values),
         },
-        f"{amount(len(parts) * len(ways), 'heatmap')} over layers of the share of the answer that one patched "
-        f"activation restores or destroys. {told}",
+        f"{amount(len(parts) * len(ways), 'heatmap')} over layers of the share of the answer that "
+        f"one patched activation restores or destroys. {told}",
         f"Activation patching in {model.title}: the share of the difference between ‘{pair.answers[0]}’ and "
         f"‘{pair.answers[1]}’ that one activation of the other prompt carries over, blue for, orange "
         f"against{'; ' + scale if scale else ''}. {told}{before}",
