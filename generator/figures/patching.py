@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from generator.figures.heads import SHARES
@@ -62,26 +64,33 @@ def patching_grids(
         most = float(np.abs(shares).max()) or 1.0
         for column, each in enumerate(shares):
             axes = axes_at(figure, left + column * (wide + gap), top, wide, high)
-            drawn = axes.imshow(
-                each.T, cmap=SHARES, vmin=-most, vmax=most, aspect="auto", interpolation="nearest"
-            )
-            axes.grid(False)
-            axes.spines[:].set_visible(True)
-            axes.set_yticks([])
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=10))
-            last = part == parts[-1]
-            axes.tick_params(axis="x", labelbottom=last)
-            axes.set_xlabel("layer" if last else "")
-            plain(axes)
+            drawn = _heatmap(axes, each, most, last=part == parts[-1])
         for row, name in enumerate(names):
             middle = top + (row + 0.5) * _CELL - SMALL * 0.85
             text = fitted(name, left - 10, SMALL)
             write(figure, left - 8, middle, text, INK, SMALL, align="right")
-        bar = figure.colorbar(
-            drawn, cax=axes_at(figure, width - _BAR + 4, top, 9, high), format=_PERCENT
-        )
-        bar.outline.set_edgecolor(RULE)
-        bar.ax.tick_params(labelsize=SMALL, length=2)
-        bar.ax.yaxis.set_major_locator(MaxNLocator(nbins=max(2, int(high // 28)), symmetric=True))
+        _scale(drawn, axes_at(figure, width - _BAR + 4, top, 9, high), int(high // 28))
         top += high + 6
     return figure
+
+
+def _heatmap(axes: Axes, shares: np.ndarray, most: float, *, last: bool) -> AxesImage:
+    """One panel; the `last` below each other says what its columns are."""
+    drawn = axes.imshow(
+        shares.T, cmap=SHARES, vmin=-most, vmax=most, aspect="auto", interpolation="nearest"
+    )
+    axes.grid(False)
+    axes.spines[:].set_visible(True)
+    axes.set_yticks([])
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=10))
+    axes.tick_params(axis="x", labelbottom=last)
+    axes.set_xlabel("layer" if last else "")
+    plain(axes)
+    return drawn
+
+
+def _scale(drawn: AxesImage, place: Axes, steps: int) -> None:
+    bar = drawn.axes.figure.colorbar(drawn, cax=place, format=_PERCENT)
+    bar.outline.set_edgecolor(RULE)
+    bar.ax.tick_params(labelsize=SMALL, length=2)
+    bar.ax.yaxis.set_major_locator(MaxNLocator(nbins=max(2, steps), symmetric=True))

@@ -97,7 +97,6 @@ FAMILIES = [
     "gemma",
     "gemma2",
     "neox",
-    "bloom",
     "gptj",
     "mistral",
     "falcon",
