@@ -24,6 +24,7 @@ from generator.techniques.patching_figure import HALF, drawn, held, token_label
 
 Patched = tuple[Patching, ...]
 MOST = {HEAD: 5, ATTENTION: 3, MLP: 3}
+LITTLE = 0.005  # a share that would be printed as nothing
 
 
 @dataclass(frozen=True)
@@ -179,6 +180,8 @@ def _places(run: Run, found: Patching) -> Iterator[Place]:
         shares = found.shares.get(part, np.zeros((2, 0, 0)))
         for flat in np.argsort(-shares[0].round(6), axis=None, kind="stable")[:most]:
             layer, index = (int(i) for i in np.unravel_index(flat, shares[0].shape))
+            if shares[0][layer, index] < LITTLE:
+                break
             link = (
                 heads.link(layer, index)
                 if part == HEAD
