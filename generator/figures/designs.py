@@ -7,7 +7,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from generator.figures import charts, heads, maps, tokens
+from generator.figures import charts, heads, maps, passages, tokens
 from generator.figures.drawing import PHOTOGRAPHS, Drawing
 from generator.figures.panels import GROUND, panels
 from generator.figures.style import Picture, as_pixels, as_raster, as_svg, styled
@@ -30,6 +30,8 @@ DESIGNS: Mapping[str, tuple[int, Callable[..., Figure]]] = {
     "arrows": (1, tokens.arrows),
     "lens": (2, tokens.lens),
     "words": (1, tokens.words),
+    "lit": (1, passages.lit),
+    "deletion": (1, passages.deletion),
     "leans": (1, charts.leans),
     "changes": (1, charts.changes),
 }

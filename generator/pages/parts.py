@@ -26,6 +26,7 @@ from generator.techniques.links import model_link
 from generator.techniques.matching import MATCHING as MATCHED
 from generator.techniques.measured_stack import StackHeads, heads_of
 from generator.techniques.training import TRAINING as TRAINED
+from generator.techniques.word_attribution import WORDS as WEIGHED
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,14 @@ DECODING = Part(
     "the token that it predicts.",
     searchable=False,
 )
+WORDS = Part(
+    "words",
+    "Which words mattered",
+    "every token lit by what it adds to the answer, and whether that holds when it is left out",
+    "Which tokens of a text {} owes its answer to, by three methods, each held against leaving them out.",
+    "What each token of a text adds to the answer of {}: leave-one-out, input × gradient and integrated "
+    "gradients, with deletion curves beside random orders.",
+)
 PICTURES_PART = Part(
     "pictures",
     "Pictures",
@@ -225,7 +234,12 @@ def _of_texts(run: Run) -> Iterator[Part]:
         yield _all_heads(stack)
         if len(stacks) > 1:
             yield _atlas(stack)
+    weighed = not why_not(WEIGHED, run) and _are_there(
+        lambda: any(not one.reason for one in run[WEIGHED].values())
+    )
     if run.reads != TEXTS:
+        if weighed:
+            yield WORDS
         return
     if _are_there(lambda: run[CONTEXT] is not None):
         yield WORKED
@@ -234,6 +248,8 @@ def _of_texts(run: Run) -> Iterator[Part]:
         lambda: any(not (lens.reason and shares.reason) for lens, shares in run[DECODED])
     ):
         yield DECODING
+    if weighed:
+        yield WORDS
 
 
 def part_link(run: Run, part: Part) -> Link:
