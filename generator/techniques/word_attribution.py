@@ -31,6 +31,7 @@ from generator.techniques.naming import Names, one_of
 from generator.techniques.word_views import View, measure_name, signed, view_of
 
 LONGEST = 64  # tokens: each is left out in turn
+MOST = 3  # texts: each takes as long as a hundred passes or two
 Found = Mapping[str, WordAttribution]
 
 
@@ -45,9 +46,9 @@ def why_not(run: Run) -> str:
 
 
 def measure(run: Run) -> Found:
-    """The first texts that are short enough, as many as heads are silenced on, by their ids."""
+    """The first texts that are short enough, no more than heads are silenced on, by their ids."""
     short = [name for name in texts_of(run) if len(_encoded(run, name).ids) <= LONGEST]
-    names = short[: run.budget.ablate]
+    names = short[: min(MOST, run.budget.ablate)]
 
     def of(name: str) -> WordAttribution:
         found = _attributed(run, name)

@@ -156,9 +156,9 @@ def verdict(name: str, standings: Sequence[Standing], count: int) -> str:
         finds = "finds tokens" if len(good) == 1 else "find tokens"
         said.append(f"{listed(good)} {finds} without which more is lost than in any random order")
     if bad:
-        does = "does" if len(bad) == 1 else "do"
+        does, its = ("does", "its") if len(bad) == 1 else ("do", "their")
         said.append(
-            f"{listed(bad)} {does} not beat the random orders, so that their marks say nothing"
+            f"{listed(bad)} {does} not beat the random orders, so that {its} marks say nothing"
         )
     return f"{over}{'; '.join(said)}."
 

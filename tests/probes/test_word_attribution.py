@@ -226,7 +226,7 @@ def test_only_what_beats_every_random_order_is_said_to_find_anything():
         "For x: a and a find tokens without which more is lost than in any random order."
     )
     assert verdict("x", (within,), 2) == (
-        "Over 2 answers, for x: b does not beat the random orders, so that their marks say nothing."
+        "Over 2 answers, for x: b does not beat the random orders, so that its marks say nothing."
     )
     both = verdict("x", (above, within), 2)
     assert "a finds tokens" in both and "b does not beat" in both
