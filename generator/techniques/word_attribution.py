@@ -28,7 +28,7 @@ from generator.table import Table
 from generator.techniques.answers import ANSWERS
 from generator.techniques.lit import lit_tokens
 from generator.techniques.naming import Names, one_of
-from generator.techniques.word_views import View, measure_name, signed, view_of
+from generator.techniques.word_views import OF, View, measure_name, named, signed, view_of
 
 LONGEST = 64  # tokens: each is left out in turn
 MOST = 3  # texts: each takes as long as a hundred passes or two
@@ -200,7 +200,7 @@ def deletion_figure(found: WordAttribution, place: int, title: str) -> Figure:
     return published(
         "deletion",
         {
-            "titles": tuple(measure_name(found, place, contrast) for contrast in (0, 1)),
+            "titles": OF,
             "shares": SHARES,
             "names": METHODS,
             "falls": found.dropped[place],
@@ -238,8 +238,8 @@ _AREAS = (
 
 def _named(found: WordAttribution, place: int, contrast: int) -> tuple[str, str, str]:
     """The text, the answer, and the other where the measure is of both."""
-    answer = found.answers[place]
-    return found.text, readable(answer.answer), readable(answer.other) if contrast else ""
+    answer, other = named(found, place)
+    return found.text, answer, other if contrast else ""
 
 
 def _value_rows(every: Sequence[WordAttribution]) -> Iterator[Sequence[object]]:

@@ -18,6 +18,7 @@ from generator.techniques.lit import LitToken, lit_tokens
 from generator.techniques.naming import listed
 
 WIDE = 660  # CSS pixels of a chart
+OF = ("the answer alone", "the answer rather than the other")  # the two measures
 
 
 @dataclass(frozen=True)
@@ -102,9 +103,14 @@ def signed(value: float, unit: str) -> str:
 
 def measure_name(found: WordAttribution, place: int, contrast: int) -> str:
     """An answer, or an answer rather than another, in words."""
-    answer = found.answers[place]
-    rather = f" rather than ‘{readable(answer.other)}’" if contrast else ""
-    return f"‘{readable(answer.answer)}’{rather}"
+    answer, other = named(found, place)
+    return f"‘{answer}’{f' rather than ‘{other}’' if contrast else ''}"
+
+
+def named(found: WordAttribution, place: int) -> tuple[str, str]:
+    """An answer and the other one: tokens show their white space, texts are plain words."""
+    both = (found.answers[place].answer, found.answers[place].other)
+    return both if found.unit == "cosine" else (readable(both[0]), readable(both[1]))
 
 
 def view_of(
@@ -116,8 +122,7 @@ def view_of(
     """All of it; `draw` makes the curves of an answer."""
     known = [one for one in found.values() if not one.reason]
     count = sum(len(one.answers) for one in known)
-    of = ("the answer alone", "the answer rather than the second")
-    every = tuple((name, _standings_over(known, contrast)) for contrast, name in enumerate(of))
+    every = tuple((name, _standings_over(known, contrast)) for contrast, name in enumerate(OF))
     return View(
         texts=tuple(_text(run, one, texts[one.text], draw) for one in found.values()),
         standings=every,
@@ -153,8 +158,10 @@ def verdict(name: str, standings: Sequence[Standing], count: int) -> str:
     over = f"Over {amount(count, 'answer')}, for {name}: " if count > 1 else f"For {name}: "
     said = []
     if good:
-        finds = "finds tokens" if len(good) == 1 else "find tokens"
-        said.append(f"{listed(good)} {finds} without which more is lost than in any random order")
+        puts = "puts" if len(good) == 1 else "put"
+        said.append(
+            f"{listed(good)} {puts} tokens first without which it falls further than in any random order"
+        )
     if bad:
         does, its = ("does", "its") if len(bad) == 1 else ("do", "their")
         said.append(
@@ -179,12 +186,13 @@ def _answer(
     place: int,
     draw: Callable[[WordAttribution, int, str], Figure],
 ) -> Answered:
-    answer, path = found.answers[place], f"{run.folder}/words/{found.text}-{place}.svg"
+    answer, names = found.answers[place], named(found, place)
+    path = f"{run.folder}/words/{found.text}-{place}.webp"
     before = run[ANSWERS][found.text].written.tokens[:place] if run.reads == PAIRS else ()
     return Answered(
         before="".join(map(readable, before)),
-        answer=readable(answer.answer),
-        other=readable(answer.other),
+        answer=names[0],
+        other=names[1],
         scores=(answer.score, answer.other_score),
         measures=tuple(_measure(found, place, contrast) for contrast in (0, 1)),
         figure=on_page(draw(found, place, run.model.title), path, "deletion_curves", WIDE),
@@ -194,7 +202,7 @@ def _answer(
 def _measure(found: WordAttribution, place: int, contrast: int) -> Measure:
     at = (place, contrast)
     return Measure(
-        measure_name(found, place, contrast),
+        OF[contrast],
         float(found.whole[at]),
         float(found.baseline[at]),
         tuple(_rows(found, at)),

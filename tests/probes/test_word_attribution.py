@@ -223,13 +223,13 @@ def test_what_cannot_be_asked_is_refused_with_the_reason(runs, tmp_path):
 def test_only_what_beats_every_random_order_is_said_to_find_anything():
     above, within = Standing("a", 2.0, 0.5, 0.0, 1.9), Standing("b", 1.9, 0.5, 0.0, 1.9)
     assert verdict("x", (above, above), 1) == (
-        "For x: a and a find tokens without which more is lost than in any random order."
+        "For x: a and a put tokens first without which it falls further than in any random order."
     )
     assert verdict("x", (within,), 2) == (
         "Over 2 answers, for x: b does not beat the random orders, so that its marks say nothing."
     )
     both = verdict("x", (above, within), 2)
-    assert "a finds tokens" in both and "b does not beat" in both
+    assert "a puts tokens first" in both and "b does not beat" in both
 
 
 @pytest.mark.parametrize("family", ["gpt2", "bert", "t5"])
