@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,7 @@ from generator.models.stacks import PATCHES
 from generator.pages.context import Place, Strip, around, below_model, home
 from generator.pages.environment import Pages
 from generator.pages.page import Page, there
+from generator.pages.part import Part
 from generator.pages.sections import FilledSection, sections_of, tables_below
 from generator.run import PICTURES, TEXTS, Run, why_not
 from generator.store import BusyError
@@ -27,28 +28,6 @@ from generator.techniques.matching import MATCHING as MATCHED
 from generator.techniques.measured_stack import StackHeads, heads_of
 from generator.techniques.training import TRAINING as TRAINED
 from generator.techniques.word_attribution import WORDS as WEIGHED
-
-
-@dataclass(frozen=True)
-class Part:
-    """One way into a model: its page, its name, and what a reader sees there.
-
-    `key` is its folder, `page` what sections call it, `subject` what they are about. `heading` stands above
-    it, `lead` below that, `description` is for search engines; {} is the model's name in all three.
-    `more_tables` are offered beside those of the techniques on the page.
-    """
-
-    key: str
-    title: str
-    about: str
-    lead: str = ""
-    description: str = ""
-    more_tables: tuple[str, ...] = ()
-    heading: str = ""
-    page: str = ""
-    subject: tuple[Any, ...] = ()
-    searchable: bool = True
-
 
 OVER_PATCHES = Part(
     "attention",
