@@ -92,7 +92,10 @@ class Choices(Strict):
     )
     blocks: tuple[str, ...] = Field((), description="ids of the pictures taken apart into blocks")
     ablate: int = Field(
-        4, ge=0, le=100, description="texts or pictures on which each head is silenced in turn"
+        4,
+        ge=0,
+        le=100,
+        description="inputs on which each head is silenced in turn, and whose words are weighed",
     )
     runs: int = Field(5, ge=1, le=20, description="draws of random tokens to rank heads on")
     words: int = Field(24, ge=1, le=200, description="words whose way through each head is shown")

@@ -25,6 +25,7 @@ from generator.progress import Reporter
 from generator.run import PAIRS, PICTURES, Run
 from generator.store import digest_of, write_atomically
 from generator.techniques.measured_stack import heads_of
+from generator.techniques.word_attribution import MOST
 from generator.versions import versions_beneath
 
 HOUR = 3600.0
@@ -32,6 +33,7 @@ HOUR = 3600.0
 _OF_UNIT, _OF_FEATURE, _OF_PICTURE, _OF_POOL = 1.7, 40.0, 208.0, 1.7
 # Of a text, and of a head on it in the sweep of a network and of its random twin.
 _OF_HEAD, _OF_TEXT = 0.48, 26.0
+_OF_WORDS = 130.0  # of a text whose words are weighed
 _FULL = 12.0  # times the passes of a unit and of its visualisation, where every unit is drawn in every way
 # Seconds of processors for a page, a model and the rest; bytes of a unit's page, and of a head's for a text.
 _PAGE, _MODEL, _START = 0.1, 5.0, 8.0
@@ -92,7 +94,8 @@ def _passes(run: Run, units: int) -> float:
     budget, full = run.budget, _FULL if run.full else 1.0
     swept = sum(_swept(run, stack.count) for stack in heads_of(run.model)) * budget.ablate
     if run.reads != PICTURES:
-        return _OF_HEAD * swept + _OF_TEXT * len(run.inputs.texts)
+        weighed = min(MOST, budget.ablate, len(run.inputs.texts))
+        return _OF_HEAD * swept + _OF_TEXT * len(run.inputs.texts) + _OF_WORDS * weighed
     wanted = units if run.full else budget.features + 2 * budget.classes
     return (
         _OF_UNIT * units * full

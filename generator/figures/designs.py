@@ -7,7 +7,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from generator.figures import charts, heads, maps, patching, tokens
+from generator.figures import charts, heads, maps, passages, patching, tokens
 from generator.figures.drawing import PHOTOGRAPHS, Drawing
 from generator.figures.panels import GROUND, panels
 from generator.figures.style import Picture, as_pixels, as_raster, as_svg, styled
@@ -31,6 +31,8 @@ DESIGNS: Mapping[str, tuple[int, Callable[..., Figure]]] = {
     "lens": (2, tokens.lens),
     "words": (1, tokens.words),
     "patching_grids": (1, patching.patching_grids),
+    "lit": (1, passages.lit),
+    "deletion": (1, passages.deletion),
     "leans": (1, charts.leans),
     "changes": (1, charts.changes),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,7 @@ from generator.models.stacks import PATCHES
 from generator.pages.context import Place, Strip, around, below_model, home
 from generator.pages.environment import Pages
 from generator.pages.page import Page, there
+from generator.pages.part import Part
 from generator.pages.sections import FilledSection, sections_of, tables_below
 from generator.run import PICTURES, TEXTS, Run, why_not
 from generator.store import BusyError
@@ -27,28 +28,7 @@ from generator.techniques.matching import MATCHING as MATCHED
 from generator.techniques.measured_stack import StackHeads, heads_of
 from generator.techniques.patching import PATCHING as PATCHED
 from generator.techniques.training import TRAINING as TRAINED
-
-
-@dataclass(frozen=True)
-class Part:
-    """One way into a model: its page, its name, and what a reader sees there.
-
-    `key` is its folder, `page` what sections call it, `subject` what they are about. `heading` stands above
-    it, `lead` below that, `description` is for search engines; {} is the model's name in all three.
-    `more_tables` are offered beside those of the techniques on the page.
-    """
-
-    key: str
-    title: str
-    about: str
-    lead: str = ""
-    description: str = ""
-    more_tables: tuple[str, ...] = ()
-    heading: str = ""
-    page: str = ""
-    subject: tuple[Any, ...] = ()
-    searchable: bool = True
-
+from generator.techniques.word_attribution import WORDS as WEIGHED
 
 OVER_PATCHES = Part(
     "attention",
@@ -138,6 +118,14 @@ DECODING = Part(
     searchable=False,
 )
 PATCHING = Part("patching", "Activation patching", "what brings an answer into another prompt")
+WORDS = Part(
+    "words",
+    "Which words mattered",
+    "every token lit by what it adds to the answer, and whether that holds when it is left out",
+    "Which tokens of a text {} owes its answer to, by three methods, each held against leaving them out.",
+    "What each token of a text adds to the answer of {}: leave-one-out, input × gradient and integrated "
+    "gradients, with deletion curves beside random orders.",
+)
 PICTURES_PART = Part(
     "pictures",
     "Pictures",
@@ -227,7 +215,12 @@ def _of_texts(run: Run) -> Iterator[Part]:
         yield _all_heads(stack)
         if len(stacks) > 1:
             yield _atlas(stack)
+    weighed = not why_not(WEIGHED, run) and _are_there(
+        lambda: any(not one.reason for one in run[WEIGHED].values())
+    )
     if run.reads != TEXTS:
+        if weighed:
+            yield WORDS
         return
     if _are_there(lambda: run[CONTEXT] is not None):
         yield WORKED
@@ -238,6 +231,8 @@ def _of_texts(run: Run) -> Iterator[Part]:
         yield DECODING
     if not why_not(PATCHED, run):
         yield PATCHING
+    if weighed:
+        yield WORDS
 
 
 def part_link(run: Run, part: Part) -> Link:

@@ -47,17 +47,20 @@ class _Piece:
     missing: np.ndarray
 
 
-def integrated_gradients(logits: Logits, response: Tensor, most: int = MOST) -> PathGradient:
+def integrated_gradients(
+    logits: Logits, response: Tensor, most: int = MOST, pieces_first: int = PIECES
+) -> PathGradient:
     """Mean gradient of each logit from t = 0 to t = 1 at t times `response` (...).
 
-    Gauss-Legendre points in pieces, the one that misses most halved until the sum of the attributions to
-    each class is within 1 % of S(A) - S(0), or another halving would need more than `most` points.
+    Gauss-Legendre points in `pieces_first` pieces, the one that misses most halved until the sum of the
+    attributions to each class is within 1 % of S(A) - S(0), or another halving would need more than `most`
+    points.
     """
-    pieces = _pieces(logits, response, np.linspace(0, 1, PIECES + 1))
+    pieces = _pieces(logits, response, np.linspace(0, 1, pieces_first + 1))
     ends = torch.stack([torch.zeros_like(response), response])
     whole = np.abs(np.diff(_logits(logits, ends), axis=0)[0])
     scale = np.maximum(whole, np.finfo(np.float32).eps)
-    points = PIECES * NODES
+    points = pieces_first * NODES
     while points + 2 * NODES <= most:
         missing = np.stack([piece.missing for piece in pieces])
         if (np.abs(missing.sum(0)) <= TOLERANCE * scale).all():

@@ -57,6 +57,7 @@ from generator.techniques.training import TRAINING
 from generator.techniques.unit_exemplars import UNIT_EXEMPLARS
 from generator.techniques.unit_groups import UNIT_GROUPS
 from generator.techniques.units import UNITS
+from generator.techniques.word_attribution import WORDS
 
 TECHNIQUES: tuple[Technique[Any], ...] = (
     TELLING,
@@ -82,6 +83,7 @@ TECHNIQUES: tuple[Technique[Any], ...] = (
     PATCHING,
     PREDICTIONS,
     ANSWERS,
+    WORDS,
     ARCHITECTURE,
     CLASS_MAPS,
     GRAD_CAM,

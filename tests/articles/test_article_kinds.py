@@ -80,6 +80,10 @@ ASKED: dict[str, list[tuple[dict[str, Any], str]]] = {
         (CROSSES, "the first token of the source has a share of"),
         ({"model": T5, "stack": "encoder"}, "on 6 tokens after"),
     ],
+    "word_attribution": [
+        ({"model": T5, "text": "rain", "place": 1, "rather": "night"}, "rather than ‘night’"),
+    ],
+    "deletion_curves": [({"model": T5, "text": "rain"}, "in random order")],
     "ablation": [
         ({**CROSSES, "statistic": "peak"}, "effect of silencing"),
         ({"model": DEIT, "statistic": "class_mass"}, "effect of silencing"),

@@ -192,11 +192,12 @@ PART_PAGES = [
 TEXT_PAGES = [
     f"models/{model}/{part}/index.html"
     for model in BLOCKS
-    for part in ("attention", "context", "atlas", "decoding", "card")
-    if not (model == "minilm-l6" and part == "decoding")  # an encoder has no next token
+    for part in ("attention", "context", "atlas", "decoding", "words", "card")
+    # An encoder has no next token, and of the decoder no words are weighed (make.ablate).
+    if (model, part) not in {("minilm-l6", "decoding"), ("smollm2-135m", "words")}
 ]
 TEXT_TABLES = {
-    "minilm-l6": {"ablation.csv", "stability.csv", "recipes.csv"},
+    "minilm-l6": {"attributions.csv", "deletion.csv", "ablation.csv", "stability.csv", "recipes.csv"},
     "smollm2-135m": {"lens.csv", "logit_shares.csv", "recipes.csv"},
 }
 VISION_TABLES = {

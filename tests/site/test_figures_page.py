@@ -66,7 +66,7 @@ def test_every_technique_that_this_site_uses_is_there(figures):
         "deconvolution", "features", "feature-classes", "feature-sets", "deep-dream",
         "building-blocks", "controls",
     }  # fmt: skip
-    language = {"attention", "readings", "rollout", "atlas", "decoding"}
+    language = {"attention", "readings", "rollout", "atlas", "decoding", "words"}
     assert shown == vision | language | {"signal", "recognition", "pictures"}
     for technique in shown:
         for model in ("efficientnet-lite0", "minilm-l6", "smollm2-135m"):
