@@ -31,7 +31,10 @@ VERSION = 1
 METHODS = ("leave-one-out", "input × gradient", "integrated gradients")
 SHARES = (0.2, 0.5)
 DRAWS = 20
-MOST, PIECES = 64, 4  # points of the way, and pieces that it is cut into first
+MOST, PIECES = 32, 4  # points of the way, and pieces that it is cut into first
+ADDS_UP = (
+    0.1  # a sum that misses the rise by more is not lit: its marks are not those of the method
+)
 TOKENS = 1024  # in flight at once
 
 

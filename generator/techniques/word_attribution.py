@@ -10,12 +10,13 @@ import numpy as np
 from generator.card_schema import Triple
 from generator.errors import UsageError
 from generator.figures.figure import Figure, published
-from generator.formatting import number
+from generator.formatting import number, percent
 from generator.inputs.texts import CuratedText, readable
 from generator.models.text_model import Encoding
 from generator.probes.embedding import token_ids
 from generator.probes.word_answers import Choice, Question, ask, ask_pair, written_choices
 from generator.probes.word_attribution import (
+    ADDS_UP,
     DRAWS,
     METHODS,
     SHARES,
@@ -28,10 +29,11 @@ from generator.table import Table
 from generator.techniques.answers import ANSWERS
 from generator.techniques.lit import lit_tokens
 from generator.techniques.naming import Names, one_of
+from generator.techniques.predictions import PREDICTIONS
 from generator.techniques.word_views import OF, View, measure_name, named, signed, view_of
 
 LONGEST = 64  # tokens: each is left out in turn
-MOST = 3  # texts: each takes as long as a hundred passes or two
+MOST = 2  # texts: each takes as long as a hundred passes or two
 Found = Mapping[str, WordAttribution]
 
 
@@ -46,9 +48,13 @@ def why_not(run: Run) -> str:
 
 
 def measure(run: Run) -> Found:
-    """The first texts that are short enough, no more than heads are silenced on, by their ids."""
+    """Of the short texts that heads are silenced on the first, or those whose next token is surest, by id."""
     short = [name for name in texts_of(run) if len(_encoded(run, name).ids) <= LONGEST]
-    names = short[: min(MOST, run.budget.ablate)]
+    names = short[: run.budget.ablate]
+    if run.reads == TEXTS and run.language.head_kind == "next token":
+        sure = {name: round(run[PREDICTIONS][name].guesses[0].score, 5) for name in names}
+        names.sort(key=lambda name: -sure[name])
+    names = names[:MOST]
 
     def of(name: str) -> WordAttribution:
         found = _attributed(run, name)
@@ -156,11 +162,15 @@ def figure(
 ) -> Figure:
     """A text lit by what each token adds to the model's answer, or to `answer`, rather than to `rather`.
 
-    `place` counts the tokens of an encoder-decoder's target.
+    `place` counts the tokens of an encoder-decoder's target. A sum that is far off is left out.
     """
     found = _asked_for(run, text, answer, rather, place)
     chosen = [METHODS.index(one_of("method", name, METHODS)) for name in methods or METHODS]
     contrast = int(bool(rather))
+    gap = float(found.gap[place, contrast])
+    if gap > ADDS_UP and chosen == [2]:
+        raise UsageError(f"integrated gradients of '{text}' miss their sum by {percent(gap)}.")
+    chosen = [method for method in chosen if method != 2 or not gap > ADDS_UP]
     rows, said = [], []
     for method in chosen:
         values = found.values[place, contrast, method]

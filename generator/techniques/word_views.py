@@ -11,7 +11,7 @@ from generator.figures.figure import Figure, on_page
 from generator.formatting import amount, number
 from generator.inputs.texts import CuratedText, readable
 from generator.probes.integrated_gradients import TOLERANCE
-from generator.probes.word_attribution import DRAWS, METHODS, MOST, SHARES, WordAttribution
+from generator.probes.word_attribution import ADDS_UP, DRAWS, METHODS, MOST, SHARES, WordAttribution
 from generator.run import PAIRS, Run
 from generator.techniques.answers import ANSWERS
 from generator.techniques.lit import LitToken, lit_tokens
@@ -45,6 +45,11 @@ class Row:
     lit: tuple[LitToken, ...]
     total: float
     gap: float
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether the marks are those of the method: a sum that is far off is not."""
+        return not self.gap > ADDS_UP
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from generator.probes.word_answers import ask, ask_pair, written_choices
 from generator.probes.word_attribution import DRAWS, METHODS, SHARES, attribute_words
 from generator.run import Run, why_not
 from generator.store import Store
+from generator.techniques import word_attribution as technique
 from generator.techniques.answers import ANSWERS
 from generator.techniques.word_attribution import WORDS, curves_figure, figure
 from generator.techniques.word_views import Standing, verdict
@@ -237,7 +238,9 @@ def test_the_page_has_every_number_and_says_what_chance_does(runs, family):
     run = runs[family]
     page = page_of(run)
     (values, areas) = WORDS.tables(run)
-    assert page.body.count('class="c-lit"') == len(areas.records)
+    dark = sum(bool(row["gap"]) and float(row["gap"]) > probe.ADDS_UP for row in areas.records)
+    assert page.body.count('class="c-lit"') == len(areas.records) - dark
+    assert page.body.count("too far to be lit") == dark
     said = [f"Fall {number(float(row['area']))}, random" for row in areas.records]
     said += [f"sum {number(float(row['sum']))}" for row in areas.records if row["sum"]]
     value = number(float(values.records[0]["value"]))
@@ -286,5 +289,11 @@ def test_figures_explain_the_answer_that_is_named(runs):
     ):
         with pytest.raises(UsageError, match=said):
             figure(run, "rain", **more)
+    rough = replace(run[WORDS]["rain"], baseline=run[WORDS]["rain"].baseline + 9.0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(technique, "_attributed", lambda *_: rough)
+        assert len(figure(run, "rain").drawing.arguments["rows"]) == 2
+        with pytest.raises(UsageError, match="miss their sum"):
+            figure(run, "rain", methods=("integrated gradients",))
     with pytest.raises(UsageError, match="no other text"):
         figure(runs["bert"], "rain", answer="nigh")
