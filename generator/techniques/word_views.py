@@ -99,6 +99,7 @@ class View:
     shares: tuple[float, ...]
     most: int
     tolerance: float
+    adds_up: float
 
 
 def signed(value: float, unit: str) -> str:
@@ -140,6 +141,7 @@ def view_of(
         shares=SHARES,
         most=MOST,
         tolerance=TOLERANCE,
+        adds_up=ADDS_UP,
     )
 
 
@@ -163,16 +165,20 @@ def verdict(name: str, standings: Sequence[Standing], count: int) -> str:
     over = f"Over {amount(count, 'answer')}, for {name}: " if count > 1 else f"For {name}: "
     said = []
     if good:
-        puts = "puts" if len(good) == 1 else "put"
+        puts = "put" if _plural(good) else "puts"
         said.append(
             f"{listed(good)} {puts} tokens first without which it falls further than in any random order"
         )
     if bad:
-        does, its = ("does", "its") if len(bad) == 1 else ("do", "their")
+        does, its = ("do", "their") if _plural(bad) else ("does", "its")
         said.append(
             f"{listed(bad)} {does} not beat the random orders, so that {its} marks say nothing"
         )
     return f"{over}{'; '.join(said)}."
+
+
+def _plural(methods: Sequence[str]) -> bool:
+    return len(methods) > 1 or methods[0].endswith("s")
 
 
 def _text(

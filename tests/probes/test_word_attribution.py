@@ -229,6 +229,8 @@ def test_only_what_beats_every_random_order_is_said_to_find_anything():
     assert verdict("x", (within,), 2) == (
         "Over 2 answers, for x: b does not beat the random orders, so that its marks say nothing."
     )
+    many = Standing("gradients", 1.0, 0.5, 0.0, 1.9)
+    assert "gradients do not beat" in verdict("x", (many,), 1)
     both = verdict("x", (above, within), 2)
     assert "a puts tokens first" in both and "b does not beat" in both
 
