@@ -85,6 +85,7 @@ ASKED: dict[str, tuple[dict[str, Any], str]] = {
 REFUSED = {
     "learned_cam": ({"model": CNN}, "no classes were learned"),
     "matching": ({"model": CNN}, "two towers"),
+    "patching": ({"model": BERT}, "it names no token"),
     "training": ({"model": CNN, "layer": "conv_stem"}, "no states of its training"),
     "training_course": ({"model": CNN}, "no states of its training"),
 }
