@@ -22,9 +22,9 @@ from math import ceil
 import numpy as np
 import torch
 
-from generator.errors import CutawayError
+from generator.errors import CutawayError, first_line
 from generator.probes.integrated_gradients import TOLERANCE, integrated_gradients
-from generator.probes.word_answers import Choice, Question
+from generator.probes.word_answers import Question
 from generator.store import Store
 
 VERSION = 1
@@ -32,9 +32,8 @@ METHODS = ("leave-one-out", "input × gradient", "integrated gradients")
 SHARES = (0.2, 0.5)
 DRAWS = 20
 MOST, PIECES = 32, 4  # points of the way, and pieces that it is cut into first
-ADDS_UP = (
-    0.1  # a sum that misses the rise by more is not lit: its marks are not those of the method
-)
+# A sum that misses the rise by a larger share is not lit: its marks are not those of the method.
+ADDS_UP = 0.1
 TOKENS = 1024  # in flight at once
 
 
@@ -112,7 +111,7 @@ def attribute_words(
         # What autograd does not follow raises the latter.
         except (CutawayError, RuntimeError) as error:
             none = np.zeros((0, 2, len(METHODS), len(tokens)))
-            pairs, said = np.zeros((0, 2)), str(error).strip().splitlines()[0]
+            pairs, said = np.zeros((0, 2)), first_line(error)
             return WordAttribution(
                 text, tokens, (), "", False, none, none, none, pairs, pairs, 0, said
             )
@@ -219,7 +218,8 @@ def _by_gradients(
         embedded = question.embedding(ids)[0]
         baseline = embedded.clone()
         if question.filler is None:
-            every = torch.arange(embedding_rows(question), device=ids.device)
+            rows = len(next(question.embedding.parameters()))
+            every = torch.arange(rows, device=ids.device)
             baseline[free] = question.embedding(every).mean(0)
         else:
             baseline[free] = question.embedding(torch.full_like(ids, question.filler))[0, free]
@@ -243,13 +243,3 @@ def _by_gradients(
     with torch.no_grad():
         ends = measures(torch.zeros_like(way)[None])[0].double().cpu().numpy()
     return plain.cpu().numpy(), added, ends, path.points
-
-
-def embedding_rows(question: Question) -> int:
-    """How many tokens have an embedding."""
-    return len(next(question.embedding.parameters()))
-
-
-def choices_key(choices: Sequence[Choice]) -> list[list[int]]:
-    """Answers as they stand in a key of the store."""
-    return [list(one) for one in choices]

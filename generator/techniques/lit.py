@@ -1,4 +1,4 @@
-"""Passages whose every token is lit by a value: a neuron's activation, what a word adds to an answer."""
+"""Passages whose every token is lit by a value, such as what it adds to an answer."""
 
 from __future__ import annotations
 

@@ -22,7 +22,6 @@ from generator.probes.word_attribution import (
     SHARES,
     WordAttribution,
     attribute_words,
-    choices_key,
 )
 from generator.run import PAIRS, TEXTS, Run, Section, Technique
 from generator.table import Table
@@ -113,7 +112,7 @@ def _attributed(run: Run, name: str, choices: Sequence[Choice] = ()) -> WordAttr
     encoding = _encoded(run, name)
     depends: dict[str, object] = {
         "model": run.model.key,
-        "choices": choices_key(choices),
+        "choices": choices,
         "ids": list(encoding.ids),
     }
     if run.reads == PAIRS:
