@@ -67,9 +67,10 @@ def patch(
     store: Store,
     *,
     parts: Sequence[str] = PARTS,
+    ways: Sequence[str] = WAYS,
     known: bool = True,
 ) -> Patching:
-    """Patch every activation of some parts, both ways.
+    """Patch every activation of some parts, both ways or the first of them.
 
     Nothing is patched where the model does not prefer the right answer to both prompts by enough, unless it
     need not be `known`, as by random weights.
@@ -77,16 +78,19 @@ def patch(
 
     def make() -> Patching:
         try:
-            return _patch(model, pair, parts, known)
+            return _patch(model, pair, parts, ways, known)
         except (CutawayError, UsageError) as error:
             return Patching(pair.id, str(error))
 
     stated = pair.model_dump(mode="json", exclude={"title"})
     key = {"model": model.key, "head": model.head_kind, "pair": stated, "parts": list(parts)}
+    key |= {"ways": list(ways)}
     return store.result("patching", VERSION, {**key, "known": known}, Patching, make)
 
 
-def _patch(model: LanguageModel, pair: PromptPair, parts: Sequence[str], known: bool) -> Patching:
+def _patch(
+    model: LanguageModel, pair: PromptPair, parts: Sequence[str], ways: Sequence[str], known: bool
+) -> Patching:
     prompts = read_prompts(model, pair)
     patcher = open_patcher(model, prompts)
     chances = [
@@ -106,7 +110,8 @@ def _patch(model: LanguageModel, pair: PromptPair, parts: Sequence[str], known: 
     reason = _why_not(told, known)
     if reason:
         return replace(told, reason=reason)
-    return replace(told, shares=_shares(patcher, [part for part in parts if part in patcher.sites]))
+    there = [part for part in parts if part in patcher.sites]
+    return replace(told, shares=_shares(patcher, there, len(ways)))
 
 
 def _why_not(found: Patching, known: bool) -> str:
@@ -125,14 +130,14 @@ def _why_not(found: Patching, known: bool) -> str:
     return ""
 
 
-def _shares(patcher: Patcher, parts: Sequence[str]) -> Shares:
-    """The shares of some parts, both ways; what cannot change in a decoder is zero."""
+def _shares(patcher: Patcher, parts: Sequence[str], ways: int) -> Shares:
+    """The shares of some parts, by the first of WAYS; what cannot change in a decoder is zero."""
     prompts, layers = patcher.prompts, len(patcher.model.blocks)
     tokens, start = len(prompts.ids[0]), prompts.first if patcher.model.causal else 0
     spans = {part: range(patcher.heads) if part == HEAD else range(start, tokens) for part in parts}
     rows = [Row(layer, part, n) for part in parts for layer in range(layers) for n in spans[part]]
-    found = {part: np.zeros((len(WAYS), layers, spans[part].stop)) for part in parts}
-    for way, (given, run) in enumerate(((0, 1), (1, 0))):
+    found = {part: np.zeros((ways, layers, spans[part].stop)) for part in parts}
+    for way, (given, run) in enumerate(((0, 1), (1, 0))[:ways]):
         own, other = (patcher.sides[side].difference for side in (run, given))
         shares = (differences(patcher, run, rows) - own) / (other - own)
         for row, share in zip(rows, shares, strict=True):

@@ -95,7 +95,7 @@ def measure(run: Run) -> Patched:
     if run.trained is not None:
         kept = {one.pair for one in run.trained[PATCHING] if not one.reason}
         pairs = tuple(pair for pair in pairs if pair.id in kept)
-        how = partial(how, parts=(STREAM,), known=False)
+        how = partial(how, parts=(STREAM,), ways=WAYS[:1], known=False)
     asks = [partial(how, pair, run.store) for pair in pairs]
     found = tuple(run.store.shared(asks))
     run.step(f"{run.model.id}: patching")
