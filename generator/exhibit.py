@@ -146,6 +146,9 @@ class ModelSpec(Strict):
         None, description="curated pictures for this model alone; the exhibit's if left out"
     )
     pool: str | None = Field(None, description="a pool for this model alone; '' for none")
+    passages: str | None = Field(
+        None, description="a pool of texts for this model alone; '' for none"
+    )
     checkpoints: tuple[CheckpointSpec, ...] = Field(
         (), description="states of this network in training, in order, each a source"
     )
@@ -208,6 +211,11 @@ class Exhibit(Strict):
         "",
         description="pictures that exemplars are searched in: a folder, or sklearn:, hf-dataset:",
     )
+    passages: str = Field(
+        "",
+        description="texts that exemplars are searched in: a table, a folder, a plain file with one text a "
+        "line, or hf-dataset:",
+    )
     writing: str = Field(
         "", description="folder with articles/, lectures/, guide/ (Markdown) and references.bib"
     )
@@ -230,6 +238,6 @@ class Exhibit(Strict):
         raise UsageError(f"The exhibit has no model '{name}'. {hint}")
 
     def shown_to(self, model: ModelSpec) -> Exhibit:
-        """The exhibit with the pictures and the pool that one of its models is shown."""
-        own = {"images": model.images, "pool": model.pool}
+        """The exhibit with the pictures and the pools that one of its models is shown."""
+        own = {"images": model.images, "pool": model.pool, "passages": model.passages}
         return self.model_copy(update={key: one for key, one in own.items() if one is not None})

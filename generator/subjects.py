@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from generator.card_schema import Pairs
@@ -12,6 +13,7 @@ from generator.exhibit import PARTS, Exhibit, ModelSpec
 from generator.exhibit_yaml import load_pairs
 from generator.inputs.datasets import on_disk
 from generator.inputs.images import CuratedImage, curated_images
+from generator.inputs.passages import passage_pool
 from generator.inputs.pool import image_pool
 from generator.inputs.shown import Inputs
 from generator.inputs.texts import curated_texts, held_out_texts
@@ -52,21 +54,31 @@ def opened_in_parts(
 
 
 def read_inputs(exhibit: Exhibit) -> list[Inputs]:
-    """What each model is run on; pictures that several are shown are read once.
+    """What each model is run on; pictures and texts that several are shown are read once.
 
     Raises UsageError for what names an input that is not there, before any model is loaded.
     """
     texts, held_out = curated_texts(exhibit), held_out_texts(exhibit)
     pairs = load_pairs(exhibit.base / exhibit.pairs) if exhibit.pairs else Pairs()
-    read: dict[Any, Inputs] = {}
+    read: dict[Any, Any] = {}
+
+    def once(key: Any, made: Callable[[], Any]) -> Any:
+        if key not in read:
+            read[key] = made()
+        return read[key]
+
+    def inputs(shown: Exhibit) -> Inputs:
+        images, pool = once(
+            (shown.images, shown.pool), lambda: (curated_images(shown), image_pool(shown))
+        )
+        passages = once(shown.passages, lambda: passage_pool(shown))
+        return Inputs(images, texts, held_out, pool, pairs, passages)
+
     found = []
     for spec in exhibit.models:
         shown = on_disk(exhibit.shown_to(spec), cache_root())
-        key = (shown.images, shown.pool)
-        if key not in read:
-            read[key] = Inputs(curated_images(shown), texts, held_out, image_pool(shown), pairs)
-        _check(spec, read[key].images)
-        found.append(read[key])
+        found.append(once((shown.images, shown.pool, shown.passages), partial(inputs, shown)))
+        _check(spec, found[-1].images)
     return found
 
 

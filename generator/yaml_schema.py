@@ -11,14 +11,15 @@ from pydantic_core import ErrorDetails
 
 from generator.errors import did_you_mean
 
-Slug = Annotated[str, Field(pattern=r"^[a-z0-9]+([-_.][a-z0-9]+)*$", max_length=80)]
+SLUG = r"^[a-z0-9]+([-_.][a-z0-9]+)*$"
+Slug = Annotated[str, Field(pattern=SLUG, max_length=80)]
 Line = Annotated[str, Field(min_length=1, max_length=400)]
 Place = tuple[int | str, ...]
 """The keys and numbers of list items that lead to a value."""
 
 # What patterns ask for, in words; any other is shown as it is.
 PATTERNS: Mapping[str, str] = {
-    r"^[a-z0-9]+([-_.][a-z0-9]+)*$": "a-z, 0-9, and - _ . between them",
+    SLUG: "a-z, 0-9, and - _ . between them",
     r"^(\d{4}-\d{4}-\d{4}-\d{3}[\dX])?$": "an ORCID",
     r"^(https?://.+)?$": "an address that starts with https://",
     r"^https?://\S+$": "an address that starts with https://",

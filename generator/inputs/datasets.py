@@ -1,4 +1,4 @@
-"""Pictures that an exhibit names by a dataset, brought to a folder that can be read as any other."""
+"""Pictures and texts that an exhibit names by a dataset, brought to files that are read as any others."""
 
 from __future__ import annotations
 
@@ -12,27 +12,26 @@ from generator.atomic_folder import atomic_folder
 from generator.errors import UsageError, did_you_mean
 from generator.exhibit import Exhibit
 from generator.inputs.digits import LICENCE, ORIGIN, digits
-from generator.inputs.hub_datasets import HubDataset, fetch_hub_dataset
+from generator.inputs.hub_datasets import PICTURE, TEXT, HubDataset, fetch_hub_dataset
+from generator.inputs.passages import TABLE
 from generator.inputs.source import parse_source
 from generator.inputs.written import Found, write_pictures
 
-FORMS = {
-    "sklearn": "sklearn:digits",
-    "hf-dataset": "hf-dataset:org/name@revision#split=test&image=image&label=label&limit=500",
-}
+_FORM = "hf-dataset:org/name@revision#split=test&{0}={0}&label=label&limit=500"
+FORMS = {"sklearn": "sklearn:digits", "hf-dataset": _FORM.format(PICTURE)}
 LIMIT = 500
 MOST = 20_000
 _VERSION = 1
 _KIND = re.compile(r"([a-z][a-z-]+):(.*)", re.DOTALL)
-_OPTIONS = ("split", "image", "label", "limit")
 
 
 def on_disk(exhibit: Exhibit, cache: Path) -> Exhibit:
-    """The exhibit with each dataset that it names replaced by a folder in the cache."""
+    """The exhibit with each dataset that it names replaced by a folder or a table in the cache."""
     images = exhibit.images
     if isinstance(images, str):
         images = local_folder(images, cache)
-    return exhibit.model_copy(update={"images": images, "pool": local_folder(exhibit.pool, cache)})
+    pool, passages = local_folder(exhibit.pool, cache), local_table(exhibit.passages, cache)
+    return exhibit.model_copy(update={"images": images, "pool": pool, "passages": passages})
 
 
 def names_dataset(reference: str) -> bool:
@@ -58,28 +57,42 @@ def local_folder(reference: str, cache: Path) -> str:
     raise UsageError(f"'{kind}' in '{reference}' is no kind of dataset.", valid)
 
 
-def parse_hub_dataset(rest: str) -> HubDataset:
-    """What stands behind `hf-dataset:`, taken apart. Raises UsageError."""
+def local_table(reference: str, cache: Path) -> str:
+    """The table of a dataset's texts; a path stays as it is. Raises as `local_folder` does."""
+    found = _KIND.fullmatch(reference.strip())
+    if not found:
+        return reference
+    kind, rest = found.groups()
+    if kind != "hf-dataset":
+        valid = f"Valid forms: a table; a folder; a plain file; {_FORM.format(TEXT)}."
+        raise UsageError(f"'{kind}' in '{reference}' is no kind of dataset of texts.", valid)
+    return str(fetch_hub_dataset(parse_hub_dataset(rest, TEXT), cache) / TABLE)
+
+
+def parse_hub_dataset(rest: str, holds: str = PICTURE) -> HubDataset:
+    """What stands behind `hf-dataset:`, taken apart; it `holds` pictures or texts. Raises UsageError."""
     repository, _, options = rest.partition("#")
     try:
         source = parse_source(f"hf:{repository}", Path())
         stated = dict(parse_qsl(options, strict_parsing=True)) if options else {}
     except (UsageError, ValueError) as error:
-        raise _malformed(rest, str(error)) from error
-    unknown = sorted(set(stated) - set(_OPTIONS))
+        raise _malformed(rest, holds, str(error)) from error
+    known = ("split", holds, "label", "limit")
+    unknown = sorted(set(stated) - set(known))
     if unknown:
-        raise _malformed(rest, f"unknown '{unknown[0]}'. {did_you_mean(unknown[0], _OPTIONS)}")
+        hint = did_you_mean(unknown[0], known)
+        raise _malformed(rest, holds, f"unknown '{unknown[0]}'. {hint}")
     limit = stated.get("limit", str(LIMIT))
     if not re.fullmatch(r"[0-9]{1,6}", limit) or not 1 <= int(limit) <= MOST:
-        raise _malformed(rest, f"limit is a number from 1 to {MOST:,}")
-    split, image, label = (stated.get(key, "") for key in ("split", "image", "label"))
-    return HubDataset(source.name, source.revision, split, image, label, int(limit))
+        raise _malformed(rest, holds, f"limit is a number from 1 to {MOST:,}")
+    split, column, label = (stated.get(key, "") for key in ("split", holds, "label"))
+    return HubDataset(source.name, source.revision, split, column, label, int(limit), holds)
 
 
-def _malformed(rest: str, problem: str) -> UsageError:
+def _malformed(rest: str, holds: str, problem: str) -> UsageError:
     return UsageError(
         f"The dataset 'hf-dataset:{rest}' cannot be read: {problem}",
-        f"Write {FORMS['hf-dataset']}; what stands behind # may be left out.",
+        f"Write {_FORM.format(holds)}; what stands behind # may be left out.",
     )
 
 

@@ -1,7 +1,7 @@
-"""Pictures of a dataset on the Hugging Face Hub: Parquet files, or files in folders of classes.
+"""Pictures or texts of a dataset on the Hugging Face Hub: Parquet files, or pictures in folders of classes.
 
 Only files are read; no code of a dataset is run. Files come through the Hub's own client and lie in its
-cache; the pictures that were chosen are written to Cutaway's.
+cache; what was chosen is written to Cutaway's.
 """
 
 from __future__ import annotations
@@ -19,27 +19,36 @@ import numpy as np
 
 from generator.atomic_folder import atomic_folder
 from generator.errors import CutawayError, UsageError, first_line
-from generator.inputs.written import Found, write_pictures
+from generator.inputs.written import Found, write_passages, write_pictures
 from generator.store import digest_of, write_atomically
 
 VERSION = 1
 # What no network was trained on, where the dataset has it.
 _SPLITS = ("test", "validation", "valid", "val", "train")
 _PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
-_IMAGE_NAMES = ("image", "img", "picture", "photo")
+PICTURE, TEXT = "image", "text"
+# What columns of pictures, and of texts, are usually called.
+_USUAL = {
+    PICTURE: ("image", "img", "picture", "photo"),
+    TEXT: ("text", "content", "passage", "sentence", "document"),
+}
 _LABEL_NAMES = ("label", "labels", "fine_label", "class", "target", "category")
 
 
 @dataclass(frozen=True)
 class HubDataset:
-    """A dataset, and what is taken of it. Empty strings and None leave the choice to the files."""
+    """A dataset, and what is taken of it. Empty strings and None leave the choice to the files.
+
+    `column` is that of what it `holds`, PICTURE or TEXT.
+    """
 
     name: str
     revision: str | None
     split: str
-    image: str
+    column: str
     label: str
     limit: int
+    holds: str = PICTURE
 
 
 @dataclass(frozen=True)
@@ -60,7 +69,7 @@ class _Unreachable(CutawayError):
 
 
 def fetch_hub_dataset(wanted: HubDataset, cache: Path) -> Path:
-    """A folder with up to `limit` pictures of a dataset, evenly over its rows.
+    """A folder with up to `limit` pictures or texts of a dataset, evenly over its rows.
 
     The rows are those of the first files of the split that hold `limit` together. Without a network, the
     folder of an earlier run is used. Raises CutawayError for what the Hub refuses or does not hold.
@@ -121,13 +130,15 @@ def _fill(wanted: HubDataset, listing: _Listing, folder: Path) -> None:
     files = _of_split(wanted, listing)
     parquet = [name for name in files if name.endswith(".parquet")]
     pictures = [name for name in files if PurePosixPath(name).suffix.lower() in _PICTURES]
+    write = write_passages if wanted.holds == TEXT else write_pictures
     if parquet:
-        left_out = write_pictures(_rows(wanted, listing, parquet), folder)
-    elif pictures:
-        left_out = write_pictures(_files(wanted, listing, pictures), folder)
+        left_out = write(_rows(wanted, listing, parquet), folder)
+    elif pictures and wanted.holds == PICTURE:
+        left_out = write(_files(wanted, listing, pictures), folder)
     else:
+        others = "" if wanted.holds == TEXT else " and no pictures"
         raise CutawayError(
-            f"The dataset {wanted.name} holds no Parquet files and no pictures.",
+            f"The dataset {wanted.name} holds no Parquet files{others}.",
             "Many datasets have a converted copy: add @refs/convert/parquet to the reference.",
         )
     about = {"dataset": wanted.name, "commit": listing.commit, "left_out": left_out}
@@ -207,20 +218,21 @@ def _chosen_rows(
     wanted: HubDataset, listing: _Listing, name: str, file: Any, start: int, chosen: set[int]
 ) -> Iterator[Found]:
     schema = file.schema_arrow
-    image = _column(wanted.image, schema.names, _IMAGE_NAMES, "image", wanted.name)
+    held = _column(wanted.column, schema.names, _USUAL[wanted.holds], wanted.holds, wanted.name)
     label = _column(wanted.label, schema.names, _LABEL_NAMES, "label", wanted.name)
-    if not image:
+    if not held:
+        what = "texts" if wanted.holds == TEXT else "pictures"
         raise UsageError(
-            f"Which column of the dataset {wanted.name} holds the pictures is not clear.",
-            f"Add #image=COLUMN, one of {', '.join(schema.names)}.",
+            f"Which column of the dataset {wanted.name} holds the {what} is not clear.",
+            f"Add #{wanted.holds}=COLUMN, one of {', '.join(schema.names)}.",
         )
     classes = _classes(schema, label)
-    columns = [image, label] if label else [image]
+    columns = [held, label] if label else [held]
     row = start
     for batch in file.iter_batches(batch_size=64, columns=columns):
         for offset in range(batch.num_rows):
             if row in chosen:
-                data = _bytes_of(batch.column(image)[offset].as_py())
+                data = _bytes_of(batch.column(held)[offset].as_py())
                 value = batch.column(label)[offset].as_py() if label else ""
                 place = listing.origin(f"{name}, row {row - start}")
                 yield Found(data, _class_name(value, classes), listing.licence, place)
@@ -249,8 +261,9 @@ def _classes(schema: Any, label: str) -> tuple[str, ...]:
 
 
 def _bytes_of(value: Any) -> bytes:
-    """A picture's bytes in a cell: bare, or in a record beside its path; empty if not there."""
+    """Bytes of a picture or a text in a cell: bare, or in a record beside its path; empty if not there."""
     inner = value.get("bytes") if isinstance(value, dict) else value
+    inner = inner.encode() if isinstance(inner, str) else inner
     return inner if isinstance(inner, bytes) else b""
 
 

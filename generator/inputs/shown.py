@@ -7,6 +7,7 @@ from typing import Any
 
 from generator.card_schema import Pairs
 from generator.inputs.images import CuratedImage
+from generator.inputs.passages import Passage
 from generator.inputs.pool import PoolPicture
 from generator.inputs.texts import CuratedText
 
@@ -17,13 +18,14 @@ NOT_STATED = "not stated"
 
 @dataclass(frozen=True)
 class Inputs:
-    """Curated pictures and texts, texts that no page shows, a pool of pictures, and compared sentences."""
+    """Curated pictures and texts, texts that no page shows, pools of both, and compared sentences."""
 
     images: tuple[CuratedImage, ...]
     texts: tuple[CuratedText, ...]
     held_out: tuple[CuratedText, ...]
     pool: tuple[PoolPicture, ...]
     pairs: Pairs
+    passages: tuple[Passage, ...] = ()
 
     @property
     def key(self) -> dict[str, Any]:
@@ -33,4 +35,5 @@ class Inputs:
             "pool": [one.sha256 for one in self.pool],
             "pairs": self.pairs.model_dump(mode="json"),
             "texts": [(one.id, one.text, one.target) for one in (*self.texts, *self.held_out)],
+            "passages": [(one.id, one.text, one.kind, one.language) for one in self.passages],
         }

@@ -1,4 +1,4 @@
-"""Pictures of a dataset as a folder: one folder a class, a table of the pool, a few curated ones."""
+"""Pictures and texts of a dataset as a folder: a table of them, pictures in one folder a class."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from PIL import Image, UnidentifiedImageError
 
 from generator.errors import CutawayError
 from generator.inputs.images import open_rgb
+from generator.inputs.passages import TABLE
 
 CURATED = 10
 # Pillow tells a JPEG that holds several pictures apart only once it is open.
@@ -21,11 +22,12 @@ _SUFFIXES = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "WEBP": ".webp", "BMP
 _DECODERS = ("JPEG", "PNG", "WEBP", "BMP")
 _COLUMNS = ("file", "label", "licence", "origin")
 _UNLABELLED = "not labelled"
+_LONGEST = 1_000  # characters of a passage: many datasets hold whole documents
 
 
 @dataclass(frozen=True)
 class Found:
-    """One picture of a dataset: the bytes of its file, and what is known of it."""
+    """One picture of a dataset, or a text: the bytes of its file, and what is known of it."""
 
     data: bytes
     label: str
@@ -57,6 +59,34 @@ def write_pictures(found: Iterable[Found], folder: Path) -> int:
         raise CutawayError("None of the dataset's pictures could be opened.")
     _write_tables(rows, folder)
     return left_out
+
+
+def write_passages(found: Iterable[Found], folder: Path) -> int:
+    """Write texts to the table `passages.csv`, labels as kinds; returns how many were left out.
+
+    Of a long text the beginning is taken. What is empty or there already is left out. Raises CutawayError
+    if nothing is left.
+    """
+    rows: dict[str, tuple[str, ...]] = {}
+    left_out = 0
+    for one in found:
+        decoded = one.data.decode("utf-8", errors="replace")
+        text = _beginning("\n".join(decoded.splitlines()).strip())  # as the table is read again
+        if text and text not in rows:
+            rows[text] = (text, _plain(one.label), one.licence, one.origin)
+        else:
+            left_out += 1
+    if not rows:
+        raise CutawayError("None of the dataset's texts could be read.")
+    with (folder / TABLE).open("w", encoding="utf-8", newline="") as stream:
+        csv.writer(stream).writerows([("text", "kind", "licence", "origin"), *rows.values()])
+    return left_out
+
+
+def _beginning(text: str) -> str:
+    """A text, cut at the last word that ends within `_LONGEST` characters."""
+    whole_words = re.match(rf".{{1,{_LONGEST}}}(?!\S)", text, re.DOTALL)
+    return (whole_words[0] if whole_words else text[:_LONGEST]).strip()
 
 
 def _plain(label: str) -> str:

@@ -26,6 +26,7 @@ from generator.inputs.datasets import local_folder, on_disk, parse_hub_dataset
 from generator.inputs.digits import digits
 from generator.inputs.hub_datasets import HubDataset
 from generator.inputs.images import curated_images
+from generator.inputs.passages import passage_pool
 from generator.inputs.pool import image_pool
 from generator.inputs.written import Found, write_pictures
 
@@ -210,25 +211,36 @@ def hub():
     gated = Repo({"data/test.parquet": rows}, COMMIT, token="hf_right")
     none = Repo({"data.csv": b"a"}, COMMIT)
     odd = Repo({"x.parquet": _odd()}, COMMIT)
-    repos = {"org/table": table, "org/folders": folders, "org/gated": gated, "org/none": none}
+    said = {"body": ["Rain fell.", "Rain fell.", "", "Snow."], "label": ["a", "a", "b", None]}
+    texts = Repo({"test.parquet": _written(said)}, COMMIT, card={"license": "cc-by-4.0"})
+    repos = {
+        "org/texts": texts,
+        "org/table": table,
+        "org/folders": folders,
+        "org/gated": gated,
+        "org/none": none,
+    }
     with serving(repos | {"org/odd": odd}) as serving_hub:
         yield serving_hub
 
 
 def _odd() -> bytes:
+    return _written({"scan": [picture(1), picture(2)], "kind": ["a", None]})
+
+
+def _written(columns: dict[str, list]) -> bytes:
     buffer = io.BytesIO()
-    cells = [picture(1), picture(2)]
-    pq.write_table(pa.table({"scan": cells, "kind": ["a", None]}), buffer)
+    pq.write_table(pa.table(columns), buffer)
     return buffer.getvalue()
 
 
-def fetched(hub, text, tmp_path, **more):
+def fetched(hub, text, tmp_path, read="local_folder", **more):
     """What the reference gives, asked in a process of its own: the client reads its settings once."""
     code = (
         "import json, sys\nfrom pathlib import Path\n"
         "from generator.errors import CutawayError\n"
-        "from generator.inputs.datasets import local_folder\n"
-        "try:\n    print(local_folder(sys.argv[1], Path(sys.argv[2])))\n"
+        "from generator.inputs import datasets\n"
+        "try:\n    print(getattr(datasets, sys.argv[3])(sys.argv[1], Path(sys.argv[2])))\n"
         "except CutawayError as error:\n    print('ERROR', error, error.hint)\n"
     )
     kept = {
@@ -236,7 +248,7 @@ def fetched(hub, text, tmp_path, **more):
     }
     own = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hf"), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, "-c", code, text, tmp_path / "cache"],
+        [sys.executable, "-c", code, text, tmp_path / "cache", read],
         env=kept | own | more, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -297,6 +309,20 @@ def test_a_folder_of_pictures_becomes_a_pool(hub, tmp_path):
 def test_columns_can_be_named(hub, tmp_path):
     pool = pool_in(fetched(hub, "hf-dataset:org/odd#image=scan&label=kind", tmp_path))
     assert sorted(one.label for one in pool) == ["a", "not labelled"]
+
+
+def test_rows_of_a_parquet_file_become_passages(hub, tmp_path):
+    path = fetched(hub, "hf-dataset:org/texts#text=body", tmp_path, read="local_table")
+    made = Exhibit(models=_some(), passages=path)
+    first, second = passage_pool(made)
+    assert (first.text, first.kind, first.licence) == ("Rain fell.", "a", "cc-by-4.0")
+    assert (second.text, second.kind) == ("Snow.", "")
+    assert first.origin.endswith("org/texts at commit 0123456789ab, test.parquet, row 0")
+    assert json.loads((Path(path).parent / "dataset.json").read_text())["left_out"] == 2
+    unclear = fetched(hub, "hf-dataset:org/texts", tmp_path, read="local_table")
+    assert "holds the texts is not clear. Add #text=COLUMN, one of body, label" in unclear
+    none = fetched(hub, "hf-dataset:org/folders", tmp_path, read="local_table")
+    assert "holds no Parquet files. " in none
 
 
 @pytest.mark.parametrize(
