@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import io
 import json
 import os
@@ -171,6 +172,8 @@ def make_exhibit(
     shutil.copyfile(inputs / "pool.csv", folder / "pool.csv")
     _fewer_pairs(inputs / "pairs.yml", folder / "pairs.yml")
     shipped["pairs"] = "pairs.yml"
+    _fewer_passages(inputs / "passages.csv", folder / "passages.csv")
+    shipped["passages"] = "passages.csv"
     shipped["pool"] = "pool"
     shipped.pop("writing", None)
     write_exhibit(folder, shipped)
@@ -190,6 +193,17 @@ def first_layers(source: str, folder: Path) -> str:
     kept = {name: weight for name, weight in weights if not name.startswith(left)}
     save_file(kept, folder / "model.safetensors", {"format": "pt"})
     return f"./{folder.name}"
+
+
+def _fewer_passages(source: Path, target: Path) -> None:
+    """The first shipped passages of each kind: two to choose things, two to test them."""
+    with source.open(encoding="utf-8", newline="") as stream:
+        header, *rows = csv.reader(stream)
+    kind = header.index("kind")
+    kinds = dict.fromkeys(row[kind] for row in rows)
+    fewer = [row for one in kinds for row in [row for row in rows if row[kind] == one][:4]]
+    with target.open("w", encoding="utf-8", newline="") as stream:
+        csv.writer(stream, lineterminator="\n").writerows([header, *fewer])
 
 
 def _fewer_pairs(source: Path, target: Path) -> None:

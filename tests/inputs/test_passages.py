@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import io
+import json
+import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -13,10 +17,13 @@ from hypothesis import strategies as st
 from generator import subjects
 from generator.errors import CutawayError, UsageError
 from generator.exhibit import Exhibit, ModelSpec
+from generator.exhibit_yaml import load_exhibit
 from generator.inputs.datasets import local_table, parse_hub_dataset
 from generator.inputs.hub_datasets import TEXT, HubDataset
 from generator.inputs.passages import LONGEST, Passage, passage_pool
+from generator.inputs.texts import curated_texts, held_out_texts
 from generator.inputs.written import Found, write_passages
+from generator.paths import data_root
 
 SOME = settings(
     max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -204,6 +211,73 @@ def test_mistakes_in_a_folder_are_named_with_the_file(folder):
         pool(folder.parent, "f")
     (folder.parent / "none").mkdir()
     assert refusal(folder.parent, "none") == "holds no passage."
+
+
+# The shipped table
+
+KINDS = {"prose": 60, "dialogue": 40, "code": 50, "list": 30, "numbers": 40, "other language": 50}
+KINDS |= {"verse": 10, "formal": 20}
+LANGUAGES = {"fr", "de", "es", "it", "pt", "nl", "la", "pl", "ru", "el", "zh", "ja", "ar", "hi"}
+NO_SPACES = ("zh", "ja")
+
+
+@pytest.fixture(scope="module")
+def shipped() -> tuple[Passage, ...]:
+    return passage_pool(load_exhibit(data_root()))
+
+
+def test_the_shipped_passages_are_of_many_kinds_and_languages(shipped):
+    assert Counter(one.kind for one in shipped) == KINDS
+    languages = {kind: {one.language for one in shipped if one.kind == kind} for kind in KINDS}
+    assert len(languages["code"]) > 25
+    assert languages["other language"] == LANGUAGES
+    assert all(languages[kind] == {"en"} for kind in KINDS.keys() - {"code", "other language"})
+    assert (data_root() / "site_src/inputs/passages.csv").stat().st_size < 150_000
+
+
+def test_the_shipped_passages_are_of_like_length(shipped):
+    for one in shipped:
+        assert one.text == one.text.strip()
+        assert "\r" not in one.text
+        if one.kind == "code":
+            assert 4 <= len(one.text.splitlines()) <= 14, one.id
+            assert 80 <= len(one.text) <= 420, one.id
+        elif one.language in NO_SPACES:
+            assert 50 <= len(one.text) <= 120, one.id
+        else:
+            assert 25 <= len(one.text.split()) <= 60, one.id
+
+
+def test_each_shipped_passage_states_its_licence_and_origin(shipped):
+    quoted = [one for one in shipped if one.licence != "CC0-1.0"]
+    assert {one.origin for one in shipped} - {one.origin for one in quoted} == {
+        "written for Cutaway"
+    }
+    about = (data_root() / "site_src/inputs/LICENCES.md").read_text(encoding="utf-8")
+    for one in quoted:
+        author, year = one.origin.split(",")[0], one.origin.split(", ")[-1]
+        assert one.licence == "public domain"
+        assert f"{author.split()[-1]} ({year})" in " ".join(about.split())
+
+
+def test_no_shipped_passage_is_nearly_another_or_a_curated_text(shipped):
+    """No two share seven words in a row, nor does one with a text that is shown or held out."""
+    exhibit = load_exhibit(data_root())
+    others = [(one.id, one.text) for one in (*curated_texts(exhibit), *held_out_texts(exhibit))]
+    assert len(others) > 30
+    first: dict[tuple[str, ...], str] = {}
+    for name, text in [*others, *((one.id, one.text) for one in shipped)]:
+        words = re.findall(r"\w+", text.lower())
+        for start in range(len(words) - 6):
+            assert first.setdefault(tuple(words[start : start + 7]), name) == name, name
+
+
+def test_shipped_programs_are_programs(shipped):
+    for one in shipped:
+        if one.language == "python" and not one.text.startswith("Traceback"):
+            ast.parse(one.text)
+        if one.language == "json":
+            json.loads(one.text)
 
 
 # What models are shown

@@ -848,6 +848,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_site(seeded, seeded_site):
         "pool",
         "pool.csv",
         "pairs.yml",
+        "passages.csv",
         "site",
     }
     docs = [path.name for path in (seeded / "build" / "docs").rglob("*")]
