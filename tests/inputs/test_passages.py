@@ -235,6 +235,16 @@ def test_the_shipped_passages_are_of_many_kinds_and_languages(shipped):
     assert (data_root() / "site_src/inputs/passages.csv").stat().st_size < 150_000
 
 
+def test_no_language_is_in_one_half_of_the_shipped_passages_alone(shipped):
+    """Every second passage of a kind is held out."""
+    halves: tuple[Counter[str], Counter[str]] = (Counter(), Counter())
+    for kind in KINDS:
+        for place, one in enumerate(one for one in shipped if one.kind == kind):
+            halves[place % 2][one.language] += 1
+    for language, count in (halves[0] + halves[1]).items():
+        assert count == 1 or abs(halves[0][language] - halves[1][language]) <= 1, language
+
+
 def test_the_shipped_passages_are_of_like_length(shipped):
     for one in shipped:
         assert one.text == one.text.strip()
