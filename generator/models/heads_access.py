@@ -64,12 +64,12 @@ class InputProjection:
     @property
     def weight(self) -> Tensor:
         """(heads, width, d_head)."""
-        return self._cut(_affine(self.matrix)[0])
+        return self._cut(affine(self.matrix)[0])
 
     @property
     def bias(self) -> Tensor:
         """(heads, d_head)."""
-        return self._cut(_affine(self.matrix)[1])
+        return self._cut(affine(self.matrix)[1])
 
     def _cut(self, whole: Tensor) -> Tensor:
         made = torch.stack([whole[..., start : start + self.wide] for start in self.starts])
@@ -123,7 +123,7 @@ def find_heads(model: LanguageModel) -> tuple[HeadWeights, ...]:
 def _head_weights(
     model: LanguageModel, block: nn.Module, found: Meeting, seen: Watched
 ) -> HeadWeights:
-    matrices = [part for part in block.modules() if _is_matrix(part) and part in seen.outputs]
+    matrices = [part for part in block.modules() if is_matrix(part) and part in seen.outputs]
     heads, mixed = len(found.query), found.mixed.transpose(0, 1).flatten(1)
     projection = next((m for m in matrices if _same(_rows(seen.inputs[m]), mixed)), None)
     values = _reading(matrices, seen, found.value, _same)
@@ -133,7 +133,7 @@ def _head_weights(
             f"{model.id}: no matrix of {type(block).__name__} was found to be {what}."
         )
     query, key = (_turned(matrices, seen, part) for part in (found.query, found.key))
-    weight, bias = _affine(projection)
+    weight, bias = affine(projection)
     return HeadWeights(
         norm=_norm_before(model, block, values.matrix, seen),
         projection=projection,
@@ -202,13 +202,14 @@ def _norm_before(
     )
 
 
-def _is_matrix(module: nn.Module) -> bool:
+def is_matrix(module: nn.Module) -> bool:
+    """Whether a module is a matrix, as transformers has them."""
     from transformers.pytorch_utils import Conv1D
 
     return isinstance(module, nn.Linear | Conv1D)
 
 
-def _affine(module: nn.Module) -> tuple[Tensor, Tensor]:
+def affine(module: nn.Module) -> tuple[Tensor, Tensor]:
     """Weight (in, out) and bias (out) of a matrix; GPT-2's Conv1D keeps its weight transposed."""
     weight: Any = module.weight.detach()  # type: ignore[operator]
     weight = weight.t() if isinstance(module, nn.Linear) else weight

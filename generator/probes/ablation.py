@@ -164,8 +164,12 @@ def _sweep(
     base = np.full((len(spans), len(inputs)), np.nan)
     delta = np.full((len(spans), len(inputs), *means.shape[:2]), np.nan)
     for column, one in enumerate(inputs.values()):
-        change = silenced(means) if turned is None else _turned(places, means, (turned, column))
-        whole, changed = _token_effects(model, places, ends, one, every, change)
+        change = (
+            silenced([place.projection for place in places], means)
+            if turned is None
+            else _turned(places, means, (turned, column))
+        )
+        whole, changed = token_effects(model, ends, one, every, change)
         for row, span in enumerate(spans):
             taken = slice(*predicted(model, one.spans[span]))
             if taken.start < taken.stop:
@@ -178,7 +182,7 @@ def _sweep(
 
 def _turned(places: Sequence[HeadWeights], means: Tensor, seed: Sequence[int]) -> Change:
     width = places[0].output.shape[-1]
-    return rotated(means, random_rotation(width, seed).to(means.device))
+    return rotated(places, means, random_rotation(width, seed).to(means.device))
 
 
 def predicted(model: LanguageModel, span: tuple[int, int]) -> tuple[int, int]:
@@ -186,9 +190,8 @@ def predicted(model: LanguageModel, span: tuple[int, int]) -> tuple[int, int]:
     return (max(span[0], 1), span[1]) if model.causal else span
 
 
-def _token_effects(
+def token_effects(
     model: LanguageModel,
-    places: Sequence[HeadWeights],
     ends: ResidualEnds,
     one: Scored,
     heads: Heads,
@@ -207,7 +210,7 @@ def _token_effects(
         chosen: dict[int, list[int]] = {}
         for layer, head in heads[start : start + group]:
             chosen.setdefault(layer, []).append(head)
-        states = changed_states(model, places, ends, ids, chosen, change)
+        states = changed_states(model, ends, ids, chosen, change)
         scores = _scores(model, ends, states, one.ids, at)
         whole[at] = scores[0]
         changed[start : start + group, at] = scores[1:]

@@ -28,7 +28,7 @@ from torch.nn import functional
 
 from generator.errors import CutawayError
 from generator.models.dispatch import hooks
-from generator.models.heads_access import HeadWeights, find_heads
+from generator.models.heads_access import find_heads
 from generator.models.stream import ResidualEnds, find_ends
 from generator.models.text_model import LanguageModel
 from generator.probes.ablation import Heads, Scored, listed, predicted, token_losses
@@ -118,42 +118,45 @@ def _estimates(model: LanguageModel, inputs: Mapping[str, Scored]) -> Attributio
         if not ids:
             continue
         with torch.enable_grad():
-            outputs, states = _traced(model, places, ends, ids)
+            outputs, states = traced(model, [one.projection for one in places], ends, ids)
         at = {span: range(*predicted(model, ends_of)) for span, ends_of in one.spans.items()}
         for row, span in enumerate(spans):
             if len(at[span]):
-                found[row, column] = _changes(
-                    model, ends, one.ids, at[span], outputs, states, means
+                found[row, column] = np.stack(
+                    changes(model, ends, one.ids, at[span], outputs, states, means)
                 )
     return Attribution(spans, tuple(inputs), found)
 
 
-def _traced(
-    model: LanguageModel, places: Sequence[HeadWeights], ends: ResidualEnds, ids: tuple[int, ...]
+def traced(
+    model: LanguageModel, modules: Sequence[nn.Module], ends: ResidualEnds, ids: tuple[int, ...]
 ) -> tuple[list[tuple[Tensor, Tensor]], Tensor]:
-    """What enters each W_O, (tokens, heads * d_head), beside a zero added to it, and the final states."""
+    """What enters each module, (tokens, width), beside a zero added to it, and the final states."""
     outputs: list[tuple[Tensor, Tensor]] = []
 
     def add(_: nn.Module, args: Any) -> Any:
         zero = torch.zeros_like(args[0], requires_grad=True)
-        outputs.append((args[0].detach()[0], zero))
+        outputs.append((args[0].detach().reshape(len(ids), -1), zero))
         return (args[0] + zero, *args[1:])
 
-    with hooks(place.projection.register_forward_pre_hook(add) for place in places):
+    with hooks(module.register_forward_pre_hook(add) for module in modules):
         states = ends.traced(torch.tensor([ids], device=model.device))[0]
     return outputs, states
 
 
-def _changes(
+def changes(
     model: LanguageModel,
     ends: ResidualEnds,
     ids: tuple[int, ...],
     at: Sequence[int],
     outputs: Sequence[tuple[Tensor, Tensor]],
     states: Tensor,
-    means: Tensor,
-) -> np.ndarray:
-    """The estimates on the tokens `at` of one sequence, (layers, heads)."""
+    means: Sequence[Tensor] | Tensor,
+) -> list[np.ndarray]:
+    """The estimates on the tokens `at` of one sequence, (heads,) a layer.
+
+    `means` of each layer are (heads, d_head): neurons are heads of one number each.
+    """
     tokens = torch.tensor(at, device=states.device)
     change = partial(_first_order, outputs, means)
     with torch.enable_grad():
@@ -165,17 +168,18 @@ def _changes(
         moved = []
         for _ in range(DIRECTIONS):
             signs = torch.randint(0, 2, unit.shape, generator=random).to(unit) * 2 - 1
-            moved.append(change((unit * signs).sum()) ** 2)
-    return np.mean(moved, axis=0) / 2 / len(at)
+            moved.append([np.square(one) for one in change((unit * signs).sum())])
+    return [np.mean(layer, axis=0) / 2 / len(at) for layer in zip(*moved, strict=True)]
 
 
 def _first_order(
-    outputs: Sequence[tuple[Tensor, Tensor]], means: Tensor, value: Tensor
-) -> np.ndarray:
-    """The change of a value, to first order, with each head's output at its mean: (layers, heads)."""
+    outputs: Sequence[tuple[Tensor, Tensor]], means: Sequence[Tensor] | Tensor, value: Tensor
+) -> list[np.ndarray]:
+    """The change of a value, to first order, with each head's output at its mean: (heads,) a layer."""
     gradients = torch.autograd.grad(value, [zero for _, zero in outputs], retain_graph=True)
     layers = []
     for (z, _), gradient, mean in zip(outputs, gradients, means, strict=True):
         heads = (len(z), *mean.shape)
-        layers.append(((mean - z.view(heads)) * gradient[0].view(heads)).sum((0, 2)))
-    return torch.stack(layers).double().cpu().numpy()
+        change = (mean - z.reshape(heads)) * gradient.reshape(heads)
+        layers.append(change.sum((0, 2)).double().cpu().numpy())
+    return layers

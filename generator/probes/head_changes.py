@@ -24,7 +24,7 @@ from generator.models.text_model import LanguageModel
 Chosen = Mapping[int, Sequence[int]]
 """The heads to change, by layer."""
 
-Change = Callable[[HeadWeights, int, Sequence[int]], Any]
+Change = Callable[[int, Sequence[int]], Any]
 """Hooks a change of some heads of a layer, head k of them in the k-th of the last rows; a handle."""
 
 
@@ -58,7 +58,6 @@ def mean_outputs(
 
 def changed_states(
     model: LanguageModel,
-    places: Sequence[HeadWeights],
     ends: ResidualEnds,
     ids: tuple[int, ...],
     chosen: Chosen,
@@ -71,7 +70,7 @@ def changed_states(
     with ExitStack() as placed:
         for layer, heads in chosen.items():
             placed.enter_context(_grown(model.blocks[layer], len(heads)))
-            placed.enter_context(hooks([change(places[layer], layer, heads)]))
+            placed.enter_context(hooks([change(layer, heads)]))
         try:
             return ends.states(torch.tensor([ids], device=model.device))
         except RuntimeError as error:
@@ -94,19 +93,24 @@ def _grown(block: nn.Module, count: int) -> Iterator[None]:
         yield
 
 
-def silenced(means: Tensor) -> Change:
-    """The output of a head set to its mean; `means` as `silence_heads` takes them, for each layer."""
+def silenced(modules: Sequence[nn.Module], means: Sequence[Tensor] | Tensor) -> Change:
+    """What enters one of `modules` set to its mean; `means` as `silence_heads` takes them, for each layer.
 
-    def change(place: HeadWeights, layer: int, heads: Sequence[int]) -> Any:
-        return place.projection.register_forward_pre_hook(silence_heads(means[layer], heads))
+    Heads enter their W_O. Neurons are heads of one number each that enter the matrix behind them.
+    """
+
+    def change(layer: int, heads: Sequence[int]) -> Any:
+        return modules[layer].register_forward_pre_hook(silence_heads(means[layer], heads))
 
     return change
 
 
-def rotated(means: Tensor, rotation: Tensor) -> Change:
+def rotated(places: Sequence[HeadWeights], means: Tensor, rotation: Tensor) -> Change:
     """What silencing a head would add to the stream, turned by `rotation` (width, width) instead."""
 
-    def change(place: HeadWeights, layer: int, heads: Sequence[int]) -> Any:
+    def change(layer: int, heads: Sequence[int]) -> Any:
+        place = places[layer]
+
         def push(_: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor:
             pushed = output.clone()
             for row, head in enumerate(heads, start=len(output) - len(heads)):

@@ -118,15 +118,32 @@ def _losses(
     Without `projection` one row, untouched. One pass serves all heads of a layer.
     """
     copies = len(heads) or 1
+    silence = []
+    if projection is not None and means is not None:
+        silence = [(projection, silence_heads(means, heads))]
+    ids = pair.source.ids, pair.read.ids, pair.written.ids
+    return target_losses(model, *ids, copies, silence, encoded)
+
+
+def target_losses(
+    model: Seq2SeqModel,
+    source: Sequence[int],
+    read: Sequence[int],
+    written: Sequence[int],
+    copies: int = 1,
+    entering: Sequence[tuple[nn.Module, Any]] = (),
+    encoded: Any = None,
+) -> np.ndarray:
+    """-ln p of each token that is to be written, in a batch of copies: (copies, tokens).
+
+    `entering` are modules with hooks that change what enters them; with `encoded` the encoder is not run.
+    """
     if encoded is not None:
         state = encoded.last_hidden_state.expand(copies, -1, -1)
         encoded = type(encoded)(last_hidden_state=state)
-    placed = []
-    if projection is not None and means is not None:
-        placed = [projection.register_forward_pre_hook(silence_heads(means, heads))]
-    with hooks(placed):
-        output = model.run(pair.source.ids, pair.read.ids, encoded=encoded, copies=copies)
+    with hooks(module.register_forward_pre_hook(hook) for module, hook in entering):
+        output = model.run(source, read, encoded=encoded, copies=copies)
     logits: Tensor = output.logits.double()
-    target = torch.tensor([pair.written.ids] * copies, device=logits.device)
+    target = torch.tensor([list(written)] * copies, device=logits.device)
     losses = functional.cross_entropy(logits.transpose(1, 2), target, reduction="none")
     return losses.cpu().numpy()

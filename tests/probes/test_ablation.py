@@ -59,6 +59,11 @@ def every(model, layers):
     return {layer: range(model.heads) for layer in layers}
 
 
+def quiet(places, means):
+    """Heads silenced."""
+    return silenced([place.projection for place in places], means)
+
+
 def _outputs(model, name, ids):
     """z of all layers and heads, by hooks on named modules: (layers, tokens, heads * d_head)."""
     kept = []
@@ -130,16 +135,16 @@ def test_a_head_replaced_by_its_own_output_changes_nothing(family):
     if family == "bloom":  # a bias by position of the whole batch is handed from block to block
         with pytest.raises(CutawayError, match="heads cannot be silenced in one batch"):
             changed_states(
-                model, places, ends, ids, every(model, range(3)), silenced(torch.zeros(3, 4, 8))
+                model, ends, ids, every(model, range(3)), quiet(places, torch.zeros(3, 4, 8))
             )
         return
     own = torch.stack(head_outputs(model, places, ends, ids))
-    states = changed_states(model, places, ends, ids, every(model, range(3)), silenced(own))
+    states = changed_states(model, ends, ids, every(model, range(3)), quiet(places, own))
     assert states.shape == (1 + 3 * 4, len(ids), 32)
     whole = ends.states(torch.tensor([ids]))[0]
     torch.testing.assert_close(states, whole.expand_as(states), rtol=1e-4, atol=1e-5)
     # ... and another output changes something in every head.
-    states = changed_states(model, places, ends, ids, every(model, range(3)), silenced(own + 0.5))
+    states = changed_states(model, ends, ids, every(model, range(3)), quiet(places, own + 0.5))
     assert ((states[1:] - whole).abs().amax((1, 2)) > 1e-4).all()
     torch.testing.assert_close(states[0], whole, rtol=1e-4, atol=1e-5)
 
@@ -153,9 +158,9 @@ def test_identity_on_smollm2_and_the_loss_of_another_implementation(smollm2_mode
     means = mean_outputs(model, places, ends, [ids])
     torch.testing.assert_close(means, own.mean(2), rtol=1e-5, atol=1e-6)
     layers = range(DECODER_LAYERS - 2, DECODER_LAYERS)
-    states = changed_states(model, places, ends, ids, every(model, layers), silenced(own))
+    states = changed_states(model, ends, ids, every(model, layers), quiet(places, own))
     torch.testing.assert_close(states, whole.expand_as(states), rtol=1e-4, atol=1e-4)
-    states = changed_states(model, places, ends, ids, every(model, layers), silenced(means))
+    states = changed_states(model, ends, ids, every(model, layers), quiet(places, means))
     targets = torch.tensor(ids[1:])
     for layer, head in zip(layers, (5, 2), strict=True):
         row = 1 + (layer - layers[0]) * 9 + head
@@ -240,7 +245,7 @@ def test_silencing_the_induction_head_of_smollm2_harms_the_second_copy_only(whol
     made = random_sequences(model, 20, 2)[1]
     means = mean_outputs(model, places, ends, [made.ids])
     states = changed_states(
-        model, places, ends, made.ids, every(model, range(17, 19)), silenced(means)
+        model, ends, made.ids, every(model, range(17, 19)), quiet(places, means)
     )
     change = {}
     for name, span in (("first", made.first), ("second", made.second)):
