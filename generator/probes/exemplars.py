@@ -23,13 +23,13 @@ from generator.models.model import VisionModel
 from generator.models.unit_layer import UnitLayer, channels, observe
 from generator.probes.ranking import find_peaks, reduce_responses
 from generator.probes.things import Candidates, Exemplary, in_order
+from generator.probes.unit_histogram import Histogram
 from generator.probes.unit_likeness import correlation, most_alike, seriation
 from generator.store import Store
 
 VERSION = 4
 CHUNK = 64
 BATCH = 16
-BINS = 32
 
 
 @dataclass(frozen=True)
@@ -229,8 +229,7 @@ class _Merge:
 
     def __init__(self) -> None:
         self.neurons, self.channels = Exemplary(), Exemplary()
-        self.counts = np.zeros((0, BINS), dtype=np.int64)
-        self.width = np.zeros(0)
+        self.histogram: Histogram | None = None
         self.excited: np.ndarray | int = 0
         self.sums: np.ndarray | float = 0.0
         self.products: np.ndarray | float = 0.0
@@ -244,27 +243,16 @@ class _Merge:
         nowhere = np.full_like(one.place, -1)
         self.neurons.add(Candidates(chosen, one.peak, one.peak_pre, one.place), things)
         self.channels.add(Candidates(chosen, one.mean, one.mean_pre, nowhere), things)
-        self._count(responses.peak)
+        self.histogram = self.histogram or Histogram(responses.peak.shape[1])
+        self.histogram.add(responses.peak)
         self.excited = self.excited + (responses.peak > 0).sum(0)
         peaks = responses.peak.astype(np.float64)
         self.sums = self.sums + peaks.sum(0)
         self.products = self.products + peaks.T @ peaks
 
-    def _count(self, peak: np.ndarray) -> None:
-        """Count into bins whose width is a power of two, doubled until the largest value fits."""
-        if not len(self.counts):
-            self.counts = np.zeros((peak.shape[1], BINS), dtype=np.int64)
-            self.width = np.full(peak.shape[1], 2.0**-8)
-        reach = np.abs(peak).max(0)
-        while (wide := reach >= self.width * (BINS // 2)).any():
-            self.counts[wide] = _halved(self.counts[wide])
-            self.width[wide] *= 2
-        place = np.floor(peak / self.width).astype(np.int64) + BINS // 2
-        units = np.broadcast_to(np.arange(peak.shape[1]), peak.shape)
-        np.add.at(self.counts, (units, place), 1)
-
     def finish(self, layer: str, pictures: int) -> LayerExemplars:
         neuron, channel = self.neurons.ranking(), self.channels.ranking()
+        assert self.histogram is not None, "the pool has no picture"
         likeness = correlation(np.asarray(self.sums), np.asarray(self.products), pictures)
         alike, alike_value = most_alike(likeness)
         return LayerExemplars(
@@ -282,16 +270,10 @@ class _Merge:
             channel_pre=channel.pre,
             channel_tied=channel.tied,
             channel_undecided=channel.undecided,
-            counts=self.counts,
-            width=self.width,
+            counts=self.histogram.counts,
+            width=self.histogram.width,
             excited=np.asarray(self.excited),
             alike=alike,
             alike_value=alike_value,
             order=seriation(likeness),
         )
-
-
-def _halved(counts: np.ndarray) -> np.ndarray:
-    """The same histogram in bins of twice the width, around the same zero."""
-    paired = counts.reshape(len(counts), BINS // 2, 2).sum(-1)
-    return np.pad(paired, ((0, 0), (BINS // 4, BINS // 4)))

@@ -9,7 +9,8 @@ import numpy as np
 from generator.figures.figure import Figure, published
 from generator.formatting import number
 from generator.models.layer import Layer
-from generator.probes.exemplars import BINS, Exemplars, LayerExemplars
+from generator.probes.exemplars import Exemplars, LayerExemplars
+from generator.probes.unit_histogram import filled_bins
 from generator.run import PICTURES, Run, Section, Technique
 from generator.techniques.exemplars import (
     EXEMPLARS,
@@ -62,10 +63,7 @@ def view(run: Run, layer: Layer, unit: int) -> View | None:
 
 def _histogram(exemplars: LayerExemplars, unit: int) -> tuple[np.ndarray, np.ndarray]:
     """Counts of the bins from the first to the last that is filled, and their edges."""
-    counts, width = exemplars.counts[unit], float(exemplars.width[unit])
-    filled = np.flatnonzero(counts)
-    first, last = int(filled[0]), int(filled[-1]) + 1
-    return counts[first:last], (np.arange(first, last + 1) - BINS // 2) * width
+    return filled_bins(exemplars.counts[unit], float(exemplars.width[unit]))
 
 
 def badges(run: Run, layer: Layer, unit: int) -> list[str]:

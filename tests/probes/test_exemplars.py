@@ -20,6 +20,7 @@ from generator.probes import unit_likeness as likeness
 from generator.probes.layer_weights import feeds, listens
 from generator.probes.ranking import TOP
 from generator.probes.things import in_order
+from generator.probes.unit_histogram import BINS
 from generator.store import Store
 
 PICTURES = 40
@@ -194,7 +195,7 @@ def test_histogram_counts_every_picture_in_its_bin(found, brute):
     layer = found.of("blocks.3.2")
     peaks = brute["blocks.3.2"].max((2, 3))
     for unit in range(0, 80, 7):
-        edges = (np.arange(probe.BINS + 1) - probe.BINS // 2) * layer.width[unit]
+        edges = (np.arange(BINS + 1) - BINS // 2) * layer.width[unit]
         counted = np.histogram(peaks[:, unit], bins=edges)[0]
         # A value on an edge may fall to either side when its last bit differs.
         assert np.abs(counted - layer.counts[unit]).sum() <= 2
