@@ -79,7 +79,7 @@ class CheckpointSpec(Strict):
 class Choices(Strict):
     """How much is made of a model beyond what is measured of every layer.
 
-    The last three are for transformers, the others for vision models.
+    The last four are for transformers, the others for vision models.
     """
 
     features: int = Field(60, ge=0, le=2000, description="units drawn by feature visualisation")
@@ -98,6 +98,12 @@ class Choices(Strict):
         description="inputs on which each head is silenced in turn, and whose words are weighed",
     )
     runs: int = Field(5, ge=1, le=20, description="draws of random tokens to rank heads on")
+    neurons: int = Field(
+        4,
+        ge=0,
+        le=200,
+        description="neurons of the MLP of each layer that get a page, where there are passages",
+    )
     words: int = Field(24, ge=1, le=200, description="words whose way through each head is shown")
 
 

@@ -1,4 +1,4 @@
-"""The page of a layer, followed by those of its heads."""
+"""The page of a layer, followed by those of its heads and neurons."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from generator.pages.context import (
 )
 from generator.pages.environment import Pages
 from generator.pages.head import head_pages
+from generator.pages.neuron import neuron_pages
 from generator.pages.page import Page, there
 from generator.pages.sections import sections_of
 from generator.run import PICTURES, Run
@@ -33,13 +34,14 @@ Facts = list[tuple[str, str | int]]
 
 
 def layer_pages(run: Run, pages: Pages) -> Iterator[Page]:
-    """The pages of all layers that have one, each followed by those of its heads."""
+    """The pages of all layers that have one, each followed by those of its heads and neurons."""
     with_heads = {layer.name for stack in heads_of(run.model) for layer in stack.layers}
     ordered = paged_layers(run.model)
     for layer in ordered:
         yield from there(partial(_page, run, layer, pages, heads=layer.name in with_heads))
         if layer.name in with_heads:
             yield from head_pages(run, layer, pages)
+        yield from neuron_pages(run, layer, pages)
 
 
 def _page(run: Run, layer: Layer, pages: Pages, *, heads: bool) -> Page:

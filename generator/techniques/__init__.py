@@ -41,6 +41,8 @@ from generator.techniques.integrated_gradients import INTEGRATED_GRADIENTS
 from generator.techniques.leans import LEANS
 from generator.techniques.learned_classes import LEARNED_CLASSES
 from generator.techniques.matching import MATCHING
+from generator.techniques.neuron_pages import NEURON_PAGES
+from generator.techniques.neurons import NEURONS
 from generator.techniques.patch_attention import PATCH_ATTENTION
 from generator.techniques.patch_maps import PATCH_MAPS
 from generator.techniques.patching import PATCHING
@@ -84,6 +86,8 @@ TECHNIQUES: tuple[Technique[Any], ...] = (
     PREDICTIONS,
     ANSWERS,
     WORDS,
+    NEURONS,
+    NEURON_PAGES,
     ARCHITECTURE,
     CLASS_MAPS,
     GRAD_CAM,

@@ -24,18 +24,19 @@ class LitToken:
 
 
 def lit_tokens(
-    tokens: Sequence[str], values: np.ndarray, limit: float, unit: str = ""
+    tokens: Sequence[str], values: np.ndarray, limit: float, unit: str = "", least: float = 0.0
 ) -> tuple[LitToken, ...]:
     """Tokens lit by values, at full from `limit` on; NaN is left dark, and says nothing.
 
-    `unit` stands behind each value. The macro `lit` shows them.
+    So is what is less than the share `least` of the limit. `unit` stands behind each value. The macro `lit`
+    shows them.
     """
     spaced = any(token.startswith(" ") for token in tokens)
     found = []
     for place, (token, value) in enumerate(zip(tokens, values.tolist(), strict=True)):
         text = token.removeprefix(" ") if spaced else token.removeprefix(_PIECE)
         apart = token.startswith(" ") if spaced else place and not token.startswith(_PIECE)
-        known = bool(np.isfinite(value))
+        known = bool(np.isfinite(value)) and abs(value) >= least * limit
         lit = float(np.clip(value / limit, -1, 1)) if known and limit else 0.0
         said = f"{number(value)} {unit}".strip() if known else ""
         found.append(LitToken(" " if apart and text else "", _shown(text or token), lit, said))
