@@ -11,6 +11,7 @@ import numpy as np
 
 from generator.card_schema import Pairs
 from generator.exhibit import Choices
+from generator.inputs.passages import Passage
 from generator.inputs.shown import Inputs
 from generator.inputs.texts import CuratedText
 from generator.models.load import AnyModel
@@ -39,11 +40,14 @@ def run_on(
     pairs: Pairs | None = None,
     held_out: Sequence[CuratedText] = (),
     pixels: Mapping[str, np.ndarray] | None = None,
+    passages: Sequence[Passage] = (),
     **choices: Any,
 ) -> Run:
     """A run of a model on texts, or on pictures as they enter the network."""
     assert store is not None
-    inputs = Inputs((), tuple(texts), tuple(held_out), (), pairs or Pairs())
+    inputs = Inputs(
+        (), tuple(texts), tuple(held_out), (), pairs or Pairs(), passages=tuple(passages)
+    )
     kept = store if isinstance(store, Store) else Store(store)
     what = (model, inputs, Choices(**choices), seed, kept, [].append)
     if pixels is not None:

@@ -116,7 +116,8 @@ def _scales(
     for q, k, score, seen in zip(query, key, scores, visible, strict=True):
         products = np.einsum("hqd,hkd->hqk", q, k, dtype=np.float64)[:, seen]
         reached = score[:, seen].astype(np.float64)
-        scale = float((products * reached).sum() / (products**2).sum())
+        size = float((products**2).sum())  # zero where queries or keys are
+        scale = float((products * reached).sum()) / size if size else 0.0
         rest = np.abs(reached - scale * products).max()
         found.append(scale if rest <= AGREE * max(1.0, np.abs(reached).max()) else np.nan)
     return np.array(found)

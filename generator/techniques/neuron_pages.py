@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from generator.addresses import Link
-from generator.formatting import number
+from generator.formatting import fixed, number
 from generator.models.layer import Layer
 from generator.models.tokens import token_text
 from generator.probes.ranking import Ranking
@@ -118,8 +118,8 @@ def _answers(run: Run, units: LayerUnits, place: int, unit: int) -> str:
     name = name_of(run, place, unit)
     if name is not None:
         return (
-            f"This neuron tells {name[0]} from the rest: AUROC {number(name[1], 2)} on passages that did not "
-            f"choose the name, where {number(_bar(run, name[0]), 2)} is needed."
+            f"This neuron tells {name[0]} from the rest: AUROC {fixed(name[1], 2)} on passages that did not "
+            f"choose the name, where {fixed(_bar(run, name[0]), 2)} is needed."
         )
     strong = [f"“{token}”" for _, token, _ in dict.fromkeys(strongest(run, units, unit, 3))]
     if not strong:

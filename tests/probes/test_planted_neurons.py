@@ -1,0 +1,187 @@
+"""Neurons whose weights were set by hand: found, named and silenced by the pages that any model has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from filled import filled
+from runs import run_on
+
+from generator.exhibit import ModelSpec
+from generator.inputs.passages import Passage
+from generator.inputs.texts import CuratedText
+from generator.models.compat import repair_torchvision
+from generator.models.load import load_model
+from generator.techniques.layer_neurons import layer_view
+from generator.techniques.neuron_facts import effect_of
+from generator.techniques.neurons import NEURONS, name_of, tokens_of
+
+_WORDS = "sun moon rain snow wind hill lake sand fern moss crow wolf bear deer frog"
+WORDS = tuple(_WORDS.split())
+DIGITS = tuple("0123456789")
+VOCABULARY = ["[PAD]", "[BOS]", "[EOS]", "[UNK]", *WORDS, *DIGITS]
+SIZE, PLACES, INNER = len(VOCABULARY), 40, 6
+# Where the stream keeps what: the token, its position, the token before it, and what is said next.
+TOKEN, PLACE, BEFORE, NEXT = (
+    slice(0, SIZE),
+    slice(SIZE, SIZE + PLACES),
+    slice(SIZE + PLACES, 2 * SIZE + PLACES),
+    slice(2 * SIZE + PLACES, 3 * SIZE + PLACES),
+)
+WIDTH = 3 * SIZE + PLACES + 1  # one more: heads share it evenly
+DIGIT, PAIR = 4, 2  # the planted neurons, of layers 0 and 1
+FIRST, SECOND, THIRD = "crow", "lake", "fern"
+
+
+def _tokenizer():
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    plain = Tokenizer(models.WordLevel({word: n for n, word in enumerate(VOCABULARY)}, "[UNK]"))
+    plain.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    named = {"pad_token": "[PAD]", "bos_token": "[BOS]", "eos_token": "[EOS]", "unk_token": "[UNK]"}
+    return PreTrainedTokenizerFast(tokenizer_object=plain, model_max_length=PLACES, **named)
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory):
+    """L0 N4 answers to digits and writes nothing; L1 N2 to "crow lake" alone, and says "fern"."""
+    repair_torchvision()
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    shape = {"n_embd": WIDTH, "n_layer": 2, "n_head": 1, "n_inner": INNER, "n_positions": PLACES}
+    ends = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
+    made = GPT2LMHeadModel(GPT2Config(vocab_size=SIZE, tie_word_embeddings=False, **shape, **ends))
+    with torch.no_grad():
+        for name, parameter in made.named_parameters():
+            parameter.fill_(1.0 if "ln_" in name and name.endswith("weight") else 0.0)
+        body = made.transformer
+        body.wte.weight[:, TOKEN] = torch.eye(SIZE)
+        body.wpe.weight[:, PLACE] = torch.eye(PLACES)
+        first, second = body.h
+        for row in range(PLACES - 1):  # a query at row + 1 meets the key at row
+            first.attn.c_attn.weight[PLACE.start + row + 1, row] = 4.0
+            first.attn.c_attn.weight[PLACE.start + row, WIDTH + row] = 4.0
+        for row in range(SIZE):  # and takes along the token there
+            first.attn.c_attn.weight[row, 2 * WIDTH + row] = 1.0
+            first.attn.c_proj.weight[row, BEFORE.start + row] = 0.1
+        for digit in DIGITS:
+            first.mlp.c_fc.weight[VOCABULARY.index(digit), DIGIT] = 1.0
+        first.mlp.c_fc.bias[DIGIT] = -4.0
+        second.mlp.c_fc.weight[VOCABULARY.index(SECOND), PAIR] = 1.0
+        second.mlp.c_fc.weight[BEFORE.start + VOCABULARY.index(FIRST), PAIR] = 1.0
+        # A little of the position, so that no two passages excite it just the same.
+        second.mlp.c_fc.weight[PLACE, PAIR] = torch.linspace(0, 0.05, PLACES)
+        second.mlp.c_fc.bias[PAIR] = -12.0
+        second.mlp.c_proj.weight[PAIR, NEXT.start + VOCABULARY.index(THIRD)] = 1.0
+        made.lm_head.weight[:, NEXT] = torch.eye(SIZE)
+    folder = tmp_path_factory.mktemp("planted")
+    made.save_pretrained(folder)
+    _tokenizer().save_pretrained(folder)
+    return load_model(ModelSpec(id="planted", source=str(folder)), folder, Path(folder))
+
+
+def _passages():
+    """Random words, a digit among every five, and in every third passage the pair with what follows it."""
+    random, found = np.random.default_rng(0), []
+    for number in range(60):
+        words = [str(one) for one in random.choice([w for w in WORDS if w != SECOND], 20)]
+        for place in random.choice(np.arange(1, 20), 4, replace=False):
+            words[place] = str(random.choice(DIGITS))
+        place = 2 + number % 14
+        if number % 3 == 0:
+            words[place : place + 3] = [FIRST, SECOND, THIRD]
+        elif number % 3 == 1:
+            words[place : place + 2] = ["sun", SECOND]  # with another word before it it is nothing
+        found.append(Passage(f"p{number}", " ".join(words), kind="made"))
+    return found
+
+
+@pytest.fixture(scope="module")
+def run(planted, tmp_path_factory):
+    texts = [CuratedText(f"t{n}", one.text, "", "") for n, one in enumerate(_passages()[:6])]
+    store = tmp_path_factory.mktemp("store")
+    return run_on(
+        planted,
+        texts,
+        store,
+        seed=3,
+        passages=_passages(),
+        neurons=INNER,
+        ablate=1,
+        runs=1,
+        words=1,
+    )
+
+
+def test_the_neuron_of_a_pair_is_excited_by_this_pair_alone(run):
+    units = run[NEURONS].pool.layers[1]
+    best = units.by_peak
+    for rank in range(9):
+        passage, place = int(best.picture[PAIR, rank]), int(best.place[PAIR, rank])
+        assert passage % 3 == 0
+        assert tokens_of(run, passage)[place - 1 : place + 1] == (FIRST, SECOND)
+    assert 20 / units.tokens == pytest.approx(units.above[PAIR])
+    random = run.control[NEURONS].pool.layers[1].by_peak
+    found = {
+        tokens_of(run, int(n))[int(at)]
+        for n, at in zip(random.picture[PAIR], random.place[PAIR], strict=True)
+    }
+    assert found != {SECOND}
+
+
+def test_without_it_its_own_passages_are_said_worse_and_no_others(run):
+    row = run[NEURONS].pool.layers[1].row(PAIR)
+    own, others = effect_of(run, 1, row)
+    assert own.least > 0.01  # nats a token
+    chosen = run[NEURONS].ablation.passages
+    for passage, effect in zip(chosen, run[NEURONS].ablation.others[1][row], strict=True):
+        assert (effect > 0.01) == (passage % 3 == 0)
+    assert others.most <= own.most + 1e-3
+    silent = effect_of(run, 0, run[NEURONS].pool.layers[0].row(DIGIT))
+    assert max(abs(silent[0].most), abs(silent[1].most)) < 1e-6
+
+
+def test_the_word_that_it_writes_is_the_one_that_follows(run):
+    row = run[NEURONS].pool.layers[1].row(PAIR)
+    weights = run[NEURONS].weights.layers[1]
+    assert VOCABULARY[weights.up.ids[row, 0]] == THIRD
+    assert VOCABULARY[weights.reads[0].words.ids[row, 0]] == SECOND
+    first = (
+        run[NEURONS].weights.layers[0].reads[0].words.ids[run[NEURONS].pool.layers[0].row(DIGIT)]
+    )
+    assert {VOCABULARY[one] for one in first} < set(DIGITS)
+
+
+def test_the_neuron_of_digits_is_named_and_that_of_random_weights_is_not(run):
+    name, area = name_of(run, 0, DIGIT)
+    assert name == "digits" and area > 0.99
+    assert name_of(run, 1, PAIR) is None  # no class is that pair
+    view = layer_view(run, run.model.layers[0])
+    assert view.having == 1 and view.named[0].name == "digits"
+    random = run.control[NEURONS].pool
+    assert DIGIT not in random.tokens.named(0)
+
+
+def test_pages_say_all_of_it(run):
+    pages = filled(run)
+    digits = pages["models/planted/layers/0/units/4/index.html"].body
+    assert "tells digits from the rest: AUROC 1.00" in digits
+    pair = pages["models/planted/layers/1/units/2/index.html"].body
+    assert "The tokens that excite this neuron most are “lake”" in pair
+    assert "What changes without it" in pair and "The same neuron with random weights" in pair
+    layer = pages["models/planted/layers/0/index.html"].body
+    assert 'href="units/4/index.html"' in layer and "<strong>digits</strong>" in layer
+
+
+def test_tables_have_every_neuron(run):
+    every = run.table("neurons_1").records
+    assert [int(row["neuron"]) for row in every] == list(range(INNER))
+    pair = every[PAIR]
+    assert pair["passage"] in {f"p{n}" for n in range(0, 60, 3)}
+    assert pair["name"] == ""
+    chosen = [row for row in run.table("neurons").records if row["neuron"] == str(PAIR)]
+    assert float(chosen[1]["own_passages"]) > 0.01
