@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from generator.errors import CutawayError, first_line
 from generator.models.dispatch import hooks
 from generator.models.heads_access import find_heads
+from generator.models.sites import on
 from generator.models.stream import ResidualEnds, find_ends
 from generator.models.text_model import LanguageModel
 from generator.models.trial import MLPS
@@ -130,7 +131,7 @@ def _side(patcher: Patcher, ids: Sequence[int]) -> Side:
         return passing
 
     watching = (
-        _on(module, site.enters, partial(keep, part))
+        on(module, site.enters, partial(keep, part))
         for part, site in patcher.sites.items()
         for module in site.modules
     )
@@ -192,26 +193,10 @@ def _hooks(
                 each[number, row.index - start] = made[row.index - start]
         return changed
 
-    yield _on(patcher.model.blocks[layer], True, grow)
+    yield on(patcher.model.blocks[layer], True, grow)
     for part in dict.fromkeys(row.part for row in rows):
         site = patcher.sites[part]
-        yield _on(site.modules[layer], site.enters, partial(put, part))
-
-
-def _on(module: nn.Module, enters: bool, act: Any) -> Any:
-    """A hook that puts in the place of what enters, or leaves, a module what `act` makes of it; a handle."""
-
-    def before(_: nn.Module, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
-        if args:
-            return (act(args[0]), *args[1:]), named
-        return args, {**named, "hidden_states": act(named["hidden_states"])}
-
-    def after(_: nn.Module, args: Any, output: Tensor) -> Tensor:
-        return act(output)
-
-    if enters:
-        return module.register_forward_pre_hook(before, with_kwargs=True)
-    return module.register_forward_hook(after)
+        yield on(site.modules[layer], site.enters, partial(put, part))
 
 
 def _run(patcher: Patcher, side: int, start: int, sizes: Sequence[int]) -> np.ndarray:
