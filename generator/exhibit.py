@@ -14,6 +14,7 @@ from pydantic import (
 from generator.card_schema import (
     CardSpec,
 )
+from generator.dictionary_schema import DictionarySpec
 from generator.errors import UsageError, did_you_mean
 from generator.yaml_schema import Line, Slug, Strict, refuse_repeats
 
@@ -158,8 +159,16 @@ class ModelSpec(Strict):
     checkpoints: tuple[CheckpointSpec, ...] = Field(
         (), description="states of this network in training, in order, each a source"
     )
+    dictionaries: tuple[DictionarySpec, ...] = Field(
+        (), description="sparse dictionaries of its layers, for models that read one text"
+    )
     make: Choices = Field(Choices(), description="how much is made beyond what is measured")
     card: CardSpec = Field(CardSpec(), description="what its model card states")
+
+    @model_validator(mode="after")
+    def _unique(self) -> ModelSpec:
+        refuse_repeats("dictionaries", [one.name for one in self.dictionaries])
+        return self
 
     @property
     def name(self) -> str:

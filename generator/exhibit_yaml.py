@@ -24,6 +24,7 @@ from generator.card_schema import (
     Sentences,
     Triple,
 )
+from generator.dictionary_schema import DictionarySpec
 from generator.errors import UsageError, first_line
 from generator.exhibit import (
     CheckpointSpec,
@@ -92,6 +93,7 @@ def _siblings(place: Place, top: type[BaseModel]) -> list[str]:
     owners: dict[str, type[BaseModel]] = {
         "models": ModelSpec,
         "checkpoints": CheckpointSpec,
+        "dictionaries": DictionarySpec,
         "make": Choices,
         "images": ImageSpec,
         "texts": TextSpec,

