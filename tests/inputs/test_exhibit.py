@@ -10,6 +10,7 @@ import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from generator.dictionary_schema import DictionarySpec
 from generator.errors import UsageError
 from generator.exhibit import CheckpointSpec, Exhibit, ImageSpec, ModelSpec, Preprocessing, TextSpec
 from generator.exhibit_yaml import load_exhibit, load_image_table, load_texts
@@ -317,6 +318,7 @@ names = st.sampled_from(
             *ImageSpec.model_fields,
             *TextSpec.model_fields,
             *CheckpointSpec.model_fields,
+            *DictionarySpec.model_fields,
             *Preprocessing.model_fields,
         }
     )

@@ -18,6 +18,7 @@ from tiny_transformers import save_tiny, tiny, tiny_masked, tokens
 from generator.dictionary_schema import DictionarySpec
 from generator.errors import UsageError
 from generator.exhibit import ModelSpec
+from generator.exhibit_yaml import load_exhibit
 from generator.models.dictionary import Dictionary
 from generator.models.dictionary_files import load_dictionary
 from generator.models.load import load_model
@@ -68,6 +69,52 @@ def test_the_key_is_of_weights_and_settings():
     assert one.key == again.key == other.key != opened("./topk-rescaled").key
     assert one.begins and not opened("./gated").begins
     assert one.origin == "local folder topk"
+
+
+# What an exhibit can say
+
+
+def _exhibit(folder, *dictionaries) -> tuple[DictionarySpec, ...]:
+    entries = "".join(f"\n      - {one}" for one in dictionaries)
+    (folder / "exhibit.yml").write_text(
+        f"models:\n  - id: m\n    source: ./m\n    dictionaries:{entries}\n"
+    )
+    return load_exhibit(folder / "exhibit.yml").models[0].dictionaries
+
+
+def test_an_exhibit_lists_the_dictionaries_of_a_model(tmp_path):
+    one, other = _exhibit(
+        tmp_path,
+        "{name: a, source: 'hf:org/sae@main#file=layers.5', site: mlp}",
+        "{name: b, source: train:topk@7, k: 8, latents: 64}",
+    )
+    assert (one.site, one.trained, one.shown) == ("mlp", False, "a")
+    assert (other.trained, other.trained_layer, other.k) == (True, 7, 8)
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason"),
+    [
+        ("{name: a, sourcce: ./x}", "Did you mean 'source'?"),
+        ("{name: a, source: train:digits@1}", "train:topk@LAYER, such as train:topk@5"),
+        ("{name: a, source: train:topk}", "train:topk@LAYER, such as train:topk@5"),
+        ("{name: a, source: train:topk@1, site: mlp}", "'site' is for what a file leaves open"),
+        (
+            "{name: a, source: ./x, latents: 9}",
+            "'latents' is for a dictionary that is trained here",
+        ),
+        ("{name: a, source: ./x, activation: tanh}", "dictionaries.0.activation"),
+    ],
+)
+def test_what_an_exhibit_cannot_say_is_told(entry, reason, tmp_path):
+    with pytest.raises(UsageError) as caught:
+        _exhibit(tmp_path, entry)
+    assert reason in str(caught.value)
+
+
+def test_two_dictionaries_of_a_model_have_two_names(tmp_path):
+    with pytest.raises(UsageError, match="dictionaries: the id 'a' is used more than once"):
+        _exhibit(tmp_path, "{name: a, source: ./x}", "{name: a, source: ./y}")
 
 
 # Plain safetensors

@@ -1,0 +1,274 @@
+"""A sparse autoencoder with top-k codes, trained here on what a site of one layer holds (Gao et al. 2024).
+
+x - b is encoded, the k largest codes of each token are kept, and decoded. The encoder starts as the transpose
+of the decoder, whose directions keep norm 1; b starts as the geometric median. The error that is left is also
+decoded from latents that have been idle (the paper's AuxK, with its weight 1/32), so that they come back.
+It sees thousands of tokens where published ones see billions: its latents are of these texts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from generator.dictionary_schema import DictionarySpec
+from generator.errors import UsageError
+from generator.models.dictionary import TOPK, Dictionary, fitting, largest
+from generator.models.dictionary_files import load_dictionary
+from generator.models.sites import STREAM, LayerSite, find_site, read
+from generator.models.text_model import LanguageModel
+from generator.store import Store
+
+VERSION = 1
+LATENTS, K = 1024, 16
+STEPS, BATCH = 600, 256
+_RATE, _WARM, _COOL = 3e-3, 20, 0.25  # Adam's; steps that it rises, share of steps that it falls
+_AUXILIARY = 1 / 32
+_MEDIAN = 20  # rounds of Weiszfeld's algorithm: more change nothing that is seen
+
+Passages = Sequence[Sequence[int]]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Weights of a dictionary of a site of `layer`, and what they were trained on.
+
+    `encoder` (width, latents) and its bias, `decoder` (latents, width) and its bias. `tokens` are those that
+    were read, of so many `passages`; each was seen `epochs` times on average. `unexplained` (steps,) is the
+    share of each batch's variance that was left, `idle` the share of latents that no token had in the last
+    pass over all of them.
+    """
+
+    layer: int
+    site: str
+    k: int
+    encoder: np.ndarray
+    encoder_bias: np.ndarray
+    decoder: np.ndarray
+    decoder_bias: np.ndarray
+    tokens: int
+    passages: int
+    epochs: float
+    seed: int
+    unexplained: np.ndarray
+    idle: float
+
+    @property
+    def said(self) -> str:
+        """How it was trained, in a sentence."""
+        latents = f"{len(self.decoder):,} latents, up to {self.k} of them a token (top-k)"
+        seen = f"{self.tokens:,} tokens of {self.passages:,} passages, each seen {self.epochs:.0f} times"
+        return f"Trained here on {seen}: {latents}."
+
+
+def counted(model: LanguageModel, ids: Sequence[int]) -> Tensor:
+    """Which tokens of a passage count, (tokens,): all but special ones and, of a decoder, but the first.
+
+    The first token of a decoder sees itself alone, and is often far larger than all others. SAELens leaves
+    out BOS, which stands there, EOS, PAD and SEP, wherever they stand.
+    """
+    special = set(model.tokenizer.all_special_ids)
+    found = torch.tensor([one not in special for one in ids], dtype=torch.bool)
+    if model.causal:
+        found[:1] = False
+    return found.to(model.device)
+
+
+def train_dictionary(
+    model: LanguageModel,
+    layer: int,
+    passages: Passages,
+    store: Store,
+    *,
+    site: str = STREAM,
+    latents: int = LATENTS,
+    k: int = K,
+    steps: int = STEPS,
+    seed: int = 0,
+) -> Trained:
+    """A dictionary of a site, the stream that leaves a layer if left out, trained on token ids of passages.
+
+    What it costs depends on steps, width and latents, and not on how many tokens there are. Raises UsageError
+    for a layer that is not there, and for fewer tokens than latents.
+    """
+    find_site(model, site, layer)
+    if not 0 < k <= latents:
+        raise UsageError(f"a token cannot have k = {k:,} of {latents:,} latents.")
+    parts = {
+        "model": model.key,
+        "layer": layer,
+        "site": site,
+        "passages": [list(ids) for ids in passages],
+        "sizes": [latents, k, steps],
+        "seed": seed,
+    }
+
+    def make() -> Trained:
+        vectors = _vectors(model, find_site(model, site, layer), passages)
+        found = _train(vectors, latents, k, steps, seed)
+        return replace(found, layer=layer, site=site, passages=len(passages))
+
+    return store.result("dictionary_training", VERSION, parts, Trained, make)
+
+
+def as_dictionary(trained: Trained, name: str, model: LanguageModel) -> Dictionary:
+    """What was trained, as a dictionary on the model's device."""
+    weights: dict[str, Any] = {
+        part: torch.from_numpy(getattr(trained, part))
+        for part in ("encoder", "encoder_bias", "decoder", "decoder_bias")
+    }
+    made = Dictionary(
+        name=name,
+        layer=trained.layer,
+        site=trained.site,
+        writes=trained.site,
+        activation=TOPK,
+        k=trained.k,
+        subtracts=True,
+        origin="trained here",
+        notes=(trained.said,),
+        **weights,
+    )
+    return fitting(model, made)
+
+
+def open_dictionary(
+    spec: DictionarySpec,
+    model: LanguageModel,
+    learned: Passages,
+    base: Path,
+    cache: Path,
+    store: Store,
+    *,
+    seed: int = 0,
+) -> Dictionary:
+    """The dictionary that an exhibit names: loaded from its files, or trained on `learned` passages.
+
+    `base` is the folder that paths start from. Raises UsageError for one that cannot be had, with the reason.
+    """
+    if not spec.trained:
+        return load_dictionary(spec, model, base, cache)
+    latents, k = spec.latents or LATENTS, spec.k or K
+    trained = train_dictionary(
+        model, spec.trained_layer, learned, store, latents=latents, k=k, seed=seed
+    )
+    return as_dictionary(trained, spec.name, model)
+
+
+def _vectors(model: LanguageModel, site: LayerSite, passages: Passages) -> Tensor:
+    """What a site holds at all tokens that count, (tokens, width)."""
+    found = [read(model, [site], ids)[0][counted(model, ids)] for ids in passages if len(ids)]
+    if not found:
+        raise UsageError(f"{model.id}: there is no passage to train a dictionary on.")
+    return torch.cat(found).float()
+
+
+def _train(x: Tensor, latents: int, k: int, steps: int, seed: int) -> Trained:
+    """Train on vectors (tokens, width), wherever they are from."""
+    if len(x) < latents:
+        raise UsageError(
+            f"a dictionary of {latents:,} latents cannot be trained on {len(x):,} tokens: it would hold each "
+            "of them.",
+            hint="Give more passages, or fewer latents.",
+        )
+    random = torch.Generator().manual_seed(seed)
+    centre = _median(x)
+    size = (x - centre).square().mean().sqrt().clamp_min(1e-12)
+    with torch.enable_grad():
+        coder = _Coder((x - centre) / size, latents, k, random)
+        unexplained = [coder.step(batch, steps) for batch in _batches(len(x), steps, random)]
+    weights = [
+        part.detach().cpu() for part in (coder.encoder, coder.bias, coder.decoder, coder.centre)
+    ]
+    encoder, bias, decoder, shift = weights
+    return Trained(
+        layer=-1,
+        site="",
+        passages=0,
+        k=k,
+        # In the scale of the stream: the size stays with the codes.
+        encoder=encoder.numpy(),
+        encoder_bias=(bias * size.cpu()).numpy(),
+        decoder=decoder.numpy(),
+        decoder_bias=(shift * size.cpu() + centre.cpu()).numpy(),
+        tokens=len(x),
+        epochs=steps * min(BATCH, len(x)) / len(x),
+        seed=seed,
+        unexplained=np.array(unexplained),
+        idle=float((coder.idle >= -(-len(x) // BATCH)).float().mean()),
+    )
+
+
+def _median(x: Tensor) -> Tensor:
+    """The geometric median of vectors (n, width), which a few huge ones do not move (Weiszfeld 1937)."""
+    found = x.mean(0)
+    for _ in range(_MEDIAN):
+        weights = 1 / (x - found).norm(dim=1).clamp_min(1e-6)
+        found = weights @ x / weights.sum()
+    return found
+
+
+def _batches(count: int, steps: int, random: torch.Generator) -> Iterator[Tensor]:
+    """Numbers of tokens for each step; every token comes once before any comes again."""
+    waiting = torch.zeros(0, dtype=torch.long)
+    size = min(BATCH, count)
+    for _ in range(steps):
+        if len(waiting) < size:
+            waiting = torch.cat([waiting, torch.randperm(count, generator=random)])
+        yield waiting[:size]
+        waiting = waiting[size:]
+
+
+class _Coder:
+    """The autoencoder in training, on vectors x (tokens, width) of mean square 1."""
+
+    def __init__(self, x: Tensor, latents: int, k: int, random: torch.Generator) -> None:
+        drawn = torch.randn(latents, x.shape[1], generator=random).to(x.device)
+        self.x, self.k = x, k
+        self.decoder = (drawn / drawn.norm(dim=1, keepdim=True)).requires_grad_()
+        self.encoder = self.decoder.detach().T.clone().requires_grad_()
+        self.bias = torch.zeros(latents, device=x.device, requires_grad=True)
+        self.centre = torch.zeros(x.shape[1], device=x.device, requires_grad=True)
+        self.idle = torch.zeros(latents, device=x.device)  # steps since a token had it
+        weights = [self.decoder, self.encoder, self.bias, self.centre]
+        self.adam = torch.optim.Adam(weights, lr=_RATE)
+        self.number = 0
+
+    def step(self, batch: Tensor, steps: int) -> float:
+        """One step on some tokens; the share of their variance that is left."""
+        falls = min(1.0, (steps - self.number) / (_COOL * steps))
+        self.adam.param_groups[0]["lr"] = _RATE * falls * min(1.0, (self.number + 1) / _WARM)
+        self.number += 1
+        loss, auxiliary = self._losses(self.x[batch])
+        self.adam.zero_grad()
+        (loss + _AUXILIARY * auxiliary).backward()
+        with torch.no_grad():
+            # Along a direction of norm 1 nothing can change.
+            grown = self.decoder.grad
+            assert grown is not None
+            grown -= (grown * self.decoder).sum(1, keepdim=True) * self.decoder
+            self.adam.step()
+            self.decoder /= self.decoder.norm(dim=1, keepdim=True)
+        return float(loss.detach())
+
+    def _losses(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The share of variance that is left of vectors, and what idle latents leave of that."""
+        made = (x - self.centre) @ self.encoder + self.bias
+        codes = largest(made, self.k)
+        error = x - codes @ self.decoder - self.centre
+        loss = error.square().sum() / (x - x.mean(0)).square().sum().clamp_min(1e-12)
+        self.idle = torch.where((codes.detach() > 0).any(0), 0, self.idle + 1)
+        dead = self.idle * len(x) >= len(self.x)
+        count = int(dead.sum())
+        if not count:
+            return loss, torch.zeros_like(loss)
+        some = min(x.shape[1] // 2, count)
+        aimed = error.detach()
+        left = largest(made[:, dead], some) @ self.decoder[dead] - aimed
+        return loss, left.square().sum() / aimed.square().sum().clamp_min(1e-12)
