@@ -56,6 +56,11 @@ def unit_address(model: str, layer: str, unit: int) -> str:
     return f"models/{model}/layers/{layer}/units/{unit}/index.html"
 
 
+def latent_address(model: str, dictionary: str, latent: int) -> str:
+    """The page of a latent of a sparse dictionary."""
+    return f"models/{model}/dictionaries/{dictionary}/{latent}/index.html"
+
+
 def data_address(model: str, name: str) -> str:
     """A table of numbers."""
     return f"models/{model}/data/{name}"

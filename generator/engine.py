@@ -32,7 +32,7 @@ from generator.pages.sections import asked
 from generator.processes import ignoring_interrupts, threads
 from generator.profile import Spent
 from generator.progress import Step
-from generator.run import Run, Technique
+from generator.run import Control, Run, Technique
 from generator.store import Store
 from generator.subjects import all_techniques, load_runs
 
@@ -53,12 +53,22 @@ class Work:
 
 
 def asks_of(runs: Sequence[Run]) -> list[Callable[[], Any]]:
-    """What the pages of models show: technique by technique, of one model after the other in turn."""
-    of_each = [[partial(_ask, run, each) for each in asked(run) if each.shows] for run in runs]
+    """What the pages of models show: technique by technique, of one model after the other in turn.
+
+    What they show of random weights comes at the end, where the network of random weights is made once.
+    """
+    shown = [[each for each in asked(run) if each.shows] for run in runs]
+    of_each = [
+        [
+            *(partial(_ask, run, each) for each in techniques),
+            *(partial(_ask, run.control, each) for each in techniques if each.controlled),
+        ]
+        for run, techniques in zip(runs, shown, strict=True)
+    ]
     return [ask for several in zip_longest(*of_each) for ask in several if ask is not None]
 
 
-def _ask(run: Run, technique: Technique[Any]) -> None:
+def _ask(run: Run | Control, technique: Technique[Any]) -> None:
     with contextlib.suppress(TechniqueError):  # told on the page that shows it
         run[technique]
 

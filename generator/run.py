@@ -1,7 +1,4 @@
-"""One model on its inputs, and the techniques that can be asked of it.
-
-Everything is pulled: a page asks its sections, these ask for figures and tables, and they the run.
-"""
+"""One model on its inputs, and the techniques that can be asked of it: everything is pulled."""
 
 from __future__ import annotations
 
@@ -262,11 +259,11 @@ class Technique(Generic[R]):
 
     `reads` says for what kind of model it is made, or for which, and `why_not` returns the sentence that
     pages print where it does not apply to one, else "". `measure` goes through the store of the run, and may
-    ask the run for other techniques. `figures` have the names by which articles and the command line ask for
-    them; `tables` are published with the model, and so are `scripts`, pairs of an address and a text, which
-    the components of its sections load. `search` has the words by which readers find it. `versions` are those
-    of what is measured, where they are finer than a module's. `origin` is the file or the package of one that
-    is the user's own.
+    ask the run for other techniques. `controlled`: pages show it on random weights too. `figures` have the
+    names by which articles and the command line ask for them; `tables` are published with the model, and so
+    are `scripts`, pairs of an address and a text, which components of its sections load. `search` has words by
+    which readers find it, `versions` those of what is measured, where finer than a module's. `origin` is the
+    file or package of a user's own.
     """
 
     name: str
@@ -280,6 +277,7 @@ class Technique(Generic[R]):
     sections: tuple[Section, ...] = ()
     scripts: Callable[[Run], Iterable[tuple[str, str]]] = _nothing
     versions: Callable[[Run], Any] = _nothing
+    controlled: bool = False
     origin: str = ""
 
     @property

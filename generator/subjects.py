@@ -18,6 +18,7 @@ from generator.inputs.pool import image_pool
 from generator.inputs.shown import Inputs
 from generator.inputs.texts import curated_texts, held_out_texts
 from generator.models.checkpoints import load_checkpoints
+from generator.models.dictionary_files import with_dictionaries
 from generator.models.load import AnyModel, load_model, parts_of
 from generator.models.model import VisionModel
 from generator.own_techniques import own_techniques, with_own
@@ -113,6 +114,7 @@ def load_runs(
     for spec, shown in zip(exhibit.models, inputs, strict=True):
         with store.profile.of("loading", spec.id):
             model = load_model(spec, base, cache, seed=seed, device=device)
+            model = with_dictionaries(model, spec, base, cache)
             run = run_of(model, spec, shown, exhibit, store, step, techniques)
             checkpoints = load_checkpoints(spec, model, base, cache, seed=seed)
         runs.append(replace(run, checkpoints=checkpoints, full=full))

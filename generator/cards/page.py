@@ -7,7 +7,8 @@ from generator.cards.origin import card_address
 from generator.exhibit import Exhibit
 from generator.pages.environment import Pages
 from generator.pages.page import Page
-from generator.pages.parts import CARD, part_place
+from generator.pages.part import CARD
+from generator.pages.parts import part_place
 from generator.run import Run
 
 

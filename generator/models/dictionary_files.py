@@ -10,20 +10,41 @@ import glob
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from generator.dictionary_schema import DictionarySpec
 from generator.errors import UsageError
+from generator.exhibit import ModelSpec
 from generator.inputs.source import Files, Source, parse_source
 from generator.models.dictionary import JUMPRELU, TOPK, Dictionary, fitting
 from generator.models.dictionary_layouts import BATCH_TOPK, Stated
 from generator.models.dictionary_weights import SAELENS, SPARSIFY, dictionary_of, read_files
 from generator.models.fetch import fetch
+from generator.models.model import Model
 from generator.models.sites import MLP_IN, WORDS, ends_in_norm, is_module
 from generator.models.text_model import LanguageModel
+from generator.yaml_schema import refuse_repeats
+
+M = TypeVar("M", bound=Model)
+
+
+def with_dictionaries(model: M, spec: ModelSpec, base: Path, cache: Path) -> M:
+    """The model with the dictionaries that the exhibit states of it; those in files are opened once.
+
+    Raises UsageError for one that cannot be had, and for a model that has no layers that read one text.
+    """
+    if not spec.dictionaries:
+        return model
+    if not isinstance(model, LanguageModel):
+        raise UsageError(f"{model.id}: dictionaries are shown of models that read one text.")
+    for one in spec.dictionaries:
+        if not one.trained:
+            load_dictionary(one, model, base, cache)
+    refuse_repeats("dictionaries", [one.name for one in spec.dictionaries])
+    return replace(model, dictionaries=tuple((one, base) for one in spec.dictionaries))
 
 
 def load_dictionary(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from generator.dictionary_schema import DictionarySpec
 from generator.errors import UsageError
 from generator.inputs.texts import CuratedText
 from generator.models.model import Model
@@ -61,7 +63,8 @@ class LanguageModel(TextModel):
 
     `pooling` is how it makes one vector of a sentence (`stated.VECTORS`), `head` a classifier's: not shown.
     `sinks` says that a learned score of no token takes a share of each row of attention, `compared` that its
-    texts are compared with pictures on the pages of the other tower.
+    texts are compared with pictures on the pages of the other tower. `dictionaries` are what the exhibit
+    states of sparse ones of its layers, and the folder that their paths start from.
     """
 
     causal: bool
@@ -72,6 +75,7 @@ class LanguageModel(TextModel):
     head: TextHead | None = None
     sinks: bool = False
     compared: bool = False
+    dictionaries: tuple[tuple[DictionarySpec, Path], ...] = ()
 
     @property
     def windows(self) -> tuple[int, ...]:

@@ -8,16 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from generator.errors import CutawayError
+from generator.models.dictionary import Dictionary
 from generator.models.dispatch import hooks
 from generator.models.heads_access import affine
 from generator.models.layer import Layer
 from generator.models.seq2seq import Seq2SeqModel
+from generator.models.sites import find_site, on
 from generator.models.stacks import DECODER, ENCODER
 from generator.models.stream import find_ends
 from generator.models.text_model import LanguageModel, TextModel
@@ -27,7 +29,7 @@ Batch = Sequence[Sequence[int]]
 
 @dataclass(frozen=True, eq=False)
 class TokenUnits:
-    """The units of one layer of a model that reads: what enters `module`, or what it makes, as `codes`.
+    """The units of one layer of a model that reads: what enters `module`, or the latents of what leaves it.
 
     `writes` are the vectors that units write, (units, width); `target` says that they stand in the decoder of
     an encoder-decoder.
@@ -39,8 +41,15 @@ class TokenUnits:
     module: nn.Module = field(repr=False)
     writes: Tensor = field(repr=False)
     enters: bool = True
-    codes: Callable[[Tensor], Tensor] | None = field(default=None, repr=False)
+    dictionary: Dictionary | None = field(default=None, repr=False)
     target: bool = False
+
+    def values(self, passing: Tensor) -> Tensor:
+        """Values (..., units) of what passes, (..., width)."""
+        if self.dictionary is None:
+            return passing
+        codes = self.dictionary.encode(passing.reshape(-1, passing.shape[-1]))
+        return codes.reshape(*passing.shape[:-1], -1)
 
 
 def neuron_layers(model: TextModel) -> tuple[TokenUnits, ...]:
@@ -59,42 +68,53 @@ def neuron_layers(model: TextModel) -> tuple[TokenUnits, ...]:
     return tuple(found)
 
 
-Take = Callable[[TokenUnits, Tensor], Tensor | None]
-"""Is handed units and their values (texts, tokens, units), live; what it returns takes their place."""
+def latents_of(model: LanguageModel, dictionary: Dictionary) -> TokenUnits:
+    """The latents of a sparse dictionary of a model."""
+    site, layer = (
+        find_site(model, dictionary.site, dictionary.layer),
+        model.layers[dictionary.layer],
+    )
+    return TokenUnits(
+        dictionary.name,
+        layer,
+        dictionary.latents,
+        site.module,
+        dictionary.decoder,
+        site.enters,
+        dictionary,
+    )
+
+
+Take = Callable[[TokenUnits, Tensor], None]
+"""Is handed units and their values (texts, tokens, units), live: reduce or copy them at once."""
+
+
+class _Enough(Exception):
+    """All units that were asked for have been seen."""
 
 
 @contextmanager
 def watching(observed: Sequence[TokenUnits], texts: int, take: Take) -> Iterator[None]:
-    """Within the block, one pass of some texts, hand `take` the values of units.
+    """Within the block, one pass of some texts, hand `take` the values of units; it ends behind the last.
 
     In a decoder that is given a text to write, the first position is cut off: it holds no token of the text.
     """
+    waiting = {units.name for units in observed}
 
-    def given(units: TokenUnits, passing: Tensor) -> Tensor | None:
+    def seen(units: TokenUnits, passing: Tensor) -> Tensor:
         values = passing.reshape(texts, -1, passing.shape[-1])  # some MLPs see no batch
         of_text = values[:, 1:] if units.target else values
-        made = of_text if units.codes is None else units.codes(of_text)
-        changed = take(units, made)
-        if changed is None or units.codes is not None:
-            return None
-        whole = torch.cat([values[:, :1], changed], 1) if units.target else changed
-        return whole.reshape(passing.shape)
+        take(units, units.values(of_text))
+        waiting.discard(units.name)
+        if not waiting:
+            raise _Enough
+        return passing
 
-    def entering(units: TokenUnits) -> Any:
-        def hook(_: nn.Module, args: tuple[Any, ...]) -> Any:
-            changed = given(units, args[0])
-            return None if changed is None else (changed, *args[1:])
-
-        return units.module.register_forward_pre_hook(hook)
-
-    def leaving(units: TokenUnits) -> Any:
-        def hook(_: nn.Module, args: Any, output: Any) -> None:
-            given(units, output if isinstance(output, Tensor) else output[0])
-
-        return units.module.register_forward_hook(hook)
-
-    with hooks(entering(units) if units.enters else leaving(units) for units in observed):
-        yield
+    with hooks(on(units.module, units.enters, partial(seen, units)) for units in observed):
+        try:
+            yield
+        except _Enough:
+            return
 
 
 def padded(model: TextModel, batch: Batch) -> tuple[Tensor, Tensor]:

@@ -12,7 +12,7 @@ from generator.figures.figure import Figure, on_page
 from generator.pages.context import Place, inputs_text, size_text
 from generator.pages.environment import Pages
 from generator.pages.page import Page
-from generator.pages.parts import CLASSES
+from generator.pages.part import CLASSES
 from generator.run import PICTURES, TEXTS, Run
 from generator.store import BusyError
 from generator.techniques.activation_maps import journey

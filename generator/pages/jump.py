@@ -14,7 +14,8 @@ from generator.addresses import model_address
 from generator.formatting import number, percent
 from generator.models.stacks import ONLY, Stack
 from generator.pages.page import Page
-from generator.pages.parts import BLOCKS, CARD, CLASSES, FEATURES, parts
+from generator.pages.part import BLOCKS, CARD, CLASSES, FEATURES
+from generator.pages.parts import parts
 from generator.pages.sections import search_words
 from generator.probes.exemplars import unit_layers
 from generator.probes.head_statistics import BY_COLUMN

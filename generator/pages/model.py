@@ -14,6 +14,7 @@ from generator.pages.layer import layer_pages
 from generator.pages.page import Page
 from generator.pages.parts import part_pages, ways
 from generator.pages.sections import sections_of, technique_tables
+from generator.pages.token_unit import latent_pages
 from generator.pages.unit import unit_pages
 from generator.run import PAIRS, PICTURES, TEXTS, Run
 from generator.techniques.links import layer_link, paged_layers
@@ -32,6 +33,7 @@ def _pages(run: Run, pages: Pages) -> Iterator[Page]:
     yield _overview(run, pages)
     yield from part_pages(run, pages)
     yield from layer_pages(run, pages)
+    yield from latent_pages(run, pages)
     if run.reads == PICTURES:
         yield from unit_pages(run, pages)
 

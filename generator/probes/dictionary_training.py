@@ -23,6 +23,7 @@ from generator.models.dictionary import TOPK, Dictionary, fitting, largest
 from generator.models.dictionary_files import load_dictionary
 from generator.models.sites import STREAM, LayerSite, find_site, read
 from generator.models.text_model import LanguageModel
+from generator.models.token_units import counted_tokens
 from generator.store import Store
 
 VERSION = 1
@@ -68,16 +69,11 @@ class Trained:
 
 
 def counted(model: LanguageModel, ids: Sequence[int]) -> Tensor:
-    """Which tokens of a passage count, (tokens,): all but special ones and, of a decoder, but the first.
+    """Which tokens of a passage count, (tokens,): see `counted_tokens`.
 
-    The first token of a decoder sees itself alone, and is often far larger than all others. SAELens leaves
-    out BOS, which stands there, EOS, PAD and SEP, wherever they stand.
+    SAELens leaves out BOS, which stands first, EOS, PAD and SEP, wherever they stand.
     """
-    special = set(model.tokenizer.all_special_ids)
-    found = torch.tensor([one not in special for one in ids], dtype=torch.bool)
-    if model.causal:
-        found[:1] = False
-    return found.to(model.device)
+    return torch.tensor(counted_tokens(model, ids), dtype=torch.bool, device=model.device)
 
 
 def train_dictionary(

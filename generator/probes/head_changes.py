@@ -93,7 +93,10 @@ def _grown(block: nn.Module, count: int) -> Iterator[None]:
         yield
 
 
-def silenced(modules: Sequence[nn.Module], means: Sequence[Tensor] | Tensor) -> Change:
+def silenced(
+    modules: Sequence[nn.Module] | Mapping[int, nn.Module],
+    means: Sequence[Tensor] | Mapping[int, Tensor] | Tensor,
+) -> Change:
     """What enters one of `modules` set to its mean; `means` as `silence_heads` takes them, for each layer.
 
     Heads enter their W_O. Neurons are heads of one number each that enter the matrix behind them.

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from generator.errors import CutawayError
 from generator.models.seq2seq import Seq2SeqModel
+from generator.models.sites import on
 from generator.models.stream import find_ends, watch
 from generator.models.text_model import LanguageModel, TextModel
 from generator.models.token_units import TokenUnits
@@ -60,8 +62,13 @@ def ablate_units(
     passages: Sequence[Read],
     seed: int,
     store: Store,
+    key: Any = None,
 ) -> UnitAblation:
-    """Silence each chosen unit in turn, on its own passages and on some at random."""
+    """Silence each chosen unit in turn, on its own passages and on some at random.
+
+    Of a dictionary that is what the latent's value adds to what it decodes. `key` says what the units are
+    where they are no neurons.
+    """
     others = drawn_passages(len(passages), seed)
     rows = [found.by_peak.picture[found.chosen][:, :OWN] for found in searched]
     means = [found.mean for found in searched]
@@ -73,18 +80,7 @@ def ablate_units(
             for unit, own in zip(found.chosen, rows[layer], strict=True)
             if number in others or number in own
         ]
-        make = partial(_silence, model, layers, means, passages[number], chosen)
-        parts = {
-            "model": model.key,
-            "layers": [units.name for units in layers],
-            "passage": list(passages[number].ids),
-            "chosen": [list(one) for one in chosen],
-            "means": [
-                [float(mean[unit]) for unit in one.chosen]
-                for mean, one in zip(means, searched, strict=True)
-            ],
-        }
-        return store.result("unit_ablation", VERSION, parts, _OnPassage, make)
+        return _kept(model, layers, means, passages[number], chosen, store, key)
 
     wanted = sorted({int(n) for each in rows for n in each.ravel() if n >= 0} | set(others))
     try:
@@ -111,6 +107,27 @@ class _OnPassage:
 
     units: np.ndarray
     effect: np.ndarray
+
+
+def _kept(
+    model: TextModel,
+    layers: Sequence[TokenUnits],
+    means: Sequence[np.ndarray],
+    passage: Read,
+    chosen: Sequence[tuple[int, int]],
+    store: Store,
+    key: Any,
+) -> _OnPassage:
+    parts = {
+        "model": model.key,
+        "units": key,
+        "layers": [units.name for units in layers],
+        "passage": list(passage.ids),
+        "chosen": [list(one) for one in chosen],
+        "means": [float(means[layer][unit]) for layer, unit in chosen],
+    }
+    make = partial(_silence, model, layers, means, passage, chosen)
+    return store.result("unit_ablation", VERSION, parts, _OnPassage, make)
 
 
 def _looked_up(
@@ -149,16 +166,43 @@ def _of_text(
     ends = find_ends(model)
     if model.causal and ends.unembedding is None:
         raise CutawayError(f"{model.id}: its logits are not one matrix times the final state.")
-    seen = watch(model, passage.ids[: model.max_tokens])
-    if any(seen.inputs[units.module].dim() != 3 for units in layers):
+    if any(units.dictionary is not None and units.dictionary.transcodes for units in layers):
+        raise CutawayError(f"{model.id}: a transcoder writes at another place than it reads.")
+    seen = watch(model, passage.ids)
+    if any(seen.inputs[units.module].dim() != 3 for units in layers if units.dictionary is None):
         raise CutawayError(f"{model.id}: its MLPs see all tokens of a batch in one row.")
     one = Scored(passage.ids, {"text": (0, len(passage.ids))})
-    change = silenced([units.module for units in layers], means)
-    whole, changed = token_effects(model, ends, one, tuple(chosen), change)
+    blocks = [units.layer.index for units in layers]
+    modules, held = dict(zip(blocks, layers, strict=True)), dict(zip(blocks, means, strict=True))
+    change = partial(_held, modules, held)
+    every = tuple((blocks[layer], unit) for layer, unit in chosen)
+    whole, changed = token_effects(model, ends, one, every, change)
     scored = np.isfinite(whole)
     if not scored.any():
         return np.full(len(chosen), np.nan)
     return changed[:, scored].mean(1) - whole[scored].mean()
+
+
+def _held(
+    layers: Mapping[int, TokenUnits], means: Mapping[int, Tensor], layer: int, chosen: Sequence[int]
+) -> Any:
+    """A hook that holds the k-th of some units of a layer at its mean in the k-th of the last rows."""
+    units, mean = layers[layer], means[layer]
+    dictionary = units.dictionary
+    if dictionary is None:
+        return silenced({layer: units.module}, {layer: mean})(layer, chosen)
+
+    def push(passing: Tensor) -> Tensor:
+        pushed = passing.clone()
+        for row, unit in enumerate(chosen, start=len(pushed) - len(chosen)):
+            codes = dictionary.encode(passing[row])
+            held = codes.clone()
+            held[:, unit] = mean[unit]
+            pushed[row] += dictionary.reconstruct(passing[row], held)
+            pushed[row] -= dictionary.reconstruct(passing[row], codes)
+        return pushed
+
+    return on(units.module, units.enters, push)
 
 
 def _of_pair(

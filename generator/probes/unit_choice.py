@@ -139,7 +139,7 @@ def _estimates(
 ) -> list[np.ndarray]:
     if not isinstance(model, LanguageModel):
         raise CutawayError("effects are estimated in models that read one text.")
-    if any(not units.enters or units.codes is not None for units in layers):
+    if any(not units.enters or units.dictionary is not None for units in layers):
         raise CutawayError("effects are estimated of neurons.")
     ends = find_ends(model)
     if model.causal and ends.unembedding is None:

@@ -91,7 +91,7 @@ def weigh_units(
 
     def make() -> UnitWeights:
         ends, seen = find_ends(model), watch(model, probe_ids(model))
-        pairs = zip(model.blocks, layers, chosen, strict=True)
+        pairs = zip(layers, chosen, strict=True)
         return UnitWeights(tuple(_layer(ends, seen, model, *pair) for pair in pairs))
 
     parts = {
@@ -106,7 +106,6 @@ def _layer(
     ends: ResidualEnds,
     seen: Watched,
     model: LanguageModel,
-    block: nn.Module,
     units: TokenUnits,
     chosen: Sequence[int],
 ) -> LayerWeights:
@@ -117,11 +116,13 @@ def _layer(
         up, down = written(ends, units.writes[list(chosen)])
     reads: tuple[Reads, ...] = ()
     no_reads = ""
-    if ends.embedding is None:
+    if units.dictionary is not None:
+        no_reads = "a latent reads vectors that hold much more than the embedding of a word."
+    elif ends.embedding is None:
         no_reads = "token embeddings have another width than the residual stream."
     else:
         try:
-            factors = find_factors(model, seen, block, units.module)
+            factors = find_factors(model, seen, model.blocks[units.layer.index], units.module)
             reads = tuple(_read(ends, factor, chosen) for factor in factors)
         except CutawayError as error:
             no_reads = str(error)

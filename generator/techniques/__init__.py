@@ -24,6 +24,7 @@ from generator.techniques.credits import CREDITS
 from generator.techniques.decoding import DECODING
 from generator.techniques.deconvolution import DECONVOLUTION
 from generator.techniques.deep_dream import DEEP_DREAM
+from generator.techniques.dictionaries import DICTIONARIES
 from generator.techniques.effects import EFFECTS
 from generator.techniques.evaluations import EVALUATION
 from generator.techniques.evolution import EVOLUTION
@@ -41,7 +42,6 @@ from generator.techniques.integrated_gradients import INTEGRATED_GRADIENTS
 from generator.techniques.leans import LEANS
 from generator.techniques.learned_classes import LEARNED_CLASSES
 from generator.techniques.matching import MATCHING
-from generator.techniques.neuron_pages import NEURON_PAGES
 from generator.techniques.neurons import NEURONS
 from generator.techniques.patch_attention import PATCH_ATTENTION
 from generator.techniques.patch_maps import PATCH_MAPS
@@ -87,7 +87,7 @@ TECHNIQUES: tuple[Technique[Any], ...] = (
     ANSWERS,
     WORDS,
     NEURONS,
-    NEURON_PAGES,
+    DICTIONARIES,
     ARCHITECTURE,
     CLASS_MAPS,
     GRAD_CAM,

@@ -278,6 +278,7 @@ PATCHING = Technique(
     search="activation patching causal tracing denoising noising interchange fact recall circuit",
     reads=TEXTS,
     why_not=why_not,
+    controlled=True,
     measure=measure,
     figures={"patching": figure},
     tables=tables,

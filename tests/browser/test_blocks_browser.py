@@ -23,7 +23,7 @@ from generator.models.model import VisionModel
 from generator.pages.context import Place
 from generator.pages.environment import Pages
 from generator.pages.page import Page as Page_
-from generator.pages.parts import BLOCKS
+from generator.pages.part import BLOCKS
 from generator.pages.sections import FilledSection
 from generator.probes.building_blocks import (
     BuildingBlocks,

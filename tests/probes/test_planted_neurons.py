@@ -15,9 +15,10 @@ from generator.inputs.passages import Passage
 from generator.inputs.texts import CuratedText
 from generator.models.compat import repair_torchvision
 from generator.models.load import load_model
-from generator.techniques.layer_neurons import layer_view
-from generator.techniques.neuron_facts import effect_of
-from generator.techniques.neurons import NEURONS, name_of, tokens_of
+from generator.techniques.neurons import NEURONS, neurons
+from generator.techniques.token_unit_facts import effect_of
+from generator.techniques.token_unit_list import list_view
+from generator.techniques.token_units import tokens_of
 
 _WORDS = "sun moon rain snow wind hill lake sand fern moss crow wolf bear deer frog"
 WORDS = tuple(_WORDS.split())
@@ -135,13 +136,13 @@ def test_the_neuron_of_a_pair_is_excited_by_this_pair_alone(run):
 
 def test_without_it_its_own_passages_are_said_worse_and_no_others(run):
     row = run[NEURONS].pool.layers[1].row(PAIR)
-    own, others = effect_of(run, 1, row)
+    own, others = effect_of(run[NEURONS], 1, row)
     assert own.least > 0.01  # nats a token
     chosen = run[NEURONS].ablation.passages
     for passage, effect in zip(chosen, run[NEURONS].ablation.others[1][row], strict=True):
         assert (effect > 0.01) == (passage % 3 == 0)
     assert others.most <= own.most + 1e-3
-    silent = effect_of(run, 0, run[NEURONS].pool.layers[0].row(DIGIT))
+    silent = effect_of(run[NEURONS], 0, run[NEURONS].pool.layers[0].row(DIGIT))
     assert max(abs(silent[0].most), abs(silent[1].most)) < 1e-6
 
 
@@ -157,10 +158,10 @@ def test_the_word_that_it_writes_is_the_one_that_follows(run):
 
 
 def test_the_neuron_of_digits_is_named_and_that_of_random_weights_is_not(run):
-    name, area = name_of(run, 0, DIGIT)
+    name, area = run[NEURONS].name_of(0, DIGIT)
     assert name == "digits" and area > 0.99
-    assert name_of(run, 1, PAIR) is None  # no class is that pair
-    view = layer_view(run, run.model.layers[0])
+    assert run[NEURONS].name_of(1, PAIR) is None  # no class is that pair
+    view = list_view(neurons(run), 0)
     assert view.having == 1 and view.named[0].name == "digits"
     random = run.control[NEURONS].pool
     assert DIGIT not in random.tokens.named(0)
@@ -178,10 +179,10 @@ def test_pages_say_all_of_it(run):
 
 
 def test_tables_have_every_neuron(run):
-    every = run.table("neurons_1").records
+    every = run.table("neuron_1").records
     assert [int(row["neuron"]) for row in every] == list(range(INNER))
     pair = every[PAIR]
     assert pair["passage"] in {f"p{n}" for n in range(0, 60, 3)}
     assert pair["name"] == ""
-    chosen = [row for row in run.table("neurons").records if row["neuron"] == str(PAIR)]
+    chosen = [row for row in run.table("neuron_effects").records if row["neuron"] == str(PAIR)]
     assert float(chosen[1]["own_passages"]) > 0.01

@@ -1,4 +1,4 @@
-"""What is said of a neuron that reads texts, on its own page and on that of its layer."""
+"""What is said of a unit that reads tokens, on its own page and in lists of units."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from generator.addresses import Link, unit_address
 from generator.probes.unit_search import LayerUnits
 from generator.run import Run
 from generator.techniques.lit import lit_tokens
-from generator.techniques.neurons import NEURONS, tokens_of
+from generator.techniques.token_units import UnitsFound, tokens_of
 
 NEAR = 4  # tokens beside the strongest, in a list
 
@@ -25,20 +24,12 @@ class Effect:
     passages: int
 
 
-def neuron_link(run: Run, layer: str, unit: int) -> Link:
-    """A link to a neuron's page; the name alone where it has none."""
-    found = next(one for one in run[NEURONS].pool.layers if one.layer == layer)
-    there = unit in found.chosen
-    return Link(unit_address(run.model.id, layer, unit) if there else "", f"L{layer} N{unit}")
-
-
-def effect_of(run: Run, place: int, row: int) -> tuple[Effect | None, Effect | None]:
-    """What silencing a chosen neuron changes on its own passages, and on others; None where nothing does."""
-    ablation = run[NEURONS].ablation
+def effect_of(found: UnitsFound, place: int, row: int) -> tuple[Effect | None, Effect | None]:
+    """What silencing a chosen unit changes on its own passages, and on others; None where nothing does."""
+    ablation = found.ablation
     if ablation is None or ablation.reason:
         return None, None
-    of = _range_of
-    return of(ablation.own[place][row]), of(ablation.others[place][row])
+    return _range_of(ablation.own[place][row]), _range_of(ablation.others[place][row])
 
 
 def _range_of(values: np.ndarray) -> Effect | None:
@@ -51,7 +42,7 @@ def _range_of(values: np.ndarray) -> Effect | None:
 def strongest(
     run: Run, units: LayerUnits, unit: int, count: int
 ) -> tuple[tuple[str, str, str], ...]:
-    """The tokens that excite a neuron most, each between a few before it and a few behind."""
+    """The tokens that excite a unit most, each between a few before it and a few behind."""
     found = []
     for rank in range(count):
         passage, at = (int(one[unit, rank]) for one in (units.by_peak.picture, units.by_peak.place))

@@ -1,4 +1,4 @@
-"""The pages of neurons that read texts, and what stands of them on the page of their layer."""
+"""What stands on the page of a unit that reads tokens."""
 
 from __future__ import annotations
 
@@ -9,38 +9,33 @@ import numpy as np
 
 from generator.addresses import Link
 from generator.formatting import fixed, number
-from generator.models.layer import Layer
 from generator.models.tokens import token_text
 from generator.probes.ranking import Ranking
 from generator.probes.unit_histogram import filled_bins
 from generator.probes.unit_names import LEAST
 from generator.probes.unit_search import SHOWN, LayerUnits
 from generator.probes.unit_weights import Words
-from generator.run import PAIRS, TEXTS, Run, Section, Technique
-from generator.techniques.layer_neurons import layer_view
+from generator.run import Run
 from generator.techniques.lit import LitToken, lit_tokens
-from generator.techniques.neuron_facts import Effect, effect_of, neuron_link, strongest
-from generator.techniques.neurons import (
-    NEURONS,
-    Neurons,
-    is_decoder,
-    name_of,
-    neurons_of,
+from generator.techniques.telling import View as Telling
+from generator.techniques.token_unit_facts import Effect, effect_of, strongest
+from generator.techniques.token_units import (
+    Shown,
+    UnitsFound,
+    loses,
     passages_of,
     text_model,
     tokens_of,
-    why_not,
 )
-from generator.techniques.telling import View as Telling
 
 DARK = 0.06  # of the largest value: what is less is not lit
 FALLS = 0.25  # of it: no value of a unit is lit below zero that falls no lower, as behind GELU
-TWIN = 2  # passages of the same neuron with random weights
+TWIN = 2  # passages of the same unit with random weights
 
 
 @dataclass(frozen=True)
 class LitPassage:
-    """A passage lit by a neuron's values, with its largest or its mean."""
+    """A passage lit by a unit's values, with its largest or its mean."""
 
     tokens: tuple[LitToken, ...]
     value: float
@@ -49,12 +44,13 @@ class LitPassage:
 
 @dataclass(frozen=True)
 class PassagesView:
-    """What excites a neuron: passages by its largest value and by its mean, and those of random weights.
+    """What excites a unit: passages by its largest value and by its mean, and those of random weights.
 
     `tied` are passages that excite it just the same and are left out for that; `falls` says that values below
     zero are lit.
     """
 
+    word: str
     by_peak: tuple[LitPassage, ...]
     by_mean: tuple[LitPassage, ...]
     twin: tuple[LitPassage, ...]
@@ -80,7 +76,7 @@ class Weighed:
 
 @dataclass(frozen=True)
 class WeightsView:
-    """Which words a neuron writes and reads; `first` says that it stands in the first layer."""
+    """Which words a unit writes and reads; `first` says that it stands in the first layer."""
 
     writes: tuple[Weighed, ...]
     reads: tuple[Weighed, ...]
@@ -91,8 +87,9 @@ class WeightsView:
 
 @dataclass(frozen=True)
 class EffectView:
-    """What changes without a neuron, and the neurons that answer alike."""
+    """What changes without a unit, and the units that answer alike."""
 
+    word: str
     own: Effect | None
     others: Effect | None
     loss: bool
@@ -100,47 +97,41 @@ class EffectView:
     alike: tuple[tuple[Link, float], ...]
 
 
-def measure(run: Run) -> Neurons:
-    """The neurons of all layers."""
-    return run[NEURONS]
+def telling(shown: Shown, place: int, unit: int) -> Telling:
+    """What a unit answers to, and what hangs on it."""
+    row = shown.layer(place).row(unit)
+    said = (_answers(shown, place, unit), _hangs(shown, place, row))
+    return Telling(tuple((one,) for one in said if one))
 
 
-def telling_view(run: Run, layer: Layer, unit: int) -> Telling | None:
-    """What a neuron answers to, and what hangs on it."""
-    found = neurons_of(run, layer)
-    if found is None:
-        return None
-    units, place = found
-    return Telling(((_answers(run, units, place, unit),), (_hangs(run, place, units.row(unit)),)))
-
-
-def _answers(run: Run, units: LayerUnits, place: int, unit: int) -> str:
-    name = name_of(run, place, unit)
+def _answers(shown: Shown, place: int, unit: int) -> str:
+    name, word = shown.found.name_of(place, unit), shown.word
     if name is not None:
         return (
-            f"This neuron tells {name[0]} from the rest: AUROC {fixed(name[1], 2)} on passages that did not "
-            f"choose the name, where {fixed(_bar(run, name[0]), 2)} is needed."
+            f"This {word} tells {name[0]} from the rest: AUROC {fixed(name[1], 2)} on passages that did not "
+            f"choose the name, where {fixed(_bar(shown.found, name[0]), 2)} is needed."
         )
-    strong = [f"“{token}”" for _, token, _ in dict.fromkeys(strongest(run, units, unit, 3))]
+    first = strongest(shown.run, shown.layer(place), unit, 3)
+    strong = [f"“{token}”" for token in dict.fromkeys(token for _, token, _ in first)]
     if not strong:
-        return "No passage excites this neuron more than others."
+        return f"No passage excites this {word} more than others."
     some = ", ".join(strong[:-1]) + (" and " if strong[:-1] else "") + strong[-1]
     return (
-        f"The tokens that excite this neuron most are {some}; it tells none of the classes of tokens and "
+        f"The tokens that excite this {word} most are {some}; it tells none of the classes of tokens and "
         "passages from the rest beyond chance, so that what it answers to has no name here."
     )
 
 
-def _bar(run: Run, name: str) -> float:
-    pool = run[NEURONS].pool
-    return max(LEAST, *(one.bar for one in (pool.tokens, pool.kinds) if name in one.names))
+def _bar(found: UnitsFound, name: str) -> float:
+    tests = (found.pool.tokens, found.pool.kinds)
+    return max(LEAST, *(one.bar for one in tests if name in one.names))
 
 
-def _hangs(run: Run, place: int, row: int) -> str:
-    own, others = effect_of(run, place, row)
+def _hangs(shown: Shown, place: int, row: int) -> str:
+    own, others = effect_of(shown.found, place, row)
     if own is None or others is None:
         return ""
-    if is_decoder(run):
+    if loses(shown.run):
         return (
             f"Without it the loss changes by {_signed(own.mean)} nats a token on its own strongest passages, "
             f"and by {_signed(others.mean)} on passages at random."
@@ -155,21 +146,17 @@ def _signed(value: float) -> str:
     return f"+{number(value)}" if value > 0 else number(value)
 
 
-def passages_view(run: Run, layer: Layer, unit: int) -> PassagesView | None:
-    """The passages that excite a neuron most."""
-    found = neurons_of(run, layer)
-    if found is None:
-        return None
-    units, place = found
+def passages(shown: Shown, place: int, unit: int) -> PassagesView:
+    """The passages that excite a unit most."""
+    run, units = shown.run, shown.layer(place)
     row = units.row(unit)
     counts, edges = filled_bins(units.counts[row], float(units.width[row]))
-    peaks = _lit(run, units, unit, units.by_peak, range(SHOWN))
-    means = _lit(run, units, unit, units.by_mean, range(SHOWN, units.lit.shape[1]))
-    control = run.control[NEURONS].pool.layers[place]
+    random = shown.random.pool.layers[place] if shown.random else None
     return PassagesView(
-        by_peak=peaks,
-        by_mean=means,
-        twin=_lit(run, control, unit, control.by_peak, range(TWIN)),
+        word=shown.word,
+        by_peak=_lit(run, units, unit, units.by_peak, range(SHOWN)),
+        by_mean=_lit(run, units, unit, units.by_mean, range(SHOWN, units.lit.shape[1])),
+        twin=_lit(run, random, unit, random.by_peak, range(TWIN)) if random else (),
         tied=int(units.by_peak.undecided[unit]),
         falls=_falls(units, unit),
         passages=units.passages,
@@ -208,21 +195,18 @@ def _lit(
     return tuple(found)
 
 
-def weights_view(run: Run, layer: Layer, unit: int) -> WeightsView | None:
-    """What the weights of a neuron say."""
-    found = neurons_of(run, layer)
-    weights = run[NEURONS].weights if found else None
-    if found is None or weights is None:
+def weights(shown: Shown, place: int, unit: int) -> WeightsView | None:
+    """What the weights of a unit say."""
+    if shown.found.weights is None:
         return None
-    units, place = found
-    row, of = units.row(unit), weights.layers[place]
+    row, of = shown.layer(place).row(unit), shown.found.weights.layers[place]
     writes = [("Raises", of.up), ("Lowers", of.down)]
     return WeightsView(
-        writes=tuple(_weighed(run, name, words, row) for name, words in writes if words),
-        reads=tuple(_weighed(run, _FACTORS[one.factor], one.words, row) for one in of.reads),
+        writes=tuple(_weighed(shown.run, name, words, row) for name, words in writes if words),
+        reads=tuple(_weighed(shown.run, _FACTORS[one.factor], one.words, row) for one in of.reads),
         no_writes=of.no_writes,
         no_reads=of.no_reads,
-        first=place == 0,
+        first=shown.word == "neuron" and place == 0,
     )
 
 
@@ -234,34 +218,15 @@ def _weighed(run: Run, name: str, words: Words, row: int) -> Weighed:
     return Weighed(name, tuple(zip(tokens, map(float, words.values[row]), strict=True)))
 
 
-def effect_view(run: Run, layer: Layer, unit: int) -> EffectView | None:
-    """What changes without a neuron."""
-    found = neurons_of(run, layer)
-    if found is None:
-        return None
-    units, place = found
-    row, ablation = units.row(unit), run[NEURONS].ablation
+def effect(shown: Shown, place: int, unit: int) -> EffectView:
+    """What changes without a unit."""
+    units, ablation = shown.layer(place), shown.found.ablation
+    row = units.row(unit)
     alike = zip(units.alike[row], units.alike_value[row], strict=True)
     return EffectView(
-        *effect_of(run, place, row),
-        loss=is_decoder(run),
+        shown.word,
+        *effect_of(shown.found, place, row),
+        loss=loses(shown.run),
         reason=ablation.reason if ablation else "",
-        alike=tuple((neuron_link(run, layer.name, int(n)), float(v)) for n, v in alike if n >= 0),
+        alike=tuple((shown.link(units.layer, int(n)), float(v)) for n, v in alike if n >= 0),
     )
-
-
-NEURON_PAGES = Technique(
-    name="neuron_pages",
-    title="Neurons of MLPs",
-    search="neuron passages logits ablation named units digits code negation",
-    reads=(TEXTS, PAIRS),
-    measure=measure,
-    why_not=why_not,
-    sections=(
-        Section("unit", "telling", "telling.html", telling_view, leads=True),
-        Section("unit", "passages", "neuron_passages.html", passages_view),
-        Section("unit", "weights", "neuron_weights.html", weights_view),
-        Section("unit", "effect", "neuron_effect.html", effect_view),
-        Section("layer", "neurons", "neurons.html", layer_view),
-    ),
-)

@@ -1,0 +1,251 @@
+"""Sparse dictionaries of a model's layers: how well each stands for what it reads, and its latents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from generator.addresses import Link, latent_address
+from generator.models.dictionary import Dictionary
+from generator.models.text_model import LanguageModel
+from generator.models.token_units import latents_of
+from generator.paths import cache_root
+from generator.probes.dictionaries import Evaluation, Quality, evaluate
+from generator.probes.dictionary_training import open_dictionary
+from generator.probes.dictionary_twin import Twin, compare_with_twin
+from generator.run import TEXTS, Run, Section, Technique
+from generator.table import Content, Table
+from generator.techniques import token_unit_views as views
+from generator.techniques.links import layer_link
+from generator.techniques.token_unit_list import ListView, list_view
+from generator.techniques.token_units import (
+    NO_PASSAGES,
+    Shown,
+    UnitsFound,
+    every_table,
+    halves_of,
+    measure_units,
+    passages_of,
+    read_of,
+)
+
+SHARE = 4  # latents with a page for each neuron of a layer that has one
+
+
+@dataclass(frozen=True)
+class DictionaryFound:
+    """A dictionary: how well it does beside two controls, and its latents; of random weights the latents."""
+
+    name: str
+    units: UnitsFound
+    layer: int
+    evaluation: Evaluation | None = None
+    twin: Twin | None = None
+    where: str = ""
+    origin: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Row:
+    """How well one dictionary does; `recovered` is the share of the loss."""
+
+    name: str
+    quality: Quality
+    recovered: float
+
+
+@dataclass(frozen=True)
+class DictionaryView:
+    """A dictionary on the page of all; `layer` is a link to the layer that it reads."""
+
+    name: str
+    title: str
+    about: str
+    licence: str
+    where: str
+    origin: str
+    notes: tuple[str, ...]
+    layer: Link
+    latents: int
+    rows: tuple[Row, ...]
+    evaluation: Evaluation
+    reason: str
+    stand_in: bool
+    list: ListView
+
+
+@dataclass(frozen=True)
+class View:
+    """All dictionaries of a model."""
+
+    dictionaries: tuple[DictionaryView, ...]
+
+
+def why_not(run: Run) -> str:
+    """Whether the exhibit names dictionaries, and passages to search."""
+    if not run.language.dictionaries:
+        return "the exhibit names no dictionaries for it ('dictionaries')."
+    return "" if run.inputs.passages and passages_of(run) else NO_PASSAGES
+
+
+def measure(run: Run) -> tuple[DictionaryFound, ...]:
+    """Open or train each dictionary, evaluate it on held-out passages, and search its latents.
+
+    On random weights those are trained anew that were trained here: others were not made for them.
+    """
+    choose = halves_of(run)
+    ids = [one.ids for one in read_of(run)]
+    learned, held_out = ([ids[n] for n in np.flatnonzero(half)] for half in (choose, ~choose))
+    found = []
+    for spec, base in run.language.dictionaries:
+        if run.trained is not None and not spec.trained:
+            continue
+        dictionary = open_dictionary(
+            spec, run.language, learned, base, cache_root(), run.store, seed=run.seed
+        )
+        found.append(_found(run, spec.name, dictionary, learned, held_out))
+    return tuple(found)
+
+
+def _found(
+    run: Run, name: str, dictionary: Dictionary, learned: list[Any], held_out: list[Any]
+) -> DictionaryFound:
+    model, layers = run.language, (latents_of(run.language, dictionary),)
+    count = SHARE * run.budget.neurons
+    if run.trained is not None:
+        known = next(one.units for one in run.trained[DICTIONARIES] if one.name == name)
+        units = measure_units(run, layers, count, known, dictionary.key)
+        return DictionaryFound(name, units, dictionary.layer)
+    evaluation = evaluate(model, dictionary, held_out, run.store, seed=run.seed)
+    twin = compare_with_twin(
+        model,
+        dictionary,
+        evaluation.own.l0,
+        learned,
+        held_out,
+        run.store,
+        seed=run.seed,
+        twin=partial(_twin, run),
+    )
+    units = measure_units(run, layers, count, None, dictionary.key)
+    more = dictionary.where, dictionary.origin, dictionary.notes
+    return DictionaryFound(name, units, dictionary.layer, evaluation, twin, *more)
+
+
+def _twin(run: Run) -> LanguageModel:
+    return run.control.run.language
+
+
+def latents(run: Run, name: str) -> Shown:
+    """The latents of a dictionary as pages show them."""
+
+    def make() -> Shown:
+        found = next(one.units for one in run[DICTIONARIES] if one.name == name)
+        controls = run.control[DICTIONARIES]
+        random = next((one.units for one in controls if one.name == name), None)
+        return Shown(run, found, random, "latent", partial(latent_link, run))
+
+    return run.once(("latents", name), make)
+
+
+def latent_link(run: Run, name: str, latent: int) -> Link:
+    """A link to a latent's page; the name alone where it has none."""
+    found = next(one.units for one in run[DICTIONARIES] if one.name == name)
+    there = latent in found.chosen[0].units
+    address = latent_address(run.model.id, name, latent) if there else ""
+    return Link(address, f"{name} {latent}")
+
+
+def view(run: Run) -> View:
+    """The page of all dictionaries."""
+    found = zip(run[DICTIONARIES], run.language.dictionaries, strict=True)
+    return View(tuple(_view(run, one, spec) for one, (spec, _) in found))
+
+
+def _view(run: Run, found: DictionaryFound, spec: Any) -> DictionaryView:
+    evaluation, twin = found.evaluation, found.twin
+    assert evaluation is not None and twin is not None, "it is that of random weights"
+    own, random = evaluation.own, evaluation.random
+    rows = [Row("this dictionary", own, evaluation.recovered(own))]
+    rows.append(Row("random directions, as many", random, evaluation.recovered(random)))
+    for name, one in (("the model", twin.trained), ("random weights", twin.random)):
+        if one is not None and (twin.stand_in or one is twin.random):
+            rows.append(Row(f"the same training on {name}", one.own, one.recovered(one.own)))
+    shown = latents(run, found.name)
+    return DictionaryView(
+        name=found.name,
+        title=spec.shown,
+        about=spec.about,
+        licence=spec.licence,
+        where=found.where,
+        origin=found.origin,
+        notes=found.notes,
+        layer=layer_link(run.model, run.model.layers[found.layer]),
+        latents=len(own.density),
+        rows=tuple(rows),
+        evaluation=evaluation,
+        reason=twin.reason,
+        stand_in=twin.stand_in,
+        list=list_view(shown, 0),
+    )
+
+
+def tables(run: Run) -> Iterator[Table]:
+    """How well each dictionary does, and all its latents."""
+    yield Table("dictionaries.csv", lambda: _quality_table(run))
+    for one in run[DICTIONARIES]:
+        yield from every_table(latents(run, one.name), f"latent_{one.name}")
+
+
+def _quality_table(run: Run) -> Content:
+    header = (
+        "dictionary", "of", "tokens", "variance_explained", "loss_recovered", "loss", "l0", "dead",
+    )  # fmt: skip
+
+    def rows() -> Iterator[tuple[object, ...]]:
+        for one in view(run).dictionaries:
+            for row in one.rows:
+                quality = row.quality
+                yield (
+                    one.name,
+                    row.name,
+                    one.evaluation.tokens,
+                    quality.variance_explained,
+                    row.recovered,
+                    quality.loss,
+                    quality.l0,
+                    quality.dead,
+                )
+
+    return header, rows()
+
+
+def _of_latent(make: Callable[..., Any], run: Run, name: str, latent: int) -> Any:
+    """What a view shows of a latent."""
+    return make(latents(run, name), 0, latent)
+
+
+DICTIONARIES = Technique(
+    name="dictionaries",
+    title="Sparse dictionaries",
+    search="SAE sparse autoencoder transcoder latents features variance explained loss recovered",
+    reads=TEXTS,
+    measure=measure,
+    why_not=why_not,
+    controlled=True,
+    tables=tables,
+    sections=(
+        Section("dictionaries", "dictionaries", "dictionaries.html", view),
+        Section(
+            "latent", "telling", "telling.html", partial(_of_latent, views.telling), leads=True
+        ),
+        Section("latent", "passages", "unit_passages.html", partial(_of_latent, views.passages)),
+        Section("latent", "weights", "unit_words.html", partial(_of_latent, views.weights)),
+        Section("latent", "effect", "unit_effect.html", partial(_of_latent, views.effect)),
+    ),
+)
