@@ -14,9 +14,12 @@ from generator.models.trial import CLOSE
 from generator.probes import repeated_sequences as head_probe
 from generator.probes.seq2seq import LONGEST
 from generator.run import PAIRS, PICTURES, Run, why_not
+from generator.store import digest_of
 from generator.techniques.answers import ANSWERS
 from generator.techniques.heads import HEADS
+from generator.techniques.neurons import NEURONS
 from generator.techniques.patch_maps import PATCH_MAPS, grid_of
+from generator.techniques.token_units import passages_of
 from generator.unfinished import UNFINISHED
 from generator.versions import measured_with
 
@@ -90,11 +93,16 @@ def _model(run: Run) -> dict[str, Any]:
             }
             for i in run.inputs.images
         ]
-    elif run.reads == PAIRS:
-        stated |= _pairs(run)
     else:
-        stated |= _texts(run)
+        stated |= _pairs(run) if run.reads == PAIRS else _texts(run)
+        if not why_not(NEURONS, run):
+            stated["passages"] = {"count": len(passages_of(run)), "sha256": _digest(run)}
     return stated
+
+
+def _digest(run: Run) -> str:
+    """Of the passages that the model read, in order."""
+    return digest_of({"texts": [one.text for one in passages_of(run)]})
 
 
 def _at_most(difference: float) -> float | None:

@@ -261,9 +261,9 @@ class Technique(Generic[R]):
     pages print where it does not apply to one, else "". `measure` goes through the store of the run, and may
     ask the run for other techniques. `controlled`: pages show it on random weights too. `figures` have the
     names by which articles and the command line ask for them; `tables` are published with the model, and so
-    are `scripts`, pairs of an address and a text, which components of its sections load. `search` has words by
-    which readers find it, `versions` those of what is measured, where finer than a module's. `origin` is the
-    file or package of a user's own.
+    are `scripts`, pairs of an address and a text, which components of its sections load. `search` has words
+    by which readers find it, `versions` those of what is measured, where finer than a module's. `origin` is
+    the file or package of a user's own.
     """
 
     name: str

@@ -59,7 +59,7 @@ PROBE, ONE_GROUP = "birds-and-fish", "nationalities-and-judgement"
 TEXTS = ("coreference", "code", "hostile")
 DECODER_LAYERS = 8  # of 30: more are more of the same pages
 # Of what is made of a transformer, where its numbers do not matter.
-FEW = {"ablate": 1, "runs": 1, "words": 2}
+FEW = {"ablate": 1, "runs": 1, "words": 2, "neurons": 1}
 # It must stay text wherever it is shown: HTML, templates, Markdown, emoji, CJK, controls.
 HOSTILE = (
     "</script><img src=x onerror=alert(1)> {{ 7 * 7 }} {% raw %}&lt; "
@@ -163,9 +163,11 @@ def make_exhibit(
             model["make"] = {"dream": "cat", "features": 4, "classes": 1, "steps": 0.02}
         if model["id"] == "smollm2-135m":
             model["source"] = first_layers(model["source"], folder / "decoder")
-            model["make"] = {"ablate": 0, "runs": 1, "words": 4}
+            model["make"] = {"ablate": 0, "runs": 1, "words": 4, "neurons": 1}
+            small = {"source": "train:topk@2", "latents": 64, "k": 4}
+            model["dictionaries"] = [model["dictionaries"][0] | small]
         if model["id"] == "minilm-l6":
-            model["make"] = {"ablate": 2, "runs": 2, "words": 4}
+            model["make"] = {"ablate": 2, "runs": 2, "words": 4, "neurons": 1}
     for name in POOL:
         (folder / "pool" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(inputs / "pool" / name, folder / "pool" / name)

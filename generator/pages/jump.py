@@ -21,10 +21,11 @@ from generator.probes.exemplars import unit_layers
 from generator.probes.head_statistics import BY_COLUMN
 from generator.probes.heads import Statistic
 from generator.probes.layer_weights import feeds
-from generator.run import PAIRS, PICTURES, TEXTS, Run
+from generator.run import PAIRS, PICTURES, TEXTS, Run, why_not
 from generator.techniques.building_blocks import BUILDING_BLOCKS
 from generator.techniques.class_maps import CLASS_MAPS
 from generator.techniques.components import as_json
+from generator.techniques.dictionaries import DICTIONARIES, latents
 from generator.techniques.effects import EFFECTS
 from generator.techniques.evaluations import EVALUATION
 from generator.techniques.exemplars import EXEMPLARS
@@ -32,6 +33,7 @@ from generator.techniques.features import FEATURES as VISUALISED
 from generator.techniques.heads import HEADS, stacks_of
 from generator.techniques.links import paged_layers
 from generator.techniques.measured_stack import MeasuredStack
+from generator.techniques.neurons import NEURONS, neurons
 from generator.techniques.predictions import PREDICTIONS
 from generator.techniques.roles import role_rows
 from generator.techniques.standings import best_heads
@@ -124,6 +126,28 @@ def _text_rows(run: Run) -> Iterator[Row]:
         )
         yield from leaders
     yield from _roles(stack, "#roles")
+    yield from _named_units(run)
+
+
+def _named_units(run: Run) -> Iterator[Row]:
+    """Classes that neurons and latents are named after, each with those that tell it best."""
+    sets = [] if why_not(NEURONS, run) else [("neurons", neurons(run), "")]
+    if run.reads == TEXTS and not why_not(DICTIONARIES, run):
+        sets += [("latents", latents(run, one.name), one.name) for one in run[DICTIONARIES]]
+    for word, shown, dictionary in sets:
+        named: dict[str, list[tuple[float, str, int]]] = {}
+        for place, one in enumerate(shown.found.pool.layers):
+            for unit, (name, area) in shown.found.names(place).items():
+                named.setdefault(name, []).append((-area, one.layer, unit))
+        for name, units in named.items():
+            for area, layer, unit in sorted(units)[:LEADERS]:
+                link = shown.link(layer, unit)
+                list_of = (
+                    f"dictionaries/#{dictionary}" if dictionary else f"layers/{layer}/#neurons"
+                )
+                path = _below(run, link.target) if link.target else list_of
+                note = f"{name}, AUROC {number(-area, 2)}; one of {len(units)} {word}"
+                yield "unit", link.text, note, path, name
 
 
 def _roles(stack: MeasuredStack, path: str) -> Iterator[Row]:
@@ -145,6 +169,7 @@ def _pair_rows(run: Run) -> Iterator[Row]:
         for statistic in stack.statistics:
             yield from _leaders(statistic, stack.stack)
         yield from _roles(stack, f"#{stack.stack.name}")
+    yield from _named_units(run)
 
 
 def _leaders(statistic: Statistic, stack: Stack = ONLY) -> list[Row]:

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from generator.addresses import Link, latent_address
+from generator.errors import UsageError
+from generator.figures.figure import Figure
 from generator.models.dictionary import Dictionary
 from generator.models.text_model import LanguageModel
 from generator.models.token_units import latents_of
@@ -21,6 +23,7 @@ from generator.run import TEXTS, Run, Section, Technique
 from generator.table import Content, Table
 from generator.techniques import token_unit_views as views
 from generator.techniques.links import layer_link
+from generator.techniques.naming import listed, one_of
 from generator.techniques.token_unit_list import ListView, list_view
 from generator.techniques.token_units import (
     NO_PASSAGES,
@@ -195,6 +198,16 @@ def _view(run: Run, found: DictionaryFound, spec: Any) -> DictionaryView:
     )
 
 
+def figure(run: Run, dictionary: str, latent: int, count: int = 3) -> Figure:
+    """The passages that excite a latent most, with every token lit by it."""
+    known = {one.name: one.units.chosen[0].units for one in run[DICTIONARIES]}
+    name = one_of("dictionary", dictionary, known)
+    if latent not in known[name]:
+        some = listed([str(one) for one in known[name]])
+        raise UsageError(f"of {name} the latents {some} were looked at, and not {latent}.")
+    return views.passages_figure(latents(run, name), 0, latent, count)
+
+
 def tables(run: Run) -> Iterator[Table]:
     """How well each dictionary does, and all its latents."""
     yield Table("dictionaries.csv", lambda: _quality_table(run))
@@ -238,6 +251,7 @@ DICTIONARIES = Technique(
     measure=measure,
     why_not=why_not,
     controlled=True,
+    figures={"latent": figure},
     tables=tables,
     sections=(
         Section("dictionaries", "dictionaries", "dictionaries.html", view),

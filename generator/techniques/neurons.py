@@ -7,6 +7,8 @@ from functools import partial
 from typing import Any
 
 from generator.addresses import Link, unit_address
+from generator.errors import UsageError
+from generator.figures.figure import Figure
 from generator.models.layer import Layer
 from generator.models.token_units import neuron_layers
 from generator.models.trial import MLPS
@@ -15,6 +17,7 @@ from generator.run import PAIRS, TEXTS, Run, Section, Technique
 from generator.store import BusyError
 from generator.table import Table
 from generator.techniques import token_unit_views as views
+from generator.techniques.naming import layer_of, listed
 from generator.techniques.token_unit_list import list_view
 from generator.techniques.token_units import (
     NO_PASSAGES,
@@ -77,6 +80,19 @@ def _of_layer(view: Callable[..., Any], run: Run, layer: Layer, *unit: int) -> A
     return None if place is None else view(neurons(run), place, *unit)
 
 
+def figure(run: Run, layer: str | int, unit: int, count: int = 3) -> Figure:
+    """The passages that excite a neuron most, with every token lit by it."""
+    name = layer_of(run.model, layer).name
+    place = run[NEURONS].place(name)
+    if place is None:
+        raise UsageError(f"{run.model.id}: {name} has no MLP of its own.")
+    known = run[NEURONS].chosen[place].units
+    if unit not in known:
+        some = listed([str(one) for one in known])
+        raise UsageError(f"of layer {name} the neurons {some} were looked at, and not {unit}.")
+    return views.passages_figure(neurons(run), place, unit, count)
+
+
 def tables(run: Run) -> Iterator[Table]:
     """All neurons, a table a layer, and what was silenced."""
     return every_table(neurons(run), "neuron")
@@ -90,6 +106,7 @@ NEURONS = Technique(
     measure=measure,
     why_not=why_not,
     controlled=True,
+    figures={"neuron": figure},
     tables=tables,
     sections=(
         Section("unit", "telling", "telling.html", partial(_of_layer, views.telling), leads=True),

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from generator.addresses import Link
+from generator.errors import UsageError
+from generator.figures.figure import Figure, published
 from generator.formatting import fixed, number
 from generator.models.tokens import token_text
 from generator.probes.ranking import Ranking
@@ -193,6 +195,33 @@ def _lit(
         about = ", ".join(one for one in (passage.kind, passage.language) if one)
         found.append(LitPassage(lit, float(ranking.value[unit, rank]), about))
     return tuple(found)
+
+
+def passages_figure(shown: Shown, place: int, unit: int, count: int) -> Figure:
+    """The passages that excite a unit most, lit, a row each. Raises UsageError where all tie."""
+    units = shown.layer(place)
+    lit = _lit(shown.run, units, unit, units.by_peak, range(min(count, SHOWN)))
+    name = f"{shown.word} {shown.link(units.layer, unit).text}"
+    of = f"{name} of {shown.run.model.title}"
+    if not lit:
+        raise UsageError(f"{units.by_peak.undecided[unit]} passages excite {name} alike.")
+    rows = tuple(
+        (
+            f"{number(one.value)} {one.about}",
+            tuple((of.space, of.text, of.value) for of in one.tokens),
+        )
+        for one in lit
+    )
+    first = strongest(shown.run, units, unit, len(lit))
+    tokens = ", ".join(dict.fromkeys(f"“{token}”" for _, token, _ in first))
+    text = f"its largest values are at {tokens}"
+    return published(
+        "lit",
+        {"rows": rows},
+        f"The {len(lit)} passages that excite {of} most, each token lit by its value: {text}.",
+        f"The passages of {units.passages} that excite {of} most, each token lit by its value, with the "
+        f"largest value of each: {text}.",
+    )
 
 
 def weights(shown: Shown, place: int, unit: int) -> WeightsView | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,15 @@ import pytest
 import torch
 from filled import filled
 from runs import run_on
+from safetensors.torch import save_file
 
+from generator.dictionary_schema import DictionarySpec
 from generator.exhibit import ModelSpec
 from generator.inputs.passages import Passage
 from generator.inputs.texts import CuratedText
 from generator.models.compat import repair_torchvision
 from generator.models.load import load_model
+from generator.techniques.dictionaries import DICTIONARIES
 from generator.techniques.neurons import NEURONS, neurons
 from generator.techniques.token_unit_facts import effect_of
 from generator.techniques.token_unit_list import list_view
@@ -33,6 +37,7 @@ TOKEN, PLACE, BEFORE, NEXT = (
     slice(2 * SIZE + PLACES, 3 * SIZE + PLACES),
 )
 WIDTH = 3 * SIZE + PLACES + 1  # one more: heads share it evenly
+LATENT = 6
 DIGIT, PAIR = 4, 2  # the planted neurons, of layers 0 and 1
 FIRST, SECOND, THIRD = "crow", "lake", "fern"
 
@@ -186,3 +191,62 @@ def test_tables_have_every_neuron(run):
     assert pair["name"] == ""
     chosen = [row for row in run.table("neuron_effects").records if row["neuron"] == str(PAIR)]
     assert float(chosen[1]["own_passages"]) > 0.01
+
+
+@pytest.fixture(scope="module")
+def kept(planted, tmp_path_factory):
+    """The same network with a dictionary file in which one latent is the direction of the pair's neuron."""
+    folder = tmp_path_factory.mktemp("dictionary")
+    random = torch.Generator().manual_seed(0)
+    encoder = torch.randn(WIDTH, 20, generator=random) * 0.01
+    decoder = torch.randn(20, WIDTH, generator=random)
+    word = NEXT.start + VOCABULARY.index(THIRD)
+    encoder[:, LATENT], decoder[LATENT] = 0, 0
+    encoder[word, LATENT], decoder[LATENT, word] = 1, 1
+    parts = {
+        "W_enc": encoder,
+        "b_enc": torch.zeros(20),
+        "W_dec": decoder,
+        "b_dec": torch.zeros(WIDTH),
+    }
+    save_file(
+        {name: one.contiguous() for name, one in parts.items()}, folder / "planted.safetensors"
+    )
+    stated = {"layer": 1, "site": "stream", "activation": "relu"}
+    spec = DictionarySpec(name="mine", source="./planted.safetensors", **stated)
+    model = replace(planted, dictionaries=((spec, folder),))
+    texts = [CuratedText(f"t{n}", one.text, "", "") for n, one in enumerate(_passages()[:6])]
+    store = tmp_path_factory.mktemp("store")
+    return run_on(
+        model, texts, store, seed=3, passages=_passages(), neurons=5, ablate=1, runs=1, words=1
+    )
+
+
+def test_a_planted_latent_is_excited_by_the_pair_and_its_word_is_lost_without_it(kept):
+    (found,) = kept[DICTIONARIES]
+    units = found.units.pool.layers[0]
+    for rank in range(9):
+        passage, place = (
+            int(units.by_peak.picture[LATENT, rank]),
+            int(units.by_peak.place[LATENT, rank]),
+        )
+        assert tokens_of(kept, passage)[place - 1 : place + 1] == (FIRST, SECOND)
+    row = units.row(LATENT)
+    own, others = effect_of(found.units, 0, row)
+    assert own.least > 0.01 and own.mean > others.mean
+    assert VOCABULARY[found.units.weights.layers[0].up.ids[row, 0]] == THIRD
+    # By itself it is worth as much as the neuron whose direction it is.
+    neuron = effect_of(kept[NEURONS], 1, kept[NEURONS].pool.layers[1].row(PAIR))[0]
+    assert own.mean == pytest.approx(neuron.mean, rel=0.05)
+
+
+def test_its_page_says_so_and_the_page_of_dictionaries_how_little_it_stands_for(kept):
+    pages = filled(kept)
+    latent = pages[f"models/planted/dictionaries/mine/{LATENT}/index.html"].body
+    assert "The tokens that excite this latent most are “lake”" in latent
+    assert "a latent reads vectors that hold much more" in latent
+    every = pages["models/planted/dictionaries/index.html"].body
+    assert "random directions, as many" in every and "the same training on random weights" in every
+    rows = kept.table("dictionaries").records
+    assert rows[0]["of"] == "this dictionary" and float(rows[0]["variance_explained"]) < 0.9
+    assert len(kept.table("latent_mines").records) == 20
