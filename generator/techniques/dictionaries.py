@@ -212,7 +212,7 @@ def tables(run: Run) -> Iterator[Table]:
     """How well each dictionary does, and all its latents."""
     yield Table("dictionaries.csv", lambda: _quality_table(run))
     for one in run[DICTIONARIES]:
-        yield from every_table(latents(run, one.name), f"latent_{one.name}")
+        yield from every_table(latents(run, one.name), f"latent_effects_{one.name}")
 
 
 def _quality_table(run: Run) -> Content:

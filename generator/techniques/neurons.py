@@ -95,7 +95,7 @@ def figure(run: Run, layer: str | int, unit: int, count: int = 3) -> Figure:
 
 def tables(run: Run) -> Iterator[Table]:
     """All neurons, a table a layer, and what was silenced."""
-    return every_table(neurons(run), "neuron")
+    return every_table(neurons(run), "neuron_effects")
 
 
 NEURONS = Technique(

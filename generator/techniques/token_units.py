@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -144,15 +145,12 @@ def measure_units(
     return UnitsFound(chosen, estimated, pool, ablation, weights)
 
 
-def every_table(shown: Shown, prefix: str) -> Iterator[Table]:
-    """All units, a table a layer, and what was silenced."""
+def every_table(shown: Shown, effects: str) -> Iterator[Table]:
+    """All units, a table a layer; and, in the table of this name, what was silenced."""
     word = shown.word
     for place, found in enumerate(shown.found.pool.layers):
-        name = (
-            f"{prefix}_{found.layer}.csv" if len(shown.found.pool.layers) > 1 else f"{prefix}s.csv"
-        )
-        yield Table(name, lambda p=place: _layer_table(shown, word, p))  # type: ignore[misc]
-    yield Table(f"{prefix}_effects.csv", lambda: _effects_table(shown, word))
+        yield Table(f"{word}s_{found.layer}.csv", partial(_layer_table, shown, word, place))
+    yield Table(f"{effects}.csv", partial(_effects_table, shown, word))
 
 
 def _layer_table(shown: Shown, word: str, place: int) -> Content:

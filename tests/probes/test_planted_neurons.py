@@ -184,7 +184,7 @@ def test_pages_say_all_of_it(run):
 
 
 def test_tables_have_every_neuron(run):
-    every = run.table("neuron_1").records
+    every = run.table("neurons_1").records
     assert [int(row["neuron"]) for row in every] == list(range(INNER))
     pair = every[PAIR]
     assert pair["passage"] in {f"p{n}" for n in range(0, 60, 3)}
@@ -249,4 +249,4 @@ def test_its_page_says_so_and_the_page_of_dictionaries_how_little_it_stands_for(
     assert "random directions, as many" in every and "the same training on random weights" in every
     rows = kept.table("dictionaries").records
     assert rows[0]["of"] == "this dictionary" and float(rows[0]["variance_explained"]) < 0.9
-    assert len(kept.table("latent_mines").records) == 20
+    assert len(kept.table("latents_mine").records) == 20
