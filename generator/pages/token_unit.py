@@ -88,5 +88,5 @@ def _page(run: Run, layer: Layer, row: int, pages: Pages) -> Page:
             after,
             here(run, layer),
         ),
-        sections=sections_of(run, "unit", layer, unit),
+        sections=sections_of(run, "neuron", layer, unit),
     )

@@ -109,10 +109,10 @@ NEURONS = Technique(
     figures={"neuron": figure},
     tables=tables,
     sections=(
-        Section("unit", "telling", "telling.html", partial(_of_layer, views.telling), leads=True),
-        Section("unit", "passages", "unit_passages.html", partial(_of_layer, views.passages)),
-        Section("unit", "weights", "unit_words.html", partial(_of_layer, views.weights)),
-        Section("unit", "effect", "unit_effect.html", partial(_of_layer, views.effect)),
+        Section("neuron", "telling", "telling.html", partial(_of_layer, views.telling), leads=True),
+        Section("neuron", "passages", "unit_passages.html", partial(_of_layer, views.passages)),
+        Section("neuron", "weights", "unit_words.html", partial(_of_layer, views.weights)),
+        Section("neuron", "effect", "unit_effect.html", partial(_of_layer, views.effect)),
         Section("layer", "neurons", "token_units.html", partial(_of_layer, list_view)),
     ),
 )
