@@ -68,6 +68,7 @@ def build(
     texts: option.Texts = None,
     images: option.Images = None,
     pool: option.Pool = None,
+    passages: option.Passages = None,
     architecture: option.Architecture = None,
     weights: option.Weights = "pretrained",
     device: option.Device = "auto",
@@ -85,7 +86,7 @@ def build(
     from generator.single import exhibit_or_one
 
     of_model = (texts, images, pool, architecture, weights)
-    shown = exhibit_or_one(exhibit, model, *of_model, features)
+    shown = exhibit_or_one(exhibit, model, *of_model, features, passages)
     # torch takes seconds to import: a mistake in the exhibit is answered before.
     from generator.build import Options
     from generator.build import build as run

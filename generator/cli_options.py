@@ -47,6 +47,10 @@ Known = Annotated[
 ]
 Texts = Annotated[Path | None, typer.Option(help="Texts for a source: a .yml, or one text a line.")]
 Images = Annotated[Path | None, typer.Option(help="Pictures for a source: a folder or a dataset.")]
+Passages = Annotated[
+    Path | None,
+    typer.Option(help="Where to search neurons, for a source: a table, a folder or a dataset."),
+]
 Pool = Annotated[
     Path | None,
     typer.Option(help="Where to search exemplars, for a source: a folder or a dataset."),

@@ -44,12 +44,13 @@ def exhibit_of_one(
     architecture: str | None,
     weights: str,
     features: int,
+    passages: Path | None = None,
 ) -> Exhibit:
     """One model on the given texts or pictures, or on the curated ones where none are given.
 
-    The curated sentences that probes compare are English, and go with the curated texts.
+    The curated sentences that probes compare are English, and go with the curated texts, as do the passages.
     """
-    for path in (texts, images, pool):
+    for path in (texts, images, pool, passages):
         if path is not None and not names_dataset(str(path)) and not path.exists():
             raise UsageError(f"{path}: there is no such file or folder.")
     make = Choices(features=features, classes=min(features, Choices().classes))
@@ -62,6 +63,9 @@ def exhibit_of_one(
         texts=str(texts.resolve()) if texts else str(curated.base / str(curated.texts)),
         pairs="" if texts else str(curated.base / curated.pairs),
         pool=_reference(pool) if pool else "",
+        passages=_reference(passages)
+        if passages
+        else ("" if texts else str(curated.base / curated.passages)),
         images=_reference(images) if images else str(curated.base / str(curated.images)),
     ).model_copy(update={"base": Path.cwd()})
 
@@ -75,14 +79,18 @@ def exhibit_or_one(
     architecture: str | None,
     weights: str,
     features: int,
+    passages: Path | None = None,
 ) -> Exhibit:
     """An exhibit, or that of one source; what goes with a source is refused beside an exhibit."""
     if model is not None:
         if path is not None:
             raise UsageError("Give an exhibit or --model, not both.")
-        return exhibit_of_one(model, texts, images, pool, architecture, weights, features)
-    if texts or images or pool or architecture or weights != "pretrained":
-        raise UsageError("--texts, --images, --pool, --architecture and --weights go with --model.")
+        given = (texts, images, pool, architecture, weights)
+        return exhibit_of_one(model, *given, features, passages)
+    if texts or images or pool or passages or architecture or weights != "pretrained":
+        raise UsageError(
+            "--texts, --images, --pool, --passages, --architecture and --weights go with --model."
+        )
     return load_exhibit(path or Path())
 
 

@@ -8,41 +8,30 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-import numpy as np
-
-from generator.addresses import model_address
-from generator.formatting import number, percent
-from generator.models.stacks import ONLY, Stack
+from generator.formatting import percent
+from generator.pages.jump_readers import Row, below, folder, pair_rows, text_rows
 from generator.pages.page import Page
 from generator.pages.part import BLOCKS, CARD, CLASSES, FEATURES
 from generator.pages.parts import parts
 from generator.pages.sections import search_words
 from generator.probes.exemplars import unit_layers
 from generator.probes.head_statistics import BY_COLUMN
-from generator.probes.heads import Statistic
 from generator.probes.layer_weights import feeds
-from generator.run import PAIRS, PICTURES, TEXTS, Run, why_not
+from generator.run import PAIRS, PICTURES, TEXTS, Run
 from generator.techniques.building_blocks import BUILDING_BLOCKS
 from generator.techniques.class_maps import CLASS_MAPS
 from generator.techniques.components import as_json
-from generator.techniques.dictionaries import DICTIONARIES, latents
 from generator.techniques.effects import EFFECTS
 from generator.techniques.evaluations import EVALUATION
 from generator.techniques.exemplars import EXEMPLARS
 from generator.techniques.features import FEATURES as VISUALISED
 from generator.techniques.heads import HEADS, stacks_of
 from generator.techniques.links import paged_layers
-from generator.techniques.measured_stack import MeasuredStack
-from generator.techniques.neurons import NEURONS, neurons
+from generator.techniques.named_units import named
 from generator.techniques.predictions import PREDICTIONS
-from generator.techniques.roles import role_rows
 from generator.techniques.standings import best_heads
 
 INDEX = "javascripts/jump-index.js"
-LEADERS = 3
-
-# Kind, text, note, address below the model's folder without "index.html", and other words for it.
-Row = tuple[str, str, str, str] | tuple[str, str, str, str, str]
 
 
 def jump_index(runs: Sequence[Run], pages: Iterable[Page]) -> str:
@@ -50,7 +39,7 @@ def jump_index(runs: Sequence[Run], pages: Iterable[Page]) -> str:
     written = [page for page in pages if not page.address.startswith("models/")]
     models = [_model(run) for run in runs]
     rows = [
-        (_section(page), page.title, page.description, _folder(page.address)) for page in written
+        (_section(page), page.title, page.description, folder(page.address)) for page in written
     ]
     data = {"models": models, "written": rows, "hints": _hints(runs)}
     return f"globalThis.cutawayJump={as_json(data)};\n"
@@ -58,7 +47,7 @@ def jump_index(runs: Sequence[Run], pages: Iterable[Page]) -> str:
 
 def listed(pages: Iterable[Page]) -> str:
     """The same script of a site that is not finished: the pages that there are, each in a row."""
-    rows = [(_section(page), page.title, page.description, _folder(page.address)) for page in pages]
+    rows = [(_section(page), page.title, page.description, folder(page.address)) for page in pages]
     data = {"models": [], "written": rows, "hints": [row[1] for row in rows[:2]]}
     return f"globalThis.cutawayJump={as_json(data)};\n"
 
@@ -67,23 +56,19 @@ def _section(page: Page) -> str:
     return page.address.partition("/")[0].removesuffix("s") if "/" in page.address else "page"
 
 
-def _folder(address: str) -> str:
-    return address.removesuffix("index.html")
-
-
 def _model(run: Run) -> dict[str, Any]:
     model = run.model
     row = ("model", model.title, model.kind, "", model.id)
     stated: dict[str, Any] = {"id": model.id, "title": model.title}
     if run.reads == TEXTS:
         stated |= {"layers": len(model.layers), "heads": run.language.heads}
-        return {**stated, "rows": [row, *_ways(run), *_text_rows(run)]}
+        return {**stated, "rows": [row, *_ways(run), *text_rows(run)]}
     if run.reads == PAIRS:
         layers = [(layer.name, 0) for layer in model.layers]
         return {
             **stated,
             "layers": layers,
-            "rows": [row, *_ways(run), *_pair_rows(run)],
+            "rows": [row, *_ways(run), *pair_rows(run)],
             "named": [],
         }
     with_units = {layer.name for layer in unit_layers(run.vision)} if run.inputs.pool else set()
@@ -98,92 +83,11 @@ def _model(run: Run) -> dict[str, Any]:
     }
 
 
-def _below(run: Run, address: str) -> str:
-    """An address as seen from the model's folder."""
-    return _folder(address).removeprefix(_folder(model_address(run.model.id)))
-
-
 def _ways(run: Run) -> Iterator[Row]:
     """The pages of a model's own, with what their techniques are also called."""
     for part in parts(run):
         words = EVALUATION.search if part is CARD else search_words(run, part.page or part.key)
         yield "page", part.title, part.about, f"{part.key}/", words
-
-
-def _text_rows(run: Run) -> Iterator[Row]:
-    (stack,) = run[HEADS]
-    for text in run.inputs.texts:
-        yield "text", text.phenomenon or text.id, text.text[:60], f"attention/#text={text.id}"
-    for statistic in stack.statistics:
-        name, leaders = BY_COLUMN[statistic.name].name, _leaders(statistic)
-        best = f", highest in {leaders[0][1]}" if leaders else ""
-        yield (
-            "statistic",
-            name,
-            f"its definition and the heads that lead{best}",
-            "#heads",
-            statistic.name,
-        )
-        yield from leaders
-    yield from _roles(stack, "#roles")
-    yield from _named_units(run)
-
-
-def _named_units(run: Run) -> Iterator[Row]:
-    """Classes that neurons and latents are named after, each with those that tell it best."""
-    sets = [] if why_not(NEURONS, run) else [("neurons", neurons(run), "")]
-    if run.reads == TEXTS and not why_not(DICTIONARIES, run):
-        sets += [("latents", latents(run, one.name), one.name) for one in run[DICTIONARIES]]
-    for word, shown, dictionary in sets:
-        named: dict[str, list[tuple[float, str, int]]] = {}
-        for place, one in enumerate(shown.found.pool.layers):
-            for unit, (name, area) in shown.found.names(place).items():
-                named.setdefault(name, []).append((-area, one.layer, unit))
-        for name, units in named.items():
-            for area, layer, unit in sorted(units)[:LEADERS]:
-                link = shown.link(layer, unit)
-                list_of = (
-                    f"dictionaries/#{dictionary}" if dictionary else f"layers/{layer}/#neurons"
-                )
-                path = _below(run, link.target) if link.target else list_of
-                note = f"{name}, AUROC {number(-area, 2)}; one of {len(units)} {word}"
-                yield "unit", link.text, note, path, name
-
-
-def _roles(stack: MeasuredStack, path: str) -> Iterator[Row]:
-    for role in (role for role in role_rows(stack) if role.count):
-        yield (
-            "role",
-            role.role.capitalize(),
-            "1 head has this role" if role.count == 1 else f"{role.count} heads have this role",
-            path,
-        )
-
-
-def _pair_rows(run: Run) -> Iterator[Row]:
-    stacks = run[HEADS]
-    for text in run.inputs.texts:
-        path = f"attention/{stacks[-1].stack.name}/#text={text.id}"
-        yield "text", text.phenomenon or text.id, text.text[:60], path
-    for stack in stacks:
-        for statistic in stack.statistics:
-            yield from _leaders(statistic, stack.stack)
-        yield from _roles(stack, f"#{stack.stack.name}")
-    yield from _named_units(run)
-
-
-def _leaders(statistic: Statistic, stack: Stack = ONLY) -> list[Row]:
-    """The heads that are highest in a statistic; none where it is zero for all."""
-    name, mean = BY_COLUMN[statistic.name].name, statistic.mean
-    order = np.argsort(-np.round(mean, 6), axis=None, kind="stable")[:LEADERS]
-    found: list[Row] = []
-    for rank, flat in enumerate(order, start=1):
-        layer, head = (int(i) for i in np.unravel_index(flat, mean.shape))
-        if mean[layer, head] > 0:
-            note = f"{name} {number(float(mean[layer, head]))}, rank {rank} of {mean.size}"
-            path = f"layers/{stack.layer(layer)}/heads/{head}/"
-            found.append(("head", stack.head(layer, head), note, path))
-    return found
 
 
 def _vision_rows(run: Run) -> Iterator[Row]:
@@ -210,7 +114,7 @@ def _vision_rows(run: Run) -> Iterator[Row]:
         for block, head in (at for at in stack.places if stack.paged(at[0])):
             link = stack.link(block, head)
             note = f"head {head} of block {block}"
-            yield "head", link.text, note, _below(run, link.target)
+            yield "head", link.text, note, below(run, link.target)
 
 
 def _named(run: Run) -> list[dict[str, Any]]:
@@ -219,7 +123,15 @@ def _named(run: Run) -> list[dict[str, Any]]:
     heaviest = _heaviest(run, place)
     # A thousand names are a third of the index: one list of them is enough.
     raised = [] if heaviest else _raised(run, place)
+    best: dict[str, tuple[float, int, int]] = {}
+    for layer, unit, name, area in named(run):
+        best[name] = max(best.get(name, (0.0, 0, 0)), (area, place[layer], unit))
     return [
+        {
+            "kind": "group",
+            "note": "the unit that tells it best from the rest",
+            "items": [(name, layer, unit) for name, (_, layer, unit) in best.items()],
+        },
         {
             "kind": "class",
             "note": "the unit that weighs most for it",

@@ -63,7 +63,9 @@ class LayerResponses:
 
 
 @dataclass(frozen=True)
-class _Chunk:
+class Chunk:
+    """Responses of all layers to some pictures."""
+
     layers: tuple[LayerResponses, ...]
 
 
@@ -167,20 +169,21 @@ def find_exemplars(
     parts = [[pool[place] for place in each] for each in places]
 
     def fill(part: Sequence[PoolImage]) -> None:  # a large pool's chunks are never held all at once
-        _chunk(model, searched, part, store)
+        chunk_of(model, searched, part, store)
         step(f"{model.id}: {len(part)} of {len(pool)} pictures of the pool")
 
     store.shared([partial(fill, part) for part in parts])
     for chosen, part in zip(places, parts, strict=True):
-        for responses in _chunk(model, searched, part, store).layers:
+        for responses in chunk_of(model, searched, part, store).layers:
             merges[responses.layer].add(chosen, [things[place] for place in chosen], responses)
     found = tuple(merge.finish(name, len(pool)) for name, merge in merges.items())
     return Exemplars(tuple(image.id for image in pool), found)
 
 
-def _chunk(
+def chunk_of(
     model: VisionModel, searched: Sequence[UnitLayer], part: Sequence[PoolImage], store: Store
-) -> _Chunk:
+) -> Chunk:
+    """What is kept of some pictures of the pool."""
     parts = {
         "model": model.key,
         "layers": [units.name for units in searched],
@@ -188,7 +191,7 @@ def _chunk(
         "batch": BATCH,
     }
     return store.result(
-        "exemplars", VERSION, parts, _Chunk, lambda: _Chunk(pass_over(searched, part))
+        "exemplars", VERSION, parts, Chunk, lambda: Chunk(pass_over(searched, part))
     )
 
 

@@ -42,6 +42,7 @@ from generator.techniques.integrated_gradients import INTEGRATED_GRADIENTS
 from generator.techniques.leans import LEANS
 from generator.techniques.learned_classes import LEARNED_CLASSES
 from generator.techniques.matching import MATCHING
+from generator.techniques.named_units import NAMED_UNITS
 from generator.techniques.neurons import NEURONS
 from generator.techniques.patch_attention import PATCH_ATTENTION
 from generator.techniques.patch_maps import PATCH_MAPS
@@ -99,6 +100,7 @@ TECHNIQUES: tuple[Technique[Any], ...] = (
     ACTIVATION_MAPS,
     EXEMPLARS,
     UNIT_GROUPS,
+    NAMED_UNITS,
     UNIT_EXEMPLARS,
     RESPONSES,
     CONNECTIONS,

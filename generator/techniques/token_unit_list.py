@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from generator.addresses import Link
 from generator.probes.unit_choice import LARGEST
-from generator.probes.unit_names import LEAST, Names
 from generator.techniques.token_unit_facts import Effect, effect_of, strongest
 from generator.techniques.token_units import Shown, loses
-
-LISTED = 6  # named units of a class
+from generator.techniques.unit_names import NamesView, classes
 
 
 @dataclass(frozen=True)
@@ -26,15 +25,6 @@ class Listed:
 
 
 @dataclass(frozen=True)
-class NamedClass:
-    """Units named after one class: how many, and the first with their AUROC."""
-
-    name: str
-    count: int
-    units: tuple[tuple[Link, float], ...]
-
-
-@dataclass(frozen=True)
 class ListView:
     """The units of a layer: those that have a page, and the names, beside those of random weights."""
 
@@ -42,11 +32,7 @@ class ListView:
     units: int
     passages: int
     listed: tuple[Listed, ...]
-    named: tuple[NamedClass, ...]
-    having: int
-    random: int | None
-    tests: tuple[tuple[str, Names], ...]
-    least: float
+    names: NamesView
     loss: bool
     estimated: str
 
@@ -70,11 +56,15 @@ def list_view(shown: Shown, place: int) -> ListView:
         units=units.units,
         passages=units.passages,
         listed=listed,
-        named=_classes(shown, place, named),
-        having=len(named),
-        random=None if shown.random is None else len(shown.random.names(place)),
-        tests=(("tokens", found.pool.tokens), ("passages", found.pool.kinds)),
-        least=LEAST,
+        names=NamesView(
+            word=shown.word,
+            inputs="passages",
+            units=units.units,
+            named=classes(named, partial(shown.link, units.layer)),
+            having=len(named),
+            random=None if shown.random is None else len(shown.random.names(place)),
+            tests=(("tokens", found.pool.tokens), ("passages", found.pool.kinds)),
+        ),
         loss=loses(run),
         estimated=found.estimated,
     )
@@ -82,19 +72,3 @@ def list_view(shown: Shown, place: int) -> ListView:
 
 def _why(why: str, estimated: str) -> str:
     return "largest write" if why == LARGEST and estimated else why
-
-
-def _classes(
-    shown: Shown, place: int, named: dict[int, tuple[str, float]]
-) -> tuple[NamedClass, ...]:
-    """The named units of a layer by class, the largest class first."""
-    layer = shown.layer(place).layer
-    by_name: dict[str, list[tuple[int, float]]] = {}
-    for unit, (name, area) in named.items():
-        by_name.setdefault(name, []).append((unit, area))
-    found = []
-    for name, units in sorted(by_name.items(), key=lambda one: (-len(one[1]), one[0])):
-        best = sorted(units, key=lambda one: -one[1])[:LISTED]
-        links = tuple((shown.link(layer, unit), area) for unit, area in best)
-        found.append(NamedClass(name, len(units), links))
-    return tuple(found)

@@ -24,6 +24,7 @@ from generator.probes.unit_search import LayerUnits
 from generator.probes.unit_weights import UnitWeights, weigh_units
 from generator.run import Run
 from generator.table import Content, Table
+from generator.techniques.unit_names import names_in
 
 NO_PASSAGES = "the exhibit names no pool of passages ('passages')."
 
@@ -52,13 +53,7 @@ class UnitsFound:
 
     def names(self, place: int) -> dict[int, tuple[str, float]]:
         """The same of all units of a layer that have a name, by unit."""
-        best: dict[int, tuple[str, float]] = {}
-        for names in (self.pool.tokens, self.pool.kinds):
-            for unit in [] if names.reason else names.named(place).tolist():
-                area = float(names.tested[place][unit])
-                if unit not in best or area > best[unit][1]:
-                    best[unit] = names.names[int(names.best[place][unit])], area
-        return dict(sorted(best.items()))
+        return names_in((self.pool.tokens, self.pool.kinds), place)
 
 
 @dataclass(frozen=True, eq=False)
