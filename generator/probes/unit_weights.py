@@ -91,8 +91,8 @@ def weigh_units(
 
     def make() -> UnitWeights:
         ends, seen = find_ends(model), watch(model, probe_ids(model))
-        pairs = zip(layers, chosen, strict=True)
-        return UnitWeights(tuple(_layer(ends, seen, model, *pair) for pair in pairs))
+        embedded, pairs = _embedded(ends), zip(layers, chosen, strict=True)
+        return UnitWeights(tuple(_layer(ends, embedded, seen, model, *pair) for pair in pairs))
 
     parts = {
         "model": model.key,
@@ -102,8 +102,18 @@ def weigh_units(
     return store.result("unit_weights", VERSION, parts, UnitWeights, make)
 
 
+def _embedded(ends: ResidualEnds) -> Tensor | None:
+    """Directions of the embeddings of words, less the mean of all, (vocabulary, width)."""
+    if ends.embedding is None:
+        return None
+    embedding: Any = ends.embedding
+    table = embedding.weight.detach()
+    return functional.normalize(table - table.mean(0), dim=-1)
+
+
 def _layer(
     ends: ResidualEnds,
+    embedded: Tensor | None,
     seen: Watched,
     model: LanguageModel,
     units: TokenUnits,
@@ -118,12 +128,12 @@ def _layer(
     no_reads = ""
     if units.dictionary is not None:
         no_reads = "a latent reads vectors that hold much more than the embedding of a word."
-    elif ends.embedding is None:
+    elif embedded is None:
         no_reads = "token embeddings have another width than the residual stream."
     else:
         try:
             factors = find_factors(model, seen, model.blocks[units.layer.index], units.module)
-            reads = tuple(_read(ends, factor, chosen) for factor in factors)
+            reads = tuple(_read(embedded, factor, chosen) for factor in factors)
         except CutawayError as error:
             no_reads = str(error)
     return LayerWeights(units.name, up, down, reads, no_writes, no_reads)
@@ -138,10 +148,7 @@ def written(ends: ResidualEnds, vectors: Tensor) -> tuple[Words, Words]:
     return _most(logits), _most(-logits, -1.0)
 
 
-def _read(ends: ResidualEnds, factor: Factor, chosen: Sequence[int]) -> Reads:
-    embedding: Any = ends.embedding
-    table = embedding.weight.detach()
-    embedded = functional.normalize(table - table.mean(0), dim=-1)
+def _read(embedded: Tensor, factor: Factor, chosen: Sequence[int]) -> Reads:
     cosines = functional.normalize(factor.reads[list(chosen)], dim=-1) @ embedded.t()
     return Reads(factor.name, _most(cosines))
 
