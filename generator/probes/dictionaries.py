@@ -83,12 +83,13 @@ def evaluate(
     store: Store,
     *,
     seed: int = 0,
+    losses: bool = True,
 ) -> Evaluation:
     """Measure a dictionary on token ids of passages that it was not trained on, and a random one beside it.
 
     The random dictionary has directions drawn at random, the same number, and as many latents a token as the
-    measured one has on average, the largest; its size and its mean are fitted to these very passages. Raises
-    UsageError where no token counts.
+    measured one has on average, the largest; its size and its mean are fitted to these very passages. Without
+    `losses`, which cost four passes, they are NaN. Raises UsageError where no token counts.
     """
     parts = {
         "model": model.key,
@@ -96,13 +97,14 @@ def evaluate(
         "dictionary": dictionary.key,
         "passages": [list(ids) for ids in passages],
         "seed": seed,
+        "losses": losses,
     }
     return store.result(
         "dictionaries",
         VERSION,
         parts,
         Evaluation,
-        lambda: _evaluate(model, dictionary, _begun(model, dictionary, passages), seed),
+        lambda: _evaluate(model, dictionary, _begun(model, dictionary, passages), seed, losses),
     )
 
 
@@ -128,7 +130,11 @@ class _Passage:
 
 
 def _evaluate(
-    model: LanguageModel, dictionary: Dictionary, passages: Sequence[tuple[int, ...]], seed: int
+    model: LanguageModel,
+    dictionary: Dictionary,
+    passages: Sequence[tuple[int, ...]],
+    seed: int,
+    losses: bool,
 ) -> Evaluation:
     reads, writes = (
         find_site(model, site, dictionary.layer) for site in (dictionary.site, dictionary.writes)
@@ -141,11 +147,12 @@ def _evaluate(
         )
     own = _fidelity(dictionary, given)
     random = _random(dictionary, given, max(1, round(own.l0)), seed)
-    clean = _loss(model, given, lambda _: [])
-    zero = _loss(model, given, lambda _: [on(writes.module, writes.enters, torch.zeros_like)])
+    scored = given if losses else []
+    clean = _loss(model, scored, lambda _: [])
+    zero = _loss(model, scored, lambda _: [on(writes.module, writes.enters, torch.zeros_like)])
 
     def with_loss(quality: Quality, put: Dictionary) -> Quality:
-        found = _loss(model, given, lambda one: _replacing(put, reads, writes, one.counts))
+        found = _loss(model, scored, lambda one: _replacing(put, reads, writes, one.counts))
         return replace(quality, loss=_mean(found))
 
     return Evaluation(

@@ -68,7 +68,7 @@ def compare_with_twin(
         reason = "it is a transcoder, and dictionaries that are trained here decode what they read."
         return Twin(latents, k, not here, None, None, reason)
 
-    def on(network: LanguageModel) -> Evaluation:
+    def on(network: LanguageModel, *, losses: bool) -> Evaluation:
         trained = train_dictionary(
             network,
             dictionary.layer,
@@ -81,11 +81,12 @@ def compare_with_twin(
             seed=seed,
         )
         made = as_dictionary(trained, dictionary.name, network)
-        return evaluate(network, made, held_out, store, seed=seed)
+        return evaluate(network, made, held_out, store, seed=seed, losses=losses)
 
     try:
-        return Twin(
-            latents, k, not here, on(model), on((twin or partial(random_twin, model, seed))())
-        )
+        random = (twin or partial(random_twin, model, seed))()
+        # Nothing that random weights hold is worth anything to them, so that no loss can be recovered.
+        pair = on(model, losses=True), on(random, losses=False)
+        return Twin(latents, k, not here, *pair)
     except UsageError as error:
         return Twin(latents, k, not here, None, None, str(error))

@@ -36,6 +36,7 @@ from generator.techniques.token_units import (
     read_of,
 )
 
+HELD_OUT = 32  # passages that losses are read on: each costs four passes
 SHARE = 4  # latents with a page for each neuron of a layer that has one
 
 
@@ -103,7 +104,8 @@ def measure(run: Run) -> tuple[DictionaryFound, ...]:
     """
     choose = halves_of(run)
     ids = [one.ids for one in read_of(run)]
-    learned, held_out = ([ids[n] for n in np.flatnonzero(half)] for half in (choose, ~choose))
+    learned, others = ([ids[n] for n in np.flatnonzero(half)] for half in (choose, ~choose))
+    held_out = [others[n] for n in spread(len(others), HELD_OUT)]
     found = []
     for spec, base in run.language.dictionaries:
         if run.trained is not None and not spec.trained:
@@ -138,6 +140,11 @@ def _found(
     units = measure_units(run, layers, count, None, dictionary.key)
     more = dictionary.where, dictionary.origin, dictionary.notes
     return DictionaryFound(name, units, dictionary.layer, evaluation, twin, *more)
+
+
+def spread(count: int, most: int) -> list[int]:
+    """At most so many numbers below `count`, evenly spread."""
+    return sorted({int(one) for one in np.linspace(0, count - 1, min(count, most))})
 
 
 def _twin(run: Run) -> LanguageModel:

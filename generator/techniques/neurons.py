@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -15,7 +16,7 @@ from generator.models.trial import MLPS
 from generator.probes.unit_choice import Chosen
 from generator.run import PAIRS, TEXTS, Run, Section, Technique
 from generator.store import BusyError
-from generator.table import Table
+from generator.table import Content, Table
 from generator.techniques import token_unit_views as views
 from generator.techniques.naming import layer_of, listed
 from generator.techniques.token_unit_list import list_view
@@ -94,8 +95,27 @@ def figure(run: Run, layer: str | int, unit: int, count: int = 3) -> Figure:
 
 
 def tables(run: Run) -> Iterator[Table]:
-    """All neurons, a table a layer, and what was silenced."""
-    return every_table(neurons(run), "neuron_effects")
+    """All neurons, a table a layer; what was silenced; how many have a name in each layer."""
+    yield from every_table(neurons(run), "neuron_effects")
+    yield Table("named_neurons.csv", lambda: _named(neurons(run)))
+
+
+def _named(shown: Shown) -> Content:
+    """Neurons by layer and class, trained and random; of all classes first."""
+    assert shown.random is not None, "neurons have a control"
+
+    def rows() -> Iterator[tuple[object, ...]]:
+        for place, units in enumerate(shown.found.pool.layers):
+            own, random = (
+                Counter(name for name, _ in found.names(place).values())
+                for found in (shown.found, shown.random)
+                if found is not None
+            )
+            yield units.layer, "any", units.units, own.total(), random.total()
+            for name in sorted(own | random):
+                yield units.layer, name, units.units, own[name], random[name]
+
+    return ("layer", "class", "neurons", "named", "named_random"), rows()
 
 
 NEURONS = Technique(
