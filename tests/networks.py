@@ -80,3 +80,14 @@ def torchvision_network(name: str) -> nn.Module:
 def picture(side: int = SIDE, seed: int = 5) -> np.ndarray:
     """A picture of noise (3, side, side)."""
     return np.random.default_rng(seed).normal(size=(3, side, side)).astype(np.float32)
+
+
+def entering(model: VisionModel, name: str, batch: torch.Tensor) -> torch.Tensor:
+    """What a module of the library's own is given when a batch is run."""
+    seen: list[torch.Tensor] = []
+    part = model.module.get_submodule(name)
+    handle = part.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0].clone()))
+    with torch.no_grad():
+        model.module(batch)
+    handle.remove()
+    return seen[0]

@@ -35,6 +35,11 @@ FAMILIES: dict[str, tuple[str, str, dict[str, Any]]] = {
         _SHAPE | {"num_register_tokens": 3},
     ),
     "states": ("Dinov2Model", "Dinov2Config", _SHAPE),
+    "swiglu": (
+        "Dinov2ForImageClassification",
+        "Dinov2Config",
+        _SHAPE | {"use_swiglu_ffn": True, "mlp_ratio": 3},
+    ),
     "beit": (
         "BeitForImageClassification",
         "BeitConfig",
@@ -56,6 +61,7 @@ FAMILIES: dict[str, tuple[str, str, dict[str, Any]]] = {
 }
 # Black pictures with one bright patch, for the network below: 8 rows of 4 patches of 4 x 8 px.
 ROWS, COLUMNS, HIGH, WIDE = 8, 4, 4, 8
+SEES_LIGHT = 5  # the neuron of that network which does
 
 
 def save(family: str, folder: Path, seed: int = 0) -> None:
@@ -72,7 +78,8 @@ def save(family: str, folder: Path, seed: int = 0) -> None:
 def save_seeker(folder: Path) -> None:
     """A ViT of one block and two heads. In head 1 the class token looks for what is bright.
 
-    Only the class token asks, and only bright patches answer: no patch looks anywhere in particular.
+    Only the class token asks, and only bright patches answer: no patch looks anywhere in particular. Of the
+    neurons of its MLP, which writes nothing, one answers to patches, the more the brighter they are.
     """
     made = _make("wide", num_hidden_layers=1, num_attention_heads=2, hidden_size=8)
     with torch.no_grad():
@@ -87,6 +94,8 @@ def save_seeker(folder: Path) -> None:
         block.layernorm_before.weight.fill_(1)
         block.attention.q_proj.weight[4, 2] = 1  # the first of head 1's four
         block.attention.k_proj.weight[4, 0] = 4
+        block.layernorm_after.weight.fill_(1)
+        block.mlp.fc1.weight[SEES_LIGHT, 0] = 4
     _write(made, folder)
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from generator.models.dispatch import NOWHERE, Point
 from generator.models.layer import TRANSFORMER_BLOCK, Layer
 from generator.models.layout import CHANNELS_FIRST, CHANNELS_LAST, Found, laid, lie
+from generator.models.mlp_neurons import with_neurons
 from generator.models.patches import VisionAttention
 from generator.models.receptive_field import receptive_fields
 from generator.models.trace import Operation, Trace
@@ -57,7 +58,7 @@ def read_anatomy(
     """List every convolution, linear map and block of `module` with its response.
 
     A layer's response is what leaves the normalisation and activation that follow it directly. The
-    blocks of a transformer are listed where its `attention` is known.
+    blocks of a transformer are listed where its `attention` is known, and so are the neurons of their MLPs.
     """
     fields = receptive_fields(trace)
     weighted, filters = _weighted_layers(module, trace)
@@ -78,6 +79,8 @@ def read_anatomy(
         ordered.append((response.index + (layer.kind == "block") / 2, layer))
     if attention is not None:
         ordered += _transformer_blocks(module, trace, attention)
+        ordered, hidden = with_neurons(trace, attention, ordered)
+        left_out += hidden
     ordered.sort(key=lambda item: item[0])
     layers = tuple(replace(layer, index=index) for index, (_, layer) in enumerate(ordered))
     return Anatomy(wire(layers, trace), filters, tuple(left_out))

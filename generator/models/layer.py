@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from generator.models.dispatch import NOWHERE, Point
+from generator.models.patches import PatchGrid
 
 _FALLING = {"hardswish"}
 PICTURE = ""  # among the names of layers
 TRANSFORMER_BLOCK = "transformer block"
+HIDDEN = "hidden layer"  # of an MLP, where no linear map and its activation make it
 _ZERO_BY_DESIGN = {"relu", "relu2", "relu6", "hardswish", "hardsigmoid"}
 
 
@@ -23,6 +25,13 @@ class ReceptiveField:
     stride: int
     start: int
     whole: bool = False
+
+    def seen_from(self, position: int, side: int) -> tuple[int, int]:
+        """The first pixel that a position sees, and the one behind the last, in a picture of some side."""
+        if self.whole:
+            return 0, side
+        start = position * self.stride + self.start
+        return max(0, start), min(side, start + self.size)
 
 
 @dataclass(frozen=True)
@@ -41,7 +50,8 @@ class Layer:
     any way, PICTURE among them where the picture does; none where that did not show. `axis` is the axis of
     the response that holds the units; the other two of three are the rows and columns of the picture.
     `window` says how far a block's attention sees: keys at a smaller distance, itself included; 0 where
-    nothing ends it.
+    nothing ends it. `grid` is that of the patches whose tokens a layer has values at, the special ones first:
+    of the neurons of an MLP, whose values the module `reader` alone is given ("" where others read them too).
     """
 
     index: int
@@ -68,6 +78,8 @@ class Layer:
     function: int = -1
     reads: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
+    grid: PatchGrid | None = None
+    reader: str = ""
 
     @property
     def units(self) -> int:
@@ -77,7 +89,7 @@ class Layer:
     @property
     def tapped(self) -> bool:
         """Whether its response can be had with its gradient, and another put in its place."""
-        return bool(self.module) or self.function >= 0
+        return bool(self.module) or self.function >= 0 or bool(self.reader)
 
     @property
     def joins(self) -> bool:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from generator.errors import UsageError
 from generator.exhibit import Preprocessing
 from generator.models.dispatch import NOWHERE, first_tensor, listen
-from generator.models.layer import Layer
+from generator.models.layer import HIDDEN, Layer
 from generator.models.patches import VisionAttention, read_weights
 from generator.models.trial import Check, LeftOut
 
@@ -142,7 +142,11 @@ class VisionModel(Model):
         shares = {} if self.exclusive else {"exclusive": False}
         called = any(layer.function >= 0 for layer in self.layers)
         functions = {"functions": called} if called else {}
-        return {**super().key, "preprocessing": how, "reading": READING, **shares, **functions}
+        # Networks without such layers keep what was measured of them before these were listed.
+        hidden = [layer.name for layer in self.layers if layer.kind == HIDDEN]
+        added = {"hidden": hidden} if hidden else {}
+        read = {"preprocessing": how, "reading": READING}
+        return {**super().key, **read, **shares, **functions, **added}
 
     def shares(self, logits: Tensor) -> Tensor:
         """Probabilities (..., classes): a softmax, or a sigmoid of each where several can be right."""

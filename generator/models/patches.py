@@ -53,6 +53,11 @@ class PatchGrid:
         """How many tokens there are, special ones included."""
         return len(self.special) + self.patches
 
+    def box(self, patch: int) -> tuple[int, int, int, int]:
+        """Left, top, width and height in pixels of a patch, counted row by row."""
+        row, column = divmod(patch, self.columns)
+        return column * self.width, row * self.height, self.width, self.height
+
     @property
     def readers(self) -> tuple[str, ...]:
         """The tokens that an answer is usually read from; without any, the mean of all patches."""

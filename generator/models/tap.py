@@ -8,6 +8,7 @@ call of an activation where the network's own code calls a function.
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 import torch
@@ -31,15 +32,20 @@ def tapped(model: VisionModel, layers: Sequence[Layer], touch: Touch) -> Iterato
     """Within the block, hand `touch` the response of each layer as soon as it is computed.
 
     A response is (N, units, H, W), or (N, units). The network goes on with what `touch` returns, or
-    with the response if that is None. Raises CutawayError for a layer that no call returns.
+    with the response if that is None. What no call returns is touched as it enters the module that alone
+    reads it. Raises CutawayError for a layer that no call returns, and that has no such reader.
     """
-    by_function = {layer.function: layer for layer in layers if not layer.module}
+    by_function = {layer.function: layer for layer in layers if layer.function >= 0}
     by_module: dict[str, dict[int, Layer]] = {}
+    entering: list[Any] = []
     for layer in layers:
         if not layer.tapped:
             raise CutawayError(f"{model.id}: no module returns {layer.name}; gradients need one.")
         if layer.module:
             by_module.setdefault(layer.module, {})[layer.call] = layer
+        elif layer.function < 0:
+            reader = model.module.get_submodule(layer.reader)
+            entering.append(reader.register_forward_pre_hook(partial(_enter, layer, touch)))
     calls: Counter[str] = Counter()
 
     def hook_of(name: str) -> Callable[..., Any]:
@@ -64,8 +70,13 @@ def tapped(model: VisionModel, layers: Sequence[Layer], touch: Touch) -> Iterato
     anew = model.module.register_forward_pre_hook(start)
     parts = {name: model.module.get_submodule(name) for name in by_module}
     own = [part.register_forward_hook(hook_of(name)) for name, part in parts.items()]
-    with hooks([anew, *own]), functions if by_function else nullcontext():
+    with hooks([anew, *own, *entering]), functions if by_function else nullcontext():
         yield
+
+
+def _enter(layer: Layer, touch: Touch, _module: nn.Module, inputs: tuple[Any, ...]) -> Any:
+    changed = _touch(layer, inputs[0], touch)
+    return None if changed is None else (changed, *inputs[1:])
 
 
 def _touch(layer: Layer, output: Any, touch: Touch) -> Any:

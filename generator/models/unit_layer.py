@@ -26,7 +26,7 @@ class UnitLayer:
     """The units of a layer of a model.
 
     `positions` says where a unit has values: at rows and columns of a "map", in row-major order, at "tokens",
-    or at "patches".
+    or at "patches", in the same order: a class token or register is none of them.
     """
 
     name: str
@@ -71,7 +71,9 @@ def held(model: VisionModel, rows: Sequence[Held], *, grows: bool = False) -> It
         else:
             response = response.clone()
         for place in mine:
-            response[numbers[place], rows[place].unit] = rows[place].value
+            # A channel is an axis behind the batch's; a neuron has its values at tokens, on the last.
+            unit = (..., rows[place].unit) if layer.grid else (rows[place].unit,)
+            response[numbers[place], *unit] = rows[place].value
         return response
 
     with tapped(model, list({row.units.name: row.units.layer for row in rows}.values()), hold):
@@ -87,6 +89,17 @@ def channels(model: VisionModel, layer: Layer) -> UnitLayer:
     return UnitLayer(layer.name, layer, layer.units, "map", model)
 
 
+def neuron_layers(model: VisionModel) -> tuple[Layer, ...]:
+    """The neurons of the MLPs of a vision transformer, of those layers that the exhibit asks units of."""
+    asked = model.paged & model.with_units
+    return tuple(layer for layer in model.layers if layer.grid and layer.name in asked)
+
+
+def neurons(model: VisionModel, layer: Layer) -> UnitLayer:
+    """The neurons of the MLP of a vision transformer: a layer with a grid of patches."""
+    return UnitLayer(layer.name, layer, layer.units, "patches", model)
+
+
 def observe(
     observed: Sequence[UnitLayer], batch: Tensor, take: Take, enter: Take | None = None
 ) -> None:
@@ -100,12 +113,16 @@ def observe(
     by_layer = {units.layer.name: units for units in observed}
 
     def to(given: Take) -> Callable[[Layer, Tensor], None]:
-        return lambda layer, response: given(by_layer[layer.name], _by_position(response))
+        return lambda layer, response: given(by_layer[layer.name], _by_position(layer, response))
 
     layers = [units.layer for units in observed]
     observed[0].model.run_batch(batch, layers, to(take), to(enter) if enter else None)
 
 
-def _by_position(response: Tensor) -> Tensor:
-    """A view of maps (N, units, rows, columns) as (N, positions, units), without a copy in memory."""
-    return response.flatten(2).transpose(1, 2)
+def _by_position(layer: Layer, response: Tensor) -> Tensor:
+    """A view of maps (N, units, rows, columns) as (N, positions, units), without a copy in memory.
+
+    Of tokens (N, units, tokens) those that stand for patches, which come last.
+    """
+    rows = response.flatten(2).transpose(1, 2)
+    return rows[:, len(layer.grid.special) :] if layer.grid else rows

@@ -24,6 +24,7 @@ from generator.models.intake import (
     what_it_takes,
 )
 from generator.models.layer import Layer
+from generator.models.mlp_neurons import unplaced
 from generator.models.model import NO_CLASSES, Provenance, VisionModel, logits_of
 from generator.models.patches import VisionAttention, attends, find_attention
 from generator.models.pretrained import check_numbers
@@ -97,7 +98,7 @@ def finish(
         preprocessing=how,
         labels=_labels(network, spec, answer, spec.weights == "random"),
         filters=anatomy.filters,
-        left_out=anatomy.left_out,
+        left_out=(*anatomy.left_out, *unplaced(no_attention)),
         paged=_chosen(spec, spec.layers, names),
         with_units=_chosen(spec, spec.units, names),
         attention=attention,

@@ -22,6 +22,7 @@ from generator.models.field_trial import with_fields
 from generator.models.functions import Activations
 from generator.models.layer import Layer
 from generator.models.layout import CHANNELS_FIRST, CHANNELS_LAST, picture_axes
+from generator.models.mlp_trial import with_mlps
 from generator.models.model import VisionModel, logits_of, units_first
 from generator.models.patches import unfused
 from generator.models.trial import ANSWER, CLOSE, HEADS, ROWS, Check, apart, require
@@ -58,7 +59,8 @@ def tried(model: VisionModel) -> VisionModel:
     model, functions = _with_functions(model, pictures[0], read)
     model, fields = with_fields(model, pictures[:1])
     model, attention = _with_attention(model, pictures[0])
-    return replace(model, trial=(*checks, *functions, *fields, *attention))
+    model, mlps = with_mlps(model, pictures[:1])
+    return replace(model, trial=(*checks, *functions, *fields, *attention, *mlps))
 
 
 def _read(model: VisionModel, pixels: Tensor) -> tuple[dict[str, Tensor], Tensor]:
@@ -151,7 +153,7 @@ def _hooked(module: nn.Module, layers: list[Layer], found: dict[str, Tensor]) ->
 
 def _batch(model: VisionModel, pictures: Tensor, read: Mapping[str, Tensor]) -> Check:
     """Responses to one of two pictures, against those to it alone."""
-    spatial = [layer for layer in model.layers if len(layer.shape) == 3]
+    spatial = [layer for layer in model.layers if len(layer.shape) == 3 or layer.grid]
     differences = {}
 
     def take(layer: Layer, response: Tensor) -> None:

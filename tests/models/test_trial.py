@@ -15,7 +15,7 @@ from generator.models import field_trial, vision_trial
 from generator.models.field_trial import FIELDS
 from generator.models.layer import Layer
 from generator.models.model import VisionModel
-from generator.models.trial import Check, require
+from generator.models.trial import MLPS, Check, require
 from generator.models.vision_trial import ANSWER, AXES, BATCH, HEADS, LAYERS, ROWS, tried
 
 NORMS = (torch.nn.BatchNorm2d, torch.nn.LayerNorm)
@@ -46,7 +46,7 @@ def test_what_holds_is_on_record(model):
 
 def test_the_heads_of_a_transformer_are_on_record():
     found = {check.name: check for check in tiny_vision("vit").trial}
-    assert {ANSWER, LAYERS, BATCH, AXES, FIELDS, ROWS, HEADS} == set(found)
+    assert {ANSWER, LAYERS, BATCH, AXES, FIELDS, ROWS, HEADS, MLPS} == set(found)
     assert all(check.passed for check in found.values())
 
 
