@@ -64,8 +64,12 @@ def measure_effects(
     signal: Signal,
     store: Store,
     step: Callable[[str], None],
+    chosen: Mapping[str, Sequence[int]] | None = None,
 ) -> tuple[LayerEffects, ...]:
-    """Effects of the units of all layers whose exemplars were searched; none without classes."""
+    """Effects of the units of all layers whose exemplars were searched; none without classes.
+
+    Of the neurons of each MLP those `chosen` are silenced, at every token.
+    """
     head = pooled_head(model)
     if not model.labels:
         return ()
@@ -76,7 +80,7 @@ def measure_effects(
         and units.layer.tapped
         and not (head and head[0].name == units.name)
     ]
-    wanted = _by_picture(layers, exemplars, signal)
+    wanted = _by_picture(layers, exemplars, signal, chosen or {})
     parts = [sorted(wanted)[start : start + CHUNK] for start in range(0, len(wanted), CHUNK)]
     if not parts:
         return ()
@@ -97,14 +101,20 @@ def measure_effects(
 
 
 def _by_picture(
-    layers: Sequence[UnitLayer], exemplars: Exemplars, signal: Signal
+    layers: Sequence[UnitLayer],
+    exemplars: Exemplars,
+    signal: Signal,
+    chosen: Mapping[str, Sequence[int]],
 ) -> dict[int, list[Held]]:
     """The units whose strongest picture each is, to be held at their mean."""
     wanted: dict[int, list[Held]] = {}
     for units in layers:
         best, mean = exemplars.of(units.name), signal.of(units.name).mean
         assert best is not None
-        for unit, picture in enumerate(best.neuron[:, 0]):
+        neurons = chosen.get(units.name, ())
+        tried = neurons if units.positions == "patches" else range(units.units)
+        for unit in tried:
+            picture = best.neuron[unit, 0]
             if picture >= 0:
                 wanted.setdefault(int(picture), []).append(Held(units, unit, float(mean[unit])))
     return wanted

@@ -10,7 +10,7 @@ excites a unit most is among its exemplars (`generator.probes.things`); all pict
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -18,13 +18,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from generator.models.layer import Layer, ReceptiveField
+from generator.models.layer import Layer
 from generator.models.model import VisionModel
-from generator.models.unit_layer import UnitLayer, channels, observe
+from generator.models.unit_layer import UnitLayer, channels, neuron_layers, neurons, observe
 from generator.probes.ranking import find_peaks, reduce_responses
 from generator.probes.things import Candidates, Exemplary, in_order
 from generator.probes.unit_histogram import Histogram
-from generator.probes.unit_likeness import correlation, most_alike, seriation
+from generator.probes.unit_likeness import Likeness
 from generator.store import Store
 
 VERSION = 4
@@ -82,7 +82,8 @@ class LayerExemplars:
     `counts` (units, BINS) is a histogram of the peaks, bin b of unit u holding those in
     [(b - BINS / 2) * width[u], (b + 1 - BINS / 2) * width[u]). `excited` is the number of pictures
     whose peak is above zero. `alike` (units, 5) are the units of the layer whose peaks correlate most,
-    with the correlations in `alike_value`. `order` lists the units so that like ones stand together.
+    with the correlations in `alike_value`. `order` lists the units so that like ones stand together. Of the
+    neurons of an MLP these are known of those that were chosen.
     """
 
     layer: str
@@ -135,36 +136,40 @@ def unit_layers(model: VisionModel) -> tuple[Layer, ...]:
 
 
 def searched_units(model: VisionModel) -> tuple[UnitLayer, ...]:
-    """The units that are searched for in a pool: the channels of `unit_layers`."""
-    return tuple(channels(model, layer) for layer in unit_layers(model))
+    """The units that are searched for in a pool: the channels of `unit_layers`, and the neurons of MLPs."""
+    spatial = (channels(model, layer) for layer in unit_layers(model))
+    return (*spatial, *(neurons(model, layer) for layer in neuron_layers(model)))
 
 
 def field_box(layer: Layer, place: int, size: int) -> tuple[int, int, int, int]:
-    """Left, top, width and height of the pixels that one position sees, clipped to the picture."""
+    """Left, top, width and height of the pixels that one position sees, clipped; of an MLP's, its patch."""
+    if layer.grid:
+        return layer.grid.box(place)
     if layer.receptive_field is None:
         return 0, 0, size, size
     row, column = divmod(place, layer.shape[-1])
     vertical, horizontal = layer.receptive_field
-    top, bottom = _interval(vertical, row, size)
-    left, right = _interval(horizontal, column, size)
+    top, bottom = vertical.seen_from(row, size)
+    left, right = horizontal.seen_from(column, size)
     return left, top, right - left, bottom - top
 
 
-def _interval(field: ReceptiveField, position: int, size: int) -> tuple[int, int]:
-    if field.whole:
-        return 0, size
-    start = position * field.stride + field.start
-    return max(0, start), min(size, start + field.size)
-
-
 def find_exemplars(
-    model: VisionModel, pool: Sequence[PoolImage], store: Store, step: Callable[[str], None]
+    model: VisionModel,
+    pool: Sequence[PoolImage],
+    store: Store,
+    step: Callable[[str], None],
+    chosen: Mapping[str, Sequence[int]] | None = None,
 ) -> Exemplars:
-    """One pass over the pool; `step` is told each chunk that is done."""
+    """One pass over the pool; `step` is told each chunk that is done.
+
+    Of the neurons of each MLP those `chosen` are held against all others, to say which are alike.
+    """
     searched = searched_units(model)
+    held = {layer.name: (chosen or {}).get(layer.name, ()) for layer in neuron_layers(model)}
     things = [image.thing or f"its own {n}" for n, image in enumerate(pool)]
     order = in_order(things)
-    merges = {units.name: _Merge() for units in searched}
+    merges = {units.name: _Merge(Likeness(held.get(units.name))) for units in searched}
     places = [order[start : start + CHUNK] for start in range(0, len(pool), CHUNK)]
     parts = [[pool[place] for place in each] for each in places]
 
@@ -173,9 +178,9 @@ def find_exemplars(
         step(f"{model.id}: {len(part)} of {len(pool)} pictures of the pool")
 
     store.shared([partial(fill, part) for part in parts])
-    for chosen, part in zip(places, parts, strict=True):
+    for each, part in zip(places, parts, strict=True):
         for responses in chunk_of(model, searched, part, store).layers:
-            merges[responses.layer].add(chosen, [things[place] for place in chosen], responses)
+            merges[responses.layer].add(each, [things[place] for place in each], responses)
     found = tuple(merge.finish(name, len(pool)) for name, merge in merges.items())
     return Exemplars(tuple(image.id for image in pool), found)
 
@@ -230,12 +235,11 @@ def batches(part: Sequence[PoolImage], size: int) -> Iterable[list[np.ndarray]]:
 class _Merge:
     """What is known of one layer after the chunks so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, likeness: Likeness | None = None) -> None:
         self.neurons, self.channels = Exemplary(), Exemplary()
+        self.likeness = likeness or Likeness()
         self.histogram: Histogram | None = None
         self.excited: np.ndarray | int = 0
-        self.sums: np.ndarray | float = 0.0
-        self.products: np.ndarray | float = 0.0
 
     def add(
         self, pictures: Sequence[int], things: Sequence[str], responses: LayerResponses
@@ -249,15 +253,12 @@ class _Merge:
         self.histogram = self.histogram or Histogram(responses.peak.shape[1])
         self.histogram.add(responses.peak)
         self.excited = self.excited + (responses.peak > 0).sum(0)
-        peaks = responses.peak.astype(np.float64)
-        self.sums = self.sums + peaks.sum(0)
-        self.products = self.products + peaks.T @ peaks
+        self.likeness.add(responses.peak)
 
     def finish(self, layer: str, pictures: int) -> LayerExemplars:
         neuron, channel = self.neurons.ranking(), self.channels.ranking()
         assert self.histogram is not None, "the pool has no picture"
-        likeness = correlation(np.asarray(self.sums), np.asarray(self.products), pictures)
-        alike, alike_value = most_alike(likeness)
+        alike, alike_value, order = self.likeness.finish(pictures)
         return LayerExemplars(
             layer=layer,
             pictures=pictures,
@@ -278,5 +279,5 @@ class _Merge:
             excited=np.asarray(self.excited),
             alike=alike,
             alike_value=alike_value,
-            order=seriation(likeness),
+            order=order,
         )
