@@ -19,6 +19,7 @@ import torch
 
 from generator.engine import needed_bytes
 from generator.errors import UsageError
+from generator.models.unit_layer import neuron_layers
 from generator.probes.attribution import DRAWN, LARGEST, MANY
 from generator.probes.exemplars import unit_layers
 from generator.progress import Reporter
@@ -86,7 +87,9 @@ def _units(run: Run) -> int:
     """How many units have a page."""
     if run.reads != PICTURES or not run.inputs.pool:
         return 0
-    return sum(layer.units for layer in unit_layers(run.vision))
+    spatial = sum(layer.units for layer in unit_layers(run.vision))
+    most = [(layer.units, run.budget.neurons) for layer in neuron_layers(run.vision)]
+    return spatial + sum(units if run.full else min(units, asked) for units, asked in most)
 
 
 def _passes(run: Run, units: int) -> float:

@@ -16,7 +16,7 @@ from generator.models.layer import Layer
 from generator.models.model import VisionModel
 from generator.pages.context import size_text
 from generator.pages.parts import ways
-from generator.probes.exemplars import unit_layers
+from generator.probes.exemplars import searched_units
 from generator.run import PICTURES, Run
 from generator.techniques.exemplars import exemplars_of
 from generator.techniques.features import picture, visualised
@@ -24,6 +24,7 @@ from generator.techniques.heads import measured
 from generator.techniques.links import layer_title, paged_layers
 from generator.techniques.measured_stack import MeasuredStack, stack_named
 from generator.techniques.naming import layer_of, layers_text, one_of, unit_of
+from generator.techniques.neuron_choice import paged_units
 from generator.techniques.patch_figures import head_preview
 from generator.techniques.signal import SIGNAL
 
@@ -76,10 +77,15 @@ class Links:
             )
         found = layer_of(run.model, layer)
         number_of = unit_of(found, unit)
-        with_pages = [one.name for one in unit_layers(run.vision)] if run.inputs.pool else []
+        searched = searched_units(run.vision) if run.inputs.pool else ()
+        with_pages = [one.name for one in searched]
         if found.name not in with_pages:
             near = f"Units have pages in {', '.join(with_pages)}." if with_pages else "None have."
             raise UsageError(f"the units of {found.name} have no pages. {near}")
+        paged = paged_units(run, found)
+        if number_of not in paged:
+            numbers = ", ".join(str(one) for one in paged) or "none"
+            raise UsageError(f"of the neurons of {found.name} these have pages: {numbers}.")
         link = Link(
             unit_address(model, found.name, number_of), text or f"{found.name} unit {number_of}"
         )

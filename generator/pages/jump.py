@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from generator.addresses import unit_address
 from generator.formatting import percent
 from generator.pages.jump_readers import Row, below, folder, pair_rows, text_rows
 from generator.pages.page import Page
@@ -28,6 +29,7 @@ from generator.techniques.features import FEATURES as VISUALISED
 from generator.techniques.heads import HEADS, stacks_of
 from generator.techniques.links import paged_layers
 from generator.techniques.named_units import named
+from generator.techniques.neuron_choice import chosen_neurons, paged_units
 from generator.techniques.predictions import PREDICTIONS
 from generator.techniques.standings import best_heads
 
@@ -110,11 +112,20 @@ def _vision_rows(run: Run) -> Iterator[Row]:
         for each in class_maps[image.id].classes:
             note = f"its evidence in the picture of {image.label}"
             yield "class", each.label, note, f"{CLASSES.key}/#picture={image.id}"
+    yield from _neuron_rows(run)
     for stack in stacks_of(run):
         for block, head in (at for at in stack.places if stack.paged(at[0])):
             link = stack.link(block, head)
             note = f"head {head} of block {block}"
             yield "head", link.text, note, below(run, link.target)
+
+
+def _neuron_rows(run: Run) -> Iterator[Row]:
+    """The neurons that have a page: of other layers all units have, and are found by their numbers."""
+    for name, chosen in chosen_neurons(run).items():
+        for neuron in chosen.units:
+            path = unit_address(run.model.id, name, neuron)
+            yield "unit", f"{name} unit {neuron}", "a neuron of an MLP", below(run, path)
 
 
 def _named(run: Run) -> list[dict[str, Any]]:
@@ -182,8 +193,10 @@ def _raised(run: Run, place: dict[str, int]) -> Items:
 def _excited(run: Run, place: dict[str, int]) -> Items:
     """For each picture of the pool a unit of the latest layer in which it is a best exemplar."""
     by_picture: dict[int, list[int]] = {}
+    layers = {layer.name: layer for layer in run.model.layers}
     for exemplars in run[EXEMPLARS].layers[::-1]:
-        for unit, picture in enumerate(exemplars.neuron[:, 0]):
+        for unit in paged_units(run, layers[exemplars.layer]):
+            picture = exemplars.neuron[unit, 0]
             chosen = by_picture.setdefault(int(picture), [])
             if picture >= 0 and not chosen:
                 chosen += [place[exemplars.layer], unit]

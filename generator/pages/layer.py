@@ -7,7 +7,7 @@ from functools import partial
 
 from generator.addresses import layer_address
 from generator.formatting import number, percent, thousands
-from generator.models.layer import Layer
+from generator.models.layer import HIDDEN, Layer
 from generator.models.tokens import window_text
 from generator.pages.context import (
     Place,
@@ -139,7 +139,7 @@ def _facts_of_pictures(run: Run, layer: Layer) -> Facts:
     zero = percent(float(signal.zero.mean())) if layer.rectified else "–"
     return [
         *found,
-        ("Activation", layer.activation or "none (linear)"),
+        ("Activation", layer.activation or ("–" if layer.kind == HIDDEN else "none (linear)")),
         ("Exactly zero", zero),
         ("Near zero", percent(float(signal.near_zero.mean()))),
     ]

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from generator.addresses import model_address
+from generator.files import some_of
 from generator.formatting import amount, thousands
+from generator.models.mlp_neurons import NEURONS
 from generator.models.tokens import context_text
 from generator.pages.context import Place, home, inputs_text, layer_strip, layer_strips, size_text
 from generator.pages.credits import with_credits
@@ -124,6 +126,18 @@ def _notes(run: Run) -> tuple[str, ...]:
         return (_THREE,)
     if run.reads == TEXTS:
         return (start,)
+    return (*_refused(run), f"{start} Every layer page lists its units.")
+
+
+def _refused(run: Run) -> Iterator[str]:
+    """What has no pages that such networks often have, and why."""
     hidden = run.vision.no_attention
-    attends = f"This network attends, but its maps are not laid over the pictures: {hidden}."
-    return (*((attends,) if hidden else ()), f"{start} Every layer page lists its units.")
+    refused = [one for one in run.vision.left_out if one.name.startswith(NEURONS)]
+    told = refused and run.inputs.pool
+    if hidden:
+        same = " For the same reason neurons of its MLPs have no pages." if told else ""
+        yield f"This network attends, but its maps are not laid over the pictures: {hidden}.{same}"
+    elif told:
+        for reason in dict.fromkeys(one.reason for one in refused):
+            names = [one.name for one in refused if one.reason == reason]
+            yield f"No pages are made of {some_of(names, 3)}: {reason}."

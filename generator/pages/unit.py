@@ -15,31 +15,28 @@ from generator.store import BusyError
 from generator.techniques.exemplars import exemplars_of
 from generator.techniques.links import layer_link, model_link
 from generator.techniques.map_here import here
+from generator.techniques.neuron_choice import paged_units
 from generator.techniques.responses import badges
 
 
 def unit_pages(run: Run, pages: Pages) -> Iterator[Page]:
-    """One page for each unit of each layer whose exemplars were searched."""
+    """One page for each unit of each layer whose exemplars were searched; of neurons for the chosen ones."""
     model = run.model
     for units in searched_units(run.vision):
         layer = units.layer
         try:
             searched = exemplars_of(run, layer.name) is not None
+            paged = paged_units(run, layer) if searched else ()
         except BusyError:  # and so are the pages of its units not there yet
-            searched = False
-        if not searched:
-            continue
-        links = [
-            Link(unit_address(model.id, layer.name, unit), f"unit {unit}")
-            for unit in range(units.units)
-        ]
+            paged = ()
+        links = [Link(unit_address(model.id, layer.name, unit), f"unit {unit}") for unit in paged]
         trail = (home(), model_link(model), layer_link(model, layer))
-        mark = here(run, layer)
-        for unit in range(units.units):
-            previous, following = around(links, unit)
+        mark = here(run, layer) if paged else None
+        for place, unit in enumerate(paged):
+            previous, following = around(links, place)
             yield pages.page(
                 "unit.html",
-                links[unit].target,
+                links[place].target,
                 f"{layer.name} unit {unit} · {model.title}",
                 f"Unit {unit} of {layer.name} in {model.title}: the pictures that excite it most, how often "
                 "it responds, and what it is wired to.",

@@ -43,9 +43,11 @@ from generator.techniques.leans import LEANS
 from generator.techniques.learned_classes import LEARNED_CLASSES
 from generator.techniques.matching import MATCHING
 from generator.techniques.named_units import NAMED_UNITS
+from generator.techniques.neuron_choice import NEURON_CHOICE
 from generator.techniques.neurons import NEURONS
 from generator.techniques.patch_attention import PATCH_ATTENTION
 from generator.techniques.patch_maps import PATCH_MAPS
+from generator.techniques.patch_neurons import PATCH_NEURONS
 from generator.techniques.patching import PATCHING
 from generator.techniques.pictures import PICTURES_SHOWN
 from generator.techniques.predictions import PREDICTIONS
@@ -98,10 +100,12 @@ TECHNIQUES: tuple[Technique[Any], ...] = (
     CONTACT_SHEET,
     FILTERS,
     ACTIVATION_MAPS,
+    NEURON_CHOICE,
     EXEMPLARS,
     UNIT_GROUPS,
     NAMED_UNITS,
     UNIT_EXEMPLARS,
+    PATCH_NEURONS,
     RESPONSES,
     CONNECTIONS,
     UNITS,

@@ -15,13 +15,14 @@ from generator.run import PICTURES, Run, Section, Technique
 from generator.table import Table
 from generator.techniques.effects import UnitEffects, effects_of
 from generator.techniques.exemplars import exemplars_of, needs_pool
+from generator.techniques.neuron_choice import paged_units
 
 Connections = dict[str, tuple[Wires | None, Wires | None]]
 
 
 @dataclass(frozen=True)
 class Wire:
-    """One strong weight, to or from another unit."""
+    """One strong weight, to or from another unit, or how alike that is; no link where it has no page."""
 
     name: str
     link: Link | None
@@ -40,11 +41,11 @@ class Direction:
 
 @dataclass(frozen=True)
 class View:
-    """Effects on classes, weights before and behind, and units that respond alike."""
+    """Effects on classes, weights before and behind, and units that respond alike, with correlations."""
 
     effects: UnitEffects | None
     directions: tuple[Direction, ...]
-    alike: tuple[tuple[Link, float], ...]
+    alike: tuple[Wire, ...]
 
 
 def measure(run: Run) -> Connections:
@@ -60,7 +61,7 @@ def view(run: Run, layer: Layer, unit: int) -> View | None:
     exemplars = exemplars_of(run, layer.name)
     if exemplars is None:
         return None
-    before, behind = run[CONNECTIONS][layer.name]
+    before, behind = run[CONNECTIONS].get(layer.name, (None, None))
     directions = (
         _direction(run, "Listens to", before, unit, ()),
         _direction(run, "Feeds", behind, unit, run.vision.labels),
@@ -104,15 +105,15 @@ def _wire(
     return Wire(name, link, float(weights[other]))
 
 
-def _alike(
-    run: Run, layer: Layer, exemplars: LayerExemplars, unit: int
-) -> tuple[tuple[Link, float], ...]:
+def _alike(run: Run, layer: Layer, exemplars: LayerExemplars, unit: int) -> tuple[Wire, ...]:
     pairs = zip(exemplars.alike[unit], exemplars.alike_value[unit], strict=True)
-    return tuple(
-        (Link(unit_address(run.model.id, layer.name, int(other)), f"unit {other}"), float(value))
-        for other, value in pairs
-        if other >= 0
-    )
+    paged, found = paged_units(run, layer), []
+    for other, value in pairs:
+        if other >= 0:
+            address, name = unit_address(run.model.id, layer.name, int(other)), f"unit {other}"
+            link = Link(address, name) if other in paged else None
+            found.append(Wire(name, link, float(value)))
+    return tuple(found)
 
 
 def tables(run: Run) -> Iterator[Table]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from generator.probes.exemplars import Exemplars, LayerExemplars
 from generator.run import PICTURES, Run, Section, Technique
 from generator.techniques.deconvolution import sheets
 from generator.techniques.exemplars import EXEMPLARS, exemplars_of, needs_pool, patch
+from generator.techniques.neuron_choice import paged_units
 from generator.techniques.pool import pool_square
 from generator.techniques.signal import SIGNAL
 from generator.techniques.telling_units import strength_of
@@ -23,7 +24,7 @@ from generator.techniques.ties import neurons
 
 @dataclass(frozen=True)
 class Order:
-    """One of the orders that the tiles can be put in: what it is called, and the units in it."""
+    """One of the orders that the tiles can be put in: what it is called, and the places of tiles in it."""
 
     key: str
     name: str
@@ -53,25 +54,52 @@ def measure(run: Run) -> Exemplars:
 def view(run: Run, layer: Layer) -> View | None:
     """The section on a layer's page; None where the pool was not searched for the layer."""
     exemplars = exemplars_of(run, layer.name)
-    if exemplars is None:
+    units = paged_units(run, layer)
+    if exemplars is None or not units:
         return None
-    links = [
-        Link(unit_address(run.model.id, layer.name, unit), str(unit)) for unit in range(layer.units)
-    ]
-    columns = min(layer.units, CONTACT_COLUMNS)
+    links = [Link(unit_address(run.model.id, layer.name, unit), str(unit)) for unit in units]
+    columns = min(len(units), CONTACT_COLUMNS)
     figure = Figure(
-        _drawing(run, layer, exemplars),
-        f"The best exemplar of each of the {layer.units} units of {layer.name}.",
-        f"Each tile is the patch of {exemplars.pictures} pictures that excites the unit most"
-        f"{_ranked(layer, exemplars)}.",
+        _drawing(run, layer, exemplars, units),
+        f"The best exemplar of each of {_counted(layer, units)} of {layer.name}.",
+        f"{_tile(layer, units)} of {exemplars.pictures} pictures that excites the unit most"
+        f"{_around(layer)}{_ranked(layer, exemplars, units)}.",
     )
     sent_back = sheets(run, layer.name)
     return View(
         figure,
         tuple((rule, Figure(drawings[0], "")) for rule, drawings in sent_back.items()),
         tuple(tuple(links[start : start + columns]) for start in range(0, len(links), columns)),
-        _orders(run, layer, exemplars),
-        tuple(int(n) for n in np.unique(exemplars.neuron[:, 0]) if n >= 0),
+        _on_sheet(_orders(run, layer, exemplars), units),
+        tuple(int(n) for n in np.unique(exemplars.neuron[list(units), 0]) if n >= 0),
+    )
+
+
+def _counted(layer: Layer, units: Sequence[int]) -> str:
+    if not layer.grid:
+        return f"the {layer.units} units"
+    return f"{len(units)} of the {layer.units:,} neurons"
+
+
+def _tile(layer: Layer, units: Sequence[int]) -> str:
+    if not layer.grid:
+        return "Each tile is the patch"
+    return (
+        f"{len(units)} of {layer.units:,} neurons of this MLP have a page: in turn one that writes much, a "
+        "sparse one, a dense one and one at random. Each tile is the patch"
+    )
+
+
+def _around(layer: Layer) -> str:
+    return ", with those around it" if layer.grid else ""
+
+
+def _on_sheet(orders: Iterable[Order], units: Sequence[int]) -> tuple[Order, ...]:
+    """The orders of all units as orders of the tiles of some."""
+    place = {unit: n for n, unit in enumerate(units)}
+    return tuple(
+        replace(order, units=tuple(place[unit] for unit in order.units if unit in place))
+        for order in orders
     )
 
 
@@ -101,17 +129,18 @@ def _by_effect(run: Run, layer: Layer) -> Iterator[Order]:
         yield Order("effect", "most hangs on it first", tuple(order))
 
 
-def _drawing(run: Run, layer: Layer, exemplars: LayerExemplars) -> Drawing:
-    seen = {int(n): pool_square(run, int(n)) for n in exemplars.neuron[:, 0] if n >= 0}
-    tiles = [patch(layer, exemplars, unit, 0, seen, CONTACT) for unit in range(layer.units)]
+def _drawing(run: Run, layer: Layer, exemplars: LayerExemplars, units: Sequence[int]) -> Drawing:
+    best = exemplars.neuron[list(units), 0]
+    seen = {int(n): pool_square(run, int(n)) for n in best if n >= 0}
+    tiles = [patch(layer, exemplars, unit, 0, seen, CONTACT) for unit in units]
     path = f"{run.folder}/layers/{layer.name}/units.webp"
-    arguments = {"tiles": np.stack(tiles), "columns": min(layer.units, CONTACT_COLUMNS)}
+    arguments = {"tiles": np.stack(tiles), "columns": min(len(units), CONTACT_COLUMNS)}
     return Drawing("tile_sheet", arguments, (path,))
 
 
-def _ranked(layer: Layer, exemplars: LayerExemplars) -> str:
+def _ranked(layer: Layer, exemplars: LayerExemplars, units: Sequence[int]) -> str:
     """What must be added where the tiles of some units are those of a tie."""
-    rows = [neurons(layer, exemplars, unit) for unit in range(layer.units)]
+    rows = [neurons(layer, exemplars, unit) for unit in units]
     by_input = sum(bool(row.at_limit[0]) for row in rows)
     none = sum(not len(row.shown) for row in rows)
     words = (

@@ -10,6 +10,7 @@ from generator.models.layer import Layer
 from generator.probes.effects import LayerEffects, measure_effects
 from generator.run import PICTURES, Run, Technique
 from generator.techniques.exemplars import EXEMPLARS, needs_pool
+from generator.techniques.neuron_choice import chosen_neurons
 from generator.techniques.signal import SIGNAL
 
 
@@ -24,7 +25,10 @@ class UnitEffects:
 def measure(run: Run) -> tuple[LayerEffects, ...]:
     """The classes that each unit raises and lowers most on its best picture."""
     exemplars, signal = run[EXEMPLARS], run[SIGNAL]
-    return measure_effects(run.vision, run.pool_images, exemplars, signal, run.store, run.step)
+    chosen = {name: one.units for name, one in chosen_neurons(run).items()}
+    return measure_effects(
+        run.vision, run.pool_images, exemplars, signal, run.store, run.step, chosen
+    )
 
 
 def effects_of(run: Run, layer: Layer, unit: int) -> UnitEffects | None:

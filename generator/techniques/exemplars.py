@@ -17,6 +17,7 @@ from generator.probes.exemplars import Exemplars, LayerExemplars, field_box, fin
 from generator.run import PICTURES, Run, Technique
 from generator.table import Table
 from generator.techniques.naming import Numbers, layer_of, listed, one_of, unit_of
+from generator.techniques.neuron_choice import chosen_neurons, paged_units
 from generator.techniques.pool import pool_square
 from generator.techniques.ties import Row, neurons
 
@@ -31,7 +32,8 @@ def needs_pool(run: Run) -> str:
 
 def measure(run: Run) -> Exemplars:
     """The strongest pictures of every unit of the layers that have unit pages."""
-    return find_exemplars(run.vision, run.pool_images, run.store, run.step)
+    chosen = {name: one.units for name, one in chosen_neurons(run).items()}
+    return find_exemplars(run.vision, run.pool_images, run.store, run.step, chosen)
 
 
 def exemplars_of(run: Run, layer: str) -> LayerExemplars | None:
@@ -87,14 +89,28 @@ def patch(
     seen: Sequence[Image.Image] | Mapping[int, Image.Image],
     side: int,
 ) -> np.ndarray:
-    """What a unit's neuron sees of its picture of some rank, (side, side, 3); grey without one."""
+    """What a unit's neuron sees of its picture of some rank, (side, side, 3); grey without one.
+
+    A neuron of an MLP sees all: its patch is shown, and those around it.
+    """
     chosen = int(exemplars.neuron[unit, rank])
     if chosen < 0:
         return np.full((side, side, 3), 128, dtype=np.uint8)
     picture = seen[chosen]
     left, top, width, height = field_box(layer, int(exemplars.place[unit, rank]), picture.width)
     box = (left, top, left + width, top + height)
+    if layer.grid:
+        box = (left - width, top - height, left + 2 * width, top + 2 * height)
+        box = _inside(box, picture.width)
     return np.asarray(picture.resize((side, side), Image.Resampling.BOX, box=box))
+
+
+def _inside(box: tuple[int, int, int, int], size: int) -> tuple[int, int, int, int]:
+    """A box that reaches out of a picture, moved into it."""
+    left, top, right, bottom = box
+    across = max(0, -left) - max(0, right - size)
+    down = max(0, -top) - max(0, bottom - size)
+    return left + across, top + down, right + across, bottom + down
 
 
 def figure(run: Run, layer: str, unit: Numbers, count: int = _ALL) -> Figure:
@@ -123,9 +139,13 @@ def figure(run: Run, layer: str, unit: Numbers, count: int = _ALL) -> Figure:
         "panels",
         {"rows": tuple(rows), "names": names, "widest": 150.0, "gap": 8.0},
         f"{words}, out of {searched_in.rstrip(',')}. {'; '.join(named)}.",
-        f"The strongest of {searched_in} for {about}, cut to what the "
-        f"neuron can see, with its response above each{by_input if ranked else ''}.",
+        f"The strongest of {searched_in} for {about}, cut to {_cut(of_layer)}, with its response above "
+        f"each{by_input if ranked else ''}.",
     )
+
+
+def _cut(layer: Layer) -> str:
+    return "the patch and those around it" if layer.grid else "what the neuron can see"
 
 
 def _response(row: Row, rank: int) -> str:
@@ -154,13 +174,16 @@ def _rows(run: Run) -> Iterator[Sequence[Any]]:
     pool shows have that response, each by its strongest picture.
     """
     for one in run[EXEMPLARS].layers:
-        width = layer_of(run.model, one.layer).shape[-1]
-        for unit, rank in np.argwhere(one.neuron >= 0).tolist():
+        layer = layer_of(run.model, one.layer)
+        width = layer.grid.columns if layer.grid else layer.shape[-1]
+        paged = np.zeros((layer.units, 1), dtype=bool)  # of neurons the table would be too long
+        paged[list(paged_units(run, layer))] = True
+        for unit, rank in np.argwhere((one.neuron >= 0) & paged).tolist():
             position = divmod(int(one.place[unit, rank]), width)
             columns = (one.neuron, one.neuron_value, one.neuron_pre, one.neuron_tied)
             values = _exemplar(run, position, *(column[unit, rank] for column in columns))
             yield (one.layer, unit, "neuron", rank + 1, *values)
-        for unit, rank in np.argwhere(one.channel >= 0).tolist():
+        for unit, rank in np.argwhere((one.channel >= 0) & paged).tolist():
             columns = (one.channel, one.channel_value, one.channel_pre, one.channel_tied)
             values = _exemplar(run, ("", ""), *(column[unit, rank] for column in columns))
             yield (one.layer, unit, "channel", rank + 1, *values)

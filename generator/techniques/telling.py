@@ -20,6 +20,7 @@ from generator.techniques.exemplars import exemplars_of, needs_pool
 from generator.techniques.heads import Stacks, measured, stacks_of
 from generator.techniques.links import layer_link, paged_layers
 from generator.techniques.measured_stack import MeasuredStack, StackHeads
+from generator.techniques.neuron_choice import paged_units
 from generator.techniques.signal import SIGNAL
 from generator.techniques.telling_heads import of_head, pattern_of
 from generator.techniques.telling_units import of_unit, strength_of
@@ -187,7 +188,9 @@ def _groups(run: Run, layers: Sequence[Layer]) -> list[Said]:
     return [
         (
             f"{sure:,} of {count:,} units {verb} to one group of pictures more than by chance, most surely ",
-            Link(unit_address(run.model.id, layer.name, unit), f"unit {unit}{where}"),
+            Link(unit_address(run.model.id, layer.name, unit), f"unit {unit}{where}")
+            if unit in paged_units(run, layer)
+            else f"unit {unit}{where}",
             f" (“{groups.name(unit)}”, {groups.hits[unit]} of {groups.things[unit]}).",
         )
     ]
@@ -207,7 +210,7 @@ def _strong(run: Run, layer: Layer) -> list[Said]:
     most = number(float(strength.moves[best[0]]), 2)
     return [
         (
-            "Most hangs on ",
+            f"Of {strength.all} most hangs on " if strength.chosen else "Most hangs on ",
             *joined(links),
             f": silenced on its best picture, the first moves the score of a class by {most}.",
         )

@@ -71,13 +71,32 @@ def _p(value: float) -> str:
 
 @dataclass(frozen=True)
 class Strength:
-    """How far the units of a layer move the score of some class, (units,); NaN where it was not measured."""
+    """How far the units of a layer move the score of some class, (units,); NaN where it was not measured.
+
+    `chosen` says that only some were tried: the neurons that have a page.
+    """
 
     moves: np.ndarray
+    chosen: bool = False
 
     def further(self, unit: int) -> int:
         """How many units move a score further."""
         return int((self.moves > self.moves[unit]).sum())
+
+    @property
+    def all(self) -> str:
+        """The units of which it was measured, in words."""
+        count = len(self.known)
+        return (
+            f"the {count} neurons of the layer tried"
+            if self.chosen
+            else f"the layer’s {count} units"
+        )
+
+    @property
+    def typical(self) -> str:
+        """The one in the middle of them, in words."""
+        return f"the median of {self.all}" if self.chosen else "the median unit of the layer"
 
     @property
     def known(self) -> np.ndarray:
@@ -94,7 +113,8 @@ class Strength:
 def strength_of(run: Run, layer: Layer) -> Strength:
     """How much hangs on each unit of a layer."""
     effects = next((one for one in run[EFFECTS] if one.layer == layer.name), None)
-    return Strength(np.full(layer.units, np.nan) if effects is None else strengths(effects))
+    moves = np.full(layer.units, np.nan) if effects is None else strengths(effects)
+    return Strength(moves, chosen=layer.grid is not None and not run.full)
 
 
 def strengths(effects: LayerEffects) -> np.ndarray:
@@ -121,18 +141,14 @@ def hangs_on(strength: Strength, unit: int, effects: UnitEffects, best: str) -> 
     if not ends or not most > typical:
         return (
             f"Little hangs on it: without it no class’s score moves by more than {number(most, 2)} on its "
-            f"best picture (“{best}”), where the median unit of the layer moves one by {number(typical, 2)}."
+            f"best picture (“{best}”), where {strength.typical} moves one by {number(typical, 2)}."
         )
     name, value, sign = max(ends, key=lambda end: abs(end[1]))
-    does, further, count = (
-        "falls" if sign > 0 else "rises",
-        strength.further(unit),
-        len(strength.known),
-    )
+    does, further = "falls" if sign > 0 else "rises", strength.further(unit)
     beside = (
-        f"no other of the layer’s {count} units moves one further"
+        f"no other of {strength.all} moves one further"
         if not further
-        else f"{further} of the layer’s {count} units {'moves' if further == 1 else 'move'} one further"
+        else f"{further} of {strength.all} {'moves' if further == 1 else 'move'} one further"
     )
     return (
         f"Without it the score (logit) of “{name}” {does} by {number(abs(value), 2)} on the picture that "

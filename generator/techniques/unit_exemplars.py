@@ -102,17 +102,16 @@ def measure(run: Run) -> Exemplars:
 def view(run: Run, layer: Layer, unit: int) -> View | None:
     """The section on a unit's page."""
     exemplars = exemplars_of(run, layer.name)
-    if exemplars is None:
+    if exemplars is None or layer.grid:
         return None
-    size, by_mean = run.vision.preprocessing.size, channels(layer, exemplars, unit)
-    whole = (0, 0, size, size)
+    by_mean = channels(layer, exemplars, unit)
     return View(
-        size,
+        run.vision.preprocessing.size,
         exemplars.pictures,
         one_a_thing(exemplars),
         crops(run, layer, exemplars, unit),
         neurons(layer, exemplars, unit),
-        tuple(_crop(run, by_mean, int(rank), whole) for rank in by_mean.shown),
+        whole(run, by_mean),
         by_mean,
         _backward(run, layer, exemplars, unit),
         bool(run[DECONVOLUTION].featured),
@@ -127,6 +126,12 @@ def crops(run: Run, layer: Layer, exemplars: LayerExemplars, unit: int) -> tuple
         _crop(run, row, int(rank), field_box(layer, int(exemplars.place[unit, rank]), size))
         for rank in row.shown
     )
+
+
+def whole(run: Run, row: Row) -> tuple[Crop, ...]:
+    """The pictures of a row, uncut."""
+    size = run.vision.preprocessing.size
+    return tuple(_crop(run, row, int(rank), (0, 0, size, size)) for rank in row.shown)
 
 
 def _crop(run: Run, row: Row, rank: int, box: tuple[int, int, int, int]) -> Crop:

@@ -15,12 +15,15 @@ from accessibility import violations
 from PIL import Image
 from playwright.sync_api import expect
 from small_site import CHECKOUT, Site, built_once, write_exhibit
-from tiny_vision import BLOCKS, COLUMNS, HEADS, HIGH, SIDE, WIDE, save, save_seeker
+from tiny_vision import BLOCKS, COLUMNS, HEADS, HIGH, SEES_LIGHT, SIDE, WIDE, save, save_seeker
 
 pytestmark = pytest.mark.slow
 
 # The bright patch of the picture "corner": at the top, on the right.
 ROW, COLUMN = 0, COLUMNS - 1
+# That of the brightest of the pool: on the left, at the bottom.
+LIT = SIDE // HIGH - 1
+NEURONS = "models/seeker/layers/vit.layers.0.mlp.fc1"
 SEEKER = "models/seeker/layers/vit.layers.0/heads/1/index.html"
 ATLAS = "models/deit/atlas/index.html"
 DEIT = "models/deit/layers/deit.layers.1/heads/2/index.html"
@@ -39,19 +42,27 @@ description: Two heads, played.
 """
 
 
+def bright(path: Path, row: int, column: int, light: int) -> None:
+    """A black picture with one patch of some brightness."""
+    path.parent.mkdir(exist_ok=True)
+    pixels = np.zeros((SIDE, SIDE, 3), dtype=np.uint8)
+    pixels[row * HIGH : (row + 1) * HIGH, column * WIDE : (column + 1) * WIDE] = light
+    Image.fromarray(pixels).save(path)
+
+
 def exhibit(folder: Path) -> Path:
     """Three random networks on two pictures, one of them with a single bright patch."""
     folder.mkdir()
     save_seeker(folder / "seeker")
     for family in ("deit", "swin"):
         save(family, folder / family)
-    bright = np.zeros((SIDE, SIDE, 3), dtype=np.uint8)
-    bright[ROW * HIGH : (ROW + 1) * HIGH, COLUMN * WIDE : (COLUMN + 1) * WIDE] = 255
-    Image.fromarray(bright).save(folder / "corner.png")
+    bright(folder / "corner.png", ROW, COLUMN, 255)
+    for name, row, light in (("lit", LIT, 200), ("dim", 3, 20), ("dimmer", 2, 10), ("black", 0, 0)):
+        bright(folder / "pool" / f"{name}.png", row, 0, light)
     cat = str(CHECKOUT / "site_src/inputs/images/cat.jpg")
     make = {"features": 0, "classes": 0}
     models = [
-        {"id": "seeker", "source": "./seeker", "make": make},
+        {"id": "seeker", "source": "./seeker", "make": make, "pool": "pool", "units": ["*fc1"]},
         {
             "id": "deit",
             "source": "./deit",
@@ -144,6 +155,32 @@ def test_windows_are_refused_on_the_page_and_the_rest_is_built(site):
     assert not (site.site / "models/swin/attention").exists()
     assert (site.site / "models/swin/classes/index.html").is_file()
     assert not (site.site / "models/swin/data/heads.csv").exists()
+
+
+def test_a_neuron_that_answers_to_light_has_a_page_with_the_brightest_patch_marked(site):
+    table = rows_of(site, "seeker", "neurons.csv")
+    paged = {int(row["unit"]): row["page"] for row in table if row["page"]}
+    # All others are silent: none of them writes, or is sparse or dense.
+    assert paged.pop(SEES_LIGHT) == "sparse" and set(paged.values()) == {"random"}
+    paged = {SEES_LIGHT, *paged}
+    found = (site.site / NEURONS / "units").glob("*/index.html")
+    assert {int(path.parent.name) for path in found} == paged
+    page = text_of(site, f"{NEURONS}/units/{SEES_LIGHT}/index.html")
+    marked = re.findall(r'aria-label="(\w+), with a patch marked".*?<rect class="c-box" (.*?)/>', page)
+    assert [label for label, _ in marked[:3]] == ["lit", "dim", "dimmer"]
+    assert marked[0][1] == f'x="0" y="{LIT * HIGH}" width="{WIDE}" height="{HIGH}"'
+    assert "class token too; these count for nothing" in re.sub(r"<[^>]*>", "", page)
+    assert "With random weights" in re.sub(r"<[^>]*>", "", page)
+    layer = text_of(site, f"{NEURONS}/index.html")
+    assert all(f'href="units/{unit}/index.html"' in layer for unit in paged)
+    rows = [row for row in rows_of(site, "seeker", "exemplars.csv") if int(row["unit"]) == SEES_LIGHT]
+    first = next(row for row in rows if (row["variant"], row["place"]) == ("neuron", "1"))
+    assert (first["picture"], first["row"], first["column"]) == ("lit", str(LIT), "0")
+    assert len(rows_of(site, "seeker", "units.csv")) > len(table) == 48
+    script = text_of(site, "javascripts/jump-index.js").partition("=")[2].rstrip(";\n")
+    jumps = next(model for model in json.loads(script)["models"] if model["id"] == "seeker")
+    units = {row[3] for row in jumps["rows"] if row[0] == "unit"}
+    assert units == {f"layers/vit.layers.0.mlp.fc1/units/{unit}/" for unit in paged}
 
 
 def spoken(page):

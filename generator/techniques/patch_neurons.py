@@ -1,0 +1,108 @@
+"""What excites a neuron of a vision transformer's MLP: its patches, marked in their pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from generator.formatting import thousands
+from generator.models.layer import Layer
+from generator.probes.exemplars import Exemplars
+from generator.probes.patch_neurons import DENSE, RANDOM, SPARSE, WRITES, NeuronStatistics
+from generator.run import PICTURES, Run, Section, Technique
+from generator.techniques.exemplars import EXEMPLARS, exemplars_of, one_a_thing
+from generator.techniques.naming import listed
+from generator.techniques.neuron_choice import chosen_neurons, needs_neurons
+from generator.techniques.ties import Row, channels, neurons
+from generator.techniques.unit_exemplars import Crop, crops, whole
+
+_WHY = {
+    WRITES: "one that writes much",
+    SPARSE: "a sparse one",
+    DENSE: "a dense one",
+    RANDOM: "one drawn at random",
+}
+
+
+@dataclass(frozen=True)
+class View:
+    """The pictures of a neuron, by its largest response over patches and by its mean.
+
+    Each of the first has the box of its patch. `things` is what must be said where several pictures show one
+    thing, `others` names the tokens that stand for no patch, `twin` are the pictures of the neuron of the
+    same number with random weights. `above` says how many neurons of the layer write more, `why` says for
+    what this one was chosen, out of `units`, of which `pages` have a page.
+    """
+
+    size: int
+    pictures: int
+    things: str
+    patches: int
+    others: str
+    marked: tuple[Crop, ...]
+    ties: Row
+    by_mean: tuple[Crop, ...]
+    mean_ties: Row
+    twin: tuple[Crop, ...]
+    statistics: NeuronStatistics
+    above: str
+    why: str
+    units: int
+    pages: int
+
+
+def measure(run: Run) -> Exemplars:
+    """The strongest pictures of every neuron."""
+    return run[EXEMPLARS]
+
+
+def view(run: Run, layer: Layer, unit: int) -> View | None:
+    """The section on a neuron's page."""
+    exemplars = exemplars_of(run, layer.name)
+    if layer.grid is None or exemplars is None:
+        return None
+    chosen = chosen_neurons(run)[layer.name]
+    writes = chosen.statistics.writes
+    by_mean = channels(layer, exemplars, unit)
+    return View(
+        run.vision.preprocessing.size,
+        exemplars.pictures,
+        one_a_thing(exemplars),
+        layer.grid.patches,
+        _others(layer.grid.special),
+        crops(run, layer, exemplars, unit),
+        neurons(layer, exemplars, unit),
+        whole(run, by_mean),
+        by_mean,
+        _twin(run, layer, unit),
+        chosen.statistics,
+        f"{thousands(int((writes > writes[unit]).sum()))} of {thousands(layer.units)}",
+        _WHY.get(chosen.reason(unit), ""),
+        layer.units,
+        len(chosen.units),
+    )
+
+
+def _others(special: tuple[str, ...]) -> str:
+    """The tokens that stand for no patch, as a subject; "" where there are none."""
+    registers = sum(name.startswith("register") for name in special)
+    named = [f"the {name} token" for name in special if not name.startswith("register")]
+    if registers:
+        named.append(f"{registers} registers" if registers > 1 else "the register")
+    return listed(named) if named else ""
+
+
+def _twin(run: Run, layer: Layer, unit: int) -> tuple[Crop, ...]:
+    """What excites the neuron of the same number where nothing was learned."""
+    exemplars = run.control[EXEMPLARS].of(layer.name)
+    return crops(run, layer, exemplars, unit) if exemplars else ()
+
+
+PATCH_NEURONS = Technique(
+    name="patch_neurons",
+    title="What excites a neuron",
+    search="mlp neuron patches exemplars",
+    reads=PICTURES,
+    measure=measure,
+    why_not=needs_neurons,
+    sections=(Section("unit", "exemplars", "patch_neuron.html", view),),
+)
