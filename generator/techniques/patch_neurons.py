@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from generator.formatting import thousands
 from generator.models.layer import Layer
-from generator.probes.exemplars import Exemplars
 from generator.probes.patch_neurons import DENSE, RANDOM, SPARSE, WRITES, NeuronStatistics
+from generator.probes.random_effects import RandomEffects, measure_random_effects
 from generator.run import PICTURES, Run, Section, Technique
 from generator.techniques.exemplars import EXEMPLARS, exemplars_of, one_a_thing
 from generator.techniques.naming import listed
 from generator.techniques.neuron_choice import chosen_neurons, needs_neurons
+from generator.techniques.signal import SIGNAL
+from generator.techniques.telling_units import strength_of
 from generator.techniques.ties import Row, channels, neurons
 from generator.techniques.unit_exemplars import Crop, crops, whole
 
@@ -21,6 +25,18 @@ _WHY = {
     DENSE: "a dense one",
     RANDOM: "one drawn at random",
 }
+
+
+DRAWN, DRAWN_OF_ALL = 8, 2  # pictures on which neurons are silenced; fewer where all are
+
+
+@dataclass(frozen=True)
+class Moves:
+    """How far a neuron moves the score of some class: on its best picture, and on `pictures` others."""
+
+    best: float
+    drawn: float
+    pictures: int
 
 
 @dataclass(frozen=True)
@@ -48,11 +64,26 @@ class View:
     why: str
     units: int
     pages: int
+    moves: Moves | None
 
 
-def measure(run: Run) -> Exemplars:
-    """The strongest pictures of every neuron."""
-    return run[EXEMPLARS]
+def measure(run: Run) -> tuple[RandomEffects, ...]:
+    """What the neurons that have a page do to the classes on pictures drawn at random."""
+    chosen = {name: one.units for name, one in chosen_neurons(run).items()}
+    count = DRAWN_OF_ALL if run.full else DRAWN
+    return measure_random_effects(
+        run.vision, run.pool_images, chosen, run[SIGNAL], run.store, count=count, seed=run.seed
+    )
+
+
+def _moves(run: Run, layer: Layer, unit: int) -> Moves | None:
+    """How far a neuron moves the classes; None where that was not measured."""
+    drawn = next((one for one in run[PATCH_NEURONS] if one.layer == layer.name), None)
+    if drawn is None:
+        return None
+    best = float(strength_of(run, layer).moves[unit])
+    (place,) = np.flatnonzero(drawn.units == unit)
+    return Moves(best, float(drawn.moves[place]), drawn.pictures) if np.isfinite(best) else None
 
 
 def view(run: Run, layer: Layer, unit: int) -> View | None:
@@ -79,6 +110,7 @@ def view(run: Run, layer: Layer, unit: int) -> View | None:
         _WHY.get(chosen.reason(unit), ""),
         layer.units,
         len(chosen.units),
+        _moves(run, layer, unit),
     )
 
 

@@ -23,6 +23,7 @@ from generator.probes.patch_neurons import (
     choose,
     measure_neurons,
 )
+from generator.probes.random_effects import measure_random_effects
 from generator.probes.ranking import TOP
 from generator.probes.signal import measure_vision_signal
 from generator.store import Store
@@ -171,3 +172,22 @@ def test_effects_are_those_of_holding_a_neuron_at_its_mean_at_every_token(
 def test_rows_may_join_at_the_mlp(model, pixels):
     units = neurons(model, neuron_layers(model)[1])
     assert Sweep(model, pixels[0], [Held(units, 3, 0.1), Held(units, 4, 0.2)]).grows
+
+
+def test_effects_on_pictures_drawn_at_random_are_means_of_the_largest_change(
+    model, pool, pixels, tmp_path
+):
+    store = Store(tmp_path)
+    signal = measure_vision_signal(model, {"a": pixels[0]}, store)
+    found = measure_random_effects(model, pool, CHOSEN, signal, store, count=3, seed=5)
+    assert [(one.layer, one.pictures, one.units.tolist()) for one in found] == [
+        (name, 3, units) for name, units in CHOSEN.items()
+    ]
+    drawn = np.sort(np.random.default_rng(5).permutation(PICTURES)[:3])
+    layers = {layer.name: layer for layer in neuron_layers(model)}
+    for one in found:
+        for unit, moves in zip(one.units, one.moves, strict=True):
+            value = float(signal.of(one.layer).mean[unit])
+            rows = [Held(neurons(model, layers[one.layer]), int(unit), value)]
+            whole = [Sweep(model, pixels[n], rows).changes(pixels[n], rows)[0] for n in drawn]
+            np.testing.assert_allclose(moves, np.abs(whole).max(1).mean(), atol=1e-5)
