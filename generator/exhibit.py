@@ -103,15 +103,9 @@ class Choices(Strict):
         4,
         ge=0,
         le=200,
-        description="neurons of the MLP of each layer that get a page, where there are passages",
+        description="neurons of the MLP of each layer that get a page, where there is a pool for it",
     )
     words: int = Field(24, ge=1, le=200, description="words whose way through each head is shown")
-    neurons: int = Field(
-        4,
-        ge=0,
-        le=200,
-        description="neurons of the MLP of each layer that get a page, where there is a pool",
-    )
 
 
 # Of a network of two towers.

@@ -121,7 +121,8 @@ class Pages:
         with naming(page.address):
             to = partial(relative, page.address)
             template = self._jinja.get_template(page.template)
-            body = template.render(to=to, address=page.address, title=page.title, **page.context)
+            known = {"to": to, "address": page.address, "title": page.title, "lean": page.lean}
+            body = template.render(**known, **page.context)
         # A blank line would end a block of HTML in Markdown, and indentation would make it code.
         lines = (line.strip() for line in _PRE.sub(_on_one_line, body).splitlines())
         kept, terms = self.words.link("\n".join(line for line in lines if line), to)

@@ -57,6 +57,7 @@ def _latent_page(run: Run, found: DictionaryFound, row: int, pages: Pages) -> Pa
         layer=layer,
         lead=f"Latent {latent} of the dictionary {found.name}, which reads {found.where} in {model.title}",
         name=links[row].text,
+        among="dictionary",
         why=chosen.why[row],
         place=Place((home(), model_link(model), every), (), before, after, here(run, layer)),
         sections=sections_of(run, "latent", found.name, latent),
@@ -80,6 +81,7 @@ def _page(run: Run, layer: Layer, row: int, pages: Pages) -> Page:
         layer=layer,
         lead=f"Neuron {unit} of the MLP of {layer_title(model, layer).lower()} in {model.title}",
         name=links[row].text,
+        among="layer",
         why=chosen.why[row],
         place=Place(
             (home(), model_link(model), layer_link(model, layer)),

@@ -25,7 +25,7 @@ from generator.store import Store
 
 VERSION = 1
 CHUNK = 32
-SHOWN, SHOWN_BY_MEAN = 5, 3
+SHOWN, SHOWN_BY_MEAN = 5, 2
 _ALIKE = 5
 
 

@@ -15,6 +15,7 @@ from generator.probes.unit_names import Labels, Names, halves, name_units, one_h
 from generator.run import PICTURES, Run, Section, Technique
 from generator.table import Content, Table
 from generator.techniques.exemplars import needs_pool
+from generator.techniques.neuron_choice import paged_units
 from generator.techniques.unit_names import NamesView, classes, names_in
 
 VERSION = 1
@@ -53,8 +54,9 @@ def _place(run: Run, layer: Layer) -> int | None:
     return names.index(layer.name) if layer.name in names else None
 
 
-def _link(run: Run, layer: str, unit: int) -> Link:
-    return Link(unit_address(run.model.id, layer, unit), f"unit {unit}")
+def _link(run: Run, layer: Layer, unit: int) -> Link:
+    there = unit in paged_units(run, layer)
+    return Link(unit_address(run.model.id, layer.name, unit) if there else "", f"unit {unit}")
 
 
 def view(run: Run, layer: Layer) -> NamesView | None:
@@ -68,7 +70,7 @@ def view(run: Run, layer: Layer) -> NamesView | None:
         word="unit",
         inputs="things in the pool",
         units=len(names.tested[place]),
-        named=classes(named, partial(_link, run, layer.name)),
+        named=classes(named, partial(_link, run, layer)),
         having=len(named),
         random=len(names_in([run.control[NAMED_UNITS]], place)),
         tests=(("groups", names),),
@@ -76,12 +78,13 @@ def view(run: Run, layer: Layer) -> NamesView | None:
 
 
 def named(run: Run) -> Iterator[tuple[str, int, str, float]]:
-    """Layer, unit, group and AUROC of all units that have a name."""
+    """Layer, unit, group and AUROC of all units that have a name and a page."""
     if why_not(run):
         return
     for place, units in enumerate(searched_units(run.vision)):
         for unit, (name, area) in names_in([run[NAMED_UNITS]], place).items():
-            yield units.layer.name, unit, name, area
+            if unit in paged_units(run, units.layer):
+                yield units.layer.name, unit, name, area
 
 
 def tables(run: Run) -> Iterator[Table]:

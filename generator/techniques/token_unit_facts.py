@@ -50,7 +50,8 @@ def strongest(
             first = max(0, at - NEAR)
             window = tokens_of(run, passage)[first : at + 1 + NEAR]
             lit = lit_tokens(window, np.full(len(window), np.nan), 1.0)
-            texts = [one.space + one.text for one in lit]
-            near, own = at - first, lit[at - first]
-            found.append(("".join(texts[:near]) + own.space, own.text, "".join(texts[near + 1 :])))
+            texts = [(one.space + one.text).replace("\n", "") for one in lit]
+            near, space = at - first, lit[at - first].space
+            before, after = "".join(texts[:near]).lstrip() + space, "".join(texts[near + 1 :])
+            found.append((before, texts[near].removeprefix(space), after))
     return tuple(found)

@@ -30,7 +30,7 @@ from generator.techniques.token_units import (
     tokens_of,
 )
 
-DARK = 0.06  # of the largest value: what is less is not lit
+DARK = 0.1  # of the largest value: what is less is not lit
 FALLS = 0.25  # of it: no value of a unit is lit below zero that falls no lower, as behind GELU
 TWIN = 2  # passages of the same unit with random weights
 

@@ -151,20 +151,18 @@ def every_table(shown: Shown, effects: str) -> Iterator[Table]:
 def _layer_table(shown: Shown, word: str, place: int) -> Content:
     found, passages = shown.layer(place), passages_of(shown.run)
     header = (
-        word, "largest", "passage", "token", "by_mean", "mean_passage", "mean", "above_zero", "name", "auroc",
+        word, "largest", "passage", "token", "mean", "above_zero", "name", "auroc",
     )  # fmt: skip
 
     def rows() -> Iterator[Sequence[object]]:
         names = shown.found.names(place)
         for unit in range(found.units):
-            peak, best = (int(one.picture[unit, 0]) for one in (found.by_peak, found.by_mean))
+            peak = int(found.by_peak.picture[unit, 0])
             yield (
                 unit,
                 _short(found.by_peak.value[unit, 0]),
                 passages[peak].id if peak >= 0 else "",
                 int(found.by_peak.place[unit, 0]) if peak >= 0 else "",
-                _short(found.by_mean.value[unit, 0]),
-                passages[best].id if best >= 0 else "",
                 _short(found.mean[unit]),
                 _short(found.above[unit]),
                 *names.get(unit, ("", "")),
@@ -174,8 +172,8 @@ def _layer_table(shown: Shown, word: str, place: int) -> Content:
 
 
 def _short(value: float) -> str:
-    """Four digits: these tables have a row for every neuron of a network."""
-    return f"{float(value):.4g}" if np.isfinite(value) else ""
+    """Three digits: these tables have a row for every neuron of a network."""
+    return f"{float(value):.3g}" if np.isfinite(value) else ""
 
 
 def _effects_table(shown: Shown, word: str) -> Content:
