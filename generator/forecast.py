@@ -19,6 +19,8 @@ import torch
 
 from generator.engine import needed_bytes
 from generator.errors import UsageError
+from generator.models.text_model import TextModel
+from generator.models.token_units import token_neurons
 from generator.models.unit_layer import neuron_layers
 from generator.probes.attribution import DRAWN, LARGEST, MANY
 from generator.probes.exemplars import unit_layers
@@ -35,9 +37,11 @@ _OF_UNIT, _OF_FEATURE, _OF_PICTURE, _OF_POOL = 1.7, 40.0, 208.0, 1.7
 # Of a text, and of a head on it in the sweep of a network and of its random twin.
 _OF_HEAD, _OF_TEXT = 0.48, 26.0
 _OF_WORDS = 130.0  # of a text whose words are weighed
+_OF_PASSAGE = 4.5  # that neurons are searched in, with their ablation and with random weights
 _FULL = 12.0  # times the passes of a unit and of its visualisation, where every unit is drawn in every way
 # Seconds of processors for a page, a model and the rest; bytes of a unit's page, and of a head's for a text.
 _PAGE, _MODEL, _START = 0.1, 5.0, 8.0
+_DICTIONARY = 85.0  # seconds of one, with its controls
 _UNIT_BYTES, _HEAD_BYTES, _SITE_BYTES = 24_000, 7_000, 7_000_000
 _BUSY = 0.89  # of the cores, on average
 
@@ -78,6 +82,7 @@ def forecast(runs: Sequence[Run], workers: int, largest: int) -> Forecast:
             known += 1
         else:
             cpu += _passes(run, units) * _pass_seconds(run)
+            cpu += _DICTIONARY * len(getattr(run.model, "dictionaries", ()))
         size += _UNIT_BYTES * units + _HEAD_BYTES * heads * texts
     cores = min(workers, os.cpu_count() or 1)
     return Forecast(cpu / cores / _BUSY, largest * needed_bytes(runs), size, known)
@@ -85,7 +90,10 @@ def forecast(runs: Sequence[Run], workers: int, largest: int) -> Forecast:
 
 def _units(run: Run) -> int:
     """How many units have a page."""
-    if run.reads != PICTURES or not run.inputs.pool:
+    if isinstance(run.model, TextModel):
+        found = token_neurons(run.model) if run.inputs.passages else ()
+        return sum(one.units if run.full else run.budget.neurons for one in found)
+    if not run.inputs.pool:
         return 0
     spatial = sum(layer.units for layer in unit_layers(run.vision))
     most = [(layer.units, run.budget.neurons) for layer in neuron_layers(run.vision)]
@@ -98,7 +106,12 @@ def _passes(run: Run, units: int) -> float:
     swept = sum(_swept(run, stack.count) for stack in heads_of(run.model)) * budget.ablate
     if run.reads != PICTURES:
         weighed = min(MOST, budget.ablate, len(run.inputs.texts))
-        return _OF_HEAD * swept + _OF_TEXT * len(run.inputs.texts) + _OF_WORDS * weighed
+        return (
+            _OF_HEAD * swept
+            + _OF_TEXT * len(run.inputs.texts)
+            + _OF_WORDS * weighed
+            + _OF_PASSAGE * len(run.inputs.passages) * bool(units)
+        )
     wanted = units if run.full else budget.features + 2 * budget.classes
     return (
         _OF_UNIT * units * full

@@ -17,16 +17,18 @@ from generator.models.model import VisionModel
 from generator.pages.context import size_text
 from generator.pages.parts import ways
 from generator.probes.exemplars import searched_units
-from generator.run import PICTURES, Run
+from generator.run import PICTURES, Run, why_not
 from generator.techniques.exemplars import exemplars_of
 from generator.techniques.features import picture, visualised
 from generator.techniques.heads import measured
 from generator.techniques.links import layer_title, paged_layers
 from generator.techniques.measured_stack import MeasuredStack, stack_named
-from generator.techniques.naming import layer_of, layers_text, one_of, unit_of
+from generator.techniques.naming import layer_of, layers_text, listed, one_of, unit_of
 from generator.techniques.neuron_choice import paged_units
+from generator.techniques.neurons import NEURONS, chosen_of, neuron_link, neurons
 from generator.techniques.patch_figures import head_preview
 from generator.techniques.signal import SIGNAL
+from generator.techniques.token_unit_facts import strongest
 
 # What the note of a head says, where it was measured.
 _TOLD = ("previous_token", "induction", "sink_mass")
@@ -68,13 +70,11 @@ class Links:
             self.document.drawings.append(drawing)
         return drawing.paths[0]
 
-    def unit(self, model: str, layer: str, unit: int, text: str = "") -> Markup:
-        """A unit of a layer."""
+    def unit(self, model: str, layer: str | int, unit: int, text: str = "") -> Markup:
+        """A unit of a layer, or a neuron of its MLP, written L5 N12."""
         run = self.catalogue.run(model)
         if run.reads != PICTURES:
-            raise UsageError(
-                f"'{model}' takes {run.reads}, and units have pages where pictures are read."
-            )
+            return self._neuron(run, layer_of(run.model, layer), unit, text)
         found = layer_of(run.model, layer)
         number_of = unit_of(found, unit)
         searched = searched_units(run.vision) if run.inputs.pool else ()
@@ -93,6 +93,21 @@ class Links:
         made = visualised(run, found.name, number_of)
         drawn = [picture(run, made, "").path] if made else []
         return self._link(link, [*drawn, strip], _of_unit(run, found, number_of), "unit")
+
+    def _neuron(self, run: Run, layer: Layer, unit: int, text: str) -> Markup:
+        reason, paged = why_not(NEURONS, run), chosen_of(run, layer).units
+        if unit not in paged:
+            numbers = ", ".join(str(one) for one in paged)
+            known = f"of the neurons of layer {layer.name} these have pages: {numbers or 'none'}."
+            raise UsageError(f"{run.model.id}: {reason or known}")
+        link, shown = neuron_link(run, layer.name, unit), neurons(run)
+        place = shown.found.place(layer.name) or 0
+        first = strongest(run, shown.layer(place), unit, 3)
+        tokens = listed([f"“{token}”" for token in dict.fromkeys(token for _, token, _ in first)])
+        name = shown.found.name_of(place, unit)
+        note = f"{link.text} of {run.model.title}, excited most by {tokens}"
+        note += f"; tells {name[0]} from the rest, AUROC {number(name[1], 2)}" if name else ""
+        return self._link(Link(link.target, text or link.text), [], note, "unit")
 
     def layer(self, model: str, layer: str | int, text: str = "") -> Markup:
         """A layer."""

@@ -52,7 +52,7 @@ class TokenUnits:
         return codes.reshape(*passing.shape[:-1], -1)
 
 
-def neuron_layers(model: TextModel) -> tuple[TokenUnits, ...]:
+def token_neurons(model: TextModel) -> tuple[TokenUnits, ...]:
     """The neurons of each MLP, in the order of the blocks; none where MLPs are left out."""
     if not model.mlp_outputs:
         return ()

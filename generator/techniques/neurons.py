@@ -11,7 +11,7 @@ from generator.addresses import Link, unit_address
 from generator.errors import UsageError
 from generator.figures.figure import Figure
 from generator.models.layer import Layer
-from generator.models.token_units import neuron_layers
+from generator.models.token_units import token_neurons
 from generator.models.trial import MLPS
 from generator.probes.unit_choice import Chosen
 from generator.run import PAIRS, TEXTS, Run, Section, Technique
@@ -45,7 +45,7 @@ def why_not(run: Run) -> str:
 def measure(run: Run) -> UnitsFound:
     """The neurons of all layers; of random weights those of the same numbers."""
     known = run.trained[NEURONS] if run.trained is not None else None
-    return measure_units(run, neuron_layers(text_model(run)), run.budget.neurons, known)
+    return measure_units(run, token_neurons(text_model(run)), run.budget.neurons, known)
 
 
 def neurons(run: Run) -> Shown:

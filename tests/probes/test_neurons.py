@@ -17,7 +17,7 @@ from generator.errors import CutawayError
 from generator.inputs.texts import CuratedText
 from generator.models.stream import find_ends, watch
 from generator.models.text_model import Encoding
-from generator.models.token_units import counted_tokens, neuron_layers, read_batch
+from generator.models.token_units import counted_tokens, read_batch, token_neurons
 from generator.probes.unit_ablation import OWN, ablate_units, drawn_passages
 from generator.probes.unit_choice import REASONS, Survey, choose_units, survey_units
 from generator.probes.unit_names import FEWEST, Labels, auroc, halves, name_units
@@ -71,7 +71,7 @@ def _plain(family, seed=0):
 def test_values_are_those_that_enter_the_librarys_own_matrix(family):
     model = tiny(family)
     read = _read(model)
-    layers = neuron_layers(model)
+    layers = token_neurons(model)
     seen = {}
     read_batch(
         model, [one.ids for one in read[:5]], layers, lambda u, v: seen.update({u.name: v.clone()})
@@ -85,7 +85,7 @@ def test_values_are_those_that_enter_the_librarys_own_matrix(family):
 @pytest.mark.parametrize("family", ["gpt2", "llama", "bert", "opt"])
 def test_the_search_equals_a_pass_by_hand(family, tmp_path):
     model = tiny(family)
-    read, layers = _read(model), neuron_layers(model)
+    read, layers = _read(model), token_neurons(model)
     chosen = {units.name: (0, 7, 31) for units in layers}
     found = search_units(model, layers, read, chosen, Store(tmp_path), [].append)
     counted = [np.array(counted_tokens(model, one.ids)) for one in read]
@@ -128,7 +128,7 @@ def test_how_the_pool_is_cut_changes_nothing_and_what_is_there_is_not_made_again
     from generator.probes import unit_search
 
     model = tiny("llama")
-    read, layers = _read(model), neuron_layers(model)
+    read, layers = _read(model), token_neurons(model)
     chosen = {units.name: (3,) for units in layers}
     store = Store(tmp_path / "a")
     whole = search_units(model, layers, read, chosen, store, [].append)
@@ -150,7 +150,7 @@ def test_equal_passages_tie_and_the_first_stands_first(tmp_path):
     model = tiny("gpt2")
     one, other = tokens(model, 9, 1), tokens(model, 9, 2)
     read = [Read(str(n), other if n == 2 else one) for n in range(4)]
-    layers = neuron_layers(model)
+    layers = token_neurons(model)
     chosen = {units.name: () for units in layers}
     units = search_units(model, layers, read, chosen, Store(tmp_path), [].append).layers[0]
     for unit in range(units.units):
@@ -162,7 +162,7 @@ def test_equal_passages_tie_and_the_first_stands_first(tmp_path):
 @pytest.mark.parametrize("family", ["t5", "bart"])
 def test_both_sides_of_an_encoder_decoder_are_read(family, tmp_path):
     model = tiny_pair(family)
-    layers = neuron_layers(model)
+    layers = token_neurons(model)
     decoder = 3 if family == "t5" else 2
     assert [units.target for units in layers].count(True) == decoder
     assert all(units.target for units in layers[-decoder:])
@@ -186,7 +186,7 @@ def test_mixtures_of_experts_say_why_they_have_no_neurons(tmp_path):
     from generator.techniques.neurons import why_not
 
     model = tiny("mixtral")
-    assert neuron_layers(model) == ()
+    assert token_neurons(model) == ()
     run = run_on(model, _texts(model), tmp_path, passages=_passages())
     assert "experts" in why_not(run)
 
@@ -224,7 +224,7 @@ def test_units_are_chosen_for_four_reasons_in_turn():
 @pytest.mark.parametrize("family", ["gpt2", "llama"])
 def test_the_survey_holds_kurtosis_and_the_slope_towards_the_mean(family, tmp_path):
     model = tiny(family)
-    layers = neuron_layers(model)
+    layers = token_neurons(model)
     ids = [tokens(model, 12, n) for n in range(3)]
     encodings = {str(n): Encoding(one, one) for n, one in enumerate(ids)}
     found = survey_units(model, layers, encodings, Store(tmp_path))
@@ -266,7 +266,7 @@ def _loss(model, ids, units, unit, mean, step):
 @pytest.mark.parametrize("family", ["gpt2", "llama", "gemma2-uncapped"])
 def test_silencing_equals_a_hook_by_hand(family, tmp_path):
     model = tiny(family)
-    store, layers, read = Store(tmp_path), neuron_layers(model), _read(model)
+    store, layers, read = Store(tmp_path), token_neurons(model), _read(model)
     chosen = {units.name: (2, 9) for units in layers}
     found = search_units(model, layers, read, chosen, store, [].append).layers
     ablation = ablate_units(model, layers, found, read, 4, store)
@@ -285,7 +285,7 @@ def test_silencing_equals_a_hook_by_hand(family, tmp_path):
 
 def test_an_encoder_turns_and_an_encoder_decoder_loses(tmp_path):
     for model, measure in ((tiny("bert"), "representation"), (tiny_pair("t5"), "loss")):
-        store, layers, read = Store(tmp_path / measure), neuron_layers(model), _read(model)
+        store, layers, read = Store(tmp_path / measure), token_neurons(model), _read(model)
         chosen = {units.name: (5,) for units in layers}
         found = search_units(model, layers, read, chosen, store, [].append).layers
         ablation = ablate_units(model, layers, found, read, 4, store)
@@ -299,7 +299,7 @@ def test_an_encoder_turns_and_an_encoder_decoder_loses(tmp_path):
 def test_words_are_written_by_the_direct_path_and_read_through_the_norm(tmp_path):
     for family in ("llama", "gpt2"):
         model = tiny(family)
-        layers, ends = neuron_layers(model), find_ends(model)
+        layers, ends = token_neurons(model), find_ends(model)
         (first, *_) = weigh_units(model, layers, [(4, 11)] * 3, Store(tmp_path)).layers
         body = model.module.model if family == "llama" else model.module.transformer
         if family == "llama":
@@ -334,7 +334,7 @@ def test_words_are_written_by_the_direct_path_and_read_through_the_norm(tmp_path
 def test_the_factors_of_an_mlp_are_told_by_their_values(family):
     model = tiny(family)
     seen = watch(model, tokens(model, 8))
-    for block, units in zip(model.blocks, neuron_layers(model), strict=True):
+    for block, units in zip(model.blocks, token_neurons(model), strict=True):
         names = [one.name for one in find_factors(model, seen, block, units.module)]
         assert names == (["gate", "up"] if family in {"llama", "gemma2", "qwen3"} else ["input"])
 
@@ -411,7 +411,7 @@ def test_a_class_of_few_inputs_is_not_tested():
 
 def test_masked_encoders_have_neurons_too(tmp_path):
     model = tiny_masked()
-    read, layers = _read(model), neuron_layers(model)
+    read, layers = _read(model), token_neurons(model)
     chosen = {units.name: (0,) for units in layers}
     found = search_units(model, layers, read, chosen, Store(tmp_path), [].append)
     assert found.layers[0].lit.shape[1] >= SHOWN
