@@ -95,9 +95,16 @@ def figure(run: Run, layer: str | int, unit: int, count: int = 3) -> Figure:
 
 
 def tables(run: Run) -> Iterator[Table]:
-    """All neurons, a table a layer; what was silenced; how many have a name in each layer."""
+    """All neurons, a table a layer; what was silenced; how many have a name in each layer; the passages."""
     yield from every_table(neurons(run), "neuron_effects")
     yield Table("named_neurons.csv", lambda: _named(neurons(run)))
+    yield Table("passages.csv", lambda: _passages(run))
+
+
+def _passages(run: Run) -> Content:
+    header = ("passage", "kind", "language", "licence", "origin", "text")
+    found = passages_of(run)
+    return header, [(p.id, p.kind, p.language, p.licence, p.origin, p.text) for p in found]
 
 
 def _named(shown: Shown) -> Content:
