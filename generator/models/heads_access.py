@@ -125,8 +125,8 @@ def _head_weights(
 ) -> HeadWeights:
     matrices = [part for part in block.modules() if is_matrix(part) and part in seen.outputs]
     heads, mixed = len(found.query), found.mixed.transpose(0, 1).flatten(1)
-    projection = next((m for m in matrices if _same(_rows(seen.inputs[m]), mixed)), None)
-    values = _reading(matrices, seen, found.value, _same)
+    projection = next((m for m in matrices if same(rows_of(seen.inputs[m]), mixed)), None)
+    values = _reading(matrices, seen, found.value, same)
     if projection is None or values is None:
         what = "W_O" if projection is None else "W_V"
         raise CutawayError(
@@ -159,7 +159,7 @@ def _reading(
     """
     wide = target.shape[-1]
     for matrix in matrices:
-        made = _rows(seen.outputs[matrix])
+        made = rows_of(seen.outputs[matrix])
         starts = range(0, made.shape[-1] - wide + 1, wide)
         at = [
             next((s for s in starts if alike(made[:, s : s + wide], head)), None) for head in target
@@ -177,9 +177,9 @@ def _turned(matrices: list[nn.Module], seen: Watched, target: Tensor) -> InputPr
     plain = _reading(matrices, seen, target, _same_lengths)
     if plain is None:
         return None
-    made = plain(_rows(seen.inputs[plain.matrix]))
+    made = plain(rows_of(seen.inputs[plain.matrix]))
     factor = target.norm() / made.norm()
-    rotated = not _same(made * factor, target)
+    rotated = not same(made * factor, target)
     return replace(plain, factor=factor, rotated=rotated)
 
 
@@ -188,11 +188,11 @@ def _norm_before(
 ) -> Norm | None:
     """The norm between the stream and what the heads read. None if they read the stream itself."""
     read, stream = seen.inputs[matrix], seen.inputs[block]
-    if _same(read, stream):
+    if same(read, stream):
         return None
     for part in block.modules():
-        if part in seen.outputs and _same(seen.outputs[part], read):
-            if not _same(seen.inputs[part], stream):
+        if part in seen.outputs and same(seen.outputs[part], read):
+            if not same(seen.inputs[part], stream):
                 continue
             found = norm_of(part, stream.shape[-1], model.device)
             if found is not None:
@@ -217,12 +217,13 @@ def affine(module: nn.Module) -> tuple[Tensor, Tensor]:
     return weight, torch.zeros(weight.shape[1]).to(weight) if bias is None else bias.detach()
 
 
-def _rows(tensor: Tensor) -> Tensor:
+def rows_of(tensor: Tensor) -> Tensor:
     """Positions as rows, whatever stands before them."""
     return tensor.reshape(-1, tensor.shape[-1])
 
 
-def _same(one: Tensor, other: Tensor) -> bool:
+def same(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors hold the same numbers, to what float32 can tell."""
     if one.shape != other.shape:
         return False
     return bool((one - other).abs().max() <= _CLOSE * other.abs().max())

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from generator.errors import CutawayError
-from generator.models.heads_access import affine, is_matrix
+from generator.models.heads_access import affine, is_matrix, rows_of, same
 from generator.models.stream import ResidualEnds, Watched, find_ends, norm_of, probe_ids, watch
 from generator.models.text_model import LanguageModel
 from generator.models.token_units import TokenUnits
@@ -30,7 +30,6 @@ from generator.store import Store
 
 VERSION = 1
 WORDS = 8
-_CLOSE = 1e-4  # relative: two float32 paths to one number
 
 
 @dataclass(frozen=True)
@@ -168,11 +167,11 @@ def find_factors(
 
     Raises CutawayError where no activation function of one matrix, times another or not, makes them.
     """
-    neurons = _rows(seen.inputs[ends])
+    neurons = rows_of(seen.inputs[ends])
     wide = neurons.shape[-1]
     activate = _activation(model)
     for matrix, made in _candidates(seen, block, ends, wide):
-        if _same(activate(made), neurons):
+        if same(activate(made), neurons):
             return (_factor("input", model, seen, block, matrix, slice(None)),)
     halves = [
         (matrix, part, half)
@@ -186,7 +185,7 @@ def find_factors(
     for parts in (whole, halves):
         for gate, gate_part, gated in parts:
             for up, up_part, plain in parts:
-                if plain is not gated and _same(activate(gated) * plain, neurons):
+                if plain is not gated and same(activate(gated) * plain, neurons):
                     of = model, seen, block
                     return (
                         _factor("gate", *of, gate, gate_part),
@@ -210,7 +209,7 @@ def _candidates(
     seen: Watched, block: nn.Module, ends: nn.Module, wide: int
 ) -> list[tuple[nn.Module, Tensor]]:
     parts = [part for part in block.modules() if is_matrix(part) and part in seen.outputs]
-    made = [(part, _rows(seen.outputs[part])) for part in parts if part is not ends]
+    made = [(part, rows_of(seen.outputs[part])) for part in parts if part is not ends]
     return [(part, rows) for part, rows in made if rows.shape[-1] == wide]
 
 
@@ -224,21 +223,11 @@ def _factor(
 ) -> Factor:
     """A matrix's rows, with the gain of the norm that made what it reads, where one did."""
     weight = affine(matrix)[0].t()[part]
-    given = _rows(seen.inputs[matrix])
+    given = rows_of(seen.inputs[matrix])
     for module in block.modules():
         if module in seen.outputs and not is_matrix(module):
-            made = _rows(seen.outputs[module])
-            norm = norm_of(module, made.shape[-1], model.device) if _same(made, given) else None
+            made = rows_of(seen.outputs[module])
+            norm = norm_of(module, made.shape[-1], model.device) if same(made, given) else None
             if norm is not None:
                 return Factor(name, weight * norm.gain)
     return Factor(name, weight)
-
-
-def _rows(tensor: Tensor) -> Tensor:
-    return tensor.reshape(-1, tensor.shape[-1])
-
-
-def _same(one: Tensor, other: Tensor) -> bool:
-    if one.shape != other.shape:
-        return False
-    return bool((one - other).abs().max() <= _CLOSE * other.abs().max())
