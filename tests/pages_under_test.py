@@ -49,6 +49,7 @@ KINDS = {
     "context": f"{_DECODER}/context/index.html",
     "atlas": f"{_DECODER}/atlas/index.html",
     "decoding": f"{_DECODER}/decoding/index.html",
+    "dictionaries": f"{_DECODER}/dictionaries/index.html",
     "classes": f"{_VISION}/classes/index.html",
     "evolution": f"{_VISION}/evolution/index.html",
     "features": f"{_VISION}/features/index.html",

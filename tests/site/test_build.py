@@ -196,14 +196,20 @@ TEXT_PAGES = [
     # An encoder has no next token, and of the decoder no words are weighed (make.ablate).
     if (model, part) not in {("minilm-l6", "decoding"), ("smollm2-135m", "words")}
 ]
+TEXT_PAGES.append("models/smollm2-135m/dictionaries/index.html")
+# Of transformers: what neurons are searched in and found, a table a layer.
+NEURON_TABLES = {"passages.csv", "named_neurons.csv", "neuron_effects.csv"}
 TEXT_TABLES = {
     "minilm-l6": {"attributions.csv", "deletion.csv", "ablation.csv", "stability.csv", "recipes.csv"},
-    "smollm2-135m": {"lens.csv", "logit_shares.csv", "recipes.csv"},
+    "smollm2-135m": {
+        "lens.csv", "logit_shares.csv", "recipes.csv", "dictionaries.csv", "latents_topk-10.csv",
+        "latent_effects_topk-10.csv",
+    },
 }
 VISION_TABLES = {
     "units.csv", "exemplars.csv", "wires.csv", "pool.csv", "class_maps.csv", "grad_cams.csv",
     "features.csv", "controls.csv", "class_channels.csv", "building_blocks.csv", "building_groups.csv",
-    "integrated_gradients.csv",
+    "integrated_gradients.csv", "named_units.csv", "named_layers.csv",
 }  # fmt: skip
 
 
@@ -212,12 +218,23 @@ def read_table(site: Path, model: str, name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
+def token_unit_addresses(site: Path) -> Iterator[str]:
+    """The pages of the neurons and latents that were looked at, as their tables say."""
+    for model in BLOCKS:
+        for row in read_table(site, model, "neuron_effects.csv"):
+            yield unit_address(model, row["layer"], int(row["neuron"]))
+    for row in read_table(site, "smollm2-135m", "latent_effects_topk-10.csv"):
+        yield f"models/smollm2-135m/dictionaries/topk-10/{row['latent']}/index.html"
+
+
 # What is there
 
 
 def test_every_address_of_the_contract_is_there_and_no_other_page(pages, small_site):
     inner = {*map(model_address, MODELS), *LAYER_PAGES, *HEAD_PAGES, *UNIT_PAGES, *PART_PAGES}
-    inner |= set(TEXT_PAGES)
+    units = list(token_unit_addresses(small_site.site))
+    assert len(units) == sum(layers for layers, _ in BLOCKS.values()) + 4
+    inner |= {*TEXT_PAGES, *units}
     written = set(written_addresses(small_site.exhibit / "writing"))
     assert len(written) > 8
     around = {"index.html", "404.html", "figures/index.html", "glossary/index.html"}
@@ -228,6 +245,8 @@ def test_every_address_of_the_contract_is_there_and_no_other_page(pages, small_s
         more = {"heads.csv", "heads_by_text.csv", "links.csv", "statistics.csv", "roles.csv"}
         more |= {"three_words.csv", "context.csv", "context_keys.csv"}
         more |= {"alike.csv", "written.csv", "pairs.csv", *TEXT_TABLES.get(model, ())}
+        more |= {f"neurons_{layer}.csv" for layer in range(BLOCKS.get(model, (0, 0))[0])}
+        more |= NEURON_TABLES
         more = more if model in BLOCKS else VISION_TABLES
         folder = small_site.site / "models" / model / "data"
         assert {path.name for path in folder.iterdir()} == data | more
