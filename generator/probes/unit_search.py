@@ -99,33 +99,66 @@ def search_units(
         step(f"{model.id}: {len(part)} of {len(passages)} passages")
 
     store.shared([partial(fill, part) for part in parts])
-    merges = [_Merge(units, chosen[units.name]) for units in layers]
-    samples: list[list[np.ndarray]] = [[] for _ in layers]
-    peaks: list[list[np.ndarray]] = [[] for _ in layers]
+    merges, samples = (
+        [_Merge(units, chosen[units.name]) for units in layers],
+        _Samples(passages, layers),
+    )
     for number, part in enumerate(parts):
-        counted = [counted_tokens(model, one.ids) for one in part]
-        tested = [bool(one.sampled) for one in part]
-        for layer, values in enumerate(ask(part).layers):
-            merges[layer].add(number * CHUNK, values, np.concatenate(counted))
-            samples[layer].append(values.sampled)
-            peaks[layer].append(values.peak[tested])
-    shown = [merge.shown() for merge in merges]
-    longest = max(len(one.ids) for one in passages)
-    lit = [np.full((*rows.shape, longest), np.nan, dtype=np.float32) for rows in shown]
-    for number, part in enumerate(parts):
-        wanted = range(number * CHUNK, number * CHUNK + len(part))
-        if any(np.isin(rows, wanted).any() for rows in shown):
-            ends = np.cumsum([len(one.ids) for one in part])[:-1]
-            dark = ~np.concatenate([counted_tokens(model, one.ids) for one in part])
-            for values, rows, into in zip(ask(part).layers, shown, lit, strict=True):
-                traces = np.where(dark[:, None], np.nan, values.traces)
-                _light(np.split(traces, ends), rows, wanted.start, into)
+        counted = np.concatenate([counted_tokens(model, one.ids) for one in part])
+        values = ask(part).layers
+        samples.add(part, values)
+        for merge, of_layer in zip(merges, values, strict=True):
+            merge.add(number * CHUNK, of_layer, counted)
+    lit = _lit(model, passages, [merge.shown() for merge in merges], ask)
     tokens = sum(sum(counted_tokens(model, one.ids)) for one in passages)
     found = tuple(
         merge.finish(len(passages), tokens, each) for merge, each in zip(merges, lit, strict=True)
     )
-    joint = [tuple(np.concatenate(kept) for kept in each) for each in (samples, peaks)]
-    return UnitSearch(found, *joint)
+    return UnitSearch(found, tuple(samples.sampled), tuple(samples.peaks))
+
+
+def _lit(
+    model: TextModel,
+    passages: Sequence[Read],
+    shown: Sequence[np.ndarray],
+    ask: Callable[[Sequence[Read]], _Chunk],
+) -> list[np.ndarray]:
+    """The values of all tokens of the passages that are `shown` of each layer's chosen units."""
+    longest = max(len(one.ids) for one in passages)
+    lit = [np.full((*rows.shape, longest), np.nan, dtype=np.float32) for rows in shown]
+    for first in range(0, len(passages), CHUNK):
+        part = passages[first : first + CHUNK]
+        if not any(((rows >= first) & (rows < first + len(part))).any() for rows in shown):
+            continue
+        ends = np.cumsum([len(one.ids) for one in part])[:-1]
+        dark = ~np.concatenate([counted_tokens(model, one.ids) for one in part])
+        for values, rows, into in zip(ask(part).layers, shown, lit, strict=True):
+            traces = np.where(dark[:, None], np.nan, values.traces)
+            _light(np.split(traces, ends), rows, first, into)
+    return lit
+
+
+class _Samples:
+    """What names are tested on. Made before chunks are read: small arrays would lie between large ones."""
+
+    def __init__(self, passages: Sequence[Read], layers: Sequence[TokenUnits]) -> None:
+        tokens, tested = (
+            sum(len(one.sampled) for one in passages),
+            sum(bool(one.sampled) for one in passages),
+        )
+        self.sampled = [np.empty((tokens, one.units), np.float16) for one in layers]
+        self.peaks = [np.empty((tested, one.units), np.float32) for one in layers]
+        self._tokens = self._tested = 0
+
+    def add(self, part: Sequence[Read], layers: Sequence[LayerValues]) -> None:
+        """Keep what is tested of a chunk."""
+        tested = [bool(one.sampled) for one in part]
+        tokens = slice(self._tokens, self._tokens + sum(len(one.sampled) for one in part))
+        rows = slice(self._tested, self._tested + sum(tested))
+        for layer, values in enumerate(layers):
+            self.sampled[layer][tokens] = values.sampled
+            self.peaks[layer][rows] = values.peak[tested]
+        self._tokens, self._tested = tokens.stop, rows.stop
 
 
 def _light(traces: Sequence[np.ndarray], rows: np.ndarray, first: int, into: np.ndarray) -> None:
