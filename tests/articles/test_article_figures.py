@@ -85,6 +85,8 @@ ASKED: dict[str, tuple[dict[str, Any], str]] = {
 REFUSED = {
     "learned_cam": ({"model": CNN}, "no classes were learned"),
     "matching": ({"model": CNN}, "two towers"),
+    "latent": ({"model": BERT, "dictionary": "none", "latent": 0}, "names no dictionaries"),
+    "neuron": ({"model": BERT, "layer": 1, "unit": 5000}, "were looked at, and not 5000"),
     "patching": ({"model": BERT}, "it names no token"),
     "training": ({"model": CNN, "layer": "conv_stem"}, "no states of its training"),
     "training_course": ({"model": CNN}, "no states of its training"),

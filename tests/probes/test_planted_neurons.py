@@ -183,6 +183,19 @@ def test_pages_say_all_of_it(run):
     assert 'href="units/4/index.html"' in layer and "<strong>digits</strong>" in layer
 
 
+def test_figures_light_the_passages(run, kept):
+    for made in (
+        run.figure("neuron", layer=1, unit=PAIR, count=2),
+        kept.figure("latent", dictionary="mine", latent=LATENT, count=2),
+    ):
+        assert made.alt.startswith("The 2 passages that excite ") and "“lake”" in made.alt
+        rows = made.drawing.arguments["rows"]
+        assert len(rows) == 2
+        for _, tokens in rows:
+            (best,) = [n for n, (_, _, value) in enumerate(tokens) if value > 0.9]
+            assert [text for _, text, _ in tokens[best - 1 : best + 1]] == [FIRST, SECOND]
+
+
 def test_tables_have_every_neuron(run):
     every = run.table("neurons_1").records
     assert [int(row["neuron"]) for row in every] == list(range(INNER))
