@@ -149,7 +149,7 @@ class Dictionary:
         if self.scaling in (LAYER_NORM, CENTRED):
             shift = x.mean(-1, keepdim=True)
         if self.scaling == LAYER_NORM:
-            scale = x.std(-1, keepdim=True)
+            scale = x.var(-1, keepdim=True).sqrt()
             return (x - shift) / (scale + _EPS), shift, scale
         if self.scaling == NORM:
             scale = x.norm(dim=-1, keepdim=True) / x.shape[-1] ** 0.5

@@ -17,6 +17,7 @@ from generator.techniques.heads import HEADS
 from generator.techniques.measured_stack import MeasuredStack
 from generator.techniques.neurons import NEURONS, neurons
 from generator.techniques.roles import role_rows
+from generator.techniques.token_units import Shown
 
 LEADERS = 3
 
@@ -55,24 +56,37 @@ def text_rows(run: Run) -> Iterator[Row]:
 
 
 def _named_units(run: Run) -> Iterator[Row]:
-    """Classes that neurons and latents are named after, each with those that tell it best."""
-    sets = [] if why_not(NEURONS, run) else [("neurons", neurons(run), "")]
+    """Neurons and latents: all that have a page, and of each class those that tell it best."""
+    sets = [] if why_not(NEURONS, run) else [(neurons(run), "")]
     if run.reads == TEXTS and not why_not(DICTIONARIES, run):
-        sets += [("latents", latents(run, one.name), one.name) for one in run[DICTIONARIES]]
-    for word, shown, dictionary in sets:
-        named: dict[str, list[tuple[float, str, int]]] = {}
-        for place, one in enumerate(shown.found.pool.layers):
-            for unit, (name, area) in shown.found.names(place).items():
-                named.setdefault(name, []).append((-area, one.layer, unit))
-        for name, units in named.items():
-            for area, layer, unit in sorted(units)[:LEADERS]:
+        sets += [(latents(run, one.name), one.name) for one in run[DICTIONARIES]]
+    for shown, dictionary in sets:
+        best: dict[str, list[tuple[float, str, int]]] = {}
+        for place, chosen in enumerate(shown.found.chosen):
+            layer, names = shown.layer(place).layer, shown.found.names(place)
+            for unit, (name, area) in names.items():
+                best.setdefault(name, []).append((-area, layer, unit))
+            for unit in sorted(set(chosen.units) - set(names)):
                 link = shown.link(layer, unit)
-                list_of = (
-                    f"dictionaries/#{dictionary}" if dictionary else f"layers/{layer}/#neurons"
-                )
-                path = below(run, link.target) if link.target else list_of
-                note = f"{name}, AUROC {number(-area, 2)}; one of {len(units)} {word}"
-                yield "unit", link.text, note, path, name
+                yield "unit", link.text, f"a {shown.word}", below(run, link.target)
+            for unit in sorted(set(chosen.units) & set(names)):
+                link, (name, area) = shown.link(layer, unit), names[unit]
+                note = f"{name}, AUROC {number(area, 2)}"
+                yield "unit", link.text, note, below(run, link.target), name
+        for name, units in best.items():
+            yield from _leaders_of(run, shown, dictionary, name, units)
+
+
+def _leaders_of(
+    run: Run, shown: Shown, dictionary: str, name: str, units: list[tuple[float, str, int]]
+) -> Iterator[Row]:
+    """The units that tell a class best, and have no page: they stand in a list."""
+    for area, layer, unit in sorted(units)[:LEADERS]:
+        link = shown.link(layer, unit)
+        if not link.target:
+            path = f"dictionaries/#{dictionary}" if dictionary else f"layers/{layer}/#neurons"
+            note = f"{name}, AUROC {number(-area, 2)}; one of {len(units)}"
+            yield "unit", link.text, note, path, name
 
 
 def _roles(stack: MeasuredStack, path: str) -> Iterator[Row]:

@@ -56,7 +56,7 @@ def test_named_units_exist_and_are_what_the_tables_say(small_site, index):
     model = next(one for one in index["models"] if one["id"] == "efficientnet-lite0")
     layers = [name for name, _ in model["layers"]]
     named = {group["note"]: group["items"] for group in model["named"]}
-    assert len(named) == 3
+    assert len(named) == 4
     for items in named.values():
         for _, *pairs in items:
             for layer, unit in zip(pairs[::2], pairs[1::2], strict=True):
