@@ -235,8 +235,8 @@ def inspect(
 )
 def figure(
     context: typer.Context,
-    kind: Annotated[str, typer.Argument(help="What to draw, such as cam or attention_map.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="A file: .pdf, .svg or .png.")],
+    kind: Annotated[str, typer.Argument(help="What to make, such as cam or head_view.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="A file: .html, .pdf, .svg or .png.")],
     model: Annotated[
         str,
         typer.Option(
@@ -252,11 +252,11 @@ def figure(
     device: option.Device = "cpu",
     verbose: option.Verbose = False,
 ) -> None:
-    """Draw one figure of an article alone, for slides and papers."""
+    """Make one figure or live component of an article alone, for papers, slides and other pages."""
     from generator import figure_alone as alone
 
     techniques = alone.techniques_here(exhibit)
-    chosen = alone.parameters(kind, context.args, techniques)
+    chosen = alone.parameters(kind, context.args, techniques, out)
     paper = alone.Paper(out, alone.pixels_of_width(width), dpi)
     made = alone.draw_alone(
         kind, model, exhibit, chosen, paper, device, techniques, architecture, weights, part

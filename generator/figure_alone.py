@@ -1,4 +1,4 @@
-"""One figure alone, for slides and papers: `cutaway figure`."""
+"""One figure or live component alone, for papers, slides and other pages: `cutaway figure`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from generator.articles.catalogue import Catalogue
-from generator.articles.kinds import figure, kinds_of
+from generator.articles.kinds import Kind, figure, kinds_of, widget, widgets_of
 from generator.errors import UsageError, did_you_mean
 from generator.exhibit import PICTURE, TEXT, Exhibit, ModelSpec
 from generator.exhibit_yaml import load_exhibit
@@ -32,6 +32,7 @@ from generator.subjects import (
 )
 from generator.techniques import TECHNIQUES
 from generator.techniques.naming import one_of
+from generator.widget import Widget
 
 _READS = {PICTURE: PICTURES, TEXT: TEXTS}
 _UNITS = {"mm": 96 / 25.4, "cm": 96 / 2.54, "in": 96.0, "px": 1.0, "pt": 96 / 72, "": 1.0}
@@ -64,12 +65,21 @@ def techniques_here(path: Path | None) -> tuple[Technique[Any], ...]:
     return all_techniques(load_exhibit(here)) if there else TECHNIQUES
 
 
+def kind_for(kind: str, file: Path, techniques: Sequence[Technique[Any]]) -> Kind:
+    """What a kind means for a file: in HTML it can be live. Raises UsageError with the nearest name."""
+    drawn, live = kinds_of(techniques), widgets_of(techniques)
+    if file.suffix.lower() == ".html":
+        return (drawn | live)[one_of("kind of figure", kind, drawn | live)]
+    if kind in live and kind not in drawn:
+        raise UsageError(f"'{kind}' is live, and a file of it ends in .html, not '{file.suffix}'.")
+    return drawn[one_of("kind of figure", kind, drawn)]
+
+
 def parameters(
-    kind: str, words: Sequence[str], techniques: Sequence[Technique[Any]]
+    kind: str, words: Sequence[str], techniques: Sequence[Technique[Any]], file: Path = Path()
 ) -> dict[str, Any]:
     """The parameters of a kind from words such as --image cat --classes=tabby,lynx."""
-    kinds = kinds_of(techniques)
-    known = kinds[one_of("kind of figure", kind, kinds)].parameters
+    known = kind_for(kind, file, techniques).parameters
     found: dict[str, Any] = {}
     rest = list(words)
     while rest:
@@ -101,8 +111,8 @@ def draw_alone(
     architecture: str | None = None,
     weights: str = "pretrained",
     part: str = "",
-) -> Figure:
-    """Draw one figure of one model, an id of the exhibit or a source, and write the file.
+) -> Figure | Widget:
+    """Make one figure or component of one model, an id of the exhibit or a source, and write the file.
 
     Without a name it is the only model of the exhibit, or none for a kind that does without. Of a network of
     two towers it is the one named by `part`, or that which takes what the kind is made of.
@@ -110,14 +120,15 @@ def draw_alone(
     Probes run through the store of the exhibit, so that what a build measured is not measured again.
     """
     one_of("format", paper.file.suffix.removeprefix(".").lower(), FORMATS)
-    known = kinds_of(techniques)[kind].parameters
+    meant = kind_for(kind, paper.file, techniques)
+    known = meant.parameters
     asked = model or _only_model(kind, known, exhibit)
     if not asked:
         made = figure(Catalogue({}, Store(Path("build") / "store"), 0), kind, chosen)
         made.save(paper.file, paper.width, paper.dpi)
         return made
     shown_exhibit, beside = _exhibit(asked, exhibit, architecture, weights)
-    shown_exhibit, inputs, beside = _one_model(shown_exhibit, beside, kind, part, techniques)
+    shown_exhibit, inputs, beside = _one_model(shown_exhibit, beside, kind, part, meant)
     base, name = shown_exhibit.base, shown_exhibit.models[0].id
     place = base if os.access(base, os.W_OK) else Path.cwd()
     store = Store(place / "build" / "store")
@@ -127,9 +138,10 @@ def draw_alone(
     run = replace(run, other_tower=other_tower(shown_exhibit.models[0], beside))
     catalogue = Catalogue({name: run}, store, shown_exhibit.seed, techniques=techniques)
     own = {"model": name} if "model" in known else {}
-    made = figure(catalogue, kind, {**own, **chosen})
-    made.save(paper.file, paper.width, paper.dpi)
-    return made
+    live = meant == widgets_of(techniques).get(kind)
+    shown = (widget if live else figure)(catalogue, kind, {**own, **chosen})
+    shown.save(paper.file, paper.width, paper.dpi)
+    return shown
 
 
 def _exhibit(
@@ -150,7 +162,7 @@ def _one_model(
     beside: tuple[ModelSpec, ...],
     kind: str,
     part: str,
-    techniques: Sequence[Technique[Any]],
+    meant: Kind,
 ) -> tuple[Exhibit, Sequence[Inputs], tuple[ModelSpec, ...]]:
     """The exhibit with one model, of two towers the one that is meant, its inputs, and all that stand beside.
 
@@ -164,7 +176,7 @@ def _one_model(
         raise UsageError(f"--part: '{part}' names no part of {name}; there --part is {there}.")
     if len(parts) == 1:
         return opened, shown, beside
-    technique = kinds_of(techniques)[kind].technique
+    technique = meant.technique
     takes = technique.takes if technique else ()
     fits = [
         at for at, one in enumerate(parts) if one == part or (not part and _READS[one] in takes)

@@ -27,11 +27,15 @@ from generator.parameters import call_checked, check_parameters, parameters_of
 from generator.probes.controls import COUNTED, batches, spread
 from generator.probes.exemplars import PoolImage
 from generator.progress import Step
+from generator.section import Section as Section
 from generator.store import Store
 from generator.table import Table
+from generator.widget import Widget
 
 R = TypeVar("R", covariant=True)
 T = TypeVar("T")
+S = TypeVar("S", Figure, Widget)
+Makes = tuple["Technique[Any]", Callable[..., S]]
 
 VERSION = 1  # of how a control is made
 PICTURES, TEXTS, PAIRS = "pictures", "texts", "pairs of texts"
@@ -82,16 +86,23 @@ class Run:
 
     def figure(self, kind: str, **parameters: Any) -> Figure:
         """A figure of a technique, by the name that articles use. Raises UsageError for a wrong name."""
-        known = {name: each for each in self.techniques for name in each.figures}
+        known = {name: (t, make) for t in self.techniques for name, make in t.figures.items()}
+        return self._made("kind of figure", known, kind, parameters)
+
+    def widget(self, kind: str, **parameters: Any) -> Widget:
+        """A live component of a technique, by the same names. Raises UsageError for a wrong name."""
+        known = {name: (t, make) for t in self.techniques for name, make in t.widgets.items()}
+        return self._made("widget", known, kind, parameters)
+
+    def _made(self, what: str, known: Mapping[str, Makes[S]], kind: str, parameters: Any) -> S:
         if kind not in known:
-            raise UsageError(f"there is no kind of figure '{kind}'. {did_you_mean(kind, known)}")
-        technique = known[kind]
+            raise UsageError(f"there is no {what} '{kind}'. {did_you_mean(kind, known)}")
+        technique, make = known[kind]
         reason = why_not(technique, self)
         if reason:
             raise UsageError(f"{self.model.id}: '{kind}': {reason}")
-        make = technique.figures[kind]
         check_parameters(kind, parameters_of(make), parameters)
-        return call_checked(kind, make, self, parameters)
+        return replace(call_checked(kind, make, self, parameters), source=self.source)
 
     def table(self, name: str) -> Table:
         """A published table, such as "units". Raises UsageError, with the nearest name, for a wrong one."""
@@ -111,6 +122,11 @@ class Run:
         """What the model takes: PICTURES, TEXTS, or PAIRS of them."""
         kinds = {VisionModel: PICTURES, Seq2SeqModel: PAIRS, LanguageModel: TEXTS}
         return next(reads for kind, reads in kinds.items() if isinstance(self.model, kind))
+
+    @property
+    def source(self) -> str:
+        """Where a figure says that it comes from: the model, and the first digits of its weights' digest."""
+        return f"{self.model.title}, weights {self.model.provenance.weights_sha256[:12]}"
 
     @property
     def folder(self) -> str:
@@ -228,23 +244,6 @@ class Control:
         )
 
 
-@dataclass(frozen=True)
-class Section:
-    """A part of a page, filled by a technique.
-
-    `page` is "model", "layer", "unit", "head", or the key of a page of the model's own such as "classes";
-    `id` is that of the element, `template` its file below templates/sections. `view` makes what the template
-    shows, of the run and of what the page is about (a layer; a layer and a unit; a stack; a stack with the
-    numbers of a layer and a head); None leaves it out. What `leads` stands in the head of its page.
-    """
-
-    page: str
-    id: str
-    template: str
-    view: Callable[..., Any]
-    leads: bool = False
-
-
 def _applies(_: Run) -> str:
     return ""
 
@@ -259,11 +258,11 @@ class Technique(Generic[R]):
 
     `reads` says for what kind of model it is made, or for which, and `why_not` returns the sentence that
     pages print where it does not apply to one, else "". `measure` goes through the store of the run, and may
-    ask the run for other techniques. `controlled`: pages show it on random weights too. `figures` have the
-    names by which articles and the command line ask for them; `tables` are published with the model, and so
-    are `scripts`, pairs of an address and a text, which components of its sections load. `search` has words
-    by which readers find it, `versions` those of what is measured, where finer than a module's. `origin` is
-    the file or package of a user's own.
+    ask the run for other techniques. `controlled`: pages show it on random weights too. `figures`, and
+    `widgets`, which are live, have the names by which articles and the command line ask for them; `tables`
+    are published with the model, and so are `scripts`, pairs of an address and a text, which widgets load.
+    `search` has words by which readers find it, `versions` those of what is measured, where finer than a
+    module's. `origin` is the file or package of a user's own.
     """
 
     name: str
@@ -273,6 +272,7 @@ class Technique(Generic[R]):
     measure: Callable[[Run], R]
     why_not: Callable[[Run], str] = _applies
     figures: Mapping[str, Callable[..., Figure]] = field(default_factory=dict)
+    widgets: Mapping[str, Callable[..., Widget]] = field(default_factory=dict)
     tables: Callable[[Run], Iterable[Table]] = _nothing
     sections: tuple[Section, ...] = ()
     scripts: Callable[[Run], Iterable[tuple[str, str]]] = _nothing

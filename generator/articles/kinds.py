@@ -14,6 +14,7 @@ from generator.run import Technique
 from generator.techniques import TECHNIQUES
 from generator.techniques.naming import one_of
 from generator.techniques.three_words import three_words_figure
+from generator.widget import Widget
 
 # Figures that are made of no model.
 _OTHERS: Mapping[str, Callable[..., Figure]] = {"three_words": three_words_figure}
@@ -21,9 +22,9 @@ _OTHERS: Mapping[str, Callable[..., Figure]] = {"three_words": three_words_figur
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of figure: the function that makes it, and the technique that it belongs to."""
+    """A kind of figure or of live component: the function that makes it, and the technique that has it."""
 
-    make: Callable[..., Figure]
+    make: Callable[..., Figure | Widget]
     technique: Technique[Any] | None = None
 
     @property
@@ -44,6 +45,11 @@ def kinds_of(techniques: Sequence[Technique[Any]]) -> dict[str, Kind]:
     return own | {kind: Kind(make) for kind, make in _OTHERS.items()}
 
 
+def widgets_of(techniques: Sequence[Technique[Any]]) -> dict[str, Kind]:
+    """All kinds of live component by name."""
+    return {kind: Kind(make, each) for each in techniques for kind, make in each.widgets.items()}
+
+
 KINDS = kinds_of(TECHNIQUES)
 
 
@@ -51,10 +57,16 @@ def figure(catalogue: Catalogue, kind: str, parameters: Mapping[str, Any]) -> Fi
     """A figure of some kind. Raises UsageError, with the nearest name, for a wrong one."""
     kinds = kinds_of(catalogue.techniques)
     check_kind(kind, parameters, kinds)
-    if kinds[kind].technique is None:
-        return call_checked(kind, kinds[kind].make, None, parameters)
+    if kind in _OTHERS:
+        return call_checked(kind, _OTHERS[kind], None, parameters)
     others = {name: value for name, value in parameters.items() if name != "model"}
     return catalogue.run(str(parameters["model"])).figure(kind, **others)
+
+
+def widget(catalogue: Catalogue, kind: str, parameters: Mapping[str, Any]) -> Widget:
+    """A live component of some kind. Raises UsageError, with the nearest name, for a wrong one."""
+    others = {name: value for name, value in parameters.items() if name != "model"}
+    return catalogue.run(str(parameters["model"])).widget(kind, **others)
 
 
 def check_kind(kind: str, names: Collection[str], kinds: Mapping[str, Kind] = KINDS) -> None:

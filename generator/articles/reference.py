@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from generator.articles.catalogue import Catalogue
 from generator.articles.front_matter import Meta
-from generator.articles.kinds import KINDS
+from generator.articles.kinds import KINDS, Kind, widgets_of
 from generator.articles.schema import schema_reference
 from generator.card_schema import Pairs
 from generator.exhibit import Exhibit
@@ -28,7 +28,8 @@ def reference_of(
     made: dict[str, Callable[[], str]] = {
         "exhibit": partial(schema_reference, Exhibit),
         "front-matter": partial(schema_reference, Meta, level=3),
-        "figures": _figures,
+        "figures": partial(_kinds, KINDS),
+        "widgets": lambda: _kinds(widgets_of(catalogue.techniques)),
         "directives": partial(_directives, known),
         "commands": lambda: catalogue.commands(),
         "pairs": partial(schema_reference, Pairs, level=3),
@@ -41,11 +42,11 @@ def reference_of(
     return reference
 
 
-def _figures() -> str:
-    """Every kind of figure: what it needs, what it may be told, and what it shows."""
+def _kinds(known: Mapping[str, Kind]) -> str:
+    """Every kind of figure or of live component: what it needs, what it may be told, and what it shows."""
     rows = ["| Kind | Needs | May be told | Shows |", "|---|---|---|---|"]
-    for names, function in _by_function().items():
-        parameters = KINDS[names[0]].parameters.values()
+    for names, function in _by_function(known).items():
+        parameters = known[names[0]].parameters.values()
         needed = [one.name for one in parameters if one.default is inspect.Parameter.empty]
         others = [one.name for one in parameters if one.name not in needed]
         kinds = " or ".join(f"`{name}`" for name in names)
@@ -81,10 +82,10 @@ def _parameters(function: Callable[..., object]) -> str:
     return ", ".join(told)
 
 
-def _by_function() -> dict[tuple[str, ...], Callable[..., object]]:
-    """Kinds in the order of the registry; several names of one function stand together."""
+def _by_function(kinds: Mapping[str, Kind]) -> dict[tuple[str, ...], Callable[..., object]]:
+    """Kinds in the order of their registry; several names of one function stand together."""
     names: dict[Callable[..., object], list[str]] = {}
-    for name, kind in KINDS.items():
+    for name, kind in kinds.items():
         names.setdefault(kind.make, []).append(name)
     return {tuple(known): function for function, known in names.items()}
 

@@ -20,7 +20,7 @@ class Figure:
     """One picture of a drawing, and what is said of it. Many figures may share a drawing.
 
     `kind` is that of the figures of a technique, by which articles ask for it and the gallery lists it. `ink`
-    marks a drawing that turns light on the dark palette.
+    marks a drawing that turns light on the dark palette. `source` is what it was measured on.
     """
 
     drawing: Drawing
@@ -30,6 +30,7 @@ class Figure:
     kind: str = ""
     ink: bool = False
     pixelated: bool = False
+    source: str = ""
 
     @property
     def path(self) -> str:
@@ -37,13 +38,14 @@ class Figure:
         return self.drawing.paths[self.number]
 
     def save(self, file: str | Path, width: float = 680, dpi: int = 300) -> None:
-        """Write a figure for papers as PDF, SVG or PNG, by the ending, `width` CSS pixels wide (96 an inch).
+        """Write a figure as PDF, SVG, PNG or HTML, by the ending, `width` CSS pixels wide (96 an inch).
 
         Raises UsageError for another ending.
         """
-        from generator.figures import paper  # matplotlib is slow to import
+        from generator.figures import alone, paper  # matplotlib is slow to import
 
-        paper.save(self.drawing, Path(file), width, dpi)
+        said = alone.Said(self.alt, self.caption, self.source)
+        paper.save(self.drawing, said, Path(file), width, dpi)
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""

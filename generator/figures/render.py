@@ -162,14 +162,18 @@ def _draw_in_workers(
             raise
 
 
+def drawn_now(drawing: Drawing) -> Sequence[Picture]:
+    """The pictures of a drawing in the order of its paths, kept nowhere."""
+    if drawing.kind in KINDS:
+        return KINDS[drawing.kind][1](**drawing.arguments)
+    return pictures(drawing)
+
+
 def _draw(drawing: Drawing, place: Path) -> Spent:
     """Draw and write all pictures of one drawing; the index comes last and marks it complete."""
     since = time.perf_counter(), time.process_time()
-    drawn = (
-        KINDS[drawing.kind][1](**drawing.arguments) if drawing.kind in KINDS else pictures(drawing)
-    )
     index: Index = []
-    for number, (path, picture) in enumerate(zip(drawing.paths, drawn, strict=True)):
+    for number, (path, picture) in enumerate(zip(drawing.paths, drawn_now(drawing), strict=True)):
         file = f"{number}{Path(path).suffix}"
         write_atomically(place / file, picture.data)
         index.append((file, picture.width, picture.height, _digest(picture.data)))

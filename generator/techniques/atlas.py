@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from generator.techniques.heads import HEADS, Stacks, measured, reason
 from generator.techniques.measured_stack import MeasuredStack, StackHeads, stack_named
 from generator.techniques.naming import Names
 from generator.techniques.standings import Order, Standing, highest, order_heads, standings
+from generator.widget import To, Widget
 
 DIGITS = 5
 _NAMED = 8
@@ -37,12 +38,12 @@ class Row:
 
 @dataclass(frozen=True)
 class View:
-    """All heads of a stack."""
+    """All heads of a stack; `figure` is for readers without a script, where there is a page for it."""
 
     stack: MeasuredStack
     rows: tuple[Row, ...]
     data: Markup
-    figure: Figure
+    figure: Figure | None
     grouped: bool
 
     @property
@@ -70,6 +71,29 @@ def view(run: Run, of: StackHeads) -> View:
     path = f"{run.folder}/{of.stack.part('atlas')}.svg"
     still = on_page(head_scatter(run, stack=of.stack.name), path, "head_scatter", 860)
     return View(stack, rows, _data(stack, rows), still, grouped)
+
+
+def widget(run: Run, stack: str = "") -> Widget:
+    """All heads over any two statistics, and as a table to sort."""
+    found = measured(run, stack_named(run.model, stack))
+    rows = tuple(
+        replace(row, link=Link("", row.link.text)) for row in _rows(found, order_heads(found))
+    )
+    shown = View(found, rows, _data(found, rows), None, found.kv_groups < found.heads)
+
+    def whole(_: To) -> View:
+        return shown
+
+    return Widget(
+        "atlas",
+        "atlas",
+        f"All {len(rows)} {found.heads_words} of {run.model.title}, over any two statistics.",
+        "Each mark is a head. What lies far out is worth a look; what lies close is not shown to be alike.",
+        whole,
+        ("heads",),
+        ("atlas",),
+        wide=True,
+    )
 
 
 def _rows(stack: MeasuredStack, order: Order) -> tuple[Row, ...]:
@@ -183,5 +207,6 @@ ATLAS = Technique(
     why_not=reason,
     measure=measure,
     figures={"head_scatter": head_scatter, "head_grid": head_grid},
+    widgets={"atlas": widget},
     sections=(Section("atlas", "map", "atlas.html", view),),
 )

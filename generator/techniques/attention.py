@@ -96,6 +96,7 @@ class ModelView:
 
     texts: tuple[ModelText, ...]
     note: str
+    stack: str
 
 
 _NOTES = {
@@ -116,7 +117,7 @@ def model_view(run: Run, stack: StackHeads) -> ModelView:
         )
         for one in found.attentions
     )
-    return ModelView(tuple(texts), _NOTES.get(stack.stack.name, ""))
+    return ModelView(tuple(texts), _NOTES.get(stack.stack.name, ""), stack.stack.name)
 
 
 def _still(run: Run, stack: StackHeads, attention: Attention, layer: int) -> tuple[Figure, Link]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
-from generator.addresses import relative, unit_address
+from generator.addresses import unit_address
 from generator.figures.building_blocks import COLUMNS, GROUP_COLOURS
 from generator.figures.figure import Figure
 from generator.figures.overlay import AGAINST, FOR
@@ -18,9 +19,19 @@ from generator.models.model import VisionModel
 from generator.probes.building_blocks import BuildingBlocks
 from generator.techniques.channels import Channels
 from generator.techniques.pictures import Shown
+from generator.widget import To
 
 NAMED = 4
 MAPS = 320
+
+
+@dataclass(frozen=True)
+class PlayedBlocks:
+    """One picture to play with: its id, its label, and what the script reads."""
+
+    id: str
+    label: str
+    data: Markup
 
 
 @dataclass(frozen=True)
@@ -42,13 +53,9 @@ def script_data(
     layer: Layer,
     pictures: Sequence[PictureData],
     channels: Channels,
-    address: str,
+    to: To,
 ) -> dict[str, Any]:
-    """All that the script needs, as plain values; addresses are relative to the page at `address`."""
-
-    def to(target: str) -> str:
-        return relative(address, target)
-
+    """All that the script needs, as plain values, with the ways `to` pictures and pages."""
     sheet = None
     if channels.sheet:
         rows = -(-layer.units // COLUMNS)
@@ -130,7 +137,7 @@ def listed_channels(blocks: BuildingBlocks) -> list[int]:
 
 
 def _group_data(
-    picture: str, blocks: BuildingBlocks, channels: Channels, to: Callable[[str], str]
+    picture: str, blocks: BuildingBlocks, channels: Channels, to: To
 ) -> list[dict[str, Any]]:
     groups = blocks.groups
     if groups is None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from generator.addresses import Link, layer_address, part_address
+from generator.addresses import Link, layer_address, part_address, relative
 from generator.figures.building_blocks import GROUP_COLOURS
 from generator.figures.figure import Drawing, Figure
 from generator.formatting import thousands
@@ -115,7 +116,8 @@ def blocks_view(run: Run, blocks: Mapping[str, BuildingBlocks], channels: Channe
     data = None
     if layer and items and model.labels:
         pictures = [PictureData(item.picture, item.cells, item.blocks) for item in items]
-        data = script_data(model, layer, pictures, channels, part_address(model.id, PAGE))
+        to = partial(relative, part_address(model.id, PAGE))
+        data = script_data(model, layer, pictures, channels, to)
     return View(
         layer,
         _facts(layer) if layer else (),

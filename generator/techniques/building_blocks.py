@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -23,10 +22,12 @@ from generator.probes.feature_visualisation import Visualised, visualise_feature
 from generator.probes.optvis.wants import want_direction, want_unit
 from generator.run import PICTURES, Run, Section, Technique
 from generator.table import Table
-from generator.techniques.blocks_data import PictureData, script_data
+from generator.techniques.blocks_data import PictureData, PlayedBlocks, script_data
 from generator.techniques.blocks_view import PAGE, View, blocks_view
 from generator.techniques.channels import Channels, channel_tiles, channels_of
-from generator.techniques.naming import layer_of, listed
+from generator.techniques.components import inline
+from generator.techniques.naming import layer_of, listed, one_of
+from generator.widget import To, Widget
 
 PICTURES_TAKEN = 3  # where the exhibit names none
 # The dictionaries are drawn small, as one tile a channel, and of a very wide layer not all: twice as many as
@@ -174,12 +175,34 @@ def pictures_taken(run: Run) -> tuple[str, ...]:
     return tuple(name for name, blocks in run[BUILDING_BLOCKS].items() if not blocks.reason)
 
 
-def widget_data(run: Run, image: str, address: str) -> dict[str, Any]:
-    """What the script of one picture reads on another page, whose `address` is given."""
-    items = blocks_view(run, {image: run[BUILDING_BLOCKS][image]}, _channels(run)).items
-    pictures = [PictureData(item.picture, item.cells, item.blocks) for item in items]
-    layer = layer_of(run.vision, run[BUILDING_BLOCKS][image].layer)
-    return script_data(run.vision, layer, pictures, _channels(run), address)
+def widget(run: Run, image: str) -> Widget:
+    """One layer on a picture, to be taken apart: cells, channels, groups, and their support for classes."""
+    known = pictures_taken(run)
+    name = one_of("picture", image, known, f"{run.model.id} has no building blocks of the")
+    channels, blocks = _channels(run), run[BUILDING_BLOCKS][name]
+    (item,) = blocks_view(run, {name: blocks}, channels).items
+    shown = PictureData(item.picture, item.cells, item.blocks)
+    layer, label = layer_of(run.vision, blocks.layer), run.image(name).label
+
+    def view(to: To) -> PlayedBlocks:
+        return PlayedBlocks(
+            name, label, inline(script_data(run.vision, layer, [shown], channels, to))
+        )
+
+    figures = (item.picture.thumb, item.cells, channels.sheet, *channels.groups.values())
+    drawings = {id(one.drawing): one.drawing for one in figures if one is not None}
+    return Widget(
+        "building_blocks",
+        "blocks",
+        f"{layer.name} of {run.model.title} on the picture of {label}, taken apart.",
+        "A cell is shown with the channels that respond most there; a channel, a group or a class with where "
+        "it is. Orange speaks for a class, blue against it.",
+        view,
+        ("blocks",),
+        ("blocks",),
+        drawings=tuple(drawings.values()),
+        wide=True,
+    )
 
 
 def tables(run: Run) -> Iterator[Table]:
@@ -234,6 +257,7 @@ BUILDING_BLOCKS = Technique(
     reads=PICTURES,
     measure=measure,
     figures={"building_blocks": figure, "nmf": groups_figure},
+    widgets={"building_blocks": widget},
     tables=tables,
     sections=(Section(PAGE, "blocks", "building_blocks.html", view),),
 )

@@ -157,6 +157,12 @@ def attention_files(model: str, attention: Attention) -> Iterator[tuple[str, str
         yield _script(weights_address(model, name, f"{layer}.{head}"), data)
 
 
+def layer_file(model: str, attention: Attention, layer: int) -> tuple[str, str]:
+    """The script of a short text with the heads of one layer alone, by the name of that of all."""
+    weights = attention.weights[layer : layer + 1]
+    return _script(weights_address(model, _name(attention)), _weights(attention, weights, layer, 0))
+
+
 def vector_files(model: str, queries: Queries) -> Iterator[tuple[str, str]]:
     """The scripts with the queries and keys of each layer on one text; none where they were not found."""
     for layer in range(len(queries.query)):

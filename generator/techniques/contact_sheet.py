@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from generator.addresses import Link, unit_address
+from generator.errors import UsageError
 from generator.figures.figure import Drawing, Figure
 from generator.figures.mosaic import CONTACT, CONTACT_COLUMNS
 from generator.models.layer import Layer
@@ -15,11 +16,13 @@ from generator.probes.exemplars import Exemplars, LayerExemplars
 from generator.run import PICTURES, Run, Section, Technique
 from generator.techniques.deconvolution import sheets
 from generator.techniques.exemplars import EXEMPLARS, exemplars_of, needs_pool, patch
+from generator.techniques.naming import layer_of
 from generator.techniques.neuron_choice import paged_units
 from generator.techniques.pool import pool_square
 from generator.techniques.signal import SIGNAL
 from generator.techniques.telling_units import strength_of
 from generator.techniques.ties import neurons
+from generator.widget import To, Widget
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,29 @@ def _on_sheet(orders: Iterable[Order], units: Sequence[int]) -> tuple[Order, ...
     )
 
 
+def widget(run: Run, layer: str) -> Widget:
+    """The units of a layer, each as its best exemplar, in any order."""
+    about = layer_of(run.vision, layer)
+    shown = view(run, about)
+    if shown is None:
+        raise UsageError(f"the pool was not searched for {about.name} of {run.model.id}.")
+
+    def whole(_: To) -> View:
+        return shown
+
+    return Widget(
+        "unit_sheet",
+        "sheet",
+        f"{run.model.title}: {shown.figure.alt}",
+        shown.figure.caption,
+        whole,
+        (),
+        ("contact",),
+        drawings=(shown.figure.drawing, *(one.drawing for _, one in shown.sprites)),
+        wide=True,
+    )
+
+
 def _orders(run: Run, layer: Layer, exemplars: LayerExemplars) -> tuple[Order, ...]:
     active, pool = run[SIGNAL].of(layer.name).active, run.inputs.pool
     shown = [pool[int(best)] if best >= 0 else None for best in exemplars.neuron[:, 0]]
@@ -160,5 +186,6 @@ CONTACT_SHEET = Technique(
     reads=PICTURES,
     measure=measure,
     why_not=needs_pool,
+    widgets={"unit_sheet": widget},
     sections=(Section("layer", "units", "contact_sheet.html", view),),
 )

@@ -15,6 +15,7 @@ from generator.models.layer import Layer
 from generator.models.tokens import window_text
 from generator.probes.roles import UNLABELLED
 from generator.run import PAIRS, TEXTS, Run, Section, Technique
+from generator.techniques import attention_widgets
 from generator.techniques.answers import Quote, quotes_of
 from generator.techniques.attention import ATTENTION
 from generator.techniques.attention_drawings import (
@@ -75,6 +76,7 @@ class LayerView:
     sheets: tuple[Sheet, ...]
     heads: tuple[Link, ...]
     several: bool
+    stack: str
 
 
 def measure(run: Run) -> Stacks:
@@ -158,6 +160,7 @@ def layer_view(run: Run, layer: Layer) -> LayerView:
         ),
         tuple(stack.link(place, head) for head in range(stack.heads)),
         stack.several,
+        stack.stack.name,
     )
 
 
@@ -211,6 +214,12 @@ HEAD_MAPS = Technique(
     search="attention map lines of a head",
     reads=(TEXTS, PAIRS),
     measure=measure,
+    widgets={
+        "head_view": attention_widgets.head_view,
+        "layer_view": attention_widgets.layer_view,
+        "model_view": attention_widgets.model_view,
+        "neuron_view": attention_widgets.neuron_view,
+    },
     sections=(
         Section("layer", "heads", "attention_layer.html", layer_view),
         Section("head", "maps", "attention_head.html", head_view),

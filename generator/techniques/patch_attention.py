@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from markupsafe import Markup
 
-from generator.addresses import Link, head_address, part_address
+from generator.addresses import Link, head_address, part_address, relative
 from generator.figures.figure import Figure
 from generator.inputs.images import CuratedImage
 from generator.models.layer import Layer
@@ -34,6 +35,7 @@ from generator.techniques.patch_views import (
     telling_picture,
     token_name,
 )
+from generator.techniques.patch_widget import patch_view
 from generator.techniques.pictures import photograph
 from generator.techniques.standings import Standing, order_heads, standings
 
@@ -132,11 +134,8 @@ class ModelView:
         )
         if not grid.special:
             return cut
-        more = (
-            "One more token stands"
-            if len(grid.special) == 1
-            else f"{len(grid.special)} more tokens stand"
-        )
+        count = len(grid.special)
+        more = f"{count} more tokens stand" if count > 1 else "One more token stands"
         return f"{cut} {more} for no patch: {', '.join(grid.special)}."
 
 
@@ -153,7 +152,7 @@ def head_view(run: Run, stack: StackHeads, block: int, head: int) -> HeadView:
         grid,
         tuple(token_name(reader) for reader in grid.readers),
         len(weights_of(run)),
-        head_data(run, block, head, head_address(run.model.id, layer, head)),
+        head_data(run, block, head, partial(relative, head_address(run.model.id, layer, head))),
     )
 
 
@@ -290,6 +289,7 @@ PATCH_ATTENTION = Technique(
     why_not=why_not,
     measure=measure,
     figures={"patch_attention": patch_attention, "patch_rollout": patch_rollout},
+    widgets={"patch_view": patch_view},
     tables=tables,
     sections=(
         Section("attention", "heads", "patch_attention.html", model_view),

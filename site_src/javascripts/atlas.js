@@ -131,7 +131,8 @@
       svg.append(link);
     }
     plot.replaceChildren(svg);
-    says.textContent = "Point at a dot, or move through them with Tab and the arrow keys; it opens its head's page.";
+    const opens = heads.some((head) => head.href) ? "; it opens its head's page" : "";
+    says.textContent = `Point at a dot, or move through them with Tab and the arrow keys${opens}.`;
     filter();
   }
 
@@ -247,7 +248,7 @@
   });
   box.hidden = false;
   filters.hidden = false;
-  document.querySelector(".c-atlas__still").hidden = true;
+  document.querySelector(".c-atlas__still")?.setAttribute("hidden", ""); // not in a file alone
   draw();
   sort();
 })();

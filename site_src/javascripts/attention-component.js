@@ -146,6 +146,7 @@
       if (this.kind === "layer") this.bar.append(this.chips());
       if (this.kind === "model") {
         this.title = make("a");
+        this.title.tabIndex = 0; // where it leads nowhere, as in a file alone, it still takes the focus
         this.bar.insertBefore(make("strong", "c-attention__title"), views).append(this.title);
       }
       const sink = this.button("Leave the first token out", { sink: "" }, () => {
@@ -218,6 +219,7 @@
       if (!this.title) return;
       const [head] = state.heads;
       this.title.textContent = this.weights.name(state.layer, head);
+      if (!this.root.dataset.heads) return;
       this.title.href = this.root.dataset.heads.replace("{layer}", state.layer).replace("{head}", head);
       this.title.hash = `text=${this.root.dataset.text}`;
     }

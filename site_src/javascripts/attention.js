@@ -11,6 +11,7 @@ globalThis.cutawayAttention = (() => {
 
   function load(url) {
     const name = url.split("/").pop().replace(/\.js$/, "");
+    if ("alone" in document.documentElement.dataset) return Promise.resolve(globalThis.cutawayData?.[name]); // within
     if (!loading.has(url)) {
       loading.set(url, new Promise((done, failed) => {
         const script = document.createElement("script");
