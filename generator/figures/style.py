@@ -23,7 +23,7 @@ from PIL import Image
 from generator.figures.face import characters, families
 
 # Raise it when the lettering or the ink of all figures changes.
-VERSION = 2
+VERSION = 3
 
 INK = "#1f2328"
 QUIET = "#5b6470"
@@ -33,7 +33,7 @@ ORANGE = "#b4540a"
 MASKED = "#eceef1"
 MARGIN = 14  # CSS pixels around photographs on a ground of their own
 QUALITY = 84  # of photographs with words
-PLATE = 55  # of those on a ground of their own: many, and each pixel of theirs is a quarter of one
+PLATE = 48  # of those on a ground of their own: many, and each pixel of theirs is a quarter of one
 
 WEIGHTS: Colormap = LinearSegmentedColormap.from_list(
     "weights", ["#ffffff", "#d3e5f5", "#86b8e0", "#2f7cc0", "#0b4a8f", "#04264f"]

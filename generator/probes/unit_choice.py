@@ -87,8 +87,11 @@ def survey_units(
     return store.result("unit_survey", VERSION, parts, Surveys, make)
 
 
-def choose_units(survey: Survey, count: int, seed: Sequence[int]) -> Chosen:
-    """`count` units of a layer: the first by each of REASONS in turn, then the second, and so on."""
+def choose_units(survey: Survey, count: int, seed: Sequence[int], first: int = 0) -> Chosen:
+    """`count` units of a layer: the best by each of REASONS in turn, from number `first` on, then the second.
+
+    With fewer than there are reasons, layers begin where the one before has ended.
+    """
     known = np.nan_to_num(survey.kurtosis, nan=np.nanmedian(survey.kurtosis))
     random = np.random.default_rng(list(seed))
     orders = (
@@ -99,7 +102,7 @@ def choose_units(survey: Survey, count: int, seed: Sequence[int]) -> Chosen:
     )
     found: dict[int, str] = {}
     for turn in range(min(count, len(known))):
-        reason = turn % len(REASONS)
+        reason = (first + turn) % len(REASONS)
         found[next(int(unit) for unit in orders[reason] if int(unit) not in found)] = REASONS[
             reason
         ]
