@@ -125,7 +125,9 @@ def measure_units(
         surveys = survey_units(model, layers, encodings, store, key)
         estimated = surveys.reason
         chosen = tuple(
-            choose_units(one, units.units if run.full else count, (run.seed, number), number * count)
+            choose_units(
+                one, units.units if run.full else count, (run.seed, number), number * count
+            )
             for number, (one, units) in enumerate(zip(surveys.layers, layers, strict=True))
         )
     named = {units.name: one.units for units, one in zip(layers, chosen, strict=True)}
