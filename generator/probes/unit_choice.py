@@ -141,9 +141,9 @@ def _estimates(
     moments: Mapping[str, np.ndarray],
 ) -> list[np.ndarray]:
     if not isinstance(model, LanguageModel):
-        raise CutawayError("effects are estimated in models that read one text.")
+        raise CutawayError("that is done in models that read one text.")
     if any(not units.enters or units.dictionary is not None for units in layers):
-        raise CutawayError("effects are estimated of neurons.")
+        raise CutawayError("that is done for neurons.")
     ends = find_ends(model)
     if model.causal and ends.unembedding is None:
         raise CutawayError(f"{model.id}: its logits are not one matrix times the final state.")
