@@ -77,9 +77,10 @@ def test_all_pictures_are_drawn_and_nothing_complains(visit: Visitors) -> None:
         found = visitor.open(address).evaluate(DRAW_ALL_PICTURES)
         bare = {
             "context",
+            "dictionaries",
             "section",
             "pictures",
-        }  # stripes of its own; lists of articles and of authors
+        }  # stripes of its own; tables; lists of articles and of authors
         assert found["count"] > 0 or kind in bare, kind
         assert not found["broken"], kind
         assert not found["nameless"], kind
