@@ -36,7 +36,7 @@ from generator.exhibit import (
     TextSpec,
 )
 from generator.files import read_text
-from generator.yaml_schema import Place, explained, lines_of
+from generator.yaml_schema import Place, explained, first_repeat, lines_of
 
 T = TypeVar("T")
 
@@ -48,7 +48,8 @@ def read_yaml(path: Path, what: str) -> Any:
     """The plain values of a YAML file. Raises UsageError if it is missing or not YAML."""
     hint = "'cutaway new DIR' makes a folder that builds." if what == "exhibit" else ""
     try:
-        return yaml.safe_load(read_text(path, what, hint))
+        text = read_text(path, what, hint)
+        found, repeated = yaml.safe_load(text), first_repeat(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
@@ -58,6 +59,9 @@ def read_yaml(path: Path, what: str) -> Any:
         raise UsageError(
             f"{path}: holds a value that cannot be read: {first_line(error)}."
         ) from error
+    if repeated:
+        raise UsageError(f"{path}, line {repeated[1]}: the key '{repeated[0]}' stands twice.")
+    return found
 
 
 def check(

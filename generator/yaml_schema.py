@@ -41,6 +41,30 @@ def refuse_repeats(what: str, ids: Iterable[str]) -> None:
         raise ValueError(f"{what}: the id '{repeated[0]}' is used more than once")
 
 
+def first_repeat(text: str) -> tuple[str, int] | None:
+    """The first key that stands twice in one mapping of a YAML text, and its second line; None if none does.
+
+    YAML forbids it; PyYAML keeps the last and says nothing.
+    """
+    pending, visited = [yaml.compose(text, Loader=yaml.SafeLoader)], set[int]()
+    while pending:
+        node = pending.pop()
+        if id(node) in visited:  # an alias, perhaps of what it stands in
+            continue
+        visited.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            seen: set[str] = set()
+            for key, value in node.value:
+                if isinstance(key, yaml.ScalarNode) and key.value != "<<":
+                    if key.value in seen:
+                        return key.value, key.start_mark.line + 1
+                    seen.add(key.value)
+                pending.append(value)
+        elif isinstance(node, yaml.SequenceNode):
+            pending += node.value
+    return None
+
+
 def lines_of(text: str, before: int = 0) -> dict[Place, int]:
     """The line of each key and list item of YAML that has so many lines before it."""
     found: dict[Place, int] = {}

@@ -380,3 +380,15 @@ def test_one_changed_character_is_an_exhibit_or_a_usage_error(tmp_path, data):
         load_exhibit(path)
     except UsageError as error:
         assert str(path) in str(error)
+
+
+def test_a_key_that_stands_twice_is_refused_and_an_alias_is_not(tmp_path):
+    path = tmp_path / "exhibit.yml"
+    twice = "models:\n  - id: a\n    source: timm:x\n    make: {ablate: 1}\n    make: {words: 3}\n"
+    path.write_text(twice, encoding="utf-8")
+    with pytest.raises(UsageError, match=r"line 5: the key 'make' stands twice"):
+        load_exhibit(path)
+    path.write_text(
+        "models:\n  - &one {id: a, source: 'timm:x'}\n  - {<<: *one, id: b}\n", encoding="utf-8"
+    )
+    assert [one.id for one in load_exhibit(path).models] == ["a", "b"]
