@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from PIL import Image
 from sklearn.decomposition import NMF
 from tiny_blocks import some_pixels, tiny_model
 
+from generator.addresses import relative
 from generator.figures.building_blocks import COLUMNS, TILE, building_blocks
 from generator.figures.figure import Drawing, Figure
 from generator.figures.mosaic import tile_sheet
@@ -382,8 +384,8 @@ def test_the_script_reads_what_was_measured(model, blocks):
     picture = Shown("noise", "noise", figure("pictures/noise.webp"))
     channels = Channels(sheet=figure("blocks/channels.webp"), linked=True)
     taken = PictureData(picture, figure("blocks/noise-cells.webp"), blocks)
-    address = "models/tiny/building-blocks/index.html"
-    data = script_data(model, blocks_layer(model), [taken], channels, address)
+    to = partial(relative, "models/tiny/building-blocks/index.html")
+    data = script_data(model, blocks_layer(model), [taken], channels, to)
     assert data["units"] == "../layers/cells/units/"
     one = data["pictures"]["noise"]
     assert one["ground"] == "../pictures/noise.webp"
