@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -33,6 +33,8 @@ from generator.probes.exemplars import (
 from generator.probes.grad_cam import weighted_maps
 from generator.store import Store, digest_of_value
 from generator.uncertainty import sample_deviation
+
+T = TypeVar("T")
 
 VERSION = 3
 SHOWN = 6
@@ -251,8 +253,8 @@ def _only(model: VisionModel, layer: Layer) -> VisionModel:
     return replace(model, with_units=frozenset({layer.name}))
 
 
-def spread(pool: Sequence[PoolImage], most: int) -> list[PoolImage]:
-    """All pictures of a pool, or `most` of them at even steps through it."""
+def spread(pool: Sequence[T], most: int) -> list[T]:
+    """All members of a pool, or `most` of them at even steps through it."""
     count = min(most, len(pool))
     return [pool[place * len(pool) // count] for place in range(count)]
 

@@ -15,6 +15,7 @@ from torch.nn import functional
 from generator.errors import UsageError
 from generator.models.stated import pooled
 from generator.models.text_model import LanguageModel
+from generator.models.token_units import padded
 from generator.models.tokens import check_rows
 
 TOKENS = 1024  # in flight at once: more is no faster, and costs memory
@@ -52,10 +53,7 @@ def next_token_losses(model: LanguageModel, sequences: Sequence[Sequence[int]]) 
     step = max(1, TOKENS // longest)
     for start in range(0, len(sequences), step):
         chosen = sequences[start : start + step]
-        wide = max(map(len, chosen))
-        rows = [[*ids, *([ids[-1]] * (wide - len(ids)))] for ids in chosen]
-        seen = [[1] * len(ids) + [0] * (wide - len(ids)) for ids in chosen]
-        batch, mask = (torch.tensor(each, device=model.device) for each in (rows, seen))
+        batch, mask = padded(model, chosen)
         with torch.no_grad():
             logits = model.module(input_ids=batch, attention_mask=mask).logits[:, :-1]
             target = batch[:, 1:, None]

@@ -16,6 +16,7 @@ from generator.models.dictionary import Dictionary
 from generator.models.text_model import LanguageModel
 from generator.models.token_units import latents_of
 from generator.paths import cache_root
+from generator.probes.controls import spread
 from generator.probes.dictionaries import Evaluation, Quality, evaluate
 from generator.probes.dictionary_training import open_dictionary
 from generator.probes.dictionary_twin import Twin, compare_with_twin
@@ -105,7 +106,7 @@ def measure(run: Run) -> tuple[DictionaryFound, ...]:
     choose = halves_of(run)
     ids = [one.ids for one in read_of(run)]
     learned, others = ([ids[n] for n in np.flatnonzero(half)] for half in (choose, ~choose))
-    held_out = [others[n] for n in spread(len(others), HELD_OUT)]
+    held_out = spread(others, HELD_OUT)
     found = []
     for spec, base in run.language.dictionaries:
         if run.trained is not None and not spec.trained:
@@ -140,11 +141,6 @@ def _found(
     units = measure_units(run, layers, count, None, dictionary.key)
     more = dictionary.where, dictionary.origin, dictionary.notes
     return DictionaryFound(name, units, dictionary.layer, evaluation, twin, *more)
-
-
-def spread(count: int, most: int) -> list[int]:
-    """At most so many numbers below `count`, evenly spread."""
-    return sorted({int(one) for one in np.linspace(0, count - 1, min(count, most))})
 
 
 def _twin(run: Run) -> LanguageModel:

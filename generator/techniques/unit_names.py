@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from generator.addresses import Link
-from generator.probes.unit_names import LEAST, Names
+from generator.probes.unit_names import ALPHA, LEAST, PERMUTATIONS, Names
 
 LISTED = 6  # named units of a class
 Named = Mapping[int, tuple[str, float]]
@@ -27,6 +27,7 @@ class NamesView:
     """The names of a layer's units; `random` is how many have one with random weights, None where unknown.
 
     `word` is what a unit is called, `inputs` what it was tested on; `tests` are named by what is told apart.
+    Their bar is what the null stays below in `held` of the `permutations`.
     """
 
     word: str
@@ -37,6 +38,8 @@ class NamesView:
     random: int | None
     tests: tuple[tuple[str, Names], ...]
     least: float = LEAST
+    held: int = round((1 - ALPHA) * PERMUTATIONS)
+    permutations: int = PERMUTATIONS
 
 
 def names_in(tests: Sequence[Names], place: int) -> dict[int, tuple[str, float]]:
