@@ -77,6 +77,14 @@ def view(run: Run, layer: Layer) -> NamesView | None:
     )
 
 
+def names_of(run: Run, layer: Layer) -> dict[int, tuple[str, float]]:
+    """The group and the AUROC of the units of a layer that have a name, by unit."""
+    place = None if why_not(run) else _place(run, layer)
+    if place is None:
+        return {}
+    return run.once(("named units", layer.name), lambda: names_in([run[NAMED_UNITS]], place))
+
+
 def named(run: Run) -> Iterator[tuple[str, int, str, float]]:
     """Layer, unit, group and AUROC of all units that have a name and a page."""
     if why_not(run):

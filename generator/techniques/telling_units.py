@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from generator.formatting import number
+from generator.formatting import fixed, number
 from generator.models.layer import Layer
 from generator.probes.effects import LayerEffects
 from generator.probes.exemplars import LayerExemplars
@@ -15,6 +15,7 @@ from generator.run import Run
 from generator.techniques.connections import CONNECTIONS
 from generator.techniques.effects import EFFECTS, UnitEffects, effects_of
 from generator.techniques.exemplars import exemplars_of, labels_of
+from generator.techniques.named_units import names_of
 from generator.techniques.naming import listed
 from generator.techniques.ties import neurons
 from generator.techniques.unit_groups import groups_of
@@ -28,7 +29,12 @@ def of_unit(run: Run, layer: Layer, unit: int) -> str:
     if exemplars is None:
         return ""
     answers = answers_to(
-        layer, exemplars, unit, groups_of(run, layer), labels_of(run, exemplars, unit)
+        layer,
+        exemplars,
+        unit,
+        groups_of(run, layer),
+        labels_of(run, exemplars, unit),
+        names_of(run, layer).get(unit),
     )
     return f"{answers} {_hangs(run, layer, exemplars, unit)}".strip()
 
@@ -39,8 +45,12 @@ def answers_to(
     unit: int,
     groups: LayerGroups | None,
     labels: list[str],
+    name: tuple[str, float] | None = None,
 ) -> str:
-    """What the strongest pictures of a unit say that it answers to; `labels` are theirs."""
+    """What the strongest pictures of a unit say that it answers to; `labels` are theirs.
+
+    `name` is the group that it tells from the rest over the whole pool, with its AUROC.
+    """
     row = neurons(layer, exemplars, unit)
     if exemplars.excited[unit] == 0:
         silent = "stayed silent: " if layer.rectified else "has no picture that it answers to: "
@@ -60,6 +70,11 @@ def answers_to(
     shows = f"The pictures that excite this unit most show {some}"
     if groups is None:
         return f"{shows}; the pool has no groups to test them by."
+    if name is not None:
+        return (
+            f"{shows}. Over the whole pool it tells the group “{name[0]}” from the rest: AUROC "
+            f"{fixed(name[1], 2)} on things that did not choose it."
+        )
     return (
         f"{shows}; they share no group beyond chance, so that what it answers to has no name here."
     )
