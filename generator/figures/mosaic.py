@@ -23,6 +23,7 @@ WIDTH = 1180
 GAP = 1
 CONTACT = 48
 CONTACT_COLUMNS = 24
+FEW = 48  # tiles that are shown at twice the size
 
 
 def tiled(tiles: np.ndarray, columns: int, gap: int = 0, ground: int = 0) -> np.ndarray:
@@ -116,10 +117,11 @@ def _strongest(matrix: np.ndarray, step: int) -> np.ndarray:
 
 
 def _sheet(tiles: np.ndarray, signed: bool) -> Picture:
-    """Tiles (count, h, w) scaled to [-1, 1] or [0, 1], each about 50 CSS pixels, on a clear ground."""
-    _, height, width = tiles.shape
-    zoom = int(np.clip(round(50 / max(height, width)), 1, 8))
-    columns = max(1, min(len(tiles), (WIDTH // zoom) // (width + GAP)))
+    """Tiles (count, h, w) scaled to [-1, 1] or [0, 1] on a clear ground, each about 50 px, few 100."""
+    count, height, width = tiles.shape
+    times = 2 if count <= FEW else 1
+    zoom = int(np.clip(round(50 * times / max(height, width)), 1, 8 * times))
+    columns = max(1, min(count, (WIDTH // zoom) // (width + GAP)))
     sheet = tiled(_levels(tiles, signed), columns, GAP, LEVELS)
     palette = palette_of(SIGNED if signed else POSITIVE, LEVELS)
     return as_webp(indexed(sheet, palette, clear=LEVELS), zoom)

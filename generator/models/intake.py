@@ -9,7 +9,7 @@ from torch import nn
 
 from generator.exhibit import Preprocessing
 from generator.files import some_of
-from generator.models.model import VisionModel
+from generator.models.model import VisionModel, logits_of
 
 GREY = (
     "It takes pictures of one channel: of each picture it is given the luminance "
@@ -17,6 +17,7 @@ GREY = (
 )
 # ITU-R BT.601, as Pillow and torchvision turn a picture grey.
 _LUMINANCE = (0.299, 0.587, 0.114)
+_SAME = 1e-8  # of squares: what rounding leaves of a difference between colours
 # Sides that networks are trained on.
 _SIDES = (8, 16, 28, 32, 48, 64, 96, 112, 128, 160, 192, 224, 256, 288, 299, 384, 448, 512)
 
@@ -35,6 +36,22 @@ def _to_grey(_module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
     pixels, *others = inputs
     channels = zip(_LUMINANCE, pixels.split(1, dim=1), strict=True)
     return sum(share * channel for share, channel in channels), *others
+
+
+def sees_grey(model: VisionModel) -> bool:
+    """Whether colours make no difference to a network: it sees one mixture of the three, and nothing else.
+
+    Then the gradients of its answer by red, green and blue are the same picture, up to their sizes.
+    """
+    side = model.preprocessing.size
+    noise = torch.randn(1, 3, side, side, generator=torch.Generator().manual_seed(0))
+    pixels = noise.to(model.device).requires_grad_()
+    with torch.enable_grad():
+        answer = logits_of(model.module(pixels.clone())).float()
+        (slope,) = torch.autograd.grad(answer.square().sum(), pixels)
+    colours = slope[0].double().flatten(1)
+    largest, second = torch.linalg.eigvalsh(colours @ colours.T).flip(0)[:2].tolist()
+    return largest > 0 and second <= _SAME * largest
 
 
 def alike(how: Preprocessing) -> bool:

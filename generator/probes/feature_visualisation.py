@@ -32,7 +32,7 @@ from generator.probes.optvis.transforms import Shake
 from generator.probes.optvis.wants import Want, fitting
 from generator.store import Store
 
-VERSION = 2
+VERSION = 3
 BATCH = 16
 SPREAD = 15.0  # weight of the diversity term
 LEAD = 4.0  # how much further than other frequencies the mean of an early picture is stepped

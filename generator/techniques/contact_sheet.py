@@ -10,7 +10,7 @@ import numpy as np
 from generator.addresses import Link, unit_address
 from generator.errors import UsageError
 from generator.figures.figure import Drawing, Figure
-from generator.figures.mosaic import CONTACT, CONTACT_COLUMNS
+from generator.figures.mosaic import CONTACT, CONTACT_COLUMNS, FEW
 from generator.models.layer import Layer
 from generator.probes.exemplars import Exemplars, LayerExemplars
 from generator.run import PICTURES, Run, Section, Technique
@@ -158,7 +158,8 @@ def _by_effect(run: Run, layer: Layer) -> Iterator[Order]:
 def _drawing(run: Run, layer: Layer, exemplars: LayerExemplars, units: Sequence[int]) -> Drawing:
     best = exemplars.neuron[list(units), 0]
     seen = {int(n): pool_square(run, int(n)) for n in best if n >= 0}
-    tiles = [patch(layer, exemplars, unit, 0, seen, CONTACT) for unit in units]
+    side = CONTACT if len(units) > FEW else 2 * CONTACT
+    tiles = [patch(layer, exemplars, unit, 0, seen, side) for unit in units]
     path = f"{run.folder}/layers/{layer.name}/units.webp"
     arguments = {"tiles": np.stack(tiles), "columns": min(len(units), CONTACT_COLUMNS)}
     return Drawing("tile_sheet", arguments, (path,))

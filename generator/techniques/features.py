@@ -78,11 +78,15 @@ class Stage:
 
 @dataclass(frozen=True)
 class View:
-    """The units of all layers, lower to higher, beside the pool; without any, the reason."""
+    """The units of all layers, lower to higher, beside the pool; without any, the reason.
+
+    `grey` says that all pictures are: colours make no difference to the network.
+    """
 
     stages: tuple[Stage, ...]
     compared: PoolComparison | None
     plain: bool
+    grey: bool
     reason: str
 
 
@@ -208,6 +212,7 @@ def view(run: Run) -> View:
         stages,
         compared if compared and compared.units else None,
         plain,
+        all(np.ptp(one.picture[..., :3], axis=-1).max() == 0 for one in run[FEATURES]),
         reason_against(run.vision),
     )
 

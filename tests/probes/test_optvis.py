@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from generator.exhibit import ModelSpec, Preprocessing
+from generator.models.intake import sees_grey
 from generator.models.vision import Network, finish
 from generator.probes.optvis import folding, render
 from generator.probes.optvis import objectives as terms
@@ -39,8 +40,10 @@ class _Tiny(nn.Module):
         return self.classes(hidden.mean((2, 3)))
 
 
-def tiny_model(module):
-    how = Preprocessing(size=SIDE, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.25))
+HOW = Preprocessing(size=SIDE, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.25))
+
+
+def tiny_model(module, how=HOW):
     network = Network(module, "test", how, tuple("abcde"))
     place = {"source": "test", "origin": "test", "revision": None, "files": {}}
     return finish(network, ModelSpec(id="x", source="test"), place, torch.device("cpu"))
@@ -235,6 +238,43 @@ def test_pictures_start_near_grey_and_have_alpha_if_asked():
     expected = alpha * layered[1, :3, 5, 6] + (1 - alpha) * ground[1, :, 5, 6]
     torch.testing.assert_close(laid[1, :, 5, 6], expected)
     assert pictures.grounds([1, 2], 32).std() > 2 * plain.std()
+
+
+def _one_mixture(module):
+    """The same network with the same kernels for every colour."""
+    kernels = module.first.weight.data
+    kernels.copy_(kernels.mean(1, keepdim=True).expand_as(kernels))
+    return module
+
+
+class _Grey(nn.Module):
+    """A network for pictures of one channel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(1, 4, 3)
+        self.act = nn.SiLU()
+        self.classes = nn.Linear(4, 5)
+
+    def forward(self, pixels):
+        return self.classes(self.act(self.first(pixels)).mean((2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("made", "grey"), [(_Tiny, False), (lambda: _one_mixture(_Tiny()), True), (_Grey, True)]
+)
+def test_pictures_for_a_network_that_sees_one_mixture_of_colours_are_grey(made, grey):
+    torch.manual_seed(0)
+    model = tiny_model(
+        made(), Preprocessing(size=SIDE, mean=0.5, std=0.2) if made is _Grey else HOW
+    )
+    assert sees_grey(model) is grey
+    objective = terms.channel(model.layers[0].name, 2)
+    for alpha in (False, True):
+        recipe = Recipe(size=SIDE, steps=12, shake=STILL, alpha=alpha)
+        drawn = optimise(model, [objective], recipe, [5])
+        assert (np.ptp(drawn.pictures[..., :3], axis=-1).max() == 0) == grey
+        assert drawn.course[-1, 0] > drawn.course[0, 0]
 
 
 def test_a_view_without_movement_is_the_picture(batch):

@@ -63,7 +63,9 @@ def to_planes(spectra: Tensor, scale: Tensor) -> Tensor:
 
 
 def to_rgb(planes: Tensor) -> Tensor:
-    """Decorrelated colours (N, 3, H, W) as RGB in (0, 1)."""
+    """Decorrelated colours (N, 3, H, W) as RGB in (0, 1); one plane (N, 1, H, W) as grey."""
+    if planes.shape[1] == 1:
+        return planes.sigmoid().expand(-1, 3, -1, -1)
     mixed = torch.einsum("rc,nchw->nrhw", COLOURS.to(planes), planes)
     return mixed.sigmoid()
 
@@ -71,7 +73,8 @@ def to_rgb(planes: Tensor) -> Tensor:
 class Pictures:
     """Pictures to be optimised: `spectra` is the tensor to step, calling it gives pixels.
 
-    Pixels are (N, 3, size, size) in (0, 1), and with `alpha` (N, 4, size, size).
+    Pixels are (N, 3, size, size) in (0, 1), and with `alpha` (N, 4, size, size). With `grey` the three
+    colours are one.
     """
 
     def __init__(
@@ -84,8 +87,10 @@ class Pictures:
         cut: float = math.inf,
         lead: float = 1.0,
         alpha: bool = False,
+        grey: bool = False,
     ) -> None:
-        drawn = random_spectra(seeds, 4 if alpha else 3, size)
+        self._colours = 1 if grey else 3
+        drawn = random_spectra(seeds, self._colours + alpha, size)
         self.spectra = drawn.to(device).requires_grad_()
         self._scale = spectrum_scale(size, decay, cut, lead).to(device)
 
@@ -93,9 +98,8 @@ class Pictures:
         """The pixels of some or all samples, with their gradient."""
         chosen = self.spectra if samples is None else self.spectra[samples]
         planes = to_planes(chosen, self._scale)
-        if planes.shape[1] == 3:
-            return to_rgb(planes)
-        return torch.cat([to_rgb(planes[:, :3]), planes[:, 3:].sigmoid()], dim=1)
+        pixels, *alpha = planes.split(self._colours, dim=1)
+        return torch.cat([to_rgb(pixels), *(plane.sigmoid() for plane in alpha)], dim=1)
 
 
 def grounds(seeds: Sequence[int], size: int) -> Tensor:

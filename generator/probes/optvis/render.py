@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from generator.models.intake import sees_grey
 from generator.models.layer import Layer
 from generator.models.model import VisionModel, logits_of
 from generator.models.tap import responses, tapped
@@ -127,6 +128,7 @@ class _Loop:
             cut=recipe.cut,
             lead=recipe.lead,
             alpha=recipe.alpha,
+            grey=sees_grey(model),
         )
         self._model, self._objectives, self._recipe = model, objectives, recipe
         self._seeds, self._folds = seeds, folds
