@@ -64,9 +64,8 @@ def _archive(path: Path) -> tuple[str, str]:
         )
     if any("exported_program" in name or name.startswith("models/") for name in inner | set(names)):
         return f"an archive of torch.export ({len(names)} members)", (
-            "Loading its program unpickles parts of it and evaluates strings in it, so it is not loaded. "
-            "Its weights are read where they are plain bytes, as newer releases of torch write them; else: "
-            + SAVE
+            "Its weights are read where they are plain bytes, as newer releases of torch write them, and not "
+            "unpickled. Export it with one of these; else: " + SAVE
         )
     if "data.pkl" in inner:
         return "", ""  # what it should be, so that it is damaged

@@ -1,8 +1,8 @@
-"""The weights in an archive of torch.export (.pt2), read without loading its program.
+"""What lies in an archive of torch.export (.pt2), read without torch.export.load.
 
-torch.export.load unpickles parts of an archive, evaluates strings in it (sizes as sympy expressions, guards)
-and looks up operators and modules by the names that stand in it. The weights lie beside all that as plain
-bytes, with a table of names, types and shapes in JSON: only these are read.
+That unpickles parts of an archive, evaluates strings in it (sizes as sympy expressions, guards) and looks up
+operators and modules by the names that stand in it. The weights lie beside all that as plain bytes, with a
+table of names, types and shapes in JSON, and the program is JSON: only these are read.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 import math
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from generator.errors import CutawayError, UsageError, did_you_mean
 from generator.models.unpack import UnsafeArchiveError, check_members
@@ -20,9 +21,11 @@ from generator.models.unpack import UnsafeArchiveError, check_members
 if TYPE_CHECKING:
     from torch import Tensor
 
+T = TypeVar("T")
+
 _TABLE = "_weights_config.json"
 # The numbers of types in the table (torch/_export/serde/schema.py), stable by its own rule.
-_TYPES = {
+TYPES = {
     1: "uint8", 2: "int8", 3: "int16", 4: "int32", 5: "int64", 6: "float16", 7: "float32", 8: "float64",
     12: "bool", 13: "bfloat16",
 }  # fmt: skip
@@ -37,18 +40,46 @@ def is_export(path: Path) -> bool:
         return False
 
 
+@dataclass(frozen=True, eq=False)
+class Archive:
+    """A program as its JSON says it, and its weights and constants by name."""
+
+    program: Mapping[str, Any]
+    tensors: Mapping[str, Tensor]
+
+
 def exported_weights(path: Path, entry: str = "") -> dict[str, Tensor]:
     """The weights of the program `entry`, or of the only one. Nothing is unpickled or run.
 
     Raises CutawayError for weights that are pickled, and for what no table describes.
     """
+    return _read(path, lambda opened: _listed(opened, _chosen(_tables(opened), path, entry)))
+
+
+def read_archive(path: Path, entry: str = "") -> Archive:
+    """The program `entry`, or the only one, with all its tensors. Nothing is unpickled or run.
+
+    Raises CutawayError for tensors that are pickled, and for what no table describes.
+    """
+
+    def whole(opened: zipfile.ZipFile) -> Archive:
+        table = _chosen(_tables(opened), path, entry)
+        constants = table.replace("/weights/", "/constants/").replace("_weights_", "_constants_")
+        root, name = table.split("/data/weights/")[0], _name(table)
+        program = json.loads(opened.read(f"{root}/models/{name}.json"))
+        there = constants if constants in opened.namelist() else ""
+        tensors = _listed(opened, table) | (_listed(opened, there) if there else {})
+        return Archive(program, tensors)
+
+    return _read(path, whole)
+
+
+def _read(path: Path, take: Callable[[zipfile.ZipFile], T]) -> T:
+    """What is taken of an archive. Raises CutawayError, which names the file, for all that is wrong."""
     try:
         with zipfile.ZipFile(path) as opened:
             check_members(opened.infolist(), path.stat().st_size)
-            table = _chosen(_tables(opened), path, entry)
-            stated = json.loads(opened.read(table))["config"]
-            folder = table.rpartition("/")[0]
-            return {name: _tensor(opened, folder, name, stated[name]) for name in stated}
+            return take(opened)
     except CutawayError as error:
         raise type(error)(f"{path}: {error}", error.hint) from error
     except UnsafeArchiveError as error:
@@ -59,12 +90,23 @@ def exported_weights(path: Path, entry: str = "") -> dict[str, Tensor]:
         ) from error
 
 
+def _listed(opened: zipfile.ZipFile, table: str) -> dict[str, Tensor]:
+    """The tensors of a table, which lie beside it."""
+    stated = json.loads(opened.read(table))["config"]
+    folder = table.rpartition("/")[0]
+    return {name: _tensor(opened, folder, name, stated[name]) for name in stated}
+
+
+def _name(table: str) -> str:
+    return table.rpartition("/")[2].removesuffix(_TABLE)
+
+
 def _tables(opened: zipfile.ZipFile) -> list[str]:
     return sorted(name for name in opened.namelist() if name.endswith(_TABLE))
 
 
 def _chosen(tables: Sequence[str], path: Path, entry: str) -> str:
-    named = {name.rpartition("/")[2].removesuffix(_TABLE): name for name in tables}
+    named = {_name(table): table for table in tables}
     if entry:
         if entry not in named:
             raise UsageError(f"it has no program '{entry}'. {did_you_mean(entry, named)}")
@@ -86,9 +128,9 @@ def _tensor(opened: zipfile.ZipFile, folder: str, name: str, stated: Mapping[str
             f"{name} is pickled in it, and nothing is unpickled.", "Save the state dict instead."
         )
     meta = stated["tensor_meta"]
-    if meta["dtype"] not in _TYPES:
+    if meta["dtype"] not in TYPES:
         raise CutawayError(f"{name} is of a type that is not read (number {meta['dtype']}).")
-    kind = getattr(torch, _TYPES[meta["dtype"]])
+    kind = getattr(torch, TYPES[meta["dtype"]])
     sizes, strides = (tuple(_whole(one) for one in meta[key]) for key in ("sizes", "strides"))
     if 0 in sizes:
         return torch.zeros(sizes, dtype=kind)

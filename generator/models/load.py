@@ -16,11 +16,12 @@ from generator.models.contents import tensors_in
 from generator.models.convert import gguf_to_folder, read_state_dict
 from generator.models.device import pick_device
 from generator.models.digest import file_sha256
+from generator.models.exported import is_export
 from generator.models.fetch import Files, fetch
 from generator.models.fitting import fit_weights, head_size, in_words
 from generator.models.language import finish_language, load_language
 from generator.models.model import VisionModel
-from generator.models.networks import build, build_transformers, class_count
+from generator.models.networks import build, build_transformers, class_count, exported_network
 from generator.models.open_clip import (
     TOLD,
     as_transformers,
@@ -144,11 +145,8 @@ def _from_library(
 
 def _as_path(text: str) -> str:
     """A weights file as a reference: a bare name is one beside the exhibit."""
-    return (
-        text
-        if Path(text).expanduser().is_absolute() or text.startswith((".", "~"))
-        else f"./{text}"
-    )
+    whole = Path(text).expanduser().is_absolute() or text.startswith((".", "~"))
+    return text if whole else f"./{text}"
 
 
 def _fitted(
@@ -213,19 +211,20 @@ def _from_training(
 
 
 def _from_files(files: Files, spec: ModelSpec, asked: Request) -> AnyModel:
-    folder = config_folder(files.root)
-    if folder is not None and spec.architecture is None:
+    bare = spec.architecture is None
+    if bare and (folder := config_folder(files.root)):
         return _from_folder(folder, spec, asked)
-    clip = open_clip_folder(files.root)
-    if clip is not None and spec.architecture is None:
+    if bare and (clip := open_clip_folder(files.root)):
         return _from_open_clip(clip, spec, asked)
-    gguf = largest(files.root, ("*.gguf",))
-    if gguf is not None and spec.architecture is None:
+    if bare and (gguf := largest(files.root, ("*.gguf",))):
         converted = gguf_to_folder(gguf, asked.cache / "converted" / file_sha256(gguf))
         model = load_language(converted, spec, asked.place, asked.device)
         state_initialisation(model)
         return model
     weights = weights_of(files.root, spec)
+    if bare and is_export(weights):
+        network = exported_network(weights, asked.source.entry, spec)
+        return finish(network, spec, asked.place, asked.device)
     if spec.architecture is None:
         # What cannot be read says so itself.
         held = read_state_dict(weights, asked.cache, asked.source.entry)

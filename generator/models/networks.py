@@ -13,12 +13,14 @@ from generator.errors import CutawayError, UsageError, did_you_mean, first_line
 from generator.exhibit import ModelSpec, Preprocessing
 from generator.inputs.source import parse_source
 from generator.models.compat import repair_torchvision
+from generator.models.exported import read_archive
 from generator.models.hub import asked_once
 from generator.models.library_transform import prepared_by, same_as_library
 from generator.models.model import NO_CLASSES
 from generator.models.own import build_own, is_own
 from generator.models.prepare import of_folder, of_timm
 from generator.models.pretrained import library, open_pretrained
+from generator.models.program import Program
 from generator.models.transformer import stated_licence
 from generator.models.vision import Network, numbered
 
@@ -137,6 +139,36 @@ def build_timm(
     how = spec.preprocessing or of_timm(resolve_data_config({}, model=module), spec)
     licence = str((module.pretrained_cfg or {}).get("license") or "") if pretrained else ""
     return Network(module, f"timm:{name}", how, _names(spec, labels), licence)
+
+
+def exported_network(path: Path, entry: str, spec: ModelSpec) -> Network:
+    """The network whose program lies in an archive of torch.export. Nothing of it is unpickled.
+
+    Raises CutawayError for a program that does not take one square picture, or many at once.
+    """
+    try:
+        module = Program(read_archive(path, entry))
+    except KeyError as error:
+        raise CutawayError(
+            f"{spec.id}: the program of {path} names {error}, which is not in it."
+        ) from error
+    except CutawayError as error:
+        raise type(error)(f"{spec.id}: {path}: {error}", error.hint) from error
+    batch, *picture = (*module.size, 0, 0, 0)[: max(4, len(module.size))]
+    if (
+        len(module.size) != 4
+        or batch not in {1, -1}
+        or picture[0] not in {1, 3}
+        or picture[1] != picture[2]
+    ):
+        raise CutawayError(
+            f"{spec.id}: the program of {path.name} takes {' x '.join(map(str, module.size))} numbers.",
+            "Shown are programs for square pictures of three channels, or of one, exported with one picture "
+            "or with any number of them.",
+        )
+    how = Preprocessing(size=picture[1])
+    labels = _names(spec, ()) if spec.classes is not None else ()
+    return Network(module, "torch.export", how, labels, counted=True, unstated=True)
 
 
 def _stated_labels(stated: Mapping[str, Any], count: int) -> tuple[str, ...]:

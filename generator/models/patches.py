@@ -171,8 +171,9 @@ def _blocks(module: nn.Module, traced: Trace, square: Sequence[Operation]) -> tu
 
 
 def _listed(module: nn.Module, name: str) -> bool:
+    """Whether a module is a member of a list: it has a number, as all beside it."""
     parent = module.get_submodule(name.rpartition(".")[0])
-    return isinstance(parent, nn.ModuleList | nn.Sequential)
+    return all(beside.isdigit() for beside, _ in parent.named_children())
 
 
 def _within(name: str, block: str) -> bool:

@@ -221,7 +221,7 @@ def changed(folder, change):
     return "./other.pt2"
 
 
-def test_the_weights_of_an_export_are_read_and_its_program_is_not(tmp_path, monkeypatch):
+def test_an_export_is_read_without_loading_it_with_an_architecture_and_without(tmp_path, monkeypatch):
     made, own = exported(tmp_path)
     monkeypatch.setattr("torch.export.load", None)
     how = Preprocessing(size=32)
@@ -233,9 +233,8 @@ def test_the_weights_of_an_export_are_read_and_its_program_is_not(tmp_path, monk
     assert named.provenance.weights_sha256 == found.provenance.weights_sha256
     with pytest.raises(CutawayError, match="no program 'other'"):
         load("./net.pt2#entry=other", tmp_path, preprocessing=how, **own)
-    with pytest.raises(UsageError, match="bare weights") as caught:
-        load("./net.pt2", tmp_path)
-    assert "architecture" in caught.value.hint
+    alone = load("./net.pt2", tmp_path, preprocessing=how)
+    assert torch.allclose(alone.run(pixels, lambda *_: None), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(
