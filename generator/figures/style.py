@@ -23,7 +23,7 @@ from PIL import Image
 from generator.figures.face import characters, families
 
 # Raise it when the lettering or the ink of all figures changes.
-VERSION = 3
+VERSION = 4
 
 INK = "#1f2328"
 QUIET = "#5b6470"
@@ -32,7 +32,7 @@ BLUE = "#1f5fa8"
 ORANGE = "#b4540a"
 MASKED = "#eceef1"
 MARGIN = 14  # CSS pixels around photographs on a ground of their own
-QUALITY = 84  # of photographs with words
+QUALITY = 80  # of photographs with words
 PLATE = 48  # of those on a ground of their own: many, and each pixel of theirs is a quarter of one
 
 WEIGHTS: Colormap = LinearSegmentedColormap.from_list(
