@@ -111,7 +111,8 @@ def test_every_combination_is_on_the_page_with_its_own_numbers(read: Read) -> No
     assert page.count('class="c-claim"') == 6
     assert "effect = 8" in page
     other, _ = pages_of(read("Nothing to choose."))
-    assert "choose" not in other
+    assert "c-choose" not in other
+    assert "choose.js" not in other
 
 
 CONTROLS = {
