@@ -81,7 +81,7 @@ class Choices:
     def choose(
         self, caller: Callable[[Chosen], str] | None = None, id: str = "", **values: object
     ) -> Markup:
-        """A part that is there for each combination of values, which readers swap; others by name: lists."""
+        """A part of the text for each combination of values, lists of which have names; readers swap them."""
         document, line = self.document, template_line()
         if caller is None or not getattr(caller, "arguments", ()):
             raise UsageError(UNNAMED)
