@@ -101,11 +101,10 @@ def _named_in(text: str) -> list[str]:
     """The files in the folders of a card that its text shows or links to."""
     body = text.split("\n---", 1)[-1] if text.startswith("---") else text
     links = (urlsplit(link) for link in links_in(convert(body).html))
-    paths = (unquote(one.path) for one in links if not (one.scheme or one.netloc))
-    named = {
-        path for path in paths if PurePosixPath(path).parts[:1] in {(each,) for each in _OF_CARD}
-    }
-    return sorted(named)
+    named = (PurePosixPath(unquote(one.path)) for one in links if not (one.scheme or one.netloc))
+    return sorted(
+        {path.as_posix() for path in named if path.parts[:1] and path.parts[0] in _OF_CARD}
+    )
 
 
 def _wrong(root: Path, name: str, entry: Entry | None = None) -> str:

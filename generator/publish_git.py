@@ -208,7 +208,7 @@ _REFUSALS = ("ermission", "denied", "Authentication", "could not read Username")
 
 def _explained(command: str, said: str) -> tuple[str, str]:
     """What went wrong and what can be done, of what git says."""
-    told = redacted(" ".join(said.split()) or "git gives no reason")
+    told = redacted(" ".join(said.split())[:400] or "git gives no reason")
     if "fetch first" in said or "non-fast-forward" in said:
         return f"{BRANCH} has moved meanwhile.", "Publish again."
     if any(word in said for word in _REFUSALS):

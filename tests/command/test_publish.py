@@ -423,7 +423,7 @@ def card(tmp_path: Path) -> Path:
         (folder / name).write_bytes(name.encode())
     (folder / "README.md").write_text(
         "---\nlicense: apache-2.0\nlibrary_name: timm\n---\n\n# Net\n\n![A map](<figures/cam map.png>)\n\n"
-        "[Numbers](data/evaluation.csv), [notes](notes/private.md), [more](https://example.org/figures/x.png)\n"
+        "[Numbers](./data/evaluation.csv), [notes](notes/private.md), [more](https://example.org/figures/x.png)\n"
     )
     return folder
 
