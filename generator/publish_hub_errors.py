@@ -39,9 +39,7 @@ def _explained(error: Exception, where: str) -> Told | None:
     if transport or isinstance(error, unanswered):
         hint = "Check the network, HF_ENDPOINT and the proxy; the same command goes on."
         return f"{constants.ENDPOINT} gives no answer: {first_line(error)}", hint
-    if isinstance(
-        error, ValueError
-    ):  # a README.md that it does not take, an answer that is no JSON
+    if isinstance(error, ValueError):  # a README.md that it does not take, or no JSON
         return f"The Hub does not take it: {' '.join(str(error).split())[:300]}", ""
     return None
 
@@ -50,11 +48,13 @@ def _answered(error: Exception, where: str) -> Told:
     response = getattr(error, "response", None)
     status = response.status_code if response is not None else 0
     message = getattr(error, "server_message", None) or ""
-    if status == 413 or any(word in f"{message} {error}".lower() for word in _LARGE):
-        hint = "Show fewer models or draw less of them (make: in exhibit.yml), or publish to another host."
-        return f"{where} would hold more than the Hub allows: {_said(message, status)}", hint
     if status == 401:
         return f"The Hub does not know the token that was sent for {where}.", NO_TOKEN[1]
+    if status == 429:
+        return "The Hub asks to wait: too many requests.", "The same command goes on later."
+    if status == 413 or any(word in message.lower() for word in _LARGE):
+        hint = "Show fewer models or draw less of them (make: in exhibit.yml), or publish to another host."
+        return f"{where} would hold more than the Hub allows: {_said(message, status)}", hint
     if status == 403:
         hint = "Use a token that may write, of somebody who owns it or is a member of its organisation."
         return f"The Hub does not let this token write to {where}.", hint
@@ -63,8 +63,6 @@ def _answered(error: Exception, where: str) -> Told:
         return f"The Hub does not find {where}.", hint
     if status in {409, 412}:
         return f"{where} was changed meanwhile.", "Publish again."
-    if status == 429:
-        return "The Hub asks to wait: too many requests.", "The same command goes on later."
     if status >= 500:
         return f"The Hub has a fault of its own ({status}).", "The same command goes on later."
     return f"The Hub refuses: {_said(message, status)}", ""
