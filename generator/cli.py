@@ -14,6 +14,7 @@ from rich.text import Text
 
 from generator import __version__
 from generator import cli_options as option
+from generator.cli_publish import publish
 from generator.command_reference import command_reference
 from generator.errors import MENDABLE, CutawayError, UsageError, tell_failure
 from generator.progress import Reporter, terminal
@@ -262,6 +263,9 @@ def figure(
         kind, model, exhibit, chosen, paper, device, techniques, architecture, weights, part
     )
     typer.echo(f"{out}: {made.caption}")
+
+
+app.command()(publish)
 
 
 @app.command()

@@ -23,6 +23,7 @@ from generator.articles.source import SECTIONS
 from generator.errors import CutawayError, UsageError
 from generator.figures.render import Drawn
 from generator.pages.page import Page
+from generator.record import write_record
 from generator.store import write_atomically
 
 if TYPE_CHECKING:
@@ -115,6 +116,7 @@ def run_builder(
             loaded.plugins.on_startup(command="build", dirty=False)
             mkdocs_build(loaded)
             _leave_out(partial, loaded)
+            write_record(partial)
         if warnings:
             raise CutawayError("The site builder warns:\n" + "\n".join(warnings[:10]))
         _swap(partial, target, aside)

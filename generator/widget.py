@@ -8,6 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from generator.figures.drawing import Drawing
+from generator.files import tell
+
+LARGE = 5_000_000  # bytes of one file, all of which a page loads before it shows anything
+_SMALLER = (
+    "Show less in it (a shorter text, one layer or one head: layer_view, head_view), or frame the page of a "
+    "published site, which loads what is looked at: “Embed” below the component."
+)
 
 To = Callable[[str], str]
 """The way to an address of the site, from the page that is being written; "" where there is none."""
@@ -54,6 +61,9 @@ class Widget:
         from generator.figures import alone  # matplotlib is slow to import
 
         alone.write(Path(file), self._page(), f"'{self.kind}' is live")
+        size = Path(file).stat().st_size
+        if size > LARGE:
+            tell(f"{file} has {size / 1e6:.1f} MB, which takes long to load. {_SMALLER}")
 
     def _repr_html_(self) -> str:
         """What a notebook shows: a frame around the same file, which fits itself."""

@@ -1,10 +1,12 @@
-"""A model hub on loopback that answers what huggingface_hub's real client asks.
+"""A model hub on loopback that answers what huggingface_hub's real client asks, to read and to write.
 
-Large files are redirected to another address, as the Hub does with its storage.
+Large files are redirected to another address, as the Hub does with its storage, and are sent to one by the
+protocol of git LFS. Spaces stand among the repositories as "spaces/user/name".
 """
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
 import json
@@ -37,6 +39,10 @@ class Hub:
     repos: dict[str, Repo]
     url: str = ""
     asked: list[str] = field(default_factory=list)  # "GET /path", in order
+    writers: dict[str, str] = field(default_factory=dict)  # the user whose each token is
+    stored: dict[str, bytes] = field(default_factory=dict)  # large files that were sent, by SHA-256
+    refuse: dict[str, tuple[int, str]] = field(default_factory=dict)  # answers, by a part of a path
+    commits: list[dict[str, object]] = field(default_factory=list)  # what each one changed
 
     def downloads(self) -> set[str]:
         """Files whose content was sent, by path."""
@@ -69,6 +75,12 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._answer()
 
+    def do_POST(self) -> None:
+        self._write()
+
+    def do_PUT(self) -> None:
+        self._write()
+
     def log_message(self, *_: object) -> None:
         pass
 
@@ -76,16 +88,138 @@ class _Handler(BaseHTTPRequestHandler):
         path = unquote(urlsplit(self.path).path)
         self.hub.asked.append(f"{self.command} {path}")
         parts = path.strip("/").split("/")
+        if self._refused(path):
+            return
         if parts[0] == "datasets":  # their files stand below this word, those of models do not
             parts = parts[1:]
-        if parts[:2] in (["api", "models"], ["api", "datasets"]):
+        if parts[0] == "spaces" and parts[3:4] == ["resolve"]:
+            self._resolve("/".join(parts[:3]), parts[4], "/".join(parts[5:]))
+        elif parts[:2] == ["api", "spaces"]:
+            self._describe("/".join(parts[1:4]), parts[4:])
+        elif parts[:2] in (["api", "models"], ["api", "datasets"]):
             self._describe("/".join(parts[2:4]), parts[4:])
         elif parts[0] == "storage":
-            self._storage("/".join(parts[1:3]), "/".join(parts[3:]))
+            length = 4 if parts[1] == "spaces" else 3
+            self._storage("/".join(parts[1:length]), "/".join(parts[length:]))
         elif len(parts) > 4 and parts[2] == "resolve":
             self._resolve("/".join(parts[:2]), parts[3], "/".join(parts[4:]))
         else:
             self._refuse(404, "EntryNotFound")
+
+    def _refused(self, path: str) -> bool:
+        """Whether a request gets an answer that the test has asked for."""
+        for part, (status, message) in self.hub.refuse.items():
+            if part in f"{self.command} {path}":
+                self._send(b"", {"X-Error-Message": message}, "", status)
+                return True
+        return False
+
+    def _write(self) -> None:
+        path = unquote(urlsplit(self.path).path)
+        self.hub.asked.append(f"{self.command} {path}")
+        sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.headers.get("Transfer-Encoding") == "chunked":
+            sent = self._chunks()
+        parts = path.strip("/").split("/")
+        if self._refused(path):
+            return
+        if parts[0] == "upload":  # storage, which knows no tokens
+            assert hashlib.sha256(sent).hexdigest() == parts[1]
+            self.hub.stored[parts[1]] = sent
+            self._send(b"", {}, "")
+            return
+        user = self.hub.writers.get(
+            (self.headers.get("Authorization") or "").removeprefix("Bearer ")
+        )
+        if user is None:
+            message = {"X-Error-Message": "Invalid credentials in Authorization header"}
+            self._send(b"", message, "", 401)
+        elif parts[:2] == ["api", "validate-yaml"]:
+            self._json({"errors": [], "warnings": []})
+        elif parts == ["api", "repos", "create"]:
+            self._create(json.loads(sent), user)
+        elif path.endswith("/info/lfs/objects/batch"):
+            self._batch(json.loads(sent))
+        else:
+            self._change(parts, sent, user)
+
+    def _chunks(self) -> bytes:
+        found = b""
+        while size := int(self.rfile.readline(), 16):
+            found += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return found
+
+    def _create(self, asked: dict[str, str], user: str) -> None:
+        owner, space = asked.get("organization") or user, asked.get("type") == "space"
+        name = f"{'spaces/' if space else ''}{owner}/{asked['name']}"
+        if owner != user:
+            self._send(b"", {"X-Error-Message": "You have no rights there"}, "", 403)
+        elif name in self.hub.repos:
+            self._send(b"", {"X-Error-Message": "You already created this repo"}, "", 409)
+        else:
+            files = {".gitattributes": b"*.bin filter=lfs\n"}
+            if space:
+                assert asked["sdk"] == "static"
+                files |= {
+                    "README.md": b"---\nsdk: static\n---\n",
+                    "index.html": b"Hello",
+                    "style.css": b"p{}",
+                }
+            self.hub.repos[name] = Repo(files, _commit_of(files))
+            self._json({"url": f"{self.hub.url}/{name}"})
+
+    def _batch(self, asked: dict[str, list[dict[str, object]]]) -> None:
+        objects = []
+        for one in asked["objects"]:
+            href = f"{self.hub.url}/upload/{one['oid']}"
+            there = one["oid"] in self.hub.stored
+            objects.append(one | ({} if there else {"actions": {"upload": {"href": href}}}))
+        answer = json.dumps({"transfer": "basic", "objects": objects}).encode()
+        self._send(answer, {"Content-Type": "application/vnd.git-lfs+json"}, "")
+
+    def _change(self, parts: list[str], sent: bytes, user: str) -> None:
+        """Say how files are to be sent, or take a commit."""
+        name = "/".join(parts[1:4] if parts[1] == "spaces" else parts[2:4])
+        repo = self._find(name, "main")
+        if repo is None:
+            return
+        if parts[2] != user:
+            self._send(b"", {"X-Error-Message": "You need write access"}, "", 403)
+        elif parts[4] == "preupload":
+            modes = [
+                {
+                    "path": one["path"],
+                    "uploadMode": "lfs" if one["size"] >= LARGE else "regular",
+                    "shouldIgnore": False,
+                }
+                for one in json.loads(sent)["files"]
+            ]
+            self._json({"files": modes})
+        else:
+            self._commit(name, repo, [json.loads(line) for line in sent.splitlines()])
+
+    def _commit(self, name: str, repo: Repo, lines: list[dict[str, dict[str, str]]]) -> None:
+        header, *changes = lines
+        if header["value"].get("parentCommit", repo.commit) != repo.commit:
+            self._send(b"", {"X-Error-Message": "The branch has moved"}, "", 412)
+            return
+        files, told = dict(repo.files), {"sent": {}, "removed": [], **header["value"]}
+        for one in changes:
+            kind, value = one["key"], one["value"]
+            if kind == "deletedFile":
+                del files[value["path"]]
+                told["removed"].append(value["path"])
+                continue
+            content = value.get("content", "")
+            data = base64.b64decode(content) if kind == "file" else self.hub.stored[value["oid"]]
+            files[value["path"]] = told["sent"][value["path"]] = data
+        self.hub.commits.append(told)
+        repo.files, repo.commit = files, _commit_of(files)
+        self._json(
+            {"commitUrl": f"{self.hub.url}/{name}/commit/{repo.commit}", "commitOid": repo.commit}
+        )
 
     def _find(self, name: str, revision: str) -> Repo | None:
         repo = self.hub.repos.get(name)
@@ -144,10 +278,14 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
-        if self.command == "GET":
+        if self.command != "HEAD":
             self.wfile.write(data)
             if path and status == 200:
                 self.hub.asked.append(f"SENT {path}")
+
+
+def _commit_of(files: dict[str, bytes]) -> str:
+    return hashlib.sha1(repr(sorted(files.items())).encode()).hexdigest()
 
 
 def _git_id(data: bytes) -> str:

@@ -128,8 +128,7 @@ class Claims:
                 f"“{text}” does not hold{why}: {written}, with {numbers}.",
                 hint="Change what is said, or mend what it rests on.",
             )
-        name = f"claim-{self.document.count('Claim')}"
-        self.document.anchor(line, name, text)
+        name = self.document.anchor(line, f"claim-{self.document.count('Claim')}", text)
         self.document.claims.append(Claim(name, text, written, numbers))
         return self._marked(line, name, sentence)
 

@@ -11,10 +11,12 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from generator.articles.catalogue import Catalogue
+from generator.articles.choose import Choices
 from generator.articles.claims import Claims
 from generator.articles.document import WIDTHS, Document, Renderer, Wanted
 from generator.articles.errors import named, template_line
 from generator.articles.kinds import figure
+from generator.articles.knobs import NOT_WITHIN
 from generator.articles.links import Links
 from generator.articles.numbers import Numbers
 from generator.articles.reference import reference_of
@@ -53,6 +55,7 @@ def directives(document: Document, catalogue: Catalogue) -> dict[str, Directive]
         "claim": claims.claim,
         "_quantity": claims.quantity,
         "widget": widgets.widget,
+        "choose": Choices(document, catalogue).choose,
     }
     found["reference"] = reference_of(found, catalogue)
     return {name: _named(name, function, document) for name, function in found.items()}
@@ -62,6 +65,8 @@ def _named(name: str, function: Directive, document: Document) -> Directive:
     @wraps(function)
     def call(*arguments: Any, **keywords: Any) -> Any:
         with document.mistakes, named(document.source.path, template_line(), name):
+            if document.variant and name in NOT_WITHIN:
+                raise UsageError("cannot stand in a choice.")
             try:
                 return function(*arguments, **keywords)
             except TypeError as error:
@@ -97,14 +102,15 @@ class Blocks:
         made = figure(self.catalogue, kind, parameters)
         width = WIDTHS[one_of("layout", layout, WIDTHS)]
         number, line = self.document.count("Figure"), template_line()
-        name = id or f"fig-{number}"
-        self.document.anchor(line, name, f"Figure{NO_BREAK}{number}")
+        called = f"Figure{NO_BREAK}{number}"
+        name = self.document.anchor(line, id or f"fig-{number}", called)
         source = self.document.source
         path = f"{source.section}/{source.stem}/{name}/{kind.replace('_', '-')}"
         drawn = placed(made, path, width)
         words = caption or str(escape(made.caption))
         model = str(parameters.get("model", ""))
-        wanted = Wanted(name, kind, model, number, drawn, alt or made.alt, words, layout)
+        said, variant = (alt or made.alt, words, layout), self.document.variant
+        wanted = Wanted(name, kind, model, number, drawn, *said, variant)
         self.document.figures.append(wanted)
 
         def filled(filling: Renderer) -> Markup:
@@ -124,8 +130,10 @@ class Blocks:
     def ref(self, id: str, text: str = "") -> Markup:
         """A link to a figure, an equation, an exercise or a section of this article."""
 
+        variant = self.document.variant
+
         def filled(filling: Renderer) -> Markup:
-            called, target = filling.refer(id)
+            called, target = filling.refer(id, variant)
             return filling.macro("ref", target, text or called)
 
         return self.document.gap(template_line(), "ref", filled, text or self.document.known(id))
@@ -143,8 +151,8 @@ class Blocks:
     def exercise(self, caller: Callable[[], str], id: str = "") -> Markup:
         """A numbered exercise."""
         number, line = self.document.count("Exercise"), template_line()
-        name = id or f"exercise-{number}"
-        self.document.anchor(line, name, f"Exercise{NO_BREAK}{number}")
+        called = f"Exercise{NO_BREAK}{number}"
+        name = self.document.anchor(line, id or f"exercise-{number}", called)
         opening = (
             f'<section class="c-exercise" id="{escape(name)}">'
             f'<h3 class="c-exercise__title">Exercise {number}</h3>'
@@ -159,8 +167,8 @@ class Blocks:
     def equation(self, caller: Callable[[], str], id: str = "") -> Markup:
         """A numbered equation in LaTeX."""
         number, line = self.document.count("Equation"), template_line()
-        name = id or f"eq-{number}"
-        self.document.anchor(line, name, f"Equation{NO_BREAK}{number}")
+        called = f"Equation{NO_BREAK}{number}"
+        name = self.document.anchor(line, id or f"eq-{number}", called)
         latex = str(caller()).strip()
 
         def filled(filling: Renderer) -> Markup:

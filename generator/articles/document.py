@@ -42,7 +42,10 @@ class Claim:
 
 @dataclass(frozen=True, eq=False)
 class Wanted:
-    """A figure of an article: how it is drawn, and what is said of it; `model` is empty where it has none."""
+    """A figure of an article: how it is drawn, and what is said of it; `model` is empty where it has none.
+
+    Within a choice `variant` counts, from 1, the combination of values that it is drawn for.
+    """
 
     id: str
     kind: str
@@ -52,6 +55,7 @@ class Wanted:
     alt: str
     caption: str
     layout: str
+    variant: int = 0
 
     @property
     def path(self) -> str:
@@ -88,7 +92,9 @@ class Placeholder:
 class Document:
     """What is known of one article while its text is read.
 
-    `links` has how each link was written, `claims` the sentences that were checked and hold.
+    `links` has how each link was written, `claims` the sentences that were checked and hold. `variant` is 0
+    but while a choice is read: then it counts the combinations of its values from 1, `shared` has the ids
+    that these have in common, and `repeated` the words that all but the first repeat.
     """
 
     source: Source
@@ -102,6 +108,9 @@ class Document:
     links: dict[str, Written] = field(default_factory=dict)
     claims: list[Claim] = field(default_factory=list)
     mistakes: Mistakes = field(default_factory=Mistakes)
+    variant: int = 0
+    shared: list[str] = field(default_factory=list)
+    repeated: int = 0
 
     def gap(
         self, line: int, directive: str, filler: Callable[[Renderer], Markup], text: str = "…"
@@ -124,12 +133,22 @@ class Document:
         self.counts[what] = self.counts.get(what, 0) + 1
         return self.counts[what]
 
-    def anchor(self, line: int, name: str, text: str) -> None:
-        """Something that can be referred to. Raises UsageError for an id that is taken."""
-        if name in self.anchors:
-            before = self.anchors[name].line
-            raise UsageError(f"the id '{name}' is used more than once, on line {before} too.")
-        self.anchors[name] = Anchor(text, line)
+    def anchor(self, line: int, name: str, text: str) -> str:
+        """Something that can be referred to, and its id. Raises UsageError for an id that is taken.
+
+        In a choice every combination has its own: where all share `name`, that of the second is `name.2`.
+        """
+        own = within(name, self.variant)
+        for each in dict.fromkeys((name, own)):
+            if each in self.shared:
+                continue
+            if each in self.anchors:
+                before = self.anchors[each].line
+                raise UsageError(f"the id '{each}' is used more than once, on line {before} too.")
+            self.anchors[each] = Anchor(text, line)
+        if self.variant and name not in self.shared:
+            self.shared.append(name)
+        return own
 
     def written(self, link: str) -> Written:
         """How a link of the finished page was written; on line 1 where no author wrote it."""
@@ -207,14 +226,18 @@ class Renderer:
             document.links.setdefault(link, Written(link, one.line))
         return made
 
-    def refer(self, name: str) -> tuple[str, str]:
-        """What an id in this article is called, and its id. Raises UsageError, with the nearest."""
+    def refer(self, name: str, variant: int = 0) -> tuple[str, str]:
+        """What an id in this article is called, and its id. Raises UsageError, with the nearest.
+
+        Within a choice it is that of the same `variant`, if there is one.
+        """
         known = {key: one.text for key, one in self.article.document.anchors.items()}
         known |= {one.id: as_text(self.html(one.text)) for one in flat(self.article.headings)}
         if name not in known:
             near = did_you_mean(name, known) or "Nothing in this article has an id."
             raise UsageError(f"nothing in this article has the id '{name}'. {near}")
-        return known[name], name
+        own = within(name, variant)
+        return known[name], own if own in known else name
 
     def headings(self, found: tuple[Heading, ...]) -> tuple[Heading, ...]:
         """Headings without gaps."""
@@ -222,6 +245,11 @@ class Renderer:
             Heading(one.id, as_text(self.html(one.text)), one.level, self.headings(one.children))
             for one in found
         )
+
+
+def within(name: str, variant: int) -> str:
+    """The id of something in one combination of a choice; the same outside."""
+    return f"{name}.{variant}" if variant else name
 
 
 def flat(headings: tuple[Heading, ...]) -> list[Heading]:

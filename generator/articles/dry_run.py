@@ -19,6 +19,7 @@ from generator.articles.directives import Blocks, directives
 from generator.articles.document import Document
 from generator.articles.errors import Mistakes, WritingError, named
 from generator.articles.kinds import KINDS, Kind, check_kind
+from generator.articles.knobs import wrong_choices
 from generator.articles.read import article_jinja, callable_names, not_jinja, texts_of
 from generator.articles.source import Source, Writing
 from generator.errors import did_you_mean
@@ -82,6 +83,9 @@ def _check(
             "answer: belongs to no exercise; put it before the 'endcall' of one, or right behind."
         )
         mistakes.found.append(WritingError(source.path, line, reason))
+    for line, wrong in wrong_choices(tree):
+        with mistakes, named(source.path, line, "choose"):
+            raise wrong
     for call in tree.find_all(nodes.Call):
         if isinstance(call.node, nodes.Name) and call.node.name in jinja.globals:
             with mistakes, named(source.path, call.lineno, call.node.name):

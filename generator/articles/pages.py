@@ -94,7 +94,7 @@ def _link(source: Source) -> Link:
 def _section(section: str, inside: Sequence[Article], exhibit: Exhibit, pages: Pages) -> Page:
     title = SECTIONS[section]
     items = [
-        Listed(article_link(one), one.source.meta, _minutes(_word_count(one.html)))
+        Listed(article_link(one), one.source.meta, _minutes(_word_count(one, one.html)))
         for one in inside
     ]
     names = ", ".join(one.source.meta.title for one in inside)
@@ -116,7 +116,7 @@ def pages_of(
     previous, following = around([_link(one) for one in sources], sources.index(source))
     meta, permalink = source.meta, _permalink(exhibit, source.address)
     body = filling.html(pages.words.mark(article.html))
-    words, references = _word_count(body), article.references()
+    words, references = _word_count(article, body), article.references()
     key, entry = own_entry(meta, source.stem, exhibit.title, permalink)
     slides = slides_link(source.section, source.stem) if meta.slides else None
     citation = plain_citation(meta, exhibit.title, permalink)
@@ -130,6 +130,7 @@ def pages_of(
         "contents": filling.headings(article.headings),
         "references": references,
         "claims": article.document.claims,
+        "chooses": bool(article.document.counts.get("Choice")),
         "words": words,
         "minutes": _minutes(words),
         "bibtex": as_bibtex(key, entry),
@@ -173,6 +174,7 @@ def _slides(article: Article, slides: Link, body: str, citation: str, pages: Pag
         article=article_link(article),
         stacks=stacks(meta.title, body),
         equations="arithmatex" in body,
+        chooses=bool(article.document.counts.get("Choice")),
         plain_citation=citation,
     )
 
@@ -185,8 +187,9 @@ def _permalink(exhibit: Exhibit, address: str) -> str:
     )
 
 
-def _word_count(html: str) -> int:
-    return len(as_text(_NO_WORDS.sub(" ", html)).split())
+def _word_count(article: Article, html: str) -> int:
+    """Of a choice its first combination counts."""
+    return len(as_text(_NO_WORDS.sub(" ", html)).split()) - article.document.repeated
 
 
 def _minutes(words: int) -> int:

@@ -16,12 +16,14 @@ from generator.pages.page import Page
 def told_figures(articles: Iterable[Article]) -> list[Told]:
     """The figures of articles and lectures with their kinds, in the order of the texts.
 
-    The guide's are examples of how to write one.
+    The guide's are examples of how to write one. Of a choice there is the first.
     """
     found = []
     for article in articles:
         source = article.source
         for one in article.document.figures if source.section != GUIDE else ():
+            if one.variant > 1:
+                continue
             light, *dark = one.paths
             shown = GalleryItem(
                 path=light,

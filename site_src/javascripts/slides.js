@@ -20,6 +20,7 @@
     const fitAll = () => { for (const slide of document.querySelectorAll(".c-slide")) if (slide.offsetParent) fit(slide); };
     Reveal.on("slidechanged", fitAll);
     addEventListener("load", fitAll);
+    addEventListener("cutaway:chosen", fitAll);
     document.fonts?.ready.then(fitAll);
     fitAll();
   });

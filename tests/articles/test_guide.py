@@ -87,7 +87,11 @@ def test_every_directive_has_a_live_example_that_is_what_is_shown():
     examples = SHOWN.findall(text)
     for shown, run in examples:
         assert shown in run
-    called = set(re.findall(r"\{(?:\{|% call) ?(\w+)\(", "\n".join(shown for shown, _ in examples)))
+    called = set(
+        re.findall(
+            r"\{(?:\{|% call(?:\(\w+\))?) ?(\w+)\(", "\n".join(shown for shown, _ in examples)
+        )
+    )
     called |= set(re.findall(r"(?:in|=) (\w+)\(", "\n".join(shown for shown, _ in examples)))
     called |= set(re.findall(r"\{% (claim) ", "\n".join(shown for shown, _ in examples)))
     names = {name for name in directives(cast(Any, None), cast(Any, None)) if name[0] != "_"}
@@ -101,7 +105,7 @@ def test_every_directive_is_listed_with_its_parameters() -> None:
         assert (f"| `{name}` |" in listed) is (name[0] != "_")
         row = listed.split(f"| `{name}` |")[-1].split("\n")[0]
         for one in inspect.signature(function).parameters:
-            known = one in ("caller", "written", "parameters", "chosen") or name[0] == "_"
+            known = one in ("caller", "written", "parameters", "chosen", "values") or name[0] == "_"
             assert known or f"`{one}`" in row, (name, one)
 
 

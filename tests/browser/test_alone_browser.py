@@ -90,6 +90,24 @@ def files(runs: dict[str, Run], tmp_path_factory: pytest.TempPathFactory) -> dic
     return made
 
 
+def test_a_file_that_is_long_to_load_says_so_and_what_to_do(
+    runs: dict[str, Run],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one, every = tmp_path / "one.html", tmp_path / "every.html"
+    runs["bert"].widget("head_view", layer=1, head=3, text="long").save(one)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr("generator.widget.LARGE", one.stat().st_size)
+    runs["bert"].widget("head_view", layer=1, head=3, text="long").save(one)
+    assert capsys.readouterr().err == ""
+    runs["bert"].widget("model_view", text="long").save(every)
+    said = capsys.readouterr().err
+    assert f"{every} has {every.stat().st_size / 1e6:.1f} MB" in said
+    assert "a shorter text, one layer or one head: layer_view, head_view" in said
+
+
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     """A page that may ask for nothing but what it was sent to, and may complain of nothing."""

@@ -294,8 +294,15 @@ def is_elsewhere(link: str) -> bool:
 
 
 def has_anchor(document: Document, fragment: str) -> bool:
-    # "text=code" chooses a tab: its input is called text-code.
-    return fragment.replace("=", "-", 1) in set(document.ids())
+    ids = set(document.ids())
+    values = {one.attributes.get("data-value") for one in document.elements}
+    for part in fragment.split("&"):
+        # "text=code" chooses a tab, whose input is called text-code, and "id.name=value" is a choice.
+        name, _, value = part.partition("=")
+        chosen = name.partition(".")[0] in ids and value in values
+        if part.replace("=", "-", 1) not in ids and not chosen:
+            return False
+    return True
 
 
 def test_ids_are_given_once_and_labels_name_what_is_there(pages):
