@@ -40,7 +40,7 @@ def publish(
 
     Sent is what the build made and nothing else, and of that what has changed.
     """
-    from generator.publish import publish as run
-    from generator.publish_plan import Wish
+    from generator.publishing.places import publish as run
+    from generator.publishing.plan import Wish
 
     typer.echo(run(target, folder, Wish(dry_run, overwrite, private, remote)))

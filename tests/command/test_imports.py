@@ -19,6 +19,7 @@ FLOORS = (
     "pages",
     "cards",
     "articles",
+    "publishing",
 )
 MODULES = {
     ".".join(("generator", *file.relative_to(ROOT).with_suffix("").parts)).removesuffix(

@@ -16,8 +16,8 @@ from local_hub import LARGE, Hub, Repo, serving
 from small_site import Run, cutaway, cutaway_here
 
 from generator.paths import data_root
-from generator.publish_files import of_card, of_site
-from generator.publish_plan import redacted
+from generator.publishing.files import of_card, of_site
+from generator.publishing.plan import redacted
 from generator.record import RECORD, read_record
 from generator.site import Tree, lay_out_statics, run_builder
 
@@ -300,7 +300,7 @@ def test_a_second_time_only_what_changed_is_sent_and_what_is_gone_is_removed(
 def test_what_is_broken_off_goes_on_and_ends_the_same(
     site: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("generator.publish_hub.FILES", 40)
+    monkeypatch.setattr("generator.publishing.hub.FILES", 40)
     from huggingface_hub import HfApi
 
     whole, calls = HfApi.create_commit, []
@@ -348,7 +348,7 @@ def test_what_was_changed_there_is_not_lost(site: Path, hub: Hub) -> None:
 def test_a_site_that_a_space_cannot_hold_is_told_before_anything_is_sent(
     site: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("generator.publish_hub.SPACE_BYTES", 1_000_000)
+    monkeypatch.setattr("generator.publishing.hub.SPACE_BYTES", 1_000_000)
     refusal(
         published("hf-space:ada/shown", site, code=1), "MB, and a Space holds 1 MB", "fewer models"
     )
@@ -657,7 +657,7 @@ def test_what_git_refuses_is_a_sentence_without_the_password(clone: Path, tmp_pa
 
 
 def test_a_branch_that_moves_meanwhile_is_not_overwritten(clone: Path, monkeypatch) -> None:
-    from generator import publish_git
+    from generator.publishing import git as publish_git
 
     whole, bare = publish_git._commit, clone.parent / "bare.git"
 

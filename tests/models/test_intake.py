@@ -14,7 +14,7 @@ from tiny_vision import save as save_vision
 from typer.testing import CliRunner
 
 from generator.cli import app
-from generator.errors import CutawayError, UsageError
+from generator.errors import CutawayError
 from generator.exhibit import Preprocessing
 from generator.models.compat import repair_torchvision
 from generator.models.randomise import randomised
@@ -221,7 +221,9 @@ def changed(folder, change):
     return "./other.pt2"
 
 
-def test_an_export_is_read_without_loading_it_with_an_architecture_and_without(tmp_path, monkeypatch):
+def test_an_export_is_read_without_loading_it_with_an_architecture_and_without(
+    tmp_path, monkeypatch
+):
     made, own = exported(tmp_path)
     monkeypatch.setattr("torch.export.load", None)
     how = Preprocessing(size=32)

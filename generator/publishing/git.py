@@ -16,8 +16,8 @@ from pathlib import Path
 
 from generator import __version__
 from generator.errors import CutawayError, UsageError
-from generator.publish_files import Item, Local
-from generator.publish_plan import Plan, Wish, redacted
+from generator.publishing.files import Item, Local
+from generator.publishing.plan import Plan, Wish, redacted
 from generator.record import RECORD
 
 BRANCH = "gh-pages"

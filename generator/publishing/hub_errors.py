@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from generator.errors import first_line
-from generator.publish_plan import redacted
+from generator.publishing.plan import redacted
 
 Told = tuple[str, str]
 NO_TOKEN = (

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from generator.errors import CutawayError
 from generator.files import some_of
-from generator.publish_files import Item
+from generator.publishing.files import Item
 
 _LISTED = 40  # files that a plan names of each kind
 

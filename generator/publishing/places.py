@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from generator import publish_git, publish_hub
 from generator.errors import UsageError
-from generator.publish_files import of_card, of_site
-from generator.publish_plan import Wish
+from generator.publishing import git, hub
+from generator.publishing.files import of_card, of_site
+from generator.publishing.plan import Wish
 
 _TARGETS = ("hf-space:USER/NAME", "hf:USER/MODEL", "gh-pages")
 _HUB = re.compile(r"(hf-space|hf):([\w.-]+/[\w.-]+)")
@@ -20,13 +20,11 @@ def publish(target: str, folder: Path | None, wish: Wish) -> str:
     Raises UsageError or CutawayError, in a sentence, for all that can be mended.
     """
     if target == "gh-pages":
-        return publish_git.publish(of_site(folder or Path("site")), wish)
+        return git.publish(of_site(folder or Path("site")), wish)
     asked = _HUB.fullmatch(target)
     if not asked:
         raise UsageError(f"'{target}' is no place to publish to: {', '.join(_TARGETS)}.")
     kind, name = asked.groups()
     if kind == "hf-space":
-        return publish_hub.publish_space(name, of_site(folder or Path("site")), wish)
-    return publish_hub.publish_card(
-        name, of_card(folder or Path(f"{name.split('/')[1]}-card")), wish
-    )
+        return hub.publish_space(name, of_site(folder or Path("site")), wish)
+    return hub.publish_card(name, of_card(folder or Path(f"{name.split('/')[1]}-card")), wish)

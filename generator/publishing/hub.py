@@ -18,9 +18,9 @@ import yaml
 
 from generator import __version__
 from generator.errors import CutawayError
-from generator.publish_files import README, Item, Local
-from generator.publish_hub_errors import NO_TOKEN, explained
-from generator.publish_plan import Plan, Wish, refused
+from generator.publishing.files import README, Item, Local
+from generator.publishing.hub_errors import NO_TOKEN, explained
+from generator.publishing.plan import Plan, Wish, refused
 from generator.record import RECORD, Entry, as_json, read_record
 
 if TYPE_CHECKING:
