@@ -46,10 +46,15 @@ SCRIPTS = (
 )
 
 
-def lay_out(root: Path, address: str, size: str, files: Iterable[tuple[str, str]]) -> None:
-    """Write a page with what it loads (address from the root, text), and all scripts and styles."""
+def lay_out_statics(root: Path) -> None:
+    """All scripts and styles, and a first page."""
     for name in ("javascripts", "stylesheets"):
-        shutil.copytree(CHECKOUT / "site_src" / name, root / name, dirs_exist_ok=True)
+        shutil.copytree(CHECKOUT / "site_src" / name, root / name)
+    (root / "index.html").write_text("<!doctype html><title>Site</title>", encoding="utf-8")
+
+
+def lay_out(root: Path, address: str, size: str, files: Iterable[tuple[str, str]]) -> None:
+    """Write a page with what it loads (address from the root, text)."""
     up = "../" * address.count("/")
     styles = "".join(
         f'<link rel="stylesheet" href="{up}stylesheets/{one}.css">\n' for one in STYLES
@@ -58,7 +63,6 @@ def lay_out(root: Path, address: str, size: str, files: Iterable[tuple[str, str]
         f'<script src="{up}javascripts/{one}.js" defer></script>\n' for one in SCRIPTS
     )
     page = SHELL.format(root=up, size=size, styles=styles, scripts=scripts)
-    more = (("index.html", "<!doctype html><title>Site</title>"), (address, page))
-    for where, text in (*files, *more):
+    for where, text in (*files, (address, page)):
         (root / where).parent.mkdir(parents=True, exist_ok=True)
         (root / where).write_text(text, encoding="utf-8")

@@ -197,6 +197,8 @@ globalThis.cutawayLive = (() => {
       } catch (error) {
         if (loading.stopped) return;
         loading.session?.close();
+        this.session = null;
+        this.open.hidden = false;
         this.ended();
         this.failed(error, "when the network was opened");
       }

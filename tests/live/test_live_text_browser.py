@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import quote_plus, unquote_plus
 
@@ -23,13 +23,14 @@ from generator.exhibit import Exhibit
 from generator.formatting import number
 from generator.inputs.texts import CuratedText, curated_texts, readable
 from generator.models.stream import find_ends
-from generator.models.text_model import LanguageModel
+from generator.models.text_model import Encoding, LanguageModel
 from generator.models.tokens import token_text
 from generator.probes.attention import attention_weights
 from generator.probes.decoding import lens_logits
 from generator.probes.head_statistic import Scene
 from generator.probes.head_statistics import BY_COLUMN
 from generator.probes.heads import duplicate_token
+from generator.probes.queries import read_queries
 from generator.run import Run
 from generator.store import Store
 from generator.techniques.components import UNIT
@@ -43,18 +44,31 @@ SENTENCE = "w3 w14 w15 w9 w2 w14 w15"
 FAMILY = "llama"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Made:
-    """A folder with a page for each of some networks, and the runs that they were made of."""
+    """A folder with a page for each of some networks, made when a test first asks for it, and their runs."""
 
     root: Path
-    runs: Mapping[str, Run]
+    store: Store
+    networks: Mapping[str, tuple[LanguageModel, tuple[CuratedText, ...]]]
+    runs: dict[str, Run] = field(default_factory=dict)
+
+    def run(self, name: str) -> Run:
+        if name not in self.runs:
+            run = replace(run_on(*self.networks[name], self.store), live="on", _results={})
+            assert run[LIVE].reason == ""
+            live_pages.lay_out(self.root, try_address(run), "48 MB", scripts(run))
+            self.runs[name] = run
+        return self.runs[name]
 
     def address(self, name: str) -> str:
-        return try_address(self.runs[name])
+        return try_address(self.run(name))
+
+    def limit(self, name: str) -> int:
+        return self.run(name)[LIVE].limit
 
     def model(self, name: str) -> LanguageModel:
-        return self.runs[name].language
+        return self.run(name).language
 
 
 @pytest.fixture(scope="module")
@@ -62,22 +76,18 @@ def made(
     tmp_path_factory: pytest.TempPathFactory, minilm_model: LanguageModel, exhibit: Exhibit
 ) -> Made:
     folder = tmp_path_factory.mktemp("live")
-    store = Store(folder / "store")
     words = (CuratedText("words", SENTENCE, "Words", ""),)
-    runs = {"encoder": run_on(minilm_model, curated_texts(exhibit), store)}
-    runs |= {
-        FAMILY: run_on(tiny(FAMILY), words, store),
-        "masked": run_on(tiny_masked(), words, store),
+    networks = {
+        "encoder": (minilm_model, curated_texts(exhibit)),
+        FAMILY: (tiny(FAMILY), words),
+        "masked": (tiny_masked(), words),
     }
-    runs = {name: replace(run, live="on", _results={}) for name, run in runs.items()}
-    for run in runs.values():
-        assert run[LIVE].reason == ""
-        live_pages.lay_out(folder / "site", try_address(run), "48 MB", scripts(run))
-    return Made(folder / "site", runs)
+    return Made(folder / "site", Store(folder / "store"), networks)
 
 
 @pytest.fixture(scope="module")
 def root(made: Made) -> Path:
+    live_pages.lay_out_statics(made.root)
     return made.root
 
 
@@ -149,12 +159,12 @@ def whole(model: LanguageModel, text: str) -> np.ndarray:
 def test_every_text_of_the_exhibit_and_a_new_one_give_the_weights_of_pytorch(
     visit, made, exhibit, origin
 ):
-    model, (limits,) = made.model("encoder"), made.runs["encoder"][LIVE].measured
+    model, (limits, *_) = made.model("encoder"), made.run("encoder")[LIVE].measured
     visitor = visit(origin)
     page = load(visitor, made.address("encoder"), TYPED)
     differ = numbers = 0
     for text in [TYPED, *(one.text for one in curated_texts(exhibit))]:
-        if len(ids_of(model, text)) > made.runs["encoder"][LIVE].limit:
+        if len(ids_of(model, text)) > made.limit("encoder"):
             continue
         typed(page, text)
         tokens, found = shown(page)
@@ -216,6 +226,29 @@ def as_number(text: str) -> float:
     text, _, power = text.replace("\u2212", "-").partition("·10")
     raised = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
     return float(text) * 10.0 ** int(power.translate(raised) or 0)
+
+
+def test_the_neuron_view_has_the_products_of_pytorch(visit, made):
+    model, layer, head, token = made.model(FAMILY), 1, 2, 5
+    state = f"#text={quote_plus(SENTENCE)}&layer={layer}&head={head}&view=neurons&token={token}"
+    page = load(visit(), made.address(FAMILY), None, state)
+    ids = ids_of(model, SENTENCE)
+    read = read_queries(model, "", Encoding(ids, ("",) * len(ids)))
+    group = head * model.kv_groups // model.heads
+    sums = read.key[layer, group, : token + 1] @ read.query[layer, head, token]
+    expect(page.locator(".c-neurons tbody tr")).to_have_count(
+        token + 2
+    )  # the query, and all that it sees
+    rows = [
+        line.locator("td").all_inner_texts()
+        for line in page.locator(".c-neurons tbody tr").all()[1:]
+    ]
+    told = np.array([[as_number(one) for one in row[2:]] for row in rows])
+    np.testing.assert_allclose(told[:, 0], sums, rtol=2e-3, atol=2e-3)
+    scores = sums * read.scale[layer]
+    np.testing.assert_allclose(told[:, 1], scores, rtol=2e-3, atol=2e-3)
+    softmax = np.exp(scores - scores.max())
+    np.testing.assert_allclose(told[:, 2], softmax / softmax.sum(), atol=2e-4)
 
 
 def test_a_masked_network_fills_in_the_token_that_is_chosen(visit, made):
@@ -366,7 +399,7 @@ def test_texts_that_cannot_be_read_are_told_in_words_and_what_is_shown_stays(vis
     page = load(visit(), made.address("encoder"), TYPED)
     expect(status(page)).to_contain_text("computed in this browser")
     before = shown(page)[0]
-    limit = made.runs["encoder"][LIVE].limit
+    limit = made.limit("encoder")
     for text, words in (
         ("", "Type a sentence first."),
         (" \n ", "Type a sentence first."),
@@ -391,8 +424,8 @@ def test_texts_that_cannot_be_read_are_told_in_words_and_what_is_shown_stays(vis
 
 
 def test_the_longest_text_is_read(visit, made):
-    page = load(visit(), made.address("encoder"), "word " * (made.runs["encoder"][LIVE].limit - 2))
-    expect(status(page)).to_contain_text(f"{made.runs['encoder'][LIVE].limit} tokens, computed")
+    page = load(visit(), made.address("encoder"), "word " * (made.limit("encoder") - 2))
+    expect(status(page)).to_contain_text(f"{made.limit('encoder')} tokens, computed")
 
 
 def test_what_a_reader_types_stays_text(visit, made):
