@@ -6,7 +6,10 @@ import base64
 from dataclasses import asdict
 from typing import Any
 
+import PIL
+
 from generator.addresses import head_address, layer_address, relative, unit_address
+from generator.exhibit import Preprocessing
 from generator.figures.patches import STANDS_OUT, colours
 from generator.live.bundle import Bundle
 from generator.live.graph import EXTERNAL
@@ -119,7 +122,7 @@ def _picture(run: Run, made: Bundle) -> Json:
         "input": {"name": PIXELS, "type": "float32", "shape": [1, 3, side, side]},
         "outputs": outputs,
         "picture": {
-            "how": model.preprocessing.model_dump(mode="json"),
+            "how": how_prepared(model.preprocessing),
             "classes": list(model.labels) or None,
             "no_classes": "" if model.labels else model.no_classes,
             "exclusive": model.exclusive,
@@ -132,6 +135,11 @@ def _picture(run: Run, made: Bundle) -> Json:
     }
 
 
+def how_prepared(how: Preprocessing) -> Json:
+    """How pictures are prepared, and by which Pillow: 13 changed which of its two passes goes first."""
+    return {**how.model_dump(mode="json"), "pillow": int(PIL.__version__.split(".")[0])}
+
+
 def _unit_page(run: Run) -> str:
     return _way(run, unit_address(run.model.id, "{layer}", 0)).replace(
         "/units/0/", "/units/{unit}/"
@@ -141,7 +149,10 @@ def _unit_page(run: Run) -> str:
 def _units(run: Run, layer: Layer) -> Json:
     """How strongly each unit of a layer answered to curated pictures, its name, and which have a page."""
     signal = run[SIGNAL].of(layer.name)
-    found: Json = {"peaks": [_short(value) for value in signal.maximum]}
+    found: Json = {
+        "peaks": [_short(value) for value in signal.maximum],
+        "active": [_short(value) for value in signal.active],
+    }
     if float(signal.minimum.min()) < 0:
         found["least"] = [_short(value) for value in signal.minimum]
     names = {str(unit): name for unit, (name, _) in names_of(run, layer).items()}

@@ -26,12 +26,11 @@ from generator.techniques.live import (
     try_address,
     unwanted,
 )
-from generator.techniques.live_descriptor import descriptor
+from generator.techniques.live_descriptor import descriptor, how_prepared
 from generator.techniques.measured_stack import StackHeads, heads_of
 
 VENDOR = "javascripts/vendor/"
 _EXAMPLES, _LARGE = 8, 10**6  # curated pictures as buttons, and bytes of a file
-_DRAWN = 64  # px; a larger picture is not drawn by hand
 _CODECS = {
     "affine": "in the very blocks that they were quantised in, exactly",
     "i16": "as whole numbers of 16 bits, one scale for each 32",
@@ -115,15 +114,13 @@ def _component(run: Run) -> Component:
 
 def _setup(run: Run) -> dict[str, Any]:
     """How pictures are prepared, whether they can be drawn, and the curated ones as examples."""
-    seen = list(run.seen.values())
-    grey = all((one == one[..., :1]).all() for one in seen)
-    border = np.concatenate(
-        [np.concatenate((one[0], one[-1], one[:, 0], one[:, -1])) for one in seen]
-    )
+    rims = [(one[0], one[-1], one[:, 0], one[:, -1]) for one in run.seen.values()]
+    dark = float(np.concatenate([np.concatenate(rim) for rim in rims]).mean()) < 128
     return {
-        "how": run.vision.preprocessing.model_dump(mode="json"),
-        "draw": bool(grey and run.vision.preprocessing.size <= _DRAWN),
-        "ink": "light on dark" if border.mean() < 128 else "dark on light",
+        "how": how_prepared(run.vision.preprocessing),
+        # Of no other network is it known how its pictures were cut out.
+        "draw": run.model.provenance.source.startswith("train:"),
+        "ink": "light on dark" if dark else "dark on light",
         "examples": [
             {
                 "id": image.id, "label": image.label, "alt": image.alt, "file": f"example-{image.id}",
