@@ -44,7 +44,8 @@ async function canvasOf(text, how) {
   const pen = canvas.getContext("2d");
   pen.imageSmoothingQuality = "high";
   const short = Math.min(bitmap.width, bitmap.height) * how.crop;
-  pen.drawImage(bitmap, (bitmap.width - short) / 2, (bitmap.height - short) / 2, short, short, 0, 0, how.size, how.size);
+  const [left, top] = [bitmap.width - short, bitmap.height - short].map((one) => one / 2);
+  pen.drawImage(bitmap, left, top, short, short, 0, 0, how.size, how.size);
   return sent(pen.getImageData(0, 0, how.size, how.size).data);
 }
 """

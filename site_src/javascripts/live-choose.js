@@ -10,10 +10,11 @@ Object.assign(globalThis.cutawayPicture ??= {}, (() => {
     return made;
   }
 
-  // What a reader gave is handed to `take(picture, name)`, and what cannot be taken to `refuse(sentence)`.
+  // What a reader gave is handed to `take(picture, name)`, and what cannot be taken to `refuse(sentence)`; `wait` is
+  // called when something was given that takes a while.
   class Choose {
-    constructor(host, setup, folder, { take, refuse }) {
-      Object.assign(this, { host, setup, folder, take, refuse, turn: 0 });
+    constructor(host, setup, folder, { take, refuse, wait }) {
+      Object.assign(this, { host, setup, folder, take, refuse, wait, turn: 0 });
       this.zone = make("div", "c-live-drop");
       this.file = make("input");
       Object.assign(this.file, { type: "file", accept: "image/*", hidden: true });
@@ -109,6 +110,7 @@ Object.assign(globalThis.cutawayPicture ??= {}, (() => {
 
     async give(blob, name) {
       const turn = this.begin();
+      this.wait();
       let picture = null;
       try {
         picture = await open(blob);

@@ -2,7 +2,7 @@
 // out, stretched to 20 x 32, its strokes as thick as makes the ink of all digits alike, in the middle of a bitmap of
 // 32 x 32 that is counted in squares of 4 x 4. Light ink on a dark ground.
 Object.assign(globalThis.cutawayPicture ??= {}, (() => {
-  const { make, canvas } = globalThis.cutawayAttention;
+  const { make, canvas, ink } = globalThis.cutawayAttention;
   const SIDE = 240; // px
   const PEN = 0.075; // of the board's side
   const BITMAP = 32, SQUARE = 4, WIDE = 20; // px of a bitmap, of the squares in it, and of the digit across
@@ -33,9 +33,9 @@ Object.assign(globalThis.cutawayPicture ??= {}, (() => {
       const scale = high > low ? (room - pen) / (high - low) : 1;
       return (value) => (value - (low + high) / 2) * scale + BITMAP / 2;
     });
-    const ink = make("canvas");
-    [ink.width, ink.height] = [BITMAP, BITMAP];
-    const brush = ink.getContext("2d", { willReadFrequently: true });
+    const board = make("canvas");
+    [board.width, board.height] = [BITMAP, BITMAP];
+    const brush = board.getContext("2d", { willReadFrequently: true });
     stroke(brush, strokes.map((one) => one.map((point) => point.map((value, axis) => moved[axis](value)))), pen, "#fff");
     return brush.getImageData(0, 0, BITMAP, BITMAP).data;
   }
@@ -131,6 +131,9 @@ Object.assign(globalThis.cutawayPicture ??= {}, (() => {
       brush.fillStyle = "#000";
       brush.fillRect(0, 0, SIDE, SIDE);
       stroke(brush, this.strokes, SIDE * PEN, "#fff");
+      if (this.strokes.length) return;
+      Object.assign(brush, { fillStyle: "#9aa0a6", font: `15px ${ink("--c-sans")}`, textAlign: "center" });
+      brush.fillText("Draw a digit here", SIDE / 2, SIDE / 2);
     }
 
     clear() {

@@ -56,6 +56,37 @@ Object.assign(globalThis.cutawayPicture ??= {}, (() => {
     return head[1] === 0x50 && head[2] === 0x4e && head[3] === 0x47 && head[24] === 16;
   }
 
+  // Whether a WebP says that it is to be turned: Python turns it, and most browsers do not.
+  async function isTurned(blob) {
+    const at = async (from, length) => new DataView(await blob.slice(from, from + length).arrayBuffer());
+    const text = (view, from = 0) => String.fromCharCode(...new Uint8Array(view.buffer, from, 4));
+    const head = await at(0, 12);
+    if (head.byteLength < 12 || text(head) !== "RIFF" || text(head, 8) !== "WEBP") return false;
+    for (let from = 12; from + 8 <= blob.size;) {
+      const chunk = await at(from, 8);
+      const length = chunk.getUint32(4, true);
+      if (text(chunk) === "EXIF") return turned(await at(from + 8, Math.min(length, 65536)));
+      from += 8 + length + (length % 2);
+    }
+    return false;
+  }
+
+  // Tag 0x0112 in the first directory of a TIFF header, which "Exif" may stand before.
+  function turned(exif) {
+    const start = exif.byteLength > 6 && exif.getUint32(0) === 0x45786966 ? 6 : 0;
+    try {
+      const little = exif.getUint16(start) === 0x4949;
+      const list = start + exif.getUint32(start + 4, little);
+      for (let i = 0; i < exif.getUint16(list, little); i += 1) {
+        const entry = list + 2 + 12 * i;
+        if (exif.getUint16(entry, little) === 0x0112) return exif.getUint16(entry + 8, little) !== 1;
+      }
+    } catch {
+      // cut short: it says nothing
+    }
+    return false;
+  }
+
   // An opened picture: `read` gives a part of it as RGBA bytes, `notes` is what must be said of it then.
   class Picture {
     constructor(bitmap, notes) {
@@ -110,6 +141,7 @@ Object.assign(globalThis.cutawayPicture ??= {}, (() => {
     if (!width || !height) throw new Refused("This file is a drawing without a size of its own, not a picture of pixels.");
     const notes = new Set();
     if (await isDeep(blob)) notes.add("It has 16 bits a channel, of which browsers keep 8: its pixels can differ by a few levels of 255 from those that Python makes.");
+    if (await isTurned(blob)) notes.add("This WebP file says that it is to be turned, which Python does and browsers mostly do not: turn it before, and save it so.");
     if (changesPixels()) notes.add("This browser changes the pixels that pages may read, against tracking: what is shown here differs a little from what the network says of your picture.");
     return new Picture(await bitmapOf(blob), notes);
   }

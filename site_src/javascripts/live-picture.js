@@ -20,8 +20,11 @@
       Object.assign(this, { live, seen: null, name: "", turn: 0, views: [] });
       this.setup = JSON.parse(root.querySelector("[data-live-setup]").textContent);
       const folder = root.dataset.live.replace(/[^/]*$/, "");
-      const refuse = (text) => live.fail(text);
-      this.choose = new Choose(live.form, this.setup, folder, { take: (picture, name) => this.take(picture, name), refuse });
+      this.choose = new Choose(live.form, this.setup, folder, {
+        take: (picture, name) => this.take(picture, name),
+        refuse: (text) => live.fail(text),
+        wait: () => live.say("Reading the picture …"),
+      });
       this.canvas = make("canvas", "c-live-photo");
       this.canvas.setAttribute("role", "img");
       this.words = make("figcaption");

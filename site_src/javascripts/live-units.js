@@ -26,16 +26,25 @@ Object.assign(globalThis.cutawayPicture ??= {}, (() => {
     return found;
   }
 
+  // Of layers whose units have pages those alone, so that each can be looked up.
+  function paged(layers) {
+    const found = layers.filter(({ told }) => told.pages === true || told.pages?.length);
+    return found.length ? found : layers;
+  }
+
   const mapOf = ({ data, rows, columns }, unit) => ({ values: data.subarray(unit * rows * columns, (unit + 1) * rows * columns), rows, columns });
 
   // The largest magnitude that a unit reached on the curated pictures, or reaches on this one.
   const scaleOf = ({ told, wide }, unit) => Math.max(told.peaks[unit], -(told.least?.[unit] ?? 0), wide[unit]);
 
-  // The units that answer most for what they gave to the curated pictures, at most some of a layer.
+  // The units that answer most for what they gave to the curated pictures, at most some of a layer. Behind an
+  // activation that saturates many are equal: of those the ones come first that are active most seldom.
   function strongest(layers) {
     const all = layers.flatMap((layer) => Array.from(layer.share, (share, unit) => ({ layer, unit, share })));
     const taken = new Map();
-    const best = all.filter(({ share }) => share > 0).sort((a, b) => b.share - a.share || a.unit - b.unit);
+    const seldom = ({ layer, unit }) => layer.told.active?.[unit] ?? 0;
+    const hundredths = ({ share }) => Math.round(100 * share);
+    const best = all.filter(({ share }) => share > 0).sort((a, b) => hundredths(b) - hundredths(a) || seldom(a) - seldom(b) || a.unit - b.unit);
     return best.filter(({ layer }) => {
       taken.set(layer.name, (taken.get(layer.name) ?? 0) + 1);
       return taken.get(layer.name) <= OF_A_LAYER;
@@ -46,10 +55,10 @@ Object.assign(globalThis.cutawayPicture ??= {}, (() => {
     constructor(host, session) {
       Object.assign(this, { told: session.descriptor.picture, tiles: [], order: "strongest", layer: null });
       this.most = make("div", "c-classes c-live-most");
+      this.about = make("p", "c-look");
       host.append(
         make("h3", "", "The units that answer most"),
-        make("p", "c-look", `Of all layers, at most ${OF_A_LAYER} units of each: those whose highest response is largest, as a share of the strongest that the same unit gave to the curated pictures. (One that is below a twentieth of the strongest of its layer counts as that twentieth.) Bright is where it answers.`),
-        this.most, make("h3", "", "Every unit of a layer"), this.controls(),
+        this.about, this.most, make("h3", "", "Every unit of a layer"), this.controls(),
       );
       this.note = make("p", "c-look");
       this.sheet = make("div", "c-live-sheet");
@@ -97,7 +106,10 @@ Object.assign(globalThis.cutawayPicture ??= {}, (() => {
       const spatial = [...result.layers.values()].filter(({ name, rows, columns }) => rows * columns > 1 && this.told.units[name]);
       this.layers = new Map(spatial.map((layer) => [layer.name, read(layer, this.told.units[layer.name])]));
       if (!this.select.length) this.select.append(...spatial.map(({ name, title }) => new Option(title ?? name, name)));
-      const best = strongest([...this.layers.values()]);
+      const all = [...this.layers.values()];
+      const from = paged(all);
+      const best = strongest(from);
+      this.about.textContent = `Of ${from.length < all.length ? "the layers whose units have pages" : "all layers"}, at most ${OF_A_LAYER} units each: those whose highest response is the largest share of the strongest that the same unit gave to the curated pictures, and of equal ones those that were active most seldom there. (A strongest below a twentieth of its layer's counts as that twentieth.) Bright is where it answers.`;
       this.most.replaceChildren(...best.map((one) => this.card(one)));
       this.first = best[0]?.layer.name ?? spatial.at(-1)?.name;
       this.layer = null; // drawn anew
@@ -111,7 +123,7 @@ Object.assign(globalThis.cutawayPicture ??= {}, (() => {
 
     // The way to a unit's page; "" where it has none.
     page({ name, told }, unit) {
-      const there = told.pages === true || told.pages?.includes(unit);
+      const there = Array.isArray(told.pages) ? told.pages.includes(unit) : told.pages;
       const way = this.told.unit_page;
       return there && way ? way.replace("{layer}", name).replace("{unit}", unit) : "";
     }
