@@ -1,4 +1,4 @@
-"""A reader's own sentence in a real browser: computed there, in the views of other pages, held against PyTorch."""
+"""A reader's own sentence, computed in a real browser: its views are held against PyTorch."""
 
 from __future__ import annotations
 
@@ -97,7 +97,10 @@ LISTEN = """() => {
   cutawayAttention.adopt = (root, data) => adopt(root, globalThis.shownData = data);
   const { text } = cutawayLive.kinds;
   const { ready } = text;
-  text.ready = function (session, shell) { globalThis.session = session; return ready.call(this, session, shell); };
+  text.ready = function (session, shell) {
+    globalThis.session = session;
+    return ready.call(this, session, shell);
+  };
 }"""
 
 
@@ -128,7 +131,7 @@ def typed(page: Page, text: str) -> None:
 
 
 def shown(page: Page) -> tuple[list[str], np.ndarray]:
-    """The tokens of what is shown, and its weights as whole ten-thousandths: (layers, heads, queries, keys)."""
+    """The tokens of what is shown, and its weights in ten-thousandths, (layers, heads, queries, keys)."""
     data = page.evaluate("() => ({ ...shownData, values: Array.from(shownData.values) })")
     count, shape = len(data["tokens"]), (data["layers"], data["heads"])
     values = np.array(data["values"])
