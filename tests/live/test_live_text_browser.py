@@ -34,8 +34,7 @@ from generator.probes.queries import read_queries
 from generator.run import Run
 from generator.store import Store
 from generator.techniques.components import UNIT
-from generator.techniques.live import LIVE
-from generator.techniques.try_own import scripts, try_address
+from generator.techniques.live import LIVE, try_address
 
 both_origins = pytest.mark.parametrize("origin", ["server", "file"])
 TYPED = "Two old friends met again by the frozen lake, and neither knew the other at first."
@@ -57,7 +56,7 @@ class Made:
         if name not in self.runs:
             run = replace(run_on(*self.networks[name], self.store), live="on", _results={})
             assert run[LIVE].reason == ""
-            live_pages.lay_out(self.root, try_address(run), "48 MB", scripts(run))
+            live_pages.lay_out(self.root, run)
             self.runs[name] = run
         return self.runs[name]
 
@@ -114,7 +113,7 @@ def load(visitor: Visitor, address: str, text: str | None = None, state: str = "
     page.evaluate(LISTEN)
     if text is not None:
         page.locator("textarea").fill(text)
-    page.get_by_role("button", name="Load the network").click()
+    page.get_by_role("button", name="Load the model").click()
     expect(page.get_by_role("button", name="Show where it looks")).to_be_visible(timeout=120_000)
     return page
 
@@ -488,10 +487,10 @@ def test_a_file_that_is_not_whole_ends_in_a_sentence(browser, made, tmp_path, na
     page = browser.new_page()
     page.goto((folder / made.address(FAMILY)).as_uri())
     page.locator("textarea").fill(SENTENCE)
-    page.get_by_role("button", name="Load the network").click()
+    page.get_by_role("button", name="Load the model").click()
     expect(status(page)).to_contain_text(words)
     expect(status(page)).to_contain_text(name.removesuffix(".js"))
-    expect(page.get_by_role("button", name="Load the network")).to_be_enabled()
+    expect(page.get_by_role("button", name="Load the model")).to_be_enabled()
     assert page.locator("progress").is_hidden()
     page.close()
 
@@ -527,9 +526,9 @@ def test_a_network_that_cannot_be_opened_says_why(browser, made, served, lack, w
     page = browser.new_page()
     page.add_init_script(lack)
     page.goto(served + made.address(FAMILY))
-    page.get_by_role("button", name="Load the network").click()
+    page.get_by_role("button", name="Load the model").click()
     expect(status(page)).to_contain_text(words)
-    expect(page.get_by_role("button", name="Load the network")).to_be_visible()
+    expect(page.get_by_role("button", name="Load the model")).to_be_visible()
     page.close()
 
 
@@ -551,19 +550,19 @@ def test_rules_of_a_host_that_forbid_it_end_in_a_sentence(browser, made, served,
         "**/try/index.html", lambda route: route.fulfill(body=html, content_type="text/html")
     )
     page.goto(served + made.address(FAMILY))
-    page.get_by_role("button", name="Load the network").click()
+    page.get_by_role("button", name="Load the model").click()
     expect(status(page)).to_contain_text(words)
-    expect(page.get_by_role("button", name="Load the network")).to_be_visible()
+    expect(page.get_by_role("button", name="Load the model")).to_be_visible()
     page.close()
 
 
 def test_loading_can_be_stopped_and_begun_again(visit, made):
     page = visit().open(made.address("encoder"))
     page.locator("textarea").fill(TYPED)
-    page.get_by_role("button", name="Load the network").click()
+    page.get_by_role("button", name="Load the model").click()
     page.get_by_role("button", name="Stop").click()
     expect(status(page)).to_contain_text("Stopped.")
-    page.get_by_role("button", name="Load the network").click()
+    page.get_by_role("button", name="Load the model").click()
     expect(status(page)).to_contain_text("computed in this browser", timeout=120_000)
 
 
@@ -606,7 +605,7 @@ def test_the_sentence_and_what_is_looked_at_stand_in_the_address(visit, made):
 def test_nothing_is_loaded_before_the_button_is_pressed(visit, made):
     visitor = visit()
     page = visitor.open(made.address("encoder") + "#text=Hello+there&layer=1&head=2")
-    expect(page.get_by_role("button", name="Load the network")).to_be_visible()
+    expect(page.get_by_role("button", name="Load the model")).to_be_visible()
     page.wait_for_timeout(300)
     loaded = [url for url in visitor.requests if "/vendor/" in url or re.search(r"/try/\w", url)]
     assert [url for url in loaded if not url.endswith("index.html") and "woff2" not in url] == []
@@ -687,7 +686,7 @@ def test_by_touch(visit, made):
     visitor = visit(has_touch=True, is_mobile=True, viewport={"width": 360, "height": 740})
     page = visitor.open(made.address(FAMILY))
     page.locator("textarea").fill(SENTENCE)
-    page.get_by_role("button", name="Load the network").tap()
+    page.get_by_role("button", name="Load the model").tap()
     expect(status(page)).to_contain_text("computed", timeout=60_000)
     page.locator(".c-grid__canvas").tap(position={"x": 60, "y": 60})
     expect(page.locator(".c-attention__panel")).to_be_visible()
