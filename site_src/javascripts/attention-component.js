@@ -95,8 +95,7 @@
       }
       try {
         this.data = await this.dataOf(state.layer, state.heads);
-        this.neurons = state.view === "neurons"
-          ? await api.load(this.root.dataset.neurons.replace("{layer}", state.layer)) : null;
+        this.neurons = state.view === "neurons" ? await this.vectorsOf(state.layer) : null;
       } catch {
         if (turn === this.turn) this.say("The data of this view could not be loaded.");
         return;
@@ -119,6 +118,10 @@
       }
       this.view.element?.(element);
       this.show(state.pinned);
+    }
+
+    vectorsOf(layer) {
+      return this.given?.neurons?.(layer) ?? api.load(this.root.dataset.neurons.replace("{layer}", layer));
     }
 
     async dataOf(layer, heads) {

@@ -85,6 +85,16 @@ globalThis.cutawayNumbers = (() => {
     return found;
   }
 
+  // Matrices (width, count), one after the other, each turned over.
+  function turned(values, width, count) {
+    const found = new Float32Array(values.length);
+    for (let at = 0; at < values.length; at += 1) {
+      const [row, column] = [Math.floor(at / count) % width, at % count];
+      found[at - row * count - column + column * width + row] = values[at];
+    }
+    return found;
+  }
+
   // Logarithms of the probabilities that logits stand for.
   function logSoftmax(logits) {
     const most = logits.reduce((found, one) => Math.max(found, one), -Infinity);
@@ -152,5 +162,5 @@ globalThis.cutawayNumbers = (() => {
     return `${fixed(100 * share, places)}\u00a0%`;
   }
 
-  return { statisticsOf, copies, statistics, even, unbalance, whole, guesses, lens, number, percent };
+  return { statisticsOf, copies, statistics, even, unbalance, whole, turned, guesses, lens, number, percent };
 })();

@@ -52,7 +52,7 @@
         const made = await this.parts(text, read, found, view);
         if (turn !== this.turn) return;
         this.show(text, step, made);
-        this.component = api.adopt(view, this.data(read, found.attention));
+        this.component = api.adopt(view, { ...this.data(read, found.attention), neurons: this.vectors(read) });
         shell.say(`${plural(read.ids.length, "token")}, computed in this browser in ${seconds} s.`);
       } catch (error) {
         if (turn !== this.turn) return;
@@ -89,13 +89,30 @@
 
     // The outputs by role. Refuses attention that cannot be any.
     async compute({ ids }) {
-      const { outputs } = this.session.descriptor;
-      const found = await this.session.run(this.feeds(ids, 0));
-      const roles = {};
-      for (const { name, role } of outputs) roles[role] = found[name];
+      const roles = await this.roles(ids, ({ role }) => role !== "query" && role !== "key");
       const worst = numbers.unbalance(roles.attention.data, roles.attention.dims[3]);
       if (!(worst < UNBALANCED)) throw new live.Said("The weights that this browser computed do not sum to 1, which attention does: they are not shown.");
       return roles;
+    }
+
+    async roles(ids, wanted) {
+      const outputs = this.session.descriptor.outputs.filter(wanted);
+      const found = await this.session.run(this.feeds(ids, 0), outputs.map(({ name }) => name));
+      return Object.fromEntries(outputs.map(({ name, role }) => [role, found[name]]));
+    }
+
+    // The queries and keys of a layer as the neuron view takes them; computed when it is first asked for.
+    vectors({ ids }) {
+      const { scales } = this.session.descriptor.text;
+      if (!scales?.length) return null;
+      let found = null;
+      return async (layer) => {
+        found ??= this.roles(ids, ({ role }) => role === "query" || role === "key");
+        const { query, key } = await found;
+        const [, heads, count, width] = query.dims;
+        const of = ({ data }) => data.subarray(layer * heads * count * width, (layer + 1) * heads * count * width);
+        return { heads, groups: heads, width, scale: scales[layer], query: of(query), key: numbers.turned(of(key), width, count) };
+      };
     }
 
     // The logits of the token that stands at a place, hidden there.
@@ -132,7 +149,7 @@
 
     tokens({ tokens }) {
       const made = make("p", "c-live__tokens");
-      made.append(make("span", "c-live__count", `${plural(tokens.length, "token")}: `));
+      made.append(make("span", "c-live__count", "Read as "));
       for (const text of tokens) made.append(make("bdi", "", text), " ");
       return made;
     }
@@ -143,8 +160,9 @@
       const made = template.content.querySelector(".c-attention").cloneNode(true);
       made.replaceChildren();
       for (const name of ["text", "source", "alone", "neurons"]) delete made.dataset[name];
-      const page = this.session.descriptor.text.head_page;
+      const { head_page: page, scales } = this.session.descriptor.text;
       if (page) made.dataset.heads = page;
+      if (scales?.length) made.dataset.neurons = "computed here";
       return made;
     }
 
