@@ -56,6 +56,8 @@ KINDS = {
     "building blocks": f"{_VISION}/building-blocks/index.html",
     "controls": f"{_VISION}/controls/index.html",
     "pictures": f"{_VISION}/pictures/index.html",
+    "own picture": f"{_VISION}/try/index.html",
+    "own text": "models/minilm-l6/try/index.html",
     "card of a CNN": f"{_VISION}/card/index.html",
     "card of an encoder": "models/minilm-l6/card/index.html",
     "section": "articles/index.html",

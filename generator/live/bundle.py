@@ -41,7 +41,7 @@ class Bundle:
 
     `graph` is ONNX without weights and `tokenizer` JSON, both as gzip; `weights` are the packed tensors of
     `table`. `layers` are the names behind the outputs `layerN`, in their `shapes`; `attends` says whether
-    there is attention. `answers`, `lens` and `limit` are those of a TextGraph.
+    there is attention. `answers`, `lens`, `limit` and `scales` are those of a TextGraph.
     """
 
     graph: np.ndarray
@@ -52,6 +52,7 @@ class Bundle:
     layers: tuple[str, ...] = ()
     shapes: tuple[tuple[int, ...], ...] = ()
     answers: str = ""
+    scales: tuple[float, ...] = ()
     lens: bool = False
     attends: bool = False
     limit: int = 0
@@ -88,7 +89,7 @@ def text_bundle(model: LanguageModel, texts: Iterable[tuple[int, ...]]) -> Bundl
         return _refused(error)
     return Bundle(
         _zipped(made.graph.content), weights, tokenizer, table, found,
-        answers=made.answers, lens=made.lens, limit=made.limit,
+        answers=made.answers, scales=made.scales, lens=made.lens, limit=made.limit,
     )  # fmt: skip
 
 

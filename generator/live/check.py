@@ -17,12 +17,14 @@ import numpy as np
 from generator.live.pack import WHOLE, Stored
 from generator.live.picture import PIXELS, PictureGraph, as_shown, output
 from generator.live.text import ATTENTION, IDS, LENS, LOGITS, MASKED, PLACE, TextGraph
+from generator.live.vectors import KEY, QUERY
 from generator.models.layer import Layer
 from generator.models.model import VisionModel
 from generator.models.stream import find_ends
-from generator.models.text_model import LanguageModel
+from generator.models.text_model import Encoding, LanguageModel
 from generator.probes.attention import attention_weights
 from generator.probes.decoding import lens_logits
+from generator.probes.queries import read_queries
 
 VERSION = 1
 STEP = 1e-4
@@ -138,6 +140,18 @@ def compared_texts(
         if made.lens:
             rows = lens_logits(model, find_ends(model), ids)
             yield "logit lens", found[LENS], np.stack([row[-1].cpu().numpy() for row in rows])
+        if made.scales and len(ids) == made.limit:  # one text: below the modules a pass takes long
+            yield from _vectors(model, found, ids)
+
+
+def _vectors(
+    model: LanguageModel, found: Mapping[str, np.ndarray], ids: tuple[int, ...]
+) -> Compared:
+    """Queries and keys; the graph has those of a group once for each of its heads."""
+    read = read_queries(model, "", Encoding(ids, ("",) * len(ids)))
+    yield "queries", found[QUERY], read.query
+    group = model.heads // model.kv_groups
+    yield "keys", found[KEY].swapaxes(-1, -2)[:, ::group], read.key
 
 
 def compared_pictures(

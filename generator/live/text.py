@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from generator.errors import CutawayError
 from generator.live.graph import Graph, export
+from generator.live.vectors import add_vectors, vector_scales
 from generator.models.dispatch import first_tensor, hooks
 from generator.models.stream import ResidualEnds, find_ends
 from generator.models.text_model import LanguageModel
@@ -29,13 +30,15 @@ class TextGraph:
     Its input IDS is (1, tokens) int64. Outputs are ATTENTION (layers, heads, queries, keys), and where there
     are answers LOGITS (vocabulary): of the last token, or of the one whose number the input PLACE (1,) says.
     `lens` says whether there is LENS, (layers + 1, vocabulary) of the last token. `limit` is how many
-    tokens a text may have.
+    tokens a text may have. `scales` are the factors from q · k to the scores of each layer where these are
+    outputs too (`vectors.py`), else none.
     """
 
     graph: Graph
     answers: str
     lens: bool
     limit: int
+    scales: tuple[float, ...]
 
 
 def text_graph(model: LanguageModel) -> TextGraph:
@@ -56,9 +59,10 @@ def text_graph(model: LanguageModel) -> TextGraph:
         dynamic = (*dynamic, {})
     reader = _Reader(model, answers, ends)
     outputs = (ATTENTION, *([LOGITS] if answers else []), *([] if ends is None else [LENS]))
-    return TextGraph(
-        export(reader, inputs, names, outputs, dynamic), answers, ends is not None, limit
-    )
+    graph = export(reader, inputs, names, outputs, dynamic)
+    scales = vector_scales(model, tuple(inputs[0][0].tolist()))
+    shows = bool(scales) and add_vectors(graph, len(model.blocks))
+    return TextGraph(graph, answers, ends is not None, limit, scales if shows else ())
 
 
 def _ends(model: LanguageModel) -> ResidualEnds | None:

@@ -15,6 +15,7 @@ from generator.live.bundle import Bundle
 from generator.live.graph import EXTERNAL
 from generator.live.picture import PIXELS, output
 from generator.live.text import ATTENTION, IDS, LENS, LOGITS, MASKED, PLACE
+from generator.live.vectors import KEY, QUERY
 from generator.models.layer import Layer
 from generator.probes.class_maps import pooled_head
 from generator.probes.exemplars import unit_layers
@@ -58,7 +59,7 @@ def _files(offer: Offer) -> Json:
 def _text(run: Run, made: Bundle) -> Json:
     model, (stack,) = run.language, heads_of(run.model)
     outputs: list[Json] = [{"name": ATTENTION, "role": "attention", "stack": 0}]
-    there = ((LOGITS, made.answers), (LENS, made.lens))
+    there = ((LOGITS, made.answers), (LENS, made.lens), (QUERY, made.scales), (KEY, made.scales))
     outputs += [{"name": name, "role": name} for name, shown in there if shown]
     masked = made.answers == MASKED
     one = {
@@ -85,6 +86,7 @@ def _text(run: Run, made: Bundle) -> Json:
             "causal": model.causal,
             "stacks": [one],
             "answers": made.answers,
+            "scales": list(made.scales),
             **({"mask": int(model.tokenizer.mask_token_id)} if masked else {}),
             "rows": int(model.module.get_input_embeddings().weight.shape[0]),  # type: ignore[operator]
             "layers": layers,

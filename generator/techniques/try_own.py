@@ -75,8 +75,12 @@ def view(run: Run) -> View | None:
         offer.measured,
         _storage(offer),
         offer.limit,
-        not text and bool(heads_of(run.model)),
+        _attends(run),
     )
+
+
+def _attends(run: Run) -> bool:
+    return any(one.what == "attention" for one in run[LIVE].measured)
 
 
 def _address(run: Run, name: str) -> str:
@@ -189,7 +193,7 @@ def unit_here(run: Run, layer: Layer, unit: int) -> Here | None:
 
 def head_here(run: Run, stack: StackHeads, place: int, head: int) -> Here | None:
     """On the page of a head, where the network answers with attention."""
-    if not offered(run) or not any(one.what == "attention" for one in run[LIVE].measured):
+    if not offered(run) or not _attends(run):
         return None
     layer = stack.layers[place].name if run.reads == PICTURES else place
     return _here(run, f"layer={layer}&head={head}", "this head")

@@ -47,13 +47,13 @@
         const started = performance.now();
         const found = await this.compute(read);
         if (turn !== this.turn) return;
-        const seconds = ((performance.now() - started) / 1000).toFixed(1);
+        const took = performance.now() - started;
         const view = this.view();
         const made = await this.parts(text, read, found, view);
         if (turn !== this.turn) return;
         this.show(text, step, made);
         this.component = api.adopt(view, { ...this.data(read, found.attention), neurons: this.vectors(read) });
-        shell.say(`${plural(read.ids.length, "token")}, computed in this browser in ${seconds} s.`);
+        shell.say(`${plural(read.ids.length, "token")}, computed in this browser in ${took < 1000 ? `${Math.ceil(took)} ms` : `${(took / 1000).toFixed(1)} s`}.`);
       } catch (error) {
         if (turn !== this.turn) return;
         shell.failed(error, "when the text was read");

@@ -1,11 +1,11 @@
-"""A reader's own sentence in a real browser: computed there, in the views of other pages, held against PyTorch."""
+"""A reader's own sentence, computed in a real browser: its views are held against PyTorch."""
 
 from __future__ import annotations
 
 import random
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import quote_plus, unquote_plus
 
@@ -23,18 +23,18 @@ from generator.exhibit import Exhibit
 from generator.formatting import number
 from generator.inputs.texts import CuratedText, curated_texts, readable
 from generator.models.stream import find_ends
-from generator.models.text_model import LanguageModel
+from generator.models.text_model import Encoding, LanguageModel
 from generator.models.tokens import token_text
 from generator.probes.attention import attention_weights
 from generator.probes.decoding import lens_logits
 from generator.probes.head_statistic import Scene
 from generator.probes.head_statistics import BY_COLUMN
 from generator.probes.heads import duplicate_token
+from generator.probes.queries import read_queries
 from generator.run import Run
 from generator.store import Store
 from generator.techniques.components import UNIT
-from generator.techniques.live import LIVE
-from generator.techniques.try_own import scripts, try_address
+from generator.techniques.live import LIVE, try_address
 
 both_origins = pytest.mark.parametrize("origin", ["server", "file"])
 TYPED = "Two old friends met again by the frozen lake, and neither knew the other at first."
@@ -43,18 +43,31 @@ SENTENCE = "w3 w14 w15 w9 w2 w14 w15"
 FAMILY = "llama"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Made:
-    """A folder with a page for each of some networks, and the runs that they were made of."""
+    """A folder with a page for each of some networks, made when a test first asks for it, and their runs."""
 
     root: Path
-    runs: Mapping[str, Run]
+    store: Store
+    networks: Mapping[str, tuple[LanguageModel, tuple[CuratedText, ...]]]
+    runs: dict[str, Run] = field(default_factory=dict)
+
+    def run(self, name: str) -> Run:
+        if name not in self.runs:
+            run = replace(run_on(*self.networks[name], self.store), live="on", _results={})
+            assert run[LIVE].reason == ""
+            live_pages.lay_out(self.root, run)
+            self.runs[name] = run
+        return self.runs[name]
 
     def address(self, name: str) -> str:
-        return try_address(self.runs[name])
+        return try_address(self.run(name))
+
+    def limit(self, name: str) -> int:
+        return self.run(name)[LIVE].limit
 
     def model(self, name: str) -> LanguageModel:
-        return self.runs[name].language
+        return self.run(name).language
 
 
 @pytest.fixture(scope="module")
@@ -62,22 +75,18 @@ def made(
     tmp_path_factory: pytest.TempPathFactory, minilm_model: LanguageModel, exhibit: Exhibit
 ) -> Made:
     folder = tmp_path_factory.mktemp("live")
-    store = Store(folder / "store")
     words = (CuratedText("words", SENTENCE, "Words", ""),)
-    runs = {"encoder": run_on(minilm_model, curated_texts(exhibit), store)}
-    runs |= {
-        FAMILY: run_on(tiny(FAMILY), words, store),
-        "masked": run_on(tiny_masked(), words, store),
+    networks = {
+        "encoder": (minilm_model, curated_texts(exhibit)),
+        FAMILY: (tiny(FAMILY), words),
+        "masked": (tiny_masked(), words),
     }
-    runs = {name: replace(run, live="on", _results={}) for name, run in runs.items()}
-    for run in runs.values():
-        assert run[LIVE].reason == ""
-        live_pages.lay_out(folder / "site", try_address(run), "48 MB", scripts(run))
-    return Made(folder / "site", runs)
+    return Made(folder / "site", Store(folder / "store"), networks)
 
 
 @pytest.fixture(scope="module")
 def root(made: Made) -> Path:
+    live_pages.lay_out_statics(made.root)
     return made.root
 
 
@@ -87,7 +96,10 @@ LISTEN = """() => {
   cutawayAttention.adopt = (root, data) => adopt(root, globalThis.shownData = data);
   const { text } = cutawayLive.kinds;
   const { ready } = text;
-  text.ready = function (session, shell) { globalThis.session = session; return ready.call(this, session, shell); };
+  text.ready = function (session, shell) {
+    globalThis.session = session;
+    return ready.call(this, session, shell);
+  };
 }"""
 
 
@@ -101,7 +113,7 @@ def load(visitor: Visitor, address: str, text: str | None = None, state: str = "
     page.evaluate(LISTEN)
     if text is not None:
         page.locator("textarea").fill(text)
-    page.get_by_role("button", name="Load the network").click()
+    page.get_by_role("button", name="Load the model").click()
     expect(page.get_by_role("button", name="Show where it looks")).to_be_visible(timeout=120_000)
     return page
 
@@ -118,7 +130,7 @@ def typed(page: Page, text: str) -> None:
 
 
 def shown(page: Page) -> tuple[list[str], np.ndarray]:
-    """The tokens of what is shown, and its weights as whole ten-thousandths: (layers, heads, queries, keys)."""
+    """The tokens of what is shown, and its weights in ten-thousandths, (layers, heads, queries, keys)."""
     data = page.evaluate("() => ({ ...shownData, values: Array.from(shownData.values) })")
     count, shape = len(data["tokens"]), (data["layers"], data["heads"])
     values = np.array(data["values"])
@@ -149,12 +161,12 @@ def whole(model: LanguageModel, text: str) -> np.ndarray:
 def test_every_text_of_the_exhibit_and_a_new_one_give_the_weights_of_pytorch(
     visit, made, exhibit, origin
 ):
-    model, (limits,) = made.model("encoder"), made.runs["encoder"][LIVE].measured
+    model, (limits, *_) = made.model("encoder"), made.run("encoder")[LIVE].measured
     visitor = visit(origin)
     page = load(visitor, made.address("encoder"), TYPED)
     differ = numbers = 0
     for text in [TYPED, *(one.text for one in curated_texts(exhibit))]:
-        if len(ids_of(model, text)) > made.runs["encoder"][LIVE].limit:
+        if len(ids_of(model, text)) > made.limit("encoder"):
             continue
         typed(page, text)
         tokens, found = shown(page)
@@ -216,6 +228,29 @@ def as_number(text: str) -> float:
     text, _, power = text.replace("\u2212", "-").partition("·10")
     raised = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
     return float(text) * 10.0 ** int(power.translate(raised) or 0)
+
+
+def test_the_neuron_view_has_the_products_of_pytorch(visit, made):
+    model, layer, head, token = made.model(FAMILY), 1, 2, 5
+    state = f"#text={quote_plus(SENTENCE)}&layer={layer}&head={head}&view=neurons&token={token}"
+    page = load(visit(), made.address(FAMILY), None, state)
+    ids = ids_of(model, SENTENCE)
+    read = read_queries(model, "", Encoding(ids, ("",) * len(ids)))
+    group = head * model.kv_groups // model.heads
+    sums = read.key[layer, group, : token + 1] @ read.query[layer, head, token]
+    expect(page.locator(".c-neurons tbody tr")).to_have_count(
+        token + 2
+    )  # the query, and all that it sees
+    rows = [
+        line.locator("td").all_inner_texts()
+        for line in page.locator(".c-neurons tbody tr").all()[1:]
+    ]
+    told = np.array([[as_number(one) for one in row[2:]] for row in rows])
+    np.testing.assert_allclose(told[:, 0], sums, rtol=2e-3, atol=2e-3)
+    scores = sums * read.scale[layer]
+    np.testing.assert_allclose(told[:, 1], scores, rtol=2e-3, atol=2e-3)
+    softmax = np.exp(scores - scores.max())
+    np.testing.assert_allclose(told[:, 2], softmax / softmax.sum(), atol=2e-4)
 
 
 def test_a_masked_network_fills_in_the_token_that_is_chosen(visit, made):
@@ -366,7 +401,7 @@ def test_texts_that_cannot_be_read_are_told_in_words_and_what_is_shown_stays(vis
     page = load(visit(), made.address("encoder"), TYPED)
     expect(status(page)).to_contain_text("computed in this browser")
     before = shown(page)[0]
-    limit = made.runs["encoder"][LIVE].limit
+    limit = made.limit("encoder")
     for text, words in (
         ("", "Type a sentence first."),
         (" \n ", "Type a sentence first."),
@@ -391,8 +426,8 @@ def test_texts_that_cannot_be_read_are_told_in_words_and_what_is_shown_stays(vis
 
 
 def test_the_longest_text_is_read(visit, made):
-    page = load(visit(), made.address("encoder"), "word " * (made.runs["encoder"][LIVE].limit - 2))
-    expect(status(page)).to_contain_text(f"{made.runs['encoder'][LIVE].limit} tokens, computed")
+    page = load(visit(), made.address("encoder"), "word " * (made.limit("encoder") - 2))
+    expect(status(page)).to_contain_text(f"{made.limit('encoder')} tokens, computed")
 
 
 def test_what_a_reader_types_stays_text(visit, made):
@@ -452,10 +487,10 @@ def test_a_file_that_is_not_whole_ends_in_a_sentence(browser, made, tmp_path, na
     page = browser.new_page()
     page.goto((folder / made.address(FAMILY)).as_uri())
     page.locator("textarea").fill(SENTENCE)
-    page.get_by_role("button", name="Load the network").click()
+    page.get_by_role("button", name="Load the model").click()
     expect(status(page)).to_contain_text(words)
     expect(status(page)).to_contain_text(name.removesuffix(".js"))
-    expect(page.get_by_role("button", name="Load the network")).to_be_enabled()
+    expect(page.get_by_role("button", name="Load the model")).to_be_enabled()
     assert page.locator("progress").is_hidden()
     page.close()
 
@@ -491,9 +526,9 @@ def test_a_network_that_cannot_be_opened_says_why(browser, made, served, lack, w
     page = browser.new_page()
     page.add_init_script(lack)
     page.goto(served + made.address(FAMILY))
-    page.get_by_role("button", name="Load the network").click()
+    page.get_by_role("button", name="Load the model").click()
     expect(status(page)).to_contain_text(words)
-    expect(page.get_by_role("button", name="Load the network")).to_be_visible()
+    expect(page.get_by_role("button", name="Load the model")).to_be_visible()
     page.close()
 
 
@@ -515,19 +550,19 @@ def test_rules_of_a_host_that_forbid_it_end_in_a_sentence(browser, made, served,
         "**/try/index.html", lambda route: route.fulfill(body=html, content_type="text/html")
     )
     page.goto(served + made.address(FAMILY))
-    page.get_by_role("button", name="Load the network").click()
+    page.get_by_role("button", name="Load the model").click()
     expect(status(page)).to_contain_text(words)
-    expect(page.get_by_role("button", name="Load the network")).to_be_visible()
+    expect(page.get_by_role("button", name="Load the model")).to_be_visible()
     page.close()
 
 
 def test_loading_can_be_stopped_and_begun_again(visit, made):
     page = visit().open(made.address("encoder"))
     page.locator("textarea").fill(TYPED)
-    page.get_by_role("button", name="Load the network").click()
+    page.get_by_role("button", name="Load the model").click()
     page.get_by_role("button", name="Stop").click()
     expect(status(page)).to_contain_text("Stopped.")
-    page.get_by_role("button", name="Load the network").click()
+    page.get_by_role("button", name="Load the model").click()
     expect(status(page)).to_contain_text("computed in this browser", timeout=120_000)
 
 
@@ -570,7 +605,7 @@ def test_the_sentence_and_what_is_looked_at_stand_in_the_address(visit, made):
 def test_nothing_is_loaded_before_the_button_is_pressed(visit, made):
     visitor = visit()
     page = visitor.open(made.address("encoder") + "#text=Hello+there&layer=1&head=2")
-    expect(page.get_by_role("button", name="Load the network")).to_be_visible()
+    expect(page.get_by_role("button", name="Load the model")).to_be_visible()
     page.wait_for_timeout(300)
     loaded = [url for url in visitor.requests if "/vendor/" in url or re.search(r"/try/\w", url)]
     assert [url for url in loaded if not url.endswith("index.html") and "woff2" not in url] == []
@@ -651,7 +686,7 @@ def test_by_touch(visit, made):
     visitor = visit(has_touch=True, is_mobile=True, viewport={"width": 360, "height": 740})
     page = visitor.open(made.address(FAMILY))
     page.locator("textarea").fill(SENTENCE)
-    page.get_by_role("button", name="Load the network").tap()
+    page.get_by_role("button", name="Load the model").tap()
     expect(status(page)).to_contain_text("computed", timeout=60_000)
     page.locator(".c-grid__canvas").tap(position={"x": 60, "y": 60})
     expect(page.locator(".c-attention__panel")).to_be_visible()
