@@ -30,6 +30,7 @@ Object.assign(globalThis.cutawayPicture ??= {}, (() => {
       if (setup.draw) this.board = new Board(parts, (picture) => this.hand(picture, "what you drew"));
       const rest = make("div", "c-live-drop__rest");
       rest.append(words, this.file, ...this.examples());
+      if (setup.draw) rest.append(make("p", "c-look", `The network was trained on digits that are ${setup.ink}, cut out and as high as the picture. What you draw is made so; a picture is taken as it is.`));
       parts.append(rest);
       this.zone.append(parts);
       host.append(this.zone);

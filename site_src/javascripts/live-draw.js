@@ -9,6 +9,7 @@ Object.assign(globalThis.cutawayPicture ??= {}, (() => {
   const INK = 0.305; // the share of ink in the digits of the data set, nearly the same for all ten
   const PENS = [1, 14]; // px of the bitmap
   const STEPS = 8;
+  const MOST = 3; // how much more one way is stretched than the other: a line stays one
 
   // Strokes, each a list of [x, y], as 8 x 8 pixels from 0 to 255, RGBA.
   function digit(strokes) {
@@ -17,9 +18,9 @@ Object.assign(globalThis.cutawayPicture ??= {}, (() => {
     for (let step = 0; step < STEPS; step += 1) {
       const pen = (thin + thick) / 2;
       data = bitmap(strokes, pen);
-      let ink = 0;
-      for (let i = 3; i < data.length; i += 4) ink += data[i] > 127;
-      if (ink < INK * BITMAP * BITMAP) thin = pen;
+      let full = 0;
+      for (let i = 3; i < data.length; i += 4) full += data[i] > 127;
+      if (full < INK * BITMAP * BITMAP) thin = pen;
       else thick = pen;
     }
     return counted(data);
@@ -27,10 +28,13 @@ Object.assign(globalThis.cutawayPicture ??= {}, (() => {
 
   function bitmap(strokes, pen) {
     const points = strokes.flat();
-    const moved = [WIDE, BITMAP].map((room, axis) => {
+    const ends = [0, 1].map((axis) => {
       const all = points.map((one) => one[axis]);
-      const [low, high] = [Math.min(...all), Math.max(...all)];
-      const scale = high > low ? (room - pen) / (high - low) : 1;
+      return [Math.min(...all), Math.max(...all)];
+    });
+    const fits = [WIDE, BITMAP].map((room, axis) => (room - pen) / Math.max(ends[axis][1] - ends[axis][0], 1e-6));
+    const moved = ends.map(([low, high], axis) => {
+      const scale = Math.min(fits[axis], MOST * fits[1 - axis]);
       return (value) => (value - (low + high) / 2) * scale + BITMAP / 2;
     });
     const board = make("canvas");
@@ -59,7 +63,7 @@ Object.assign(globalThis.cutawayPicture ??= {}, (() => {
     for (const points of strokes) {
       brush.beginPath();
       brush.moveTo(...points[0]);
-      for (const point of points) brush.lineTo(...point);
+      for (const [x, y] of points) brush.lineTo(x + 1e-3, y); // a point alone is a dot
       brush.stroke();
     }
   }

@@ -15,6 +15,12 @@
     return { layers, logits: of("logits")?.data, attention: of("attention"), grey: greyOf(seen, how.size) };
   }
 
+  // Whether what lies at the edges of a square is rather dark.
+  function isDark(seen, side) {
+    const rim = Array.from({ length: side }, (_, i) => [i, side * (side - 1) + i, side * i, side * i + side - 1]).flat();
+    return rim.reduce((sum, at) => sum + seen[3 * at] + seen[3 * at + 1] + seen[3 * at + 2], 0) / (3 * rim.length) < 128;
+  }
+
   class Page {
     constructor(root, live) {
       Object.assign(this, { live, seen: null, name: "", turn: 0, views: [] });
@@ -49,6 +55,8 @@
       this.canvas.setAttribute("aria-label", `What the network sees of ${name}.`);
       const cut = picture.width === picture.height ? "" : how.fit === "squeeze" ? ", squeezed into a square" : ", its centre";
       this.words.replaceChildren(make("strong", "", name), make("br"), `${picture.width} × ${picture.height} pixels, as the network sees them: ${how.size} × ${how.size}${cut}.`);
+      const { draw, ink } = this.setup;
+      if (draw && isDark(seen, how.size) !== (ink === "light on dark")) picture.notes.add(`It knows ink that is ${ink}, and this is the other way round: it has never seen such a picture.`);
       for (const note of picture.notes) this.words.append(make("br"), note);
       this.top.hidden = false;
       if (this.session) await this.run();

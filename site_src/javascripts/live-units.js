@@ -144,9 +144,9 @@ Object.assign(globalThis.cutawayPicture ??= {}, (() => {
       return canvas;
     }
 
-    card({ layer, unit, share }) {
+    card({ layer, unit }) {
       const words = make("figcaption");
-      words.append(this.titled(layer, unit), make("br"), `${number(layer.high[unit])}, ${percent(share, 0)} of its strongest`);
+      words.append(this.titled(layer, unit), make("br"), `${number(layer.high[unit])} here, ${number(layer.told.peaks[unit])} at most on the curated pictures`);
       const figure = make("figure");
       Object.assign(figure.dataset, { layer: layer.name, unit });
       figure.append(this.photo(layer, unit), words);

@@ -55,6 +55,15 @@ globalThis.cutawayLive = (() => {
     return btoa(raw.join(""));
   }
 
+  // From disk the search of the site puts something in the place of workers that opens no Blob: a frame has a real one.
+  function realWorker() {
+    if (Worker !== globalThis.IFrameWorker) return Worker;
+    const frame = document.createElement("iframe");
+    frame.hidden = true;
+    document.body.append(frame);
+    return frame.contentWindow.Worker;
+  }
+
   // The worker, and calls to it as promises.
   class Session {
     constructor(descriptor, ort, library) {
@@ -66,7 +75,7 @@ globalThis.cutawayLive = (() => {
         `(${globalThis.cutawayWorker})(self, ort, library, (${globalThis.cutawayDecode})());`,
       ];
       const url = URL.createObjectURL(new Blob(parts, { type: "text/javascript" }));
-      this.worker = new Worker(url);
+      this.worker = new (realWorker())(url);
       this.worker.onmessage = ({ data }) => this.answer(data);
       this.worker.onerror = (event) => {
         event.preventDefault();
