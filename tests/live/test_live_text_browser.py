@@ -532,6 +532,21 @@ def test_a_network_that_cannot_be_opened_says_why(browser, made, served, lack, w
     page.close()
 
 
+def test_a_worker_that_never_answers_is_given_up(browser, made, served):
+    page = browser.new_page()
+    page.add_init_script(
+        "globalThis.Worker = class { postMessage() { globalThis.asked = 1; } terminate() {} };"
+    )
+    page.clock.install()
+    page.goto(served + made.address(FAMILY))
+    page.get_by_role("button", name="Load the model").click()
+    page.wait_for_function("() => globalThis.asked", polling=100)
+    page.clock.run_for(25_000)
+    expect(status(page)).to_contain_text("does not answer")
+    expect(page.get_by_role("button", name="Load the model")).to_be_visible()
+    page.close()
+
+
 @pytest.mark.parametrize(
     ("rule", "words"),
     [
