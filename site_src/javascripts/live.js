@@ -57,11 +57,10 @@ globalThis.cutawayLive = (() => {
   }
 
   // From disk the search of the site puts something in the place of workers that opens no Blob: a frame has a real one.
+  let frame = null;
   function realWorker() {
     if (Worker !== globalThis.IFrameWorker) return Worker;
-    const frame = document.createElement("iframe");
-    frame.hidden = true;
-    document.body.append(frame);
+    frame ??= document.body.appendChild(Object.assign(document.createElement("iframe"), { hidden: true }));
     return frame.contentWindow.Worker;
   }
 
