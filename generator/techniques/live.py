@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ from generator.live.check import Measured
 from generator.live.pack import likely_bytes, sizes
 from generator.run import PAIRS, PICTURES, TEXTS, Run, Technique
 from generator.run import why_not as applies
-from generator.store import digest_of_value
+from generator.store import BusyError, digest_of_value
 
 VERSION = 1
 OFF, AUTO = "off", "auto"
@@ -22,6 +23,7 @@ MOST = 64 * 2**20  # bytes that are offered unasked, as they lie in the site
 _DECODED = 2**30  # bytes of weights in 32 bits, of which a tab can hold two or three
 _FILE = 8 * 2**20  # bytes of packed weights in a script, as base64 a third more
 KEY = "try"
+_SECONDS = 20.0  # that an export takes, which nothing breaks off
 
 _TWO_TEXTS = (
     "a network that reads one text and writes another is not run in the browser: it would need a "
@@ -73,6 +75,14 @@ def refused(run: Run) -> str:
     return ""
 
 
+def likely_load(run: Run) -> int:
+    """About how many bytes the site will hold for it, told before anything is made; 0 for no page."""
+    if applies(LIVE, run) or run.once("live refused", partial(refused, run)):
+        return 0
+    parameters = (one.detach().cpu().numpy() for one in run.model.module.parameters())
+    return likely_bytes(parameters) * 4 // 3
+
+
 def _too_large(size: int) -> str:
     return (
         f"a browser would have to load about {size / 1e6:.0f} MB, and up to {MOST / 1e6:.0f} MB are offered "
@@ -112,6 +122,8 @@ def _parts(run: Run) -> dict[str, object]:
 
 
 def _make(run: Run) -> Bundle:
+    if run.store.until - time.monotonic() < _SECONDS:
+        raise BusyError
     if run.reads == PICTURES:
         return picture_bundle(run.vision, list(run.pixels.values()))
     return text_bundle(run.language, [one.ids for one in run.encodings.values()])

@@ -9,11 +9,13 @@ import html
 import json
 import re
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from runs import run_on
 from small_site import (
     CHECKOUT,
     Site,
@@ -23,11 +25,16 @@ from small_site import (
     read_exhibit,
     write_exhibit,
 )
-from tiny_transformers import save_tiny
+from tiny_transformers import save_tiny, tiny, tiny_pair
 
 from generator import doctor
+from generator.errors import CutawayError
 from generator.exhibit import ModelSpec
+from generator.inputs.texts import CuratedText
 from generator.live import bundle
+from generator.store import Store
+from generator.techniques.live import LIVE as LIVE_TECHNIQUE
+from generator.techniques.live import likely_load
 
 LIVE = ("efficientnet-lite0", "minilm-l6")
 LARGEST = 16_000_000  # some hosts refuse larger files
@@ -219,4 +226,40 @@ def test_another_word_is_refused_with_the_line(tmp_path):
         "models:\n  - id: one\n    source: ./x\n    live: maybe\n"
     )
     run = cutaway_here("build", tmp_path)
-    assert run.code == 2 and "live" in run.err and "exhibit.yml:4" in run.err
+    assert run.code == 2 and "live" in run.err and "exhibit.yml, line 4" in run.err
+
+
+def test_an_export_is_not_begun_where_there_is_no_time_for_it(tmp_path, monkeypatch):
+    model = tiny("bert")
+    texts = [CuratedText("one", "rain fell on the old town", "", "")]
+    run = replace(run_on(model, texts, Store(tmp_path)), live="on")
+    begun: list[Any] = []
+
+    def export(*given: Any) -> None:
+        begun.append(given)
+        raise CutawayError("begun")
+
+    monkeypatch.setattr(bundle, "text_graph", export)
+    assert not run.store.tried(lambda: run[LIVE_TECHNIQUE], 1)
+    assert begun == []
+    assert run[LIVE_TECHNIQUE].reason == "begun"
+
+
+@pytest.mark.parametrize(
+    ("live", "most", "offered"),
+    [("auto", 2**20, True), ("auto", 10**4, False), ("on", 10**4, True)],
+)
+def test_auto_offers_what_is_small_and_on_what_is_large_too(
+    live, most, offered, tmp_path, monkeypatch
+):
+    texts = [CuratedText("one", "rain fell on the old town", "", "")]
+    monkeypatch.setattr("generator.techniques.live.MOST", most)
+    run = replace(run_on(tiny("bert"), texts, Store(tmp_path)), live=live)
+    assert (run[LIVE_TECHNIQUE].reason == "") is offered
+    assert (likely_load(run) > 0) is offered
+
+
+def test_an_encoder_decoder_is_refused_in_words(tmp_path):
+    texts = [CuratedText("one", "rain fell on the old town", "", "")]
+    run = replace(run_on(tiny_pair("t5"), texts, Store(tmp_path)), live="on")
+    assert "reads one text and writes another" in run[LIVE_TECHNIQUE].reason
