@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import base64
-import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -100,46 +99,3 @@ def canvas_in(page: Page, data: bytes, how: Preprocessing) -> np.ndarray:
 
 def _square(text: str, side: int, channels: int) -> np.ndarray:
     return np.frombuffer(base64.b64decode(text), np.uint8).reshape(side, side, channels)
-
-
-_SHELL = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Try your own</title><link rel="icon" href="data:,">
-<meta name="viewport" content="width=device-width,initial-scale=1">
-{styles}
-<script>__md_scope=new URL("{root}",location)</script></head>
-<body data-md-color-scheme="default"><script src="{root}javascripts/palette.js"></script>
-<header class="c-top"><a class="c-brand" href="{root}index.html">Cutaway</a>
-<button type="button" class="c-top__palette" hidden>Switch palette</button></header>
-<main class="md-typeset c-lean"><div id="c-content" class="cutaway c-page-model">
-<header class="c-title"><h1>Try your own</h1></header>
-<section id="own" class="c-live c-wide" data-live="live.js" data-kind="picture" data-vendor="{vendor}">
-<h2>Your picture</h2>
-<script type="application/json" data-live-setup>{setup}</script>
-<div data-live-form hidden></div>
-<p><button type="button" data-live-open hidden>Load the network</button></p>
-<p role="status" data-live-status></p>
-<div data-live-results></div>
-</section></div></main>
-{scripts}</body></html>"""
-_STYLES = ("lean", "palette", "masthead", "cutaway", "attention", "patches", "live", "live-picture")
-_ALL = (
-    *PICTURES[:2], "live-numbers", "live-decode", "live-worker", "live", *PICTURES[2:], "live-picture",
-)  # fmt: skip
-
-
-def lay_out(root: Path, address: str, setup: str, files: Iterable[tuple[str, str]]) -> None:
-    """Write a page for pictures with what it loads (address from the root, text), scripts and styles."""
-    for name in ("javascripts", "stylesheets"):
-        shutil.copytree(SCRIPTS.parent / name, root / name, dirs_exist_ok=True)
-    up = "../" * address.count("/")
-    styles = "".join(
-        f'<link rel="stylesheet" href="{up}stylesheets/{one}.css">\n' for one in _STYLES
-    )
-    scripts = "".join(f'<script src="{up}javascripts/{one}.js" defer></script>\n' for one in _ALL)
-    page = _SHELL.format(
-        root=up, setup=setup, styles=styles, scripts=scripts, vendor=f"{up}javascripts/vendor/"
-    )
-    more = (("index.html", "<!doctype html><title>Site</title>"), (address, page))
-    for where, text in (*files, *more):
-        (root / where).parent.mkdir(parents=True, exist_ok=True)
-        (root / where).write_text(text, encoding="utf-8")

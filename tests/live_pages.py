@@ -8,8 +8,8 @@ from pathlib import Path
 from small_site import CHECKOUT
 
 from generator.pages.environment import Pages
-from generator.pages.parts import TRY_TEXT, part_page
-from generator.run import Run
+from generator.pages.parts import TRY_PICTURE, TRY_TEXT, part_page
+from generator.run import PICTURES, Run
 from generator.techniques.try_own import scripts
 
 SHELL = """<!doctype html>
@@ -36,9 +36,10 @@ def lay_out_statics(root: Path) -> None:
 
 
 def lay_out(root: Path, run: Run) -> None:
-    """Write the page of a network that reads, with all that it loads."""
+    """Write the page of a network, with all that it loads."""
     pages = Pages(CHECKOUT / "templates", {})
-    page = pages.fill(part_page(run, TRY_TEXT, pages))
+    part = TRY_PICTURE if run.reads == PICTURES else TRY_TEXT
+    page = pages.fill(part_page(run, part, pages))
     up = "../" * page.address.count("/")
     shown = SHELL.format(title=page.title, root=up, body=page.body)
     for address, text in (*scripts(run), (page.address, shown)):

@@ -5,12 +5,14 @@ from __future__ import annotations
 import gzip
 import importlib.util
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+import torch
 
 from generator.errors import CutawayError
 from generator.live.check import (
@@ -29,6 +31,8 @@ from generator.live.text import text_graph
 from generator.live.tokens import tokenizer_bundle
 from generator.models.model import VisionModel
 from generator.models.text_model import LanguageModel
+
+T = TypeVar("T", VisionModel, LanguageModel)
 
 VERSION = 1
 NEEDS = ("onnx", "onnxscript", "onnxruntime")
@@ -64,10 +68,10 @@ def missing() -> str:
     lacks = [name for name in NEEDS if importlib.util.find_spec(name) is None]
     if lacks:
         return f"{' and '.join(lacks)} missing: pip install 'cutaway[live]'"
-    torch = version("torch")
-    if tuple(int(part) for part in torch.split("+")[0].split(".")[:2]) < OLDEST_TORCH:
+    here = version("torch")
+    if tuple(int(part) for part in here.split("+")[0].split(".")[:2]) < OLDEST_TORCH:
         oldest = ".".join(map(str, OLDEST_TORCH))
-        return f"the exporter of torch {oldest} or newer is needed, and this is torch {torch}"
+        return f"the exporter of torch {oldest} or newer is needed, and this is torch {here}"
     return ""
 
 
@@ -80,10 +84,11 @@ def text_bundle(model: LanguageModel, texts: Iterable[tuple[int, ...]]) -> Bundl
     """A transformer that takes one text, checked on some texts as token ids."""
     try:
         tokenizer = _json(tokenizer_bundle(model))
-        made = text_graph(model)
-        weights, table, run = _packed(made.graph)
-        inputs = text_inputs(model, texts, made.limit)
-        found = measured(compared_texts(model, made, run, inputs), table)
+        with _on_cpu(model) as moved:
+            made = text_graph(moved)
+            weights, table, run = _packed(made.graph)
+            inputs = text_inputs(moved, texts, made.limit)
+            found = measured(compared_texts(moved, made, run, inputs), table)
         _require(found)
     except CutawayError as error:
         return _refused(error)
@@ -96,15 +101,27 @@ def text_bundle(model: LanguageModel, texts: Iterable[tuple[int, ...]]) -> Bundl
 def picture_bundle(model: VisionModel, pictures: Sequence[np.ndarray]) -> Bundle:
     """A network that takes a picture, checked on the first few of some, each (3, side, side)."""
     try:
-        made = picture_graph(model)
-        weights, table, run = _packed(made.graph)
-        found = measured(compared_pictures(model, made, run, pictures[:PICTURES]), table)
+        with _on_cpu(model) as moved:
+            made = picture_graph(moved)
+            weights, table, run = _packed(made.graph)
+            found = measured(compared_pictures(moved, made, run, pictures[:PICTURES]), table)
         _require(found)
     except CutawayError as error:
         return _refused(error)
     layers = tuple(layer.name for layer in made.layers)
     graph, none = _zipped(made.graph.content), np.zeros(0, np.uint8)
     return Bundle(graph, weights, none, table, found, layers, made.shapes, attends=made.attends)
+
+
+@contextmanager
+def _on_cpu(model: T) -> Iterator[T]:
+    """Within the block the network is where browsers compute: another device rounds otherwise."""
+    before = model.device
+    model.module.to("cpu")
+    try:
+        yield replace(model, device=torch.device("cpu"))
+    finally:
+        model.module.to(before)
 
 
 def _packed(graph: Graph) -> tuple[np.ndarray, tuple[Stored, ...], Any]:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from generator.errors import CutawayError, first_line
 from generator.live.pack import WHOLE, Stored
 from generator.live.picture import PIXELS, PictureGraph, as_shown, output
 from generator.live.text import ATTENTION, IDS, LENS, LOGITS, MASKED, PLACE, TextGraph
@@ -102,11 +103,14 @@ Run = Callable[[Mapping[str, np.ndarray]], Mapping[str, np.ndarray]]
 
 
 def runner(session: Any) -> Run:
-    """A session as a function of inputs by name."""
+    """A session as a function of inputs by name. It raises CutawayError for what does not run."""
     names = [one.name for one in session.get_outputs()]
 
     def run(inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        return dict(zip(names, session.run(names, dict(inputs)), strict=True))
+        try:
+            return dict(zip(names, session.run(names, dict(inputs)), strict=True))
+        except Exception as error:  # the runtime's own exceptions share no base
+            raise CutawayError(f"the runtime does not run it: {first_line(error)}") from error
 
     return run
 

@@ -74,6 +74,16 @@ Object.assign(globalThis.cutawayPicture ??= {}, (() => {
     pen.putImageData(image, 0, 0);
   }
 
+  // For long work: `await breath()` now and then lets the page answer, when it has not for a while.
+  function breathing() {
+    let last = performance.now();
+    return async () => {
+      if (performance.now() - last < 30) return;
+      await new Promise((done) => setTimeout(done));
+      last = performance.now();
+    };
+  }
+
   // Words.
 
   const RAISED = { "-": "⁻", 0: "⁰", 1: "¹", 2: "²", 3: "³", 4: "⁴", 5: "⁵", 6: "⁶", 7: "⁷", 8: "⁸", 9: "⁹" };
@@ -106,5 +116,5 @@ Object.assign(globalThis.cutawayPicture ??= {}, (() => {
     return `${down}, ${["left", "centre", "right"][Math.floor((3 * (at % columns)) / columns)]}`;
   }
 
-  return { tile, over, plain, greyOf, number, percent, placeOf };
+  return { tile, over, plain, greyOf, breathing, number, percent, placeOf };
 })());

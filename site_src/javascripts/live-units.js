@@ -1,10 +1,9 @@
 // The units of a network on a picture: which of all answer most, and the map of every unit of a layer.
 Object.assign(globalThis.cutawayPicture ??= {}, (() => {
   const { make, writeState } = globalThis.cutawayAttention;
-  const { over, tile, number, percent, placeOf, asked } = globalThis.cutawayPicture;
+  const { over, tile, breathing, number, percent, placeOf, asked } = globalThis.cutawayPicture;
   const LISTED = 12, OF_A_LAYER = 2;
   const LEAST = 0.05; // a unit's own strongest response counts for no less than this share of its layer's
-  const BATCH = 160; // tiles that are drawn before the page may answer
 
   // Of each unit of a layer its highest response, where that is, and its largest magnitude; and what each is
   // measured by: the strongest response that it gave to the curated pictures.
@@ -101,18 +100,26 @@ Object.assign(globalThis.cutawayPicture ??= {}, (() => {
       this.follow();
     }
 
-    show(result) {
-      this.result = result;
+    async show(result) {
+      const breath = breathing();
       const spatial = [...result.layers.values()].filter(({ name, rows, columns }) => rows * columns > 1 && this.told.units[name]);
-      this.layers = new Map(spatial.map((layer) => [layer.name, read(layer, this.told.units[layer.name])]));
-      if (!this.select.length) this.select.append(...spatial.map(({ name, title }) => new Option(title ?? name, name)));
-      const all = [...this.layers.values()];
+      const all = [];
+      for (const layer of spatial) {
+        all.push(read(layer, this.told.units[layer.name]));
+        await breath();
+      }
+      Object.assign(this, { result, layers: new Map(all.map((layer) => [layer.name, layer])), layer: null }); // drawn anew
+      if (!this.select.length) this.select.append(...all.map(({ name, title }) => new Option(title ?? name, name)));
       const from = paged(all);
       const best = strongest(from);
       this.about.textContent = `Of ${from.length < all.length ? "the layers whose units have pages" : "all layers"}, at most ${OF_A_LAYER} units each: those whose highest response is the largest share of the strongest that the same unit gave to the curated pictures, and of equal ones those that were active most seldom there. (A strongest below a twentieth of its layer's counts as that twentieth.) Bright is where it answers.`;
-      this.most.replaceChildren(...best.map((one) => this.card(one)));
-      this.first = best[0]?.layer.name ?? spatial.at(-1)?.name;
-      this.layer = null; // drawn anew
+      const cards = [];
+      for (const one of best) {
+        cards.push(this.card(one));
+        await breath();
+      }
+      this.most.replaceChildren(...cards);
+      this.first = best[0]?.layer.name ?? all.at(-1).name;
       this.follow();
     }
 
@@ -176,8 +183,10 @@ Object.assign(globalThis.cutawayPicture ??= {}, (() => {
       while (this.tiles.length < units) this.tiles.push(this.tile(this.tiles.length));
       this.sheet.style.setProperty("--ratio", columns / rows);
       this.arrange();
-      for (const [place, unit] of this.placed.entries()) {
-        if (place % BATCH === BATCH - 1) await new Promise((done) => setTimeout(done));
+      delete this.sheet.dataset.drawn;
+      const breath = breathing();
+      for (const unit of this.placed) {
+        await breath();
         if (layer !== this.layer) return; // another one has been chosen
         tile(this.tiles[unit].firstChild, mapOf(layer, unit).values, columns, scaleOf(layer, unit), signed);
         const own = layer.told.names?.[unit];

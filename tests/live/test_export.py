@@ -14,6 +14,7 @@ from networks import random_network
 from tiny_transformers import tiny, tiny_masked, tokens
 from tiny_vision import noise, tiny_vision
 
+from generator.errors import CutawayError
 from generator.live import bundle, check, graph, pack, text
 from generator.models.text_model import LanguageModel
 
@@ -186,4 +187,6 @@ def test_a_later_token_changes_no_earlier_row():
     ids = tokens(model, 12)
     one, other = (run({text.IDS: np.array([[*ids[:-1], last]])})[text.ATTENTION] for last in (5, 6))
     np.testing.assert_array_equal(one[:, :, :-1], other[:, :, :-1])
+    with pytest.raises(CutawayError, match="the runtime does not run it"):
+        run({text.IDS: np.zeros((1, 3), np.float32)})
     assert np.abs(one[1:, :, -1] - other[1:, :, -1]).max() > 1e-3
