@@ -80,7 +80,7 @@ Object.assign(globalThis.cutawayPicture ??= {}, (() => {
       }
       return part;
     };
-    return { width: side, height: side, read, notes: new Set(), close() {} };
+    return { width: side, height: side, read, notes: new Set(), drawn: true, close() {} };
   }
 
   // The board that is drawn on; `done` is told of the strokes after each.

@@ -49,7 +49,7 @@
       const { turn } = this;
       const seen = await see(picture.width, picture.height, how, (...part) => picture.read(...part));
       if (turn !== this.turn) return;
-      Object.assign(this, { seen, name });
+      Object.assign(this, { seen, name, drawn: picture.drawn });
       plain(this.canvas, seen, how.size);
       this.canvas.classList.toggle("pixelated", how.size < 100);
       this.canvas.setAttribute("aria-label", `What the network sees of ${name}.`);
@@ -117,6 +117,8 @@
       const result = { ...resultOf(found, session.descriptor, seen, how), photo: this.canvas.toDataURL() };
       this.rest.hidden = false;
       for (const view of this.views) await view.show(result);
+      // On a phone what it says is below the screen; who draws goes on drawing.
+      if (!this.drawn && this.top.getBoundingClientRect().top > innerHeight - 60) this.top.scrollIntoView();
       this.live.say(`Computed here in ${(took / 1000).toFixed(2)} s. Your picture did not leave this browser.`);
     }
   }

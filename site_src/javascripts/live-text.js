@@ -137,13 +137,17 @@
       ];
     }
 
-    // The text goes into the address. What was chosen on the last one is none of its tokens.
+    // The text goes into the address. What was chosen on the last one is none of its tokens. Who comes from the page
+    // of a layer names no head: it begins with the first.
     show(text, step, made) {
       if (this.component) api.release(this.component);
       const first = this.shown === null;
       const other = text !== this.shown && text !== asked().get("text");
+      const { layer, head } = api.readState();
       this.shown = text;
-      if (other) api.writeState({ text, token: null, element: null, from: null }, step && !first);
+      api.writeState({
+        text, ...(other ? { token: null, element: null, from: null } : {}), ...(layer !== null && head === null ? { head: "0" } : {}),
+      }, other && step && !first);
       this.shell.results.replaceChildren(...made);
     }
 

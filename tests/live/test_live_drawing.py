@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Page
 from generator.figures.overlay import heated
 from generator.figures.style import POSITIVE, SIGNED
 from generator.formatting import number, percent
+from generator.inputs.digits import digits
 from generator.techniques.class_maps import place_of
 
 
@@ -91,3 +92,36 @@ def test_numbers_and_places_are_written_as_on_the_pages(page: Page) -> None:
         values.flat[at] = 1
         told = page.evaluate("(at) => cutawayPicture.placeOf({ rows: 5, columns: 7 }, at)", at)
         assert told == place_of(values)
+
+
+def test_a_drawn_digit_is_what_the_network_was_trained_on(page: Page) -> None:
+    """Whatever its size and place: as high as the picture, six of eight columns wide, with as much ink."""
+    real = digits()[0].pixels / 255
+    zero = [[0.5 + 0.4 * np.cos(t), 0.5 + 0.4 * np.sin(t)] for t in np.linspace(0, 6.28, 40)]
+    seven = [[0.1, 0.1], [0.9, 0.1], [0.4, 0.9]]
+    line = [[0.5, y] for y in np.linspace(0.1, 0.9, 20)]
+    for strokes in ([zero], [seven], [seven, [[0.3, 0.5], [0.7, 0.5]]], [line]):
+        found = []
+        for side, left, top in ((240, 0, 0), (60, 150, 20)):
+            placed = [[[side * x + left, side * y + top] for x, y in one] for one in strokes]
+            found.append(
+                page.evaluate("(all) => [...cutawayPicture.drawn(all).read(0, 0, 8, 8)]", placed)
+            )
+        assert np.abs(np.subtract(*found)).max() <= 16  # one dot of sixteen
+        drawn = np.array(found[0]).reshape(8, 8, 4)
+        assert (drawn[..., 3] == 255).all()
+        assert (drawn[..., 0] == drawn[..., 2]).all()
+        ink = drawn[..., 0] / 255
+        spread = real.mean((1, 2)).max() - real.mean()
+        assert abs(ink.mean() - real.mean()) < spread
+        assert (ink.max(1) > 0).all()
+        assert ink[:, 0].max() == ink[:, 7].max() == 0
+    dot = page.evaluate("[...cutawayPicture.drawn([[[5, 5]]]).read(0, 0, 8, 8)]")
+    assert np.array(dot).reshape(8, 8, 4)[..., 0].max() == 255
+
+
+def test_a_line_stays_a_line(page: Page) -> None:
+    shaken = [[100 + (place % 3), 20 + 5 * place] for place in range(40)]
+    drawn = page.evaluate("(all) => [...cutawayPicture.drawn(all).read(0, 0, 8, 8)]", [shaken])
+    columns = np.array(drawn).reshape(8, 8, 4)[..., 0].mean(0)
+    assert (columns > 60).sum() <= 4

@@ -5,8 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -59,18 +58,40 @@ images:
 
 @dataclass(frozen=True)
 class Made:
-    """A folder with a page for each of some networks, the runs that they were made of, and an odd picture."""
+    """A folder with a page for each network that was asked for, and a picture that no one has seen."""
 
-    root: Path
-    runs: Mapping[str, Run]
+    folder: Path
     noise: Path
+    runs: dict[str, Run] = field(default_factory=dict)
+
+    @property
+    def root(self) -> Path:
+        return self.folder / "site"
+
+    @property
+    def held_out(self) -> Path:
+        return self.folder / "held-out"
+
+    def run(self, name: str) -> Run:
+        """The run of a network, whose page is written the first time."""
+        if name not in self.runs:
+            run = cutaway.open(
+                name, exhibit=self.folder / "exhibit.yml", store=self.folder / "store"
+            )
+            self.runs[name] = run = replace(run, live="on", _results={})
+            assert run[LIVE].reason == ""
+            live_pages.lay_out(self.root, run)
+            (pictures := self.root / "models" / name / "pictures").mkdir()
+            for image, seen in run.seen.items():
+                Image.fromarray(seen).save(pictures / f"{image}.webp")
+        return self.runs[name]
 
     def address(self, name: str) -> str:
-        return try_address(self.runs[name])
+        return try_address(self.run(name))
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, weights_cache: Path) -> Made:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     folder = tmp_path_factory.mktemp("live")
     save("vit", folder / "vit")
     source = next(
@@ -79,19 +100,10 @@ def made(tmp_path_factory: pytest.TempPathFactory, weights_cache: Path) -> Made:
     paths = {"vit": folder / "vit", "cnn": source, "photos": PHOTOS, "digits": _digits(folder)}
     (folder / "exhibit.yml").write_text(_EXHIBIT.format(**paths), encoding="utf-8")
     live_pages.lay_out_statics(folder / "site")
-    runs = {}
-    for name in (CNN, DIGITS, VIT):
-        run = cutaway.open(name, exhibit=folder / "exhibit.yml", store=folder / "store")
-        runs[name] = run = replace(run, live="on", _results={})
-        assert run[LIVE].reason == ""
-        live_pages.lay_out(folder / "site", run)
-        (pictures := folder / "site/models" / name / "pictures").mkdir()
-        for image, seen in run.seen.items():
-            Image.fromarray(seen).save(pictures / f"{image}.webp")
     noise = folder / HOSTILE
     values = np.random.default_rng(3).integers(0, 256, (211, 333, 3), dtype=np.uint8)
     Image.fromarray(values).save(noise, "JPEG", quality=85)
-    return Made(folder / "site", runs, noise)
+    return Made(folder, noise)
 
 
 def _digits(folder: Path) -> Path:
@@ -170,7 +182,7 @@ def steps(found: np.ndarray, expected: np.ndarray) -> float:
 
 @both_origins
 def test_numbers_are_those_of_pytorch(made: Made, visit: Any, origin: str) -> None:
-    run = made.runs[CNN]
+    run = made.run(CNN)
     page = load(visit(origin), made.address(CNN))
     logits = []
     for file in (PHOTOS / "cat.jpg", PHOTOS / "corn.jpg", made.noise):
@@ -242,7 +254,7 @@ def canvas_of(page: Page, selector: str) -> np.ndarray:
 
 
 def test_the_address_keeps_what_is_chosen_and_never_the_picture(made: Made, visit: Any) -> None:
-    run = made.runs[CNN]
+    run = made.run(CNN)
     page = load(visit("file"), made.address(CNN), "#layer=blocks.3.2&unit=45&class=2")
     give(page, PHOTOS / "cat.jpg")
     detail = page.locator(".c-live-unit")
@@ -289,7 +301,7 @@ def unit_response(run: Run, name: str, unit: int, pixels: np.ndarray) -> np.ndar
 
 
 def test_units_that_answer_most_are_those_of_pytorch(made: Made, visit: Any) -> None:
-    run = made.runs[CNN]
+    run = made.run(CNN)
     page = load(visit("file"), made.address(CNN))
     give(page, made.noise)
     highest: dict[str, np.ndarray] = {}
@@ -329,7 +341,7 @@ def test_units_that_answer_most_are_those_of_pytorch(made: Made, visit: Any) -> 
 
 def test_a_picture_can_be_dropped_and_pasted(made: Made, visit: Any) -> None:
     page = load(visit("file"), made.address(DIGITS))
-    file = (made.root.parent / "held-out" / "4.png").read_bytes()
+    file = (made.held_out / "4.png").read_bytes()
     send = """([kind, text, name]) => {
       const transfer = new DataTransfer();
       if (text) transfer.items.add(new File([cutawayAttention.bytes(text)], name, { type: "image/png" }));
@@ -403,7 +415,7 @@ def test_a_digit_is_drawn_by_mouse_or_taken_by_keyboard(made: Made, visit: Any) 
 def test_ink_the_other_way_round_is_told(made: Made, visit: Any, tmp_path: Path) -> None:
     page = visit("file").open(made.address(DIGITS))
     expect(page.locator(".c-live-drop")).to_contain_text("light on dark")
-    digit = made.root.parent / "held-out" / "3.png"
+    digit = made.held_out / "3.png"
     turned = tmp_path / "turned.png"
     ImageOps.invert(Image.open(digit)).save(turned)
     caption = page.locator(".c-live-said figcaption")
@@ -428,7 +440,7 @@ def draw(page: Page, points: list[tuple[float, float]]) -> None:
 
 def test_units_are_reached_by_keyboard(made: Made, visit: Any) -> None:
     page = load(visit("file"), made.address(DIGITS), "#layer=conv4")
-    give(page, made.root.parent / "held-out" / "5.png")
+    give(page, made.held_out / "5.png")
     sheet = page.locator(".c-live-sheet")
     expect(sheet).to_have_attribute("data-drawn", "conv4")
     assert sheet.locator('[tabindex="0"]').count() == 1
@@ -456,7 +468,7 @@ def test_nothing_stands_in_the_way_of_anybody(made: Made, visit: Any, scheme: st
 
 
 def test_heads_look_where_they_look_in_pytorch(made: Made, visit: Any) -> None:
-    run = made.runs[VIT]
+    run = made.run(VIT)
     model = run.vision
     assert model.attention is not None
     page = load(visit("file"), made.address(VIT), "#head=2&query=1.3")
