@@ -306,8 +306,9 @@ def is_elsewhere(link: str) -> bool:
 
 
 def has_anchor(document: Document, fragment: str) -> bool:
-    if document.address.endswith("/try/index.html"):  # what a script shows, once it has an input
-        return re.fullmatch(r"layer=[\w.]+(&(unit|head)=\d+)?", fragment) is not None
+    state = re.fullmatch(r"layer=[\w.]+(&(unit|head)=\d+)?", fragment)
+    if document.address.endswith("/try/index.html") and state:
+        return True  # a script shows it, once it has an input
     # "text=code" chooses a tab: its input is called text-code.
     return fragment.replace("=", "-", 1) in set(document.ids())
 
