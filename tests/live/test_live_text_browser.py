@@ -131,6 +131,7 @@ def typed(page: Page, text: str) -> None:
 
 def shown(page: Page) -> tuple[list[str], np.ndarray]:
     """The tokens of what is shown, and its weights in ten-thousandths, (layers, heads, queries, keys)."""
+    page.wait_for_function("() => globalThis.shownData")
     data = page.evaluate("() => ({ ...shownData, values: Array.from(shownData.values) })")
     count, shape = len(data["tokens"]), (data["layers"], data["heads"])
     values = np.array(data["values"])
