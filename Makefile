@@ -63,7 +63,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11, 5) and 'Cutaway needs Python 3.11.5 or newer: make PYTHON=python3.12')"
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) install --quiet torch
-	$(PIP) install --quiet --editable .
+	$(PIP) install --quiet --editable '.[live]'
 	touch $@
 
 $(VENV)/.tested: $(VENV)/.installed

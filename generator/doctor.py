@@ -46,6 +46,7 @@ def examine() -> list[Finding]:
         _space,
         _pip,
         _hub,
+        _live,
     )
     return [_guarded(check) for check in checks]
 
@@ -130,3 +131,14 @@ def _hub() -> Finding:
     where = os.environ.get("HF_ENDPOINT", "the Hugging Face Hub")
     detail = "offline (HF_HUB_OFFLINE): cached files only" if offline else f"asks {where} when used"
     return Finding("hub", True, detail, False)
+
+
+def _live() -> Finding:
+    from generator.live.bundle import made_with, missing
+
+    lacks = missing()
+    if lacks:
+        detail = f"no pages to try one's own sentence or picture on: {lacks}"
+        return Finding("live", False, detail, False)
+    said = ", ".join(f"{name} {number}" for name, number in made_with().items() if name != "torch")
+    return Finding("live", True, said, False)

@@ -163,7 +163,18 @@ class ModelSpec(Strict):
         (), description="sparse dictionaries of its layers, for models that read one text"
     )
     make: Choices = Field(Choices(), description="how much is made beyond what is measured")
+    live: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="whether readers can run it on their own sentence or picture, in their browser; auto: up "
+        "to 64 MiB",
+    )
     card: CardSpec = Field(CardSpec(), description="what its model card states")
+
+    @field_validator("live", mode="before")
+    @classmethod
+    def _said_plainly(cls, value: Any) -> Any:
+        # In YAML on and off are true and false.
+        return {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
 
     @model_validator(mode="after")
     def _unique(self) -> ModelSpec:

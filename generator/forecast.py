@@ -27,6 +27,7 @@ from generator.probes.exemplars import unit_layers
 from generator.progress import Reporter
 from generator.run import PAIRS, PICTURES, Run
 from generator.store import digest_of, write_atomically
+from generator.techniques.live import likely_load
 from generator.techniques.measured_stack import heads_of
 from generator.techniques.word_attribution import MOST
 from generator.versions import versions_beneath
@@ -42,6 +43,7 @@ _FULL = 12.0  # times the passes of a unit and of its visualisation, where every
 # Seconds of processors for a page, a model and the rest; bytes of a unit's page, and of a head's for a text.
 _PAGE, _MODEL, _START = 0.1, 5.0, 8.0
 _DICTIONARY = 85.0  # seconds of one, with its controls
+_EXPORT = 7.0  # of a network that readers are offered, with its check
 _UNIT_BYTES, _HEAD_BYTES, _SITE_BYTES = 24_000, 7_000, 7_000_000
 _BUSY = 0.89  # of the cores, on average
 
@@ -84,6 +86,9 @@ def forecast(runs: Sequence[Run], workers: int, largest: int) -> Forecast:
             cpu += _passes(run, units) * _pass_seconds(run)
             cpu += _DICTIONARY * len(getattr(run.model, "dictionaries", ()))
         size += _UNIT_BYTES * units + _HEAD_BYTES * heads * texts
+        load = likely_load(run)
+        size += load
+        cpu += _EXPORT * bool(load) * (not _mark(run).exists())
     cores = min(workers, os.cpu_count() or 1)
     return Forecast(cpu / cores / _BUSY, largest * needed_bytes(runs), size, known)
 

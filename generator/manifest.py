@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from generator import __version__
@@ -17,6 +18,7 @@ from generator.run import PAIRS, PICTURES, Run, why_not
 from generator.store import digest_of
 from generator.techniques.answers import ANSWERS
 from generator.techniques.heads import HEADS
+from generator.techniques.live import LIVE
 from generator.techniques.neurons import NEURONS
 from generator.techniques.patch_maps import PATCH_MAPS, grid_of
 from generator.techniques.token_units import passages_of
@@ -97,7 +99,26 @@ def _model(run: Run) -> dict[str, Any]:
         stated |= _pairs(run) if run.reads == PAIRS else _texts(run)
         if not why_not(NEURONS, run):
             stated["passages"] = {"count": len(passages_of(run)), "sha256": _digest(run)}
+    if not why_not(LIVE, run):
+        stated["live"] = _live(run)
     return stated
+
+
+def _live(run: Run) -> dict[str, Any]:
+    """What a reader's browser loads of the network and how far its numbers are off, or why it does not."""
+    offer = run[LIVE]
+    if offer.reason:
+        return {"refused": offer.reason}
+    return {
+        "bytes": offer.bytes,
+        "files": {
+            name: {"bytes": size, "sha256": offer.digests[name]}
+            for name, size in offer.files.items()
+        },
+        "weights_by_codec": dict(offer.codecs),
+        "longest_text": offer.limit or None,
+        "measured": [asdict(one) for one in offer.measured],
+    }
 
 
 def _digest(run: Run) -> str:

@@ -47,6 +47,7 @@ class Run:
 
     `checkpoints` are the states of its training that the exhibit names. `other_tower` is the id of the model
     that is the other tower of the same network, where both are shown. `full` shows every unit in every way.
+    `live` says whether readers are offered the network itself: "on", "auto" or "off".
     `trained` is the run that this one is the control of. `techniques` are all that can be asked, in page
     order. `step` is told the name of each piece of work that is done, `credits` are the pictures asked for.
     """
@@ -60,6 +61,7 @@ class Run:
     checkpoints: Checkpoints = ()
     other_tower: str = ""
     full: bool = False
+    live: str = "off"
     trained: Run | None = None
     techniques: tuple[Technique[Any], ...] = ()
     credits: list[Picture] = field(default_factory=list, repr=False)

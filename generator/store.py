@@ -12,6 +12,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import math
 import os
 import tempfile
 import time
@@ -74,7 +75,8 @@ class Store:
 
     Processes that share the folder share the work: a result is locked while it is made, and a lock ends
     with the process that holds it. A store that does not wait raises BusyError for a result that another
-    process is making. `making` is called before anything is made; `profile` says what that took.
+    process is making. `making` is called before anything is made; `profile` says what that took. `until` is
+    when an answer is wanted, by the monotonic clock: what cannot be broken off looks first.
     """
 
     def __init__(self, root: Path, *, waits: bool = True) -> None:
@@ -82,6 +84,7 @@ class Store:
         self.reused = 0
         self.made = 0
         self.making: Callable[[], None] = _nothing
+        self.until = math.inf
         self.profile = Profile()
         self._waits = waits
         self._opened = time.time()
@@ -112,20 +115,21 @@ class Store:
 
     def tried(self, ask: Callable[[], Any], seconds: float) -> bool:
         """Whether `ask` is answered within some seconds; what it has made by then is kept."""
-        waits, making, until = self._waits, self.making, time.monotonic() + seconds
+        waits, making, before = self._waits, self.making, self.until
+        until = time.monotonic() + seconds
 
         def within_time() -> None:
             making()
             if time.monotonic() > until:
                 raise BusyError
 
-        self._waits, self.making = False, within_time
+        self._waits, self.making, self.until = False, within_time, until
         try:
             ask()
         except BusyError:
             return False
         finally:
-            self._waits, self.making = waits, making
+            self._waits, self.making, self.until = waits, making, before
         return True
 
     def result(

@@ -140,6 +140,7 @@ def run_of(
         store,
         step,
         other_tower=other_tower(spec, exhibit.models),
+        live=spec.live,
         techniques=techniques,
     )
     _check_shown(run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from generator.addresses import model_address
 from generator.files import some_of
@@ -18,8 +19,10 @@ from generator.pages.parts import part_pages, ways
 from generator.pages.sections import sections_of, technique_tables
 from generator.pages.token_unit import latent_pages
 from generator.pages.unit import unit_pages
-from generator.run import PAIRS, PICTURES, TEXTS, Run
+from generator.run import PAIRS, PICTURES, TEXTS, Run, why_not
+from generator.store import BusyError
 from generator.techniques.links import layer_link, paged_layers
+from generator.techniques.live import LIVE
 from generator.techniques.measured_stack import heads_of
 from generator.techniques.naming import counted
 
@@ -123,10 +126,19 @@ def _notes(run: Run) -> tuple[str, ...]:
     """What stands below the ways into a model."""
     start = "Or start at a layer: the row of numbers above, or the table below."
     if run.reads == PAIRS:
-        return (_THREE,)
+        return (_THREE, *_not_live(run))
     if run.reads == TEXTS:
-        return (start,)
-    return (*_refused(run), f"{start} Every layer page lists its units.")
+        return (start, *_not_live(run))
+    return (*_refused(run), f"{start} Every layer page lists its units.", *_not_live(run))
+
+
+def _not_live(run: Run) -> Iterator[str]:
+    """Why there is no page to try one's own on, where that is for a reason of the network's."""
+    with suppress(BusyError):
+        reason = "" if why_not(LIVE, run) else run[LIVE].reason
+        if reason:
+            own = "picture" if run.reads == PICTURES else "sentence"
+            yield f"It cannot be tried on a {own} of your own: {reason}."
 
 
 def _refused(run: Run) -> Iterator[str]:

@@ -132,6 +132,20 @@ WORDS = Part(
     "What each token of a text adds to the answer of {}: leave-one-out, input × gradient and integrated "
     "gradients, with deletion curves beside random orders.",
 )
+TRY_TEXT = Part(
+    "try",
+    "Try your own",
+    "your own sentence through every head, in your browser",
+    "Type a sentence: {} itself runs in your browser, and every head of it can be looked at.",
+    "{} on your own sentence, in your browser: every attention head, and what the network makes of it.",
+)
+TRY_PICTURE = replace(
+    TRY_TEXT,
+    about="your own picture through every layer, in your browser",
+    lead="Choose a picture: {} itself runs in your browser, and every layer of it can be looked at.",
+    description="{} on your own picture, in your browser: its classes, the maps of every layer, and the "
+    "units that answer most.",
+)
 PICTURES_PART = Part(
     "pictures",
     "Pictures",

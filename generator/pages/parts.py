@@ -27,6 +27,8 @@ from generator.pages.part import (
     PATCHING,
     PICTURES_PART,
     TRAINING,
+    TRY_PICTURE,
+    TRY_TEXT,
     WORDS,
     WORKED,
     Part,
@@ -43,6 +45,7 @@ from generator.techniques.dictionaries import DICTIONARIES as KEPT
 from generator.techniques.features import FEATURES as VISUALISED
 from generator.techniques.head_scores import ABOUT
 from generator.techniques.links import model_link
+from generator.techniques.live import offered
 from generator.techniques.matching import MATCHING as MATCHED
 from generator.techniques.measured_stack import StackHeads, heads_of
 from generator.techniques.patching import PATCHING as PATCHED
@@ -90,7 +93,12 @@ def _atlas(stack: StackHeads) -> Part:
 def parts(run: Run) -> tuple[Part, ...]:
     """The pages that a model has, in order."""
     made = _of_pictures if run.reads == PICTURES else _of_texts
-    return run.once("parts", lambda: (*made(run), CARD))
+    return run.once("parts", lambda: (*_live(run), *made(run), CARD))
+
+
+def _live(run: Run) -> Iterator[Part]:
+    if _are_there(lambda: offered(run)):
+        yield TRY_PICTURE if run.reads == PICTURES else TRY_TEXT
 
 
 def _of_pictures(run: Run) -> Iterator[Part]:

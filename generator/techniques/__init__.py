@@ -41,6 +41,7 @@ from generator.techniques.heads import HEADS, SCORES, TESTED
 from generator.techniques.integrated_gradients import INTEGRATED_GRADIENTS
 from generator.techniques.leans import LEANS
 from generator.techniques.learned_classes import LEARNED_CLASSES
+from generator.techniques.live import LIVE
 from generator.techniques.matching import MATCHING
 from generator.techniques.named_units import NAMED_UNITS
 from generator.techniques.neuron_choice import NEURON_CHOICE
@@ -59,6 +60,7 @@ from generator.techniques.signal import SIGNAL
 from generator.techniques.stability import STABILITY
 from generator.techniques.telling import TELLING
 from generator.techniques.training import TRAINING
+from generator.techniques.try_own import TRY_OWN
 from generator.techniques.unit_exemplars import UNIT_EXEMPLARS
 from generator.techniques.unit_groups import UNIT_GROUPS
 from generator.techniques.units import UNITS
@@ -125,5 +127,7 @@ TECHNIQUES: tuple[Technique[Any], ...] = (
     LEANS,
     EVALUATION,
     ACTIVITY,
+    LIVE,
+    TRY_OWN,
     CREDITS,
 )

@@ -144,23 +144,23 @@ def attention_files(model: str, attention: Attention) -> Iterator[tuple[str, str
     """The scripts of one text with their addresses: one, or for a long text an overview and the heads."""
     name = _name(attention)
     if not _long(attention):
-        yield _script(weights_address(model, name), _weights(attention, attention.weights, 0, 0))
+        yield script(weights_address(model, name), _weights(attention, attention.weights, 0, 0))
         return
     block = -(-max(len(attention.tokens), len(attention.keys)) // SIDE)
     overview = block_maximum(attention.weights, block)
-    yield _script(
+    yield script(
         weights_address(model, name), {**_weights(attention, overview, 0, 0), "block": block}
     )
     for layer, head in np.ndindex(*attention.weights.shape[:2]):
         weights = attention.weights[layer : layer + 1, head : head + 1]
         data = {**_weights(attention, weights, layer, head), "of": attention.weights.shape[1]}
-        yield _script(weights_address(model, name, f"{layer}.{head}"), data)
+        yield script(weights_address(model, name, f"{layer}.{head}"), data)
 
 
 def layer_file(model: str, attention: Attention, layer: int) -> tuple[str, str]:
     """The script of a short text with the heads of one layer alone, by the name of that of all."""
     weights = attention.weights[layer : layer + 1]
-    return _script(weights_address(model, _name(attention)), _weights(attention, weights, layer, 0))
+    return script(weights_address(model, _name(attention)), _weights(attention, weights, layer, 0))
 
 
 def vector_files(model: str, queries: Queries) -> Iterator[tuple[str, str]]:
@@ -182,7 +182,7 @@ def vector_files(model: str, queries: Queries) -> Iterator[tuple[str, str]]:
         if not np.isfinite(scale):  # a bias or a cap: the sum and a factor do not make the score
             seen = np.where(queries.visible_in(layer), queries.scores[layer], 0)
             data["scores"], data["scoreSteps"] = packed_vectors(seen)
-        yield _script(vectors_address(model, _name(queries), str(layer)), data)
+        yield script(vectors_address(model, _name(queries), str(layer)), data)
 
 
 def packed_weights(weights: np.ndarray, causal: bool) -> str:
@@ -246,7 +246,7 @@ def _weights(attention: Attention, weights: np.ndarray, layer: int, head: int) -
     }
 
 
-def _script(address: str, data: dict[str, Any]) -> tuple[str, str]:
+def script(address: str, data: Any) -> tuple[str, str]:
     """A file that puts its data where the components look for it, under its own name."""
-    name = address.rsplit("/", 1)[1].removesuffix(".js")
+    name = address.rsplit("/", 1)[-1].removesuffix(".js")
     return address, f"(globalThis.cutawayData??={{}})[{as_json(name)}]={as_json(data)};\n"

@@ -5,8 +5,10 @@
   const NAMED = 3; // how many keys the summary names
 
   api.Component = class {
-    constructor(root) {
+    // `given` are data that the page has at hand, in place of those in the element or in a file.
+    constructor(root, given = null) {
       this.root = root;
+      this.given = given;
       this.kind = root.dataset.kind;
       this.selection = null;
       this.turn = 0;
@@ -29,7 +31,7 @@
     async open() {
       try {
         const inline = this.root.querySelector("script[type='application/json']");
-        const data = inline ? JSON.parse(inline.textContent) : await api.load(this.root.dataset.source);
+        const data = this.given ?? (inline ? JSON.parse(inline.textContent) : await api.load(this.root.dataset.source));
         this.weights = new api.Weights(data);
       } catch {
         this.say("The weights of this text could not be loaded.");
@@ -93,8 +95,7 @@
       }
       try {
         this.data = await this.dataOf(state.layer, state.heads);
-        this.neurons = state.view === "neurons"
-          ? await api.load(this.root.dataset.neurons.replace("{layer}", state.layer)) : null;
+        this.neurons = state.view === "neurons" ? await this.vectorsOf(state.layer) : null;
       } catch {
         if (turn === this.turn) this.say("The data of this view could not be loaded.");
         return;
@@ -117,6 +118,10 @@
       }
       this.view.element?.(element);
       this.show(state.pinned);
+    }
+
+    vectorsOf(layer) {
+      return this.given?.neurons?.(layer) ?? api.load(this.root.dataset.neurons.replace("{layer}", layer));
     }
 
     async dataOf(layer, heads) {
@@ -221,7 +226,7 @@
       this.title.textContent = this.weights.name(state.layer, head);
       if (!this.root.dataset.heads) return;
       this.title.href = this.root.dataset.heads.replace("{layer}", state.layer).replace("{head}", head);
-      this.title.hash = `text=${this.root.dataset.text}`;
+      if (this.root.dataset.text) this.title.hash = `text=${this.root.dataset.text}`;
     }
 
     // What is chosen: for the moment (hover, focus) or pinned, which the address keeps.

@@ -6,8 +6,11 @@
   const TALL = 20; // px, a row's height
   const NAMED = 3;
 
-  // Whole 16-bit steps of a vector's largest magnitude.
+  // Whole 16-bit steps of a vector's largest magnitude; or the numbers themselves.
   function vectors(text, steps, count, width) {
+    if (ArrayBuffer.isView(text)) {
+      return (group, place) => Float64Array.from(text.subarray((group * count + place) * width, (group * count + place + 1) * width));
+    }
     const packed = api.bytes(text);
     const whole = new Int16Array(packed.buffer, 0, packed.length / 2);
     return (group, place) => {

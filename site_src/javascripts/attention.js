@@ -58,7 +58,7 @@ globalThis.cutawayAttention = (() => {
       this.side = Math.ceil(this.length / this.block);
       this.across = Math.ceil(this.width / this.block);
       this.each = data.causal ? (this.side * (this.side + 1)) / 2 : this.side * this.across;
-      this.values = unpack(data.weights, this.each * this.layers * this.heads);
+      this.values = data.values ?? unpack(data.weights, this.each * this.layers * this.heads);
     }
 
     name(layer, head) {
@@ -220,6 +220,17 @@ globalThis.cutawayAttention = (() => {
     return getComputedStyle(document.body).getPropertyValue(name).trim();
   }
 
+  // A component that is made with its data, and shown at once; it follows the address until it is released.
+  function adopt(root, data) {
+    root.dataset.open = "";
+    const component = new api.Component(root, data);
+    open.add(component);
+    component.open();
+    return component;
+  }
+
+  const release = (component) => open.delete(component);
+
   // Opening: a component waits until it is near the screen, which one in a hidden tab never is.
 
   function start() {
@@ -251,7 +262,7 @@ globalThis.cutawayAttention = (() => {
 
   const api = {
     UNIT, LEVEL, Weights, Together, views: {}, load, bytes, unpack, readState, writeState, make, token, weight, quoted,
-    strongest, canvas, colours, unseen, css, headColour, ink, isDark,
+    strongest, canvas, colours, unseen, css, headColour, ink, isDark, adopt, release,
   };
   addEventListener("DOMContentLoaded", start); // the other files have run by then
   return api;

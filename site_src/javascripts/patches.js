@@ -6,7 +6,16 @@
   const { make, weight } = api;
   const NAMED = 3; // how many patches the text names
   const LARGEST = 448; // px
-  const views = [];
+  let views = [];
+
+  // Those that a script has taken out of the page are let go of.
+  function draw() {
+    views = views.filter(({ host }) => host.isConnected);
+    for (const view of views) view.draw();
+  }
+
+  // What a script computed on this page: `data` holds the numbers themselves, as `rows` and as `matrix`.
+  globalThis.cutawayPatches = { play: (host, data) => views.push(new Play(host, data)) };
 
   // The weights of one query: on the tokens without a patch, then on squares of the picture, row by row.
   class Row {
@@ -20,7 +29,7 @@
       Object.assign(this, { host, data, name: host.dataset.image, cursor: null, matrix: null, failed: false });
       Object.assign(this, data.pictures[this.name]);
       this.tokens = data.special.length + data.grid[0] * data.grid[1];
-      this.readers = api.unpack(this.rows, this.tokens * data.readers.length);
+      this.readers = typeof this.rows === "string" ? api.unpack(this.rows, this.tokens * data.readers.length) : this.rows;
       this.photo = new Image();
       this.photo.onload = () => this.draw();
       this.photo.src = host.dataset.photo;
@@ -115,7 +124,7 @@
       const same = what !== null && String(what) === String(this.kept());
       const text = what === null || same ? null : Array.isArray(what) ? what.join(".") : String(what);
       api.writeState({ [this.host.dataset.query]: text }, true);
-      for (const view of views) view.draw();
+      draw();
     }
 
     // The token that looks: what is kept, else what is pointed at, else the one that the answer is read from.
@@ -263,8 +272,6 @@
       host.hidden = false; // an element that takes no room is never near the screen
       watch.observe(host);
     }
-    addEventListener("hashchange", () => {
-      for (const view of views) view.draw();
-    });
+    addEventListener("hashchange", draw);
   });
 })();

@@ -14,6 +14,7 @@ FLOORS = (
     "inputs",
     "models",
     "probes",
+    "live",
     "figures",
     "techniques",
     "pages",

@@ -79,7 +79,8 @@ def test_the_wheel_holds_what_it_needs_and_nothing_else(wheel):
         )
     modules = {p.relative_to(CHECKOUT).as_posix() for p in (CHECKOUT / "generator").rglob("*.py")}
     assert modules - {"generator/_data"} <= names
-    assert wheel.stat().st_size < 8_000_000  # half of it are the photographs of the pool
+    # Two thirds of it are the photographs of the pool, and what runs a network in a browser.
+    assert wheel.stat().st_size < 12_000_000
 
 
 def test_the_installed_command_builds_far_from_the_checkout(installed, tmp_path):
