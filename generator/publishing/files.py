@@ -67,7 +67,8 @@ def of_site(folder: Path) -> Local:
         stated = (root / RECORD).read_bytes()
         entries = read_record(stated)
     except OSError as error:
-        raise UsageError(f"{root} has no {RECORD}: an older build made it.", _AGAIN) from error
+        said = f"{root} has no {RECORD}: an older build or another builder made it."
+        raise UsageError(said, _AGAIN) from error
     except ValueError as error:
         raise UsageError(f"{root / RECORD} cannot be read: {error}.", _AGAIN) from error
     wrong = [f"{name} ({why})" for name, one in entries.items() if (why := _wrong(root, name, one))]

@@ -201,7 +201,7 @@ REFUSED: dict[Callable[[Path], None], str] = {
     folder_linked: "models/index.html (a link)",
     outside: "../key (no path within it)",
     hidden: ".env (hidden)",
-    unrecorded: "an older build made it",
+    unrecorded: "an older build or another builder made it",
     recorded_elsewhere: "schema 9",
     not_a_record: "no record of Cutaway's",
 }
