@@ -30,7 +30,7 @@ from generator.errors import UsageError
 from generator.figures.render import render
 
 # What one choice may take; beyond that the article is not built.
-SECONDS = 120.0  # of measuring and drawing, in one build
+SECONDS = 300.0  # of measuring and drawing, in one build
 BYTES = 8_000_000  # of text and pictures
 _ID = re.compile(r"[A-Za-z][\w-]*")
 _FOOTNOTE = re.compile(r"^ {0,3}\[\^[^\]]+\]:", re.MULTILINE)
