@@ -24,7 +24,8 @@ SHELL = """<!doctype html>
 <header class="c-top"><a class="c-brand" href="{root}index.html">Cutaway</a>
 <button type="button" class="c-top__palette" hidden>Switch palette</button></header>
 <main class="md-typeset c-lean">{body}</main>
-<script src="{root}javascripts/cutaway.js"></script></body></html>"""
+<script src="{root}javascripts/cutaway.js"></script>
+<script src="{root}javascripts/vendor/iframe-worker/shim.js"></script></body></html>"""
 
 
 def lay_out_statics(root: Path) -> None:

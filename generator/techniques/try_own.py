@@ -30,7 +30,7 @@ from generator.techniques.live_descriptor import descriptor, how_prepared
 from generator.techniques.measured_stack import StackHeads, heads_of
 
 VENDOR = "javascripts/vendor/"
-_EXAMPLES, _LARGE = 8, 10**6  # curated pictures as buttons, and bytes of a file
+_EXAMPLES, _LARGE = 10, 10**6  # curated pictures as buttons, and bytes of a file
 _CODECS = {
     "affine": "in the very blocks that they were quantised in, exactly",
     "i16": "as whole numbers of 16 bits, one scale for each 32",

@@ -4,6 +4,9 @@ globalThis.cutawayNumbers = (() => {
   const UNIT = 10000;
   const TOP = 5; // guesses that are told
 
+  // Lets the page answer its reader in the middle of long sums.
+  const pause = () => new Promise((done) => setTimeout(done));
+
   // One column each: the key and the words of heads.csv where it has the statistic.
   const STATISTICS = [
     ["entropy_nats", "Entropy", "mean over queries i of −Σⱼ A[i, j] ln A[i, j], in nats (Clark et al. 2019)"],
@@ -123,16 +126,25 @@ globalThis.cutawayNumbers = (() => {
 
   // Rows (layers + 1, vocabulary) of logits behind the embedding and each block, at the last token: the likeliest
   // tokens, and of the token that the last row has first the rank and the probability; KL(last || row) in nats.
-  function lens(rows, width) {
-    const logs = Array.from({ length: rows.length / width }, (_, row) => logSoftmax(rows.subarray(row * width, (row + 1) * width)));
+  async function lens(rows, width) {
+    const logs = [];
+    for (let start = 0; start < rows.length; start += width) {
+      logs.push(logSoftmax(rows.subarray(start, start + width)));
+      await pause();
+    }
     const final = logs.at(-1);
     const [answer] = largest(final, 1);
-    return logs.map((one) => ({
-      guesses: largest(one, TOP).map((id) => ({ id, share: Math.exp(one[id]) })),
-      rank: 1 + one.reduce((above, log) => above + (log > one[answer]), 0),
-      share: Math.exp(one[answer]),
-      apart: final.reduce((sum, log, id) => sum + (log > -Infinity ? Math.exp(log) * (log - one[id]) : 0), 0),
-    }));
+    const found = [];
+    for (const one of logs) {
+      found.push({
+        guesses: largest(one, TOP).map((id) => ({ id, share: Math.exp(one[id]) })),
+        rank: 1 + one.reduce((above, log) => above + (log > one[answer]), 0),
+        share: Math.exp(one[answer]),
+        apart: final.reduce((sum, log, id) => sum + (log > -Infinity ? Math.exp(log) * (log - one[id]) : 0), 0),
+      });
+      await pause();
+    }
+    return found;
   }
 
   // Numbers as generator/formatting.py writes them.
@@ -162,5 +174,5 @@ globalThis.cutawayNumbers = (() => {
     return `${fixed(100 * share, places)}\u00a0%`;
   }
 
-  return { statisticsOf, copies, statistics, even, unbalance, whole, turned, guesses, lens, number, percent };
+  return { pause, statisticsOf, copies, statistics, even, unbalance, whole, turned, guesses, lens, number, percent };
 })();

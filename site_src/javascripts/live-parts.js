@@ -83,7 +83,7 @@ globalThis.cutawayLiveParts = (() => {
   async function lensTable(session, found) {
     if (!found) return [];
     const { layers = [] } = session.descriptor.text;
-    const rows = lens(found.data, found.dims.at(-1));
+    const rows = await lens(found.data, found.dims.at(-1));
     const names = await session.shown(rows.flatMap((one) => one.guesses.map(({ id }) => id)));
     const lines = rows.map((one, place) => {
       const cell = make("td", "c-answers");

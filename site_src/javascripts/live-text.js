@@ -11,7 +11,6 @@
   const asked = () => new URLSearchParams(location.hash.slice(1));
 
   const plural = (count, thing) => `${count.toLocaleString("en")} ${thing}${count === 1 ? "" : "s"}`;
-  const pause = () => new Promise((done) => setTimeout(done));
   const code = (point) => `U+${point.toString(16).toUpperCase().padStart(4, "0")}`;
 
   class Page {
@@ -65,8 +64,9 @@
     async read(text) {
       const { limit, minimum } = this.session.descriptor.text;
       if (!text.trim()) throw new live.Said("Type a sentence first.");
-      if (text.length > LONGEST) {
-        throw new live.Said(`This text has ${plural(text.length, "character")}; this page reads up to ${LONGEST.toLocaleString("en")} and ${limit} tokens. Choose a part of it.`);
+      const { length } = Array.from(text);
+      if (length > LONGEST) {
+        throw new live.Said(`This text has ${plural(length, "character")}; this page reads up to ${LONGEST.toLocaleString("en")} and ${limit} tokens. Choose a part of it.`);
       }
       const read = await this.session.encode(text);
       if (read.refused !== undefined) {
@@ -137,13 +137,17 @@
       ];
     }
 
-    // The text goes into the address. What was chosen on the last one is none of its tokens.
+    // The text goes into the address. What was chosen on the last one is none of its tokens. Who comes from the page
+    // of a layer names no head: it begins with the first.
     show(text, step, made) {
       if (this.component) api.release(this.component);
       const first = this.shown === null;
       const other = text !== this.shown && text !== asked().get("text");
+      const { layer, head } = api.readState();
       this.shown = text;
-      if (other) api.writeState({ text, token: null, element: null, from: null }, step && !first);
+      api.writeState({
+        text, ...(other ? { token: null, element: null, from: null } : {}), ...(layer !== null && head === null ? { head: "0" } : {}),
+      }, other && step && !first);
       this.shell.results.replaceChildren(...made);
     }
 
@@ -184,7 +188,7 @@
           const values = numbers.statistics(data.subarray(start, start + count * count), earlier);
           rows.push({ layer, head, name: `${stack.letter}${layer}H${head}`, values });
         }
-        await pause();
+        await numbers.pause();
       }
       const narrow = (stack.windows ?? []).some((window) => window && window < count);
       const control = narrow ? null : numbers.statistics(numbers.even(count, stack.causal), earlier);

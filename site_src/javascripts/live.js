@@ -3,6 +3,7 @@
 // Whatever goes wrong ends as a sentence. Nothing leaves the browser: files of the site come in, nothing goes out.
 globalThis.cutawayLive = (() => {
   const MB = 1e6;
+  const PATIENCE = 20_000; // ms until a worker that says nothing is given up
   const kinds = {};
   const INSTEAD = "The other pages show what was computed beforehand, and need none of this.";
 
@@ -56,11 +57,10 @@ globalThis.cutawayLive = (() => {
   }
 
   // From disk the search of the site puts something in the place of workers that opens no Blob: a frame has a real one.
+  let frame = null;
   function realWorker() {
     if (Worker !== globalThis.IFrameWorker) return Worker;
-    const frame = document.createElement("iframe");
-    frame.hidden = true;
-    document.body.append(frame);
+    frame ??= document.body.appendChild(Object.assign(document.createElement("iframe"), { hidden: true }));
     return frame.contentWindow.Worker;
   }
 
@@ -90,6 +90,14 @@ globalThis.cutawayLive = (() => {
         this.waiting.set(this.calls, { done, failed });
         this.worker.postMessage({ id: this.calls, call, given });
       });
+    }
+
+    // What stands in the place of a worker may never answer.
+    async begin() {
+      const silent = new Said(`The part of the page that computes does not answer. ${INSTEAD}`);
+      const timer = setTimeout(() => this.close(silent), PATIENCE);
+      await this.call("begin", this.descriptor);
+      clearTimeout(timer);
     }
 
     answer({ id, answer, error, said }) {
@@ -234,7 +242,7 @@ globalThis.cutawayLive = (() => {
       const glue = toBase64(await source(await step(`${vendor}onnxruntime/glue`)));
       const session = new Session(descriptor, ort, library);
       loading.session = session;
-      await session.call("begin", descriptor);
+      await session.begin();
       await session.call("file", "wasm", await step(`${vendor}onnxruntime/wasm`));
       const folder = live.replace(/[^/]*$/, "");
       for (const [place, name] of files.entries()) {

@@ -54,11 +54,11 @@ def network() -> dict[str, np.ndarray]:
     wide[3] = 0
     exact = {}
     for name, top in (("nibbles", 15), ("bytes", 255)):
-        step = random.random((640, 1)).astype(np.float16)
-        start = (-random.random((640, 1)) * 5).astype(np.float16)
-        whole = random.integers(0, top + 1, (640, 32)).astype(np.float32)
+        step = random.random((4096, 1)).astype(np.float16)
+        start = (-random.random((4096, 1)) * 5).astype(np.float16)
+        whole = random.integers(0, top + 1, (4096, 32)).astype(np.float32)
         whole[:, :2] = 0, top  # so that a block names its range
-        exact[name] = (step.astype(np.float32) * whole + start.astype(np.float32)).reshape(40, 512)
+        exact[name] = (step.astype(np.float32) * whole + start.astype(np.float32)).reshape(256, 512)
     bias = random.normal(size=7).astype(np.float32)
     return {"wide": wide, **exact, "bias": bias, "odd": np.float32([[1e-42, -0.0, 3.5]] * 11)}
 

@@ -131,6 +131,7 @@ def typed(page: Page, text: str) -> None:
 
 def shown(page: Page) -> tuple[list[str], np.ndarray]:
     """The tokens of what is shown, and its weights in ten-thousandths, (layers, heads, queries, keys)."""
+    page.wait_for_function("() => globalThis.shownData")
     data = page.evaluate("() => ({ ...shownData, values: Array.from(shownData.values) })")
     count, shape = len(data["tokens"]), (data["layers"], data["heads"])
     values = np.array(data["values"])
@@ -532,6 +533,21 @@ def test_a_network_that_cannot_be_opened_says_why(browser, made, served, lack, w
     page.close()
 
 
+def test_a_worker_that_never_answers_is_given_up(browser, made, served):
+    page = browser.new_page()
+    page.add_init_script(
+        "globalThis.Worker = class { postMessage() { globalThis.asked = 1; } terminate() {} };"
+    )
+    page.clock.install()
+    page.goto(served + made.address(FAMILY))
+    page.get_by_role("button", name="Load the model").click()
+    page.wait_for_function("() => globalThis.asked", polling=100)
+    page.clock.run_for(25_000)
+    expect(status(page)).to_contain_text("does not answer")
+    expect(page.get_by_role("button", name="Load the model")).to_be_visible()
+    page.close()
+
+
 @pytest.mark.parametrize(
     ("rule", "words"),
     [
@@ -607,8 +623,9 @@ def test_nothing_is_loaded_before_the_button_is_pressed(visit, made):
     page = visitor.open(made.address("encoder") + "#text=Hello+there&layer=1&head=2")
     expect(page.get_by_role("button", name="Load the model")).to_be_visible()
     page.wait_for_timeout(300)
-    loaded = [url for url in visitor.requests if "/vendor/" in url or re.search(r"/try/\w", url)]
-    assert [url for url in loaded if not url.endswith("index.html") and "woff2" not in url] == []
+    folders = ("/vendor/onnxruntime/", "/vendor/tokenizers/", "/try/")
+    loaded = [url for url in visitor.requests if any(folder in url for folder in folders)]
+    assert [url.partition("#")[0] for url in loaded] == [page.url.partition("#")[0]]
 
 
 # The numbers of all heads.
@@ -684,11 +701,12 @@ def test_all_of_it_is_reached_by_keyboard(visit, made):
 
 def test_by_touch(visit, made):
     visitor = visit(has_touch=True, is_mobile=True, viewport={"width": 360, "height": 740})
-    page = visitor.open(made.address(FAMILY))
+    page = visitor.open(made.address(FAMILY) + "#layer=1")  # as the page of a layer leads here
     page.locator("textarea").fill(SENTENCE)
     page.get_by_role("button", name="Load the model").tap()
     expect(status(page)).to_contain_text("computed", timeout=60_000)
+    expect(page.locator(".c-attention__title a")).to_have_text("L1H0")
     page.locator(".c-grid__canvas").tap(position={"x": 60, "y": 60})
-    expect(page.locator(".c-attention__panel")).to_be_visible()
+    expect(page.locator(".c-attention__title a")).to_have_text("L0H0")
     page.locator('[data-place="query2"]').tap()
     assert "token=2" in unquote_plus(page.url)

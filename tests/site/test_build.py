@@ -187,8 +187,10 @@ UNIT_PAGES = [
 HEAD_PAGES = [address for model in MODELS for address in head_addresses(model)]
 PART_PAGES = [
     f"models/efficientnet-lite0/{part}/index.html"
-    for part in ("classes", "evolution", "features", "building-blocks", "controls", "pictures", "card")
-]
+    for part in (
+        "try", "classes", "evolution", "features", "building-blocks", "controls", "pictures", "card",
+    )
+]  # fmt: skip
 TEXT_PAGES = [
     f"models/{model}/{part}/index.html"
     for model in BLOCKS
@@ -196,13 +198,23 @@ TEXT_PAGES = [
     # An encoder has no next token, and of the decoder no words are weighed (make.ablate).
     if (model, part) not in {("minilm-l6", "decoding"), ("smollm2-135m", "words")}
 ]
-TEXT_PAGES.append("models/smollm2-135m/dictionaries/index.html")
+TEXT_PAGES += ["models/smollm2-135m/dictionaries/index.html", "models/minilm-l6/try/index.html"]
 # Of transformers: what neurons are searched in and found, a table a layer.
 NEURON_TABLES = {"passages.csv", "named_neurons.csv", "neuron_effects.csv"}
 TEXT_TABLES = {
-    "minilm-l6": {"attributions.csv", "deletion.csv", "ablation.csv", "stability.csv", "recipes.csv"},
+    "minilm-l6": {
+        "attributions.csv",
+        "deletion.csv",
+        "ablation.csv",
+        "stability.csv",
+        "recipes.csv",
+    },
     "smollm2-135m": {
-        "lens.csv", "logit_shares.csv", "recipes.csv", "dictionaries.csv", "latents_topk-10.csv",
+        "lens.csv",
+        "logit_shares.csv",
+        "recipes.csv",
+        "dictionaries.csv",
+        "latents_topk-10.csv",
         "latent_effects_topk-10.csv",
     },
 }
@@ -294,6 +306,9 @@ def is_elsewhere(link: str) -> bool:
 
 
 def has_anchor(document: Document, fragment: str) -> bool:
+    state = re.fullmatch(r"layer=[\w.]+(&(unit|head)=\d+)?", fragment)
+    if document.address.endswith("/try/index.html") and state:
+        return True  # a script shows it, once it has an input
     # "text=code" chooses a tab: its input is called text-code.
     return fragment.replace("=", "-", 1) in set(document.ids())
 
@@ -699,7 +714,9 @@ def test_a_hostile_label_is_escaped_wherever_it_stands(pages):
 # The same again
 
 
-def test_another_folder_gives_the_same_bytes_with_an_empty_store_and_with_a_full_one(families_site, tmp_path):
+def test_another_folder_gives_the_same_bytes_with_an_empty_store_and_with_a_full_one(
+    families_site, tmp_path
+):
     left = shutil.ignore_patterns("site", "build")
     folder = shutil.copytree(families_site.exhibit, tmp_path / "elsewhere", ignore=left)
     site = build_here(folder)
@@ -742,9 +759,7 @@ def test_words_cost_no_measurement_and_a_new_picture_does(seeded, seeded_site):
     changed = differing(site.site, seeded_site.site)
     assert {"index.html", "models/cnn/index.html", "manifest.json"} <= set(changed)
     assert not [name for name in changed if name.endswith((".csv", ".webp", ".svg"))]
-    assert (
-        "Another alternative." in (site.site / "models/cnn/index.html").read_text()
-    )
+    assert "Another alternative." in (site.site / "models/cnn/index.html").read_text()
 
     picture = seeded / data["images"][0]["file"]
     with Image.open(picture) as image:
