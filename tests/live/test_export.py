@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from functools import cache
 
+import gguf
 import numpy as np
 import pytest
 import tiny_transformers
+import torch
 from networks import random_network
 from tiny_transformers import tiny, tiny_masked, tokens
 from tiny_vision import noise, tiny_vision
@@ -190,3 +192,28 @@ def test_a_later_token_changes_no_earlier_row():
     with pytest.raises(CutawayError, match="the runtime does not run it"):
         run({text.IDS: np.zeros((1, 3), np.float32)})
     assert np.abs(one[1:, :, -1] - other[1:, :, -1]).max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape"), [("Q4_1", (1, 3, 256)), ("Q8_0", (3, 256)), ("", (1, 3, 256))]
+)
+def test_a_matrix_that_was_quantised_is_exact_whichever_way_the_exporter_turns_it(kind, shape):
+    random = torch.Generator().manual_seed(0)
+    weight = torch.randn(320, 256, generator=random)
+    if kind:
+        form = gguf.GGMLQuantizationType[kind]
+        packed = gguf.quants.quantize(weight.numpy(), form)
+        weight = torch.from_numpy(gguf.quants.dequantize(packed, form))
+    layer = torch.nn.Linear(256, 320, bias=False)
+    layer.weight = torch.nn.Parameter(weight)
+    network = torch.nn.Sequential(layer, torch.nn.ReLU())
+    example = torch.randn(shape, generator=random)
+    made = graph.export(network, (example,), ["x"], ["y"])
+    turned = any(node.op_type == "Transpose" for node in made.proto.graph.node)
+    assert turned is (kind != "" and len(shape) == 3)  # as a product of vectors it is left as it is
+    data, table = pack.packed(made.weights)
+    assert {one.codec for one in table} == {pack.EXACT if kind else pack.WHOLE}
+    run = check.runner(graph.session(made.content, pack.unpacked(data, table)))
+    with torch.no_grad():
+        apart = np.abs(run({"x": example.numpy()})["y"] - network(example).numpy())
+    assert apart.max() < (1e-4 if kind else 1e-2)
