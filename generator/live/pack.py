@@ -17,7 +17,7 @@ import numpy as np
 
 from generator.errors import CutawayError
 
-VERSION = 1
+VERSION = 2
 BLOCK = 32
 FEW = 2**16
 RAW, WHOLE, EXACT = "f32", "i16", "affine"
@@ -34,7 +34,8 @@ _SAMPLE = 64  # blocks that are looked at before all are
 class Stored:
     """Where a tensor lies: `start` in the packed bytes, `at` among the decoded values, `count` of them.
 
-    `bits` are those of a whole number of an exact block, 0 in any other codec.
+    `bits` are those of a whole number of an exact block, 0 in any other codec. `turned` says that the columns
+    of a matrix are stored one after the other: the exporter turns over what a layer multiplies by.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Stored:
     at: int
     count: int
     bits: int = 0
+    turned: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,26 +111,29 @@ def packed(tensors: Mapping[str, np.ndarray]) -> tuple[np.ndarray, tuple[Stored,
     for name, tensor in tensors.items():
         if not np.isfinite(tensor).all():
             raise CutawayError(f"its tensor {name} holds what is no number")
-        codec, bits, data = _encoded(tensor.astype(np.float32))
+        codec, bits, turned, data = _encoded(tensor.astype(np.float32))
         data += bytes(-len(data) % 4)
-        table.append(Stored(name, tensor.shape, codec, start, at, tensor.size, bits))
+        table.append(Stored(name, tensor.shape, codec, start, at, tensor.size, bits, turned))
         pieces.append(data)
         start, at = start + len(data), at + tensor.size
     return np.frombuffer(b"".join(pieces), np.uint8), tuple(table)
 
 
-def _encoded(tensor: np.ndarray) -> tuple[str, int, bytes]:
-    """Codec, bits of an exact block, and bytes of one tensor."""
+def _encoded(tensor: np.ndarray) -> tuple[str, int, bool, bytes]:
+    """Codec, bits of an exact block, whether it is turned over, and bytes of one tensor."""
     if tensor.ndim < 2 or tensor.size < FEW:
-        return RAW, 0, tensor.astype("<f4").tobytes()
-    exact = exact_blocks(tensor)
+        return RAW, 0, False, tensor.astype("<f4").tobytes()
+    exact, turned = exact_blocks(tensor), False
+    if exact is None and tensor.ndim == 2:
+        exact = exact_blocks(np.ascontiguousarray(tensor.T))
+        turned = exact is not None
     if exact is None:
-        return WHOLE, 0, _whole_numbers(tensor)
+        return WHOLE, 0, False, _whole_numbers(tensor)
     whole = exact.whole.reshape(-1)
     if exact.bits == 4:
         whole = whole[0::2] | (whole[1::2] << 4)
     ends = (one.astype("<f2").tobytes() for one in (exact.step, exact.start))
-    return EXACT, exact.bits, b"".join((*ends, whole.tobytes()))
+    return EXACT, exact.bits, turned, b"".join((*ends, whole.tobytes()))
 
 
 def _whole_numbers(tensor: np.ndarray) -> bytes:
@@ -159,7 +164,8 @@ def _decoded(data: np.ndarray, one: Stored) -> np.ndarray:
     held = raw[4 * blocks : 4 * blocks + one.count * one.bits // 8]
     if one.bits == 4:
         held = np.stack((held & 15, held >> 4), -1)
-    return Blocks(step, start, held.reshape(-1, BLOCK)).values.reshape(-1)
+    values = Blocks(step, start, held.reshape(-1, BLOCK)).values
+    return (values.reshape(one.shape[::-1]).T if one.turned else values).reshape(-1)
 
 
 def sizes(table: Sequence[Stored]) -> dict[str, int]:

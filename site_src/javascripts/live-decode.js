@@ -80,7 +80,16 @@ globalThis.cutawayDecode = () => {
   function decode(tensor, packed, floats) {
     const codec = codecs[tensor.codec];
     const bytes = packed.slice(tensor.start, tensor.start + codec.size(tensor)); // aligned
-    codec.decode(tensor, bytes, floats.subarray(tensor.at, tensor.at + tensor.count));
+    const found = floats.subarray(tensor.at, tensor.at + tensor.count);
+    codec.decode(tensor, bytes, found);
+    if (tensor.turned) turn(tensor.shape, found.slice(), found);
+  }
+
+  // A matrix whose columns were stored one after the other.
+  function turn([rows, columns], values, found) {
+    for (let column = 0; column < columns; column += 1) {
+      for (let row = 0; row < rows; row += 1) found[row * columns + column] = values[column * rows + row];
+    }
   }
 
   return { base64, crc32, gunzip, totals, decode };

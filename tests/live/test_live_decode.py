@@ -60,6 +60,7 @@ def network() -> dict[str, np.ndarray]:
         whole[:, :2] = 0, top  # so that a block names its range
         exact[name] = (step.astype(np.float32) * whole + start.astype(np.float32)).reshape(256, 512)
     bias = random.normal(size=7).astype(np.float32)
+    exact["turned"] = np.ascontiguousarray(exact["nibbles"].T)
     return {"wide": wide, **exact, "bias": bias, "odd": np.float32([[1e-42, -0.0, 3.5]] * 11)}
 
 
@@ -67,6 +68,10 @@ def test_every_codec_gives_the_bits_that_python_gives(script):
     data, table = packed(network())
     assert {one.codec for one in table} == {RAW, WHOLE, EXACT}
     assert {one.bits for one in table if one.codec == EXACT} == {4, 8}
+    assert [one.name for one in table if one.turned] == ["turned"]
+    assert np.array_equal(
+        unpacked(data, table)[table[3].at :][: table[3].count], network()["turned"].ravel()
+    )
     tensors = [asdict(one) | {"shape": list(one.shape)} for one in table]
     found = script.evaluate(DECODE, [coded(data), tensors])
     expected = unpacked(data, table).astype("<f4")
