@@ -20,7 +20,6 @@ import torch
 from torch import Tensor, nn
 
 from generator.errors import CutawayError, first_line
-from generator.live.pack import turned_over
 
 VERSION = 1
 EXTERNAL = "w"  # what the graph calls the file with its weights
@@ -97,18 +96,14 @@ class _silent:  # noqa: N801 -- reads as a word
 
 
 def _apart(proto: Any) -> Graph:
-    """Take weights and notes out of a graph; what stands in it twice is kept once.
-
-    The exporter turns matrices over. One that was quantised is kept as it was, and turned in the graph: its
-    blocks lie along its rows.
-    """
-    from onnx import TensorProto, helper, numpy_helper
+    """Take weights and notes out of a graph; what stands in it twice is kept once."""
+    from onnx import TensorProto, numpy_helper
 
     _forget_notes(proto)
     weights: dict[str, np.ndarray] = {}
     same: dict[bytes, str] = {}
     renamed: dict[str, str] = {}
-    kept, turns = [], list[Any]()
+    kept = []
     for tensor in proto.graph.initializer:
         values = numpy_helper.to_array(tensor)
         if tensor.data_type != TensorProto.FLOAT or values.size < _INLINE:
@@ -118,19 +113,12 @@ def _apart(proto: Any) -> Graph:
         if first != tensor.name:
             renamed[tensor.name] = first
             continue
-        if turned_over(values):
-            name, values = tensor.name, np.ascontiguousarray(values.T)
-            turns.append(helper.make_node("Transpose", [f"{name}.T"], [name], perm=[1, 0]))
-            tensor.name, tensor.dims[:] = f"{name}.T", values.shape
         weights[tensor.name] = values
         kept.append(_pointer(tensor, sum(one.nbytes for one in weights.values()) - values.nbytes))
     del proto.graph.initializer[:]
     proto.graph.initializer.extend(kept)
     for node in _nodes(proto.graph):
         node.input[:] = [renamed.get(name, name) for name in node.input]
-    nodes = [*turns, *proto.graph.node]
-    del proto.graph.node[:]
-    proto.graph.node.extend(nodes)
     return Graph(proto, weights)
 
 

@@ -82,13 +82,6 @@ def exact_blocks(tensor: np.ndarray) -> Blocks | None:
     return None
 
 
-def turned_over(tensor: np.ndarray) -> bool:
-    """Whether a matrix was quantised along its columns and not along its rows."""
-    if tensor.ndim != 2 or tensor.size < FEW or exact_blocks(tensor) is not None:
-        return False
-    return exact_blocks(np.ascontiguousarray(tensor.T)) is not None
-
-
 def _fitted(blocks: np.ndarray, divisor: int, middle: int) -> Blocks | None:
     """Blocks with steps of a range, or a magnitude, over `divisor`; None if they are not the values."""
     with np.errstate(all="ignore"):
