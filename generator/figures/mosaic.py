@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
+from PIL.Image import Resampling
 
 from generator.figures.style import (
     POSITIVE,
@@ -124,7 +125,11 @@ def _sheet(tiles: np.ndarray, signed: bool) -> Picture:
     columns = max(1, min(count, (WIDTH // zoom) // (width + GAP)))
     sheet = tiled(_levels(tiles, signed), columns, GAP, LEVELS)
     palette = palette_of(SIGNED if signed else POSITIVE, LEVELS)
-    return as_webp(indexed(sheet, palette, clear=LEVELS), zoom)
+    drawn = indexed(sheet, palette, clear=LEVELS)
+    if times == 1:
+        return as_webp(drawn, zoom)
+    # Large squares stay squares where a page makes the sheet a little smaller.
+    return as_webp(drawn.resize((zoom * drawn.width, zoom * drawn.height), Resampling.NEAREST))
 
 
 def _levels(values: np.ndarray, signed: bool) -> np.ndarray:
