@@ -171,9 +171,13 @@ def _blocks(module: nn.Module, traced: Trace, square: Sequence[Operation]) -> tu
 
 
 def _listed(module: nn.Module, name: str) -> bool:
-    """Whether a module is a member of a list: it has a number, as all beside it."""
+    """Whether a module is a member of a list, or is called as all beside it are, but for a number."""
     parent = module.get_submodule(name.rpartition(".")[0])
-    return all(beside.isdigit() for beside, _ in parent.named_children())
+    if isinstance(parent, nn.ModuleList | nn.Sequential):
+        return True
+    beside = [one for one, _ in parent.named_children()]
+    numbered = all(one[-1].isdigit() for one in beside)
+    return numbered and len({one.rstrip("0123456789") for one in beside}) == 1 < len(beside)
 
 
 def _within(name: str, block: str) -> bool:
