@@ -25,6 +25,7 @@ GAP = 1
 CONTACT = 48
 CONTACT_COLUMNS = 24
 FEW = 48  # tiles that are shown at twice the size
+_LARGE = 9  # CSS pixels for a value, more than there are where there are many tiles
 
 
 def tiled(tiles: np.ndarray, columns: int, gap: int = 0, ground: int = 0) -> np.ndarray:
@@ -126,9 +127,9 @@ def _sheet(tiles: np.ndarray, signed: bool) -> Picture:
     sheet = tiled(_levels(tiles, signed), columns, GAP, LEVELS)
     palette = palette_of(SIGNED if signed else POSITIVE, LEVELS)
     drawn = indexed(sheet, palette, clear=LEVELS)
-    if times == 1:
+    if zoom < _LARGE:
         return as_webp(drawn, zoom)
-    # Large squares stay squares where a page makes the sheet a little smaller.
+    # Squares of that size stay squares where a page makes the sheet a little smaller.
     return as_webp(drawn.resize((zoom * drawn.width, zoom * drawn.height), Resampling.NEAREST))
 
 

@@ -34,8 +34,8 @@ from generator.store import digest_of_value, write_atomically
 KINDS: Mapping[str, tuple[int, Callable[..., Sequence[Picture]]]] = {
     "attention_maps": (5, attention.attention_maps),
     "layer_heads": (3, attention.layer_heads),
-    "activation_sheets": (7, mosaic.activation_sheets),
-    "kernel_sheet": (7, mosaic.kernel_sheet),
+    "activation_sheets": (8, mosaic.activation_sheets),
+    "kernel_sheet": (8, mosaic.kernel_sheet),
     "rgb_filters": (2, mosaic.rgb_filters),
     "weight_matrix": (5, mosaic.weight_matrix),
     "building_blocks": (2, building_blocks.building_blocks),
