@@ -10,13 +10,20 @@
 
   const quoted = (text) => text.replaceAll("&", "&amp;").replaceAll('"', "&quot;").replaceAll("<", "&lt;");
 
-  function frameFor(control) {
+  const tabOf = (control) => control.closest(".c-tabs")?.querySelector(":scope > .c-tabs__input:checked");
+
+  function pageOf(control) {
     const page = new URL(location);
     page.searchParams.set("embed", control.dataset.name);
     const state = new URLSearchParams(page.hash.slice(1));
-    const tab = control.closest(".c-tabs")?.querySelector(":scope > .c-tabs__input:checked");
+    const tab = tabOf(control);
     if (tab) state.set(tab.name, tab.value);
     page.hash = state;
+    return page;
+  }
+
+  function frameFor(control) {
+    const page = pageOf(control), tab = tabOf(control);
     const title = quoted(document.querySelector("h1").textContent.trim());
     const height = Math.ceil(cutawayShownBy(control).getBoundingClientRect().height) + 60;
     const code = `<iframe src="${quoted(page.href)}" title="${title}" width="100%" height="${height}" style="border: 0" loading="lazy"></iframe>
@@ -34,7 +41,7 @@ addEventListener("message", ({ data, source }) => {
     const code = part("textarea", { readOnly: true, rows: 6, spellcheck: false });
     code.setAttribute("aria-label", "Frame to copy");
     const copy = part("button", { type: "button", className: "c-embed__copy", textContent: "Copy" });
-    const alone = part("a", { textContent: "Open it alone" });
+    const alone = part("a", { href: pageOf(control), textContent: "Open it alone" });
     const command = part("code", {});
     const box = part("details", {}, part("summary", { textContent: "Embed" }),
       part("p", {}, "A frame with this component as it is now, for any page:"), code, copy,
