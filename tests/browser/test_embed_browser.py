@@ -84,7 +84,7 @@ def test_a_component_of_an_article_alone(visit) -> None:
     _, alone, command = offered(page, name)
     assert command.startswith("cutaway figure ") and " --model " in command
     page.goto(alone)
-    expect(page.locator(".c-alone__source")).to_be_visible()
+    expect(page.locator(".c-alone__source")).to_be_visible(timeout=30_000)
     assert page.locator("h2, .c-front").locator("visible=true").count() == 0
 
 
