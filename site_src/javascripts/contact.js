@@ -8,11 +8,19 @@
   };
   for (const sheet of document.querySelectorAll(".c-contact")) {
     const tiles = [...sheet.querySelectorAll("a")];
-    for (const tile of tiles) {
-      const style = getComputedStyle(tile);
-      const place = ["--x", "--y"].map((name) => [name, style.getPropertyValue(name)]);
-      for (const [name, value] of place) tile.style.setProperty(name, value);
-    }
+    let kept = false;
+    // Where each tile lies in the sprite, which follows from its place among its neighbours as long as it has that.
+    const keep = () => {
+      if (kept) return;
+      kept = true;
+      const places = tiles.map((tile) => {
+        const style = getComputedStyle(tile);
+        return ["--x", "--y"].map((name) => [name, style.getPropertyValue(name)]);
+      });
+      for (const [n, place] of places.entries()) {
+        for (const [name, value] of place) tiles[n].style.setProperty(name, value);
+      }
+    };
     for (const bar of sheet.parentElement.querySelectorAll(".c-sort")) {
       bar.hidden = false;
       bar.addEventListener("click", (event) => {
@@ -23,6 +31,7 @@
           sheet.dataset.shown = chosen.dataset.show;
           return;
         }
+        keep();
         const order = chosen.dataset.order ? chosen.dataset.order.split(" ").map(Number) : tiles.keys();
         sheet.replaceChildren(...Array.from(order, (unit) => tiles[unit]));
       });
