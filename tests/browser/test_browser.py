@@ -182,6 +182,14 @@ def test_a_unit_s_palette_button_is_remembered(visit: Visitors, palette: str, or
     assert scheme(visitor.open(UNIT)) == other
 
 
+@pytest.mark.parametrize("origin", ["server", "file"])
+def test_a_network_runs_on_the_page_that_was_built(visit: Visitors, origin: str) -> None:
+    page = visit(origin).open("models/efficientnet-lite0/try/index.html")
+    page.get_by_role("button", name="Load the model").click()
+    page.locator(".c-live-example").first.click()
+    expect(page.locator(".c-live-guesses li").first).to_contain_text("%", timeout=120_000)
+
+
 def test_a_contact_sheet_can_be_put_in_order_and_leads_to_units(visit: Visitors) -> None:
     page = visit().open(KINDS["block"])
     tiles = page.locator(".c-contact a")
