@@ -16,7 +16,7 @@ from generator.exhibit import Preprocessing
 
 SCRIPTS = Path(__file__).parents[1] / "site_src/javascripts"
 PICTURES = (
-    "attention", "patches", "live-resample", "live-image", "live-draw", "live-overlay",
+    "attention", "patches", "live-numbers", "live-resample", "live-image", "live-draw", "live-overlay",
     "live-choose", "live-classes", "live-units", "live-heads",
 )  # fmt: skip
 _TOOLS = """

@@ -86,29 +86,7 @@ Object.assign(globalThis.cutawayPicture ??= {}, (() => {
 
   // Words.
 
-  const RAISED = { "-": "⁻", 0: "⁰", 1: "¹", 2: "²", 3: "³", 4: "⁴", 5: "⁵", 6: "⁶", 7: "⁷", 8: "⁸", 9: "⁹" };
-
-  function fixed(value, places) {
-    const text = value.toFixed(places).replace("-", "−");
-    return /[1-9]/.test(text) ? text : text.replace("−", "");
-  }
-
-  function number(value, digits = 3) {
-    if (!Number.isFinite(value)) return "–";
-    if (value === 0) return "0";
-    if (Math.abs(value) < 10 ** -digits / 2) {
-      const [mantissa, power] = value.toExponential(1).split("e");
-      return `${mantissa.replace("-", "−")}·10${Array.from(String(Number(power)), (one) => RAISED[one]).join("")}`;
-    }
-    const exponent = Number(value.toExponential(digits - 1).split("e")[1]);
-    return fixed(value, Math.min(Math.max(0, digits - 1 - exponent), digits));
-  }
-
-  function percent(share, places = 1) {
-    if (!Number.isFinite(share)) return "–";
-    if (share > 0 && share < 0.5 * 10 ** -(places + 2)) return `<\u00a0${10 ** -places}\u00a0%`;
-    return `${fixed(100 * share, places)}\u00a0%`;
-  }
+  const { number, percent } = globalThis.cutawayNumbers;
 
   // Where a map is largest, in words.
   function placeOf({ values, rows, columns }, at) {
