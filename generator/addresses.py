@@ -64,3 +64,18 @@ def latent_address(model: str, dictionary: str, latent: int) -> str:
 def data_address(model: str, name: str) -> str:
     """A table of numbers."""
     return f"models/{model}/data/{name}"
+
+
+def comparison_id(before: str, after: str) -> str:
+    """The name of a comparison of two models."""
+    return f"{before}-{after}"
+
+
+def comparison_address(comparison: str) -> str:
+    """The page of two models side by side."""
+    return f"compare/{comparison}/index.html"
+
+
+def beside_address(comparison: str, page: str = "") -> str:
+    """The two models' pages beside each other; `page` is the path below each model's folder."""
+    return f"compare/{comparison}/beside/index.html" + (f"#{page}" if page else "")

@@ -131,3 +131,6 @@ TECHNIQUES: tuple[Technique[Any], ...] = (
     TRY_OWN,
     CREDITS,
 )
+
+# What can be asked of two models side by side, in page order (generator/comparison.py).
+COMPARISONS: tuple[Technique[Any], ...] = ()
