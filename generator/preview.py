@@ -13,13 +13,14 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from generator.addresses import GLOSSARY, data_address
+from generator.addresses import GLOSSARY
 from generator.articles.catalogue import Catalogue
 from generator.articles.errors import Mistakes
 from generator.articles.pages import pages_of
 from generator.articles.read import read_article
 from generator.articles.source import Source, Writing, read_writing
 from generator.cards.page import card_page
+from generator.comparison import Comparison
 from generator.comparison_schema import ComparisonSpec
 from generator.errors import CutawayError
 from generator.exhibit import Exhibit, ModelSpec
@@ -27,6 +28,7 @@ from generator.exhibit_yaml import load_exhibit
 from generator.figures.drawing import Drawing
 from generator.figures.render import Drawn, render
 from generator.inputs.shown import Inputs
+from generator.pages.comparison import comparison_pages
 from generator.pages.environment import Pages
 from generator.pages.model import model_pages
 from generator.pages.page import Page
@@ -155,7 +157,8 @@ class Preview:
     def _make(self, address: str) -> None:
         """Make a page that is not what was built, if it was not made already."""
         first, model, *_ = [*address.split("/"), ""]
-        if first == "models" and model in self._changed and address not in self._made:
+        shown = first in {"models", "compare"}
+        if shown and model in self._changed and address not in self._made:
             page = self._of_model(model).get(address)
             if page is not None:
                 drawings = [figure.drawing for figure, _ in page.figures()]
@@ -204,7 +207,8 @@ class Preview:
             known = self._models.get(spec.id)
             models[spec.id] = known.shown_as(model) if known else model
             if self._models and models[spec.id] is not known:
-                self._forget(spec.id)
+                for name in (spec.id, *(pair.id for pair in alone.comparisons_of(spec.id))):
+                    self._forget(name)
         self._models, self._exhibit = models, alone
         runs = _Runs(models, {one.id: one for one in alone.compare})
         self._catalogue = Catalogue(runs, store, exhibit.seed, self.commands, techniques)
@@ -214,7 +218,8 @@ class Preview:
         self._changed.add(model)
         self._stale |= {source.path for source in self._writing.sources}
         self._pages.pop(model, None)
-        for address in [one for one in self._made if one.startswith(f"models/{model}/")]:
+        places = (f"models/{model}/", f"compare/{model}/")
+        for address in [one for one in self._made if one.startswith(places)]:
             del self._made[address]
 
     def _write(self, source: Source) -> None:
@@ -229,15 +234,21 @@ class Preview:
             self._show(page, pages)
 
     def _of_model(self, model: str) -> Mapping[str, Page]:
-        """The pages of a model that is not what was built, before they are filled; and its other texts."""
-        assert self._exhibit
+        """The pages of a model, or of two, that are not what was built, before they are filled; and texts."""
+        assert self._exhibit and self._catalogue
         if model not in self._pages:
-            run, pages = self._models[model].run, self._with_pictures(())
-            made = (*model_pages(run, pages), card_page(self._exhibit, run, pages))
+            runs, pages = self._catalogue.runs, self._with_pictures(())
+            run, changes = runs[model], self._exhibit.comparisons_of(model)
+            if isinstance(run, Comparison):
+                made = [*comparison_pages(run, pages)]
+            else:
+                beside = [comparison_of(one, runs) for one in changes if one.after == model]
+                card = card_page(self._exhibit, run, pages, beside)
+                made = [*model_pages(run, pages), card]
             self._pages[model] = {page.address: page for page in made}
             self._made |= dict(technique_scripts(run))
             for table in technique_tables(run):
-                self._made[data_address(model, table.name)] = table.csv
+                self._made[run.data_address(table.name)] = table.csv
         return self._pages[model]
 
     def _show(self, page: Page, pages: Pages) -> None:
