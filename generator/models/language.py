@@ -12,6 +12,7 @@ from torch import nn
 
 from generator.errors import CutawayError, first_line
 from generator.exhibit import ModelSpec
+from generator.models.alter import altered
 from generator.models.digest import state_digest
 from generator.models.layer import TRANSFORMER_BLOCK, Layer
 from generator.models.meetings import Meeting, Meetings
@@ -61,7 +62,9 @@ def finish_language(
     config: Any = module.config
     provenance = _provenance(module, folder, spec, opened.notes, place)
     if head_kind == "sequence":
-        return tried_pair(finish_seq2seq(module, tokenizer, spec, provenance, device))
+        return tried_pair(
+            altered(finish_seq2seq(module, tokenizer, spec, provenance, device), spec)
+        )
     attentions, sinks = _probe(module, spec)
     count, heads = len(attentions), attentions[0].shape[1]
     blocks, shared = _blocks(module, count, spec)
@@ -96,7 +99,7 @@ def finish_language(
         head=head,
         sinks=sinks,
     )
-    return tried(model)
+    return tried(altered(model, spec))
 
 
 def _provenance(
