@@ -62,14 +62,12 @@ def finish_language(
     config: Any = module.config
     provenance = _provenance(module, folder, spec, opened.notes, place)
     if head_kind == "sequence":
-        return tried_pair(
-            altered(finish_seq2seq(module, tokenizer, spec, provenance, device), spec)
-        )
+        pair = finish_seq2seq(module, tokenizer, spec, provenance, device)
+        return tried_pair(altered(pair, spec))
     attentions, sinks = _probe(module, spec)
     count, heads = len(attentions), attentions[0].shape[1]
     blocks, shared = _blocks(module, count, spec)
-    # What a configuration states; the trial counts them where keys meet queries.
-    groups = int(getattr(config, "num_key_value_heads", None) or heads)
+    groups = int(getattr(config, "num_key_value_heads", None) or heads)  # the trial counts them
     width = int(config.hidden_size)
     causal = all(bool((weights.triu(1) == 0).all()) for weights in attentions)
     mlps, without = mlp_outputs(blocks, width, spec)
