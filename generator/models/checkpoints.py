@@ -108,8 +108,7 @@ def _entry(one: CheckpointSpec, spec: ModelSpec, final: AnyModel, base: Path) ->
 
 def _difference(state: AnyModel, final: VisionModel | LanguageModel) -> str:
     """What tells a checkpoint's architecture from the model's; empty if nothing does."""
-    pictures = isinstance(final, VisionModel)
-    told = _of_pictures(state, final) if pictures else _of_texts(state, final)
+    told = _of_pictures(state, final) if isinstance(final, VisionModel) else _of_texts(state, final)
     if not told and state.parameters != final.parameters:
         return f"it has {state.parameters:,} parameters, the model {final.parameters:,}"
     return told
