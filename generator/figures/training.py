@@ -152,25 +152,9 @@ def position_losses(
         axes.set(title="loss on texts, nats", xlabel="position in the text")
         _chance(axes, chance)
     if copied:
-        axes = panels.pop(0)
-        for one, other, shade in zip(first, second, shades, strict=True):
-            axes.plot(range(len(one)), one, color=shade, linewidth=1.1, linestyle="--")
-            axes.plot(range(len(other)), other, color=shade, linewidth=1.5)
-        axes.set(title="random tokens: first copy (dashed), second", xlabel="position in the copy")
-        _chance(axes, chance)
-        axes = panels.pop(0)
-        axes.errorbar(
-            range(len(gain)), gain, yerr=gain_error, color=ORANGE, marker="o", markersize=4, capsize=3,
-            linewidth=1.4,
-        )  # fmt: skip
-        axes.axhline(0, color=QUIET, linewidth=0.8)
-        axes.set(title="what the second copy gains, nats")
-        axes.set_xticks(
-            range(len(labels)), [drawable(label) for label in labels], rotation=35, ha="right",
-            rotation_mode="anchor",
-        )  # fmt: skip
-    for axes in figure.axes:
-        plain(axes)
+        _both_copies(panels.pop(0), first, second, shades, chance)
+        _gain(panels.pop(0), labels, gain, gain_error)
+    plain(*figure.axes)
     wide = figure.get_size_inches()[0] * 96
     handles = [
         Line2D([], [], color=shade, linewidth=2, label=drawable(label))
@@ -181,6 +165,34 @@ def position_losses(
         ncols=max(1, int(wide // (54 + max(length(one, SMALL) for one in labels)))),
     )  # fmt: skip
     return figure
+
+
+def _both_copies(
+    axes: Axes,
+    first: np.ndarray,
+    second: np.ndarray,
+    shades: Sequence[tuple[float, ...]],
+    chance: float,
+) -> None:
+    for one, other, shade in zip(first, second, shades, strict=True):
+        axes.plot(range(len(one)), one, color=shade, linewidth=1.1, linestyle="--")
+        axes.plot(range(len(other)), other, color=shade, linewidth=1.5)
+    axes.set(title="first copy (dashed) and second, nats", xlabel="position in the copy")
+    _chance(axes, chance)
+
+
+def _gain(axes: Axes, labels: Sequence[str], gain: np.ndarray, error: np.ndarray) -> None:
+    """What the second copy gains, state by state, with standard errors."""
+    axes.errorbar(
+        range(len(gain)), gain, yerr=error, color=ORANGE, marker="o", markersize=4, capsize=3,
+        linewidth=1.4,
+    )  # fmt: skip
+    axes.axhline(0, color=QUIET, linewidth=0.8)
+    axes.set(title="what the second copy gains, nats")
+    axes.set_xticks(
+        range(len(labels)), [drawable(label) for label in labels], rotation=35, ha="right",
+        rotation_mode="anchor",
+    )  # fmt: skip
 
 
 def _chance(axes: Axes, chance: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import shutil
 import weakref
 from dataclasses import replace
@@ -10,12 +11,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from runs import run_on
 from safetensors.torch import load_file, save_file
 from tiny_transformers import HEADS, LAYERS, save_tiny, tokenizer_of_words
 
 from generator.errors import UsageError
 from generator.exhibit import ModelSpec
+from generator.figures.designs import laid_out
+from generator.figures.style import styled
 from generator.inputs.passages import Passage
 from generator.inputs.texts import CuratedText
 from generator.models.checkpoints import load_checkpoints
@@ -325,7 +329,15 @@ def test_figures_draw_and_refuse_by_name(run, series, tmp_path):
     ):
         figure = run.figure(kind, **given)
         figure.save(tmp_path / f"{kind}.svg")
-        assert "at 0" in figure.caption, kind
+        assert "at 0" in figure.caption and figure.caption.endswith("."), kind
+        with styled():
+            buffer = io.BytesIO()
+            drawn = laid_out(figure.drawing, width=680.0)
+            drawn.savefig(buffer, format="png", facecolor="white")
+        seen = np.asarray(Image.open(buffer).convert("L"))
+        assert seen.std() > 5 and 200 < seen.shape[1] <= 720
+        edges = np.concatenate([seen[0], seen[-1], seen[:, 0], seen[:, -1]])
+        assert (edges == 255).mean() > 0.97, kind  # nothing is cut off
     for given, said in (
         ({"state": "at 2"}, "no state 'at 2'"),
         ({"on": "nothing"}, "no kind of tokens 'nothing'"),
