@@ -198,9 +198,5 @@ def _gain(axes: Axes, labels: Sequence[str], gain: np.ndarray, error: np.ndarray
 def _chance(axes: Axes, chance: float) -> None:
     """The loss of one who holds all tokens equally likely, from zero up."""
     axes.axhline(chance, color=BLUE, linewidth=0.9, linestyle=":")
-    axes.annotate(
-        "all tokens equally likely", (0, chance), (2, 3), textcoords="offset points",
-        fontsize=SMALL, color=QUIET,
-    )  # fmt: skip
     axes.set_ylim(0, 1.12 * max(chance, axes.get_ylim()[1]))
     axes.spines[:].set_color(RULE)

@@ -118,7 +118,7 @@ def losses_figure(run: Run) -> Figure:
             "chance": float(np.log(_words(run))),
         },
         f"Charts of the loss by position. {said}.",
-        f"{said}.",
+        f"{said}. Dotted is the loss of holding all tokens equally likely.",
     )
 
 
