@@ -11,9 +11,11 @@ from pydantic import (
     model_validator,
 )
 
+from generator.altered_schema import Altered
 from generator.card_schema import (
     CardSpec,
 )
+from generator.comparison_schema import ComparisonSpec
 from generator.dictionary_schema import DictionarySpec
 from generator.errors import UsageError, did_you_mean
 from generator.yaml_schema import Line, Slug, Strict, refuse_repeats
@@ -139,6 +141,9 @@ class ModelSpec(Strict):
         "pretrained",
         description="'pretrained', 'random', or a weights file, for timm: and torchvision:",
     )
+    altered: Altered = Field(
+        Altered(), description="what is done to the weights before anything is read of the network"
+    )
     preprocessing: Preprocessing | None = Field(
         None, description="where a source does not say how pictures were prepared"
     )
@@ -169,6 +174,9 @@ class ModelSpec(Strict):
         "auto",
         description="whether readers can run it on their own sentence or picture, in their browser; auto: up "
         "to 64 MiB",
+    )
+    pages: bool = Field(
+        True, description="off: it has no pages of its own, and is opened to be compared"
     )
     card: CardSpec = Field(CardSpec(), description="what its model card states")
 
@@ -223,6 +231,9 @@ class Exhibit(Strict):
         description="address of the published site, for canonical links and a sitemap",
     )
     models: tuple[ModelSpec, ...] = Field(min_length=1, description="what is opened")
+    compare: tuple[ComparisonSpec, ...] = Field(
+        (), description="pairs of models that are held against each other, the one before first"
+    )
     images: str | tuple[ImageSpec, ...] = Field(
         (), description="curated pictures: a folder, a table of them, a dataset, or a list"
     )
@@ -255,7 +266,14 @@ class Exhibit(Strict):
     @model_validator(mode="after")
     def _unique(self) -> Exhibit:
         refuse_repeats("models", [model.id for model in self.models])
+        refuse_repeats("compare", [one.id for one in self.compare])
+        if not any(model.pages for model in self.models):
+            raise ValueError("models: none of them has pages")
         return self
+
+    def comparisons_of(self, name: str) -> tuple[ComparisonSpec, ...]:
+        """The comparisons that a model takes part in."""
+        return tuple(one for one in self.compare if name in one.models)
 
     def model(self, name: str) -> ModelSpec:
         """The entry of one model. Raises UsageError, naming the nearest."""

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from generator.altered_schema import Altered
 from generator.errors import UsageError
 from generator.exhibit import CheckpointSpec, ModelSpec
 from generator.formatting import amount
@@ -98,7 +99,12 @@ def _checkpoint(
 
 def _entry(one: CheckpointSpec, spec: ModelSpec, final: AnyModel, base: Path) -> ModelSpec:
     """The model's entry, as it is for one of its states."""
-    changed: dict[str, Any] = {"source": one.source, "weights": one.weights, "checkpoints": ()}
+    changed: dict[str, Any] = {
+        "source": one.source,
+        "weights": one.weights,
+        "altered": Altered(),
+        "checkpoints": (),
+    }
     if isinstance(final, VisionModel):
         library = parse_source(spec.source, base).kind in {"timm", "torchvision"}
         changed["architecture"] = spec.architecture or (spec.source if library else None)

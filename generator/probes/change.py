@@ -1,0 +1,255 @@
+"""How far quantities of two models lie apart, over the distance that chance makes, and the order by that.
+
+A quantity has a value for each input in both models. Its noise is what two independent draws of as many
+inputs would make of one model's mean, once for each model, so that a change of 1 noise is what other inputs
+would have done as well. As both models read the same inputs, the interval of a change is that of the paired
+differences: it can be far narrower than the noise. Intervals come from resampling the inputs (Efron 1979),
+with the same draw in both models and in all measures that have as many inputs; ranks are taken anew in each
+draw (Goldstein & Spiegelhalter 1996 say why a rank needs an interval).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+VERSION = 1
+DRAWS = 200
+LEVEL = 0.95
+_ROUNDING = 1e-12  # relative
+_AT_ONCE = 2**22  # numbers that are resampled at once
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One quantity of every thing in two models, (inputs, things) or (inputs, things, components).
+
+    NaN where it is not defined: such an input is left out for that thing, or component, in both models.
+    """
+
+    name: str
+    before: np.ndarray
+    after: np.ndarray
+
+    def __post_init__(self) -> None:
+        """Refuse what does not belong together: that would be compared by place."""
+        if self.before.shape != self.after.shape or self.before.ndim not in (2, 3):
+            shapes = f"{self.before.shape} and {self.after.shape}"
+            raise ValueError(f"{self.name}: {shapes} are no values of the same inputs and things")
+
+
+@dataclass(frozen=True)
+class Changes:
+    """How far each thing changed by each measure, (measures, things), and the order of things by that.
+
+    `before` and `after` are means over inputs, `signed` is their difference, from `low` to `high` in 95 % of
+    the draws of inputs: NaN for vectors. `change` is the length of that difference, `noise` the one that
+    other inputs would make, `ratio` one over the other: 0 where nothing changed, inf where a change meets no
+    noise, NaN where one input or none says what the noise is. `inputs` says on how many it is defined.
+
+    `leading` (things,) is the measure of the largest ratio, the first of several, and `rank` counts from 1
+    for the thing where that is largest; equal ones stand in the order of things. In 95 % of the draws its
+    rank lies from `rank_low` to `rank_high`: things that are equal there share the ranks that they fill.
+    """
+
+    names: tuple[str, ...]
+    before: np.ndarray
+    after: np.ndarray
+    change: np.ndarray
+    signed: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    noise: np.ndarray
+    ratio: np.ndarray
+    inputs: np.ndarray
+    leading: np.ndarray
+    rank: np.ndarray
+    rank_low: np.ndarray
+    rank_high: np.ndarray
+
+    @property
+    def order(self) -> np.ndarray:
+        """The things, (things,), the one that changed most first."""
+        return np.argsort(self.rank)
+
+    @property
+    def highest(self) -> np.ndarray:
+        """The ratio of each thing's leading measure, (things,); NaN where no measure has one."""
+        return np.asarray(self.ratio[self.leading, np.arange(self.ratio.shape[1])])
+
+
+def changes(measures: Sequence[Measured], seed: int, draws: int = DRAWS) -> Changes:
+    """How far things changed between two models, by each of several measures, and in which order.
+
+    All measures are of the same things; they may have inputs of their own. A model against itself is zero
+    everywhere.
+    """
+    things = {one.before.shape[1] for one in measures}
+    if len(things) != 1:
+        raise ValueError("changes are ordered among the same things, measured at least once")
+    parts = [_part(one, seed, draws) for one in measures]
+    fields = {name: np.stack([part[name] for part in parts]) for name in parts[0]}
+    drawn = fields.pop("drawn").max(0)
+    known = _ordered(fields["ratio"])
+    leading = known.argmax(0)
+    rank = _ranks(known.max(0))
+    low, high = _rank_interval(drawn)
+    return Changes(
+        names=tuple(one.name for one in measures),
+        **fields,
+        leading=leading,
+        rank=rank,
+        rank_low=np.minimum(low, rank),
+        rank_high=np.maximum(high, rank),
+    )
+
+
+def draws_of(inputs: int, seed: int, draws: int) -> np.ndarray:
+    """How often each input is drawn, (draws, inputs), of as many draws with replacement."""
+    random = np.random.default_rng([seed, inputs])
+    return random.multinomial(inputs, np.full(inputs, 1 / inputs), size=draws)
+
+
+def _part(measured: Measured, seed: int, draws: int) -> dict[str, np.ndarray]:
+    """What is known of one measure, each (things,); `drawn` has the ratio in each draw, (draws, things)."""
+    before, after = (_components(one) for one in (measured.before, measured.after))
+    inputs, things, components = before.shape
+    counts = draws_of(inputs, seed, draws).astype(np.float64)
+    step = max(1, _AT_ONCE // (components * max(draws, inputs)))
+    scalar = measured.before.ndim == 2
+    chunks = [slice(start, start + step) for start in range(0, things, step)]
+    found = [_chunk(before[:, one], after[:, one], counts, scalar) for one in chunks]
+    return {name: np.concatenate([one[name] for one in found], axis=-1) for name in found[0]}
+
+
+def _components(values: np.ndarray) -> np.ndarray:
+    """Values as (inputs, things, components), in double precision."""
+    return (values if values.ndim == 3 else values[..., None]).astype(np.float64)
+
+
+def _chunk(
+    before: np.ndarray, after: np.ndarray, counts: np.ndarray, scalar: bool
+) -> dict[str, np.ndarray]:
+    """The same for some of the things; `counts` (draws, inputs) says what is resampled."""
+    defined = np.isfinite(before) & np.isfinite(after)
+    known = defined.sum(0)
+    # Of a vector, what is defined on one input alone tells nothing of the noise, where others do.
+    used = known >= np.minimum(2, known.max(-1, keepdims=True)).clip(1)
+    before, after = (np.where(defined, one, np.nan) for one in (before, after))
+    sums = _sums(before, after, defined)
+    every = np.ones((1, len(before)))
+    shift, change, noise = (one[0] for one in _differences(sums, every, used, enough=1))
+    shifts, changed, noises = _differences(sums, counts, used, enough=2)
+    # Draws of one input over and over have no noise of their own.
+    noises = np.where(noises > 0, noises, noise)
+    found = {
+        "change": change,
+        "noise": noise,
+        "ratio": _ratio(change, noise),
+        "inputs": known.max(-1),
+        "drawn": _ordered(_ratio(changed, noises)),
+    }
+    nothing = np.full(change.shape, np.nan)
+    if not scalar:
+        return found | dict.fromkeys(("before", "after", "signed", "low", "high"), nothing)
+    low, high = _interval(shifts[..., 0])
+    means = {name: _mean(one[..., 0]) for name, one in (("before", before), ("after", after))}
+    return found | means | {"signed": shift[..., 0], "low": low, "high": high}
+
+
+Sums = Callable[[np.ndarray], Iterator[np.ndarray]]
+
+
+def _sums(before: np.ndarray, after: np.ndarray, defined: np.ndarray) -> Sums:
+    """Counts, sums of differences, and of each model's values and squares, of inputs that are drawn.
+
+    Values count from the first that is defined, so that what is equal on all inputs has no noise at all.
+    """
+    inputs, *shape = defined.shape
+
+    def centred(values: np.ndarray) -> np.ndarray:
+        first = np.take_along_axis(values, defined.argmax(0)[None], 0)
+        return np.where(defined, values - first, 0)
+
+    own, other = centred(before), centred(after)
+    summed = (defined, np.where(defined, after - before, 0), own, own**2, other, other**2)
+    flat = [one.reshape(inputs, -1).astype(np.float64) for one in summed]
+
+    def drawn(counts: np.ndarray) -> Iterator[np.ndarray]:
+        return ((counts @ one).reshape(len(counts), *shape) for one in flat)
+
+    return drawn
+
+
+def _differences(
+    sums: Sums, counts: np.ndarray, used: np.ndarray, enough: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean difference by component, its length, and the noise, in each of the draws `counts`.
+
+    Components that fewer than `enough` drawn inputs define are left out of a draw.
+    """
+    of, difference, *moments = sums(counts)
+    there = used & (of >= enough)
+    share = np.divide(1, of, out=np.full(of.shape, np.nan), where=there)
+    shift = difference * share
+    freedom = np.divide(1, of - 1, out=np.full(of.shape, np.nan), where=there & (of > 1))
+    pairs = zip(moments[::2], moments[1::2], strict=True)
+    spread = [(square - total**2 * share, square) for total, square in pairs]
+    # What is left of equal numbers is rounding.
+    own, other = (np.where(rest <= _ROUNDING * square, 0, rest) for rest, square in spread)
+    squared = (own + other) * freedom * share
+    change = np.sqrt(np.where(there, shift**2, 0).sum(-1))
+    noise = np.sqrt(np.where(there, squared, 0).sum(-1))
+    some = there.any(-1)
+    return shift, np.where(some, change, np.nan), np.where(some, noise, np.nan)
+
+
+def _ratio(change: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    """Change over noise: 0 where nothing changed, inf where a change meets no noise."""
+    found = np.where(change > 0, np.inf, np.where(np.isfinite(change), 0.0, np.nan))
+    found = np.where(np.isnan(noise) & (change > 0), np.nan, found)
+    return np.divide(change, noise, out=found, where=(change > 0) & (noise > 0))
+
+
+def _ordered(ratio: np.ndarray) -> np.ndarray:
+    """Ratios that can be ordered: what has none stands below all others."""
+    return np.where(np.isnan(ratio), -1.0, ratio)
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """Rank of each value, 1 for the largest; equal ones stand in their order."""
+    rank = np.empty(len(values), dtype=int)
+    rank[np.argsort(-values, kind="stable")] = np.arange(1, len(values) + 1)
+    return rank
+
+
+def _rank_interval(drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The ranks that hold 95 % of those in ratios (draws, things); equal ones share theirs."""
+    count, ordered = drawn.shape[1], np.sort(drawn, axis=1)
+    pairs = list(zip(ordered, drawn, strict=True))
+    best = np.stack([count - np.searchsorted(own, one, "right") + 1 for own, one in pairs])
+    worst = np.stack([count - np.searchsorted(own, one, "left") for own, one in pairs])
+    tail = (1 - LEVEL) / 2
+    low = np.quantile(best, tail, axis=0, method="lower")
+    high = np.quantile(worst, 1 - tail, axis=0, method="higher")
+    return low.astype(int), high.astype(int)
+
+
+def _interval(drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """From where to where 95 % of values (draws, things) lie; NaN where a thing has none."""
+    tail = (1 - LEVEL) / 2
+    known = np.isfinite(drawn).any(0)
+    found = np.full((2, drawn.shape[1]), np.nan)
+    if known.any():
+        found[:, known] = np.nanquantile(drawn[:, known], [tail, 1 - tail], axis=0)
+    return found[0], found[1]
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    """Mean over inputs that have a value; NaN where none has."""
+    there = np.isfinite(values)
+    count = there.sum(0)
+    total = np.where(there, values, 0).sum(0)
+    return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
