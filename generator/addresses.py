@@ -62,7 +62,7 @@ def latent_address(model: str, dictionary: str, latent: int) -> str:
 
 
 def data_address(model: str, name: str) -> str:
-    """A table of numbers."""
+    """A table of a model's numbers."""
     return f"models/{model}/data/{name}"
 
 

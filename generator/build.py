@@ -31,6 +31,7 @@ from generator.forecast import forecast, mark_measured, tell_forecast
 from generator.growing import FirstSite
 from generator.inputs.shown import Inputs
 from generator.malloc import keep_freed
+from generator.pages.comparison import comparison_pages
 from generator.pages.environment import Pages
 from generator.pages.gallery import gallery
 from generator.pages.model import model_pages
@@ -46,6 +47,7 @@ from generator.site import check_target, run_builder
 from generator.store import Store
 from generator.subjects import (
     all_techniques,
+    comparisons_of,
     load_runs,
     opened_in_parts,
     possible_ids,
@@ -133,20 +135,23 @@ def _build(exhibit: Exhibit, options: Options, reporter: Reporter) -> Summary:
     first = FirstSite(exhibit, writing, pages, *folders, options.commands, publish, began)
     work = Work(exhibit, inputs, options.device, options.full, store.root)
     _measure(work, runs, partial(first.ahead, runs, reporter), options, reporter)
+    comparisons, every = comparisons_of(exhibit, runs), runs
+    runs = [run for run in runs if run.paged]
     with reporter.stage("Contexts", None):
         made = [page for run in runs for page in _pages(exhibit, run, pages)]
+        made += [page for one in comparisons for page in comparison_pages(one, pages)]
         reporter.note(f"{store.reused} of {store.reused + store.made} results from the store")
-        mark_measured(runs)
-    by_id = {run.model.id: run for run in runs}
+        mark_measured(every)
+    by_id = {run.id: run for run in (*runs, *comparisons)}
     catalogue = Catalogue(by_id, store, exhibit.seed, options.commands, techniques)
     articles = _read(writing, catalogue, reporter)
-    made = [gallery(exhibit, runs, starts(articles), pages), *made]
+    made = [gallery(exhibit, runs, comparisons, starts(articles), pages), *made]
     pictures = _draw(
         exhibit, runs, _wanted(made, articles), articles, options, reporter, store.profile
     )
     pages = pages.with_pictures(pictures)
     made = [*article_pages(articles, exhibit, pages), *made]
-    content = Content(exhibit, runs, writing, articles, made, pictures, pages)
+    content = Content(exhibit, every, comparisons, writing, articles, made, pictures, pages)
     with reporter.stage("Pages", None) as step:
         count = content.write(options.work, step)
         reporter.note(f"{count} pages")

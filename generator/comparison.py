@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
+from typing import ClassVar
 
 from generator.addresses import comparison_id
-from generator.run import Run, Technique
+from generator.run import Run
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison(Run):
     """The run of the model `after`, which is held against that of another, `before`.
 
-    Its techniques ask each of the two runs alone, through the store, and put side by side what they find: no
-    network has to be in memory for it.
+    Its techniques ask each of the two runs alone, through the store, and put side by side what they find.
+    `about` is what the exhibit says of the change.
     """
 
+    compares: ClassVar[bool] = True
     before: Run = field(kw_only=True)
     after: Run = field(kw_only=True)
+    about: str = field(default="", kw_only=True)
+
+    @property
+    def title(self) -> str:
+        """The name that readers see."""
+        return f"{self.before.title} and {self.after.title}"
 
     @property
     def id(self) -> str:
@@ -36,11 +43,11 @@ class Comparison(Run):
         return f"{self.before.source}; {self.after.source}"
 
 
-def compared(before: Run, after: Run, techniques: Sequence[Technique[object]]) -> Comparison:
-    """Two runs side by side, of which `techniques` can be asked."""
+def compared(before: Run, after: Run, about: str = "") -> Comparison:
+    """Two runs side by side."""
     own = {one.name: getattr(after, one.name) for one in fields(Run)}
-    own |= {"techniques": tuple(techniques), "credits": [], "_results": {}}
-    return Comparison(**own, before=before, after=after)
+    own |= {"credits": [], "_results": {}}
+    return Comparison(**own, before=before, after=after, about=about)
 
 
 def sides(run: Run) -> tuple[Run, Run]:

@@ -7,12 +7,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from generator.addresses import data_address
 from generator.articles.check import check_links
 from generator.articles.document import Article
 from generator.articles.glossary import TERMS, glossary_page
 from generator.articles.published import asked_files, told_figures
 from generator.articles.source import Writing
+from generator.comparison import Comparison
 from generator.exhibit import Exhibit
 from generator.figures.render import Drawn
 from generator.manifest import manifest, unfinished_manifest
@@ -32,11 +32,13 @@ from generator.store import BusyError
 class Content:
     """Pages that are not filled yet, with all that they show.
 
-    What is not `finished` has no more than what was measured when it was made, and says so.
+    `opened` are all models, also those that are only compared. What is not `finished` has no more than what
+    was measured when it was made, and says so.
     """
 
     exhibit: Exhibit
-    runs: Sequence[Run]
+    opened: Sequence[Run]
+    comparisons: Sequence[Comparison]
     writing: Writing
     articles: Sequence[Article]
     made: Sequence[Page]
@@ -44,13 +46,18 @@ class Content:
     pages: Pages
     finished: bool = True
 
+    @property
+    def runs(self) -> list[Run]:
+        """The models that have pages."""
+        return [run for run in self.opened if run.paged]
+
     def write(self, work: Path, step: Step) -> int:
         """Fill all pages and write them with what they lead to; the number of pages."""
         tree = Tree(work / "docs")
         filled = [self.pages.fill(page) for page in self.made]
         of_articles, drawn = told_figures(self.articles), work / "store" / "figures"
         figures, small = figures_page(
-            self.runs, filled, of_articles, self.pictures, drawn, self.pages
+            [*self.runs, *self.comparisons], filled, of_articles, self.pictures, drawn, self.pages
         )
         shown = figures.context["groups"]
         words, pages = self.pages.words, self.pages.with_pictures(small)
@@ -61,17 +68,17 @@ class Content:
         for page in filled:
             tree.page(page)
             step(page.address)
-        for run in self.runs:
+        for run in (*self.runs, *self.comparisons):
             for table in technique_tables(run):
                 with suppress(*() if self.finished else (BusyError,)):  # rows are made here
-                    tree.put(data_address(run.model.id, table.name), table.csv.encode())
+                    tree.put(run.data_address(table.name), table.csv.encode())
             for address, text in technique_scripts(run):
                 tree.put(address, text.encode())
         files = self.writing.files
         for address, file in asked_files(self.articles, filled, files, every=self.finished).items():
             tree.put(address, file.read_bytes())
         if self.finished:
-            stated, index = manifest(self.exhibit, self.runs), jump_index(self.runs, filled)
+            stated, index = manifest(self.exhibit, self.opened), jump_index(self.runs, filled)
         else:
             stated, index = unfinished_manifest(self.exhibit), listed(filled)
         tree.put("manifest.json", stated.encode())

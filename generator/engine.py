@@ -32,7 +32,7 @@ from generator.pages.sections import asked
 from generator.processes import ignoring_interrupts, threads
 from generator.profile import Spent
 from generator.progress import Step
-from generator.run import Control, Run, Technique
+from generator.run import Control, Run, Technique, why_not
 from generator.store import Store
 from generator.subjects import all_techniques, load_runs
 
@@ -57,7 +57,7 @@ def asks_of(runs: Sequence[Run]) -> list[Callable[[], Any]]:
 
     What they show of random weights comes at the end, where the network of random weights is made once.
     """
-    shown = [[each for each in asked(run) if each.shows] for run in runs]
+    shown = [list(_shown(run)) for run in runs]
     of_each = [
         [
             *(partial(_ask, run, each) for each in techniques),
@@ -66,6 +66,15 @@ def asks_of(runs: Sequence[Run]) -> list[Callable[[], Any]]:
         for run, techniques in zip(runs, shown, strict=True)
     ]
     return [ask for several in zip_longest(*of_each) for ask in several if ask is not None]
+
+
+def _shown(run: Run) -> Iterator[Technique[Any]]:
+    """The techniques that the pages of a model show, and those that the pages of its comparisons ask it."""
+    if run.paged:
+        yield from (each for each in asked(run) if each.shows)
+    if run.comparisons:
+        wanted = dict.fromkeys(one for each in run.techniques for one in each.asks)
+        yield from (each for each in wanted if not why_not(each, run))
 
 
 def _ask(run: Run | Control, technique: Technique[Any]) -> None:

@@ -14,6 +14,7 @@ from pydantic import (
 from generator.card_schema import (
     CardSpec,
 )
+from generator.comparison_schema import ComparisonSpec
 from generator.dictionary_schema import DictionarySpec
 from generator.errors import UsageError, did_you_mean
 from generator.yaml_schema import Line, Slug, Strict, refuse_repeats
@@ -168,6 +169,9 @@ class ModelSpec(Strict):
         description="whether readers can run it on their own sentence or picture, in their browser; auto: up "
         "to 64 MiB",
     )
+    pages: bool = Field(
+        True, description="off: it has no pages of its own, and is opened to be compared"
+    )
     card: CardSpec = Field(CardSpec(), description="what its model card states")
 
     @field_validator("live", mode="before")
@@ -221,6 +225,9 @@ class Exhibit(Strict):
         description="address of the published site, for canonical links and a sitemap",
     )
     models: tuple[ModelSpec, ...] = Field(min_length=1, description="what is opened")
+    compare: tuple[ComparisonSpec, ...] = Field(
+        (), description="pairs of models that are held against each other, the one before first"
+    )
     images: str | tuple[ImageSpec, ...] = Field(
         (), description="curated pictures: a folder, a table of them, a dataset, or a list"
     )
@@ -253,7 +260,14 @@ class Exhibit(Strict):
     @model_validator(mode="after")
     def _unique(self) -> Exhibit:
         refuse_repeats("models", [model.id for model in self.models])
+        refuse_repeats("compare", [one.id for one in self.compare])
+        if not any(model.pages for model in self.models):
+            raise ValueError("models: none of them has pages")
         return self
+
+    def comparisons_of(self, name: str) -> tuple[ComparisonSpec, ...]:
+        """The comparisons that a model takes part in."""
+        return tuple(one for one in self.compare if name in one.models)
 
     def model(self, name: str) -> ModelSpec:
         """The entry of one model. Raises UsageError, naming the nearest."""

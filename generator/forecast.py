@@ -77,6 +77,9 @@ def forecast(runs: Sequence[Run], workers: int, largest: int) -> Forecast:
     """What the build of some runs takes with a number of processes, `largest` of them measuring at once."""
     cpu, size, known = _START, _SITE_BYTES, 0
     for run in runs:
+        if not run.paged:  # opened to be compared
+            cpu += _MODEL + _OF_HEAD * _swept_in_all(run) * _pass_seconds(run)
+            continue
         units, heads = _units(run), sum(stack.count for stack in heads_of(run.model))
         texts = 1 if run.reads == PICTURES else len(run.inputs.texts)
         cpu += _MODEL + _PAGE * (units + heads + len(run.model.layers))
@@ -108,7 +111,7 @@ def _units(run: Run) -> int:
 def _passes(run: Run, units: int) -> float:
     """How many forward passes the measurement of a model takes as long as."""
     budget, full = run.budget, _FULL if run.full else 1.0
-    swept = sum(_swept(run, stack.count) for stack in heads_of(run.model)) * budget.ablate
+    swept = _swept_in_all(run)
     if run.reads != PICTURES:
         weighed = min(MOST, budget.ablate, len(run.inputs.texts))
         return (
@@ -125,6 +128,11 @@ def _passes(run: Run, units: int) -> float:
         + _OF_POOL * len(run.inputs.pool)
         + _OF_HEAD * swept
     )
+
+
+def _swept_in_all(run: Run) -> int:
+    """How many times a head is silenced on an input."""
+    return sum(_swept(run, stack.count) for stack in heads_of(run.model)) * run.budget.ablate
 
 
 def _swept(run: Run, heads: int) -> int:

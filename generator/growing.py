@@ -91,17 +91,17 @@ class FirstSite:
 
     def make(self, runs: Sequence[Run], until: float) -> None:
         """Make the site of what is in the store now; pages that are not made by then are left out."""
-        kept = [_of_kept(run, self.work / "store") for run in runs]
+        kept = [_of_kept(run, self.work / "store") for run in runs if run.paged]
         made = list(_until(until, _in_turn([model_pages(run, self.pages) for run in kept])))
         articles = self._articles(kept, until)
-        made = [gallery(self.exhibit, kept, starts(articles), self.pages), *made]
+        made = [gallery(self.exhibit, kept, (), starts(articles), self.pages), *made]
         pictures = self._draw(made, articles, until)
         articles = [one for one in articles if _are_drawn(one.drawings, pictures)]
-        made[0] = gallery(self.exhibit, kept, starts(articles), self.pages)
+        made[0] = gallery(self.exhibit, kept, (), starts(articles), self.pages)
         pages = self.pages.of_unfinished.with_pictures(pictures)
         whole = [page for page in (_as_drawn(one, kept, pictures) for one in made) if page]
         every = [*article_pages(articles, self.exhibit, pages), *whole]
-        shown = (self.exhibit, kept, self.writing, articles, every, pictures, pages)
+        shown = (self.exhibit, kept, (), self.writing, articles, every, pictures, pages)
         Content(*shown, finished=False).write(self.work, _nothing)
         self.publish(articles)
 
@@ -134,7 +134,8 @@ class FirstSite:
 
 def _of_kept(run: Run, store: Path) -> Run:
     """The same run, which measures nothing and shares no result with it."""
-    return replace(run, store=KeptStore(store), step=_nothing, credits=[], _results={})
+    kept, own = KeptStore(store), replace(run, credits=[], _results={}, comparisons=())
+    return replace(own, store=kept, step=_nothing)
 
 
 def _until(end: float, each: Iterator[T] | Sequence[T]) -> Iterator[T]:

@@ -37,6 +37,7 @@ def manifest(exhibit: Exhibit, runs: Sequence[Run]) -> str:
         "exhibit": {"title": exhibit.title, "seed": exhibit.seed},
         "environment": measured_with(),
         "models": [_model(run) for run in runs],
+        "comparisons": [one.model_dump() for one in exhibit.compare],
     }
     return json.dumps(stated, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
 
@@ -53,8 +54,15 @@ def unfinished_manifest(exhibit: Exhibit) -> str:
 
 
 def _model(run: Run) -> dict[str, Any]:
+    """What manifest.json says of a model; of one that is only compared, what it is."""
+    if run.paged:
+        return {**_identity(run), **_measured(run)}
+    return {**_identity(run), "pages": False}
+
+
+def _identity(run: Run) -> dict[str, Any]:
     model, origin = run.model, run.model.provenance
-    stated: dict[str, Any] = {
+    return {
         "id": model.id,
         "title": model.title,
         "kind": model.kind,
@@ -81,6 +89,11 @@ def _model(run: Run) -> dict[str, Any]:
         "left_out": {part.name: part.reason for part in model.left_out},
         "notes": list(origin.notes),
     }
+
+
+def _measured(run: Run) -> dict[str, Any]:
+    """What the model was run on."""
+    stated: dict[str, Any] = {}
     if run.reads == PICTURES:
         stated["pool"] = {one.id: one.sha256 for one in run.inputs.pool}
         stated |= _patches(run)

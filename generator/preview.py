@@ -20,6 +20,7 @@ from generator.articles.pages import pages_of
 from generator.articles.read import read_article
 from generator.articles.source import Source, Writing, read_writing
 from generator.cards.page import card_page
+from generator.comparison_schema import ComparisonSpec
 from generator.errors import CutawayError
 from generator.exhibit import Exhibit, ModelSpec
 from generator.exhibit_yaml import load_exhibit
@@ -33,7 +34,13 @@ from generator.pages.sections import technique_scripts, technique_tables
 from generator.paths import data_root
 from generator.run import Run
 from generator.store import Store
-from generator.subjects import all_techniques, load_runs, opened_in_parts, read_inputs
+from generator.subjects import (
+    all_techniques,
+    comparison_of,
+    load_runs,
+    opened_in_parts,
+    read_inputs,
+)
 from generator.terms import Words
 
 # What stands before and behind a page in the three shells of the theme: lean, slides, and its own.
@@ -78,18 +85,21 @@ class _Model:
 
 @dataclass(frozen=True)
 class _Runs(Mapping[str, Run]):
-    """The runs of models, each loaded when it is taken."""
+    """The runs of models, each loaded when it is taken, and of what is compared."""
 
     models: Mapping[str, _Model]
+    compare: Mapping[str, ComparisonSpec]
 
     def __getitem__(self, name: str) -> Run:
-        return self.models[name].run
+        if name in self.models:
+            return self.models[name].run
+        return comparison_of(self.compare[name], self)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.models)
+        return iter((*self.models, *self.compare))
 
     def __len__(self) -> int:
-        return len(self.models)
+        return len(self.models) + len(self.compare)
 
 
 @dataclass
@@ -196,7 +206,7 @@ class Preview:
             if self._models and models[spec.id] is not known:
                 self._forget(spec.id)
         self._models, self._exhibit = models, alone
-        runs = _Runs(models)
+        runs = _Runs(models, {one.id: one for one in alone.compare})
         self._catalogue = Catalogue(runs, store, exhibit.seed, self.commands, techniques)
 
     def _forget(self, model: str) -> None:

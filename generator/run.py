@@ -6,11 +6,11 @@ import typing
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
-import torch
 
+from generator.addresses import Link
 from generator.errors import UsageError, did_you_mean
 from generator.exhibit import Choices
 from generator.figures.figure import Figure
@@ -20,21 +20,22 @@ from generator.inputs.texts import CuratedText
 from generator.models.checkpoints import Checkpoints
 from generator.models.load import AnyModel
 from generator.models.model import VisionModel
-from generator.models.randomise import random_twin, randomised
+from generator.models.randomise import random_twin
 from generator.models.seq2seq import Seq2SeqModel
 from generator.models.text_model import Encoding, LanguageModel
 from generator.parameters import call_checked, check_parameters, parameters_of
-from generator.probes.controls import COUNTED, batches, spread
+from generator.probes.controls import random_of
 from generator.probes.exemplars import PoolImage
 from generator.progress import Step
 from generator.section import Section as Section
 from generator.store import Store
 from generator.table import Table
+from generator.technique import Technique as Technique
 from generator.widget import Widget
 
-R = TypeVar("R", covariant=True)
 T = TypeVar("T")
 S = TypeVar("S", Figure, Widget)
+Named = TypeVar("Named", CuratedImage, CuratedText)
 Makes = tuple["Technique[Any]", Callable[..., S]]
 
 VERSION = 1  # of how a control is made
@@ -47,11 +48,14 @@ class Run:
 
     `checkpoints` are the states of its training that the exhibit names. `other_tower` is the id of the model
     that is the other tower of the same network, where both are shown. `full` shows every unit in every way.
-    `live` says whether readers are offered the network itself: "on", "auto" or "off".
+    `live` says whether readers are offered the network itself: "on", "auto" or "off". `comparisons` are links
+    to the pages that hold it against another model; one that is not `paged` is opened for these alone.
     `trained` is the run that this one is the control of. `techniques` are all that can be asked, in page
     order. `step` is told the name of each piece of work that is done, `credits` are the pictures asked for.
+    One that `compares` holds two models against each other (`generator.comparison`).
     """
 
+    compares: ClassVar[bool] = False
     model: AnyModel
     inputs: Inputs
     budget: Choices
@@ -62,6 +66,8 @@ class Run:
     other_tower: str = ""
     full: bool = False
     live: str = "off"
+    comparisons: tuple[Link, ...] = ()
+    paged: bool = True
     trained: Run | None = None
     techniques: tuple[Technique[Any], ...] = ()
     credits: list[Picture] = field(default_factory=list, repr=False)
@@ -75,8 +81,8 @@ class Run:
         """What a technique finds, measured once. Raises UsageError where it does not apply."""
         reason = why_not(technique, self)
         if reason:
-            raise UsageError(f"{self.model.id}: {technique.title}: {reason}")
-        asked_of = f"{self.model.id}, random weights" if self.trained else self.model.id
+            raise UsageError(f"{self.id}: {technique.title}: {reason}")
+        asked_of = f"{self.id}, random weights" if self.trained else self.id
         with self.store.profile.of(technique.name, asked_of):
             return self.once(technique, partial(technique.measure, self))
 
@@ -102,7 +108,7 @@ class Run:
         technique, make = known[kind]
         reason = why_not(technique, self)
         if reason:
-            raise UsageError(f"{self.model.id}: '{kind}': {reason}")
+            raise UsageError(f"{self.id}: '{kind}': {reason}")
         check_parameters(kind, parameters_of(make), parameters)
         return replace(call_checked(kind, make, self, parameters), source=self.source)
 
@@ -111,7 +117,7 @@ class Run:
         there = (each.tables(self) for each in self.techniques if not why_not(each, self))
         known = {one.name.removesuffix(".csv"): one for tables in there for one in tables}
         if name.removesuffix(".csv") not in known:
-            raise UsageError(f"{self.model.id} has no table '{name}'. {did_you_mean(name, known)}")
+            raise UsageError(f"{self.id} has no table '{name}'. {did_you_mean(name, known)}")
         return known[name.removesuffix(".csv")]
 
     @cached_property
@@ -131,9 +137,23 @@ class Run:
         return f"{self.model.title}, weights {self.model.provenance.weights_sha256[:12]}"
 
     @property
+    def id(self) -> str:
+        """The name that articles and errors use."""
+        return self.model.id
+
+    @property
+    def title(self) -> str:
+        """The name that readers see."""
+        return self.model.title
+
+    @property
     def folder(self) -> str:
         """The folder of the model's pages and pictures in the site."""
         return f"models/{self.model.id}"
+
+    def data_address(self, name: str) -> str:
+        """Where one of its tables is published."""
+        return f"{self.folder}/data/{name}"
 
     @property
     def vision(self) -> VisionModel:
@@ -155,10 +175,7 @@ class Run:
 
     def text(self, name: str) -> CuratedText:
         """A curated text. Raises UsageError with the nearest."""
-        known = {one.id: one for one in self.inputs.texts}
-        if name not in known:
-            raise UsageError(f"the exhibit has no text '{name}'. {did_you_mean(name, known)}")
-        return known[name]
+        return self._shown("text", name, self.inputs.texts)
 
     @cached_property
     def encodings(self) -> dict[str, Encoding]:
@@ -167,11 +184,15 @@ class Run:
 
     def image(self, name: str) -> CuratedImage:
         """A curated picture, to be credited where it is shown. Raises UsageError with the nearest."""
-        known = {one.id: one for one in self.inputs.images}
+        found = self._shown("picture", name, self.inputs.images)
+        self.credits.append(found)
+        return found
+
+    def _shown(self, what: str, name: str, inputs: Iterable[Named]) -> Named:
+        known = {one.id: one for one in inputs}
         if name not in known:
-            says = f"{self.model.id} is not shown picture '{name}'. {did_you_mean(name, known)}"
+            says = f"{self.id} is not shown {what} '{name}'. {did_you_mean(name, known)}"
             raise UsageError(says.strip())
-        self.credits.append(known[name])
         return known[name]
 
     @cached_property
@@ -217,12 +238,8 @@ class Control:
             "versions": technique.versions(trained),
         }
 
-        def kept() -> T:
-            module = technique.measure.__module__
-            return trained.store.result(
-                "control", VERSION, parts, kind, lambda: self.run[technique], module=module
-            )
-
+        make, module = (lambda: self.run[technique]), technique.measure.__module__
+        kept = partial(trained.store.result, "control", VERSION, parts, kind, make, module=module)
         return trained.once((self, technique), kept)
 
     def forget(self) -> None:
@@ -232,69 +249,22 @@ class Control:
     @cached_property
     def run(self) -> Run:
         """The run itself, with a network of random weights."""
-        trained, model = self.trained, self.trained.model
+        trained, model, seed = self.trained, self.trained.model, self.trained.seed
         random: AnyModel
         if isinstance(model, VisionModel):
-            pool = trained.pool_images
-            shown = [torch.from_numpy(pixels)[None] for pixels in trained.pixels.values()]
-            counted = batches(spread(pool, COUNTED)) if pool else [torch.cat(shown)]
-            random = randomised(model, counted, trained.seed)
+            random = random_of(model, trained.pool_images, [*trained.pixels.values()], seed)
         else:
-            random = random_twin(model, trained.seed)
+            random = random_twin(model, seed)
         return replace(
             trained, model=random, checkpoints=(), trained=trained, credits=[], _results={}
         )
 
 
-def _applies(_: Run) -> str:
-    return ""
-
-
-def _nothing(_: Run) -> Iterable[Any]:
-    return ()
-
-
-@dataclass(frozen=True, eq=False)
-class Technique(Generic[R]):
-    """One question that can be asked of a model, in one file.
-
-    `reads` says for what kind of model it is made, or for which, and `why_not` returns the sentence that
-    pages print where it does not apply to one, else "". `measure` goes through the store of the run, and may
-    ask the run for other techniques. `controlled`: pages show it on random weights too. `figures`, and
-    `widgets`, which are live, have the names by which articles and the command line ask for them; `tables`
-    are published with the model, and so are `scripts`, pairs of an address and a text, which widgets load.
-    `search` has words by which readers find it, `versions` those of what is measured, where finer than a
-    module's. `origin` is the file or package of a user's own.
-    """
-
-    name: str
-    title: str
-    search: str
-    reads: str | tuple[str, ...]
-    measure: Callable[[Run], R]
-    why_not: Callable[[Run], str] = _applies
-    figures: Mapping[str, Callable[..., Figure]] = field(default_factory=dict)
-    widgets: Mapping[str, Callable[..., Widget]] = field(default_factory=dict)
-    tables: Callable[[Run], Iterable[Table]] = _nothing
-    sections: tuple[Section, ...] = ()
-    scripts: Callable[[Run], Iterable[tuple[str, str]]] = _nothing
-    versions: Callable[[Run], Any] = _nothing
-    controlled: bool = False
-    origin: str = ""
-
-    @property
-    def takes(self) -> tuple[str, ...]:
-        """What the models that it is made for take."""
-        return (self.reads,) if isinstance(self.reads, str) else self.reads
-
-    @property
-    def shows(self) -> bool:
-        """Whether pages show it, or techniques that they show ask for it: others are for articles."""
-        return bool(self.sections) or self.tables is not _nothing or not self.figures
-
-
 def why_not(technique: Technique[Any], run: Run) -> str:
-    """Why a technique does not apply to a model; "" where it does."""
+    """Why a technique does not apply to a model, or to two of them side by side; "" where it does."""
+    if technique.compares != run.compares:
+        one, two = "it is asked of one model.", "it compares two models: name one of `compare`."
+        return two if technique.compares else one
     if run.reads not in technique.takes:
         return f"it is made for models that take {' or '.join(technique.takes)}, not {run.reads}."
     return technique.why_not(run)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from generator.addresses import Link, comparison_address
 from generator.card_schema import Pairs
+from generator.comparison import Comparison, compared
+from generator.comparison_schema import ComparisonSpec
 from generator.errors import UsageError, did_you_mean
 from generator.exhibit import PARTS, Exhibit, ModelSpec
 from generator.exhibit_yaml import load_pairs
@@ -98,6 +101,21 @@ def all_techniques(exhibit: Exhibit) -> tuple[Technique[Any], ...]:
     return with_own(TECHNIQUES, own_techniques(exhibit))
 
 
+def comparisons_of(exhibit: Exhibit, runs: Sequence[Run]) -> list[Comparison]:
+    """What the exhibit compares. Raises UsageError, with the nearest id, for an unknown model."""
+    by_id = {run.model.id: run for run in runs}
+    return [comparison_of(spec, by_id) for spec in exhibit.compare]
+
+
+def comparison_of(spec: ComparisonSpec, runs: Mapping[str, Run]) -> Comparison:
+    """Two runs side by side, by the ids of their models. Raises UsageError for an unknown one."""
+    for name in spec.models:
+        if name not in runs:
+            hint = did_you_mean(name, runs)
+            raise UsageError(f"compare: the exhibit has no model '{name}'. {hint}")
+    return compared(runs[spec.before], runs[spec.after], spec.about)
+
+
 def load_runs(
     exhibit: Exhibit,
     inputs: Sequence[Inputs],
@@ -117,9 +135,21 @@ def load_runs(
             model = with_dictionaries(model, spec, base, cache)
             run = run_of(model, spec, shown, exhibit, store, step, techniques)
             checkpoints = load_checkpoints(spec, model, base, cache, seed=seed)
-        runs.append(replace(run, checkpoints=checkpoints, full=full))
+        links = tuple(
+            _comparison_link(one, spec, exhibit) for one in exhibit.comparisons_of(spec.id)
+        )
+        run = replace(run, checkpoints=checkpoints, full=full, comparisons=links, paged=spec.pages)
+        runs.append(run)
         loaded(spec.id)
     return runs
+
+
+def _comparison_link(comparison: ComparisonSpec, spec: ModelSpec, exhibit: Exhibit) -> Link:
+    """A link from one of the two models to the page of both, with the name of the other."""
+    before, after = comparison.models
+    other = after if spec.id == before else before
+    names = {one.id: one.name for one in exhibit.models}
+    return Link(comparison_address(comparison.id), f"Beside {names.get(other, other)}")
 
 
 def run_of(

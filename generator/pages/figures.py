@@ -86,18 +86,19 @@ def chosen_figures(
 
     Those `told` of in articles come behind the models' own.
     """
-    models, groups = {run.model.id: run for run in runs}, groups_of(runs[0].techniques)
+    models, groups = {run.folder: run for run in runs}, groups_of(runs[0].techniques)
     known = {kind: group for group in groups for kind in group.kinds}
     leading = {name: _leading(run) for name, run in models.items()}
     found: dict[tuple[Group, str], dict[str, GalleryItem]] = {}
     for page in written:
-        _, _, below = page.address.partition("models/")
-        model, _, rest = below.partition("/")
-        if model not in models or ("/heads/" in rest and page.address not in leading[model]):
+        model = "/".join(page.address.split("/")[:2])
+        if model not in models or (
+            "/heads/" in page.address and page.address not in leading[model]
+        ):
             continue
         for figure, section in page.figures():
             if figure.kind in known:
-                shown = _item(figure, page.address, section, model)
+                shown = _item(figure, page.address, section, models[model].id)
                 found.setdefault((known[figure.kind], model), {}).setdefault(shown.path, shown)
     chosen = {
         group: [
@@ -120,6 +121,8 @@ def _item(figure: Figure, address: str, section: str, model: str) -> GalleryItem
 
 def _leading(run: Run) -> set[str]:
     """The pages of the heads that are highest in some statistic: not three thousand maps, but these."""
+    if run.compares:
+        return set()
     try:
         stacks = stacks_of(run)
     except BusyError:  # and so their pages are not there yet
@@ -187,7 +190,7 @@ def figures_page(
         f"{count} figures of {len(groups)} techniques, each with the page that explains it.",
         place=Place((home(),)),
         groups=groups,
-        models=[run.model for run in runs if run.model.id in owners],
+        models=[run for run in runs if run.id in owners],
         places={key: name for key, name in places.items() if key in sections},
     )
     return pages.fill(page), dict(small.values())

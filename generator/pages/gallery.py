@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from generator.addresses import GALLERY, Link, model_address, part_address
+from generator.addresses import (
+    GALLERY,
+    Link,
+    comparison_address,
+    model_address,
+    part_address,
+)
+from generator.comparison import Comparison
 from generator.errors import UsageError
 from generator.exhibit import Exhibit
 from generator.figures.figure import Figure, on_page
@@ -43,7 +50,13 @@ class Start:
     ways: tuple[Way, ...]
 
 
-def gallery(exhibit: Exhibit, runs: Sequence[Run], starts: Sequence[Start], pages: Pages) -> Page:
+def gallery(
+    exhibit: Exhibit,
+    runs: Sequence[Run],
+    comparisons: Sequence[Comparison],
+    starts: Sequence[Start],
+    pages: Pages,
+) -> Page:
     """The front page of the site, with the ways into what was written."""
     return pages.page(
         "gallery.html",
@@ -55,6 +68,9 @@ def gallery(exhibit: Exhibit, runs: Sequence[Run], starts: Sequence[Start], page
         journey=next(filter(None, map(_journey, runs)), None),
         cards=[_card(run) for run in runs],
         columns=_columns(len(runs)),
+        comparisons=[
+            (Link(comparison_address(one.id), one.title), one.about) for one in comparisons
+        ],
         place=Place((), (), None, model_link(runs[0].model)),
     )
 

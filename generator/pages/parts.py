@@ -165,6 +165,7 @@ def part_link(run: Run, part: Part) -> Link:
 def ways(run: Run) -> list[tuple[Link, str]]:
     """A link to each, with what a reader sees there; pictures are compared with texts in the other tower."""
     found = [(part_link(run, part), part.about) for part in parts(run)]
+    found += [(link, "what is other inside, and what is not") for link in run.comparisons]
     if run.other_tower and run.reads == TEXTS and run.language.compared:
         link = Link(part_address(run.other_tower, MATCHING.key), MATCHING.title)
         found.insert(-1, (link, MATCHING.about))

@@ -259,6 +259,14 @@ def spread(pool: Sequence[T], most: int) -> list[T]:
     return [pool[place * len(pool) // count] for place in range(count)]
 
 
+def random_of(
+    model: VisionModel, pool: Sequence[PoolImage], shown: Sequence[np.ndarray], seed: int
+) -> VisionModel:
+    """The network with random weights, its statistics counted on the pool, else on the pictures shown."""
+    counted = batches(spread(pool, COUNTED)) if pool else [torch.from_numpy(np.stack(shown))]
+    return randomised(model, counted, seed)
+
+
 def batches(pool: Sequence[PoolImage]) -> Iterator[Tensor]:
     """Batches of nearly one size, each of pictures from all through the pool.
 

@@ -66,6 +66,9 @@ from generator.techniques.unit_groups import UNIT_GROUPS
 from generator.techniques.units import UNITS
 from generator.techniques.word_attribution import WORDS
 
+# What can be asked of two models side by side, in page order (generator/comparison.py).
+COMPARISONS: tuple[Technique[Any], ...] = ()
+
 TECHNIQUES: tuple[Technique[Any], ...] = (
     TELLING,
     PICTURES_SHOWN,
@@ -130,7 +133,5 @@ TECHNIQUES: tuple[Technique[Any], ...] = (
     LIVE,
     TRY_OWN,
     CREDITS,
+    *COMPARISONS,
 )
-
-# What can be asked of two models side by side, in page order (generator/comparison.py).
-COMPARISONS: tuple[Technique[Any], ...] = ()

@@ -1,0 +1,80 @@
+"""The page of two models side by side: what changed from one to the other, and what did not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from generator.addresses import Link, comparison_address
+from generator.comparison import Comparison
+from generator.pages.context import Place, home, size_text
+from generator.pages.credits import with_credits
+from generator.pages.environment import Pages
+from generator.pages.page import Page
+from generator.pages.sections import sections_of, technique_tables
+from generator.run import Run
+from generator.techniques.links import model_link
+
+PAGE = "comparison"
+_LEAD = (
+    "Both networks were run on the same inputs, and what was measured of each is held against the other. A "
+    "change counts for as much as it stands out from what other inputs would have made of either."
+)
+
+
+def comparison_pages(comparison: Comparison, pages: Pages) -> Iterator[Page]:
+    """The page of a comparison, and the one that shows both models' pages beside each other."""
+    yield with_credits(_with_pages(comparison), _overview(comparison, pages))
+
+
+def _with_pages(comparison: Comparison) -> Run:
+    """The one of the two models whose pictures have a page."""
+    return comparison.after if comparison.after.paged else comparison.before
+
+
+def _overview(comparison: Comparison, pages: Pages) -> Page:
+    before, after = comparison.before, comparison.after
+    return pages.page(
+        "comparison.html",
+        comparison_address(comparison.id),
+        f"{before.title} and {after.title}",
+        f"What changed inside from {before.title} to {after.title}: answers, heads, units, layers and "
+        "weights, measured on the same inputs.",
+        comparison=comparison,
+        two=[(run, _link(run), _notes(run)) for run in (before, after)],
+        lead=comparison.about or _LEAD,
+        facts=_facts(comparison),
+        place=Place((home(),), (), *_around(comparison)),
+        sections=sections_of(comparison, PAGE),
+        tables=[table.name for table in technique_tables(comparison)],
+    )
+
+
+def _link(run: Run) -> Link:
+    """A link to a model's page; without a target where it has none."""
+    return model_link(run.model) if run.paged else Link("", run.title)
+
+
+def _around(comparison: Comparison) -> tuple[Link | None, Link | None]:
+    links = [
+        model_link(run.model) if run.paged else None
+        for run in (comparison.before, comparison.after)
+    ]
+    return links[0], links[1]
+
+
+def _notes(run: Run) -> tuple[str, ...]:
+    """Where the weights of one of the two come from, and what was done to them."""
+    origin = run.model.provenance
+    return (f"{origin.origin}.".replace("..", "."), *origin.notes)
+
+
+def _facts(comparison: Comparison) -> list[tuple[str, str]]:
+    """What can be said of both, once where it is the same."""
+    before, after = comparison.before.model, comparison.after.model
+    said = [
+        ("Kind", before.kind, after.kind),
+        ("Parameters", size_text(before.parameters), size_text(after.parameters)),
+        ("Layers", str(len(before.layers)), str(len(after.layers))),
+        ("Weights", *(one.provenance.weights_sha256[:12] for one in (before, after))),
+    ]
+    return [(name, one if one == other else f"{one} → {other}") for name, one, other in said]
