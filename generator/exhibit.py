@@ -11,6 +11,7 @@ from pydantic import (
     model_validator,
 )
 
+from generator.altered_schema import Altered
 from generator.card_schema import (
     CardSpec,
 )
@@ -139,6 +140,9 @@ class ModelSpec(Strict):
     weights: str = Field(
         "pretrained",
         description="'pretrained', 'random', or a weights file, for timm: and torchvision:",
+    )
+    altered: Altered = Field(
+        Altered(), description="what is done to the weights before anything is read of the network"
     )
     preprocessing: Preprocessing | None = Field(
         None, description="where a source does not say how pictures were prepared"

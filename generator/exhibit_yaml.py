@@ -14,6 +14,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
+from generator.altered_schema import Altered
 from generator.card_schema import (
     CardSpec,
     OwnSection,
@@ -98,6 +99,7 @@ def _siblings(place: Place, top: type[BaseModel]) -> list[str]:
         "models": ModelSpec,
         "checkpoints": CheckpointSpec,
         "dictionaries": DictionarySpec,
+        "altered": Altered,
         "make": Choices,
         "images": ImageSpec,
         "texts": TextSpec,

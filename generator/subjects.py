@@ -190,6 +190,6 @@ def _check_shown(run: Run) -> None:
 
 def other_tower(spec: ModelSpec, models: Sequence[ModelSpec]) -> str:
     """The id of the entry that is the other tower of the same network; "" where there is none."""
-    whole = (spec.source, spec.weights)
+    whole = (spec.source, spec.weights, spec.altered)
     others = (one for one in models if spec.part and one.part not in (None, spec.part))
-    return next((one.id for one in others if (one.source, one.weights) == whole), "")
+    return next((one.id for one in others if (one.source, one.weights, one.altered) == whole), "")

@@ -56,7 +56,8 @@ def _lines(run: Run, spec: ModelSpec, base: Path) -> str:
         return ""
     source = parse_source(spec.source, base)
     theirs = run.model.provenance.architecture.startswith("transformers:")
-    if spec.weights == "pretrained" and not source.file and not source.entry:
+    as_it_is = spec.weights == "pretrained" and not spec.altered.any
+    if as_it_is and not source.file and not source.entry:
         if source.kind == "timm":
             return _TIMM.format(name=_quoted(source.name))
         if theirs and source.kind in {"hf", "path"} and run.reads != PICTURES:
@@ -81,7 +82,9 @@ def _of_transformers(run: Run, name: str, revision: str | None) -> str:
 
 
 def _asked(spec: ModelSpec) -> str:
-    """The arguments of `cutaway.open`."""
+    """The arguments of `cutaway.open`; what is altered, an exhibit alone can say."""
+    if spec.altered.any:
+        return f'{_quoted(spec.id)}, exhibit="exhibit.yml"'
     more = {
         "architecture": spec.architecture or "",
         "weights": "" if spec.weights == "pretrained" else spec.weights,

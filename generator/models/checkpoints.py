@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from generator.altered_schema import Altered
 from generator.errors import UsageError
 from generator.exhibit import CheckpointSpec, ModelSpec
 from generator.inputs.source import parse_source
@@ -45,6 +46,7 @@ def _checkpoint(
         "source": one.source,
         "weights": one.weights,
         "architecture": spec.architecture or (spec.source if library else None),
+        "altered": Altered(),
         "preprocessing": final.preprocessing,
         "checkpoints": (),
     }

@@ -12,6 +12,7 @@ from torch import nn
 
 from generator.errors import CutawayError, first_line
 from generator.exhibit import ModelSpec
+from generator.models.alter import altered
 from generator.models.digest import state_digest
 from generator.models.layer import TRANSFORMER_BLOCK, Layer
 from generator.models.meetings import Meeting, Meetings
@@ -61,12 +62,12 @@ def finish_language(
     config: Any = module.config
     provenance = _provenance(module, folder, spec, opened.notes, place)
     if head_kind == "sequence":
-        return tried_pair(finish_seq2seq(module, tokenizer, spec, provenance, device))
+        pair = finish_seq2seq(module, tokenizer, spec, provenance, device)
+        return tried_pair(altered(pair, spec))
     attentions, sinks = _probe(module, spec)
     count, heads = len(attentions), attentions[0].shape[1]
     blocks, shared = _blocks(module, count, spec)
-    # What a configuration states; the trial counts them where keys meet queries.
-    groups = int(getattr(config, "num_key_value_heads", None) or heads)
+    groups = int(getattr(config, "num_key_value_heads", None) or heads)  # the trial counts them
     width = int(config.hidden_size)
     causal = all(bool((weights.triu(1) == 0).all()) for weights in attentions)
     mlps, without = mlp_outputs(blocks, width, spec)
@@ -96,7 +97,7 @@ def finish_language(
         head=head,
         sinks=sinks,
     )
-    return tried(model)
+    return tried(altered(model, spec))
 
 
 def _provenance(

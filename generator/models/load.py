@@ -9,9 +9,10 @@ from typing import Any
 
 import torch
 
-from generator.errors import CutawayError, UsageError, did_you_mean
+from generator.errors import CutawayError, UsageError
 from generator.exhibit import PICTURE, ModelSpec
 from generator.inputs.source import Source, parse_source, stated_source
+from generator.models.alter import prepared, redrawn
 from generator.models.contents import tensors_in
 from generator.models.convert import gguf_to_folder, read_state_dict
 from generator.models.device import pick_device
@@ -35,9 +36,8 @@ from generator.models.own import is_own
 from generator.models.pretrained import read_config, takes_pictures, two_towers
 from generator.models.randomise import state_initialisation
 from generator.models.saved import (
-    BARE,
+    chosen_file,
     config_folder,
-    files_like,
     largest,
     stated_config,
     weights_of,
@@ -61,7 +61,13 @@ def load_model(
     Raises UsageError for a reference that cannot be meant, CutawayError for what fails on the way.
     """
     source = parse_source(spec.source, base)
-    target = pick_device(device)
+    ready = prepared(spec, source, base, cache)
+    return redrawn(_loaded(source, ready, base, cache, seed, pick_device(device)), spec, seed)
+
+
+def _loaded(
+    source: Source, spec: ModelSpec, base: Path, cache: Path, seed: int, target: torch.device
+) -> AnyModel:
     if spec.part and source.kind in {"timm", "torchvision", "train"}:
         raise UsageError(f"{spec.id}: it has no towers, so that part: {spec.part} names nothing.")
     if source.kind in {"timm", "torchvision"}:
@@ -71,12 +77,13 @@ def load_model(
     if spec.weights != "pretrained":
         raise UsageError(
             f"{spec.id}: weights: {spec.weights} goes with timm:, torchvision: and train:, which name an "
-            f"architecture; '{source.text}' has weights of its own, and these would be shown."
+            f"architecture; '{source.text}' has weights of its own, and these would be shown.",
+            hint="For the same network with random weights write altered: {random: true}.",
         )
     files = fetch(source, cache)
     place = _provenance(source, files.origin, files.revision, files.sha256)
     if source.file:
-        files = replace(files, root=_chosen_file(files.root, source, spec))
+        files = replace(files, root=chosen_file(files.root, source, spec))
     return _from_files(files, spec, Request(source, place, base, cache, seed, target))
 
 
@@ -101,21 +108,6 @@ class Request:
     cache: Path
     seed: int
     device: torch.device
-
-
-def _chosen_file(root: Path, source: Source, spec: ModelSpec) -> Path:
-    if not root.is_dir():
-        raise UsageError(f"{spec.id}: '{source.text}' is one file; #file= chooses in a folder.")
-    there = {path.relative_to(root).as_posix(): path for path in files_like(root, ("*",))}
-    if source.file not in there:
-        weights = [
-            path.relative_to(root).as_posix() for path in files_like(root, (*BARE, "*.gguf"))
-        ]
-        raise UsageError(
-            f"{spec.id}: '{source.text}' holds no file '{source.file}'. "
-            f"{did_you_mean(source.file, weights)}"
-        )
-    return there[source.file]
 
 
 def _from_library(

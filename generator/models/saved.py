@@ -7,8 +7,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from generator.errors import CutawayError, UsageError
+from generator.errors import CutawayError, UsageError, did_you_mean
 from generator.exhibit import ModelSpec
+from generator.inputs.source import Source
 from generator.models.contents import adapter_of, what_it_is
 
 _LEFTOVER = re.compile(r"optimizer|scheduler|rng_state|training_args|^adapter_", re.IGNORECASE)
@@ -52,7 +53,7 @@ def _without_weights(root: Path, spec: ModelSpec) -> CutawayError:
     if base:
         return CutawayError(
             f"{message}: it is an adapter to {base}.",
-            "Merge it into its model where it was made (merge_and_unload of peft), and save the whole.",
+            "Name its model as the source, and the folder as altered: {adapter: ./folder} beside it.",
         )
     for path in [root] if root.is_file() else files_like(root, ("*",)):
         words, hint = what_it_is(path)
@@ -89,3 +90,19 @@ def files_like(root: Path, patterns: tuple[str, ...]) -> list[Path]:
         return [root] if any(root.match(pattern) for pattern in patterns) else []
     found = {file for pattern in patterns for file in root.rglob(pattern) if file.is_file()}
     return sorted(file for file in found if not _LEFTOVER.search(file.name))
+
+
+def chosen_file(root: Path, source: Source, spec: ModelSpec) -> Path:
+    """The file that `#file=` names. Raises UsageError for one that is not there, with the nearest."""
+    if not root.is_dir():
+        raise UsageError(f"{spec.id}: '{source.text}' is one file; #file= chooses in a folder.")
+    there = {path.relative_to(root).as_posix(): path for path in files_like(root, ("*",))}
+    if source.file not in there:
+        weights = [
+            path.relative_to(root).as_posix() for path in files_like(root, (*BARE, "*.gguf"))
+        ]
+        raise UsageError(
+            f"{spec.id}: '{source.text}' holds no file '{source.file}'. "
+            f"{did_you_mean(source.file, weights)}"
+        )
+    return there[source.file]

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from generator.errors import CutawayError, UsageError, did_you_mean
 from generator.exhibit import ModelSpec, Preprocessing
+from generator.models.alter import altered
 from generator.models.anatomy import read_anatomy
 from generator.models.digest import state_digest
 from generator.models.intake import (
@@ -106,7 +107,7 @@ def finish(
         no_classes=network.no_classes,
         exclusive=network.exclusive,
     )
-    return tried(model)
+    return tried(altered(model, spec))
 
 
 def _traced(module: nn.Module, size: int, spec: ModelSpec, device: torch.device) -> Trace:

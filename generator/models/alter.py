@@ -1,0 +1,101 @@
+"""What an exhibit does to a network's weights before anything is read of it: `altered:` of its entry.
+
+An altered network is a model like any other: the digest of its weights, its trial, and so every key of what
+is measured, are of the altered weights; its provenance says what was done.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+
+from generator.altered_schema import Altered
+from generator.errors import CutawayError, UsageError
+from generator.exhibit import ModelSpec
+from generator.inputs.source import Source
+from generator.models.adapter import adapter_folder, merge
+from generator.models.digest import state_digest
+from generator.models.model import VisionModel
+from generator.models.randomise import random_twin, randomised
+from generator.models.rounding import round_all, round_matrices
+from generator.models.seq2seq import Seq2SeqModel
+from generator.models.silence import silence
+from generator.models.text_model import LanguageModel
+
+AnyModel = VisionModel | LanguageModel | Seq2SeqModel
+M = TypeVar("M", bound=AnyModel)
+_NOISE = 8  # pictures over which a network of random weights counts the statistics of its norms
+
+
+def prepared(spec: ModelSpec, source: Source, base: Path, cache: Path) -> ModelSpec:
+    """The entry with its adapter on this machine. Raises UsageError for one that will not do."""
+    if not spec.altered.adapter:
+        return spec
+    folder = adapter_folder(spec.altered.adapter, spec.id, source, base, cache)
+    return spec.model_copy(update={"altered": spec.altered.model_copy(update={"adapter": folder})})
+
+
+def altered(model: M, spec: ModelSpec) -> M:
+    """The model with its weights altered in place as its entry says, before they are tried.
+
+    Random weights are drawn by `redrawn`. Raises CutawayError where something cannot be done.
+    """
+    asked = spec.altered
+    if not asked.any or asked.redrawn:
+        return model
+    try:
+        done = _done(model, asked)
+    except UsageError:
+        raise
+    except CutawayError as error:
+        raise CutawayError(f"{spec.id}: altered: {error}", error.hint) from error
+    says = f"Altered after it was loaded: {'; then '.join(done)}."
+    provenance = replace(
+        model.provenance,
+        weights_sha256=state_digest(model.module.state_dict()),
+        notes=(*model.provenance.notes, says),
+    )
+    return replace(model, provenance=provenance)
+
+
+def _done(model: M, asked: Altered) -> list[str]:
+    """Alter the weights; what was done, in words with the numbers that were measured."""
+    done, module = [], model.module
+    if asked.adapter:
+        done.append(merge(module, Path(asked.adapter)))
+    if asked.bits:
+        error = round_matrices(module, asked.bits)
+        done.append(
+            f"every weight matrix rounded to {asked.bits} bits by blocks of 32 (relative error {error:.1%})"
+        )
+    if asked.dtype:
+        error = round_all(module, asked.dtype)
+        done.append(
+            f"all weights rounded to {asked.dtype} (relative error {error:.2%}), and computed with in float32"
+        )
+    if asked.silent:
+        silence(model, asked.silent)
+        done.append(f"{', '.join(asked.silent)} silenced: their weights set to zero")
+    return done
+
+
+def redrawn(model: AnyModel, spec: ModelSpec, seed: int) -> AnyModel:
+    """The model with all its weights drawn anew, if its entry says so: nothing of it was learned.
+
+    The trial is that of the weights that were loaded, as for every random control. Batch norms count their
+    statistics over a few pictures of noise.
+    """
+    if not spec.altered.redrawn:
+        return model
+    drawn_from = seed if spec.altered.random is True else int(spec.altered.random)
+    made: AnyModel
+    if isinstance(model, VisionModel):
+        side, random = model.preprocessing.size, torch.Generator().manual_seed(drawn_from)
+        noise = torch.randn(_NOISE, 3, side, side, generator=random)
+        made = randomised(model, [noise], drawn_from)
+    else:
+        made = random_twin(model, drawn_from)
+    return replace(made, id=model.id, title=model.title)
