@@ -16,7 +16,8 @@ from generator.techniques.attention import ATTENTION
 from generator.techniques.building_blocks import BUILDING_BLOCKS, CHANNELS, GROUPS
 from generator.techniques.circuits import CIRCUITS
 from generator.techniques.class_maps import CLASS_MAPS
-COMPARISONS: tuple[Technique[Any], ...] = (COMPARED_HEADS, COMPARED_LAYERS)
+from generator.techniques.compared_heads import COMPARED_HEADS
+from generator.techniques.compared_layers import COMPARED_LAYERS
 from generator.techniques.connections import CONNECTIONS
 from generator.techniques.contact_sheet import CONTACT_SHEET
 from generator.techniques.context import CONTEXT

@@ -10,6 +10,7 @@ import numpy as np
 
 from generator.addresses import Link, beside_address, head_address
 from generator.comparison import sides
+from generator.errors import UsageError
 from generator.figures.figure import Figure, on_page, published
 from generator.formatting import amount, number
 from generator.models.stacks import PATCHES
@@ -18,8 +19,8 @@ from generator.run import PAIRS, PICTURES, TEXTS, Run, Section, Technique
 from generator.table import Table
 from generator.techniques.compared_maps import maps_figure, place_of
 from generator.techniques.compared_measures import APART, MOVED
-from generator.techniques.compared_stacks import ASKS, ComparedStack, measure, reason
-from generator.techniques.measured_stack import StackHeads, stack_named
+from generator.techniques.compared_stacks import ASKS, ComparedStack, measure
+from generator.techniques.measured_stack import StackHeads, heads_of, stack_named
 
 ROWS, MAPS = 12, 3  # heads in the table, and those whose maps are drawn
 HEADER = (
@@ -67,13 +68,24 @@ class StackView:
 class View:
     """Every stack; `reason` says why heads are not compared."""
 
-    stacks: tuple[StackView, ...]
+    stacks: tuple[StackView, ...] = ()
     reason: str = ""
 
 
-def view(run: Run) -> View:
-    """The section on the page of two models."""
-    return View(tuple(_stack(run, one) for one in run[COMPARED_HEADS]))
+def compared_stacks(run: Run) -> Sequence[ComparedStack]:
+    """The stacks of two models. Raises UsageError, with the reason, where they cannot be compared."""
+    found = run[COMPARED_HEADS]
+    if isinstance(found, str):
+        raise UsageError(f"{run.id}: heads are not compared: {found}")
+    return found
+
+
+def view(run: Run) -> View | None:
+    """The section on the page of two models; None where neither has heads."""
+    found = run[COMPARED_HEADS]
+    if isinstance(found, str):
+        return View(reason=found) if any(heads_of(one.model) for one in sides(run)) else None
+    return View(tuple(_stack(run, one) for one in found))
 
 
 def _stack(run: Run, found: ComparedStack) -> StackView:
@@ -194,8 +206,9 @@ def beside(run: Run, own: StackHeads, other: StackHeads, layer: int, head: int) 
 
 def figure(run: Run, stack: str = "") -> Figure:
     """How far every head changed over its noise; in an encoder-decoder those of one `stack`."""
+    every = compared_stacks(run)
     wanted = stack_named(run.model, stack).stack
-    return map_figure(run, next(one for one in run[COMPARED_HEADS] if one.stack is wanted))
+    return map_figure(run, next(one for one in every if one.stack is wanted))
 
 
 def map_figure(run: Run, found: ComparedStack) -> Figure:
@@ -228,14 +241,16 @@ def maps(run: Run, head: str = "", text: str = "") -> Figure:
 
     Left out, the head is the one that changed most, and the input that on which its maps lie farthest apart.
     """
-    every = run[COMPARED_HEADS]
+    every = compared_stacks(run)
     found, thing = place_of(every, head) if head else (every[0], int(every[0].changes.order[0]))
     return maps_figure(run, found, thing, text or found.farthest(thing))
 
 
 def tables(run: Run) -> Iterator[Table]:
     """Every measure of every head in both models."""
-    yield Table("compared_heads.csv", lambda: (HEADER, list(_rows(run[COMPARED_HEADS]))))
+    found = run[COMPARED_HEADS]
+    if not isinstance(found, str):
+        yield Table("compared_heads.csv", lambda: (HEADER, list(_rows(found))))
 
 
 def _rows(every: Sequence[ComparedStack]) -> Iterator[Sequence[Any]]:
@@ -260,7 +275,6 @@ COMPARED_HEADS = Technique(
     title="Heads that changed",
     search="heads changed attention maps induction difference before after",
     reads=(PICTURES, TEXTS, PAIRS),
-    why_not=reason,
     measure=measure,
     figures={"compared_heads": figure, "compared_maps": maps},
     tables=tables,

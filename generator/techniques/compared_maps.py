@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from generator.comparison import sides
@@ -30,7 +32,7 @@ def maps_figure(run: Run, found: ComparedStack, thing: int, name: str) -> Figure
     return draw(run, found, thing, place)
 
 
-def place_of(found: tuple[ComparedStack, ...], name: str) -> tuple[ComparedStack, int]:
+def place_of(found: Sequence[ComparedStack], name: str) -> tuple[ComparedStack, int]:
     """The stack and number of a head such as L18H6. Raises UsageError where there is none."""
     letter = name[:1].upper()
     for one in found:

@@ -123,9 +123,12 @@ def read_ids(run: Run) -> dict[str, tuple[int, ...]]:
     return {name: one.ids for name, one in run.encodings.items()}
 
 
-def measure(run: Run) -> tuple[ComparedStack, ...]:
-    """Every stack of two models."""
+def measure(run: Run) -> tuple[ComparedStack, ...] | str:
+    """Every stack of two models; or why the two cannot be compared."""
     before, after = sides(run)
+    why = reason(run)
+    if why:
+        return why
     stacks = zip(heads_of(before.model), heads_of(after.model), strict=True)
     found = tuple(_compared(before, after, at, *pair) for at, pair in enumerate(stacks))
     run.step(f"{run.id}: heads")

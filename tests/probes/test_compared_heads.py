@@ -22,7 +22,6 @@ from generator.probes.attention import attention_weights
 from generator.probes.head_writes import relative_change, text_writes
 from generator.probes.map_distance import patch_profile, profile, total_variation
 from generator.probes.positions import positional, positional_by_text, positional_error
-from generator.run import why_not
 from generator.store import Store
 from generator.techniques.compared_heads import COMPARED_HEADS
 from generator.techniques.head_writes import HEAD_WRITES
@@ -162,12 +161,14 @@ def test_pages_and_figures_of_heads_over_patches(tmp_path):
 
 
 def test_what_cannot_be_compared_says_why(gpt2, tmp_path):
-    deeper = run_on(tiny_pair("t5"), TEXTS, gpt2.store, ablate=1)
-    assert "takes" in why_not(COMPARED_HEADS, compared(gpt2.before, deeper))
-    texts = run_on(tiny("qwen2"), TEXTS, gpt2.store, ablate=1)
-    assert "other tokens" in why_not(COMPARED_HEADS, compared(gpt2.before, texts))
-    assert why_not(COMPARED_HEADS, gpt2) == ""
-    assert why_not(COMPARED_HEADS, gpt2.before)
+    pairs = run_on(tiny_pair("t5"), TEXTS, gpt2.store, ablate=1)
+    others = run_on(tiny("qwen2"), TEXTS, gpt2.store, ablate=1)
+    for after, word in ((pairs, "takes"), (others, "other tokens")):
+        run = compared(gpt2.before, after)
+        assert word in COMPARED_HEADS.sections[0].view(run).reason
+        assert not list(COMPARED_HEADS.tables(run))
+        with pytest.raises(UsageError, match=word):
+            run.figure("compared_heads")
 
 
 def test_every_measure_has_a_definition(gpt2):
