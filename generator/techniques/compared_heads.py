@@ -71,6 +71,11 @@ class View:
     stacks: tuple[StackView, ...] = ()
     reason: str = ""
 
+    @property
+    def says(self) -> str:
+        """What a card says: the first sentence of each stack."""
+        return " ".join(one.said[0] for one in self.stacks)
+
 
 def compared_stacks(run: Run) -> Sequence[ComparedStack]:
     """The stacks of two models. Raises UsageError, with the reason, where they cannot be compared."""
@@ -159,8 +164,8 @@ def _told(found: ComparedStack, thing: int) -> str:
     )
     before, after = (float(one[leading, thing]) for one in (changes.before, changes.after))
     if not np.isfinite(before):
-        return f"its {_lower(named)} is another, {far}"
-    return f"its {_lower(named)} went from {number(before)} to {number(after)}, {far}"
+        return f"{_lower(named)} is another, {far}"
+    return f"{_lower(named)} went from {number(before)} to {number(after)}, {far}"
 
 
 def _lower(name: str) -> str:
