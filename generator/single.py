@@ -91,7 +91,7 @@ def exhibit_of_two(
             raise UsageError("Both models are in the exhibit, which says what they are run on.")
         specs = [one[1].model_copy(update={"pages": True}) for one in known if one]
         whole = known[0][0]
-    elif known[0] or known[1]:
+    elif any(one and one[1].id == source for one, source in zip(known, sources, strict=True)):
         raise UsageError(
             "Name two models of the exhibit, or two sources: they share what they are run on."
         )

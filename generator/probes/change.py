@@ -94,8 +94,8 @@ def changes(measures: Sequence[Measured], seed: int, draws: int = DRAWS) -> Chan
     drawn = fields.pop("drawn").max(0)
     known = _ordered(fields["ratio"])
     leading = known.argmax(0)
-    rank = _ranks(known.max(0))
-    low, high = _rank_interval(drawn)
+    rank = ranks(known.max(0))
+    low, high = rank_interval(drawn)
     return Changes(
         names=tuple(one.name for one in measures),
         **fields,
@@ -218,14 +218,14 @@ def _ordered(ratio: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(ratio), -1.0, ratio)
 
 
-def _ranks(values: np.ndarray) -> np.ndarray:
+def ranks(values: np.ndarray) -> np.ndarray:
     """Rank of each value, 1 for the largest; equal ones stand in their order."""
     rank = np.empty(len(values), dtype=int)
     rank[np.argsort(-values, kind="stable")] = np.arange(1, len(values) + 1)
     return rank
 
 
-def _rank_interval(drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def rank_interval(drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The ranks that hold 95 % of those in ratios (draws, things); equal ones share theirs."""
     count, ordered = drawn.shape[1], np.sort(drawn, axis=1)
     pairs = list(zip(ordered, drawn, strict=True))

@@ -9,7 +9,7 @@ their tokens, and of all units for some tokens, by which names are tested (`gene
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -115,6 +115,19 @@ def search_units(
         merge.finish(len(passages), tokens, each) for merge, each in zip(merges, lit, strict=True)
     )
     return UnitSearch(found, tuple(samples.sampled), tuple(samples.peaks))
+
+
+def values_of(
+    model: TextModel,
+    layers: Sequence[TokenUnits],
+    passages: Sequence[Read],
+    chosen: Units,
+    store: Store,
+    key: Any = None,
+) -> Iterator[tuple[LayerValues, ...]]:
+    """What the search kept of each chunk of passages, in their order."""
+    for start in range(0, len(passages), CHUNK):
+        yield _chunk(model, layers, passages[start : start + CHUNK], chosen, store, key).layers
 
 
 def _lit(

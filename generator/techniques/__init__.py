@@ -62,6 +62,8 @@ from generator.techniques.rollout import ROLLOUT
 from generator.techniques.signal import SIGNAL
 from generator.techniques.stability import STABILITY
 from generator.techniques.telling import TELLING
+from generator.techniques.text_states import TEXT_STATES
+from generator.techniques.text_training import TEXT_TRAINING
 from generator.techniques.training import TRAINING
 from generator.techniques.try_own import TRY_OWN
 from generator.techniques.unit_exemplars import UNIT_EXEMPLARS
@@ -132,6 +134,8 @@ TECHNIQUES: tuple[Technique[Any], ...] = (
     CHANNELS,
     GROUPS,
     TRAINING,
+    TEXT_STATES,
+    TEXT_TRAINING,
     CONTROLS,
     RECOGNITION,
     LEANS,

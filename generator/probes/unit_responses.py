@@ -1,0 +1,83 @@
+"""Responses of the units of one model to each input of a pool, from what the search for exemplars kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from generator.models.model import VisionModel
+from generator.models.text_model import TextModel
+from generator.models.token_units import TokenUnits
+from generator.probes.exemplars import (
+    CHUNK,
+    Exemplars,
+    PoolImage,
+    chunk_of,
+    searched_units,
+)
+from generator.probes.things import in_order
+from generator.probes.unit_pass import Read, Units
+from generator.probes.unit_search import LayerUnits, values_of
+from generator.store import Store
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Responses:
+    """Responses of the units of one layer of one model, (inputs, units): the largest, and the mean.
+
+    `top` (units, at most 9) are the inputs that excite each most, strongest first, -1 for none.
+    """
+
+    layer: str
+    peak: np.ndarray
+    mean: np.ndarray
+    top: np.ndarray
+
+
+def picture_responses(
+    model: VisionModel, pool: Sequence[PoolImage], exemplars: Exemplars, store: Store
+) -> tuple[Responses, ...]:
+    """Responses of all units that were searched in the pool, from what the search kept of it."""
+    searched = searched_units(model)
+    things = [image.thing or f"its own {n}" for n, image in enumerate(pool)]
+    order = in_order(things)
+    names = {thing: number for number, thing in enumerate(dict.fromkeys(things))}
+    of = np.array([names[thing] for thing in things])
+    peaks, means = (
+        {one.name: np.empty((len(pool), one.units), np.float32) for one in searched}
+        for _ in range(2)
+    )
+    for start in range(0, len(pool), CHUNK):
+        places = order[start : start + CHUNK]
+        for found in chunk_of(model, searched, [pool[place] for place in places], store).layers:
+            peaks[found.layer][places], means[found.layer][places] = found.peak, found.mean
+    tops = {one.layer: np.where(one.neuron >= 0, of[one.neuron], -1) for one in exemplars.layers}
+    return tuple(
+        Responses(one.name, peaks[one.name], means[one.name], tops[one.name]) for one in searched
+    )
+
+
+def token_responses(
+    model: TextModel,
+    layers: Sequence[TokenUnits],
+    passages: Sequence[Read],
+    chosen: Units,
+    found: Sequence[LayerUnits],
+    store: Store,
+) -> tuple[Responses, ...]:
+    """Values of all neurons on the passages, from what the search kept of them.
+
+    A passage without a token that counts is left out.
+    """
+    parts = list(values_of(model, layers, passages, chosen, store))
+    made = []
+    for number, (units, top) in enumerate(zip(layers, found, strict=True)):
+        peak = np.concatenate([part[number].peak for part in parts])
+        mean = np.concatenate([part[number].mean for part in parts])
+        counts = np.isfinite(peak).all(1)
+        made.append(Responses(units.name, peak[counts], mean[counts], top.by_peak.picture))
+    return tuple(made)
