@@ -118,8 +118,8 @@ def _said_of_tokens(found: TextAnswers) -> Iterator[str]:
         yield (
             f"On {amount(mean.tokens, 'token')} of {amount(mean.inputs, 'text')} the mean loss went from "
             f"{number(mean.before)} to {number(mean.after)} nats a token, by "
-            f"{number(mean.difference)}{over}. At {percent(mean.other_guess)} of the tokens the first guess is "
-            "another one."
+            f"{number(mean.difference)}{over}. "
+            f"At {percent(mean.other_guess)} of the tokens the first guess is another one."
         )
     if found.left_out:
         yield (
