@@ -16,6 +16,7 @@ from generator.techniques.attention import ATTENTION
 from generator.techniques.building_blocks import BUILDING_BLOCKS, CHANNELS, GROUPS
 from generator.techniques.circuits import CIRCUITS
 from generator.techniques.class_maps import CLASS_MAPS
+from generator.techniques.compared_answers import COMPARED_ANSWERS
 from generator.techniques.compared_heads import COMPARED_HEADS
 from generator.techniques.compared_layers import COMPARED_LAYERS
 from generator.techniques.connections import CONNECTIONS
@@ -71,7 +72,11 @@ from generator.techniques.units import UNITS
 from generator.techniques.word_attribution import WORDS
 
 # What can be asked of two models side by side, in page order (generator/comparison.py).
-COMPARISONS: tuple[Technique[Any], ...] = (COMPARED_HEADS, COMPARED_LAYERS)
+COMPARISONS: tuple[Technique[Any], ...] = (
+    COMPARED_ANSWERS,
+    COMPARED_HEADS,
+    COMPARED_LAYERS,
+)
 
 TECHNIQUES: tuple[Technique[Any], ...] = (
     TELLING,
