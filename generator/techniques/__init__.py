@@ -17,6 +17,8 @@ from generator.techniques.building_blocks import BUILDING_BLOCKS, CHANNELS, GROU
 from generator.techniques.circuits import CIRCUITS
 from generator.techniques.class_maps import CLASS_MAPS
 from generator.techniques.compared_layers import COMPARED_LAYERS
+from generator.techniques.compared_units import COMPARED_UNITS
+from generator.techniques.compared_weights import COMPARED_WEIGHTS
 from generator.techniques.connections import CONNECTIONS
 from generator.techniques.contact_sheet import CONTACT_SHEET
 from generator.techniques.context import CONTEXT
@@ -68,7 +70,7 @@ from generator.techniques.units import UNITS
 from generator.techniques.word_attribution import WORDS
 
 # What can be asked of two models side by side, in page order (generator/comparison.py).
-COMPARISONS: tuple[Technique[Any], ...] = (COMPARED_LAYERS,)
+COMPARISONS: tuple[Technique[Any], ...] = (COMPARED_UNITS, COMPARED_LAYERS, COMPARED_WEIGHTS)
 
 TECHNIQUES: tuple[Technique[Any], ...] = (
     TELLING,
