@@ -21,6 +21,7 @@ from generator.articles.previews import previews
 from generator.articles.read import read_article
 from generator.articles.source import Writing, read_writing
 from generator.cards.page import card_page
+from generator.comparison import Comparison
 from generator.content import Content
 from generator.engine import Work, affordable, asks_of, workers
 from generator.errors import UsageError, did_you_mean
@@ -138,7 +139,7 @@ def _build(exhibit: Exhibit, options: Options, reporter: Reporter) -> Summary:
     comparisons, every = comparisons_of(exhibit, runs), runs
     runs = [run for run in runs if run.paged]
     with reporter.stage("Contexts", None):
-        made = [page for run in runs for page in _pages(exhibit, run, pages)]
+        made = [page for run in runs for page in _pages(exhibit, run, comparisons, pages)]
         made += [page for one in comparisons for page in comparison_pages(one, pages)]
         reporter.note(f"{store.reused} of {store.reused + store.made} results from the store")
         mark_measured(every)
@@ -214,10 +215,12 @@ def _asked(ask: Callable[[], Any], step: Step) -> None:
     step("")
 
 
-def _pages(exhibit: Exhibit, run: Run, pages: Pages) -> Iterator[Page]:
+def _pages(
+    exhibit: Exhibit, run: Run, comparisons: Sequence[Comparison], pages: Pages
+) -> Iterator[Page]:
     """The pages of a model, whose figures are still to be drawn."""
     yield from model_pages(run, pages)
-    yield card_page(exhibit, run, pages)
+    yield card_page(exhibit, run, pages, comparisons)
 
 
 def _wanted(pages: Sequence[Page], articles: Sequence[Article]) -> list[Drawing]:

@@ -12,7 +12,13 @@ from generator.processes import fixed_threads
 from generator.progress import Reporter
 from generator.single import with_entry
 from generator.store import Store
-from generator.subjects import all_techniques, load_runs, opened_in_parts, read_inputs
+from generator.subjects import (
+    all_techniques,
+    comparisons_of,
+    load_runs,
+    opened_in_parts,
+    read_inputs,
+)
 
 
 @fixed_threads()
@@ -32,15 +38,20 @@ def make_cards(
     where results are kept, and found again if the site was built there.
     """
     spec = exhibit.model(model).model_copy(update={"checkpoints": ()})
-    alone = exhibit.model_copy(update={"models": (spec,)})
+    pairs = tuple(one for one in exhibit.compare if one.after == model)
+    befores = [exhibit.model(name) for name in dict.fromkeys(one.before for one in pairs)]
+    alone = exhibit.model_copy(update={"models": (spec, *befores), "compare": pairs})
     store = Store(work / "store")
     with reporter.stage("Model", 1) as step:
         techniques = all_techniques(alone)
         alone, inputs = opened_in_parts(alone, read_inputs(alone))
-        exhibit = with_entry(exhibit, spec, *alone.models)
-        runs = load_runs(alone, inputs, device, store, step, reporter.step, techniques)
+        known = {one.id for one in befores}
+        exhibit = with_entry(exhibit, spec, *(one for one in alone.models if one.id not in known))
+        every = load_runs(alone, inputs, device, store, step, reporter.step, techniques)
+        comparisons = comparisons_of(alone, every)
+        runs = [run for run in every if run.id not in known]
     with reporter.stage("Probes", None):
-        cards = [card_of(exhibit, run) for run in runs]
+        cards = [card_of(exhibit, run, comparisons) for run in runs]
         reporter.note(f"{store.reused} of {store.reused + store.made} results from the store")
     made = []
     with reporter.stage("Card", None) as step:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -14,21 +13,12 @@ from rich.text import Text
 
 from generator import __version__
 from generator import cli_options as option
+from generator.cli_compare import compare
 from generator.cli_publish import publish
 from generator.command_reference import command_reference
-from generator.errors import MENDABLE, CutawayError, UsageError, tell_failure
+from generator.errors import MENDABLE, CutawayError, Stopped, UsageError, tell_failure
+from generator.paths import work_beside
 from generator.progress import Reporter, terminal
-
-
-class Stopped(CutawayError):
-    """Ctrl-C during a build."""
-
-    exit_code = 130
-
-    def __init__(self) -> None:
-        kept = "What was measured and drawn is kept; the same command continues there."
-        super().__init__("Stopped. A finished site was left as it was.", kept)
-
 
 app = typer.Typer(
     name="cutaway",
@@ -94,7 +84,7 @@ def build(
     from generator.report import print_summary
 
     site = (out or shown.base / "site").resolve()
-    work = _work(shown.base, site)
+    work = work_beside(shown.base, site)
     commands = partial(command_reference, app)
     options = Options(site, work, device, jobs, full, profile, engine, address, commands, yes)
     reporter = Reporter(terminal(quiet=quiet), verbose)
@@ -103,11 +93,6 @@ def build(
     except KeyboardInterrupt as error:
         raise Stopped from error
     print_summary(reporter, summary.site, summary.pages, summary.figures, summary.bytes)
-
-
-def _work(base: Path, site: Path) -> Path:
-    """Where work is kept: beside the exhibit, or beside the site for the packaged exhibit."""
-    return (base if os.access(base, os.W_OK) and base != site else site.parent) / "build"
 
 
 @app.command()
@@ -150,7 +135,7 @@ def card(
             raise UsageError(f"--site-url: '{site_url}' is no address that starts with https://.")
         shown = shown.model_copy(update={"site_url": site_url})
     folder = (out or Path(f"{name}-card")).resolve()
-    work = _work(shown.base, folder)
+    work = work_beside(shown.base, folder)
     reporter = Reporter(terminal(), verbose)
     try:
         cards = make_cards(shown, name, folder, work, reporter, device=device, overwrite=overwrite)
@@ -265,6 +250,7 @@ def figure(
     typer.echo(f"{out}: {made.caption}")
 
 
+app.command()(compare)
 app.command()(publish)
 
 

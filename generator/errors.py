@@ -25,6 +25,16 @@ class UsageError(CutawayError):
     exit_code = 2
 
 
+class Stopped(CutawayError):
+    """Ctrl-C during a build."""
+
+    exit_code = 130
+
+    def __init__(self) -> None:
+        kept = "What was measured and drawn is kept; the same command continues there."
+        super().__init__("Stopped. A finished site was left as it was.", kept)
+
+
 def first_line(error: BaseException) -> str:
     """The first line of what an error says, or its name."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]

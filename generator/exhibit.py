@@ -162,7 +162,9 @@ class ModelSpec(Strict):
         None, description="a pool of texts for this model alone; '' for none"
     )
     checkpoints: tuple[CheckpointSpec, ...] = Field(
-        (), description="states of this network in training, in order, each a source"
+        (),
+        description="states of this network in training, in order, each a source; of models that see "
+        "pictures or read one text",
     )
     dictionaries: tuple[DictionarySpec, ...] = Field(
         (), description="sparse dictionaries of its layers, for models that read one text"

@@ -25,6 +25,7 @@ from generator.single import exhibit_of_one, model_of_exhibit
 from generator.store import Store
 from generator.subjects import (
     all_techniques,
+    comparisons_of,
     load_runs,
     opened_in_parts,
     other_tower,
@@ -123,6 +124,11 @@ def draw_alone(
     meant = kind_for(kind, paper.file, techniques)
     known = meant.parameters
     asked = model or _only_model(kind, known, exhibit)
+    compared = _compared(asked, exhibit)
+    if compared is not None:
+        made = _draw_compared(compared, asked, kind, chosen, device, techniques)
+        made.save(paper.file, paper.width, paper.dpi)
+        return made
     if not asked:
         made = figure(Catalogue({}, Store(Path("build") / "store"), 0), kind, chosen)
         made.save(paper.file, paper.width, paper.dpi)
@@ -142,6 +148,39 @@ def draw_alone(
     shown = (widget if live else figure)(catalogue, kind, {**own, **chosen})
     shown.save(paper.file, paper.width, paper.dpi)
     return shown
+
+
+def _compared(name: str, path: Path | None) -> Exhibit | None:
+    """The exhibit that compares two models under this name; None where none does."""
+    here = path or (Path() if Path("exhibit.yml").is_file() else None)
+    known = load_exhibit(here) if here is not None else None
+    return known if known and name in {one.id for one in known.compare} else None
+
+
+def _draw_compared(
+    exhibit: Exhibit,
+    name: str,
+    kind: str,
+    chosen: Mapping[str, Any],
+    device: str,
+    techniques: tuple[Technique[Any], ...],
+) -> Figure:
+    """A figure of two models of the exhibit side by side."""
+    opened, shown = opened_in_parts(exhibit, read_inputs(exhibit))
+    pair = next(one for one in opened.compare if one.id == name)
+    wanted = [both for both in zip(opened.models, shown, strict=True) if both[0].id in pair.models]
+    update = {"models": tuple(spec for spec, _ in wanted), "compare": (pair,)}
+    alone, base = opened.model_copy(update=update), exhibit.base
+    store = Store((base if os.access(base, os.W_OK) else Path.cwd()) / "build" / "store")
+    given = (alone, [inputs for _, inputs in wanted], device, store)
+    runs = load_runs(*given, lambda _: None, lambda _: None, techniques)
+    catalogue = Catalogue(
+        {one.id: one for one in comparisons_of(alone, runs)},
+        store,
+        exhibit.seed,
+        techniques=techniques,
+    )
+    return figure(catalogue, kind, {"model": name, **chosen})
 
 
 def _exhibit(

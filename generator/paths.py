@@ -34,3 +34,8 @@ def cache_root() -> Path:
             "Fetched weights have no place here: this user has no home folder.",
             "Name a folder that can be written: set CUTAWAY_CACHE.",
         ) from error
+
+
+def work_beside(base: Path, site: Path) -> Path:
+    """Where a build keeps its work: beside the exhibit, or beside the site for the packaged exhibit."""
+    return (base if os.access(base, os.W_OK) and base != site else site.parent) / "build"

@@ -9,30 +9,30 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from generator.addresses import GLOSSARY, data_address
+from generator.addresses import GLOSSARY
 from generator.articles.catalogue import Catalogue
 from generator.articles.errors import Mistakes
 from generator.articles.pages import pages_of
 from generator.articles.read import read_article
 from generator.articles.source import Source, Writing, read_writing
 from generator.cards.page import card_page
-from generator.comparison_schema import ComparisonSpec
+from generator.comparison import Comparison
 from generator.errors import CutawayError
-from generator.exhibit import Exhibit, ModelSpec
+from generator.exhibit import Exhibit
 from generator.exhibit_yaml import load_exhibit
 from generator.figures.drawing import Drawing
 from generator.figures.render import Drawn, render
-from generator.inputs.shown import Inputs
+from generator.pages.comparison import comparison_pages
 from generator.pages.environment import Pages
 from generator.pages.model import model_pages
 from generator.pages.page import Page
 from generator.pages.sections import technique_scripts, technique_tables
 from generator.paths import data_root
-from generator.run import Run
+from generator.preview_runs import PreviewModel, PreviewRuns
 from generator.store import Store
 from generator.subjects import (
     all_techniques,
@@ -53,56 +53,6 @@ _TITLE = re.compile(r"<title>.*?</title>", re.DOTALL)
 
 
 @dataclass
-class _Model:
-    """A model as the exhibit shows it, which `load` loads when somebody asks for its run."""
-
-    spec: ModelSpec
-    inputs: Inputs
-    seed: int
-    load: Callable[[], list[Run]]
-    loaded: Run | None = None
-
-    @property
-    def run(self) -> Run:
-        """The run, loaded if it was not."""
-        if self.loaded is None:
-            (self.loaded,) = self.load()
-        return self.loaded
-
-    def shown_as(self, other: _Model) -> _Model:
-        """Itself where the other is the same, or the other, with what is loaded of the same network."""
-        if (_source_of(self.spec), self.seed) != (_source_of(other.spec), other.seed):
-            return other
-        budget, inputs = other.spec.make, other.inputs
-        if self.inputs.key == inputs.key and self.spec.make == budget:
-            return self
-        if self.loaded is not None:
-            other.loaded = replace(
-                self.loaded, inputs=inputs, budget=budget, credits=[], _results={}
-            )
-        return other
-
-
-@dataclass(frozen=True)
-class _Runs(Mapping[str, Run]):
-    """The runs of models, each loaded when it is taken, and of what is compared."""
-
-    models: Mapping[str, _Model]
-    compare: Mapping[str, ComparisonSpec]
-
-    def __getitem__(self, name: str) -> Run:
-        if name in self.models:
-            return self.models[name].run
-        return comparison_of(self.compare[name], self)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter((*self.models, *self.compare))
-
-    def __len__(self) -> int:
-        return len(self.models) + len(self.compare)
-
-
-@dataclass
 class Preview:
     """An exhibit in the folder `base`, whose site was built at `site` with its work kept at `work`.
 
@@ -118,7 +68,7 @@ class Preview:
     version: int = 0
     mistake: str = ""
     making: str = ""  # of a site that is still being built
-    _models: dict[str, _Model] = field(default_factory=dict)
+    _models: dict[str, PreviewModel] = field(default_factory=dict)
     _changed: set[str] = field(default_factory=set)  # models that are not what was built
     _exhibit: Exhibit | None = None
     _catalogue: Catalogue | None = None
@@ -155,7 +105,8 @@ class Preview:
     def _make(self, address: str) -> None:
         """Make a page that is not what was built, if it was not made already."""
         first, model, *_ = [*address.split("/"), ""]
-        if first == "models" and model in self._changed and address not in self._made:
+        shown = first in {"models", "compare"}
+        if shown and model in self._changed and address not in self._made:
             page = self._of_model(model).get(address)
             if page is not None:
                 drawings = [figure.drawing for figure, _ in page.figures()]
@@ -196,17 +147,18 @@ class Preview:
         """All models with what they are shown; each is loaded when it is asked for."""
         techniques, store = all_techniques(exhibit), Store(self.work / "store")
         alone, inputs = opened_in_parts(exhibit, read_inputs(exhibit))
-        models: dict[str, _Model] = {}
+        models: dict[str, PreviewModel] = {}
         for spec, shown in zip(alone.models, inputs, strict=True):
             one = alone.model_copy(update={"models": (spec,)})
             given = (one, [shown], self.device, store, _silent, _silent, techniques)
-            model = _Model(spec, shown, exhibit.seed, partial(load_runs, *given))
+            model = PreviewModel(spec, shown, exhibit.seed, partial(load_runs, *given))
             known = self._models.get(spec.id)
             models[spec.id] = known.shown_as(model) if known else model
             if self._models and models[spec.id] is not known:
-                self._forget(spec.id)
+                for name in (spec.id, *(pair.id for pair in alone.comparisons_of(spec.id))):
+                    self._forget(name)
         self._models, self._exhibit = models, alone
-        runs = _Runs(models, {one.id: one for one in alone.compare})
+        runs = PreviewRuns(models, {one.id: one for one in alone.compare})
         self._catalogue = Catalogue(runs, store, exhibit.seed, self.commands, techniques)
 
     def _forget(self, model: str) -> None:
@@ -214,7 +166,8 @@ class Preview:
         self._changed.add(model)
         self._stale |= {source.path for source in self._writing.sources}
         self._pages.pop(model, None)
-        for address in [one for one in self._made if one.startswith(f"models/{model}/")]:
+        places = (f"models/{model}/", f"compare/{model}/")
+        for address in [one for one in self._made if one.startswith(places)]:
             del self._made[address]
 
     def _write(self, source: Source) -> None:
@@ -229,15 +182,21 @@ class Preview:
             self._show(page, pages)
 
     def _of_model(self, model: str) -> Mapping[str, Page]:
-        """The pages of a model that is not what was built, before they are filled; and its other texts."""
-        assert self._exhibit
+        """The pages of a model, or of two, that are not what was built, before they are filled; and texts."""
+        assert self._exhibit and self._catalogue
         if model not in self._pages:
-            run, pages = self._models[model].run, self._with_pictures(())
-            made = (*model_pages(run, pages), card_page(self._exhibit, run, pages))
+            runs, pages = self._catalogue.runs, self._with_pictures(())
+            run, changes = runs[model], self._exhibit.comparisons_of(model)
+            if isinstance(run, Comparison):
+                made = [*comparison_pages(run, pages)]
+            else:
+                beside = [comparison_of(one, runs) for one in changes if one.after == model]
+                card = card_page(self._exhibit, run, pages, beside)
+                made = [*model_pages(run, pages), card]
             self._pages[model] = {page.address: page for page in made}
             self._made |= dict(technique_scripts(run))
             for table in technique_tables(run):
-                self._made[data_address(model, table.name)] = table.csv
+                self._made[run.data_address(table.name)] = table.csv
         return self._pages[model]
 
     def _show(self, page: Page, pages: Pages) -> None:
@@ -284,8 +243,3 @@ def _silent(_: str) -> None:
 
 def _listed(writing: Writing) -> list[tuple[str, str]]:
     return [(source.address, source.meta.title) for source in writing.sources]
-
-
-def _source_of(spec: ModelSpec) -> ModelSpec:
-    """What a loaded model depends on."""
-    return spec.model_copy(update={"make": ModelSpec.model_fields["make"].get_default()})

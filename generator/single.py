@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from generator.comparison_schema import ComparisonSpec
 from generator.errors import UsageError
 from generator.exhibit import PARTS, Choices, Exhibit, ModelSpec
 from generator.exhibit_yaml import load_exhibit
@@ -68,6 +69,56 @@ def exhibit_of_one(
         else ("" if texts else str(curated.base / curated.passages)),
         images=_reference(images) if images else str(curated.base / str(curated.images)),
     ).model_copy(update={"base": Path.cwd()})
+
+
+def exhibit_of_two(
+    sources: tuple[str, str],
+    exhibit: Path | None,
+    texts: Path | None,
+    images: Path | None,
+    pool: Path | None,
+    passages: Path | None,
+    architecture: str | None,
+    features: int,
+) -> Exhibit:
+    """Two models side by side, both ids of one exhibit, or both sources of their own.
+
+    Raises UsageError where one is and the other is not.
+    """
+    known = [model_of_exhibit(source, exhibit) for source in sources]
+    if known[0] and known[1]:
+        if any((texts, images, pool, passages, architecture)):
+            raise UsageError("Both models are in the exhibit, which says what they are run on.")
+        specs = [one[1].model_copy(update={"pages": True}) for one in known if one]
+        whole = known[0][0]
+    elif any(one and one[1].id == source for one, source in zip(known, sources, strict=True)):
+        raise UsageError(
+            "Name two models of the exhibit, or two sources: they share what they are run on."
+        )
+    else:
+        alone = [
+            exhibit_of_one(one, texts, images, pool, architecture, "pretrained", features, passages)
+            for one in sources
+        ]
+        specs, whole = _told_apart([one.models[0] for one in alone], sources), alone[0]
+    pair = ComparisonSpec(before=specs[0].id, after=specs[1].id)
+    title = f"{specs[0].name} and {specs[1].name}"
+    about = f"What changed inside from {specs[0].name} to {specs[1].name}, measured."
+    own = {"models": tuple(specs), "compare": (pair,), "writing": ""}
+    return whole.model_copy(update={**own, "title": title, "description": about})
+
+
+def _told_apart(specs: list[ModelSpec], sources: tuple[str, str]) -> list[ModelSpec]:
+    """The entries with names of their own: what their sources end in, else which of the two each is."""
+    if specs[0].id != specs[1].id:
+        return specs
+    ends = [re.split(r"[:/]", source.rstrip("/"))[-1] for source in sources]
+    ids = [re.sub(r"[^a-z0-9]+", "-", end.lower()).strip("-")[:80] for end in ends]
+    if ids[0] == ids[1] or not all(ids):
+        ends = [f"{specs[0].title}, {which}" for which in ("before", "after")]
+        ids = [f"{specs[0].id[:70]}-{which}" for which in ("before", "after")]
+    named = zip(specs, ids, ends, strict=True)
+    return [spec.model_copy(update={"id": own, "title": end}) for spec, own, end in named]
 
 
 def exhibit_or_one(

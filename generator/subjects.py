@@ -33,10 +33,11 @@ from generator.techniques import TECHNIQUES
 
 
 def possible_ids(exhibit: Exhibit) -> list[str]:
-    """The ids that models may have: whether a network has two towers is known once it is fetched."""
-    ids = [spec.id for spec in exhibit.models]
-    whole = [spec.id for spec in exhibit.models if not spec.part]
-    return [*ids, *(f"{name}-{part}" for name in whole for part in PARTS)]
+    """The ids of what has pages: whether a network has two towers is known once it is fetched."""
+    paged = [spec for spec in exhibit.models if spec.pages]
+    whole = [spec.id for spec in paged if not spec.part]
+    towers = (f"{name}-{part}" for name in whole for part in PARTS)
+    return [*(spec.id for spec in paged), *towers, *(one.id for one in exhibit.compare)]
 
 
 def opened_in_parts(

@@ -386,6 +386,49 @@ def _families_exhibit(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def compared_site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """A tiny decoder beside itself with one head silenced, which has pages, and with rounded weights."""
+    return built_once(tmp_path_factory, "compared", _compared_exhibit)
+
+
+def _compared_exhibit(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    save_tiny("gpt2", folder / "gpt2")
+    texts = [
+        {"id": f"t{place}", "text": f"{FAMILIES_TEXT} w{place} w{place + 1} rain w{place}"}
+        for place in range(4)
+    ]
+    one = {"source": "./gpt2", "make": FEW}
+    models = [
+        {"id": "whole", "title": "Whole"} | one,
+        {"id": "pruned", "title": "Pruned", "altered": {"silent": ["L1H2"]}} | one,
+        {"id": "rounded", "title": "<b>Rounded", "altered": {"bits": 2}, "pages": False} | one,
+    ]
+    about = "One head of <i>twelve</i> is silent."
+    compare = [
+        {"before": "whole", "after": "pruned", "about": about},
+        ["whole", "rounded"],
+        ["whole", "whole"],
+    ]
+    data = {"title": "Compared", "seed": 3, "models": models, "texts": texts, "compare": compare}
+    (folder / "writing" / "articles").mkdir(parents=True)
+    (folder / "writing" / "articles" / "changed.md").write_text(CHANGED, encoding="utf-8")
+    write_exhibit(folder, data | {"writing": "writing"})
+    return folder
+
+
+CHANGED = """---
+title: What changed
+description: A figure and a number of two models side by side.
+---
+Layer 0 is alike at {{ stat("compared_layers", "cka", model="whole-pruned", layer=0) }}, as
+{{ ref("fig-layers") }} shows.
+
+{{ figure("compared_layers", id="fig-layers", model="whole-pruned") }}
+"""
+
+
+@pytest.fixture(scope="session")
 def new_site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     """A folder made by `cutaway new`, built as it is but for the size of its pictures."""
     return built_once(tmp_path_factory, "new", _new_exhibit)

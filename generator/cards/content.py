@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from generator.addresses import Link, data_address
-from generator.cards import inside, origin, probed, stated, usage
+from generator.cards import changed, inside, origin, probed, stated, usage
 from generator.cards.evaluated import evaluation_blocks
 from generator.cards.tree import Card, Inline, Paragraph, Section, filled
+from generator.comparison import Comparison
 from generator.errors import UsageError, did_you_mean
 from generator.exhibit import Exhibit
 from generator.run import PICTURES, Run
@@ -14,8 +17,12 @@ from generator.techniques.evaluations import EVALUATION
 EVALUATED = "Evaluation run here"
 
 
-def card_of(exhibit: Exhibit, run: Run) -> Card:
-    """The card of a model: sections that are empty are left out, the author's own are put in."""
+def card_of(exhibit: Exhibit, run: Run, comparisons: Sequence[Comparison] = ()) -> Card:
+    """The card of a model: sections that are empty are left out, the author's own are put in.
+
+    `comparisons` hold it, among others, against what it was made from.
+    """
+    own = [one for one in comparisons if one.after.id == run.id]
     said = exhibit.model(run.model.id).card
     used = usage.how_to_use(run, exhibit)
     sections = (
@@ -27,6 +34,7 @@ def card_of(exhibit: Exhibit, run: Run) -> Card:
         _evaluation(run),
         stated.results(said),
         stated.reported(said),
+        changed.changed(own),
         inside.inside(run),
         probed.probed(run),
         _data(run),

@@ -3,6 +3,7 @@
 from typing import Any
 
 from generator.card_schema import ResultSpec
+from generator.cards.changed import base_of
 from generator.cards.origin import NOT_STATED, card_url
 from generator.cards.stated import slug
 from generator.exhibit import Exhibit
@@ -46,7 +47,7 @@ def metadata(exhibit: Exhibit, run: Run) -> dict[str, Any]:
         pipeline_tag=said.pipeline or _pipeline(run),
         tags=[*said.tags, "cutaway"],
         datasets=list(said.datasets) or None,
-        base_model=said.base_model or None,
+        base_model=said.base_model or base_of(exhibit, run.id) or None,
         metrics=list(dict.fromkeys(result.metric_type for result in results)) or None,
         model_name=run.model.title,
         eval_results=results or None,

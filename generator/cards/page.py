@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from generator.cards.content import card_of
 from generator.cards.origin import card_address
+from generator.comparison import Comparison
 from generator.exhibit import Exhibit
 from generator.pages.environment import Pages
 from generator.pages.page import Page
@@ -12,10 +15,12 @@ from generator.pages.parts import part_place
 from generator.run import Run
 
 
-def card_page(exhibit: Exhibit, run: Run, pages: Pages) -> Page:
+def card_page(
+    exhibit: Exhibit, run: Run, pages: Pages, comparisons: Sequence[Comparison] = ()
+) -> Page:
     """The page of a model's card."""
     model = run.model
-    card = card_of(exhibit, run)
+    card = card_of(exhibit, run, comparisons)
     return pages.page(
         "card.html",
         card_address(model.id),

@@ -16,6 +16,7 @@ from generator.figures import (
     passages,
     patching,
     tokens,
+    training,
 )
 from generator.figures.drawing import PHOTOGRAPHS, Drawing
 from generator.figures.panels import GROUND, panels
@@ -44,6 +45,8 @@ DESIGNS: Mapping[str, tuple[int, Callable[..., Figure]]] = {
     "deletion": (1, passages.deletion),
     "leans": (1, charts.leans),
     "changes": (1, charts.changes),
+    "small_courses": (1, training.small_courses),
+    "position_losses": (1, training.position_losses),
     "alignment": (1, comparing.alignment),
     "unit_courses": (1, layer_courses.unit_courses),
     "weight_courses": (1, layer_courses.weight_courses),

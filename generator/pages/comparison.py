@@ -10,7 +10,7 @@ from generator.pages.context import Place, home, size_text
 from generator.pages.credits import with_credits
 from generator.pages.environment import Pages
 from generator.pages.page import Page
-from generator.pages.sections import sections_of, technique_tables
+from generator.pages.sections import FilledSection, sections_of, technique_tables
 from generator.run import Run
 from generator.techniques.links import model_link
 
@@ -24,6 +24,11 @@ _LEAD = (
 def comparison_pages(comparison: Comparison, pages: Pages) -> Iterator[Page]:
     """The page of a comparison, and the one that shows both models' pages beside each other."""
     yield with_credits(_with_pages(comparison), _overview(comparison, pages))
+
+
+def sections(comparison: Comparison) -> tuple[FilledSection, ...]:
+    """What its page shows, made once: the card says it in short."""
+    return comparison.once(sections, lambda: sections_of(comparison, PAGE))
 
 
 def _with_pages(comparison: Comparison) -> Run:
@@ -44,7 +49,7 @@ def _overview(comparison: Comparison, pages: Pages) -> Page:
         lead=comparison.about or _LEAD,
         facts=_facts(comparison),
         place=Place((home(),), (), *_around(comparison)),
-        sections=sections_of(comparison, PAGE),
+        sections=sections(comparison),
         tables=[table.name for table in technique_tables(comparison)],
     )
 

@@ -126,6 +126,8 @@ class Pages:
         # A blank line would end a block of HTML in Markdown, and indentation would make it code.
         lines = (line.strip() for line in _PRE.sub(_on_one_line, body).splitlines())
         kept, terms = self.words.link("\n".join(line for line in lines if line), to)
+        if not page.searchable:  # thousands of leaf pages, where nothing is searched
+            kept = kept.replace(" data-search-exclude", "")
         return replace(page, body=kept, terms=terms, meta={**page.meta, **self._previewed(page)})
 
     def _drawn(self, figure: Figure) -> Drawn:

@@ -65,13 +65,34 @@ def positional_error(
     weights: Sequence[np.ndarray], causal: bool, windows: Sequence[int] = ()
 ) -> np.ndarray:
     """Standard error of `positional` if texts are drawn at random: the jackknife (Efron & Stein 1981)."""
+    if len(weights) < 2:
+        return np.full(weights[0].shape[:2], np.nan)
+    _, without = _left_out(weights, causal, windows)
+    return np.sqrt((len(weights) - 1) * without.var(0))
+
+
+def positional_by_text(
+    weights: Sequence[np.ndarray], causal: bool, windows: Sequence[int] = ()
+) -> np.ndarray:
+    """What each text adds to `positional`, (texts, layers, heads): its pseudo-values (Tukey 1958).
+
+    n times the value of all texts less n - 1 times that of all others. The variance of their mean is that of
+    the jackknife, so that a statistic of all texts at once can be resampled as one that each text has.
+    """
     count = len(weights)
     if count < 2:
-        return np.full(weights[0].shape[:2], np.nan)
+        return positional(weights, causal, windows)[None]
+    whole, without = _left_out(weights, causal, windows)
+    return count * whole - (count - 1) * without
+
+
+def _left_out(
+    weights: Sequence[np.ndarray], causal: bool, windows: Sequence[int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """`positional` of all texts, and with each text left out (texts, layers, heads)."""
     each = _sums(weights, causal, windows)
     total = np.sum(each, axis=0)
-    without = np.stack([_explained(total - one) for one in each])
-    return np.sqrt((count - 1) * without.var(0))
+    return _explained(total), np.stack([_explained(total - one) for one in each])
 
 
 def _sums(weights: Sequence[np.ndarray], causal: bool, windows: Sequence[int]) -> list[np.ndarray]:

@@ -16,6 +16,7 @@ from generator.techniques.attention import ATTENTION
 from generator.techniques.building_blocks import BUILDING_BLOCKS, CHANNELS, GROUPS
 from generator.techniques.circuits import CIRCUITS
 from generator.techniques.class_maps import CLASS_MAPS
+from generator.techniques.compared_heads import COMPARED_HEADS
 from generator.techniques.compared_layers import COMPARED_LAYERS
 from generator.techniques.compared_units import COMPARED_UNITS
 from generator.techniques.compared_weights import COMPARED_WEIGHTS
@@ -62,6 +63,8 @@ from generator.techniques.rollout import ROLLOUT
 from generator.techniques.signal import SIGNAL
 from generator.techniques.stability import STABILITY
 from generator.techniques.telling import TELLING
+from generator.techniques.text_states import TEXT_STATES
+from generator.techniques.text_training import TEXT_TRAINING
 from generator.techniques.training import TRAINING
 from generator.techniques.try_own import TRY_OWN
 from generator.techniques.unit_exemplars import UNIT_EXEMPLARS
@@ -70,7 +73,12 @@ from generator.techniques.units import UNITS
 from generator.techniques.word_attribution import WORDS
 
 # What can be asked of two models side by side, in page order (generator/comparison.py).
-COMPARISONS: tuple[Technique[Any], ...] = (COMPARED_UNITS, COMPARED_LAYERS, COMPARED_WEIGHTS)
+COMPARISONS: tuple[Technique[Any], ...] = (
+    COMPARED_HEADS,
+    COMPARED_UNITS,
+    COMPARED_LAYERS,
+    COMPARED_WEIGHTS,
+)
 
 TECHNIQUES: tuple[Technique[Any], ...] = (
     TELLING,
@@ -128,6 +136,8 @@ TECHNIQUES: tuple[Technique[Any], ...] = (
     CHANNELS,
     GROUPS,
     TRAINING,
+    TEXT_STATES,
+    TEXT_TRAINING,
     CONTROLS,
     RECOGNITION,
     LEANS,

@@ -1,0 +1,142 @@
+"""What is measured of heads that are held against each other: a value for each input in both models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from generator.models.stacks import CROSS, PATCHES, Stack
+from generator.probes.attention import Attention
+from generator.probes.change import Measured
+from generator.probes.head_statistic import HeadStatistic, along, over_patches
+from generator.probes.head_writes import Writes
+from generator.probes.map_distance import patch_profile, profile
+from generator.probes.positions import positional_by_text
+from generator.run import Run
+from generator.techniques.attention import ATTENTION
+from generator.techniques.head_writes import PATCH_WEIGHTS
+from generator.techniques.measured_stack import StackScores, heads_of
+from generator.techniques.patch_maps import grid_of
+
+LENGTH, PROFILE, COPYING, POSITIONAL = "written_length", "profile", "copying", "positional"
+WRITTEN = HeadStatistic(
+    LENGTH,
+    "Length of what it writes",
+    "mean over tokens of the norm of `z W_O`, what the head adds to the stream; of `z`, its mixed values, "
+    "where the matrix behind them is not known",
+    "each input",
+    "Kobayashi et al. 2020, of what is written in all",
+    lambda _: True,
+)
+SPREAD = HeadStatistic(
+    PROFILE,
+    "Attention by distance",
+    "mean over queries of the weight on the first token (or on each special one), and on the keys at each "
+    "distance: 0, 1, 2, 3 to 4, 5 to 8 and so on, back and ahead; its change is the length of the difference "
+    "of these numbers",
+    "each input",
+    "after Vig & Belinkov 2019",
+    lambda stack: along(stack) or over_patches(stack),
+)
+APART = HeadStatistic(
+    "maps_apart",
+    "Maps apart",
+    "mean over queries `i` of `½ Σⱼ |A[i, j] − B[i, j]|`, the maps of both models on the same input: from 0 "
+    "to 1",
+    "each input",
+    "total variation distance",
+    lambda _: True,
+)
+MOVED = HeadStatistic(
+    "writes_moved",
+    "Writes moved",
+    "norm of the difference of what the head writes in both models, mean over some tokens of each input, "
+    "divided by the mean norm of what it wrote before",
+    "each input",
+    "Cutaway",
+    lambda _: True,
+)
+
+
+def statistics(
+    before: Run, after: Run, place: int, own: StackScores, other: StackScores
+) -> Iterator[Measured]:
+    """Every statistic that both have, each with a value for every input, of heads in a row."""
+    later = {one.name: one for one in other.statistics}
+    for one in own.statistics:
+        if one.name not in later or one.name == COPYING:
+            continue
+        values = one.values, later[one.name].values
+        if one.name == POSITIONAL:
+            name = heads_of(before.model)[place].stack.name
+            each = [run[ATTENTION][name].attentions for run in (before, after)]
+            values = _by_text(each[0]), _by_text(each[1])
+        # On texts of one token, without punctuation or with no word in common, some have no value.
+        known = all(np.isfinite(each).any() for each in values)
+        if known and values[0].shape == values[1].shape:
+            yield Measured(one.name, *(_in_a_row(each) for each in values))
+
+
+def _by_text(attentions: Sequence[Attention]) -> np.ndarray:
+    first = attentions[0]
+    return positional_by_text([one.weights for one in attentions], first.causal, first.windows)
+
+
+def lengths(before: Sequence[Writes], after: Sequence[Writes]) -> Iterator[Measured]:
+    """How long what heads write is, where the same was measured in both models."""
+    if before and after and before[0].projected == after[0].projected:
+        values = (np.stack([one.length for one in each]) for each in (before, after))
+        yield Measured(LENGTH, *(_in_a_row(each) for each in values))
+
+
+def profiles(
+    before: Run, after: Run, stack: Stack, own: Sequence[np.ndarray], other: Sequence[np.ndarray]
+) -> Iterator[Measured]:
+    """How maps spread over distances, a vector for each input."""
+    if stack is CROSS:
+        return
+    made = [
+        [_profile(run, stack, one) for one in maps] for run, maps in ((before, own), (after, other))
+    ]
+    values = [np.stack(each) for each in made]
+    yield Measured(PROFILE, *(each.reshape(len(each), -1, each.shape[-1]) for each in values))
+
+
+def _profile(run: Run, stack: Stack, weights: np.ndarray) -> np.ndarray:
+    if stack is not PATCHES:
+        return profile(weights)
+    block = next(iter(run[PATCH_WEIGHTS].values())).block
+    return patch_profile(weights, grid_of(run), block)
+
+
+def _in_a_row(values: np.ndarray) -> np.ndarray:
+    """Values (inputs, layers, heads) as (inputs, heads)."""
+    return values.reshape(len(values), -1)
+
+
+def halved(measured: Measured) -> Measured:
+    """One half of the inputs of the model before, held against the other: every second one."""
+    values = measured.before
+    if len(values) < 2:
+        return replace(measured, after=values)
+    half = len(values) // 2
+    return Measured(measured.name, values[0::2][:half], values[1::2][:half])
+
+
+def where_same(
+    measured: Measured, same: Sequence[bool], inputs: Sequence[str], scores: StackScores
+) -> Measured:
+    """Without the inputs on which the decoders read targets of their own, which are not the same."""
+    if all(same):
+        return measured
+    names: Sequence[str] = inputs
+    if len(measured.before) != len(inputs):
+        names = (
+            scores.ablation.inputs if len(measured.before) == len(scores.ablation.inputs) else ()
+        )
+    known = dict(zip(inputs, same, strict=True))
+    left_out = [not known[name] for name in names] or [False] * len(measured.before)
+    gone = np.where(np.array(left_out), np.nan, 0.0).reshape(-1, *[1] * (measured.before.ndim - 1))
+    return Measured(measured.name, measured.before + gone, measured.after + gone)

@@ -1,0 +1,151 @@
+"""Two models side by side, built: pages, tables, links, cards, the manifest, and what is refused."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from generator.errors import UsageError
+from generator.exhibit import Exhibit
+from generator.formatting import number
+from generator.single import exhibit_of_two
+from tests.small_site import Site, cutaway, read_exhibit, write_exhibit
+
+
+def page(site: Site, address: str) -> str:
+    return (site.site / address).read_text(encoding="utf-8")
+
+
+def section(text: str, name: str) -> str:
+    found = re.search(rf'<section[^>]*id="{name}".*?</section>', text, re.DOTALL)
+    return found[0] if found else ""
+
+
+def rows(site: Site, comparison: str, name: str) -> list[dict[str, str]]:
+    text = (site.site / "compare" / comparison / "data" / name).read_text(encoding="utf-8")
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_each_pair_has_a_page_with_its_tables(compared_site: Site) -> None:
+    for pair in ("whole-pruned", "whole-rounded", "whole-whole"):
+        shown = section(page(compared_site, f"compare/{pair}/index.html"), "data")
+        tables = re.findall(r'href="(data/[^"]*\.csv)"', shown)
+        assert "data/compared_layers.csv" in tables
+        assert all((compared_site.site / "compare" / pair / link).is_file() for link in tables)
+
+
+def test_what_the_exhibit_says_stands_there_as_text(compared_site: Site) -> None:
+    shown = page(compared_site, "compare/whole-pruned/index.html")
+    assert "One head of &lt;i&gt;twelve&lt;/i&gt; is silent." in shown
+    assert "<i>twelve</i>" not in shown
+    rounded = page(compared_site, "compare/whole-rounded/index.html")
+    assert "&lt;b&gt;Rounded" in rounded and "<b>Rounded" not in rounded
+    assert "L1H2" in section(shown, "models")
+
+
+def test_a_model_that_is_only_compared_has_no_pages(compared_site: Site) -> None:
+    assert not (compared_site.site / "models" / "rounded").exists()
+    cards = section(page(compared_site, "index.html"), "models")
+    assert re.findall(r"<h3>(.*?)</h3>", cards) == ["Whole", "Pruned"]
+    assert "models/rounded" not in page(compared_site, "compare/whole-rounded/index.html")
+
+
+def test_pages_lead_to_their_comparisons(compared_site: Site) -> None:
+    front = section(page(compared_site, "index.html"), "comparisons")
+    found = re.findall(r'href="(compare/[^"/]*)', front)
+    assert found == [f"compare/whole-{name}" for name in ("pruned", "rounded", "whole")]
+    assert ">Beside Whole</a>" in section(page(compared_site, "models/pruned/index.html"), "ways")
+    jump = page(compared_site, "javascripts/jump-index.js")
+    assert "compare/whole-pruned/" in jump
+
+
+def test_the_manifest_states_all_models_and_pairs(compared_site: Site) -> None:
+    stated = json.loads(page(compared_site, "manifest.json"))
+    by_id = {one["id"]: one for one in stated["models"]}
+    assert by_id["rounded"]["pages"] is False
+    assert any("2 bits" in note for note in by_id["rounded"]["notes"])
+    assert "pages" not in by_id["whole"]
+    pairs = [(one["before"], one["after"]) for one in stated["comparisons"]]
+    assert pairs == [("whole", "pruned"), ("whole", "rounded"), ("whole", "whole")]
+
+
+def test_a_model_beside_itself_has_changed_nowhere(compared_site: Site) -> None:
+    found = rows(compared_site, "whole-whole", "compared_layers.csv")
+    assert [float(row["cka"]) for row in found] == [1.0] * len(found)
+    assert all(row["most_like"] == row["layer"] for row in found)
+
+
+def test_the_card_of_what_was_changed_says_so(compared_site: Site) -> None:
+    changed = section(page(compared_site, "models/pruned/card/index.html"), "changed")
+    assert "Held against Whole, on the same inputs." in changed
+    assert "Pruned" not in section(page(compared_site, "models/whole/card/index.html"), "changed")
+
+
+def test_articles_take_figures_and_numbers_of_a_pair(compared_site: Site) -> None:
+    article = page(compared_site, "articles/changed/index.html")
+    value = float(rows(compared_site, "whole-pruned", "compared_layers.csv")[0]["cka"])
+    assert f"alike at {number(value)}" in re.sub(r"<[^>]*>", "", article)
+    assert re.search(r"<figure.*?<img", article, re.DOTALL)
+
+
+@pytest.fixture
+def exhibit(compared_site: Site, tmp_path: Path) -> Path:
+    folder = tmp_path / "exhibit"
+    ignored = shutil.ignore_patterns("site", "build")
+    return Path(shutil.copytree(compared_site.exhibit, folder, ignore=ignored))
+
+
+def test_an_unknown_model_is_named_with_the_nearest(exhibit: Path) -> None:
+    changed = {"compare": [["whole", "prunned"]], "writing": ""}
+    write_exhibit(exhibit, read_exhibit(exhibit) | changed)
+    made = cutaway("build", exhibit)
+    assert made.code == 2
+    assert "compare: the exhibit has no model 'prunned'. Did you mean 'pruned'?" in made.err
+
+
+def test_a_pair_that_stands_twice_and_an_exhibit_without_pages_are_refused() -> None:
+    one = {"id": "a", "source": "train:digits"}
+    with pytest.raises(ValidationError, match="a-a"):
+        Exhibit.model_validate({"models": [one], "compare": [["a", "a"], ["a", "a"]]})
+    with pytest.raises(ValidationError, match="none of them has pages"):
+        Exhibit.model_validate({"models": [one | {"pages": False}]})
+    with pytest.raises(ValidationError, match="compare"):
+        Exhibit.model_validate({"models": [one], "compare": [["a"]]})
+
+
+def test_two_sources_of_one_name_are_told_apart() -> None:
+    nothing = (None, None, None, None, None, 0)
+    epochs = exhibit_of_two(("train:digits@5", "train:digits@64"), None, *nothing)
+    assert [one.id for one in epochs.models] == ["digits-5", "digits-64"]
+    assert epochs.compare[0].id == "digits-5-digits-64"
+    same = exhibit_of_two(("timm:resnet18", "timm:resnet18"), None, *nothing)
+    assert [one.id for one in same.models] == ["resnet18-before", "resnet18-after"]
+
+
+def test_two_models_of_an_exhibit_get_pages_and_a_stranger_beside_one_is_refused(
+    exhibit: Path,
+) -> None:
+    nothing = (None, None, None, None, None, 0)
+    shown = exhibit_of_two(("whole", "rounded"), exhibit, *nothing)
+    assert [one.pages for one in shown.models] == [True, True]
+    assert yaml.safe_load((exhibit / "exhibit.yml").read_text())["models"][2]["pages"] is False
+    with pytest.raises(UsageError, match="two models of the exhibit, or two sources"):
+        exhibit_of_two(("whole", "timm:resnet18"), exhibit, *nothing)
+
+
+def test_the_command_draws_a_figure_of_a_pair(compared_site: Site, tmp_path: Path) -> None:
+    file = tmp_path / "layers.svg"
+    made = cutaway(
+        "figure", "compared_layers", "--model", "whole-pruned", "--exhibit", compared_site.exhibit,
+        "-o", file,
+    )  # fmt: skip
+    assert (made.code, made.err) == (0, "")
+    assert file.read_text(encoding="utf-8").startswith("<?xml")
