@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
 from generator.figures.heads import COLOURS, MARKS
-from generator.figures.layout import SMALL, plain
+from generator.figures.layout import PERCENT, SMALL, plain
 from generator.figures.style import BLUE, QUIET, drawable, new_figure
 
 _LONGEST = 24  # letters of a layer's name, whose end says most
@@ -61,52 +62,60 @@ def _named(axes: Axes, layers: Sequence[str], width: float) -> None:
 
 
 def weight_courses(
-    kinds: Sequence[str], relative: np.ndarray, rank: np.ndarray, *, width: float
+    kinds: Sequence[str],
+    relative: np.ndarray,
+    rank: np.ndarray,
+    full: np.ndarray,
+    *,
+    width: float,
 ) -> Figure:
-    """Every weight matrix from first to last: how far it moved, and the rank of what changed.
+    """Every weight matrix from first to last: how far it moved, and the rank of what changed below the full.
 
     `kinds` (matrices,) tell what stands in each block from each other; the most frequent have a colour and
-    a mark of their own.
+    a mark of their own. Where few matrices have a kind in common, each is named.
     """
+    common = Counter(kinds)
+    shown = [kind for kind, count in common.most_common(len(COLOURS)) if count > 1]
     figure = new_figure(width, 200 + 0.17 * width)
-    left, right = figure.subplots(1, 2)
+    grid = figure.subplots(1, 2)
     at, named = np.arange(len(kinds)), np.array(list(kinds), dtype=object)
-    common = sorted(dict.fromkeys(kinds), key=lambda kind: -int((named == kind).sum()))
-    shown = common[: len(COLOURS)] if len(common) <= len(kinds) // 2 else []
+    grid[1].plot(at, full, "_", color=QUIET, markersize=7, alpha=0.8, label="full rank")
     for number, kind in enumerate(shown):
-        _points(left, right, named == kind, (at, relative, rank), number, drawable(kind))
+        _points(grid, named == kind, (at, relative, rank), number, drawable(kind))
     rest = ~np.isin(named, shown) if shown else np.ones(len(kinds), dtype=bool)
     if rest.any():
-        label = "others" if shown else ""
-        _points(left, right, rest, (at, relative, rank), None if shown else 0, label)
-    left.set(title="change, relative to the norm", ylim=(0, None))
-    right.set(title="rank of the change", yscale="symlog", ylim=(0, None))
-    for axes in (left, right):
-        axes.set_xlabel("weight matrices, first to last")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
-    plain(left, right)
-    if shown:
-        columns = max(1, int(width // 170))
-        figure.legend(
-            *left.get_legend_handles_labels(), loc="outside lower left", ncols=columns,
-            fontsize=SMALL,
-        )  # fmt: skip
+        _points(grid, rest, (at, relative, rank), None if shown else 0, "others" if shown else "")
+    top = float(relative[np.isfinite(relative)].max(initial=0))
+    grid[0].set(title="moved, as a share of the norm", ylim=(0, 1.08 * top or 1))
+    grid[0].yaxis.set_major_formatter(PERCENT)
+    grid[1].set(title="rank of the change", yscale="symlog", ylim=(0, 1.6 * float(full.max())))
+    grid[1].yaxis.set_major_formatter(ScalarFormatter())
+    plain(*grid)
+    for axes in grid:
+        if shown:
+            axes.set_xlabel("weight matrices, first to last")
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+        else:
+            _named(axes, kinds, width / 2)
+    figure.legend(
+        *grid[1].get_legend_handles_labels(), loc="outside lower left",
+        ncols=max(1, int(width // 170)), fontsize=SMALL,
+    )  # fmt: skip
     return figure
 
 
 def _points(
-    left: Axes,
-    right: Axes,
+    grid: Sequence[Axes],
     chosen: np.ndarray,
     values: tuple[np.ndarray, np.ndarray, np.ndarray],
     number: int | None,
     label: str,
 ) -> None:
-    at, relative, rank = values
+    at, *both = values
     colour = QUIET if number is None else COLOURS[number]
     mark = "." if number is None else MARKS[number % len(MARKS)]
-    left.plot(
-        at[chosen], relative[chosen], mark, color=colour, markersize=4, alpha=0.8,
-        label=label or None,
-    )  # fmt: skip
-    right.plot(at[chosen], rank[chosen], mark, color=colour, markersize=4, alpha=0.8)
+    for axes, one in zip(grid, both, strict=True):
+        axes.plot(
+            at[chosen], one[chosen], mark, color=colour, markersize=4, alpha=0.8,
+            label=label or None,
+        )  # fmt: skip

@@ -12,6 +12,7 @@ from generator.comparison import sides
 from generator.errors import UsageError
 from generator.figures.figure import PAGE, Figure, on_page, published
 from generator.formatting import amount, number, percent, thousands
+from generator.models.model import VisionModel
 from generator.models.token_units import token_neurons
 from generator.probes.unit_change import UnitChanges, compared
 from generator.probes.unit_order import MATCHED
@@ -36,7 +37,8 @@ class View:
     """
 
     reason: str = ""
-    says: tuple[str, ...] = ()
+    says: str = ""
+    rest: str = ""
     orders: str = ""
     places: str = ""
     figure: Figure | None = None
@@ -112,9 +114,9 @@ def view(run: Run) -> View:
     random = (found.shared_random, found.correlation_random, found.ratio_random)
     return View(
         "",
-        _sentences(run, found),
+        *_sentences(found),
         _orders(found),
-        _places(found),
+        _places(run, found),
         on_page(figure(run), f"{run.folder}/units.svg", "compared_units", PAGE),
         rows_of(run, found, found.order[:ROWS].tolist()),
         len(found.unit),
@@ -130,10 +132,10 @@ def _middle(values: np.ndarray) -> float:
     return float(np.median(known)) if len(known) else float("nan")
 
 
-def _sentences(run: Run, found: UnitChanges) -> tuple[str, ...]:
-    """Which unit changed most, and what became of the rest, beside random pairs."""
+def _sentences(found: UnitChanges) -> tuple[str, str]:
+    """Which unit changed most; and what became of the rest, beside random pairs."""
     if (found.ratio == 0).all():
-        return ("Every unit responds to every input in the same way in both.",)
+        return "Every unit responds to every input in the same way in both.", ""
     first = int(found.order[0])
     name = f"{found.layers[found.place[first]].layer}/{found.unit[first]}"
     low, high = int(found.rank_low[first]), int(found.rank_high[first])
@@ -181,11 +183,20 @@ def _orders(found: UnitChanges) -> str:
     )
 
 
-def _places(found: UnitChanges) -> str:
+def _places(run: Run, found: UnitChanges) -> str:
     """What another order would hide from: heads, and the units of large layers."""
     large = [one.layer for one in found.layers if one.units > MATCHED]
-    also = f", and so are units of {listed(large)}, of more than {MATCHED:,}" if large else ""
-    return f"Heads are compared by their numbers alone{also}: in another order they would seem changed."
+    alone = ["Heads"] if _has_heads(run) else []
+    alone += [f"{'units' if alone else 'Units'} of {listed(large)}"] if large else []
+    if not alone:
+        return ""
+    return f"{listed(alone)} are compared by their numbers alone: in another order they would seem changed."
+
+
+def _has_heads(run: Run) -> bool:
+    """Whether a model attends."""
+    model = run.model
+    return bool(model.attention) if isinstance(model, VisionModel) else True
 
 
 def figure(run: Run) -> Figure:

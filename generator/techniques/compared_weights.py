@@ -40,7 +40,8 @@ class View:
     """The matrices that moved most first. Where none can be compared, only `reason` is said."""
 
     reason: str = ""
-    says: tuple[str, ...] = ()
+    says: str = ""
+    rest: str = ""
     figure: Figure | None = None
     rows: tuple[MatrixRow, ...] = ()
     matrices: int = 0
@@ -62,7 +63,8 @@ def view(run: Run) -> View:
     moved = [row for row in order.tolist() if found.change[row] > 0][:ROWS]
     return View(
         "",
-        (_moved(found), *_ranks(found), *_lacks(run, found)),
+        _moved(found),
+        " ".join((*_ranks(found), *_lacks(run, found))),
         on_page(figure(run), f"{run.folder}/weights.svg", "compared_weights", PAGE)
         if moved
         else None,
@@ -119,7 +121,10 @@ def _ranks(found: WeightChanges) -> Iterator[str]:
         return
     low = [row for row in rows if found.rank[row] < _LOW * found.full[row]]
     if not low:
-        yield "What changed of them has close to full rank: it points in all directions, as rounding does."
+        yield (
+            "What changed of them has full rank, or close to it: all directions moved, as rounding or "
+            "training of every weight leaves it."
+        )
         return
     ranks = found.rank[low]
     least, most = int(ranks.min()), int(ranks.max())
@@ -148,6 +153,7 @@ def figure(run: Run) -> Figure:
         "kinds": tuple(kind_of(found.names[row]) for row in rows),
         "relative": found.relative[rows],
         "rank": found.rank[rows],
+        "full": found.full[rows],
     }
     text = (
         f"{_matrices(len(rows))} of {before.title} and {after.title}, first to last: how far each moved, as "
