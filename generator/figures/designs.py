@@ -7,7 +7,17 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from generator.figures import charts, comparing, heads, maps, passages, patching, tokens, training
+from generator.figures import (
+    charts,
+    comparing,
+    heads,
+    layer_courses,
+    maps,
+    passages,
+    patching,
+    tokens,
+    training,
+)
 from generator.figures.drawing import PHOTOGRAPHS, Drawing
 from generator.figures.panels import GROUND, panels
 from generator.figures.style import Picture, as_pixels, as_raster, as_svg, styled
@@ -38,6 +48,8 @@ DESIGNS: Mapping[str, tuple[int, Callable[..., Figure]]] = {
     "small_courses": (1, training.small_courses),
     "position_losses": (1, training.position_losses),
     "alignment": (1, comparing.alignment),
+    "unit_courses": (1, layer_courses.unit_courses),
+    "weight_courses": (1, layer_courses.weight_courses),
 }
 
 

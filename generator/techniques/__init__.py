@@ -19,6 +19,8 @@ from generator.techniques.class_maps import CLASS_MAPS
 from generator.techniques.compared_answers import COMPARED_ANSWERS
 from generator.techniques.compared_heads import COMPARED_HEADS
 from generator.techniques.compared_layers import COMPARED_LAYERS
+from generator.techniques.compared_units import COMPARED_UNITS
+from generator.techniques.compared_weights import COMPARED_WEIGHTS
 from generator.techniques.connections import CONNECTIONS
 from generator.techniques.contact_sheet import CONTACT_SHEET
 from generator.techniques.context import CONTEXT
@@ -75,7 +77,9 @@ from generator.techniques.word_attribution import WORDS
 COMPARISONS: tuple[Technique[Any], ...] = (
     COMPARED_ANSWERS,
     COMPARED_HEADS,
+    COMPARED_UNITS,
     COMPARED_LAYERS,
+    COMPARED_WEIGHTS,
 )
 
 TECHNIQUES: tuple[Technique[Any], ...] = (
