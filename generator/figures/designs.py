@@ -7,7 +7,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from generator.figures import charts, heads, maps, passages, patching, tokens
+from generator.figures import births, charts, heads, maps, passages, patching, tokens
 from generator.figures.drawing import PHOTOGRAPHS, Drawing
 from generator.figures.panels import GROUND, panels
 from generator.figures.style import Picture, as_pixels, as_raster, as_svg, styled
@@ -26,6 +26,7 @@ DESIGNS: Mapping[str, tuple[int, Callable[..., Figure]]] = {
     "activity": (1, charts.activity),
     "histogram": (1, charts.histogram),
     "course": (1, charts.course),
+    "birth": (1, births.birth),
     "context": (1, tokens.context),
     "arrows": (1, tokens.arrows),
     "lens": (2, tokens.lens),
