@@ -7,7 +7,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from generator.figures import births, charts, heads, maps, passages, patching, tokens
+from generator.figures import births, charts, heads, maps, passages, patching, tokens, training
 from generator.figures.drawing import PHOTOGRAPHS, Drawing
 from generator.figures.panels import GROUND, panels
 from generator.figures.style import Picture, as_pixels, as_raster, as_svg, styled
@@ -36,6 +36,8 @@ DESIGNS: Mapping[str, tuple[int, Callable[..., Figure]]] = {
     "deletion": (1, passages.deletion),
     "leans": (1, charts.leans),
     "changes": (1, charts.changes),
+    "small_courses": (1, training.small_courses),
+    "position_losses": (1, training.position_losses),
 }
 
 

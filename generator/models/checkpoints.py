@@ -1,16 +1,50 @@
-"""States of one network in training, as an exhibit names them."""
+"""States of one network in training, as an exhibit names them.
+
+A network that sees pictures is small beside its pool, and its states are kept. One that reads can be as
+large as memory allows: each of its states is opened when the exhibit is, held against the model, and let go
+of; whoever has to measure it opens it again.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from generator.errors import UsageError
 from generator.exhibit import CheckpointSpec, ModelSpec
+from generator.formatting import amount
 from generator.inputs.source import parse_source
 from generator.models.load import AnyModel, load_model
 from generator.models.model import VisionModel
+from generator.models.seq2seq import Seq2SeqModel
+from generator.models.text_model import LanguageModel
 
-Checkpoints = tuple[tuple[str, VisionModel], ...]
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """One state of a network in training: `key` is its model's, for the store, `open` returns the model."""
+
+    label: str
+    key: Mapping[str, Any]
+    open: Callable[[], AnyModel]
+
+    def vision(self) -> VisionModel:
+        """The network, which takes pictures."""
+        model = self.open()
+        assert isinstance(model, VisionModel)
+        return model
+
+    def language(self) -> LanguageModel:
+        """The network, which takes texts in one stack; opened anew each time."""
+        model = self.open()
+        assert isinstance(model, LanguageModel)
+        return model
+
+
+Checkpoints = tuple[Checkpoint, ...]
 
 
 def load_checkpoints(
@@ -18,51 +52,69 @@ def load_checkpoints(
 ) -> Checkpoints:
     """The states of training that an exhibit names for a model, each with its label.
 
-    They see pictures as `final` does, on its device. Raises UsageError for one of another architecture,
-    and for checkpoints of a model that takes text.
+    They take what `final` does, on its device. Raises UsageError for one of another architecture or with
+    another tokenizer, for two of the same label, and for checkpoints of a model that takes pairs of texts.
     """
     if not spec.checkpoints:
         return ()
-    if not isinstance(final, VisionModel):
-        raise UsageError(f"{spec.id} takes text: checkpoints are shown of vision models only.")
-    return tuple(
+    if isinstance(final, Seq2SeqModel):
+        raise UsageError(
+            f"{spec.id} reads one text and writes another: checkpoints are shown of models that see pictures "
+            "or read one text."
+        )
+    found = tuple(
         _checkpoint(one, number, spec, final, base, cache, seed)
         for number, one in enumerate(spec.checkpoints, start=1)
     )
+    labels = [one.label for one in found]
+    twice = next((label for label in labels if labels.count(label) > 1), None)
+    if twice is not None and not isinstance(final, VisionModel):
+        raise UsageError(f"{spec.id}: two checkpoints have the label '{twice}'; give each its own.")
+    return found
 
 
 def _checkpoint(
     one: CheckpointSpec,
     number: int,
     spec: ModelSpec,
-    final: VisionModel,
+    final: VisionModel | LanguageModel,
     base: Path,
     cache: Path,
     seed: int,
-) -> tuple[str, VisionModel]:
-    library = parse_source(spec.source, base).kind in {"timm", "torchvision"}
-    changed = {
-        "source": one.source,
-        "weights": one.weights,
-        "architecture": spec.architecture or (spec.source if library else None),
-        "preprocessing": final.preprocessing,
-        "checkpoints": (),
-    }
-    state = load_model(
-        spec.model_copy(update=changed), base, cache, seed=seed, device=final.device.type
+) -> Checkpoint:
+    load = partial(
+        load_model, _entry(one, spec, final, base), base, cache, seed=seed, device=final.device.type
     )
+    state = load()
     difference = _difference(state, final)
     if difference:
         raise UsageError(
             f"{spec.id}: the checkpoint '{one.source}' is of another architecture: {difference}."
         )
-    assert isinstance(state, VisionModel)
     label = one.label or state.provenance.revision or f"checkpoint {number}"
-    return label, state
+    kept = isinstance(state, VisionModel)
+    return Checkpoint(label, state.key, (lambda: state) if kept else load)
 
 
-def _difference(state: AnyModel, final: VisionModel) -> str:
+def _entry(one: CheckpointSpec, spec: ModelSpec, final: AnyModel, base: Path) -> ModelSpec:
+    """The model's entry, as it is for one of its states."""
+    changed: dict[str, Any] = {"source": one.source, "weights": one.weights, "checkpoints": ()}
+    if isinstance(final, VisionModel):
+        library = parse_source(spec.source, base).kind in {"timm", "torchvision"}
+        changed["architecture"] = spec.architecture or (spec.source if library else None)
+        changed["preprocessing"] = final.preprocessing
+    return spec.model_copy(update=changed)
+
+
+def _difference(state: AnyModel, final: VisionModel | LanguageModel) -> str:
     """What tells a checkpoint's architecture from the model's; empty if nothing does."""
+    told = _of_pictures(state, final) if isinstance(final, VisionModel) else _of_texts(state, final)
+    if not told and state.parameters != final.parameters:
+        return f"it has {state.parameters:,} parameters, the model {final.parameters:,}"
+    return told
+
+
+def _of_pictures(state: AnyModel, final: VisionModel) -> str:
     if not isinstance(state, VisionModel):
         return "it takes text"
     theirs, ours = ([(each.name, each.shape) for each in m.layers] for m in (state, final))
@@ -71,6 +123,28 @@ def _difference(state: AnyModel, final: VisionModel) -> str:
     for (name, shape), (known, stated) in zip(theirs, ours, strict=True):
         if (name, shape) != (known, stated):
             return f"its layer {name} is {shape}, the model's {known} {stated}"
-    if state.parameters != final.parameters:
-        return f"it has {state.parameters:,} parameters, the model {final.parameters:,}"
+    return ""
+
+
+def _of_texts(state: AnyModel, final: LanguageModel) -> str:
+    if isinstance(state, VisionModel):
+        return "it takes pictures"
+    if isinstance(state, Seq2SeqModel):
+        return "it takes pairs of texts"
+    if len(state.layers) != len(final.layers):
+        return f"it has {amount(len(state.layers), 'layer')}, the model {len(final.layers)}"
+    if state.heads != final.heads:
+        return f"its layers have {amount(state.heads, 'head')}, the model's {final.heads}"
+    if state.kv_groups != final.kv_groups:
+        return f"its heads share {state.kv_groups} sets of keys, the model's {final.kv_groups}"
+    if (state.causal, state.head_kind) != (final.causal, final.head_kind):
+        return f"it answers with a {state.head_kind}, the model with a {final.head_kind}"
+    if state.windows != final.windows:
+        return "its layers see other distances than the model's"
+    theirs, ours = state.tokenizer.get_vocab(), final.tokenizer.get_vocab()
+    if theirs != ours:
+        if len(theirs) != len(ours):
+            return f"its tokenizer has {len(theirs):,} tokens, the model's {len(ours):,}"
+        other = min((token for token in ours if theirs.get(token) != ours[token]), key=ours.get)
+        return f"its tokenizer gives '{other}' another number than the model's, or none"
     return ""

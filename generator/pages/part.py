@@ -88,6 +88,13 @@ TRAINING = Part(
     "The same units of {} at several states of its training.",
     ("pool.csv",),
 )
+COURSE = replace(
+    TRAINING,
+    about="every head, the loss by position and the neurons at several states of training",
+    lead="The same heads of {} at several states of its training.",
+    description="Heads, losses and neurons of {} at several states of its training.",
+    more_tables=(),
+)
 CONTROLS = Part(
     "controls",
     "Controls",

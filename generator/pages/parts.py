@@ -18,6 +18,7 @@ from generator.pages.part import (
     CELLS,
     CLASSES,
     CONTROLS,
+    COURSE,
     DECODING,
     DICTIONARIES,
     EVOLUTION,
@@ -49,6 +50,7 @@ from generator.techniques.live import offered
 from generator.techniques.matching import MATCHING as MATCHED
 from generator.techniques.measured_stack import StackHeads, heads_of
 from generator.techniques.patching import PATCHING as PATCHED
+from generator.techniques.text_training import TEXT_TRAINING as COURSED
 from generator.techniques.training import TRAINING as TRAINED
 from generator.techniques.word_attribution import WORDS as WEIGHED
 
@@ -149,10 +151,8 @@ def _of_texts(run: Run) -> Iterator[Part]:
         lambda: any(not (lens.reason and shares.reason) for lens, shares in run[DECODED])
     ):
         yield DECODING
-    if not why_not(PATCHED, run):
-        yield PATCHING
-    if not why_not(KEPT, run):
-        yield DICTIONARIES
+    told = ((PATCHED, PATCHING), (KEPT, DICTIONARIES), (COURSED, COURSE))
+    yield from (part for technique, part in told if not why_not(technique, run))
     if weighed:
         yield WORDS
 

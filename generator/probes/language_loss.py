@@ -128,11 +128,16 @@ def _predicted_positions(model: LanguageModel, encoding: Encoding) -> list[int]:
 
 
 def _losses(model: LanguageModel, encodings: Mapping[str, Encoding]) -> TextLosses:
+    found = tuple(text_losses(model, encoding)[1] for encoding in encodings.values())
+    return TextLosses(tuple(encodings), found)
+
+
+def text_losses(model: LanguageModel, encoding: Encoding) -> tuple[list[int], np.ndarray]:
+    """The positions of a text that are predicted, and the loss on each; of a model that predicts tokens."""
+    places = _predicted_positions(model, encoding)
+    if not places:
+        return places, np.zeros(0)
     if model.head_kind == "next token":
-        found = [next_token_losses(model, [encoding.ids])[0] for encoding in encodings.values()]
-        return TextLosses(tuple(encodings), tuple(found))
-    masked = []
-    for encoding in encodings.values():
-        places = [[place] for place in _predicted_positions(model, encoding)]
-        masked.append(np.concatenate(masked_losses(model, encoding.ids, places)))
-    return TextLosses(tuple(encodings), tuple(masked))
+        return places, next_token_losses(model, [encoding.ids])[0]
+    losses = masked_losses(model, encoding.ids, [[place] for place in places])
+    return places, np.concatenate(losses)

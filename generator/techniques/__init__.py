@@ -60,6 +60,8 @@ from generator.techniques.rollout import ROLLOUT
 from generator.techniques.signal import SIGNAL
 from generator.techniques.stability import STABILITY
 from generator.techniques.telling import TELLING
+from generator.techniques.text_states import TEXT_STATES
+from generator.techniques.text_training import TEXT_TRAINING
 from generator.techniques.training import TRAINING
 from generator.techniques.try_own import TRY_OWN
 from generator.techniques.unit_exemplars import UNIT_EXEMPLARS
@@ -124,6 +126,8 @@ TECHNIQUES: tuple[Technique[Any], ...] = (
     GROUPS,
     TRAINING,
     BIRTH,
+    TEXT_STATES,
+    TEXT_TRAINING,
     CONTROLS,
     RECOGNITION,
     LEANS,

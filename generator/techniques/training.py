@@ -58,7 +58,7 @@ def measure(run: Run) -> CheckpointSeries:
     """Exemplars, accuracy and likeness to the final units at every state."""
     return measure_checkpoints(
         run.vision,
-        run.checkpoints,
+        [(one.label, one.vision()) for one in run.checkpoints],
         run.pool_images,
         labels=[one.group for one in run.inputs.pool],
         seed=run.seed,

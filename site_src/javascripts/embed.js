@@ -5,7 +5,7 @@
   const root = document.documentElement;
   const asked = new URLSearchParams(location.search);
   const name = root.dataset.alone ?? asked.get("embed");
-  const HOSTS = ".c-attention, .c-atlas, .c-blocks, .c-patches-play, .c-sheet";
+  const HOSTS = ".c-attention, .c-atlas, .c-blocks, .c-patches-play, .c-sheet, .c-choose";
 
   // The component that a control stands beside: the one in the tab that is open, where it stands among tabs.
   globalThis.cutawayShownBy = (control) => {

@@ -90,6 +90,11 @@ REFUSED = {
     "patching": ({"model": BERT}, "it names no token"),
     "training": ({"model": CNN, "layer": "conv_stem"}, "no states of its training"),
     "training_course": ({"model": CNN}, "no states of its training"),
+    "training_heads": ({"model": BERT}, "no states of its training"),
+    "training_losses": ({"model": BERT}, "no states of its training"),
+    "training_neurons": ({"model": BERT}, "no states of its training"),
+    "training_layers": ({"model": BERT}, "no states of its training"),
+    "training_maps": ({"model": BERT}, "no states of its training"),
 }
 
 

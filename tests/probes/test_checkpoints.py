@@ -282,8 +282,10 @@ def test_states_of_a_users_own_training_are_weights_files(files):
     given = ({"label": "first", "source": "./1.safetensors"}, "./2.safetensors")
     spec = _resnet(checkpoints=given)
     model = load_model(spec, files, files, seed=2)
-    (label, one), (other_label, two) = load_checkpoints(spec, model, files, files)
-    assert (label, other_label) == ("first", "checkpoint 2")
+    first, second = load_checkpoints(spec, model, files, files)
+    assert (first.label, second.label) == ("first", "checkpoint 2")
+    one, two = first.vision(), second.vision()
+    assert one is first.vision()  # kept: it is small beside the pool
     assert two.provenance.weights_sha256 == model.provenance.weights_sha256
     assert one.provenance.weights_sha256 != model.provenance.weights_sha256
     assert one.preprocessing == model.preprocessing

@@ -1,0 +1,219 @@
+"""A model that reads, state by state of its training: what its heads, its losses and its neurons were."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+
+from generator.models.checkpoints import Checkpoint
+from generator.models.randomise import random_twin
+from generator.models.token_units import token_neurons
+from generator.probes.checkpoints import correlation
+from generator.probes.text_checkpoints import (
+    NeuronPeaks,
+    TextState,
+    measure_peaks,
+    measure_text_state,
+)
+from generator.probes.unit_pass import Read
+from generator.probes.unit_pool import MOST, readable
+from generator.run import TEXTS, Run, Technique
+
+FEW = 64  # heads of a model that are all silenced, and all shown
+CHANGED = 24  # of more, as many that change most
+LAYERS, UNITS = 4, 6  # layers whose neurons are followed, and neurons of each that are drawn
+PASSAGES = 512  # of the pool, evenly spread
+LONGEST = 64  # tokens of the text whose maps are shown
+SHOWN = ("previous_token", "induction", "duplicate_token")
+ELSE = ("previous_token", "next_token", "sink_mass")  # where no repeated random tokens fit
+SILENCED = "ablation_second_copy"
+
+
+@dataclass(frozen=True, eq=False)
+class NeuronCourse:
+    """The neurons of a layer: `likeness` (states, neurons) is the correlation with their final selves.
+
+    It is Pearson's, over passages, of a neuron's largest values; NaN for one that never changes. `random` are
+    those of random weights, `chosen` the neurons that are drawn, taken at random.
+    """
+
+    layer: str
+    chosen: np.ndarray
+    likeness: np.ndarray
+    random: np.ndarray
+
+    @property
+    def mean(self) -> np.ndarray:
+        """Mean over the neurons that have a correlation, (states,)."""
+        return np.array([_mean(row) for row in self.likeness])
+
+    @property
+    def random_mean(self) -> float:
+        """The same of random weights."""
+        return _mean(self.random)
+
+
+def _mean(values: np.ndarray) -> float:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else float("nan")
+
+
+@dataclass(frozen=True, eq=False)
+class TextSeries:
+    """States in the order of training; `random` is the network with random weights, measured alike.
+
+    `text` is the curated text whose maps are kept. Where no neurons are followed, `why_no_neurons` says why.
+    """
+
+    labels: tuple[str, ...]
+    states: tuple[TextState, ...]
+    random: TextState
+    text: str
+    neurons: tuple[NeuronCourse, ...]
+    passages: int
+    why_no_neurons: str = ""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The statistics that every head has a value of in every state."""
+        every = (*self.states, self.random)
+        return tuple(
+            name
+            for name in self.states[0].columns
+            if all(name in one.columns and np.isfinite(one.of(name)).all() for one in every)
+        )
+
+    @property
+    def silenced(self) -> bool:
+        """Whether heads were silenced."""
+        return bool(np.isfinite(self.states[0].silenced).any())
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The statistics that are drawn."""
+        known = [name for name in SHOWN if name in self.columns]
+        return tuple(known) if len(known) > 1 else tuple(x for x in ELSE if x in self.columns)
+
+    def course(self, column: str) -> np.ndarray:
+        """One statistic of all heads in every state, (states, layers, heads)."""
+        if column == SILENCED:
+            return np.stack([state.silenced for state in self.states])
+        return np.stack([state.of(column) for state in self.states])
+
+    def heads(self) -> tuple[tuple[int, int], ...]:
+        """The heads that are drawn, as (layer, head): all, or those of many that change most.
+
+        How much a head changes is the range over states of each statistic that is drawn, summed.
+        """
+        courses = np.stack([self.course(name) for name in self.shown])
+        change = np.ptp(courses, axis=1).sum(0)
+        places = [*np.ndindex(*change.shape)]
+        if len(places) <= FEW:
+            return tuple(places)
+        order = np.argsort(-change.ravel().round(6), kind="stable")[:CHANGED]
+        return tuple(places[n] for n in sorted(order.tolist()))
+
+
+def why_not(run: Run) -> str:
+    """States of training are needed."""
+    return "" if run.checkpoints else "the exhibit names no states of its training."
+
+
+def measure(run: Run) -> TextSeries:
+    """What every state of training does; states are opened one after the other."""
+    model = run.language
+    silence = len(model.layers) * model.heads <= FEW
+    states = [_kept(run, one) for one in run.checkpoints]
+    twin = Checkpoint(
+        "random weights",
+        {"randomised": model.key, "seed": run.seed},
+        partial(random_twin, model, run.seed),
+    )
+    text = _shown(run)
+
+    def ask(one: Checkpoint) -> TextState:
+        found = measure_text_state(one, run.encodings, text, run.seed, run.store, silence=silence)
+        run.step(f"{model.id}: {one.label}")
+        return found
+
+    found = run.store.shared([partial(ask, one) for one in (*states, twin)])
+    labels = tuple(one.label for one in states)
+    reason = _no_neurons(run)
+    neurons: tuple[NeuronCourse, ...] = ()
+    reads = () if reason else _passages(run)
+    if reads:
+        neurons = _neurons(run, states, twin, reads)
+    return TextSeries(labels, tuple(found[:-1]), found[-1], text, neurons, len(reads), reason)
+
+
+def _kept(run: Run, one: Checkpoint) -> Checkpoint:
+    """A state that is the model itself need not be opened again."""
+    return replace(one, open=lambda: run.model) if one.key == run.model.key else one
+
+
+def _shown(run: Run) -> str:
+    """The first curated text of several tokens that is short enough for its map, else the shortest."""
+    sizes = {name: len(one.ids) for name, one in run.encodings.items()}
+    short = (name for name, size in sizes.items() if 2 < size <= LONGEST)
+    return next(short, min(sizes, key=lambda name: sizes[name]))
+
+
+def _no_neurons(run: Run) -> str:
+    if not token_neurons(run.language):
+        return "Its layers have no MLP that can be looked into: there are no neurons to follow."
+    if not readable(run.language, run.inputs.passages):
+        return "The exhibit names no pool of passages, over which neurons could be followed."
+    return ""
+
+
+def _passages(run: Run) -> tuple[Read, ...]:
+    model = run.language
+    every = readable(model, run.inputs.passages)
+    places = np.unique(np.linspace(0, len(every) - 1, min(PASSAGES, len(every))).round())
+    longest = min(MOST, model.max_tokens)
+    chosen = [every[int(place)] for place in places]
+    return tuple(Read(one.id, _ids(run, one.text)[:longest]) for one in chosen)
+
+
+def _ids(run: Run, text: str) -> tuple[int, ...]:
+    return tuple(int(one) for one in run.language.tokenizer(text)["input_ids"])
+
+
+def _neurons(
+    run: Run, states: Sequence[Checkpoint], twin: Checkpoint, passages: Sequence[Read]
+) -> tuple[NeuronCourse, ...]:
+    model = run.language
+    every = [units.name for units in token_neurons(model)]
+    places = np.unique(np.linspace(0, len(every) - 1, min(LAYERS, len(every))).round())
+    layers = [every[int(place)] for place in places]
+    own = Checkpoint("", model.key, lambda: model)
+
+    def ask(one: Checkpoint) -> NeuronPeaks:
+        found = measure_peaks(one, layers, passages, run.store)
+        run.step(f"{model.id}: {one.label or 'the model'}, neurons")
+        return found
+
+    asks = [partial(ask, one) for one in (own, *states, twin)]
+    final, *course = run.store.shared(asks)
+    found = []
+    for place, layer in enumerate(layers):
+        last = final.peaks[place]
+        likeness = np.stack([correlation(one.peaks[place], last) for one in course])
+        alive = np.flatnonzero(last.max(0) > last.min(0))
+        order = np.random.default_rng([run.seed, place]).permutation(len(alive))
+        chosen = np.sort(alive[order[:UNITS]])
+        found.append(NeuronCourse(layer, chosen, likeness[:-1], likeness[-1]))
+    return tuple(found)
+
+
+TEXT_STATES = Technique(
+    name="text_states",
+    title="States of training",
+    search="checkpoints",
+    reads=TEXTS,
+    measure=measure,
+    why_not=why_not,
+)
