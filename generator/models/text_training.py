@@ -5,11 +5,18 @@ no head of a single layer can know which word stood before the one that it looks
 learn from rows of random words in which a passage comes twice. They are Llamas whose MLPs have the width 0,
 which any copy of transformers opens: an RMS norm before the heads, positions that enter queries and keys
 alone (rotary), no dropout, since no row is ever seen twice.
+
+Left alone, both heads of a layer share each job. Once three quarters of the second copy are foretold, so once
+induction is there, each head in use has a price that is added to the loss: PRICE times the root mean square
+of what it writes. One head of each kind is what remains. The control never comes to that point.
 """
 
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -37,16 +44,20 @@ from generator.models.pretrained import library
 from generator.models.word_tokenizer import SPECIAL, START, write_tokenizer
 
 VERSION = 1
-STEPS = 1500
+STEPS = 1600
 KEPT = 50  # a state is kept after every so many steps, and measured after every MEASURED
 MEASURED = 25
 ROWS = 32  # in a batch
 JUDGED = 256  # rows that losses are measured on
-WIDTH, HEADS, HEAD_WIDTH = 64, 4, 16
+WIDTH, HEADS, HEAD_WIDTH = 64, 2, 64
 RATE = 0.005
 DECAY = 0.1
 WARMING = 100
+FALLING = 0.75  # the share of STEPS after which the rate falls to zero
+PRICE = 1.0
+PRICED = 0.75  # the share of the second copy that is foretold when heads get their price
 _DEVIATION = WIDTH**-0.5
+_TINY = 1e-8  # below the square of what any head in use writes: a root has no slope at zero
 _RECORD = "training.json"
 _WEIGHTS = "model.safetensors"
 _JUDGING = 20260101  # the rows that losses are measured on are the same whatever the seed
@@ -64,6 +75,11 @@ class Step:
     first: float
     second: float
     held_out: float
+
+    @property
+    def foretold(self) -> float:
+        """1 - `second` / ln V: the share that is foretold of words drawn evenly from V."""
+        return 1 - self.second / math.log(len(WORDS))
 
 
 def text_network(name: str, seed: int) -> nn.Module:
@@ -155,14 +171,15 @@ def word_losses(module: nn.Module, ids: Tensor) -> Tensor:
 def _train(module: nn.Module, steps: int, seed: int, folder: Path) -> None:
     """AdamW on rows drawn anew for every step; the states on the way, and the record of their losses.
 
-    The rate rises for WARMING steps, and from half of STEPS on falls in a line, wherever this training ends.
+    The rate rises for WARMING steps, and in the last quarter of STEPS falls in a line, wherever this training
+    ends.
     """
     random = np.random.default_rng(seed)
     optimiser = torch.optim.AdamW(
         module.parameters(), lr=RATE, betas=(0.9, 0.98), weight_decay=DECAY
     )
     paced = torch.optim.lr_scheduler.LambdaLR(optimiser, _pace)
-    rows = []
+    rows: list[Step] = []
     with one_thread():
         for step in range(steps + 1):
             if step % MEASURED == 0:
@@ -170,22 +187,50 @@ def _train(module: nn.Module, steps: int, seed: int, folder: Path) -> None:
             if step in kept_steps(steps):
                 _keep(module, folder / f"step-{step:04d}")
             if step < steps:
-                _one_step(module, optimiser, random)
+                priced = any(one.foretold >= PRICED for one in rows)
+                _one_step(module, optimiser, random, PRICE if priced else 0.0)
                 paced.step()
     text = json.dumps([asdict(row) for row in rows], indent=1)
     (folder / _RECORD).write_text(text, encoding="utf-8")
 
 
 def _pace(step: int) -> float:
-    return min(1.0, (step + 1) / WARMING, max(0.0, 2 * (1 - step / STEPS)))
+    return min(1.0, (step + 1) / WARMING, max(0.0, (1 - step / STEPS) / (1 - FALLING)))
 
 
 def _one_step(
-    module: nn.Module, optimiser: torch.optim.Optimizer, random: np.random.Generator
+    module: nn.Module, optimiser: torch.optim.Optimizer, random: np.random.Generator, price: float
 ) -> None:
     optimiser.zero_grad()
-    word_losses(module, token_ids(rows_to_train(random, ROWS).words)).mean().backward()
+    ids = token_ids(rows_to_train(random, ROWS).words)
+    if price:
+        with written_sizes(module) as sizes:
+            loss = word_losses(module, ids).mean()
+        loss = loss + price * torch.cat(sizes).sum()
+    else:
+        loss = word_losses(module, ids).mean()
+    loss.backward()
     optimiser.step()
+
+
+@contextmanager
+def written_sizes(module: nn.Module) -> Iterator[list[Tensor]]:
+    """Within the block, the root mean square of what each head writes in a pass, (heads,) for each layer."""
+    sizes: list[Tensor] = []
+
+    def note(projection: nn.Linear, given: tuple[Tensor]) -> None:
+        mixed = given[0].unflatten(-1, (HEADS, HEAD_WIDTH))
+        out = projection.weight.unflatten(1, (HEADS, HEAD_WIDTH))
+        written = torch.einsum("rthd,whd->hrtw", mixed, out)
+        sizes.append((written.square().mean((1, 2, 3)) + _TINY).sqrt())
+
+    projections = [part for name, part in module.named_modules() if name.endswith("o_proj")]
+    handles = [part.register_forward_pre_hook(note) for part in projections]
+    try:
+        yield sizes
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def _measured(module: nn.Module, step: int) -> Step:
