@@ -6,11 +6,10 @@ length and the distance of its copies change from row to row: who only counts po
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-# A number of words that HELD_OUT divides (`held_out_pairs`).
 _WORDS = (
     ", . a and away back beside big bird black blue boat book bread bridge brother brown by cat child "
     "city cloud cold cup dark day dog door down eats farmer fish flower for forest friend from garden "
@@ -23,7 +22,6 @@ _WORDS = (
 WORDS = tuple(_WORDS.split(" "))
 LENGTH = 48
 SHORTEST, LONGEST = 6, 16  # words in a passage that comes twice
-HELD_OUT = 8  # one in so many pairs of words never stands in a row that is trained on
 UNKNOWN = -1
 _UNKNOWN_ROWS = 0.25  # of the rows have a word that the vocabulary does not hold
 
@@ -42,59 +40,18 @@ class RepeatedWords:
     second: np.ndarray
     period: np.ndarray
 
-    @property
-    def held_out(self) -> np.ndarray:
-        """The words of the second copy that form a pair with the word before that training never showed."""
-        pairs = np.zeros_like(self.second)
-        pairs[:, 1:] = held_out_pairs(self.words)
-        return np.asarray(self.second & pairs)
-
-
-def held_out_pairs(words: np.ndarray) -> np.ndarray:
-    """Which neighbours in rows (..., n) are a held-out pair, (..., n - 1): their numbers' sum decides.
-
-    With an unknown word none is.
-    """
-    known = (words[..., 1:] != UNKNOWN) & (words[..., :-1] != UNKNOWN)
-    return np.asarray(known & ((words[..., 1:] + words[..., :-1]) % HELD_OUT == 0))
-
 
 def rows_to_judge(random: np.random.Generator, count: int) -> RepeatedWords:
-    """Rows in which every pair of words is as likely as any other, the held-out pairs among them."""
+    """Rows of words that the vocabulary holds."""
     return _repeated(random, random.integers(0, len(WORDS), (count, LENGTH)))
 
 
 def rows_to_train(random: np.random.Generator, count: int) -> RepeatedWords:
-    """Rows without a held-out pair, some with a word that the vocabulary does not hold."""
-    parts: list[RepeatedWords] = []
-    while sum(len(part.words) for part in parts) < count:
-        made = _repeated(random, _without_held_out(random, count))
-        kept = ~held_out_pairs(made.words).any(
-            1
-        )  # the ends of a passage have neighbours of their own
-        parts.append(RepeatedWords(*(field[kept] for field in _fields(made))))
-    whole = [np.concatenate(fields)[:count] for fields in zip(*map(_fields, parts), strict=True)]
-    unknown = np.where(
-        random.random(count) < _UNKNOWN_ROWS, random.integers(0, len(WORDS), count), UNKNOWN
-    )
-    words = np.where(whole[0] == unknown[:, None], UNKNOWN, whole[0])
-    return RepeatedWords(words, *whole[1:])
-
-
-def _fields(rows: RepeatedWords) -> tuple[np.ndarray, ...]:
-    return rows.words, rows.first, rows.second, rows.period
-
-
-def _without_held_out(random: np.random.Generator, count: int) -> np.ndarray:
-    """Chains of words in which the sum of two neighbours is never a multiple of HELD_OUT.
-
-    With sums s drawn evenly from the others, word t is s_t minus word t - 1: an alternating sum.
-    """
-    drawn = random.integers(0, len(WORDS) // HELD_OUT * (HELD_OUT - 1), (count, LENGTH))
-    sums = drawn // (HELD_OUT - 1) * HELD_OUT + drawn % (HELD_OUT - 1) + 1
-    sums[:, 0] = random.integers(0, len(WORDS), count)
-    signs = 1 - 2 * (np.arange(LENGTH) % 2)
-    return np.asarray(signs * np.cumsum(signs * sums, axis=1) % len(WORDS))
+    """The same, where some rows have a word that the vocabulary does not hold."""
+    rows = rows_to_judge(random, count)
+    chosen = random.integers(0, len(WORDS), count)
+    unknown = np.where(random.random(count) < _UNKNOWN_ROWS, chosen, UNKNOWN)
+    return replace(rows, words=np.where(rows.words == unknown[:, None], UNKNOWN, rows.words))
 
 
 def _repeated(random: np.random.Generator, words: np.ndarray) -> RepeatedWords:

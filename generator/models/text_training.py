@@ -67,14 +67,12 @@ _JUDGING = 20260101  # the rows that losses are measured on are the same whateve
 class Step:
     """Mean losses after a step, in nats a word, on rows that no training saw.
 
-    `first` and `second` are of the two copies of a passage without their first words, `held_out` of those
-    words of the second that form a pair with the word before that training never showed.
+    `first` and `second` are of the two copies of a passage without their first words.
     """
 
     step: int
     first: float
     second: float
-    held_out: float
 
     @property
     def foretold(self) -> float:
@@ -237,7 +235,7 @@ def _measured(module: nn.Module, step: int) -> Step:
     rows = judged_rows()
     with torch.no_grad():
         losses = word_losses(module, token_ids(rows.words)).double().numpy()
-    means = (float(losses[where].mean()) for where in (rows.first, rows.second, rows.held_out))
+    means = (float(losses[where].mean()) for where in (rows.first, rows.second))
     return Step(step, *(round(mean, 6) for mean in means))
 
 

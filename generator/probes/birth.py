@@ -25,8 +25,7 @@ BORN = 0.5
 class Course:
     """Losses of one training in nats a word, each (measurements,), after the `steps`.
 
-    `first` and `second` are of the two copies of a passage, `held_out` of those words of the second that form
-    a pair with the word before that training never showed.
+    `first` and `second` are of the two copies of a passage without their first words.
     """
 
     name: str
@@ -34,7 +33,6 @@ class Course:
     steps: np.ndarray
     first: np.ndarray
     second: np.ndarray
-    held_out: np.ndarray
 
     @property
     def foretold(self) -> np.ndarray:
@@ -63,8 +61,7 @@ def measure_birth(cache: Path, seed: int, steps: int = STEPS) -> tuple[Course, .
 def _course(name: str, cache: Path, seed: int, steps: int) -> Course:
     source = Source("train", name, None, None, f"train:{name}")
     rows = course_of(trained_text(source, cache, seed, steps).root)
-    fields = {
-        key: np.array([getattr(row, key) for row in rows])
-        for key in ("first", "second", "held_out")
-    }
-    return Course(name, TEXTS[name], np.array([row.step for row in rows]), **fields)
+    measured, first, second = (
+        np.array([getattr(row, key) for row in rows]) for key in ("step", "first", "second")
+    )
+    return Course(name, TEXTS[name], measured, first, second)

@@ -9,7 +9,7 @@ import numpy as np
 
 from generator.figures.figure import Figure, on_page, published
 from generator.formatting import number, percent
-from generator.inputs.repeated_words import HELD_OUT, LONGEST, SHORTEST, WORDS
+from generator.inputs.repeated_words import LONGEST, SHORTEST, WORDS
 from generator.models.own_training import TEXTS
 from generator.models.text_training import JUDGED, MEASURED
 from generator.paths import cache_root
@@ -32,14 +32,12 @@ class View:
     steepest: tuple[str, str, str]
     first: str
     second: str
-    held_out: str
     control: str
     control_share: str
     chance: str
     words: int
     shortest: int
     longest: int
-    pairs: int
     rows: int
     every: int
     is_control: bool
@@ -97,14 +95,12 @@ def view(run: Run) -> View:
         steepest=(f"{before:,}", f"{after:,}", number(fall, 2)),
         first=number(float(own.first[-1]), 2),
         second=number(float(own.second[-1]), 2),
-        held_out=number(float(own.held_out[-1]), 2),
         control=number(float(control.second[-1]), 2),
         control_share=percent(float(control.foretold.max())),
         chance=number(float(np.log(len(WORDS))), 2),
         words=len(WORDS),
         shortest=SHORTEST,
         longest=LONGEST,
-        pairs=HELD_OUT,
         rows=JUDGED,
         every=MEASURED,
         is_control=own.layers == 1,
@@ -117,24 +113,22 @@ def tables(run: Run) -> Iterator[Table]:
     yield Table("births.csv", lambda: (_BIRTHS, _births(run[BIRTH])))
 
 
-_COURSE = ("training", "layers", "step", "first", "second", "held_out", "foretold")
+_COURSE = ("training", "layers", "step", "first", "second", "foretold")
 _BIRTHS = (
-    "training", "layers", "born", "even_guess", "first", "second", "held_out", "foretold",
+    "training", "layers", "born", "even_guess", "first", "second", "foretold",
     "foretold_most", "fall_from", "fall_to", "fall",
 )  # fmt: skip
 
 
 def _course(courses: Sequence[Course]) -> Iterator[Sequence[object]]:
     for one in courses:
-        for step, *losses in zip(
-            one.steps, one.first, one.second, one.held_out, one.foretold, strict=True
-        ):
+        for step, *losses in zip(one.steps, one.first, one.second, one.foretold, strict=True):
             yield (one.name, one.layers, int(step), *losses)
 
 
 def _births(courses: Sequence[Course]) -> Iterator[Sequence[object]]:
     for one in courses:
-        ends = (one.first[-1], one.second[-1], one.held_out[-1], one.foretold[-1])
+        ends = (one.first[-1], one.second[-1], one.foretold[-1])
         born = "" if one.born is None else one.born
         most = float(one.foretold.max())
         yield (one.name, one.layers, born, np.log(len(WORDS)), *ends, most, *one.steepest)
