@@ -31,6 +31,8 @@ from generator.models.text_training import (
     trained_text,
     word_losses,
 )
+from generator.probes.decoding import attribute_logit
+from generator.store import Store
 
 STEPS = 50
 
@@ -208,3 +210,18 @@ def test_its_heads_are_found_by_value(opened):
         torch.testing.assert_close(
             place.output, own.o_proj.weight.t().reshape(HEADS, HEAD_WIDTH, WIDTH)
         )
+
+
+def test_a_logit_is_the_sum_of_what_heads_write_where_there_is_no_mlp(opened, tmp_path):
+    model = opened()
+    text = CuratedText("t", "the old king sits . the old", "", "")
+    encoding = model.encode(text)
+    found = attribute_logit(model, "t", encoding, Store(tmp_path))
+    assert found.reason == ""
+    with torch.no_grad():
+        logits = model.run(encoding.ids).logits[0, -1]
+    assert found.logit == pytest.approx(float(logits.max()), abs=1e-4)
+    shares = found.shares
+    assert not shares.mlps.any()
+    total = shares.embedding + shares.heads.sum() + shares.attention_bias.sum() + shares.bias
+    assert total == pytest.approx(found.logit, abs=1e-3)
