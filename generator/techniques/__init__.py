@@ -13,6 +13,7 @@ from generator.techniques.answers import ANSWERS
 from generator.techniques.architecture import ARCHITECTURE
 from generator.techniques.atlas import ATLAS
 from generator.techniques.attention import ATTENTION
+from generator.techniques.birth import BIRTH
 from generator.techniques.building_blocks import BUILDING_BLOCKS, CHANNELS, GROUPS
 from generator.techniques.circuits import CIRCUITS
 from generator.techniques.class_maps import CLASS_MAPS
@@ -138,6 +139,7 @@ TECHNIQUES: tuple[Technique[Any], ...] = (
     CHANNELS,
     GROUPS,
     TRAINING,
+    BIRTH,
     TEXT_STATES,
     TEXT_TRAINING,
     CONTROLS,
