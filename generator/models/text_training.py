@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -43,7 +43,7 @@ from generator.models.own_training import TEXTS, chosen_state, known_training, o
 from generator.models.pretrained import library
 from generator.models.word_tokenizer import SPECIAL, START, write_tokenizer
 
-VERSION = 1
+VERSION = 2
 STEPS = 1600
 KEPT = 50  # a state is kept after every so many steps, and measured after every MEASURED
 MEASURED = 25
@@ -56,6 +56,7 @@ WARMING = 100
 FALLING = 0.75  # the share of STEPS after which the rate falls to zero
 PRICE = 1.0
 PRICED = 0.75  # the share of the second copy that is foretold when heads get their price
+RISING = 200  # steps in which it rises from nothing, so that what is there is not thrown over
 _DEVIATION = WIDTH**-0.5
 _TINY = 1e-8  # below the square of what any head in use writes: a root has no slope at zero
 _RECORD = "training.json"
@@ -185,8 +186,7 @@ def _train(module: nn.Module, steps: int, seed: int, folder: Path) -> None:
             if step in kept_steps(steps):
                 _keep(module, folder / f"step-{step:04d}")
             if step < steps:
-                priced = any(one.foretold >= PRICED for one in rows)
-                _one_step(module, optimiser, random, PRICE if priced else 0.0)
+                _one_step(module, optimiser, random, _price(rows, step))
                 paced.step()
     text = json.dumps([asdict(row) for row in rows], indent=1)
     (folder / _RECORD).write_text(text, encoding="utf-8")
@@ -194,6 +194,12 @@ def _train(module: nn.Module, steps: int, seed: int, folder: Path) -> None:
 
 def _pace(step: int) -> float:
     return min(1.0, (step + 1) / WARMING, max(0.0, (1 - step / STEPS) / (1 - FALLING)))
+
+
+def _price(rows: Sequence[Step], step: int) -> float:
+    """What a head in use costs at a step, after what was measured so far."""
+    since = next((step - one.step for one in rows if one.foretold >= PRICED), 0)
+    return PRICE * min(1.0, since / RISING)
 
 
 def _one_step(

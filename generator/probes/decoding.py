@@ -117,7 +117,7 @@ class Shares:
     """The parts of one logit; they sum to it.
 
     `heads` (layers, heads), `attention_bias` and `mlps` (layers), `embedding` (token and position), and
-    `bias` of the final norm and the unembedding.
+    `bias` of the final norm and the unembedding. A model of attention alone has no `mlps`.
     """
 
     embedding: float
@@ -211,16 +211,15 @@ def _written(model: LanguageModel, places: Sequence[HeadWeights], ids: tuple[int
         for meeting, place in zip(meetings, places, strict=True)
     ]
     embedding = seen.inputs[model.blocks[0]][0, -1]
-    # A model of attention alone has an MLP nowhere: nothing is written by any.
     mlps = [_last(seen.outputs[mlp]) for mlp in model.mlp_outputs]
-    mlps = mlps or [torch.zeros_like(embedding) for _ in model.blocks]
-    for block, place, mlp in zip(model.blocks, places, mlps, strict=True):
+    alone = [torch.zeros_like(embedding) for _ in model.blocks]  # where there are no MLPs
+    for block, place, mlp in zip(model.blocks, places, mlps or alone, strict=True):
         _refuse_other_writers(model, seen, block, place, mlp)
     return _Written(
         embedding=embedding,
         heads=torch.stack(heads),
         attention_bias=torch.stack([place.output_bias for place in places]),
-        mlps=torch.stack(mlps),
+        mlps=torch.stack(mlps) if mlps else embedding.new_zeros(0, len(embedding)),
         final=_last(seen.outputs[model.blocks[-1]]),
     )
 

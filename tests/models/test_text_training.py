@@ -222,6 +222,6 @@ def test_a_logit_is_the_sum_of_what_heads_write_where_there_is_no_mlp(opened, tm
         logits = model.run(encoding.ids).logits[0, -1]
     assert found.logit == pytest.approx(float(logits.max()), abs=1e-4)
     shares = found.shares
-    assert not shares.mlps.any()
+    assert shares.mlps.size == 0
     total = shares.embedding + shares.heads.sum() + shares.attention_bias.sum() + shares.bias
     assert total == pytest.approx(found.logit, abs=1e-3)
