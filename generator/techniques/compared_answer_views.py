@@ -161,12 +161,19 @@ def _token_rows(found: TextAnswers, titles: dict[str, str]) -> Iterator[TokenRow
         place = one.places[at]
         yield TokenRow(
             titles[name],
-            "".join(tokens[max(0, place - _BEFORE) : place]),
+            _written(tokens[max(0, place - _BEFORE) : place]),
             readable(tokens[place]),
             (float(one.loss[0, at]), float(one.loss[1, at])),
             (readable(one.guess[0][at]), readable(one.guess[1][at])),
             (float(one.probability[0, at]), float(one.probability[1, at])),
         )
+
+
+def _written(tokens: tuple[str, ...]) -> str:
+    """Tokens as they stand in a text."""
+    return "".join(
+        one.space + one.text for one in lit_tokens(tokens, np.full(len(tokens), np.nan), 0)
+    )
 
 
 # Vectors, and bits
@@ -261,9 +268,9 @@ def _said_of_pictures(run: Run, found: ComparedPictures) -> Iterator[str]:
     right = [(table.both + one) / table.pictures for one in (table.before, table.after)]
     tested = f" (McNemar’s exact test: p = {number(table.p)})" if np.isfinite(table.p) else ""
     yield (
-        f"On {amount(table.pictures, 'picture')} of the pool whose class is known {before} is right on "
-        f"{percent(right[0])}, {after} on {percent(right[1])}: {table.before} only by the first, "
-        f"{table.after} only by the second{tested}."
+        f"Of {amount(table.pictures, 'picture')} of the pool whose class is known {before} names "
+        f"{percent(right[0])} rightly, {after} {percent(right[1])}; the first alone {table.before}, the "
+        f"second alone {table.after}{tested}."
     )
 
 
