@@ -8,6 +8,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from generator.figures import (
+    births,
     charts,
     comparing,
     heads,
@@ -36,6 +37,7 @@ DESIGNS: Mapping[str, tuple[int, Callable[..., Figure]]] = {
     "activity": (1, charts.activity),
     "histogram": (1, charts.histogram),
     "course": (1, charts.course),
+    "birth": (1, births.birth),
     "context": (1, tokens.context),
     "arrows": (1, tokens.arrows),
     "lens": (2, tokens.lens),

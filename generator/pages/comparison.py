@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from generator.addresses import Link, comparison_address
 from generator.comparison import Comparison
+from generator.pages.beside import beside_page
 from generator.pages.context import Place, home, size_text
 from generator.pages.credits import with_credits
 from generator.pages.environment import Pages
@@ -24,6 +25,8 @@ _LEAD = (
 def comparison_pages(comparison: Comparison, pages: Pages) -> Iterator[Page]:
     """The page of a comparison, and the one that shows both models' pages beside each other."""
     yield with_credits(_with_pages(comparison), _overview(comparison, pages))
+    if comparison.before.paged and comparison.after.paged:
+        yield beside_page(comparison, pages)
 
 
 def sections(comparison: Comparison) -> tuple[FilledSection, ...]:

@@ -73,10 +73,15 @@ def role_inputs(
         return RoleInputs(sweep, {}, held_out, {}, no_repeats=no_repeats)
     return RoleInputs(
         sweep,
-        scored_repeats(model, seed, SWEEP_REPEATS),
+        sweep_repeats(model, seed),
         held_out,
         scored_repeats(model, seed, HELD_OUT_REPEATS, SWEEP_REPEATS),
     )
+
+
+def sweep_repeats(model: LanguageModel, seed: int) -> dict[str, Scored]:
+    """The repeated random tokens of the sweep. Raises CutawayError for a too small context."""
+    return scored_repeats(model, seed, SWEEP_REPEATS)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from generator.models.checkpoints import Checkpoint
 from generator.models.stacks import ONLY
 from generator.models.text_model import Encoding, LanguageModel
 from generator.models.token_units import token_neurons
-from generator.probes.ablation import ablate, scored_repeats
+from generator.probes.ablation import ablate
 from generator.probes.attention import Attention, attention_weights, measure_sinks
 from generator.probes.circuits import measure_copying
 from generator.probes.embedding import next_token_losses
@@ -36,7 +36,7 @@ from generator.probes.repeated_sequences import (
     why_no_repeats,
 )
 from generator.probes.stack_statistics import text_statistics
-from generator.probes.sweep import SWEEP_REPEATS
+from generator.probes.sweep import sweep_repeats
 from generator.probes.unit_pass import Read, pass_over
 from generator.store import Store
 from generator.uncertainty import sample_deviation
@@ -160,7 +160,7 @@ def _state(
     found = _statistics(model, texts, weights, seed, store)
     silenced = np.full((len(model.layers), model.heads), np.nan)
     if silence and repeats and model.causal:
-        ablation = ablate(model, scored_repeats(model, seed, SWEEP_REPEATS), store)
+        ablation = ablate(model, sweep_repeats(model, seed), store)
         silenced = silenced if ablation.reason else ablation.of("second").mean(0)
     repeated = np.zeros((*silenced.shape, 0, 0), dtype=np.float16)
     if repeats:

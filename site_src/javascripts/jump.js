@@ -2,6 +2,10 @@
 // Its index is a script, loaded when the box is first opened; it works from disk as well.
 (() => {
   const base = new URL("..", document.currentScript.src);
+  // In a frame of a page with two of them, what this page shows is told to it.
+  if (parent !== self && name.startsWith("cutaway-beside-")) {
+    document.head.append(Object.assign(document.createElement("script"), { src: new URL("javascripts/beside-frame.js", base) }));
+  }
   const MOST = 14;
   let box, index, shown = [], active = 0;
 
