@@ -11,6 +11,7 @@ from generator.addresses import Link, beside_address, unit_address
 from generator.comparison import sides
 from generator.formatting import number
 from generator.models.layer import Layer
+from generator.probes.change import Measured, changes
 from generator.probes.unit_change import UnitChanges
 from generator.run import PICTURES, Run, why_not
 from generator.techniques.effects import EFFECTS, effects_of
@@ -184,18 +185,39 @@ def unit_effect(side: Run, layer: str, unit: int) -> Effect:
 
 def _silenced(side: Run) -> tuple[str, dict[tuple[str, int], float]]:
     """What silencing each neuron that was chosen changes on average, on passages drawn at random."""
+    measure, values = _each_silenced(side)
+    known = {key: each[np.isfinite(each)] for key, each in values.items()}
+    return measure, {key: float(each.mean()) for key, each in known.items() if len(each)}
+
+
+def _each_silenced(side: Run) -> tuple[str, dict[tuple[str, int], np.ndarray]]:
+    """The same on each of these passages; they are the same in both models."""
     found = side[NEURONS]
     ablation = found.ablation
     if ablation is None or ablation.reason:
         return "", {}
-    made = {}
     parts = zip(found.pool.layers, found.chosen, ablation.others, strict=True)
-    for layer, chosen, others in parts:
-        for unit, values in zip(chosen.units, others, strict=True):
-            known = values[np.isfinite(values)]
-            if len(known):
-                made[layer.layer, unit] = float(known.mean())
-    return ablation.measure, made
+    return ablation.measure, {
+        (layer.layer, unit): values
+        for layer, chosen, others in parts
+        for unit, values in zip(chosen.units, others, strict=True)
+    }
+
+
+def effect_ratios(run: Run) -> dict[tuple[str, int], float]:
+    """How far the effect of silencing a neuron moved over its noise, of those silenced in both models.
+
+    Classes are measured on the one picture that excites a unit most: what they move by has no noise.
+    """
+    if run.reads == PICTURES:
+        return {}
+    before, after = (_each_silenced(side)[1] for side in sides(run))
+    both = [key for key in before if key in after]
+    if not both:
+        return {}
+    own, other = (np.stack([each[key] for key in both], 1) for each in (before, after))
+    ratios = changes([Measured("effect", own, other)], run.seed).ratio[0]
+    return dict(zip(both, ratios.tolist(), strict=True))
 
 
 def _on_classes(side: Run, layer: str, unit: int) -> Effect:

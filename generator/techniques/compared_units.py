@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -19,7 +19,8 @@ from generator.probes.unit_order import MATCHED
 from generator.probes.unit_responses import Responses, picture_responses, token_responses
 from generator.run import PAIRS, PICTURES, TEXTS, Run, Section, Technique, why_not
 from generator.table import Table
-from generator.techniques.compared_unit_rows import UnitRow, rows_of, unit_effect
+from generator.techniques.compared_unit_rows import UnitRow, rows_of
+from generator.techniques.compared_unit_tables import every_layer, every_unit, middle
 from generator.techniques.effects import EFFECTS
 from generator.techniques.exemplars import EXEMPLARS
 from generator.techniques.naming import listed
@@ -122,14 +123,8 @@ def view(run: Run) -> View:
         len(found.unit),
         f"{thousands(found.inputs)} {thing}",
         thing,
-        (_middle(random[0]), _middle(random[1]), _middle(random[2])),
+        (middle(random[0]), middle(random[1]), middle(random[2])),
     )
-
-
-def _middle(values: np.ndarray) -> float:
-    """The median of what is defined."""
-    known = values[~np.isnan(values)]
-    return float(np.median(known)) if len(known) else float("nan")
 
 
 def _sentences(found: UnitChanges) -> tuple[str, str]:
@@ -149,11 +144,11 @@ def _sentences(found: UnitChanges) -> tuple[str, str]:
     return (
         f"Most changed is unit {name}: its response to an input differs by {number(found.ratio[first])} "
         f"times what another input would have made ({ranks}); of the median unit it is "
-        f"{number(_middle(found.ratio))}, of a random pair {number(_middle(found.ratio_random))}.",
-        f"The median unit keeps {percent(_middle(found.shared), 0)} of its exemplars (a random pair has "
-        f"{percent(_middle(found.shared_random), 0)} in common), and the rank correlation of its responses "
-        f"is {number(_middle(found.correlation))} (a random pair: "
-        f"{number(_middle(found.correlation_random))}).{silent}",
+        f"{number(middle(found.ratio))}, of a random pair {number(middle(found.ratio_random))}.",
+        f"The median unit keeps {percent(middle(found.shared), 0)} of its exemplars (a random pair has "
+        f"{percent(middle(found.shared_random), 0)} in common), and the rank correlation of its responses "
+        f"is {number(middle(found.correlation))} (a random pair: "
+        f"{number(middle(found.correlation_random))}).{silent}",
     )
 
 
@@ -208,7 +203,7 @@ def figure(run: Run) -> Figure:
     )
     rows = [found.of(place) for place in range(len(found.layers))]
     own, random = (
-        np.array([[_middle(pair[which][row]) for row in rows] for pair in pairs])
+        np.array([[middle(pair[which][row]) for row in rows] for pair in pairs])
         for which in range(2)
     )
     arguments = {
@@ -229,59 +224,8 @@ def tables(run: Run) -> Iterator[Table]:
     """Every unit, and every layer."""
     found = run[COMPARED_UNITS]
     if not isinstance(found, str):
-        yield Table("compared_units.csv", lambda: (_HEADER, _rows(run, found)))
-        yield Table("compared_unit_layers.csv", lambda: (_LAYERS, _layer_rows(found)))
-
-
-_RANKS = ("rank", "rank_low", "rank_high")
-_COLUMNS = (
-    "ratio", "ratio_random", "shared", "shared_random",
-    "correlation", "correlation_random", "mean_before", "mean_after", "mean_low", "mean_high",
-    "mean_ratio",
-)  # fmt: skip
-_HEADER = ("layer", "unit", "counterpart", *_RANKS, *_COLUMNS, "effect_before", "effect_after")
-_LAYERS = (
-    "layer", "units", "correlation_in_place", "correlation_matched", "matched_shuffled",
-    "matched_to_itself", "another_order", "shared", "shared_random", "correlation",
-    "correlation_random",
-)  # fmt: skip
-
-
-def _rows(run: Run, found: UnitChanges) -> Iterator[Sequence[object]]:
-    ranks, columns = ([getattr(found, one) for one in names] for names in (_RANKS, _COLUMNS))
-    for row, (place, unit, partner) in enumerate(
-        zip(found.place.tolist(), found.unit.tolist(), found.partner.tolist(), strict=True)
-    ):
-        layer = found.layers[place].layer
-        effects = (
-            unit_effect(side, layer, one).cell
-            for side, one in zip(sides(run), (unit, partner), strict=True)
-        )
-        standing = (int(column[row]) for column in ranks)
-        numbers = (_short(column[row]) for column in columns)
-        yield (layer, unit, partner, *standing, *numbers, *effects)
-
-
-def _short(value: float) -> str:
-    """Four digits: this table has a row for every unit of a network."""
-    return "" if np.isnan(value) else f"{float(value):.4g}"
-
-
-def _layer_rows(found: UnitChanges) -> Iterator[Sequence[object]]:
-    for place, one in enumerate(found.layers):
-        rows = found.of(place)
-        known = (one.in_place, one.matched, one.floor, one.own)
-        columns = (
-            found.shared, found.shared_random, found.correlation, found.correlation_random,
-        )  # fmt: skip
-        medians = (_short(_middle(column[rows])) for column in columns)
-        yield (
-            one.layer,
-            one.units,
-            *(_short(value) for value in known),
-            int(one.reordered),
-            *medians,
-        )
+        yield Table("compared_units.csv", lambda: every_unit(run, found))
+        yield Table("compared_unit_layers.csv", lambda: every_layer(found))
 
 
 COMPARED_UNITS = Technique(

@@ -62,7 +62,8 @@ def network(kind=tiny_blocks.Residual, change=lambda _: None, name="one", **alte
 
 
 def seen(model, pool, store) -> Run:
-    pixels = {f"i{number}": tiny_blocks.some_pixels(number) for number in range(2)}
+    side = model.preprocessing.size
+    pixels = {f"i{number}": tiny_blocks.some_pixels(number, side) for number in range(2)}
     run = run_on(model, store=store, pixels=pixels, features=0)
     return replace(run, inputs=replace(run.inputs, pool=pool))
 
@@ -133,6 +134,19 @@ def folders(tmp_path_factory) -> Path:
     return save_all(tmp_path_factory.mktemp("models"))
 
 
+def test_a_silenced_neuron_of_patches_comes_first(folders, pool, store):
+    whole = opened(folders, "vit")
+    layer = [one.name for one in whole.layers if one.grid][1]
+    silent = opened(folders, "vit", silent=(f"{layer}/7",))
+    pair = compared(seen(whole, pool, store), seen(silent, pool, store))
+    found = pair[COMPARED_UNITS]
+    first = int(found.order[0])
+    assert (found.layers[found.place[first]].layer, found.unit[first]) == (layer, 7)
+    shown = compared_units.view(pair)
+    assert "Heads are compared by their numbers alone" in shown.places
+    assert shown.rows[0].both[0].crops
+
+
 @pytest.fixture(scope="module")
 def passages() -> tuple[Passage, ...]:
     random = np.random.default_rng(0)
@@ -162,6 +176,8 @@ def test_a_silenced_neuron_comes_first(folders, passages, store, family, layer):
     assert "Heads are compared by their numbers alone" in shown.places
     before, _ = shown.rows[0].both
     assert before.passages and before.passages[0].token
+    known = [row for row in table(pair, "compared_units") if row["effect_ratio"]]
+    assert known and all(row["effect_before"] and row["effect_after"] for row in known)
     weights = pair[COMPARED_WEIGHTS]
     assert set(weights.rank[weights.change > 0].tolist()) == {1}
     assert "rank 1 in" in compared_weights.view(pair).rest
