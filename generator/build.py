@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from generator.addresses import GLOSSARY
+from generator.ahead import trainings
 from generator.articles.catalogue import Catalogue
 from generator.articles.document import Article
 from generator.articles.dry_run import check_early
@@ -38,7 +39,7 @@ from generator.pages.gallery import gallery
 from generator.pages.model import model_pages
 from generator.pages.page import Page
 from generator.pages.previews import model_previews
-from generator.paths import data_root
+from generator.paths import cache_root, data_root
 from generator.processes import fixed_threads
 from generator.profile import Profile
 from generator.progress import PROGRESS, Reporter, Step
@@ -123,11 +124,13 @@ def _build(exhibit: Exhibit, options: Options, reporter: Reporter) -> Summary:
     inputs: Sequence[Inputs] = read_inputs(exhibit)
     store = Store(options.work / "store")
     store.sweep()
-    with reporter.stage("Models", len(exhibit.models)) as step:
+    with (
+        reporter.stage("Models", len(exhibit.models)) as step,
+        trainings(exhibit, cache_root(), options.workers - 1) as ready,
+    ):
         exhibit, inputs = opened_in_parts(exhibit, inputs)
-        runs = load_runs(
-            exhibit, inputs, options.device, store, step, reporter.step, techniques, options.full
-        )
+        given = (options.device, store, step, reporter.step, techniques, options.full, ready)
+        runs = load_runs(exhibit, inputs, *given)
     count = min(options.workers, affordable(runs))
     tell_forecast(forecast(runs, options.workers, count), reporter, options.yes)
     pages = Pages(data_root() / "templates", {}, Words(writing.terms, GLOSSARY))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from generator.addresses import Link, comparison_address
+from generator.addresses import Link, beside_address, comparison_address
 from generator.comparison import Comparison
 from generator.pages.beside import beside_page
 from generator.pages.context import Place, home, size_text
@@ -23,10 +23,14 @@ _LEAD = (
 
 
 def comparison_pages(comparison: Comparison, pages: Pages) -> Iterator[Page]:
-    """The page of a comparison, and the one that shows both models' pages beside each other."""
+    """The page of a comparison, and one with both models' pages beside each other where they have any."""
     yield with_credits(_with_pages(comparison), _overview(comparison, pages))
-    if comparison.before.paged and comparison.after.paged:
+    if _both_paged(comparison):
         yield beside_page(comparison, pages)
+
+
+def _both_paged(comparison: Comparison) -> bool:
+    return comparison.before.paged and comparison.after.paged
 
 
 def sections(comparison: Comparison) -> tuple[FilledSection, ...]:
@@ -50,6 +54,7 @@ def _overview(comparison: Comparison, pages: Pages) -> Page:
         comparison=comparison,
         two=[(run, _link(run), _notes(run)) for run in (before, after)],
         lead=comparison.about or _LEAD,
+        beside=beside_address(comparison.id) if _both_paged(comparison) else "",
         facts=_facts(comparison),
         place=Place((home(),), (), *_around(comparison)),
         sections=sections(comparison),
