@@ -180,7 +180,7 @@ def test_a_silenced_neuron_comes_first(folders, passages, store, family, layer):
     assert known and all(row["effect_before"] and row["effect_after"] for row in known)
     weights = pair[COMPARED_WEIGHTS]
     assert set(weights.rank[weights.change > 0].tolist()) == {1}
-    assert "rank 1 in" in compared_weights.view(pair).rest
+    assert "What changed has rank 1 in" in compared_weights.view(pair).rest
 
 
 def test_pairs_whose_units_cannot_be_compared_say_why(folders, passages, pool, store):
