@@ -56,7 +56,7 @@ def _overview(comparison: Comparison, pages: Pages) -> Page:
         lead=comparison.about or _LEAD,
         beside=beside_address(comparison.id) if _both_paged(comparison) else "",
         facts=_facts(comparison),
-        place=Place((home(),), (), *_around(comparison)),
+        place=Place((home(),), (), *_ends(before, after)),
         sections=sections(comparison),
         tables=[table.name for table in technique_tables(comparison)],
     )
@@ -67,12 +67,10 @@ def _link(run: Run) -> Link:
     return model_link(run.model) if run.paged else Link("", run.title)
 
 
-def _around(comparison: Comparison) -> tuple[Link | None, Link | None]:
-    links = [
-        model_link(run.model) if run.paged else None
-        for run in (comparison.before, comparison.after)
-    ]
-    return links[0], links[1]
+def _ends(before: Run, after: Run) -> tuple[Link | None, Link | None]:
+    """Links to the pages of both, where there are any."""
+    first, second = (model_link(run.model) if run.paged else None for run in (before, after))
+    return first, second
 
 
 def _notes(run: Run) -> tuple[str, ...]:
