@@ -16,7 +16,7 @@
 
   // The address of a page below a model's folder; null of anything else.
   function address({ folder }, path, state) {
-    if (!/^(|[^/\\?#][^\\?#]*\/|[^/\\?#][^\\?#]*\.html)$/.test(path)) return null;
+    if (!/^(|[^/\\?#][^\\?#]*(\/|\.html))$/.test(path) || /%(2f|5c)/i.test(path)) return null;
     const url = new URL(folder.href + path + (path === "" || path.endsWith("/") ? "index.html" : ""));
     if (!url.href.startsWith(folder.href)) return null; // steps upwards are gone by now
     url.hash = state;
