@@ -5,16 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import (
-    Field,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, field_validator, model_validator
 
 from generator.altered_schema import Altered
-from generator.card_schema import (
-    CardSpec,
-)
+from generator.card_schema import CardSpec
 from generator.comparison_schema import ComparisonSpec
 from generator.dictionary_schema import DictionarySpec
 from generator.errors import UsageError, did_you_mean
@@ -110,6 +104,20 @@ class Choices(Strict):
     words: int = Field(24, ge=1, le=200, description="words whose way through each head is shown")
 
 
+class TextSpec(Strict):
+    """One curated text."""
+
+    id: Slug = Field(description="its name in addresses")
+    text: str = Field(min_length=1, max_length=20_000, description="what the models read")
+    phenomenon: str = Field("", max_length=120, description="what it is an example of")
+    look_for: str = Field("", max_length=600, description="what a reader might look for in it")
+    target: str = Field(
+        "",
+        max_length=20_000,
+        description="what an encoder-decoder is to write; its own answer if left out",
+    )
+
+
 # Of a network of two towers.
 PICTURE, TEXT = "picture", "text"
 PARTS = (PICTURE, TEXT)
@@ -161,6 +169,15 @@ class ModelSpec(Strict):
     passages: str | None = Field(
         None, description="a pool of texts for this model alone; '' for none"
     )
+    texts: str | tuple[TextSpec, ...] | None = Field(
+        None, description="curated texts for this model alone; the exhibit's if left out"
+    )
+    held_out: str | tuple[TextSpec, ...] | None = Field(
+        None, description="texts that no page shows, for this model alone; '' for none"
+    )
+    pairs: str | None = Field(
+        None, description="sentences that probes compare, for this model alone; '' for none"
+    )
     checkpoints: tuple[CheckpointSpec, ...] = Field(
         (),
         description="states of this network in training, in order, each a source; of models that see "
@@ -200,20 +217,6 @@ class ModelSpec(Strict):
         """The entry of one of the two towers that this network has."""
         title = f"{self.name}, {part} tower"
         return self.model_copy(update={"id": f"{self.id}-{part}", "title": title, "part": part})
-
-
-class TextSpec(Strict):
-    """One curated text."""
-
-    id: Slug = Field(description="its name in addresses")
-    text: str = Field(min_length=1, max_length=20_000, description="what the models read")
-    phenomenon: str = Field("", max_length=120, description="what it is an example of")
-    look_for: str = Field("", max_length=600, description="what a reader might look for in it")
-    target: str = Field(
-        "",
-        max_length=20_000,
-        description="what an encoder-decoder is to write; its own answer if left out",
-    )
 
 
 class Exhibit(Strict):
@@ -284,6 +287,10 @@ class Exhibit(Strict):
         raise UsageError(f"The exhibit has no model '{name}'. {hint}")
 
     def shown_to(self, model: ModelSpec) -> Exhibit:
-        """The exhibit with the pictures and the pools that one of its models is shown."""
-        own = {"images": model.images, "pool": model.pool, "passages": model.passages}
+        """The exhibit with the pictures, texts and pools that one of its models is shown."""
+        own = {key: getattr(model, key) for key in _OF_ONE}
         return self.model_copy(update={key: one for key, one in own.items() if one is not None})
+
+
+# What a model can be shown instead of what the exhibit shows to all.
+_OF_ONE = ("images", "texts", "held_out", "pairs", "pool", "passages")

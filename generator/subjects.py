@@ -63,8 +63,6 @@ def read_inputs(exhibit: Exhibit) -> list[Inputs]:
 
     Raises UsageError for what names an input that is not there, before any model is loaded.
     """
-    texts, held_out = curated_texts(exhibit), held_out_texts(exhibit)
-    pairs = load_pairs(exhibit.base / exhibit.pairs) if exhibit.pairs else Pairs()
     read: dict[Any, Any] = {}
 
     def once(key: Any, made: Callable[[], Any]) -> Any:
@@ -76,15 +74,28 @@ def read_inputs(exhibit: Exhibit) -> list[Inputs]:
         images, pool = once(
             (shown.images, shown.pool), lambda: (curated_images(shown), image_pool(shown))
         )
-        passages = once(shown.passages, lambda: passage_pool(shown))
+        texts, held_out = once(
+            (shown.texts, shown.held_out), lambda: (curated_texts(shown), held_out_texts(shown))
+        )
+        pairs = once(
+            ("pairs", shown.pairs),
+            lambda: load_pairs(shown.base / shown.pairs) if shown.pairs else Pairs(),
+        )
+        passages = once(("passages", shown.passages), lambda: passage_pool(shown))
         return Inputs(images, texts, held_out, pool, pairs, passages)
 
     found = []
     for spec in exhibit.models:
         shown = on_disk(exhibit.shown_to(spec), cache_root())
-        found.append(once((shown.images, shown.pool, shown.passages), partial(inputs, shown)))
+        found.append(once(_key(shown), partial(inputs, shown)))
         _check(spec, found[-1].images)
     return found
+
+
+def _key(shown: Exhibit) -> tuple[Any, ...]:
+    """What tells the inputs of one model from those of another."""
+    both = (shown.images, shown.pool), (shown.texts, shown.held_out)
+    return (*both, shown.pairs, shown.passages)
 
 
 def _check(spec: ModelSpec, images: Sequence[CuratedImage]) -> None:

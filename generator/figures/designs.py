@@ -7,7 +7,18 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from generator.figures import charts, comparing, heads, maps, passages, patching, tokens, training
+from generator.figures import (
+    births,
+    charts,
+    comparing,
+    heads,
+    layer_courses,
+    maps,
+    passages,
+    patching,
+    tokens,
+    training,
+)
 from generator.figures.drawing import PHOTOGRAPHS, Drawing
 from generator.figures.panels import GROUND, panels
 from generator.figures.style import Picture, as_pixels, as_raster, as_svg, styled
@@ -26,6 +37,7 @@ DESIGNS: Mapping[str, tuple[int, Callable[..., Figure]]] = {
     "activity": (1, charts.activity),
     "histogram": (1, charts.histogram),
     "course": (1, charts.course),
+    "birth": (1, births.birth),
     "context": (1, tokens.context),
     "arrows": (1, tokens.arrows),
     "lens": (2, tokens.lens),
@@ -38,6 +50,8 @@ DESIGNS: Mapping[str, tuple[int, Callable[..., Figure]]] = {
     "small_courses": (1, training.small_courses),
     "position_losses": (1, training.position_losses),
     "alignment": (1, comparing.alignment),
+    "unit_courses": (1, layer_courses.unit_courses),
+    "weight_courses": (1, layer_courses.weight_courses),
 }
 
 

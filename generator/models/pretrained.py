@@ -7,6 +7,7 @@ for after every opening, and what it names is refused or told. No code that lies
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,8 @@ def library() -> Any:
 
     transformers.utils.logging.disable_progress_bar()
     transformers.logging.set_verbosity_error()
+    # An MLP of width 0 is how a network of attention alone is written.
+    warnings.filterwarnings("ignore", message="Initializing zero-element tensors")
     return transformers
 
 

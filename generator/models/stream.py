@@ -204,7 +204,8 @@ def watch_modules(module: nn.Module, run: Callable[[], Any]) -> tuple[Seen, Any]
     def hook(part: nn.Module, args: Any, named: Any, output: Any) -> None:
         taken = first_tensor((*args, *named.values()))
         made = first_tensor(output)
-        if taken is not None and made is not None:
+        # Of an MLP of width 0, which is none, nothing passes.
+        if taken is not None and made is not None and taken.numel() and made.numel():
             inputs.setdefault(part, taken.detach().clone())  # a sum in place may write over it
             outputs.setdefault(part, made.detach().clone())
 

@@ -64,7 +64,8 @@ class LanguageModel(TextModel):
     `pooling` is how it makes one vector of a sentence (`stated.VECTORS`), `head` a classifier's: not shown.
     `sinks` says that a learned score of no token takes a share of each row of attention, `compared` that its
     texts are compared with pictures on the pages of the other tower. `dictionaries` are what the exhibit
-    states of sparse ones of its layers, and the folder that their paths start from.
+    states of sparse ones of its layers, and the folder that their paths start from. `attention_only` says
+    that blocks have no MLP: attention was seen to be all that they add to the stream.
     """
 
     causal: bool
@@ -75,6 +76,7 @@ class LanguageModel(TextModel):
     head: TextHead | None = None
     sinks: bool = False
     compared: bool = False
+    attention_only: bool = False
     dictionaries: tuple[tuple[DictionarySpec, Path], ...] = ()
 
     @property

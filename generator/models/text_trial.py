@@ -47,6 +47,7 @@ SINKS = (
     "and statistics are of the tokens that a head sees, with rows scaled to sum to 1; the share that the "
     "sink takes is a statistic of its own (learned_sink in heads.csv)."
 )
+NO_MLPS = "its blocks have none; what their heads write is all that they add to the stream"
 _KEPT = {"attn_implementation", "_attn_implementation"}
 
 
@@ -221,10 +222,10 @@ def _heads(model: LanguageModel, seen: Watched) -> tuple[list[Check], list[LeftO
 def _with_mlps(model: LanguageModel, seen: Watched) -> tuple[LanguageModel, list[Check]]:
     """The model with its MLPs, if they and attention are all that writes into the stream, and the check.
 
-    Asks for W_O to be known.
+    Without any, whether attention alone is. Asks for W_O to be known.
     """
     if not model.mlp_outputs:
-        return model, []
+        return _attention_only(model, seen)
     parts = zip(model.layers, model.blocks, find_heads(model), model.mlp_outputs, strict=True)
     check = blocks_check(
         "attention and MLP",
@@ -236,6 +237,18 @@ def _with_mlps(model: LanguageModel, seen: Watched) -> tuple[LanguageModel, list
     if check.passed:
         return model, [check]
     return replace(model, mlp_outputs=(), left_out=(*model.left_out, without_mlps(check))), []
+
+
+def _attention_only(model: LanguageModel, seen: Watched) -> tuple[LanguageModel, list[Check]]:
+    """The model as one of attention alone, if its blocks add nothing else to the stream."""
+    parts = zip(model.layers, model.blocks, find_heads(model), strict=True)
+    rests = {layer.name: block_rest(seen, block, place.projection) for layer, block, place in parts}
+    check = blocks_check("the heads", rests)
+    if not check.passed:
+        return model, []
+    others = [one for one in model.left_out if one.name != MLPS]
+    left_out = (*others, LeftOut(MLPS, NO_MLPS))
+    return replace(model, attention_only=True, left_out=left_out), [check]
 
 
 def blocks_check(writers: str, rests: Mapping[str, float]) -> Check:

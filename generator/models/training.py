@@ -1,6 +1,6 @@
-"""Networks that Cutaway trains itself, so that a reader can watch units come into being.
+"""A network for pictures that Cutaway trains itself, so that a reader can watch units come into being.
 
-One training is known, `digits`: a small convolutional network on the digits that scikit-learn ships.
+Here it is `digits`, a small convolutional network on the digits that scikit-learn ships.
 It runs once on the CPU in one thread, so that the same seed gives the same weights on one machine
 whatever else is set, and the weights after every epoch are kept.
 """
@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -21,13 +19,13 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from generator.atomic_folder import atomic_folder
-from generator.errors import UsageError, did_you_mean
 from generator.exhibit import Preprocessing
 from generator.formatting import fixed
 from generator.inputs.digits import Digits, digits
 from generator.inputs.images import as_pixels, as_seen
 from generator.inputs.source import Files, Source
 from generator.models.digest import file_sha256
+from generator.models.own_training import chosen_state, known_training, one_thread
 from generator.models.vision import Network
 from generator.uncertainty import share_interval
 
@@ -63,8 +61,7 @@ class Epoch:
 
 def build_trained(name: str, seed: int) -> Network:
     """The network of a training, before its first step."""
-    if name != "digits":
-        raise UsageError(f"There is no training '{name}'. {did_you_mean(name, ['digits'])}")
+    known_training(name)
     labels = tuple(str(digit) for digit in range(10))
     return Network(_network(seed), "train:digits", _HOW, labels)
 
@@ -115,11 +112,7 @@ def trained(source: Source, cache: Path, seed: int, epochs: int = EPOCHS) -> Fil
     its first step. Raises UsageError for an epoch that the training does not reach.
     """
     network = build_trained(source.name, seed)
-    chosen = epochs if source.revision is None else int(source.revision)
-    if chosen > epochs:
-        raise UsageError(
-            f"The source '{source.text}' names epoch {chosen}; the training ends at {epochs}."
-        )
+    chosen = chosen_state(source, range(epochs + 1), "epoch")
     place = cache / "trained" / f"{source.name}-{VERSION}-seed-{seed}-epochs-{epochs}"
     atomic_folder(place, partial(_train, network.module, digits(), epochs, seed))
     weights = place / f"epoch-{chosen:02d}.safetensors"
@@ -171,7 +164,7 @@ def _train(
     optimiser = torch.optim.SGD(groups, momentum=MOMENTUM)
     falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, EPOCHS)
     rows = []
-    with _one_thread():
+    with one_thread():
         for epoch in range(epochs + 1):
             if epoch:
                 loss = _one_epoch(module, optimiser, seen, order)
@@ -191,17 +184,6 @@ def _tensors(part: Digits) -> tuple[Tensor, Tensor]:
     pixels = np.stack([as_pixels(as_seen(picture, _HOW), _HOW) for picture in pictures])
     batch = torch.from_numpy(pixels).contiguous(memory_format=torch.channels_last)
     return batch, torch.from_numpy(part.classes)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Sums in one order: threads that share a sum round it differently from run to run."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _one_epoch(

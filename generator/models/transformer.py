@@ -119,7 +119,7 @@ def _mlp_output(block: nn.Module, width: int, spec: ModelSpec) -> nn.Module:
         attention = any(word in name.lower() for word in ("attn", "attention"))
         inner = [side for side in getattr(weight, "shape", ()) if side != width]
         # BERT calls the matrix behind attention attention.output.dense, the MLP's output.dense.
-        if weight is None or weight.dim() != 2 or len(inner) != 1 or attention:
+        if weight is None or weight.dim() != 2 or inner in ([], [0]) or len(inner) > 1 or attention:
             continue
         # What leaves an MLP is added to the stream: a matrix that makes something else is none.
         if weight.shape[0 if isinstance(part, nn.Linear) else 1] == width:

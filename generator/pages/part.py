@@ -121,6 +121,13 @@ DECODING = Part(
     "the token that it predicts.",
     searchable=False,
 )
+DECODING_HEADS = replace(
+    DECODING,
+    lead="{} guesses a next token at every position. Here its guesses are read off after every layer, and "
+    "the token that it ends with is split into what each head wrote: its blocks have no MLPs.",
+    description="The logit lens of {}: its next-token guess after each layer, and what every head wrote "
+    "towards the token that it predicts.",
+)
 PATCHING = Part("patching", "Activation patching", "what brings an answer into another prompt")
 DICTIONARIES = Part(
     "dictionaries",

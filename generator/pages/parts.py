@@ -20,6 +20,7 @@ from generator.pages.part import (
     CONTROLS,
     COURSE,
     DECODING,
+    DECODING_HEADS,
     DICTIONARIES,
     EVOLUTION,
     FEATURES,
@@ -150,7 +151,7 @@ def _of_texts(run: Run) -> Iterator[Part]:
     if not why_not(DECODED, run) and _are_there(
         lambda: any(not (lens.reason and shares.reason) for lens, shares in run[DECODED])
     ):
-        yield DECODING
+        yield DECODING_HEADS if run.language.attention_only else DECODING
     told = ((PATCHED, PATCHING), (KEPT, DICTIONARIES), (COURSED, COURSE))
     yield from (part for technique, part in told if not why_not(technique, run))
     if weighed:

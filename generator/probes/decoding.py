@@ -117,7 +117,7 @@ class Shares:
     """The parts of one logit; they sum to it.
 
     `heads` (layers, heads), `attention_bias` and `mlps` (layers), `embedding` (token and position), and
-    `bias` of the final norm and the unembedding.
+    `bias` of the final norm and the unembedding. A model of attention alone has no `mlps`.
     """
 
     embedding: float
@@ -168,7 +168,7 @@ def attribute_logit(
 
 
 def _attribute(model: LanguageModel, text: str, ids: tuple[int, ...]) -> LogitAttribution:
-    if not model.mlp_outputs:
+    if not model.mlp_outputs and not model.attention_only:
         raise CutawayError(f"{model.id}: what its MLPs write is left out.")
     ends, places = _decoder_ends(model), find_heads(model)
     assert ends.unembedding is not None
@@ -210,13 +210,16 @@ def _written(model: LanguageModel, places: Sequence[HeadWeights], ids: tuple[int
         torch.einsum("hd,hdw->hw", meeting.mixed[:, -1], place.output)
         for meeting, place in zip(meetings, places, strict=True)
     ]
-    for block, place, mlp in zip(model.blocks, places, model.mlp_outputs, strict=True):
+    embedding = seen.inputs[model.blocks[0]][0, -1]
+    mlps = [_last(seen.outputs[mlp]) for mlp in model.mlp_outputs]
+    alone = [torch.zeros_like(embedding) for _ in model.blocks]  # where there are no MLPs
+    for block, place, mlp in zip(model.blocks, places, mlps or alone, strict=True):
         _refuse_other_writers(model, seen, block, place, mlp)
     return _Written(
-        embedding=seen.inputs[model.blocks[0]][0, -1],
+        embedding=embedding,
         heads=torch.stack(heads),
         attention_bias=torch.stack([place.output_bias for place in places]),
-        mlps=torch.stack([_last(seen.outputs[mlp]) for mlp in model.mlp_outputs]),
+        mlps=torch.stack(mlps) if mlps else embedding.new_zeros(0, len(embedding)),
         final=_last(seen.outputs[model.blocks[-1]]),
     )
 
@@ -226,11 +229,11 @@ def _refuse_other_writers(
     seen: Watched,
     block: torch.nn.Module,
     place: HeadWeights,
-    mlp: torch.nn.Module,
+    mlp: Tensor,
 ) -> None:
     """Heads and MLP must be all that a block adds to the stream, unchanged on their way."""
     before, after = _last(seen.inputs[block]), _last(seen.outputs[block])
-    added = _last(seen.outputs[place.projection]) + _last(seen.outputs[mlp])
+    added = _last(seen.outputs[place.projection]) + mlp
     if (before + added - after).abs().max() > _CLOSE * after.abs().max():
         raise CutawayError(
             f"{model.id}: what {type(block).__name__} adds to the stream is not the sum of what its "

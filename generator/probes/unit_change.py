@@ -75,22 +75,19 @@ class UnitChanges:
         return np.flatnonzero(self.place == place)
 
 
+Makes = Callable[[], Sequence[Responses]]
+
+
 def compared(
-    before: Callable[[], Sequence[Responses]],
-    after: Callable[[], Sequence[Responses]],
-    key: Mapping[str, Any],
-    seed: int,
-    store: Store,
+    makes: tuple[Makes, Makes], key: Mapping[str, Any], seed: int, store: Store
 ) -> UnitChanges:
-    """Every unit of layers that both have; `before` and `after` make the responses that `key` tells of."""
+    """Every unit of layers that both have; `makes` are asked for the responses that `key` tells of."""
     parts = {**key, "seed": seed}
-    make = partial(_asked, before, after, seed)
-    return store.result("unit_change", VERSION, parts, UnitChanges, make)
+    return store.result("unit_change", VERSION, parts, UnitChanges, partial(_asked, makes, seed))
 
 
-def _asked(
-    before: Callable[[], Sequence[Responses]], after: Callable[[], Sequence[Responses]], seed: int
-) -> UnitChanges:
+def _asked(makes: tuple[Makes, Makes], seed: int) -> UnitChanges:
+    before, after = makes
     return compare_units(before(), after(), seed)
 
 
@@ -106,6 +103,8 @@ def compare_units(
     ]
     if not pairs:
         raise ValueError("the two models have no layer of units in common")
+    read = np.all([np.isfinite(one.peak).all(1) for pair in pairs for one in pair], 0)
+    pairs = [(one.on(read), other.on(read)) for one, other in pairs]
     matches, columns = [], []
     for number, (one, other) in enumerate(pairs):
         match = match_units(one.layer, one.peak, other.peak, (seed, number))

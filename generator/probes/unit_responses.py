@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -36,6 +36,10 @@ class Responses:
     peak: np.ndarray
     mean: np.ndarray
     top: np.ndarray
+
+    def on(self, inputs: np.ndarray) -> Responses:
+        """The same on some of the inputs, (inputs,) of bool; exemplars stay those of all."""
+        return replace(self, peak=self.peak[inputs], mean=self.mean[inputs])
 
 
 def picture_responses(
@@ -71,13 +75,12 @@ def token_responses(
 ) -> tuple[Responses, ...]:
     """Values of all neurons on the passages, from what the search kept of them.
 
-    A passage without a token that counts is left out.
+    Those of a passage without a token that counts are not finite.
     """
     parts = list(values_of(model, layers, passages, chosen, store))
     made = []
     for number, (units, top) in enumerate(zip(layers, found, strict=True)):
         peak = np.concatenate([part[number].peak for part in parts])
         mean = np.concatenate([part[number].mean for part in parts])
-        counts = np.isfinite(peak).all(1)
-        made.append(Responses(units.name, peak[counts], mean[counts], top.by_peak.picture))
+        made.append(Responses(units.name, peak, mean, top.by_peak.picture))
     return tuple(made)

@@ -13,11 +13,15 @@ from generator.techniques.answers import ANSWERS
 from generator.techniques.architecture import ARCHITECTURE
 from generator.techniques.atlas import ATLAS
 from generator.techniques.attention import ATTENTION
+from generator.techniques.birth import BIRTH
 from generator.techniques.building_blocks import BUILDING_BLOCKS, CHANNELS, GROUPS
 from generator.techniques.circuits import CIRCUITS
 from generator.techniques.class_maps import CLASS_MAPS
+from generator.techniques.compared_answers import COMPARED_ANSWERS
 from generator.techniques.compared_heads import COMPARED_HEADS
 from generator.techniques.compared_layers import COMPARED_LAYERS
+from generator.techniques.compared_units import COMPARED_UNITS
+from generator.techniques.compared_weights import COMPARED_WEIGHTS
 from generator.techniques.connections import CONNECTIONS
 from generator.techniques.contact_sheet import CONTACT_SHEET
 from generator.techniques.context import CONTEXT
@@ -71,7 +75,13 @@ from generator.techniques.units import UNITS
 from generator.techniques.word_attribution import WORDS
 
 # What can be asked of two models side by side, in page order (generator/comparison.py).
-COMPARISONS: tuple[Technique[Any], ...] = (COMPARED_HEADS, COMPARED_LAYERS)
+COMPARISONS: tuple[Technique[Any], ...] = (
+    COMPARED_ANSWERS,
+    COMPARED_HEADS,
+    COMPARED_UNITS,
+    COMPARED_LAYERS,
+    COMPARED_WEIGHTS,
+)
 
 TECHNIQUES: tuple[Technique[Any], ...] = (
     TELLING,
@@ -129,6 +139,7 @@ TECHNIQUES: tuple[Technique[Any], ...] = (
     CHANNELS,
     GROUPS,
     TRAINING,
+    BIRTH,
     TEXT_STATES,
     TEXT_TRAINING,
     CONTROLS,

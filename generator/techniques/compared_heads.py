@@ -22,7 +22,7 @@ from generator.techniques.compared_measures import APART, MOVED
 from generator.techniques.compared_stacks import ASKS, ComparedStack, measure
 from generator.techniques.measured_stack import StackHeads, heads_of, stack_named
 
-ROWS, MAPS = 12, 3  # heads in the table, and those whose maps are drawn
+ROWS, MAPS = 12, 3  # heads in the table, and those of a model whose maps are drawn
 HEADER = (
     "stack", "layer", "head", "measure", "inputs", "before", "after", "change", "low", "high", "noise",
     "ratio", "leads", "rank", "rank_low", "rank_high", "maps_apart", "writes_moved",
@@ -44,8 +44,7 @@ class Row:
     low: float
     high: float
     ratio: str
-    rank_low: int
-    rank_high: int
+    rank: str
     apart: float
     moved: float
 
@@ -71,6 +70,11 @@ class View:
     stacks: tuple[StackView, ...] = ()
     reason: str = ""
 
+    @property
+    def says(self) -> str:
+        """What a card says: the first sentence of each stack."""
+        return " ".join(one.said[0] for one in self.stacks)
+
 
 def compared_stacks(run: Run) -> Sequence[ComparedStack]:
     """The stacks of two models. Raises UsageError, with the reason, where they cannot be compared."""
@@ -91,6 +95,8 @@ def view(run: Run) -> View | None:
 def _stack(run: Run, found: ComparedStack) -> StackView:
     changed = [thing for thing in found.changes.order[:ROWS] if found.changes.highest[thing] > 0]
     several = found.after.several
+    apart = [thing for thing in changed if np.nanmax(found.apart[:, thing], initial=0) > 0]
+    drawn = apart[: 1 if several else MAPS]
     return StackView(
         title=f"{found.stack.title} heads" if several else "",
         said=tuple(_said(found)),
@@ -104,7 +110,7 @@ def _stack(run: Run, found: ComparedStack) -> StackView:
                 maps_figure(run, found, thing, found.farthest(thing)),
                 f"{found.stack.part('maps')}-{found.name(thing).lower()}.{_ending(found)}",
             )
-            for thing in changed[:MAPS]
+            for thing in drawn
         ),
         definitions=tuple(found.definitions[name] for name in (*found.changes.names, *_BESIDE)),
         count=found.after.count,
@@ -159,12 +165,8 @@ def _told(found: ComparedStack, thing: int) -> str:
     )
     before, after = (float(one[leading, thing]) for one in (changes.before, changes.after))
     if not np.isfinite(before):
-        return f"its {_lower(named)} is another, {far}"
-    return f"its {_lower(named)} went from {number(before)} to {number(after)}, {far}"
-
-
-def _lower(name: str) -> str:
-    return name[:1].lower() + name[1:]
+        return f"“{named}” is another, {far}"
+    return f"“{named}” went from {number(before)} to {number(after)}, {far}"
 
 
 def _row(run: Run, found: ComparedStack, thing: int) -> Row:
@@ -179,11 +181,14 @@ def _row(run: Run, found: ComparedStack, thing: int) -> Row:
         low=float(changes.low[at]),
         high=float(changes.high[at]),
         ratio=number(ratio) if np.isfinite(ratio) else "∞",
-        rank_low=int(changes.rank_low[thing]),
-        rank_high=int(changes.rank_high[thing]),
+        rank=_ranks(int(changes.rank_low[thing]), int(changes.rank_high[thing])),
         apart=_mean(found.apart[:, thing]),
         moved=float(found.moved[thing]),
     )
+
+
+def _ranks(low: int, high: int) -> str:
+    return str(low) if low == high else f"{low} to {high}"
 
 
 def _mean(values: np.ndarray) -> float:
@@ -224,7 +229,7 @@ def map_figure(run: Run, found: ComparedStack) -> Figure:
     }
     shown = {name: values for name, values in maps.items() if np.isfinite(values).any()}
     values = np.stack(list(shown.values())).reshape(len(shown), layers, heads)
-    named = [found.at(thing) for thing in found.changes.order[:MAPS]]
+    named = [found.at(thing) for thing in found.changes.order[:1]]
     said = " ".join(_said(found))
     word = found.stack.word
     return published(

@@ -98,4 +98,6 @@ def _says(found: ComparedStack, thing: int, place: int) -> str:
     apart = float(found.apart[place, thing])
     if not np.isfinite(apart):
         return "The two do not read the same here."
+    if not apart:
+        return "Both look alike here."
     return f"On average {number(apart)} of a row’s weight lies on other keys."

@@ -10,7 +10,7 @@ import numpy as np
 from generator.models.stacks import CROSS, PATCHES, Stack
 from generator.probes.attention import Attention
 from generator.probes.change import Measured
-from generator.probes.head_statistic import HeadStatistic, along, over_patches
+from generator.probes.head_statistic import ABLATIONS, HeadStatistic, along, over_patches
 from generator.probes.head_writes import Writes
 from generator.probes.map_distance import patch_profile, profile
 from generator.probes.positions import positional_by_text
@@ -21,6 +21,9 @@ from generator.techniques.measured_stack import StackScores, heads_of
 from generator.techniques.patch_maps import grid_of
 
 LENGTH, PROFILE, COPYING, POSITIONAL = "written_length", "profile", "copying", "positional"
+ON_RANDOM_TOKENS = ("induction", "duplicate_token")
+# The column of what silencing a head changes, by what that is measured by.
+EFFECT = {measure: one.column for measure, one in ABLATIONS.items()}
 WRITTEN = HeadStatistic(
     LENGTH,
     "Length of what it writes",
@@ -69,6 +72,12 @@ def statistics(
         if one.name not in later or one.name == COPYING:
             continue
         values = one.values, later[one.name].values
+        if one.name == EFFECT.get(own.ablation.measure):
+            if own.ablation.measure != other.ablation.measure:
+                continue
+            both = silenced_on(own, other)
+            at = [[each.ablation.inputs.index(name) for name in both] for each in (own, other)]
+            values = values[0][at[0]], values[1][at[1]]
         if one.name == POSITIONAL:
             name = heads_of(before.model)[place].stack.name
             each = [run[ATTENTION][name].attentions for run in (before, after)]
@@ -77,6 +86,11 @@ def statistics(
         known = all(np.isfinite(each).any() for each in values)
         if known and values[0].shape == values[1].shape:
             yield Measured(one.name, *(_in_a_row(each) for each in values))
+
+
+def silenced_on(own: StackScores, other: StackScores) -> list[str]:
+    """The inputs on which heads were silenced in both models."""
+    return [name for name in own.ablation.inputs if name in other.ablation.inputs]
 
 
 def _by_text(attentions: Sequence[Attention]) -> np.ndarray:
@@ -126,17 +140,16 @@ def halved(measured: Measured) -> Measured:
 
 
 def where_same(
-    measured: Measured, same: Sequence[bool], inputs: Sequence[str], scores: StackScores
+    measured: Measured, same: Sequence[bool], inputs: Sequence[str], silenced: Sequence[str]
 ) -> Measured:
-    """Without the inputs on which the decoders read targets of their own, which are not the same."""
-    if all(same):
+    """Without the inputs on which the decoders read targets of their own, which are not the same.
+
+    Heads were silenced on the inputs `silenced` alone. Random tokens are read by both.
+    """
+    if all(same) or measured.name in ON_RANDOM_TOKENS:
         return measured
-    names: Sequence[str] = inputs
-    if len(measured.before) != len(inputs):
-        names = (
-            scores.ablation.inputs if len(measured.before) == len(scores.ablation.inputs) else ()
-        )
+    names = silenced if measured.name in EFFECT.values() else inputs
     known = dict(zip(inputs, same, strict=True))
-    left_out = [not known[name] for name in names] or [False] * len(measured.before)
-    gone = np.where(np.array(left_out), np.nan, 0.0).reshape(-1, *[1] * (measured.before.ndim - 1))
+    gone = np.array([0.0 if known[name] else np.nan for name in names])
+    gone = gone.reshape(-1, *[1] * (measured.before.ndim - 1))
     return Measured(measured.name, measured.before + gone, measured.after + gone)

@@ -28,6 +28,7 @@ from generator.techniques.compared_measures import (
     halved,
     lengths,
     profiles,
+    silenced_on,
     statistics,
     where_same,
 )
@@ -149,7 +150,8 @@ def _compared(
         *lengths(*writes),
         *profiles(before, after, stack, *maps),
     ]
-    measures = [where_same(one, same, inputs, scores[0]) for one in found]
+    silenced = silenced_on(*scores)
+    measures = [where_same(one, same, inputs, silenced) for one in found]
     apart = np.stack(
         [
             total_variation(one, two).ravel() if equal else np.full(count, np.nan)

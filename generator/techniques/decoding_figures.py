@@ -79,11 +79,11 @@ def shares_figure(network: LanguageModel, found: LogitAttribution) -> Figure:
     best = highest(shares.heads)
     name, most = stack_named(network).head(*best), number(float(shares.heads[best]), 2)
     token, said = readable(found.token), f"{name} writes most of all heads, {most}"
+    bars = f" and bars of what {len(shares.mlps)} MLPs" if len(shares.mlps) else ""
     return published(
         "shares",
         {"heads": shares.heads, "mlps": shares.mlps},
-        f"Heatmap of what {shares.heads.size} heads and bars of what {len(shares.mlps)} MLPs wrote towards "
-        f"‘{token}’; {said}.",
+        f"Heatmap of what {shares.heads.size} heads{bars} wrote towards ‘{token}’; {said}.",
         f"Direct logit attribution of ‘{token}’, the next token of {network.title} after this text, over the "
         f"mean logit of all tokens: blue for it, orange against it. {said}.",
     )

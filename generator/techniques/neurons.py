@@ -37,6 +37,8 @@ def why_not(run: Run) -> str:
         return NO_PASSAGES
     model = text_model(run)
     if not model.mlp_outputs:
+        if getattr(model, "attention_only", False):
+            return "its blocks have no MLPs."
         reason = next((one.reason for one in model.left_out if one.name == MLPS), "it has none")
         return f"its MLPs are left out: {reason}."
     return "" if passages_of(run) else "it reads none of the passages."

@@ -37,7 +37,23 @@ class VisionEvaluation:
 def measure(run: Run) -> VisionEvaluation:
     """Accuracy where there is a right answer, and what changes of the pictures do."""
     model, images, pool, store = run.vision, run.inputs.images, run.inputs.pool, run.store
-    how, labels = model.preprocessing, model.labels
+    curated, pooled = judged(run)
+    others = _one_a_subject(pool, {one.sha256 for one in images})
+    more = {
+        f"pool/{one.id}": np.asarray(square_of(one.path, model.preprocessing)) for one in others
+    }
+    found = VisionEvaluation(
+        curated=measure_recognition(model, curated, store),
+        pool=measure_recognition(model, pooled, store),
+        changed=measure_paired_images(model, {**run.seen, **more}, store),
+    )
+    run.step(f"{model.id}: evaluation")
+    return found
+
+
+def judged(run: Run) -> tuple[list[Judged], list[Judged]]:
+    """The curated pictures and those of the pool, each with the classes that would be right."""
+    how, labels = run.vision.preprocessing, run.vision.labels
     curated = [
         Judged(
             id=one.id,
@@ -46,7 +62,7 @@ def measure(run: Run) -> VisionEvaluation:
             right=right_classes(one.classes or (one.label,), labels),
             load=partial(pixels_of, one.path, how),
         )
-        for one in images
+        for one in run.inputs.images
     ]
     pooled = [
         Judged(
@@ -56,17 +72,9 @@ def measure(run: Run) -> VisionEvaluation:
             right=right_classes(one.classes, labels),
             load=partial(pixels_of, one.path, how),
         )
-        for one in pool
+        for one in run.inputs.pool
     ]
-    others = _one_a_subject(pool, {one.sha256 for one in images})
-    more = {f"pool/{one.id}": np.asarray(square_of(one.path, how)) for one in others}
-    found = VisionEvaluation(
-        curated=measure_recognition(model, curated, store),
-        pool=measure_recognition(model, pooled, store),
-        changed=measure_paired_images(model, {**run.seen, **more}, store),
-    )
-    run.step(f"{model.id}: evaluation")
-    return found
+    return curated, pooled
 
 
 def _one_a_subject(pool: Sequence[PoolPicture], curated: Container[str]) -> list[PoolPicture]:

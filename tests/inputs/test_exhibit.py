@@ -62,7 +62,16 @@ def test_the_shipped_exhibit_loads(exhibit):
         "efficientnet-lite0",
         "minilm-l6",
         "smollm2-135m",
+        "smollm2-3bit",
         "digits",
+        "digits-5",
+        "induction",
+        "induction-one-layer",
+    ]
+    assert [model.id for model in exhibit.models if not model.pages] == ["smollm2-3bit"]
+    assert [one.id for one in exhibit.compare] == [
+        "smollm2-135m-smollm2-3bit",
+        "digits-5-digits",
     ]
     assert exhibit.models[0].name == "EfficientNet-Lite0"
 

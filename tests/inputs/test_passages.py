@@ -308,6 +308,26 @@ def test_each_model_has_its_own_passages_and_shared_ones_are_read_once(tmp_path,
     assert a.key["passages"] == [("passage-1", "One.", "", "")]
 
 
+def test_each_model_has_texts_of_its_own_and_shared_ones_are_read_once(tmp_path, monkeypatch):
+    table(tmp_path, "One.\n", "shown.txt")
+    table(tmp_path, "Two.\n", "hidden.txt")
+    monkeypatch.setenv("CUTAWAY_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(subjects, "curated_images", lambda shown: ())
+    own = {
+        "b": {"texts": ({"id": "x", "text": "Three."},)},
+        "d": {"held_out": "", "texts": "hidden.txt"},
+    }
+    models = tuple(ModelSpec(id=name, source="x", **own.get(name, {})) for name in "abcd")
+    exhibit = Exhibit(models=models, texts="shown.txt", held_out="hidden.txt")
+    a, b, c, d = subjects.read_inputs(exhibit.model_copy(update={"base": tmp_path}))
+    assert a is c
+    assert [[one.text for one in each.texts] for each in (a, b, d)] == [
+        ["One."], ["Three."], ["Two."],
+    ]  # fmt: skip
+    assert [[one.text for one in each.held_out] for each in (a, b, d)] == [["Two."], ["Two."], []]
+    assert a.key != b.key != d.key
+
+
 # Datasets
 
 

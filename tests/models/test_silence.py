@@ -145,3 +145,19 @@ def test_what_cannot_be_silenced_in_a_network_of_channels_is_refused(silent, say
 def test_what_cannot_be_silenced_in_a_model_that_reads_is_refused(folders, family, silent, says):
     with pytest.raises(UsageError, match=says):
         opened(folders, family, silent=(silent,))
+
+
+def test_a_silent_neuron_of_patches_answers_with_zero(tmp_path):
+    """One that a linear map and its activation make, and one that a product of two makes (SwiGLU)."""
+    for family in ("vit", "swiglu"):
+        tiny_vision.save(family, tmp_path / family)
+        plain = opened(tmp_path, family)
+        layer = [one for one in plain.layers if one.grid][1]
+        made = opened(tmp_path, family, silent=(f"{layer.name}/7",))
+        for model, silent in ((plain, False), (made, True)):
+            found: dict[str, torch.Tensor] = {}
+            model.run(
+                tiny_vision.noise(), lambda each, r, to=found: to.update({each.name: r.clone()})
+            )
+            assert bool((found[layer.name][7] == 0).all()) == silent
+            assert bool(found[layer.name][8].any())

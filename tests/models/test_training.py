@@ -17,7 +17,7 @@ from generator.exhibit import ModelSpec
 from generator.inputs.digits import HELD_OUT, digits
 from generator.inputs.images import as_pixels, as_seen
 from generator.inputs.source import parse_source
-from generator.models import load, training
+from generator.models import load_training, training
 from generator.models.digest import file_sha256
 from generator.models.load import load_model
 
@@ -175,7 +175,7 @@ def test_what_is_not_trained_is_refused(text, said, trained_in):
 
 
 def test_it_loads_as_any_vision_model(trained_in, tmp_path, monkeypatch):
-    monkeypatch.setattr(load, "trained", partial(training.trained, epochs=EPOCHS))
+    monkeypatch.setattr(load_training, "trained", partial(training.trained, epochs=EPOCHS))
     spec = ModelSpec(id="digits", source="train:digits@1")
     model = load_model(spec, tmp_path, trained_in, seed=3)
     assert [(layer.name, layer.shape) for layer in model.layers] == [

@@ -171,6 +171,13 @@ def test_what_cannot_be_compared_says_why(gpt2, tmp_path):
             run.figure("compared_heads")
 
 
+def test_effects_are_compared_on_the_texts_that_both_were_silenced_on(gpt2):
+    more = run_on(tiny("gpt2"), TEXTS, gpt2.store, ablate=3, runs=1, words=1)
+    (found,) = compared(more, gpt2.after)[COMPARED_HEADS]
+    place = found.changes.names.index("ablation_delta_loss")
+    assert set(found.changes.inputs[place]) == {3}
+
+
 def test_every_measure_has_a_definition(gpt2):
     (found,) = gpt2[COMPARED_HEADS]
     assert {"entropy_nats", "induction", "positional", "profile", "written_length"} <= set(

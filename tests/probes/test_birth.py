@@ -1,0 +1,134 @@
+"""When induction is born: the rule by hand, and the birth itself, over seeds and beside its control."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from generator.exhibit import ModelSpec
+from generator.inputs.repeated_words import WORDS
+from generator.models.load import load_model
+from generator.models.text_training import (
+    HEAD_WIDTH,
+    HEADS,
+    judged_rows,
+    token_ids,
+    word_losses,
+)
+from generator.probes.attention import attention_weights
+from generator.probes.birth import Course, measure_birth
+
+EVEN = float(np.log(len(WORDS)))
+# The steps at which induction may be born, whatever the seed.
+EARLIEST, LATEST = 500, 1200
+
+
+def course(foretold):
+    foretold = np.array(foretold)
+    steps = 25 * np.arange(len(foretold))
+    return Course("x", 2, steps, np.full(len(foretold), EVEN), EVEN * (1 - foretold))
+
+
+def test_it_is_born_where_half_is_foretold_for_the_first_time():
+    found = course([0, 0.1, 0.2, 0.49, 0.51, 0.4, 0.9])
+    np.testing.assert_allclose(found.foretold, [0, 0.1, 0.2, 0.49, 0.51, 0.4, 0.9])
+    assert found.born == 100
+    start, end, fall = found.steepest
+    assert (start, end) == (125, 150)
+    assert fall == pytest.approx(0.5 * EVEN)
+
+
+def test_it_may_never_be_born():
+    assert course([0, 0.1, 0.3, 0.3]).born is None
+
+
+def test_who_only_knows_which_words_were_said_foretells_less_than_half():
+    # A row holds at most so many different words before the last one.
+    most = judged_rows().words.shape[1]
+    assert 1 - np.log(most) / EVEN < 0.5
+
+
+def test_the_course_is_that_of_the_record(tmp_path):
+    two, one = measure_birth(tmp_path, 3, steps=50)
+    assert (two.name, two.layers, one.name, one.layers) == (
+        "induction",
+        2,
+        "induction-one-layer",
+        1,
+    )
+    assert two.steps.tolist() == [0, 25, 50]
+    assert two.born is None
+    assert abs(two.first[-1] - EVEN) < 0.1
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory):
+    """Where whole trainings are kept."""
+    return tmp_path_factory.mktemp("trained")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2, 20])
+def test_induction_is_born_with_every_seed_and_not_in_one_layer(seed, cache):
+    two, one = measure_birth(cache, seed)
+    assert two.born is not None
+    assert EARLIEST <= two.born <= LATEST
+    assert two.foretold[two.steps <= two.born / 2].max() < 0.15
+    assert two.foretold[-1] > 0.75
+    # What falls at once falls within a few measurements: half of the whole way.
+    assert two.steepest[2] > 0.2 * EVEN
+    assert one.born is None
+    assert one.foretold.max() < 0.4
+    assert (two.first > 0.95 * EVEN).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2, 20])
+def test_one_head_of_each_kind_carries_it(seed, cache):
+    spec = ModelSpec(id="i", source="train:induction")
+    model = load_model(spec, Path(), cache, seed=seed)
+    rows = judged_rows()
+    ids = token_ids(rows.words)
+    previous, induction = scores(model, rows, ids)
+    assert previous[0].max() > 0.3
+    assert induction[1].max() > 0.5
+    head, above = int(previous[0].argmax()), int(induction[1].argmax())
+    whole = second_copy(model.module, rows, ids)
+    for layer in range(2):
+        for one in range(HEADS):
+            cost = second_copy(model.module, rows, ids, (layer, one)) - whole
+            if (layer, one) in ((0, head), (1, above)):
+                assert cost > 0.4 * EVEN
+            else:
+                assert cost < 0.1 * EVEN
+
+
+def scores(model, rows, ids):
+    """Weight on the token before, and on the one that followed the first time, (layers, heads)."""
+    previous, induction = [], []
+    for place in range(64):
+        weights = attention_weights(model, tuple(ids[place].tolist()))
+        previous.append(np.diagonal(weights, -1, 2, 3).mean(-1))
+        (queries,) = np.nonzero(rows.second[place])  # START stands before: the query of word n is n
+        induction.append(weights[:, :, queries, queries - rows.period[place] + 1].mean(-1))
+    return np.mean(previous, 0), np.mean(induction, 0)
+
+
+def second_copy(module, rows, ids, silenced=None):
+    """Mean loss on the second copy, with what one head writes taken away."""
+    if silenced is None:
+        with torch.no_grad():
+            return float(word_losses(module, ids).numpy()[rows.second].mean())
+    layer, head = silenced
+    weight = module.model.layers[layer].self_attn.o_proj.weight
+    before = weight.detach().clone()
+    try:
+        with torch.no_grad():
+            weight[:, head * HEAD_WIDTH : (head + 1) * HEAD_WIDTH] = 0
+        return second_copy(module, rows, ids)
+    finally:
+        with torch.no_grad():
+            weight.copy_(before)
