@@ -69,6 +69,10 @@
 
   addEventListener("message", ({ source, data }) => {
     if (source !== parent || data?.cutaway !== "beside") return;
+    if (["default", "slate"].includes(data.palette)) {
+      document.body.dataset.mdColorScheme = data.palette;
+      return;
+    }
     leads = false;
     if (typeof data.state === "string" && data.state.length <= LONGEST) choose(data.state, data.scroll);
     else if (data.scroll) follow(data.scroll);

@@ -195,6 +195,21 @@ def test_a_phone_has_them_below_each_other_and_axe_finds_nothing(
     assert violations(page) == []
 
 
+@WAYS
+def test_frames_have_the_palette_of_the_page_around(visit: Visitors, way: str) -> None:
+    page = visit(way, viewport=WIDE).open(f"{BESIDE}#{HEAD}")
+    show(page, HEAD)
+    page.locator(".c-top__palette").first.click()
+    scheme = page.evaluate("document.body.dataset.mdColorScheme")
+    assert scheme == "slate"
+    for frame in frames(page):
+        expect(frame.locator("body")).to_have_attribute("data-md-color-scheme", scheme)
+    frames(page)[0].locator("a[href*='heads/1/index.html']").first.click()
+    show(page, "layers/1/heads/1/")
+    for frame in frames(page):
+        expect(frame.locator("body")).to_have_attribute("data-md-color-scheme", scheme)
+
+
 def test_keys_reach_titles_and_frames(visit: Visitors) -> None:
     page = visit("server", viewport=WIDE).open(f"{BESIDE}#{HEAD}")
     show(page, HEAD)
