@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from generator.addresses import GLOSSARY
+from generator.ahead import trainings
 from generator.articles.catalogue import Catalogue
 from generator.articles.document import Article
 from generator.articles.dry_run import check_early
@@ -38,12 +39,12 @@ from generator.pages.gallery import gallery
 from generator.pages.model import model_pages
 from generator.pages.page import Page
 from generator.pages.previews import model_previews
-from generator.paths import data_root
+from generator.paths import cache_root, data_root
 from generator.processes import fixed_threads
 from generator.profile import Profile
 from generator.progress import PROGRESS, Reporter, Step
 from generator.report import tell_profile
-from generator.run import Run
+from generator.run import Run, Technique
 from generator.site import check_target, run_builder
 from generator.store import Store
 from generator.subjects import (
@@ -123,11 +124,7 @@ def _build(exhibit: Exhibit, options: Options, reporter: Reporter) -> Summary:
     inputs: Sequence[Inputs] = read_inputs(exhibit)
     store = Store(options.work / "store")
     store.sweep()
-    with reporter.stage("Models", len(exhibit.models)) as step:
-        exhibit, inputs = opened_in_parts(exhibit, inputs)
-        runs = load_runs(
-            exhibit, inputs, options.device, store, step, reporter.step, techniques, options.full
-        )
+    exhibit, inputs, runs = _opened(exhibit, inputs, options, store, techniques, reporter)
     count = min(options.workers, affordable(runs))
     tell_forecast(forecast(runs, options.workers, count), reporter, options.yes)
     pages = Pages(data_root() / "templates", {}, Words(writing.terms, GLOSSARY))
@@ -164,6 +161,24 @@ def _build(exhibit: Exhibit, options: Options, reporter: Reporter) -> Summary:
     if options.profile:
         tell_profile(store.profile, reporter, options.work / "profile.json")
     return Summary(options.site, count, len(pictures), size)
+
+
+def _opened(
+    exhibit: Exhibit,
+    inputs: Sequence[Inputs],
+    options: Options,
+    store: Store,
+    techniques: tuple[Technique[Any], ...],
+    reporter: Reporter,
+) -> tuple[Exhibit, Sequence[Inputs], list[Run]]:
+    """The exhibit with an entry for each model, their inputs, and the runs of all that were opened."""
+    with (
+        reporter.stage("Models", len(exhibit.models)) as step,
+        trainings(exhibit, cache_root(), options.workers - 1) as ready,
+    ):
+        exhibit, inputs = opened_in_parts(exhibit, inputs)
+        given = (options.device, store, step, reporter.step, techniques, options.full, ready)
+        return exhibit, inputs, load_runs(exhibit, inputs, *given)
 
 
 def _publish(exhibit: Exhibit, options: Options, articles: Sequence[Article]) -> None:

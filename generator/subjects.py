@@ -137,11 +137,16 @@ def load_runs(
     step: Step,
     techniques: tuple[Technique[Any], ...],
     full: bool = False,
+    ready: Callable[[ModelSpec], None] = lambda _: None,
 ) -> list[Run]:
-    """Load every model. `loaded` is told the name of each, `step` what is measured of it later."""
+    """Load every model. `loaded` is told the name of each, `step` what is measured of it later.
+
+    `ready` waits for what a model is made from.
+    """
     base, cache, seed = exhibit.base, cache_root(), exhibit.seed
     runs = []
     for spec, shown in zip(exhibit.models, inputs, strict=True):
+        ready(spec)
         with store.profile.of("loading", spec.id):
             model = load_model(spec, base, cache, seed=seed, device=device)
             model = with_dictionaries(model, spec, base, cache)

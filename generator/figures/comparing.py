@@ -59,4 +59,4 @@ def _curves(axes: Axes, curves: np.ndarray) -> None:
         label = "random weights" if style == "--" else None
         axes.plot(at, twin, color=ORANGE, linewidth=1.1, linestyle=style, label=label)
     axes.set(ylim=(0, 1.03), title="layers of one name", xlabel="layer")
-    axes.legend(loc="lower left", fontsize=SMALL)
+    axes.legend(loc="best", fontsize=SMALL)

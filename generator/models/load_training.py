@@ -18,8 +18,8 @@ from generator.models.language import load_language
 from generator.models.model import VisionModel
 from generator.models.own_training import TEXTS, known_training
 from generator.models.text_model import LanguageModel
-from generator.models.text_training import trained_text
-from generator.models.training import build_trained, trained
+from generator.models.text_training import text_training_folder, trained_text
+from generator.models.training import build_trained, trained, training_folder
 from generator.models.vision import finish
 from generator.models.word_tokenizer import UNKNOWN
 
@@ -46,6 +46,18 @@ def from_training(
     fit_weights(network.module, read_state_dict(files.root, cache))
     place = provenance(source, files.origin, files.revision, files.sha256)
     return finish(network, spec, place, device)
+
+
+def is_trained(name: str, cache: Path, seed: int) -> bool:
+    """Whether the cache holds the states of a training."""
+    reads = known_training(name) in TEXTS
+    return (text_training_folder if reads else training_folder)(name, cache, seed).exists()
+
+
+def train(name: str, cache: Path, seed: int) -> None:
+    """Do a training whose states the cache does not hold."""
+    source = Source("train", name, None, None, f"train:{name}")
+    (trained_text if known_training(name) in TEXTS else trained)(source, cache, seed)
 
 
 def _that_reads(

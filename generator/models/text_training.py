@@ -119,7 +119,7 @@ def trained_text(source: Source, cache: Path, seed: int, steps: int = STEPS) -> 
     """
     name = known_training(source.name)
     chosen = chosen_state(source, kept_steps(steps), "step")
-    place = cache / "trained" / f"{name}-{VERSION}-seed-{seed}-steps-{steps}"
+    place = text_training_folder(name, cache, seed, steps)
     atomic_folder(place, partial(_train, text_network(name, seed), steps, seed))
     folder = place / f"step-{chosen:04d}"
     (reached,) = (one for one in course_of(folder) if one.step == chosen)
@@ -129,6 +129,11 @@ def trained_text(source: Source, cache: Path, seed: int, steps: int = STEPS) -> 
         sha256={_WEIGHTS: file_sha256(folder / _WEIGHTS)},
         origin=_in_words(reached, seed),
     )
+
+
+def text_training_folder(name: str, cache: Path, seed: int, steps: int = STEPS) -> Path:
+    """Where the states of a training are kept."""
+    return cache / "trained" / f"{name}-{VERSION}-seed-{seed}-steps-{steps}"
 
 
 def course_of(folder: Path) -> tuple[Step, ...]:

@@ -113,7 +113,7 @@ def trained(source: Source, cache: Path, seed: int, epochs: int = EPOCHS) -> Fil
     """
     network = build_trained(source.name, seed)
     chosen = chosen_state(source, range(epochs + 1), "epoch")
-    place = cache / "trained" / f"{source.name}-{VERSION}-seed-{seed}-epochs-{epochs}"
+    place = training_folder(source.name, cache, seed, epochs)
     atomic_folder(place, partial(_train, network.module, digits(), epochs, seed))
     weights = place / f"epoch-{chosen:02d}.safetensors"
     return Files(
@@ -122,6 +122,11 @@ def trained(source: Source, cache: Path, seed: int, epochs: int = EPOCHS) -> Fil
         sha256={weights.name: file_sha256(weights)},
         origin=_in_words(record_of(weights)[chosen], seed),
     )
+
+
+def training_folder(name: str, cache: Path, seed: int, epochs: int = EPOCHS) -> Path:
+    """Where the states of a training are kept."""
+    return cache / "trained" / f"{name}-{VERSION}-seed-{seed}-epochs-{epochs}"
 
 
 def record_of(weights: Path) -> tuple[Epoch, ...]:

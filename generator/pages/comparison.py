@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from generator.addresses import Link, comparison_address
+from generator.addresses import Link, beside_address, comparison_address
 from generator.comparison import Comparison
 from generator.pages.beside import beside_page
 from generator.pages.context import Place, home, size_text
@@ -23,10 +23,14 @@ _LEAD = (
 
 
 def comparison_pages(comparison: Comparison, pages: Pages) -> Iterator[Page]:
-    """The page of a comparison, and the one that shows both models' pages beside each other."""
+    """The page of a comparison, and one with both models' pages beside each other where they have any."""
     yield with_credits(_with_pages(comparison), _overview(comparison, pages))
-    if comparison.before.paged and comparison.after.paged:
+    if _both_paged(comparison):
         yield beside_page(comparison, pages)
+
+
+def _both_paged(comparison: Comparison) -> bool:
+    return comparison.before.paged and comparison.after.paged
 
 
 def sections(comparison: Comparison) -> tuple[FilledSection, ...]:
@@ -50,8 +54,9 @@ def _overview(comparison: Comparison, pages: Pages) -> Page:
         comparison=comparison,
         two=[(run, _link(run), _notes(run)) for run in (before, after)],
         lead=comparison.about or _LEAD,
+        beside=beside_address(comparison.id) if _both_paged(comparison) else "",
         facts=_facts(comparison),
-        place=Place((home(),), (), *_around(comparison)),
+        place=Place((home(),), (), *_ends(before, after)),
         sections=sections(comparison),
         tables=[table.name for table in technique_tables(comparison)],
     )
@@ -62,12 +67,10 @@ def _link(run: Run) -> Link:
     return model_link(run.model) if run.paged else Link("", run.title)
 
 
-def _around(comparison: Comparison) -> tuple[Link | None, Link | None]:
-    links = [
-        model_link(run.model) if run.paged else None
-        for run in (comparison.before, comparison.after)
-    ]
-    return links[0], links[1]
+def _ends(before: Run, after: Run) -> tuple[Link | None, Link | None]:
+    """Links to the pages of both, where there are any."""
+    first, second = (model_link(run.model) if run.paged else None for run in (before, after))
+    return first, second
 
 
 def _notes(run: Run) -> tuple[str, ...]:

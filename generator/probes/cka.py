@@ -42,6 +42,11 @@ class Alignment:
         return np.asarray(self.curves[0])
 
     @property
+    def random(self) -> np.ndarray:
+        """The likeness of either model to its random twin, the larger one."""
+        return np.asarray(np.nan_to_num(self.curves[4:]).max(0))
+
+    @property
     def nearest(self) -> tuple[str, ...]:
         """For each of `layers` of the model before, the layer after that is most like it."""
         rows = (

@@ -75,6 +75,11 @@ class View:
     changed: int = 0
     figures: tuple[Figure, ...] = ()
 
+    @property
+    def says(self) -> str:
+        """What a card says: the first sentence."""
+        return next(iter(self.said), "")
+
 
 def view_of(run: Run, found: Found) -> View:
     """The section on the page of two models."""

@@ -22,26 +22,17 @@ ROWS = 10  # layers that the page lists; the table has all
 
 
 @dataclass(frozen=True)
-class LayerRow:
-    """A layer of one name in both: its likeness, on either half, shuffled, and which it is most like."""
-
-    link: Link
-    same: float
-    halves: tuple[float, float]
-    shuffled: float
-    random: float
-    nearest: str
-
-
-@dataclass(frozen=True)
 class View:
-    """The layers that are least alike first. Where they cannot be compared, only `reason` is said."""
+    """The layers that are least alike first, as links with their places in what was `found`.
+
+    Where they cannot be compared, only `reason` is said.
+    """
 
     reason: str = ""
     says: str = ""
     figure: Figure | None = None
-    rows: tuple[LayerRow, ...] = ()
-    layers: int = 0
+    rows: tuple[tuple[Link, int], ...] = ()
+    found: Alignment | None = None
     inputs: str = ""
     encoder: bool = False
 
@@ -81,8 +72,8 @@ def view(run: Run) -> View:
         "",
         _sentence(found, before, after),
         drawn,
-        tuple(_row(run, found, int(place)) for place in order[:ROWS]),
-        len(found.layers),
+        tuple((_link(run, found.layers[place]), place) for place in order[:ROWS].tolist()),
+        found,
         f"{found.rows} {thing}",
         run.reads == PAIRS,
     )
@@ -103,13 +94,6 @@ def _sentence(found: Alignment, before: Run, after: Run) -> str:
         f"Least alike is {name}, at {number(found.same[least])} of 1 (inputs shuffled: "
         f"{number(found.curves[3, least])}); the median over layers is {number(middle)}."
     )
-
-
-def _row(run: Run, found: Alignment, place: int) -> LayerRow:
-    name = found.layers[place]
-    same, first, second, shuffled, *twins = found.curves[:, place].tolist()
-    random = float(np.nan_to_num(twins).max())
-    return LayerRow(_link(run, name), same, (first, second), shuffled, random, found.nearest[place])
 
 
 def _link(run: Run, layer: str) -> Link:
