@@ -18,7 +18,7 @@ import numpy as np
 from scipy.stats import norm
 from scipy.stats import t as student
 
-from generator.probes.significance import FEWEST
+from generator.probes import significance
 
 VERSION = 2
 DRAWS = 200
@@ -133,7 +133,7 @@ def tail_of(inputs: int) -> float:
 
 def _can_lead(inputs: np.ndarray) -> np.ndarray:
     """Which measures have enough inputs of a thing, (measures, things); all where none has."""
-    enough = inputs >= FEWEST
+    enough = inputs >= significance.FEWEST
     return enough | ~enough.any(0)
 
 
