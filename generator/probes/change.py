@@ -18,11 +18,10 @@ import numpy as np
 from scipy.stats import norm
 from scipy.stats import t as student
 
-from generator.probes.significance import FEWEST
-
 VERSION = 2
 DRAWS = 200
 LEVEL = 0.95
+FEWEST = 6  # inputs, below which the noise hangs on chance, as for the roles of heads
 _ROUNDING = 1e-12  # relative
 _AT_ONCE = 2**22  # numbers that are resampled at once
 
