@@ -1,15 +1,14 @@
 """States of one network in training, as an exhibit names them.
 
-A network that sees pictures is small beside its pool, and its states are kept. One that reads can be as
-large as memory allows: each of its states is opened when the exhibit is, held against the model, and let go
-of; whoever has to measure it opens it again.
+A network that sees pictures is small beside its pool: its states are opened with the exhibit, and kept. One
+that reads can be as large as memory allows: each of its states is opened when somebody measures it, held
+against the model then, and let go of.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +25,15 @@ from generator.models.text_model import LanguageModel
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """One state of a network in training: `key` is its model's, for the store, `open` returns the model."""
+    """One state of a network in training, and what opens it.
+
+    `open` raises UsageError for one of another architecture. `key` is the model's, for the store; empty where
+    it takes the model to know it.
+    """
 
     label: str
-    key: Mapping[str, Any]
     open: Callable[[], AnyModel]
+    key: Mapping[str, Any] = field(default_factory=dict)
 
     def vision(self) -> VisionModel:
         """The network, which takes pictures."""
@@ -53,8 +56,9 @@ def load_checkpoints(
 ) -> Checkpoints:
     """The states of training that an exhibit names for a model, each with its label.
 
-    They take what `final` does, on its device. Raises UsageError for one of another architecture or with
-    another tokenizer, for two of the same label, and for checkpoints of a model that takes pairs of texts.
+    They take what `final` does, on its device. Raises UsageError for two of the same label, for checkpoints
+    of a model that takes pairs of texts, and for one of another architecture: of a model that reads, whose
+    tokenizer has to be the same too, once it is opened.
     """
     if not spec.checkpoints:
         return ()
@@ -83,18 +87,22 @@ def _checkpoint(
     cache: Path,
     seed: int,
 ) -> Checkpoint:
-    load = partial(
-        load_model, _entry(one, spec, final, base), base, cache, seed=seed, device=final.device.type
-    )
-    state = load()
-    difference = _difference(state, final)
-    if difference:
-        raise UsageError(
-            f"{spec.id}: the checkpoint '{one.source}' is of another architecture: {difference}."
-        )
-    label = one.label or state.provenance.revision or f"checkpoint {number}"
-    kept = isinstance(state, VisionModel)
-    return Checkpoint(label, state.key, (lambda: state) if kept else load)
+    entry, device = _entry(one, spec, final, base), final.device.type
+
+    def opened() -> AnyModel:
+        state = load_model(entry, base, cache, seed=seed, device=device)
+        difference = _difference(state, final)
+        if difference:
+            raise UsageError(
+                f"{spec.id}: the checkpoint '{one.source}' is of another architecture: {difference}."
+            )
+        return state
+
+    unnamed = parse_source(one.source, base).revision or f"checkpoint {number}"
+    if not isinstance(final, VisionModel):
+        return Checkpoint(one.label or unnamed, opened)
+    state = opened()
+    return Checkpoint(one.label or state.provenance.revision or unnamed, lambda: state, state.key)
 
 
 def _entry(one: CheckpointSpec, spec: ModelSpec, final: AnyModel, base: Path) -> ModelSpec:

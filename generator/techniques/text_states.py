@@ -125,33 +125,49 @@ def why_not(run: Run) -> str:
 def measure(run: Run) -> TextSeries:
     """What every state of training does; states are opened one after the other."""
     model = run.language
-    silence = len(model.layers) * model.heads <= FEW
-    states = [_kept(run, one) for one in run.checkpoints]
     twin = Checkpoint(
         "random weights",
-        {"randomised": model.key, "seed": run.seed},
         partial(random_twin, model, run.seed),
+        {"randomised": model.key, "seed": run.seed},
     )
-    text = _shown(run)
-
-    def ask(one: Checkpoint) -> TextState:
-        found = measure_text_state(one, run.encodings, text, run.seed, run.store, silence=silence)
-        run.step(f"{model.id}: {one.label}")
-        return found
-
-    found = run.store.shared([partial(ask, one) for one in (*states, twin)])
-    labels = tuple(one.label for one in states)
     reason = _no_neurons(run)
-    neurons: tuple[NeuronCourse, ...] = ()
     reads = () if reason else _passages(run)
-    if reads:
-        neurons = _neurons(run, states, twin, reads)
-    return TextSeries(labels, tuple(found[:-1]), found[-1], text, neurons, len(reads), reason)
+    layers = _followed(run) if reads else ()
+    final = measure_peaks(_itself(run), layers, reads, run.store) if layers else None
+    states = (*run.checkpoints, twin)
+    found = run.store.shared([partial(_visit, run, one, layers, reads) for one in states])
+    neurons = _neurons(run, layers, final, [peaks for _, peaks in found if peaks]) if final else ()
+    return TextSeries(
+        tuple(one.label for one in run.checkpoints),
+        tuple(state for state, _ in found[:-1]),
+        found[-1][0],
+        _shown(run),
+        neurons,
+        len(reads),
+        reason,
+    )
 
 
-def _kept(run: Run, one: Checkpoint) -> Checkpoint:
-    """A state that is the model itself need not be opened again."""
-    return replace(one, open=lambda: run.model) if one.key == run.model.key else one
+def _itself(run: Run) -> Checkpoint:
+    return Checkpoint("the model", lambda: run.model, run.model.key)
+
+
+def _visit(
+    run: Run, state: Checkpoint, layers: Sequence[str], passages: Sequence[Read]
+) -> tuple[TextState, NeuronPeaks | None]:
+    """What one state does; it is in memory as long as this takes."""
+    if not state.key:
+        model = state.language()
+        state = replace(state, open=lambda: model, key=model.key)
+    if state.key == run.model.key:
+        state = replace(_itself(run), label=state.label)
+    silence = len(run.language.layers) * run.language.heads <= FEW
+    found = measure_text_state(
+        state, run.encodings, _shown(run), run.seed, run.store, silence=silence
+    )
+    peaks = measure_peaks(state, layers, passages, run.store) if layers else None
+    run.step(f"{run.model.id}: {state.label}")
+    return found, peaks
 
 
 def _shown(run: Run) -> str:
@@ -182,22 +198,17 @@ def _ids(run: Run, text: str) -> tuple[int, ...]:
     return tuple(int(one) for one in run.language.tokenizer(text)["input_ids"])
 
 
-def _neurons(
-    run: Run, states: Sequence[Checkpoint], twin: Checkpoint, passages: Sequence[Read]
-) -> tuple[NeuronCourse, ...]:
-    model = run.language
-    every = [units.name for units in token_neurons(model)]
+def _followed(run: Run) -> tuple[str, ...]:
+    """The layers whose neurons are followed: the first, the last, and some between."""
+    every = [units.name for units in token_neurons(run.language)]
     places = np.unique(np.linspace(0, len(every) - 1, min(LAYERS, len(every))).round())
-    layers = [every[int(place)] for place in places]
-    own = Checkpoint("", model.key, lambda: model)
+    return tuple(every[int(place)] for place in places)
 
-    def ask(one: Checkpoint) -> NeuronPeaks:
-        found = measure_peaks(one, layers, passages, run.store)
-        run.step(f"{model.id}: {one.label or 'the model'}, neurons")
-        return found
 
-    asks = [partial(ask, one) for one in (own, *states, twin)]
-    final, *course = run.store.shared(asks)
+def _neurons(
+    run: Run, layers: Sequence[str], final: NeuronPeaks, course: Sequence[NeuronPeaks]
+) -> tuple[NeuronCourse, ...]:
+    """The neurons of each layer through `course`, the last of which is that of random weights."""
     found = []
     for place, layer in enumerate(layers):
         last = final.peaks[place]

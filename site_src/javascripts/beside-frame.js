@@ -2,8 +2,8 @@
 // it is scrolled, and does what the other page was told to. Only the page that its reader is at says anything
 // of the last two, so that a message never causes another.
 (() => {
-  const content = document.querySelector("#c-content");
-  if (!content || parent === self) return; // a page that was not found has none
+  const content = document.querySelector("#c-content[class*='c-page-']");
+  if (!content || parent === self) return; // a page that was not found is of no kind
   const LINE = 90; // CSS pixels from the top: what stands there is what is read
   const LONGEST = 4000;
   let leads = false, state = location.hash, waiting = false;
@@ -69,6 +69,10 @@
 
   addEventListener("message", ({ source, data }) => {
     if (source !== parent || data?.cutaway !== "beside") return;
+    if (["default", "slate"].includes(data.palette)) {
+      document.body.dataset.mdColorScheme = data.palette;
+      return;
+    }
     leads = false;
     if (typeof data.state === "string" && data.state.length <= LONGEST) choose(data.state, data.scroll);
     else if (data.scroll) follow(data.scroll);

@@ -16,7 +16,7 @@
 
   // The address of a page below a model's folder; null of anything else.
   function address({ folder }, path, state) {
-    if (!/^(|[^/\\?#][^\\?#]*\/|[^/\\?#][^\\?#]*\.html)$/.test(path)) return null;
+    if (!/^(|[^/\\?#][^\\?#]*(\/|\.html))$/.test(path) || /%(2f|5c)/i.test(path)) return null;
     const url = new URL(folder.href + path + (path === "" || path.endsWith("/") ? "index.html" : ""));
     if (!url.href.startsWith(folder.href)) return null; // steps upwards are gone by now
     url.hash = state;
@@ -79,6 +79,7 @@
     side.shows = side.wanted = path;
     side.link.href = address(side, path, state);
     note(side, "");
+    dye(side);
     if (followed) return;
     write(path, state);
     note(other, "");
@@ -93,6 +94,11 @@
     if (other.shows !== side.shows) return;
     if (state !== null) other.link.href = address(other, other.shows, state);
     other.frame.contentWindow.postMessage({ cutaway: "beside", state, scroll }, "*");
+  }
+
+  // Frames have the palette of the page around them.
+  function dye(side) {
+    side.frame.contentWindow.postMessage({ cutaway: "beside", palette: document.body.dataset.mdColorScheme }, "*");
   }
 
   // Only what was checked goes on to the other page.
@@ -117,6 +123,7 @@
     }
   };
   for (const side of sides) side.frame.addEventListener("load", () => check(side));
+  new MutationObserver(() => sides.forEach(dye)).observe(document.body, { attributeFilter: ["data-md-color-scheme"] });
   addEventListener("hashchange", openBoth);
   openBoth();
 })();

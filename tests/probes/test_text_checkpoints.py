@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from runs import run_on
 from tiny_states import SHARES, TEXTS, lay_out, run_in, spec_of
 from tiny_transformers import HEADS, LAYERS, save_tiny
 
@@ -175,10 +176,13 @@ def test_states_are_opened_one_after_the_other_and_let_go_of(folder, tmp_path):
 
     run = replace(run, checkpoints=tuple(watched(one) for one in run.checkpoints))
     run[TEXT_STATES]
-    assert len(opened) == len(SHARES) - 1  # the last is the model, which is open
+    assert len(opened) == len(SHARES)
+    made = run.store.made
     again = replace(run, _results={})
     again[TEXT_STATES]
-    assert len(opened) == len(SHARES) - 1  # from the store
+    assert (
+        len(opened) == 2 * len(SHARES) and run.store.made == made
+    )  # what they are says which they are
 
 
 def test_a_masked_model_has_losses_of_masked_tokens_and_no_copies(tmp_path):
@@ -219,8 +223,9 @@ def test_another_architecture_is_refused_with_what_differs(folder, tmp_path, cha
     save_tiny("gpt2", tmp_path / "other", **{_KEYS[name]: n for name, n in changes.items()})
     spec = spec_of(source=str(folder / "1"), checkpoints=("./other",))
     model = load_model(spec, tmp_path, tmp_path)
+    (state,) = load_checkpoints(spec, model, tmp_path, tmp_path)
     with pytest.raises(UsageError, match=f"'./other' is of another architecture: .*{said}"):
-        load_checkpoints(spec, model, tmp_path, tmp_path)
+        state.open()
 
 
 _KEYS = {"n_layer": "num_hidden_layers", "n_head": "num_attention_heads", "n_inner": "n_inner"}
@@ -232,8 +237,12 @@ def test_another_tokenizer_is_refused_with_a_token(folder, tmp_path):
     path.write_text(path.read_text().replace('"w7"', '"w7x"'))
     spec = spec_of(source=str(folder / "1"), checkpoints=("./other",))
     model = load_model(spec, tmp_path, tmp_path)
+    run = replace(
+        run_on(model, TEXTS, tmp_path / "store"),
+        checkpoints=load_checkpoints(spec, model, tmp_path, tmp_path),
+    )
     with pytest.raises(UsageError, match="its tokenizer gives 'w7' another number"):
-        load_checkpoints(spec, model, tmp_path, tmp_path)
+        run[TEXT_STATES]
 
 
 def test_models_of_other_kinds_and_equal_labels_are_refused(folder, tmp_path):
@@ -244,11 +253,13 @@ def test_models_of_other_kinds_and_equal_labels_are_refused(folder, tmp_path):
         load_checkpoints(spec, load_model(spec, tmp_path, tmp_path), tmp_path, tmp_path)
     spec = spec_of(source=str(folder / "1"), checkpoints=("./pair",))
     model = load_model(spec, tmp_path, tmp_path)
+    (state,) = load_checkpoints(spec, model, tmp_path, tmp_path)
     with pytest.raises(UsageError, match="it takes pairs of texts"):
-        load_checkpoints(spec, model, tmp_path, tmp_path)
+        state.open()
     spec = spec_of(source=str(folder / "1"), checkpoints=("./bert",))
+    (state,) = load_checkpoints(spec, model, tmp_path, tmp_path)
     with pytest.raises(UsageError, match="it answers with a representation, the model with a next"):
-        load_checkpoints(spec, model, tmp_path, tmp_path)
+        state.open()
     twice = tuple({"label": "same", "source": str(folder / name)} for name in ("0", "1"))
     with pytest.raises(UsageError, match="two checkpoints have the label 'same'"):
         load_checkpoints(
