@@ -18,11 +18,10 @@ import numpy as np
 from scipy.stats import norm
 from scipy.stats import t as student
 
-from generator.probes import significance
-
 VERSION = 2
 DRAWS = 200
 LEVEL = 0.95
+FEWEST = 6  # inputs, below which the noise hangs on chance, as for the roles of heads
 _ROUNDING = 1e-12  # relative
 _AT_ONCE = 2**22  # numbers that are resampled at once
 
@@ -133,7 +132,7 @@ def tail_of(inputs: int) -> float:
 
 def _can_lead(inputs: np.ndarray) -> np.ndarray:
     """Which measures have enough inputs of a thing, (measures, things); all where none has."""
-    enough = inputs >= significance.FEWEST
+    enough = inputs >= FEWEST
     return enough | ~enough.any(0)
 
 

@@ -12,8 +12,8 @@ from generator.comparison import sides
 from generator.figures.figure import Figure, on_page
 from generator.formatting import number
 from generator.models.stacks import PATCHES
+from generator.probes.change import FEWEST
 from generator.probes.head_statistic import HeadStatistic
-from generator.probes.significance import FEWEST
 from generator.run import Run
 from generator.techniques.compared_head_words import map_figure, mean_of, said_of
 from generator.techniques.compared_maps import maps_figure
