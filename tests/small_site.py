@@ -178,6 +178,7 @@ def make_exhibit(
     shipped["passages"] = "passages.csv"
     shipped["pool"] = "pool"
     shipped.pop("writing", None)
+    shipped.pop("compare", None)  # of models that are left out here
     write_exhibit(folder, shipped)
     return folder
 
