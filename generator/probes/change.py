@@ -18,7 +18,7 @@ import numpy as np
 from scipy.stats import norm
 from scipy.stats import t as student
 
-VERSION = 2
+VERSION = 3
 DRAWS = 200
 LEVEL = 0.95
 FEWEST = 6  # inputs, below which the noise hangs on chance, as for the roles of heads
