@@ -27,7 +27,7 @@ from generator.figures.style import Picture, as_pixels, as_raster, as_svg, style
 DESIGNS: Mapping[str, tuple[int, Callable[..., Figure]]] = {
     PHOTOGRAPHS: (2, panels),
     "attention_map": (2, maps.attention_map),
-    "attention_grid": (2, maps.attention_grid),
+    "attention_grid": (3, maps.attention_grid),
     "head_scatter": (1, heads.head_scatter),
     "head_grid": (1, heads.head_grid),
     "shares": (1, heads.shares),

@@ -84,9 +84,10 @@ def attention_grid(
     are written beside the first map of each row, where there is room for them.
     """
     count, gap, head = len(weights), 10.0, heights(1, TITLE)
-    # Tokens are named where two maps that are large enough for them stand side by side.
-    named = _LINE * len(tokens)
-    names = [short(token) for token in tokens] if 2 * named < width - 2 * _BESIDE else []
+    # Tokens are named where the maps of a row, two where that is open, are large enough for them.
+    named, least_across = _LINE * len(tokens), columns or 2
+    fits = least_across * named < width - 2 * _BESIDE
+    names = [short(token) for token in tokens] if fits else []
     left = max((length(name, SMALL) + 7 for name in (*rows, *names)), default=2)
     least = max(_LEAST, named) if names else _LEAST
     across = columns or columns_for(count, width - left - _BESIDE, least + gap, 12)

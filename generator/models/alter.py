@@ -14,7 +14,7 @@ import torch
 
 from generator.altered_schema import Altered
 from generator.errors import CutawayError, UsageError
-from generator.exhibit import ModelSpec
+from generator.exhibit import PICTURE, ModelSpec
 from generator.inputs.source import Source
 from generator.models.adapter import adapter_folder, merge
 from generator.models.digest import state_digest
@@ -52,7 +52,7 @@ def altered(model: M, spec: ModelSpec) -> M:
         raise
     except CutawayError as error:
         raise CutawayError(f"{spec.id}: altered: {error}", error.hint) from error
-    says = f"Altered after it was loaded: {'; then '.join(done)}."
+    says = f"Altered after it was loaded: {'; then '.join(done)}.{_of_tower(spec)}"
     provenance = replace(
         model.provenance,
         weights_sha256=state_digest(model.module.state_dict()),
@@ -98,4 +98,13 @@ def redrawn(model: AnyModel, spec: ModelSpec, seed: int) -> AnyModel:
         made = randomised(model, [noise], drawn_from)
     else:
         made = random_twin(model, drawn_from)
-    return replace(made, id=model.id, title=model.title)
+    told = (*made.provenance.notes, *([tower.strip()] if (tower := _of_tower(spec)) else []))
+    provenance = replace(made.provenance, notes=told)
+    return replace(made, id=model.id, title=model.title, provenance=provenance)
+
+
+def _of_tower(spec: ModelSpec) -> str:
+    """What must be said of one of two towers; "" of a network that has none."""
+    if spec.part != PICTURE:
+        return ""
+    return " The tower that texts are compared through is as it was."

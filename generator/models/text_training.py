@@ -8,7 +8,8 @@ alone (rotary), no dropout, since no row is ever seen twice.
 
 Left alone, both heads of a layer share each job. Once three quarters of the second copy are foretold, so once
 induction is there, each head in use has a price that is added to the loss: PRICE times the root mean square
-of what it writes. One head of each kind is what remains. The control never comes to that point.
+of what it writes, from nothing to all of it over RISING steps. One head of each kind is what remains. The
+control never comes to that point.
 """
 
 from __future__ import annotations

@@ -55,10 +55,11 @@ class Course:
 
 def measure_birth(cache: Path, seed: int, steps: int = STEPS) -> tuple[Course, ...]:
     """The course of every training of a network that reads; what the cache does not hold is trained."""
-    return tuple(_course(name, cache, seed, steps) for name in TEXTS)
+    return tuple(measure_course(name, cache, seed, steps) for name in TEXTS)
 
 
-def _course(name: str, cache: Path, seed: int, steps: int) -> Course:
+def measure_course(name: str, cache: Path, seed: int, steps: int = STEPS) -> Course:
+    """The course of one training; it is trained if the cache does not hold it."""
     source = Source("train", name, None, None, f"train:{name}")
     rows = course_of(trained_text(source, cache, seed, steps).root)
     measured, first, second = (

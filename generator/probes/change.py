@@ -5,7 +5,8 @@ inputs would make of one model's mean, once for each model, so that a change of 
 would have done as well. As both models read the same inputs, the interval of a change is that of the paired
 differences: it can be far narrower than the noise. Intervals come from resampling the inputs (Efron 1979),
 with the same draw in both models and in all measures that have as many inputs; ranks are taken anew in each
-draw (Goldstein & Spiegelhalter 1996 say why a rank needs an interval).
+draw (Goldstein & Spiegelhalter 1996 say why a rank needs an interval). Of few inputs less is cut off, as much
+as Student's t has beyond (Hesterberg 2015, the expanded percentile interval).
 """
 
 from __future__ import annotations
@@ -14,10 +15,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import norm
+from scipy.stats import t as student
 
-VERSION = 1
+VERSION = 2
 DRAWS = 200
 LEVEL = 0.95
+FEWEST = 6  # inputs, below which the noise hangs on chance, as for the roles of heads
 _ROUNDING = 1e-12  # relative
 _AT_ONCE = 2**22  # numbers that are resampled at once
 
@@ -49,9 +53,10 @@ class Changes:
     other inputs would make, `ratio` one over the other: 0 where nothing changed, inf where a change meets no
     noise, NaN where one input or none says what the noise is. `inputs` says on how many it is defined.
 
-    `leading` (things,) is the measure of the largest ratio, the first of several, and `rank` counts from 1
-    for the thing where that is largest; equal ones stand in the order of things. In 95 % of the draws its
-    rank lies from `rank_low` to `rank_high`: things that are equal there share the ranks that they fill.
+    `leading` (things,) is the measure of the largest ratio, the first of several. One on fewer than FEWEST
+    inputs leads only where none has more: its noise is hardly known. `rank` counts from 1 for the thing where
+    that is largest; equal ones stand in the order of things. In 95 % of the draws its rank lies from
+    `rank_low` to `rank_high`: things that are equal there share the ranks that they fill.
     """
 
     names: tuple[str, ...]
@@ -91,11 +96,13 @@ def changes(measures: Sequence[Measured], seed: int, draws: int = DRAWS) -> Chan
         raise ValueError("changes are ordered among the same things, measured at least once")
     parts = [_part(one, seed, draws) for one in measures]
     fields = {name: np.stack([part[name] for part in parts]) for name in parts[0]}
-    drawn = fields.pop("drawn").max(0)
-    known = _ordered(fields["ratio"])
-    leading = known.argmax(0)
+    leads = _can_lead(fields["inputs"])
+    drawn = np.where(leads[:, None], fields.pop("drawn"), -1.0).max(0)
+    known = np.where(leads, _ordered(fields["ratio"]), -1.0)
+    leading = np.where(known.max(0) < 0, fields["inputs"].argmax(0), known.argmax(0))
     rank = ranks(known.max(0))
-    low, high = rank_interval(drawn)
+    inputs = np.take_along_axis(fields["inputs"], leading[None], 0)
+    low, high = rank_interval(drawn, tail_of(int(np.median(inputs))))
     return Changes(
         names=tuple(one.name for one in measures),
         **fields,
@@ -110,6 +117,23 @@ def draws_of(inputs: int, seed: int, draws: int) -> np.ndarray:
     """How often each input is drawn, (draws, inputs), of as many draws with replacement."""
     random = np.random.default_rng([seed, inputs])
     return random.multinomial(inputs, np.full(inputs, 1 / inputs), size=draws)
+
+
+def tail_of(inputs: int) -> float:
+    """The share of draws that is cut off on either side, for 95 % intervals over so many inputs.
+
+    Draws vary by the factor sqrt((n - 1) / n) too little, and of few inputs too little is known of how much.
+    """
+    if inputs < 2:
+        return (1 - LEVEL) / 2
+    reach = np.sqrt(inputs / (inputs - 1)) * student.ppf((1 + LEVEL) / 2, inputs - 1)
+    return float(norm.sf(reach))
+
+
+def _can_lead(inputs: np.ndarray) -> np.ndarray:
+    """Which measures have enough inputs of a thing, (measures, things); all where none has."""
+    enough = inputs >= FEWEST
+    return enough | ~enough.any(0)
 
 
 def _part(measured: Measured, seed: int, draws: int) -> dict[str, np.ndarray]:
@@ -154,7 +178,7 @@ def _chunk(
     nothing = np.full(change.shape, np.nan)
     if not scalar:
         return found | dict.fromkeys(("before", "after", "signed", "low", "high"), nothing)
-    low, high = _interval(shifts[..., 0])
+    low, high = _interval(shifts[..., 0], tail_of(len(before)))
     means = {name: _mean(one[..., 0]) for name, one in (("before", before), ("after", after))}
     return found | means | {"signed": shift[..., 0], "low": low, "high": high}
 
@@ -225,21 +249,21 @@ def ranks(values: np.ndarray) -> np.ndarray:
     return rank
 
 
-def rank_interval(drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def rank_interval(
+    drawn: np.ndarray, tail: float = (1 - LEVEL) / 2
+) -> tuple[np.ndarray, np.ndarray]:
     """The ranks that hold 95 % of those in ratios (draws, things); equal ones share theirs."""
     count, ordered = drawn.shape[1], np.sort(drawn, axis=1)
     pairs = list(zip(ordered, drawn, strict=True))
     best = np.stack([count - np.searchsorted(own, one, "right") + 1 for own, one in pairs])
     worst = np.stack([count - np.searchsorted(own, one, "left") for own, one in pairs])
-    tail = (1 - LEVEL) / 2
     low = np.quantile(best, tail, axis=0, method="lower")
     high = np.quantile(worst, 1 - tail, axis=0, method="higher")
     return low.astype(int), high.astype(int)
 
 
-def _interval(drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _interval(drawn: np.ndarray, tail: float) -> tuple[np.ndarray, np.ndarray]:
     """From where to where 95 % of values (draws, things) lie; NaN where a thing has none."""
-    tail = (1 - LEVEL) / 2
     known = np.isfinite(drawn).any(0)
     found = np.full((2, drawn.shape[1]), np.nan)
     if known.any():

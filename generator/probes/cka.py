@@ -1,9 +1,11 @@
-"""How alike two layers are in what they make of the same inputs: linear centred kernel alignment.
+"""How alike two layers are in what they make of the same inputs: linear centred kernel alignment, debiased.
 
-CKA(K, L) = <HKH, HLH> / (|HKH| |HLH|) for Gram matrices K, L of the two layers over the same inputs and the
-centring matrix H (Kornblith et al. 2019, eq. 3 and 5). It is 1 where one is the other turned, scaled or with
-its units in another order, and says nothing of what a single unit does. With few inputs and many units it is
-far above 0 by chance (Murphy et al. 2024), so that it has to be held against what a shuffled pairing gives.
+CKA(K, L) = <U(K), U(L)> / (|U(K)| |U(L)|) for Gram matrices K, L of the two layers over the same n inputs
+(Kornblith et al. 2019). U leaves the diagonal out and takes from each product its row's and column's sum over
+n - 2, and adds that of all over (n - 1)(n - 2): the estimate of HSIC without bias (Song et al. 2012, eq. 5;
+Szekely & Rizzo 2014). With the usual centring two unrelated layers of many units look alike, the more so with
+fewer inputs (Murphy et al. 2024). It is 1 where one layer is the other turned, scaled or with its units in
+another order, 0 on average where they have nothing in common, and says nothing of what a single unit does.
 """
 
 from __future__ import annotations
@@ -64,16 +66,28 @@ def linear_cka(one: Sequence[np.ndarray], other: Sequence[np.ndarray]) -> np.nda
 
 
 def _normed(products: Sequence[np.ndarray]) -> np.ndarray:
-    """HKH / |HKH| in a row for each matrix, in float64."""
+    """U(K) / |U(K)| in a row for each matrix, in float64."""
     rows = []
     for each in products:
-        exact = each.astype(np.float64)
-        centred = exact - exact.mean(0) - exact.mean(1)[:, None] + exact.mean()
+        centred = u_centred(each)
         length = float(np.sqrt(np.square(centred).sum()))
         # Of a constant layer rounding leaves a little.
-        known = length > 1e-9 * len(each) * max(1e-30, float(np.abs(exact).max()))
+        known = length > 1e-9 * len(each) * max(1e-30, float(np.abs(each).max()))
         rows.append(centred.ravel() / length if known else np.full(centred.size, np.nan))
     return np.stack(rows)
+
+
+def u_centred(products: np.ndarray) -> np.ndarray:
+    """U(K) of a Gram matrix (n, n), with a diagonal of zeros, in float64; all zero of too few rows."""
+    count = len(products)
+    if count < LEAST // 2:
+        return np.zeros((count, count))
+    exact = products.astype(np.float64)
+    np.fill_diagonal(exact, 0)
+    sums, whole = exact.sum(0), float(exact.sum())
+    centred = exact - (sums[:, None] + sums) / (count - 2) + whole / (count - 1) / (count - 2)
+    np.fill_diagonal(centred, 0)
+    return np.asarray(centred)
 
 
 def align(

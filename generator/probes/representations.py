@@ -25,7 +25,7 @@ from generator.models.text_model import LanguageModel
 from generator.probes.exemplars import PoolImage
 from generator.store import Store
 
-VERSION = 1
+VERSION = 2
 ROWS = 320  # tokens, or pictures: a matrix of 0.4 MB for each layer
 
 
@@ -87,7 +87,8 @@ def picture_representations(
         half = np.arange(len(chosen), dtype=np.int64) % 2
         made = tuple(products(np.stack(rows[layer.name])) for layer in layers)
         names = tuple(layer.name for layer in layers)
-        return Representations(names, tuple(image.id for image in chosen), half, made)
+        rows_of = tuple(f"{image.id}:{image.key}" for image in chosen)
+        return Representations(names, rows_of, half, made)
 
     parts = {
         "model": model.key,

@@ -18,7 +18,7 @@ from generator.errors import CutawayError
 from generator.models.seq2seq import Seq2SeqModel
 from generator.models.text_model import LanguageModel
 from generator.models.tokens import token_text
-from generator.probes.change import LEVEL, draws_of
+from generator.probes.change import draws_of, tail_of
 from generator.probes.embedding import TOKENS
 from generator.store import Store
 
@@ -191,7 +191,7 @@ def _interval(sums: np.ndarray, seed: int, draws: int) -> tuple[float, float]:
     if len(sums) < 2:
         return float("nan"), float("nan")
     drawn = draws_of(len(sums), seed, draws) @ sums
-    tail = (1 - LEVEL) / 2
+    tail = tail_of(len(sums))
     low, high = np.quantile(drawn[:, 0] / drawn[:, 1], [tail, 1 - tail])
     return float(low), float(high)
 

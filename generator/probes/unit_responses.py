@@ -17,9 +17,10 @@ from generator.probes.exemplars import (
     chunk_of,
     searched_units,
 )
+from generator.probes.ranking import Ranking
 from generator.probes.things import in_order
 from generator.probes.unit_pass import Read, Units
-from generator.probes.unit_search import LayerUnits, values_of
+from generator.probes.unit_search import values_of
 from generator.store import Store
 
 VERSION = 1
@@ -70,7 +71,7 @@ def token_responses(
     layers: Sequence[TokenUnits],
     passages: Sequence[Read],
     chosen: Units,
-    found: Sequence[LayerUnits],
+    rankings: Sequence[Ranking],
     store: Store,
 ) -> tuple[Responses, ...]:
     """Values of all neurons on the passages, from what the search kept of them.
@@ -79,8 +80,8 @@ def token_responses(
     """
     parts = list(values_of(model, layers, passages, chosen, store))
     made = []
-    for number, (units, top) in enumerate(zip(layers, found, strict=True)):
+    for number, (units, top) in enumerate(zip(layers, rankings, strict=True)):
         peak = np.concatenate([part[number].peak for part in parts])
         mean = np.concatenate([part[number].mean for part in parts])
-        made.append(Responses(units.name, peak, mean, top.by_peak.picture))
+        made.append(Responses(units.name, peak, mean, top.picture))
     return tuple(made)

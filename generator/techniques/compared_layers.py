@@ -12,7 +12,7 @@ from generator.comparison import sides
 from generator.errors import UsageError
 from generator.figures.figure import PAGE, Figure, on_page, published
 from generator.formatting import number
-from generator.probes.cka import LEAST, Alignment, align
+from generator.probes.cka import DIGITS, LEAST, Alignment, align
 from generator.run import PAIRS, PICTURES, TEXTS, Run, Section, Technique
 from generator.table import Table
 from generator.techniques.links import layer_title
@@ -85,7 +85,7 @@ def _sentence(found: Alignment, before: Run, after: Run) -> str:
     if not len(known):
         return f"No layer of {before.title} has one of the same name in {after.title}."
     if (found.same[known] == 1).all():
-        return "Every layer makes the same of the inputs in both, up to a turn and a scale."
+        return f"Every layer is as alike in both as can be told ({1 - 10**-DIGITS} of 1 or more)."
     least = int(known[found.same[known].argmin()])
     layers = {layer.name: layer for layer in before.model.layers}
     name = layer_title(before.model, layers[found.layers[least]])

@@ -10,7 +10,7 @@ import numpy as np
 
 from generator.comparison import sides
 from generator.models.stacks import ENCODER, PATCHES, Stack
-from generator.probes.change import Changes, changes
+from generator.probes.change import Changes, Measured, changes
 from generator.probes.head_statistic import HeadStatistic
 from generator.probes.head_statistics import definitions_of
 from generator.probes.head_writes import Writes, relative_change
@@ -42,16 +42,18 @@ from generator.techniques.patch_maps import PATCH_MAPS, grid_of
 class ComparedStack:
     """All heads of one stack in two models.
 
-    `before` and `after` are the heads of each, `inputs` the names of the texts or pictures. `changes` are
-    those of heads in a row, `control` those between two halves of the inputs of the model before. `apart`
-    (inputs, heads) is how far maps lie apart on each input, `moved` (heads,) how far what is written moved,
-    `copying` (2, heads) the copying score of both, which no input has a part in; NaN where it has none.
+    `before` and `after` are the heads of each, `inputs` the names of the texts or pictures, `measures` what
+    was measured on them. `changes` are those of heads in a row, `control` those between two halves of the
+    inputs of the model before. `apart` (inputs, heads) is how far maps lie apart on each input, `moved`
+    (heads,) how far what is written moved, `copying` (2, heads) the copying score of both, which no input
+    has a part in; NaN where it has none.
     """
 
     before: StackHeads
     after: StackHeads
     measure: str
     inputs: tuple[str, ...]
+    measures: tuple[Measured, ...]
     changes: Changes
     control: Changes
     apart: np.ndarray
@@ -165,6 +167,7 @@ def _compared(
         other,
         scores[0].ablation.measure,
         inputs,
+        tuple(measures),
         changes(measures, after.seed),
         changes([halved(one) for one in measures], after.seed),
         apart,

@@ -17,6 +17,7 @@ from generator.run import PICTURES, Run, why_not
 from generator.techniques.effects import EFFECTS, effects_of
 from generator.techniques.exemplars import exemplars_of
 from generator.techniques.neuron_choice import paged_units
+from generator.techniques.neuron_responses import ranking_of
 from generator.techniques.neurons import NEURONS, chosen_of
 from generator.techniques.token_units import passages_of, tokens_of
 from generator.techniques.unit_exemplars import Crop, crops
@@ -39,7 +40,10 @@ class Piece:
 
 @dataclass(frozen=True)
 class Effect:
-    """What hangs on a unit, in words and as a cell of a table, both empty where it was not measured."""
+    """What hangs on a unit, in words and as a cell of a table, both empty where it was not measured.
+
+    It is measured of models that have pages: silencing units takes longer than all else that is compared.
+    """
 
     says: str = ""
     cell: str = ""
@@ -143,9 +147,7 @@ def _crops(run: Run, side: Run, layer: Layer, unit: int) -> tuple[Crop, ...]:
 
 def _passages(side: Run, layer: str, unit: int) -> tuple[Piece, ...]:
     """The tokens that excite a neuron most, each in its passage."""
-    place = side[NEURONS].place(layer)
-    assert place is not None  # it was searched
-    ranking = side[NEURONS].pool.layers[place].by_peak
+    ranking = ranking_of(side, layer)
     best = [rank for rank in range(SHOWN) if ranking.picture[unit, rank] >= 0]
     return tuple(
         _piece(
@@ -192,6 +194,8 @@ def _silenced(side: Run) -> tuple[str, dict[tuple[str, int], float]]:
 
 def _each_silenced(side: Run) -> tuple[str, dict[tuple[str, int], np.ndarray]]:
     """The same on each of these passages; they are the same in both models."""
+    if not side.paged:  # nothing was silenced in it
+        return "", {}
     found = side[NEURONS]
     ablation = found.ablation
     if ablation is None or ablation.reason:
@@ -221,7 +225,7 @@ def effect_ratios(run: Run) -> dict[tuple[str, int], float]:
 
 
 def _on_classes(side: Run, layer: str, unit: int) -> Effect:
-    if why_not(EFFECTS, side):
+    if not side.paged or why_not(EFFECTS, side):
         return Effect()
     effects = effects_of(side, _layer(side, layer), unit)
     if effects is None or not effects.up:

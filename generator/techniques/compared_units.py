@@ -16,16 +16,15 @@ from generator.models.model import VisionModel
 from generator.models.token_units import token_neurons
 from generator.probes.unit_change import UnitChanges, compared
 from generator.probes.unit_order import MATCHED
-from generator.probes.unit_responses import Responses, picture_responses, token_responses
+from generator.probes.unit_responses import Responses, picture_responses
 from generator.run import PAIRS, PICTURES, TEXTS, Run, Section, Technique, why_not
 from generator.table import Table
 from generator.techniques.compared_unit_rows import UnitRow, rows_of
 from generator.techniques.compared_unit_tables import every_layer, every_unit, middle
-from generator.techniques.effects import EFFECTS
 from generator.techniques.exemplars import EXEMPLARS
 from generator.techniques.naming import listed
-from generator.techniques.neurons import NEURONS
-from generator.techniques.token_units import passages_of, read_of, text_model
+from generator.techniques.neuron_responses import NEURON_RESPONSES, neuron_responses
+from generator.techniques.token_units import passages_of, text_model
 
 ROWS = 8  # units that the page shows; the table has all
 
@@ -55,7 +54,7 @@ def measure(run: Run) -> UnitChanges | str:
     before, after = sides(run)
     if before.reads != after.reads:
         return f"{before.title} takes {before.reads}, {after.title} {after.reads}"
-    searches = EXEMPLARS if run.reads == PICTURES else NEURONS
+    searches = EXEMPLARS if run.reads == PICTURES else NEURON_RESPONSES
     for side in (before, after):
         reason = why_not(searches, side)
         if reason:
@@ -92,10 +91,7 @@ def _layers(run: Run) -> list[tuple[str, int]]:
 def _responses(run: Run) -> tuple[Responses, ...]:
     if run.reads == PICTURES:
         return picture_responses(run.vision, run.pool_images, run[EXEMPLARS], run.store)
-    found, model = run[NEURONS], text_model(run)
-    layers = token_neurons(model)
-    chosen = {units.name: one.units for units, one in zip(layers, found.chosen, strict=True)}
-    return token_responses(model, layers, read_of(run), chosen, found.pool.layers, run.store)
+    return neuron_responses(run)
 
 
 def changed(run: Run) -> UnitChanges:
@@ -235,7 +231,7 @@ COMPARED_UNITS = Technique(
     reads=(PICTURES, TEXTS, PAIRS),
     measure=measure,
     compares=True,
-    asks=(EXEMPLARS, EFFECTS, NEURONS),
+    asks=(EXEMPLARS, NEURON_RESPONSES),
     figures={"compared_units": figure},
     tables=tables,
     sections=(Section("comparison", "units", "compared_units.html", view),),

@@ -129,8 +129,9 @@ def _ranks(found: WeightChanges) -> Iterator[str]:
     ranks = found.rank[low]
     least, most = int(ranks.min()), int(ranks.max())
     said = f"rank {least}" if least == most else f"ranks from {least} to {most}"
+    where = "the one that changed" if len(rows) == 1 else f"{len(low)} of {len(rows)} of them"
     yield (
-        f"What changed has {said} in {len(low)} of {len(rows)} matrices, far below the full one, as a "
+        f"What changed has {said} in {where}, far below the full one, as a "
         "low-rank adapter, a silenced head or a silenced unit leaves it."
     )
 

@@ -83,6 +83,7 @@ ASKED: dict[str, tuple[dict[str, Any], str]] = {
 }
 # What the tiny exhibit does not allow, and how that is said.
 REFUSED = {
+    "birth": ({"model": BERT}, "its training was not watched"),
     "learned_cam": ({"model": CNN}, "no classes were learned"),
     "matching": ({"model": CNN}, "two towers"),
     "latent": ({"model": BERT, "dictionary": "none", "latent": 0}, "names no dictionaries"),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from generator.exhibit_yaml import load_pairs, load_texts
 from generator.inputs.repeated_words import (
     LENGTH,
     LONGEST,
@@ -68,3 +71,20 @@ def test_the_same_seed_gives_the_same_rows():
     one, other, third = (rows_to_train(np.random.default_rng(seed), 40) for seed in (3, 3, 4))
     np.testing.assert_array_equal(one.words, other.words)
     assert not np.array_equal(one.words, third.words)
+
+
+def test_the_texts_of_the_default_exhibit_hold_known_words_alone():
+    folder = Path(__file__).parents[2] / "site_src" / "inputs"
+    shown = [one.text for one in load_texts(folder / "induction.yml")]
+    held_out = [one.text for one in load_texts(folder / "induction-held-out.txt")]
+    prompts = load_pairs(folder / "induction-pairs.yml").prompts
+    asked = [
+        one.frame.format(subject=subject, answer=answer)
+        for one in prompts
+        for subject, answer in zip(one.subjects, one.answers, strict=True)
+    ]
+    for text in (*shown, *held_out, *asked):
+        words = text.split()
+        assert len(words) <= LENGTH
+        assert set(words) <= set(WORDS), text
+    assert not set(shown) & set(held_out)

@@ -47,6 +47,7 @@ CHECKOUT = Path(__file__).parents[2]
         ("pypi:a==1!2.0.post1+cpu", "pypi", "a", "1!2.0.post1+cpu", None),
         ("train:digits", "train", "digits", None, None),
         ("train:digits@05", "train", "digits", "05", None),
+        ("train:induction-one-layer@1600", "train", "induction-one-layer", "1600", None),
         ("./w/model.safetensors", "path", str(BASE / "w" / "model.safetensors"), None, None),
         ("../w", "path", str(BASE.parent / "w"), None, None),
         (".", "path", str(BASE), None, None),

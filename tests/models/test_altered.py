@@ -14,8 +14,11 @@ from torch import nn
 
 from generator.altered_schema import Altered
 from generator.errors import CutawayError
+from generator.exhibit import ModelSpec
+from generator.models.load import load_model
 from generator.models.rounding import by_blocks, matrices, round_all, round_matrices
 from tests.tiny_altered import opened, save_all
+from tests.tiny_towers import save_towers
 
 
 @pytest.fixture(scope="module")
@@ -148,3 +151,17 @@ def test_random_stands_alone():
     with pytest.raises(ValueError, match="stands alone"):
         Altered(random=0, bits=3)
     assert Altered(random=0).redrawn and not Altered().redrawn and not Altered().any
+
+
+@pytest.mark.parametrize("done", [{"bits": 3}, {"random": True}])
+def test_of_two_towers_it_is_said_which_was_altered(tmp_path, done):
+    save_towers("CLIP", tmp_path / "clip")
+    spec = ModelSpec(id="clip", source="./clip", part="picture", altered=Altered(**done))
+    plain = load_model(spec.model_copy(update={"altered": Altered()}), tmp_path, tmp_path)
+    made = load_model(spec, tmp_path, tmp_path)
+    assert made.key != plain.key
+    assert "The tower that texts are compared through is as it was." in made.provenance.notes[-1]
+    text = spec.model_copy(update={"part": "text"})
+    assert not any(
+        "tower that texts" in n for n in load_model(text, tmp_path, tmp_path).provenance.notes
+    )

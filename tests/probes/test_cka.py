@@ -27,32 +27,42 @@ TEXTS = tuple(
 )
 
 
-def by_features(one: np.ndarray, other: np.ndarray) -> float:
-    """|Y'X|^2 / (|X'X| |Y'Y|) of centred features (Kornblith et al. 2019, eq. 5), with no Gram matrix."""
+def by_hsic(one: np.ndarray, other: np.ndarray) -> float:
+    """HSIC_1 (Song et al. 2012, eq. 5) of features, term by term, over that of each with itself."""
+    k, other_k = one @ one.T, other @ other.T
+
+    def hsic(a: np.ndarray, b: np.ndarray) -> float:
+        n, a, b = len(a), a - np.diag(np.diag(a)), b - np.diag(np.diag(b))
+        ones = np.ones(n)
+        second = (ones @ a @ ones) * (ones @ b @ ones) / ((n - 1) * (n - 2))
+        return float((np.trace(a @ b) + second - 2 / (n - 2) * ones @ a @ b @ ones) / (n * (n - 3)))
+
+    return hsic(k, other_k) / np.sqrt(hsic(k, k) * hsic(other_k, other_k))
+
+
+def by_covariances(one: np.ndarray, other: np.ndarray) -> float:
+    """|Y'X|^2 / (|X'X| |Y'Y|) of centred features (Kornblith et al. 2019, eq. 5), with its bias."""
     one, other = one - one.mean(0), other - other.mean(0)
     cross = np.linalg.norm(other.T @ one) ** 2
     return float(cross / np.linalg.norm(one.T @ one) / np.linalg.norm(other.T @ other))
 
 
-def by_hsic(one: np.ndarray, other: np.ndarray) -> float:
-    """tr(KHLH) / sqrt(tr(KHKH) tr(LHLH)), written out with the centring matrix."""
-    k, other_k = one @ one.T, other @ other.T
-    h = np.eye(len(k)) - 1 / len(k)
-    traces = [np.trace(a @ h @ b @ h) for a, b in [(k, other_k), (k, k), (other_k, other_k)]]
-    return float(traces[0] / np.sqrt(traces[1] * traces[2]))
-
-
 @settings(max_examples=30, deadline=None)
-@given(st.integers(5, 40), st.integers(1, 30), st.integers(1, 30), st.integers(0, 10**6))
-def test_agrees_with_two_other_ways_to_compute_it(
-    rows: int, one: int, other: int, seed: int
-) -> None:
+@given(st.integers(8, 40), st.integers(1, 30), st.integers(1, 30), st.integers(0, 10**6))
+def test_agrees_with_the_estimate_written_out(rows: int, one: int, other: int, seed: int) -> None:
     random = np.random.default_rng(seed)
     x = random.normal(2, 3, (rows, one))
     y = random.normal(-1, 1, (rows, other)) + x.mean(1, keepdims=True)
     found = linear_cka([products(x)], [products(y)])[0, 0]
-    assert found == pytest.approx(by_features(x, y), abs=1.5e-6)
-    assert found == pytest.approx(by_hsic(x, y), abs=1.5e-6)
+    assert found == pytest.approx(by_hsic(x, y), abs=2e-6)
+
+
+def test_with_many_inputs_it_is_the_usual_one() -> None:
+    random = np.random.default_rng(3)
+    x = random.normal(0, 1, (3000, 6))
+    y = x @ random.normal(0, 1, (6, 4)) + random.normal(0, 1, (3000, 4))
+    found = linear_cka([products(x)], [products(y)])[0, 0]
+    assert found == pytest.approx(by_covariances(x, y), abs=0.005)
 
 
 def test_turning_scaling_and_another_order_of_units_change_nothing() -> None:
@@ -75,24 +85,27 @@ def representations(values: np.ndarray) -> Representations:
     return Representations(("a",), rows, np.arange(len(values)) % 2, (products(values),))
 
 
-def test_few_inputs_and_many_units_are_alike_by_chance_and_the_shuffle_says_so() -> None:
+def test_few_inputs_and_many_units_are_not_alike_by_chance() -> None:
     random = np.random.default_rng(2)
-    one, other, twin = (representations(random.normal(0, 1, (20, 400))) for _ in range(3))
-    found = align(one, other, (twin, twin), seed=0)
-    same, first, second, shuffled, *_ = found.curves[:, 0]
-    # Two networks that have nothing in common: far above zero, and where the shuffle is.
-    assert same > 0.9
-    assert same == pytest.approx(shuffled, abs=0.01)
-    assert first == pytest.approx(by_rows(one, other, 0), abs=1e-6)
-    assert second == pytest.approx(by_rows(one, other, 1), abs=1e-6)
+    found = []
+    for _ in range(40):
+        one, other = (random.normal(0, 1, (20, 400)) for _ in range(2))
+        assert by_covariances(one, other) > 0.9  # the usual estimate
+        found.append(linear_cka([products(one)], [products(other)])[0, 0])
+    assert abs(np.mean(found)) < 0.05
 
 
-def by_rows(one: Representations, other: Representations, half: int) -> float:
-    """CKA on half of the inputs, from products that are centred anew."""
-    rows = np.flatnonzero(one.half == half)
-    h = np.eye(len(rows)) - 1 / len(rows)
-    k, m = (h @ each.products[0].astype(float)[np.ix_(rows, rows)] @ h for each in (one, other))
-    return float((k * m).sum() / np.sqrt((k * k).sum() * (m * m).sum()))
+def test_halves_are_no_more_alike_than_the_whole() -> None:
+    random = np.random.default_rng(4)
+    x = random.normal(0, 1, (320, 576))
+    one, other = representations(x), representations(x / 2 + random.normal(0, 1, x.shape))
+    found = align(one, other, (one, other), seed=0).curves[:, 0]
+    assert found[1:3] == pytest.approx(found[0], abs=0.06)
+    assert abs(found[3]) < 0.05
+    for half in (0, 1):
+        rows = one.half == half
+        kept = [each.products[0][rows][:, rows] for each in (one, other)]
+        assert found[1 + half] == linear_cka(kept[:1], kept[1:])[0, 0]
 
 
 def test_rows_are_what_each_block_hands_on_at_each_token(tmp_path) -> None:
@@ -119,7 +132,7 @@ def test_a_model_is_exactly_like_itself(run: Run) -> None:
     assert not isinstance(found, str)
     assert (found.same == 1).all()
     assert found.nearest == found.layers
-    assert (found.curves[3] < 0.9).all()
+    assert (found.curves[3] < 0.5).all()
 
 
 def test_units_in_another_order_are_the_same_layer(run: Run) -> None:

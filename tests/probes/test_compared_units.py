@@ -180,7 +180,7 @@ def test_a_silenced_neuron_comes_first(folders, passages, store, family, layer):
     assert known and all(row["effect_before"] and row["effect_after"] for row in known)
     weights = pair[COMPARED_WEIGHTS]
     assert set(weights.rank[weights.change > 0].tolist()) == {1}
-    assert "rank 1 in" in compared_weights.view(pair).rest
+    assert "What changed has rank 1 in" in compared_weights.view(pair).rest
 
 
 def test_pairs_whose_units_cannot_be_compared_say_why(folders, passages, pool, store):
@@ -209,3 +209,21 @@ def test_rounded_weights_have_full_rank_and_move_units_a_little(folders, passage
     rows = weights.matrices
     assert (weights.rank[rows] == weights.full[rows]).all() and weights.relative[rows].max() < 0.01
     assert "full rank" in compared_weights.view(pair).rest
+
+
+def test_a_model_that_is_compared_alone_is_run_once_and_compared_alike(folders, passages, tmp_path):
+    """Nothing of it is named or silenced, and what is said of its units is the same."""
+    stores = Store(tmp_path / "alone"), Store(tmp_path / "paged")
+    found = []
+    for store, paged in zip(stores, (False, True), strict=True):
+        after = reads(folders, "llama", passages, store, bits=3)
+        pair = compared(reads(folders, "llama", passages, store), replace(after, paged=paged))
+        found.append(pair[COMPARED_UNITS])
+        shown = compared_units.view(pair)
+        assert shown.rows[0].both[1].passages
+        assert not any(row["effect_after"] for row in table(pair, "compared_units")) or paged
+    alone, whole = found
+    for name in ("ratio", "shared", "correlation", "mean_after", "rank"):
+        assert np.array_equal(getattr(alone, name), getattr(whole, name), equal_nan=True)
+    silenced = [len(list((store.root / "unit_ablation").iterdir())) for store in stores]
+    assert silenced[0] < 0.7 * silenced[1]  # those of the model before alone

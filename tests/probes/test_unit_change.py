@@ -137,3 +137,16 @@ def test_layers_that_one_lacks_are_left_out():
     assert [match.layer for match in found.layers] == ["conv"]
     with pytest.raises(ValueError, match="no layer of units in common"):
         compare_units([late], [wider], 0)
+
+
+def test_rank_intervals_of_half_the_inputs_cover_the_rank_of_all():
+    random = np.random.default_rng(2)
+    covered = []
+    for _ in range(10):
+        one = random.normal(size=(240, 20))
+        other = one + np.linspace(0.05, 1.5, 20) * random.normal(size=one.shape)
+        whole = compare_units([responses(one)], [responses(other)], 0)
+        half = random.permutation(240)[:120]
+        found = compare_units([responses(one[half])], [responses(other[half])], 0)
+        covered.append((found.rank_low <= whole.rank) & (whole.rank <= found.rank_high))
+    assert np.mean(covered) > 0.9

@@ -1,0 +1,85 @@
+"""What changed of heads between two models, in sentences and in a map of all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from generator.comparison import sides
+from generator.figures.figure import Figure, published
+from generator.formatting import amount, number
+from generator.models.stacks import PATCHES
+from generator.run import Run
+from generator.techniques.compared_stacks import ComparedStack
+
+
+def said_of(found: ComparedStack) -> Iterator[str]:
+    """What changed most, and what chance makes, in sentences."""
+    changes, inputs = found.changes, "pictures" if found.stack is PATCHES else "texts"
+    if not (changes.change > 0).any():
+        yield "No head changed: whatever is measured of them is the same in both models."
+        return
+    if not (changes.highest > 0).any():
+        yield f"One of the {inputs} is not enough to tell a change from what another one would have made."
+        return
+    first = int(changes.order[0])
+    yield f"{found.name(first)} changed most: {_told(found, first)}."
+    highest = found.control.highest[np.isfinite(found.control.highest)]
+    if not len(highest):
+        return
+    most = float(highest.max())
+    above = int((changes.highest > most).sum())
+    yield (
+        f"Between two halves of the same {inputs} the heads of the model before differ by {number(most)} "
+        f"times the noise at most, half of them by {number(float(np.median(highest)))} or more. "
+        f"{amount(above, 'head')} of {found.after.count} changed by more than the most."
+    )
+
+
+def _told(found: ComparedStack, thing: int) -> str:
+    """What changed most of a head, in words."""
+    changes, leading = found.changes, int(found.changes.leading[thing])
+    named = found.definitions[changes.names[leading]].name
+    ratio = float(changes.ratio[leading, thing])
+    inputs = "pictures" if found.stack is PATCHES else "texts"
+    far = (
+        f"{number(ratio)} times as far as other {inputs} would have moved it"
+        if np.isfinite(ratio)
+        else f"though it is the same on all {inputs}"
+    )
+    before, after = (float(one[leading, thing]) for one in (changes.before, changes.after))
+    if not np.isfinite(before):
+        return f"“{named}” is another, {far}"
+    return f"“{named}” went from {number(before)} to {number(after)}, {far}"
+
+
+def mean_of(values: np.ndarray) -> float:
+    """Mean over what is defined; NaN where nothing is."""
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else float("nan")
+
+
+def map_figure(run: Run, found: ComparedStack) -> Figure:
+    """How far every head changed, how far its maps lie apart, and how far what it writes moved."""
+    layers, heads = len(found.after.layers), found.after.heads
+    highest = found.changes.highest
+    finite = highest[np.isfinite(highest)]
+    most = float(finite.max()) if len(finite) else 1.0
+    maps = {
+        "change over noise": np.where(np.isinf(highest), most, highest),
+        "maps apart": np.array([mean_of(one) for one in found.apart.T]),
+        "what is written moved": found.moved,
+    }
+    shown = {name: values for name, values in maps.items() if np.isfinite(values).any()}
+    values = np.stack(list(shown.values())).reshape(len(shown), layers, heads)
+    named = [found.at(thing) for thing in found.changes.order[:1]]
+    said = " ".join(said_of(found))
+    word = found.stack.word
+    return published(
+        "head_grid",
+        {"titles": tuple(shown), "values": values, "named": named, "letter": found.stack.letter},
+        f"Heatmaps of {word}s by heads of how far each changed. {said}",
+        f"All {found.after.count} heads: {word}s downwards, heads to the right; the more a cell stands out, "
+        f"the further the head changed from {' to '.join(one.title for one in sides(run))}.",
+    )
