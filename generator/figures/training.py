@@ -28,8 +28,13 @@ from generator.figures.layout import (
 from generator.figures.style import BLUE, INK, ORANGE, QUIET, RULE, drawable, new_figure
 
 _STYLES: tuple[Literal["-", "--", "-.", ":"], ...] = ("-", "--", "-.", ":")
-_HIGH, _GAP, _LEAST = 76.0, 14.0, 104.0  # CSS pixels: a panel, between two of them, the narrowest
-_WIDEST, _LEFT, _BELOW = 190.0, 40.0, 34.0
+_GAP, _LEAST, _WIDEST = (
+    14.0,
+    104.0,
+    300.0,
+)  # CSS pixels: between two panels, the narrowest, the widest
+_LOW, _HIGH, _LEFT, _BELOW = 76.0, 120.0, 40.0, 34.0
+_SAMPLE = 62.0  # what an entry of the legend takes beside its name
 _STATES = mpl.colormaps["viridis"]  # from the first state to the last
 
 
@@ -55,25 +60,27 @@ def small_courses(
         across = columns
     wide = min((width - _LEFT) / across - _GAP, _WIDEST)
     down, head = -(-len(titles) // across), heights(1, LABEL) + 2
-    top = heights(1, SMALL) + 12.0
-    step = _HIGH + head + _GAP
-    figure = canvas(max(_LEFT + across * (wide + _GAP), 300), top + down * step + _BELOW)
-    _key(figure, lines, bars, unit)
-    low, high = _limits(values, bars)
+    top, high = heights(1, SMALL) + 12.0, float(np.clip(0.42 * wide, _LOW, _HIGH))
+    step = high + head + _GAP
+    names = [drawable(f"{name}, {unit}" if unit else name) for name in lines]
+    named = sum(length(name, SMALL) + _SAMPLE for name in (*names, "random weights"))
+    figure = canvas(max(_LEFT + across * (wide + _GAP), named), top + down * step + _BELOW)
+    _key(figure, names, bars)
+    limits = _limits(values, bars)
     for number, title in enumerate(titles):
         row, column = divmod(number, across)
         x, y = _LEFT + column * (wide + _GAP), top + row * step
         write(figure, x, y, fitted(title, wide, LABEL), INK, LABEL)
-        axes = axes_at(figure, x, y + head, wide, _HIGH)
+        axes = axes_at(figure, x, y + head, wide, high)
         _courses(axes, values[:, number], bars)
-        axes.set(xlim=(-0.3, len(labels) - 0.7), ylim=(low, high))
+        axes.set(xlim=(-0.3, len(labels) - 0.7), ylim=limits)
         plain(axes)
         axes.set_xticks(range(len(labels)), [])
         axes.yaxis.set_major_locator(MaxNLocator(nbins=3))
         if column:
             axes.set_yticklabels([])
         if number + across >= len(titles):
-            _ends(figure, labels, x, y + head + _HIGH + 5, wide)
+            _ends(figure, labels, x, y + head + high + 5, wide)
     return figure
 
 
@@ -96,15 +103,15 @@ def _courses(axes: Axes, values: np.ndarray, bars: np.ndarray) -> None:
             axes.axhline(bar, color=colour, linewidth=0.8, linestyle=":", alpha=0.8)
 
 
-def _key(figure: Figure, lines: Sequence[str], bars: np.ndarray, unit: str) -> None:
+def _key(figure: Figure, names: Sequence[str], bars: np.ndarray) -> None:
     """The names of the lines, above all panels."""
     handles = [
         Line2D(
             [], [], color=COLOURS[n % len(COLOURS)], linestyle=_STYLES[n % len(_STYLES)],
             marker=MARKS[n % len(MARKS)], markersize=3.4, linewidth=1.4,
-            label=drawable(f"{name}, {unit}" if unit else name),
+            label=name,
         )
-        for n, name in enumerate(lines)
+        for n, name in enumerate(names)
     ]  # fmt: skip
     if np.isfinite(bars).any():
         dotted = Line2D([], [], color=QUIET, linestyle=":", linewidth=1, label="random weights")

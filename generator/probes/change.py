@@ -18,7 +18,7 @@ import numpy as np
 from scipy.stats import norm
 from scipy.stats import t as student
 
-VERSION = 2
+VERSION = 3
 DRAWS = 200
 LEVEL = 0.95
 FEWEST = 6  # inputs, below which the noise hangs on chance, as for the roles of heads
@@ -54,9 +54,9 @@ class Changes:
     noise, NaN where one input or none says what the noise is. `inputs` says on how many it is defined.
 
     `leading` (things,) is the measure of the largest ratio, the first of several. One on fewer than FEWEST
-    inputs leads only where none has more: its noise is hardly known. `rank` counts from 1 for the thing where
-    that is largest; equal ones stand in the order of things. In 95 % of the draws its rank lies from
-    `rank_low` to `rank_high`: things that are equal there share the ranks that they fill.
+    inputs, whose noise is hardly known, leads only where most have no more. `rank` counts from 1 for the
+    thing where that is largest; equal ones stand in the order of things. In 95 % of the draws its rank lies
+    from `rank_low` to `rank_high`: things that are equal there share the ranks that they fill.
     """
 
     names: tuple[str, ...]
@@ -96,7 +96,7 @@ def changes(measures: Sequence[Measured], seed: int, draws: int = DRAWS) -> Chan
         raise ValueError("changes are ordered among the same things, measured at least once")
     parts = [_part(one, seed, draws) for one in measures]
     fields = {name: np.stack([part[name] for part in parts]) for name in parts[0]}
-    leads = _can_lead(fields["inputs"])
+    leads = can_lead(fields["inputs"])
     drawn = np.where(leads[:, None], fields.pop("drawn"), -1.0).max(0)
     known = np.where(leads, _ordered(fields["ratio"]), -1.0)
     leading = np.where(known.max(0) < 0, fields["inputs"].argmax(0), known.argmax(0))
@@ -130,10 +130,10 @@ def tail_of(inputs: int) -> float:
     return float(norm.sf(reach))
 
 
-def _can_lead(inputs: np.ndarray) -> np.ndarray:
-    """Which measures have enough inputs of a thing, (measures, things); all where none has."""
+def can_lead(inputs: np.ndarray) -> np.ndarray:
+    """Which measures have enough inputs of a thing, (measures, things); all where less than half have."""
     enough = inputs >= FEWEST
-    return enough | ~enough.any(0)
+    return enough | (2 * enough.sum(0) < len(inputs))
 
 
 def _part(measured: Measured, seed: int, draws: int) -> dict[str, np.ndarray]:

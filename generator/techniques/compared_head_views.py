@@ -12,7 +12,7 @@ from generator.comparison import sides
 from generator.figures.figure import Figure, on_page
 from generator.formatting import number
 from generator.models.stacks import PATCHES
-from generator.probes.change import FEWEST
+from generator.probes.change import FEWEST, can_lead
 from generator.probes.head_statistic import HeadStatistic
 from generator.run import Run
 from generator.techniques.compared_head_words import map_figure, mean_of, said_of
@@ -96,12 +96,11 @@ def stack_view(run: Run, found: ComparedStack) -> StackView:
 
 
 def _few(found: ComparedStack) -> Iterator[str]:
-    """The measures that lead nowhere, as others were made on more inputs."""
-    inputs = found.changes.inputs.max(1)
-    if inputs.max() >= FEWEST:
-        for name, count in zip(found.changes.names, inputs, strict=True):
-            if count < FEWEST:
-                yield found.definitions[name].name
+    """The measures that lead nowhere, as most were made on more inputs."""
+    leads = np.asarray(can_lead(found.changes.inputs).any(1))
+    for name, can in zip(found.changes.names, leads, strict=True):
+        if not can:
+            yield found.definitions[name].name
 
 
 def _effect(found: ComparedStack, thing: int) -> tuple[float, float]:

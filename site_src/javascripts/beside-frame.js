@@ -4,6 +4,7 @@
 (() => {
   const content = document.querySelector("#c-content[class*='c-page-']");
   if (!content || parent === self) return; // a page that was not found is of no kind
+  document.documentElement.dataset.beside = ""; // the page around it has the masthead
   const LINE = 90; // CSS pixels from the top: what stands there is what is read
   const LONGEST = 4000;
   let leads = false, state = location.hash, waiting = false;

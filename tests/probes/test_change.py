@@ -240,13 +240,15 @@ def test_ranks_are_an_order_and_lie_in_their_intervals(values: np.ndarray, step:
     assert (ratios[:-1] >= ratios[1:]).all()
 
 
-def test_a_measure_on_few_inputs_leads_only_where_none_has_more() -> None:
+def test_a_measure_on_few_inputs_leads_only_where_most_have_no_more() -> None:
     random = np.random.default_rng(6)
     few, many = random.normal(size=(2, 3, 5)), random.normal(size=(2, 12, 5))
     few[1] += 100
     found = changes([of("few", *few), of("many", *many)], SEED)
     assert (found.leading == 1).all() and (found.ratio[0] > found.ratio[1]).all()
     assert (changes([of("few", *few)], SEED).leading == 0).all()
+    most = changes([of("few", *few), of("as few", *few), of("many", *many)], SEED)
+    assert (most.leading == 0).all()
 
 
 @pytest.mark.parametrize(("inputs", "expected"), [(7, 0.0041), (10_000, 0.025)])
