@@ -121,7 +121,10 @@ def test_a_pair_that_stands_twice_and_an_exhibit_without_pages_are_refused() -> 
         Exhibit.model_validate({"models": [one], "compare": [["a"]]})
 
 
-def test_two_sources_of_one_name_are_told_apart() -> None:
+def test_two_sources_of_one_name_are_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # where no exhibit knows them
     nothing = (None, None, None, None, None, 0)
     epochs = exhibit_of_two(("train:digits@5", "train:digits@64"), None, *nothing)
     assert [one.id for one in epochs.models] == ["digits-5", "digits-64"]
