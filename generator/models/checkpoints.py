@@ -98,9 +98,11 @@ def _checkpoint(
             )
         return state
 
-    unnamed = parse_source(one.source, base).revision or f"checkpoint {number}"
+    source = parse_source(one.source, base)
+    unnamed = source.revision or f"checkpoint {number}"
     if not isinstance(final, VisionModel):
-        return Checkpoint(one.label or unnamed, opened)
+        step = f"step {source.revision}" if source.kind == "train" and source.revision else ""
+        return Checkpoint(one.label or step or unnamed, opened)
     state = opened()
     return Checkpoint(one.label or state.provenance.revision or unnamed, lambda: state, state.key)
 

@@ -96,6 +96,10 @@ REFUSED = {
     "training_neurons": ({"model": BERT}, "no states of its training"),
     "training_layers": ({"model": BERT}, "no states of its training"),
     "training_maps": ({"model": BERT}, "no states of its training"),
+    **{
+        f"compared_{what}": ({"model": BERT}, "it compares two models")
+        for what in ("answers", "heads", "maps", "units", "layers", "weights")
+    },
 }
 
 
