@@ -40,6 +40,7 @@ from generator.inputs.repeated_words import (
 )
 from generator.inputs.source import Files, Source
 from generator.models.digest import file_sha256
+from generator.models.dispatch import hooks
 from generator.models.own_training import TEXTS, chosen_state, known_training, one_thread
 from generator.models.pretrained import library
 from generator.models.word_tokenizer import SPECIAL, START, write_tokenizer
@@ -235,12 +236,8 @@ def written_sizes(module: nn.Module) -> Iterator[list[Tensor]]:
         sizes.append((written.square().mean((1, 2, 3)) + _TINY).sqrt())
 
     projections = [part for name, part in module.named_modules() if name.endswith("o_proj")]
-    handles = [part.register_forward_pre_hook(note) for part in projections]
-    try:
+    with hooks(part.register_forward_pre_hook(note) for part in projections):
         yield sizes
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def _measured(module: nn.Module, step: int) -> Step:

@@ -16,9 +16,10 @@ import numpy as np
 from generator.inputs.repeated_words import WORDS
 from generator.inputs.source import Source
 from generator.models.own_training import TEXTS
-from generator.models.text_training import STEPS, course_of, trained_text
+from generator.models.text_training import PRICED, STEPS, course_of, trained_text
 
 BORN = 0.5
+EVEN_GUESS = float(np.log(len(WORDS)))
 
 
 @dataclass(frozen=True)
@@ -37,12 +38,20 @@ class Course:
     @property
     def foretold(self) -> np.ndarray:
         """Share of the second copy that is foretold, (measurements,)."""
-        return np.asarray(1 - self.second / np.log(len(WORDS)))
+        return np.asarray(1 - self.second / EVEN_GUESS)
 
     @property
     def born(self) -> int | None:
         """The first measured step after which half of the second copy is foretold; None if none is."""
-        there = self.foretold >= BORN
+        return self._first(BORN)
+
+    @property
+    def priced(self) -> int | None:
+        """The step after which heads have a price, since so much is foretold; None if they never have."""
+        return self._first(PRICED)
+
+    def _first(self, share: float) -> int | None:
+        there = self.foretold >= share
         return int(self.steps[np.argmax(there)]) if there.any() else None
 
     @property

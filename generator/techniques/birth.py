@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from generator.figures.figure import Figure, on_page, published
-from generator.formatting import number, percent
+from generator.formatting import number
 from generator.inputs.repeated_words import LONGEST, SHORTEST, WORDS
 from generator.models.own_training import TEXTS
-from generator.models.text_training import JUDGED, MEASURED
+from generator.models.text_training import JUDGED, MEASURED, PRICED
 from generator.paths import cache_root
-from generator.probes.birth import Course, measure_birth
+from generator.probes.birth import EVEN_GUESS, Course, measure_birth
 from generator.run import TEXTS as READS
 from generator.run import Run, Section, Technique
 from generator.table import Table
@@ -23,24 +23,19 @@ _NAMES = {2: "two layers", 1: "one layer"}
 
 @dataclass(frozen=True)
 class View:
-    """What the section states; `born` is empty where induction is not."""
+    """What the section states; `step` is that of the model's own state, None of weights drawn anew."""
 
     figure: Figure
-    name: str
-    born: str
-    before: str
-    steepest: tuple[str, str, str]
-    first: str
-    second: str
-    control: str
-    control_share: str
-    chance: str
+    own: Course
+    control: Course
+    step: int | None
+    steps: int
+    even_guess: float
+    priced: float
     words: int
     shortest: int
     longest: int
-    rows: int
     every: int
-    is_control: bool
 
 
 def why_not(run: Run) -> str:
@@ -73,7 +68,7 @@ def figure(run: Run) -> Figure:
             "first": np.stack([one.first for one in courses]),
             "second": np.stack([one.second for one in courses]),
             "born": np.array([np.nan if one.born is None else one.born for one in courses]),
-            "chance": float(np.log(len(WORDS))),
+            "chance": EVEN_GUESS,
         },
         f"Lines of loss over training steps. {told}.",
         f"Mean loss on the two copies of a passage through training, on {JUDGED} rows that no training saw; "
@@ -86,25 +81,25 @@ def view(run: Run) -> View:
     both = run[BIRTH]
     own = next(one for one in both if one.layers == len(run.model.layers))
     control = next(one for one in both if one.layers == 1)
-    before, after, fall = own.steepest
     return View(
         figure=on_page(figure(run), f"{run.folder}/birth.svg", "birth"),
-        name=_NAMES[own.layers],
-        born="" if own.born is None else f"{own.born:,}",
-        before="" if own.born is None else f"{own.born - MEASURED:,}",
-        steepest=(f"{before:,}", f"{after:,}", number(fall, 2)),
-        first=number(float(own.first[-1]), 2),
-        second=number(float(own.second[-1]), 2),
-        control=number(float(control.second[-1]), 2),
-        control_share=percent(float(control.foretold.max())),
-        chance=number(float(np.log(len(WORDS))), 2),
+        own=own,
+        control=control,
+        step=_step(run),
+        steps=int(own.steps[-1]),
+        even_guess=EVEN_GUESS,
+        priced=PRICED,
         words=len(WORDS),
         shortest=SHORTEST,
         longest=LONGEST,
-        rows=JUDGED,
         every=MEASURED,
-        is_control=own.layers == 1,
     )
+
+
+def _step(run: Run) -> int | None:
+    """The step after which the model was kept."""
+    named = run.model.provenance.revision
+    return int(named.removeprefix("step ")) if named else None
 
 
 def tables(run: Run) -> Iterator[Table]:
@@ -131,7 +126,7 @@ def _births(courses: Sequence[Course]) -> Iterator[Sequence[object]]:
         ends = (one.first[-1], one.second[-1], one.foretold[-1])
         born = "" if one.born is None else one.born
         most = float(one.foretold.max())
-        yield (one.name, one.layers, born, np.log(len(WORDS)), *ends, most, *one.steepest)
+        yield (one.name, one.layers, born, EVEN_GUESS, *ends, most, *one.steepest)
 
 
 BIRTH = Technique(

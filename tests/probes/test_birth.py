@@ -20,11 +20,11 @@ from generator.models.text_training import (
 )
 from generator.paths import cache_root
 from generator.probes.attention import attention_weights
-from generator.probes.birth import Course, measure_birth, measure_course
+from generator.probes.birth import BORN, Course, measure_birth, measure_course
 
 EVEN = float(np.log(len(WORDS)))
-# The steps at which induction may be born, whatever the seed.
-EARLIEST, LATEST = 700, 1000
+# The steps at which induction may be born: with the seeds 0 to 3, 5, 6 and 20 it was at 850 to 1075.
+EARLIEST, LATEST = 700, 1200
 
 
 def course(foretold):
@@ -37,6 +37,7 @@ def test_it_is_born_where_half_is_foretold_for_the_first_time():
     found = course([0, 0.1, 0.2, 0.49, 0.51, 0.4, 0.9])
     np.testing.assert_allclose(found.foretold, [0, 0.1, 0.2, 0.49, 0.51, 0.4, 0.9])
     assert found.born == 100
+    assert found.priced == 150
     start, end, fall = found.steepest
     assert (start, end) == (125, 150)
     assert fall == pytest.approx(0.5 * EVEN)
@@ -44,12 +45,27 @@ def test_it_is_born_where_half_is_foretold_for_the_first_time():
 
 def test_it_may_never_be_born():
     assert course([0, 0.1, 0.3, 0.3]).born is None
+    assert course([0, 0.1, 0.6, 0.7]).priced is None
 
 
 def test_who_only_knows_which_words_were_said_foretells_less_than_half():
-    # A row holds at most so many different words before the last one.
-    most = judged_rows().words.shape[1]
-    assert 1 - np.log(most) / EVEN < 0.5
+    # Told that the second copy is being read: an even guess among the words of the row so far, and, since
+    # At best: an even guess among the words of the row so far, and, since few come a third time, among those
+    # that were said once.
+    any_said, said_once = known_words(judged_rows())
+    assert any_said == pytest.approx(0.33, abs=0.01)
+    assert said_once == pytest.approx(0.41, abs=0.01)
+    assert said_once < BORN
+
+
+def known_words(rows):
+    """Mean share foretold of the second copy by even guesses among the words said, and those said once."""
+    said = []
+    for words, second in zip(rows.words, rows.second, strict=True):
+        for place in np.flatnonzero(second):
+            counts = np.unique(words[:place], return_counts=True)[1]
+            said.append((len(counts), (counts == 1).sum()))
+    return 1 - np.log(said).mean(0) / EVEN
 
 
 def test_the_course_is_that_of_the_record(tmp_path):
@@ -66,9 +82,9 @@ def test_the_course_is_that_of_the_record(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [1, 2])
-def test_induction_is_born_at_about_one_step_whatever_the_seed(seed, tmp_path):
-    found = measure_course("induction", tmp_path, seed, steps=1000)  # as long as birth takes
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_induction_is_born_with_other_seeds_too(seed, tmp_path):
+    found = measure_course("induction", tmp_path, seed, steps=1200)  # as long as birth takes
     is_born_at_once(found)
     assert found.foretold[-1] > 0.7
 
@@ -97,10 +113,12 @@ def test_one_head_of_each_kind_carries_it():
     model = load_model(spec, Path(), cache_root(), seed=20)
     rows = judged_rows()
     ids = token_ids(rows.words)
-    previous, induction = scores(model, rows, ids)
+    previous, induction, on_first = scores(model, rows, ids)
     assert previous[0].max() > 0.3
     assert induction[1].max() > 0.5
     head, above = int(previous[0].argmax()), int(induction[1].argmax())
+    assert on_first[0, head] < 0.1  # it hardly looks at the first copy, and is missed in the second
+    assert on_first[1, above] > 0.5
     whole = second_copy(model.module, rows, ids)
     for layer in range(2):
         for one in range(HEADS):
@@ -112,14 +130,17 @@ def test_one_head_of_each_kind_carries_it():
 
 
 def scores(model, rows, ids):
-    """Weight on the token before, and on the one that followed the first time, (layers, heads)."""
-    previous, induction = [], []
+    """Weights (layers, heads): on the token before; of the second copy on what followed, and on the first."""
+    previous, induction, on_first = [], [], []
     for place in range(64):
         weights = attention_weights(model, tuple(ids[place].tolist()))
         previous.append(np.diagonal(weights, -1, 2, 3).mean(-1))
         (queries,) = np.nonzero(rows.second[place])  # START stands before: the query of word n is n
         induction.append(weights[:, :, queries, queries - rows.period[place] + 1].mean(-1))
-    return np.mean(previous, 0), np.mean(induction, 0)
+        (first,) = np.nonzero(rows.first[place])
+        copy = np.append(first, first[-1] + 1)  # its first word too
+        on_first.append(weights[:, :, queries][..., copy].sum(-1).mean(-1))
+    return np.mean(previous, 0), np.mean(induction, 0), np.mean(on_first, 0)
 
 
 def second_copy(module, rows, ids, silenced=None):
