@@ -17,6 +17,8 @@ from generator.errors import CutawayError
 from generator.exhibit import ModelSpec
 from generator.models.load import load_model
 from generator.models.rounding import by_blocks, matrices, round_all, round_matrices
+from tests import tiny_vision
+from tests.runs import run_on
 from tests.tiny_altered import opened, save_all
 from tests.tiny_towers import save_towers
 
@@ -145,6 +147,16 @@ def test_a_seed_of_its_own_draws_other_weights(folders):
         opened(folders, "llama", random=seed).provenance.weights_sha256 for seed in (True, 3, 0, 4)
     }
     assert len(digests) == 3  # true is the exhibit's seed, which is 3 here
+
+
+@pytest.mark.parametrize("family", ["llama", "t5", "vit"])
+def test_redrawn_weights_are_not_those_of_their_random_control(folders, family, tmp_path):
+    made = opened(folders, family, random=True)  # from the seed 3, as its control
+    pixels = {"noise": tiny_vision.noise()} if family == "vit" else {}
+    twin = run_on(made, store=tmp_path, seed=3, pixels=pixels).control.run.model
+    own, other = made.module.state_dict(), twin.module.state_dict()
+    drawn = [name for name, values in own.items() if values.dim() > 1]
+    assert drawn and not any(torch.equal(own[name], other[name]) for name in drawn)
 
 
 def test_random_stands_alone():
