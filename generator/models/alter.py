@@ -28,7 +28,7 @@ from generator.models.text_model import LanguageModel
 AnyModel = VisionModel | LanguageModel | Seq2SeqModel
 M = TypeVar("M", bound=AnyModel)
 _NOISE = 8  # pictures over which a network of random weights counts the statistics of its norms
-# Added to a seed: every model's random control is drawn from the exhibit's own, and would be the same weights.
+# Added to a seed: random controls are drawn from the exhibit's own, and would be the same weights.
 _APART = 2**20
 
 
