@@ -129,6 +129,42 @@ def test_a_network_against_itself_is_zero_everywhere(pool, store):
     )
 
 
+def test_what_is_no_weight_but_differs_is_named(pool, store):
+    def count(module) -> None:
+        module.add_module("norm", torch.nn.BatchNorm2d(4))
+        module.norm.running_mean += module.norm.running_mean.numel() * counted
+
+    counted = 0
+    whole = seen(network(change=count), pool, store)
+    counted = 1
+    shown = compared_weights.view(compared(whole, seen(network(change=count), pool, store)))
+    assert shown.says == "Every weight is the same in both."
+    assert "Of 8 tensors that are saved beside the weights" in shown.rest
+    assert "1 is not the same: norm.running_mean." in shown.rest
+
+
+def test_of_weights_that_one_lacks_it_is_not_said_that_they_are_the_same(pool, store):
+    def add(module) -> None:
+        module.add_module("more", torch.nn.Linear(2, 2))
+
+    pair = compared(seen(network(), pool, store), seen(network(change=add), pool, store))
+    shown = compared_weights.view(pair)
+    assert shown.says == "Every weight that both have in one shape is the same in both."
+    assert "more.weight" in shown.rest
+
+
+def test_a_matrix_that_was_zero_before_is_infinitely_far(pool, store):
+    def empty(module) -> None:
+        for one in module.parameters():
+            one.data.zero_()
+
+    pair = compared(seen(network(change=empty), pool, store), seen(network(), pool, store))
+    shown = compared_weights.view(pair)
+    assert "moved by ∞ of their norm" in shown.says
+    assert np.isinf(shown.found.relative[shown.rows[0]])
+    assert pair.figure("compared_weights").alt
+
+
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory) -> Path:
     return save_all(tmp_path_factory.mktemp("models"))
