@@ -26,7 +26,7 @@ from generator.techniques import compared_units, compared_weights
 from generator.techniques.compared_units import COMPARED_UNITS
 from generator.techniques.compared_weights import COMPARED_WEIGHTS
 from tests import tiny_blocks
-from tests.runs import run_on
+from tests.runs import finding, run_on
 from tests.tiny_altered import opened, save_all
 
 PICTURES = 40
@@ -121,12 +121,45 @@ def test_a_network_against_itself_is_zero_everywhere(pool, store):
     found = pair[COMPARED_UNITS]
     assert not found.ratio.any() and not found.mean_ratio.any()
     assert (found.shared == 1).all() and np.nanmin(found.correlation) == 1
-    assert "in the same way in both" in compared_units.view(pair).says
+    says = compared_units.view(pair).says
+    assert "to every input is the same in both" in says and "all positions, is the same." in says
     shown = compared_weights.view(pair)
     assert shown.says == "Every weight is the same in both." and not shown.rows
     assert all(
         float(row["relative"]) == 0 == float(row["rank"]) for row in table(pair, "compared_weights")
     )
+
+
+def test_means_that_differ_where_the_largest_responses_do_not_are_told(pool, store):
+    whole = seen(network(), pool, store)
+    pair = compared(whole, whole)
+    same = pair[COMPARED_UNITS]
+    means = same.mean_after.copy()
+    means[3] += 0.1
+    other = finding(pair, {COMPARED_UNITS: replace(same, mean_after=means)})
+    assert "The mean response, over all positions, is another one in 1 unit." in (
+        compared_units.view(other).says
+    )
+
+
+def test_a_unit_whose_responses_have_no_noise_is_infinitely_far(pool, store):
+    whole, silent = network(), network(name="silent", silent=("stem/5",))
+    pair = compared(seen(whole, pool, store), seen(silent, pool, store))
+    found = pair[COMPARED_UNITS]
+    ratio = found.ratio.copy()
+    ratio[found.order[0]] = np.inf
+    shown = compared_units.view(finding(pair, {COMPARED_UNITS: replace(found, ratio=ratio)}))
+    assert "differs by ∞ times" in shown.says
+
+
+def test_words_around_a_token_are_spaced_as_they_were_written(folders, passages, store):
+    """BERT's tokens have no spaces of their own."""
+    whole = reads(folders, "bert", passages, store)
+    silent = reads(folders, "bert", passages, store, silent=("1/7",))
+    shown = compared_units.view(compared(whole, silent))
+    texts = ["".join(text) for text, _ in shown.rows[0].both[0].passages]
+    assert texts and all(" " in text.strip() for text in texts)
+    assert all(any(t.strip() in one.text for one in passages) for t in texts if "[" not in t)
 
 
 def test_what_is_no_weight_but_differs_is_named(pool, store):
@@ -211,7 +244,7 @@ def test_a_silenced_neuron_comes_first(folders, passages, store, family, layer):
     assert f"Most changed is unit {layer}/7" in shown.says
     assert "Heads are compared by their numbers alone" in shown.places
     before, _ = shown.rows[0].both
-    assert before.passages and before.passages[0].token
+    assert before.passages and before.passages[0][0][1]
     known = [row for row in table(pair, "compared_units") if row["effect_ratio"]]
     assert known and all(row["effect_before"] and row["effect_after"] for row in known)
     weights = pair[COMPARED_WEIGHTS]
