@@ -20,7 +20,7 @@ from generator.probes.weight_change import (
     kind_of,
     ranks_of,
 )
-from tests.tiny_altered import opened, save_all
+from tests.tiny_altered import lora, opened, save_all
 
 
 @pytest.fixture(scope="module")
@@ -177,18 +177,10 @@ def test_parameters_are_grouped_by_their_first_number_and_named_by_what_follows_
     assert groups == {"0": (2, 0.0), "2": (2, 0.0), "3": (2, 0.0)}
 
 
-def test_a_merged_adapter_shows_its_rank(tmp_path):
-    base = save_all(tmp_path)
-    plain = opened(base, "llama")
-    peft = pytest.importorskip("peft")
-    config = peft.LoraConfig(r=3, lora_alpha=6, target_modules=["q_proj", "down_proj"])
-    tuned = peft.get_peft_model(copy.deepcopy(plain.module), config)
-    torch.manual_seed(0)
-    for name, values in tuned.named_parameters():
-        if "lora_" in name:
-            values.data.normal_(0, 0.2)
-    tuned.save_pretrained(base / "lora")
-    found = compare_weights(plain.module, opened(base, "llama", adapter="./lora").module, 0)
+def test_a_merged_adapter_shows_its_rank(folders):
+    lora(folders, target_modules=["q_proj", "down_proj"])
+    plain, made = opened(folders, "llama"), opened(folders, "llama", adapter="./lora")
+    found = compare_weights(plain.module, made.module, 0)
     ranks = {
         name: rank for name, rank in zip(found.names, found.rank.tolist(), strict=True) if rank
     }
