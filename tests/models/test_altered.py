@@ -108,6 +108,8 @@ def test_gpt2_is_rounded_along_its_inputs(folders):
 def test_every_kind_of_model_is_altered_and_says_so(folders, family, done):
     plain, made = opened(folders, family), opened(folders, family, **done)
     assert made.key != plain.key and made.id == plain.id and made.title == plain.title
+    assert made.provenance.architecture == plain.provenance.architecture
+    assert [one.name for one in made.layers] == [one.name for one in plain.layers]
     assert made.provenance.random == ("random" in done)
     assert all(check.passed for check in made.trial)
     if "random" not in done:
