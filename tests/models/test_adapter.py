@@ -14,12 +14,7 @@ from safetensors.torch import load_file, save_file
 from generator.errors import CutawayError, UsageError
 from generator.inputs.source import parse_source
 from generator.models.adapter import adapter_folder
-from tests.tiny_altered import lora, opened, save_all
-
-
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory):
-    return save_all(tmp_path_factory.mktemp("models"))
+from tests.tiny_altered import lora, opened
 
 
 @pytest.fixture(scope="module")

@@ -19,13 +19,8 @@ from generator.models.load import load_model
 from generator.models.rounding import by_blocks, matrices, round_all, round_matrices
 from tests import tiny_vision
 from tests.runs import run_on
-from tests.tiny_altered import opened, save_all
+from tests.tiny_altered import opened
 from tests.tiny_towers import save_towers
-
-
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory):
-    return save_all(tmp_path_factory.mktemp("models"))
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,7 +24,7 @@ from generator.techniques.compared_units import COMPARED_UNITS
 from generator.techniques.compared_weights import COMPARED_WEIGHTS
 from tests import tiny_blocks
 from tests.runs import finding, run_on
-from tests.tiny_altered import opened, save_all
+from tests.tiny_altered import opened
 
 PICTURES = 40
 
@@ -69,7 +66,7 @@ def seen(model, pool, store) -> Run:
 
 
 def table(pair: Comparison, name: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(pair.table(name).csv)))
+    return pair.table(name).records
 
 
 def test_a_silenced_channel_comes_first(pool, store):
@@ -196,11 +193,6 @@ def test_a_matrix_that_was_zero_before_is_infinitely_far(pool, store):
     assert "moved by ∞ of their norm" in shown.says
     assert np.isinf(shown.found.relative[shown.rows[0]])
     assert pair.figure("compared_weights").alt
-
-
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory) -> Path:
-    return save_all(tmp_path_factory.mktemp("models"))
 
 
 def test_a_silenced_neuron_of_patches_comes_first(folders, pool, store):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,12 +19,7 @@ from generator.probes.weight_change import (
     kind_of,
     ranks_of,
 )
-from tests.tiny_altered import lora, opened, save_all
-
-
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory) -> Path:
-    return save_all(tmp_path_factory.mktemp("models"))
+from tests.tiny_altered import lora, opened
 
 
 def network(seed: int = 0) -> nn.Module:
@@ -178,8 +172,8 @@ def test_parameters_are_grouped_by_their_first_number_and_named_by_what_follows_
 
 
 def test_a_merged_adapter_shows_its_rank(folders):
-    lora(folders, target_modules=["q_proj", "down_proj"])
-    plain, made = opened(folders, "llama"), opened(folders, "llama", adapter="./lora")
+    lora(folders, "ranked", target_modules=["q_proj", "down_proj"])
+    plain, made = opened(folders, "llama"), opened(folders, "llama", adapter="./ranked")
     found = compare_weights(plain.module, made.module, 0)
     ranks = {
         name: rank for name, rank in zip(found.names, found.rank.tolist(), strict=True) if rank
