@@ -17,15 +17,13 @@ from generator.errors import CutawayError, UsageError
 from generator.exhibit import PICTURE, ModelSpec
 from generator.inputs.source import Source
 from generator.models.adapter import adapter_folder, merge
+from generator.models.any_model import AnyModel
 from generator.models.digest import state_digest
 from generator.models.model import VisionModel
 from generator.models.randomise import random_twin, randomised
 from generator.models.rounding import round_all, round_matrices
-from generator.models.seq2seq import Seq2SeqModel
 from generator.models.silence import silence
-from generator.models.text_model import LanguageModel
 
-AnyModel = VisionModel | LanguageModel | Seq2SeqModel
 M = TypeVar("M", bound=AnyModel)
 _NOISE = 8  # pictures over which a network of random weights counts the statistics of its norms
 # Added to a seed: random controls are drawn from the exhibit's own, and would be the same weights.
