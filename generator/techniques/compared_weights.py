@@ -80,7 +80,7 @@ def _moved(found: WeightChanges) -> str:
     return (
         f"All weights together moved by {percent(over(change, norm))} of their norm; {of} changed. Furthest "
         f"moved {name}, by {percent(most)}. From the matrices before with their rows in another order, those "
-        f"after lie {percent(apart, 0)} away."
+        f"after lie {percent(apart, 0)} of their norm away."
     )
 
 

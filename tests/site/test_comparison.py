@@ -19,7 +19,7 @@ from generator import build, subjects
 from generator.errors import UsageError
 from generator.exhibit import Exhibit
 from generator.exhibit_yaml import load_exhibit
-from generator.formatting import number
+from generator.formatting import number, percent
 from generator.progress import Reporter
 from generator.single import exhibit_of_two
 from tests.small_site import Site, cutaway, read_exhibit, write_exhibit
@@ -86,6 +86,19 @@ def test_a_model_beside_itself_has_changed_nowhere(compared_site: Site) -> None:
     found = rows(compared_site, "whole-whole", "compared_layers.csv")
     assert [float(row["cka"]) for row in found] == [1.0] * len(found)
     assert all(row["most_like"] == row["layer"] for row in found)
+
+
+def test_what_numbers_are_of_is_said_beside_them(compared_site: Site) -> None:
+    shown = page(compared_site, "compare/whole-rounded/index.html")
+    weights = section(shown, "weights")
+    assert "the matrix after lies from the one before with its rows in another order" in weights
+    name, moved = re.findall(r"<code>(.*?)</code></th>.*?</td><td[^>]*>(.*?)</td>", weights)[0]
+    row = next(
+        row
+        for row in rows(compared_site, "whole-rounded", "compared_weights.csv")
+        if row["parameter"] == name
+    )
+    assert moved == percent(float(row["relative"]), 2)
 
 
 def test_the_card_of_what_was_changed_says_so(compared_site: Site) -> None:
