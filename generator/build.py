@@ -49,6 +49,7 @@ from generator.site import check_target, run_builder
 from generator.store import Store
 from generator.subjects import (
     all_techniques,
+    check_compared,
     comparisons_of,
     load_runs,
     opened_in_parts,
@@ -120,6 +121,7 @@ def _build(exhibit: Exhibit, options: Options, reporter: Reporter) -> Summary:
     keep_freed()
     writing = read_writing(exhibit.base, exhibit.writing)
     techniques = all_techniques(exhibit)
+    check_compared(exhibit, fetched=False)
     check_early(writing, possible_ids(exhibit), kinds_of(techniques))
     inputs: Sequence[Inputs] = read_inputs(exhibit)
     store = Store(options.work / "store")
@@ -177,6 +179,7 @@ def _opened(
         trainings(exhibit, cache_root(), options.workers - 1) as ready,
     ):
         exhibit, inputs = opened_in_parts(exhibit, inputs)
+        check_compared(exhibit, fetched=True)
         given = (options.device, store, step, reporter.step, techniques, options.full, ready)
         return exhibit, inputs, load_runs(exhibit, inputs, *given)
 

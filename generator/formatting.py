@@ -8,7 +8,7 @@ NO_BREAK = "\u00a0"
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
-MINUS = "\u2212"
+MINUS, INFINITE = "\u2212", "∞"
 
 
 def fixed(value: float, places: int) -> str:
@@ -18,9 +18,9 @@ def fixed(value: float, places: int) -> str:
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """A measured value with `digits` significant digits; a dash where it is not defined."""
+    """A measured value with `digits` significant digits; a dash where it is not defined, ∞ for x/0."""
     if value is None or not math.isfinite(value):
-        return "–"
+        return INFINITE if value == math.inf else "–"
     if value == 0:
         return "0"
     if abs(value) < 10**-digits / 2:
@@ -34,9 +34,9 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def percent(share: float | None, places: int = 1) -> str:
-    """A share as a percentage, kept on one line."""
+    """A share as a percentage, kept on one line; a dash where it is not defined, ∞ for x/0."""
     if share is None or not math.isfinite(share):
-        return "–"
+        return INFINITE if share == math.inf else "–"
     if 0 < share < 0.5 * 10 ** -(places + 2):
         return f"<{NO_BREAK}{10**-places:g}{NO_BREAK}%"
     return f"{fixed(100 * share, places)}{NO_BREAK}%"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -35,9 +35,30 @@ from generator.techniques import TECHNIQUES
 def possible_ids(exhibit: Exhibit) -> list[str]:
     """The ids of what has pages: whether a network has two towers is known once it is fetched."""
     paged = [spec for spec in exhibit.models if spec.pages]
-    whole = [spec.id for spec in paged if not spec.part]
-    towers = (f"{name}-{part}" for name in whole for part in PARTS)
-    return [*(spec.id for spec in paged), *towers, *(one.id for one in exhibit.compare)]
+    return [*_with_towers(paged), *(one.id for one in exhibit.compare)]
+
+
+def _with_towers(models: Sequence[ModelSpec]) -> list[str]:
+    """The ids of models, and those that their towers would have."""
+    towers = (spec.tower(part).id for spec in models if not spec.part for part in PARTS)
+    return [*(spec.id for spec in models), *towers]
+
+
+def check_compared(exhibit: Exhibit, *, fetched: bool) -> None:
+    """Raises UsageError, with the nearest id, where the exhibit compares a model that it does not have.
+
+    Before all are `fetched`, each may turn out to be a network of two towers.
+    """
+    models = exhibit.models
+    known = [spec.id for spec in models] if fetched else _with_towers(models)
+    for name in (name for one in exhibit.compare for name in one.models):
+        _check_known(name, known)
+
+
+def _check_known(name: str, known: Collection[str]) -> None:
+    if name not in known:
+        hint = did_you_mean(name, known)
+        raise UsageError(f"compare: the exhibit has no model '{name}'. {hint}")
 
 
 def opened_in_parts(
@@ -122,9 +143,7 @@ def comparisons_of(exhibit: Exhibit, runs: Sequence[Run]) -> list[Comparison]:
 def comparison_of(spec: ComparisonSpec, runs: Mapping[str, Run]) -> Comparison:
     """Two runs side by side, by the ids of their models. Raises UsageError for an unknown one."""
     for name in spec.models:
-        if name not in runs:
-            hint = did_you_mean(name, runs)
-            raise UsageError(f"compare: the exhibit has no model '{name}'. {hint}")
+        _check_known(name, runs)
     return compared(runs[spec.before], runs[spec.after], spec.about)
 
 

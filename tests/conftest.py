@@ -88,6 +88,14 @@ def whole_smollm2(exhibit: Exhibit, smollm2: Files) -> LanguageModel:
     return _model(exhibit, "smollm2-135m")
 
 
+@pytest.fixture(scope="session")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One tiny model of each kind, each saved in a folder of its own."""
+    from tests.tiny_altered import save_all  # which needs the plugins, too
+
+    return save_all(tmp_path_factory.mktemp("models"))
+
+
 def _model(exhibit: Exhibit, name: str, **changes: str) -> AnyModel:
     spec = next(model for model in exhibit.models if model.id == name)
     return load_model(spec.model_copy(update=changes), exhibit.base, cache_root())

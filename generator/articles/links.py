@@ -102,7 +102,7 @@ class Links:
             raise UsageError(f"{run.model.id}: {reason or known}")
         link, shown = neuron_link(run, layer.name, unit), neurons(run)
         place = shown.found.place(layer.name) or 0
-        first = strongest(run, shown.layer(place), unit, 3)
+        first = strongest(run, shown.layer(place).by_peak, unit, 3)
         tokens = listed([f"“{token}”" for token in dict.fromkeys(token for _, token, _ in first)])
         name = shown.found.name_of(place, unit)
         note = f"{link.text} of {run.model.title}, excited most by {tokens}"

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +21,10 @@ from generator.inputs.source import Source, parse_source
 from generator.models.compat import repair_torchvision
 from generator.models.digest import file_sha256
 from generator.models.fetch import fetch
-from generator.models.rounding import relative
+from generator.models.rounding import difference, relative
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+_FIRST = re.compile(r"\.lora_(embedding_)?A\b")  # the matrix A, which reads, of either kind
 
 
 def adapter_folder(adapter: str, model: str, source: Source, base: Path, cache: Path) -> str:
@@ -91,13 +94,15 @@ def merge(module: nn.Module, folder: Path) -> str:
     held = dict(module.named_parameters())
     try:
         made: Any = peft.PeftModel.from_pretrained(module, str(folder))
-        config: Any = made.peft_config["default"]
-        made.merge_and_unload()
+        expected = set(peft.get_peft_model_state_dict(made, save_embedding_layers=False))
     except Exception as error:  # whatever peft raises for what does not fit
-        raise CutawayError(
-            f"the adapter does not fit this network: {first_line(error)}",
-            "It was trained on a base of another shape, or with other names of its parts.",
-        ) from error
+        raise _misfit(first_line(error)) from error
+    shapes = _shapes(folder)
+    _check_whole(shapes.keys(), expected)
+    try:
+        made.merge_and_unload()
+    except Exception as error:
+        raise _misfit(first_line(error)) from error
     for one in module.parameters():
         one.requires_grad_(False)
     after = dict(module.named_parameters())
@@ -105,29 +110,55 @@ def merge(module: nn.Module, folder: Path) -> str:
         raise CutawayError(
             "the adapter replaces parts of this network, and not their weights alone"
         )
-    changes = [_change(before[name], after[name]) for name in before]
+    changes = [difference(after[name], before[name]) for name in before]
     changed = sum(squared > 0 for squared, _ in changes)
     if not changed:
         raise CutawayError("the adapter changes no weights of this network")
     return (
-        f"a LoRA adapter of rank {config.r} (SHA-256 of its weights "
+        f"a LoRA adapter of {_ranks(shapes)} (SHA-256 of its weights "
         f"{file_sha256(folder / WEIGHTS)[:12]}), merged into {changed} matrices through peft "
         f"{peft.__version__} (they changed by {relative(changes):.2%})"
     )
 
 
-def _shaped(module: nn.Module, folder: Path) -> list[tuple[str, torch.Tensor]]:
-    """The parameters whose modules the file of an adapter names."""
+def _misfit(why: str) -> CutawayError:
+    hint = "It was trained on a base of another shape, or with other names of its parts."
+    return CutawayError(f"the adapter does not fit this network: {why}", hint)
+
+
+def _check_whole(stored: Collection[str], expected: Collection[str]) -> None:
+    """Refuse an adapter of which a part would be left out: peft merges what fits, and warns at most."""
+    for says, own, other in (
+        ("it lacks", expected, stored),
+        ("no part takes its", stored, expected),
+    ):
+        names = sorted(set(own) - set(other))
+        if names:
+            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            raise _misfit(f"{says} {names[0]}{more}")
+
+
+def _ranks(shapes: Mapping[str, tuple[int, ...]]) -> str:
+    """The ranks of an adapter, which are the rows of its matrices A: a configuration may state several."""
+    ranks = {shape[0] for key, shape in shapes.items() if _FIRST.search(key)}
+    if len(ranks) == 1:
+        return f"rank {min(ranks)}"
+    return f"ranks from {min(ranks)} to {max(ranks)}"
+
+
+def _shapes(folder: Path) -> dict[str, tuple[int, ...]]:
+    """The tensors in the file of an adapter, and their shapes."""
     from safetensors import safe_open
 
     with safe_open(str(folder / WEIGHTS), "pt") as stored:
-        named = [key.split(".lora_")[0].removeprefix("base_model.model.") for key in stored.keys()]  # noqa: SIM118
+        keys = stored.keys()
+        return {key: tuple(stored.get_slice(key).get_shape()) for key in keys}
+
+
+def _shaped(module: nn.Module, folder: Path) -> list[tuple[str, torch.Tensor]]:
+    """The parameters whose modules the file of an adapter names."""
+    named = [key.split(".lora_")[0].removeprefix("base_model.model.") for key in _shapes(folder)]
     own = {key for key in named if key}
     return [
         (name, one) for name, one in module.named_parameters() if name.rpartition(".")[0] in own
     ]
-
-
-def _change(before: torch.Tensor, after: torch.Tensor) -> tuple[float, float]:
-    there = before.double()
-    return float((after.double() - there).square().sum()), float(there.square().sum())

@@ -17,17 +17,17 @@ from generator.errors import CutawayError, UsageError
 from generator.exhibit import PICTURE, ModelSpec
 from generator.inputs.source import Source
 from generator.models.adapter import adapter_folder, merge
+from generator.models.any_model import AnyModel
 from generator.models.digest import state_digest
 from generator.models.model import VisionModel
 from generator.models.randomise import random_twin, randomised
 from generator.models.rounding import round_all, round_matrices
-from generator.models.seq2seq import Seq2SeqModel
 from generator.models.silence import silence
-from generator.models.text_model import LanguageModel
 
-AnyModel = VisionModel | LanguageModel | Seq2SeqModel
 M = TypeVar("M", bound=AnyModel)
 _NOISE = 8  # pictures over which a network of random weights counts the statistics of its norms
+# Added to a seed: random controls are drawn from the exhibit's own, and would be the same weights.
+_APART = 2**20
 
 
 def prepared(spec: ModelSpec, source: Source, base: Path, cache: Path) -> ModelSpec:
@@ -85,12 +85,13 @@ def _done(model: M, asked: Altered) -> list[str]:
 def redrawn(model: AnyModel, spec: ModelSpec, seed: int) -> AnyModel:
     """The model with all its weights drawn anew, if its entry says so: nothing of it was learned.
 
-    The trial is that of the weights that were loaded, as for every random control. Batch norms count their
-    statistics over a few pictures of noise.
+    They are other weights than those of its random control, though both may come of one seed. The trial is
+    that of the weights that were loaded, as for every random control. Batch norms count their statistics over
+    a few pictures of noise.
     """
     if not spec.altered.redrawn:
         return model
-    drawn_from = seed if spec.altered.random is True else int(spec.altered.random)
+    drawn_from = _APART + (seed if spec.altered.random is True else int(spec.altered.random))
     made: AnyModel
     if isinstance(model, VisionModel):
         side, random = model.preprocessing.size, torch.Generator().manual_seed(drawn_from)

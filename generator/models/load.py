@@ -13,6 +13,7 @@ from generator.errors import CutawayError, UsageError
 from generator.exhibit import PICTURE, ModelSpec
 from generator.inputs.source import Source, parse_source
 from generator.models.alter import prepared, redrawn
+from generator.models.any_model import AnyModel as AnyModel
 from generator.models.contents import tensors_in
 from generator.models.convert import gguf_to_folder, read_state_dict
 from generator.models.device import pick_device
@@ -43,14 +44,10 @@ from generator.models.saved import (
     stated_config,
     weights_of,
 )
-from generator.models.seq2seq import Seq2SeqModel
-from generator.models.text_model import LanguageModel
 from generator.models.text_part import has_text_part, text_part
 from generator.models.towers import has_towers, in_parts, open_tower
 from generator.models.transformer import open_tokenizer, stated_licence
 from generator.models.vision import Network, finish
-
-AnyModel = VisionModel | LanguageModel | Seq2SeqModel
 
 
 def load_model(

@@ -42,7 +42,7 @@ def round_all(module: nn.Module, dtype: str) -> float:
             rounded = one.to(DTYPES[dtype]).to(one.dtype)
             if not bool(rounded.isfinite().all()):
                 raise CutawayError(f"some weights are too large for {dtype}")
-            changes.append(_difference(rounded, one))
+            changes.append(difference(rounded, one))
             one.copy_(rounded)
     return relative(changes)
 
@@ -85,7 +85,7 @@ def _write(
     weights = rows(parameter.data)
     step = max(1, _FIRST_ROWS // max(1, weights.shape[1]))
     rounded = torch.cat([by_blocks(part, bits) for part in weights.split(step)])
-    change = _difference(rounded, weights)
+    change = difference(rounded, weights)
     if rows is _inputs_first:
         first, second, *rest = parameter.shape
         rounded = rounded.reshape(second, first, *rest).transpose(0, 1)
@@ -115,8 +115,8 @@ def by_blocks(weights: Tensor, bits: int) -> Tensor:
     return stored.reshape(rows, -1)[:, :inputs].to(weights.dtype)
 
 
-def _difference(made: Tensor, there: Tensor) -> tuple[float, float]:
-    """The squared norm of what changed, and of what was there."""
+def difference(made: Tensor, there: Tensor) -> tuple[float, float]:
+    """The squared norm of what changed, and of what was there: `relative` takes several."""
     squared = (made.double() - there.double()).square().sum(), there.double().square().sum()
     return float(squared[0]), float(squared[1])
 

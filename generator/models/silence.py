@@ -12,12 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from generator.errors import CutawayError, UsageError, did_you_mean
+from generator.models.any_model import AnyModel
 from generator.models.dispatch import hooks, listen
 from generator.models.heads_access import find_heads, is_matrix, rows_of, same
 from generator.models.model import VisionModel
 from generator.models.patches import unfused
 from generator.models.seq2seq import Seq2SeqModel
-from generator.models.silence_units import AnyModel, check_alone, noise_for, silence_unit
+from generator.models.silence_units import check_alone, noise_for, silence_unit
 from generator.models.stacks import ONLY, PAIR, Stack
 
 

@@ -14,16 +14,14 @@ import torch
 from torch import Tensor, nn
 
 from generator.errors import UsageError, did_you_mean
+from generator.models.any_model import AnyModel
 from generator.models.dispatch import hooks
 from generator.models.heads_access import is_matrix
 from generator.models.layer import Layer
 from generator.models.model import VisionModel
-from generator.models.seq2seq import Seq2SeqModel
 from generator.models.stream import probe_ids
 from generator.models.text_model import LanguageModel, TextModel
 from generator.models.token_units import TokenUnits, read_batch, token_neurons
-
-AnyModel = VisionModel | LanguageModel | Seq2SeqModel
 
 
 def silence_unit(model: AnyModel, name: str) -> None:

@@ -31,7 +31,7 @@ from generator.probes.unit_order import LayerMatch, correlated, match_units, uni
 from generator.probes.unit_responses import Responses
 from generator.store import Store
 
-VERSION = 1
+VERSION = 2
 _AT_ONCE = 4096  # units that are resampled at once
 _ROUNDING = 1e-12  # relative
 
@@ -40,13 +40,15 @@ _ROUNDING = 1e-12  # relative
 class UnitChanges:
     """What changed of every unit, arrays (units,), one layer behind the other; NaN where it is not defined.
 
-    `place` says which of `layers` a unit is of. What ends in `_random` is of the random pair. `mean_ratio` is
-    the change of the mean response over its noise (`generator.probes.change`), from `mean_low` to `mean_high`
-    in 95 % of the draws of inputs.
+    `place` says which of `layers` a unit is of. `inputs` are counted that some layer was read on in both, and
+    in `read` (layers,) those that each was: where one of its units has no number, all are left out. What ends
+    in `_random` is of the random pair. `mean_ratio` is the change of the mean response over its noise
+    (`generator.probes.change`), from `mean_low` to `mean_high` in 95 % of the draws of inputs.
     """
 
     inputs: int
     layers: tuple[LayerMatch, ...]
+    read: np.ndarray
     place: np.ndarray
     unit: np.ndarray
     partner: np.ndarray
@@ -101,30 +103,29 @@ def compare_units(
         for one in before
         if one.layer in others and one.peak.shape == others[one.layer].peak.shape
     ]
-    if not pairs:
+    reads = [np.all([np.isfinite(one.peak).all(1) for one in pair], 0) for pair in pairs]
+    known = [number for number, read in enumerate(reads) if read.any()]
+    if not known:
         raise ValueError("the two models have no layer of units in common")
-    read = np.all([np.isfinite(one.peak).all(1) for pair in pairs for one in pair], 0)
-    pairs = [(one.on(read), other.on(read)) for one, other in pairs]
+    some = np.any(reads, 0)
     matches, columns = [], []
-    for number, (one, other) in enumerate(pairs):
-        match = match_units(one.layer, one.peak, other.peak, (seed, number))
-        matches.append(match)
-        columns.append(_layer(one, other, match.partner, (seed, number)))
+    for number in known:
+        one, other = (each.on(some) for each in pairs[number])
+        read = reads[number][some]
+        peaks = one.peak[read], other.peak[read]
+        matches.append(match_units(one.layer, *peaks, (seed, number)))
+        columns.append(_layer(one, other, read, matches[-1].partner, (seed, number)))
     joined = {name: np.concatenate([c[name] for c in columns], -1) for name in columns[0]}
-    own = joined.pop("own")
-    ratio, drawn = moved(own, joined.pop("other"), seed)
-    random, _ = moved(own, joined.pop("random"), seed, draws=0)
     mean = changes([Measured("mean", joined.pop("mean"), joined.pop("mean_other"))], seed)
-    rank = ranks(ratio)
-    low, high = rank_interval(drawn)
+    rank = ranks(joined["ratio"])
+    low, high = rank_interval(joined.pop("drawn"))
     return UnitChanges(
-        inputs=len(own),
+        inputs=int(some.sum()),
         layers=tuple(matches),
-        place=np.repeat(np.arange(len(pairs)), [match.units for match in matches]),
+        read=np.array([reads[number].sum() for number in known]),
+        place=np.repeat(np.arange(len(matches)), [match.units for match in matches]),
         unit=np.concatenate([np.arange(match.units) for match in matches]),
         partner=np.concatenate([match.partner for match in matches]),
-        ratio=ratio,
-        ratio_random=random,
         mean_before=mean.before[0],
         mean_after=mean.after[0],
         mean_low=mean.low[0],
@@ -138,17 +139,22 @@ def compare_units(
 
 
 def _layer(
-    one: Responses, other: Responses, partner: np.ndarray, seed: tuple[int, int]
+    one: Responses,
+    other: Responses,
+    read: np.ndarray,
+    partner: np.ndarray,
+    seed: tuple[int, int],
 ) -> dict[str, np.ndarray]:
-    """What is known of the units of one layer, (units,) or (inputs, units)."""
+    """What is known of the units of one layer, (units,), (inputs, units) or (draws, units)."""
     strange = partner[another(len(partner), seed)]
-    own, others = _ranked(one.peak), _ranked(other.peak)
+    own, others = _ranked(one.peak[read]), _ranked(other.peak[read])
+    ratio, drawn = moved(one.peak, other.peak[:, partner], seed[0], read=read)
     return {
-        "own": one.peak,
-        "other": other.peak[:, partner],
-        "random": other.peak[:, strange],
-        "mean": one.mean,
-        "mean_other": other.mean[:, partner],
+        "ratio": ratio,
+        "drawn": drawn,
+        "ratio_random": moved(one.peak, other.peak[:, strange], seed[0], 0, read)[0],
+        "mean": np.where(read[:, None], one.mean, np.nan),
+        "mean_other": np.where(read[:, None], other.mean[:, partner], np.nan),
         "shared": shared(one.top, other.top[partner]),
         "shared_random": shared(one.top, other.top[strange]),
         "correlation": correlated(own, others[:, partner]),
@@ -186,14 +192,21 @@ def _ranked(values: np.ndarray) -> np.ndarray:
 
 
 def moved(
-    before: np.ndarray, after: np.ndarray, seed: int, draws: int = DRAWS
+    before: np.ndarray,
+    after: np.ndarray,
+    seed: int,
+    draws: int = DRAWS,
+    read: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Change over noise of responses (inputs, units), (units,), and in draws of inputs, (draws, units).
 
-    0 where nothing changed, inf where what never changes over inputs is another number.
+    0 where nothing changed, inf where what never changes over inputs is another number. Of the inputs, those
+    that are `read` (inputs,) of bool; what is drawn is drawn of all.
     """
     inputs = len(before)
     counts = np.concatenate([np.ones((1, inputs)), draws_of(inputs, seed, draws)])
+    if read is not None:
+        counts, before, after = counts[:, read], before[read], after[read]
     parts = [
         _moved(before[:, start : start + _AT_ONCE], after[:, start : start + _AT_ONCE], counts)
         for start in range(0, before.shape[1], _AT_ONCE)
@@ -203,7 +216,7 @@ def moved(
 
 
 def _moved(before: np.ndarray, after: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    inputs = len(before)
+    inputs = np.maximum(counts.sum(1, keepdims=True), 1)
     own, other = before.astype(np.float64), after.astype(np.float64)
     changed = counts @ np.square(other - own) / inputs
     spread = np.zeros_like(changed)
@@ -212,6 +225,6 @@ def _moved(before: np.ndarray, after: np.ndarray, counts: np.ndarray) -> np.ndar
         squares = np.square(centred)
         rest = counts @ squares - np.square(counts @ centred) / inputs
         spread += np.where(rest <= _ROUNDING * (counts @ np.square(values)), 0, rest)
-    noise = spread / max(1, inputs - 1)
+    noise = spread / np.maximum(inputs - 1, 1)
     ratio = np.divide(changed, noise, out=np.where(changed > 0, np.inf, 0.0), where=noise > 0)
     return np.asarray(np.sqrt(ratio))

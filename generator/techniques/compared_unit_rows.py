@@ -19,23 +19,14 @@ from generator.techniques.exemplars import exemplars_of
 from generator.techniques.neuron_choice import paged_units
 from generator.techniques.neuron_responses import ranking_of
 from generator.techniques.neurons import NEURONS, chosen_of
-from generator.techniques.token_units import passages_of, tokens_of
+from generator.techniques.token_unit_facts import strongest
 from generator.techniques.unit_exemplars import Crop, crops
 
 SHOWN = 3  # pictures, or passages, of each unit in each model
 IN_FULL = 5  # units that are shown with them
-_BEFORE, _BEHIND = 8, 4  # tokens of a passage around the one that excites a unit
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A token that excites a unit with what stands around it in its passage, and the value there."""
-
-    before: str
-    token: str
-    behind: str
-    value: float
-    kind: str
+Passage = tuple[
+    tuple[str, str, str], float
+]  # a token between what stands around it, and the value there
 
 
 @dataclass(frozen=True)
@@ -57,7 +48,7 @@ class OneSide:
     link: Link
     size: int
     crops: tuple[Crop, ...]
-    passages: tuple[Piece, ...]
+    passages: tuple[Passage, ...]
     mean: float
     effect: Effect
 
@@ -145,32 +136,10 @@ def _crops(run: Run, side: Run, layer: Layer, unit: int) -> tuple[Crop, ...]:
     return crops(shown if alike else side, layer, exemplars, unit)[:SHOWN]
 
 
-def _passages(side: Run, layer: str, unit: int) -> tuple[Piece, ...]:
-    """The tokens that excite a neuron most, each in its passage."""
+def _passages(side: Run, layer: str, unit: int) -> tuple[Passage, ...]:
+    """The tokens that excite a neuron most, each in its passage, and the value there."""
     ranking = ranking_of(side, layer)
-    best = [rank for rank in range(SHOWN) if ranking.picture[unit, rank] >= 0]
-    return tuple(
-        _piece(
-            side,
-            int(ranking.picture[unit, rank]),
-            int(ranking.place[unit, rank]),
-            float(ranking.value[unit, rank]),
-        )
-        for rank in best
-    )
-
-
-def _piece(side: Run, passage: int, at: int, value: float) -> Piece:
-    tokens, of = tokens_of(side, passage), passages_of(side)[passage]
-    first, last = max(0, at - _BEFORE), at + 1 + _BEHIND
-    kind = " · ".join(word for word in (of.kind, of.language) if word)
-    return Piece(
-        ("…" if first else "") + "".join(tokens[first:at]),
-        tokens[at],
-        "".join(tokens[at + 1 : last]) + ("…" if last < len(tokens) else ""),
-        value,
-        kind,
-    )
+    return tuple(zip(strongest(side, ranking, unit, SHOWN), ranking.value[unit].tolist()))  # noqa: B905
 
 
 def unit_effect(side: Run, layer: str, unit: int) -> Effect:

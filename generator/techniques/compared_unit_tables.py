@@ -29,7 +29,7 @@ _HEADER = (
     "effect_ratio",
 )
 _LAYERS = (
-    "layer", "units", "correlation_in_place", "correlation_matched", "matched_shuffled",
+    "layer", "units", "inputs", "correlation_in_place", "correlation_matched", "matched_shuffled",
     "matched_to_itself", "another_order", "shared", "shared_random", "correlation",
     "correlation_random",
 )  # fmt: skip
@@ -84,6 +84,7 @@ def _layer_rows(found: UnitChanges) -> Iterator[Sequence[object]]:
         yield (
             one.layer,
             one.units,
+            int(found.read[place]),
             *(_short(value) for value in known),
             int(one.reordered),
             *medians,

@@ -12,7 +12,6 @@ from generator.comparison import sides
 from generator.errors import UsageError
 from generator.figures.figure import PAGE, Figure, on_page, published
 from generator.formatting import amount, number, percent, thousands
-from generator.models.model import VisionModel
 from generator.models.token_units import token_neurons
 from generator.probes.unit_change import UnitChanges, compared
 from generator.probes.unit_order import MATCHED
@@ -22,6 +21,7 @@ from generator.table import Table
 from generator.techniques.compared_unit_rows import UnitRow, rows_of
 from generator.techniques.compared_unit_tables import every_layer, every_unit, middle
 from generator.techniques.exemplars import EXEMPLARS
+from generator.techniques.measured_stack import heads_of
 from generator.techniques.naming import listed
 from generator.techniques.neuron_responses import NEURON_RESPONSES, neuron_responses
 from generator.techniques.token_units import passages_of, text_model
@@ -126,7 +126,13 @@ def view(run: Run) -> View:
 def _sentences(found: UnitChanges) -> tuple[str, str]:
     """Which unit changed most; and what became of the rest, beside random pairs."""
     if (found.ratio == 0).all():
-        return "Every unit responds to every input in the same way in both.", ""
+        other = int((found.mean_before != found.mean_after).sum())
+        means = f"another one in {amount(other, 'unit')}" if other else "the same"
+        return (
+            "The largest response of every unit to every input is the same in both. The mean response, over "
+            f"all positions, is {means}.",
+            "",
+        )
     first = int(found.order[0])
     name = f"{found.layers[found.place[first]].layer}/{found.unit[first]}"
     low, high = int(found.rank_low[first]), int(found.rank_high[first])
@@ -138,9 +144,9 @@ def _sentences(found: UnitChanges) -> tuple[str, str]:
     dead = int(np.isnan(found.correlation).sum())
     silent = f" To {amount(dead, 'unit')} all inputs are alike, in one or in both." if dead else ""
     return (
-        f"Most changed is unit {name}: its response to an input differs by {number(found.ratio[first])} "
-        f"times what another input would have made ({ranks}); of the median unit it is "
-        f"{number(middle(found.ratio))}, of a random pair {number(middle(found.ratio_random))}.",
+        f"Most changed is unit {name}: its largest response to an input differs by "
+        f"{number(found.ratio[first])} times what another input would have made ({ranks}); of the median "
+        f"unit it is {number(middle(found.ratio))}, of a random pair {number(middle(found.ratio_random))}.",
         f"The median unit keeps {percent(middle(found.shared), 0)} of its exemplars (a random pair has "
         f"{percent(middle(found.shared_random), 0)} in common), and the rank correlation of its responses "
         f"is {number(middle(found.correlation))} (a random pair: "
@@ -177,17 +183,11 @@ def _orders(found: UnitChanges) -> str:
 def _places(run: Run, found: UnitChanges) -> str:
     """What another order would hide from: heads, and the units of large layers."""
     large = [one.layer for one in found.layers if one.units > MATCHED]
-    alone = ["Heads"] if _has_heads(run) else []
+    alone = ["Heads"] if heads_of(run.model) else []
     alone += [f"{'units' if alone else 'Units'} of {listed(large)}"] if large else []
     if not alone:
         return ""
     return f"{listed(alone)} are compared by their numbers alone: in another order they would seem changed."
-
-
-def _has_heads(run: Run) -> bool:
-    """Whether a model attends."""
-    model = run.model
-    return bool(model.attention) if isinstance(model, VisionModel) else True
 
 
 def figure(run: Run) -> Figure:

@@ -10,8 +10,8 @@ import numpy as np
 from generator.comparison import sides
 from generator.errors import UsageError
 from generator.figures.figure import PAGE, Figure, on_page, published
-from generator.formatting import percent
-from generator.probes.weight_change import WeightChanges, by_group, kind_of, measure_weights
+from generator.formatting import amount, percent
+from generator.probes.weight_change import WeightChanges, by_group, kind_of, measure_weights, over
 from generator.run import PAIRS, PICTURES, TEXTS, Run, Section, Technique
 from generator.table import Table
 from generator.techniques.naming import listed
@@ -22,29 +22,15 @@ _LOW = 0.5  # of the full rank: below it a rank is worth a sentence
 
 
 @dataclass(frozen=True)
-class MatrixRow:
-    """A matrix that moved, beside the control: the same numbers with their rows in another order."""
-
-    name: str
-    shape: str
-    relative: float
-    relative_shuffled: float
-    cosine: float
-    rank: int
-    full: int
-    stable: float
-
-
-@dataclass(frozen=True)
 class View:
-    """The matrices that moved most first. Where none can be compared, only `reason` is said."""
+    """The matrices that moved most first, `rows` of what was `found`; `reason` alone if none is compared."""
 
     reason: str = ""
     says: str = ""
     rest: str = ""
     figure: Figure | None = None
-    rows: tuple[MatrixRow, ...] = ()
-    matrices: int = 0
+    found: WeightChanges | None = None
+    rows: tuple[int, ...] = ()
 
 
 def measure(run: Run) -> WeightChanges:
@@ -64,12 +50,12 @@ def view(run: Run) -> View:
     return View(
         "",
         _moved(found),
-        " ".join((*_ranks(found), *_lacks(run, found))),
+        " ".join((*_ranks(found), *_lacks(run, found), *_buffers(found))),
         on_page(figure(run), f"{run.folder}/weights.svg", "compared_weights", PAGE)
         if moved
         else None,
-        tuple(_row(found, row) for row in moved),
-        len(rows),
+        found,
+        tuple(moved),
     )
 
 
@@ -78,25 +64,13 @@ def _no_matrices(found: WeightChanges) -> str:
     return f"no matrix has the same name and shape in both (before: {own}; after: {other})"
 
 
-def _row(found: WeightChanges, row: int) -> MatrixRow:
-    return MatrixRow(
-        found.names[row],
-        found.shapes[row].replace(" x ", " × "),
-        float(found.relative[row]),
-        float(found.relative_shuffled[row]),
-        float(found.cosine[row]),
-        int(found.rank[row]),
-        int(found.full[row]),
-        float(found.stable[row]),
-    )
-
-
 def _moved(found: WeightChanges) -> str:
     """How far the weights moved, whole and where most."""
     rows = found.matrices
     changed = [row for row in rows.tolist() if found.change[row] > 0]
     if not (found.change > 0).any():
-        return "Every weight is the same in both."
+        lacks = found.only_before or found.only_after
+        return f"Every weight {'that both have in one shape ' if lacks else ''}is the same in both."
     of = f"{len(changed)} of {_matrices(len(rows))}"
     groups = list(by_group(found))
     name, _, most = max(groups, key=lambda one: one[2])
@@ -104,9 +78,9 @@ def _moved(found: WeightChanges) -> str:
     known = found.relative_shuffled[rows]
     apart = float(np.median(known[np.isfinite(known)])) if np.isfinite(known).any() else None
     return (
-        f"All weights together moved by {percent(change / norm)} of their norm; {of} changed. Furthest moved "
-        f"{name}, by {percent(most)}. With the rows of each matrix in another order the same numbers would "
-        f"lie {percent(apart, 0)} apart."
+        f"All weights together moved by {percent(over(change, norm))} of their norm; {of} changed. Furthest "
+        f"moved {name}, by {percent(most)}. From the matrices before with their rows in another order, those "
+        f"after lie {percent(apart, 0)} of their norm away."
     )
 
 
@@ -142,6 +116,18 @@ def _lacks(run: Run, found: WeightChanges) -> Iterator[str]:
         if names:
             more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
             yield f"Only {side.title} has {', '.join(names[:_NAMED])}{more}, or in another shape."
+
+
+def _buffers(found: WeightChanges) -> Iterator[str]:
+    """What else differs that networks are saved with: it changes what they compute, and is no weight."""
+    names = found.buffers_changed
+    if names:
+        more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+        yield (
+            f"Of {amount(found.buffers, 'tensor')} that are saved beside the weights, such as the statistics "
+            f"of batch norms, {len(names):,} {'is' if len(names) == 1 else 'are'} not the same: "
+            f"{', '.join(names[:_NAMED])}{more}."
+        )
 
 
 def figure(run: Run) -> Figure:

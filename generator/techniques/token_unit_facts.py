@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from generator.probes.unit_search import LayerUnits
+from generator.probes.ranking import Ranking
 from generator.run import Run
 from generator.techniques.lit import lit_tokens
 from generator.techniques.token_units import UnitsFound, tokens_of
@@ -40,12 +40,12 @@ def _range_of(values: np.ndarray) -> Effect | None:
 
 
 def strongest(
-    run: Run, units: LayerUnits, unit: int, count: int
+    run: Run, ranking: Ranking, unit: int, count: int
 ) -> tuple[tuple[str, str, str], ...]:
     """The tokens that excite a unit most, each between a few before it and a few behind."""
     found = []
     for rank in range(count):
-        passage, at = (int(one[unit, rank]) for one in (units.by_peak.picture, units.by_peak.place))
+        passage, at = (int(one[unit, rank]) for one in (ranking.picture, ranking.place))
         if passage >= 0:
             first = max(0, at - NEAR)
             window = tokens_of(run, passage)[first : at + 1 + NEAR]

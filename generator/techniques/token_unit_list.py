@@ -46,7 +46,7 @@ def list_view(shown: Shown, place: int) -> ListView:
             shown.link(units.layer, unit),
             _why(why, found.estimated),
             named.get(unit, ("", 0.0))[0],
-            strongest(run, units, unit, 3),
+            strongest(run, units.by_peak, unit, 3),
             *effect_of(found, place, row),
         )
         for row, (unit, why) in enumerate(zip(chosen.units, chosen.why, strict=True))

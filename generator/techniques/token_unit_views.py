@@ -113,7 +113,7 @@ def _answers(shown: Shown, place: int, unit: int) -> str:
             f"This {word} tells {name[0]} from the rest: AUROC {fixed(name[1], 2)} on passages that did not "
             f"choose the name, where {fixed(_bar(shown.found, name[0]), 2)} is needed."
         )
-    first = strongest(shown.run, shown.layer(place), unit, 3)
+    first = strongest(shown.run, shown.layer(place).by_peak, unit, 3)
     strong = [f"“{token}”" for token in dict.fromkeys(token for _, token, _ in first)]
     if not strong:
         return f"No passage excites this {word} more than others."
@@ -212,7 +212,7 @@ def passages_figure(shown: Shown, place: int, unit: int, count: int) -> Figure:
         )
         for one in lit
     )
-    first = strongest(shown.run, units, unit, len(lit))
+    first = strongest(shown.run, units.by_peak, unit, len(lit))
     tokens = ", ".join(dict.fromkeys(f"“{token}”" for _, token, _ in first))
     text = f"its largest values are at {tokens}"
     return published(

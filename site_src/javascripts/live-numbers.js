@@ -158,7 +158,7 @@ globalThis.cutawayNumbers = (() => {
   }
 
   function number(value, digits = 3) {
-    if (!Number.isFinite(value)) return "–";
+    if (!Number.isFinite(value)) return value === Infinity ? "∞" : "–";
     if (value === 0) return "0";
     if (Math.abs(value) < 10 ** -digits / 2) {
       const [mantissa, power] = value.toExponential(1).split("e");
@@ -169,7 +169,7 @@ globalThis.cutawayNumbers = (() => {
   }
 
   function percent(share, places = 1) {
-    if (!Number.isFinite(share)) return "–";
+    if (!Number.isFinite(share)) return share === Infinity ? "∞" : "–";
     if (share > 0 && share < 0.5 * 10 ** -(places + 2)) return `<\u00a0${10 ** -places}\u00a0%`;
     return `${fixed(100 * share, places)}\u00a0%`;
   }

@@ -171,7 +171,7 @@ def test_numbers_are_written_as_pages_write_them(script):
     shares = [*random.random(300).tolist(), 0.0, 1.0, 1e-7, 4e-4, 6e-4, 0.9999]
     found = script.evaluate("(all) => all.map((one) => cutawayNumbers.percent(one))", shares)
     assert found == [percent(share) for share in shares]
-    assert script.evaluate("() => [NaN, Infinity].map((one) => cutawayNumbers.number(one))") == [
-        "–",
-        "–",
-    ]
+    none = "[NaN, Infinity, -Infinity]"
+    for write in ("number", "percent"):
+        found = script.evaluate(f"() => {none}.map((one) => cutawayNumbers.{write}(one))")
+        assert found == ["–", "∞", "–"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import importlib.util
 import json
 import shutil
@@ -10,32 +9,17 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from generator.errors import CutawayError, UsageError
 from generator.inputs.source import parse_source
 from generator.models.adapter import adapter_folder
-from tests.tiny_altered import opened, save_all
-
-
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory):
-    return save_all(tmp_path_factory.mktemp("models"))
+from tests.tiny_altered import lora, opened
 
 
 @pytest.fixture(scope="module")
 def adapter(folders):
-    """A LoRA of rank 3 on queries and values of the tiny Llama, far enough from nothing to be seen."""
-    peft = pytest.importorskip("peft")
-    plain = opened(folders, "llama")
-    config = peft.LoraConfig(r=3, lora_alpha=6, target_modules=["q_proj", "v_proj"])
-    tuned = peft.get_peft_model(copy.deepcopy(plain.module), config)
-    torch.manual_seed(0)
-    for name, values in tuned.named_parameters():
-        if "lora_" in name:
-            values.data.normal_(0, 0.2)
-    tuned.save_pretrained(folders / "lora")
-    return folders / "lora"
+    return lora(folders, target_modules=["q_proj", "v_proj"])
 
 
 def test_an_adapter_is_merged_as_the_product_of_its_matrices(folders, adapter):
@@ -80,6 +64,30 @@ def test_adapters_that_do_not_fit_are_refused_in_words(folders, adapter, tmp_pat
         UsageError, match="was trained on org/base, and the source of this model is org/x"
     ):
         adapter_folder(other, "m", parse_source("hf:org/x", folders), folders, tmp_path)
+
+
+@pytest.mark.parametrize("change", ["lacks", "surplus"])
+def test_an_adapter_that_fits_in_part_is_refused(folders, adapter, change):
+    folder = folders / change
+    shutil.copytree(adapter, folder)
+    held = load_file(folder / "adapter_model.safetensors")
+    name = "base_model.model.model.layers.1.self_attn.q_proj.lora_B.weight"
+    if change == "lacks":
+        del held[name]
+    else:
+        name = name.replace("q_proj", "o_proj")
+        held[name] = torch.ones(2, 3)
+    save_file(held, folder / "adapter_model.safetensors")
+    says = "it lacks" if change == "lacks" else "no part takes its"
+    with pytest.raises(CutawayError, match=f"does not fit this network: {says} {name}"):
+        opened(folders, "llama", adapter=f"./{change}")
+
+
+def test_the_ranks_that_are_told_are_those_of_the_matrices(folders):
+    modules = ["q_proj", "v_proj"]
+    lora(folders, "ranks", target_modules=modules, rank_pattern={"v_proj": 5})
+    made = opened(folders, "llama", adapter="./ranks")
+    assert "a LoRA adapter of ranks from 3 to 5 (" in made.provenance.notes[-1]
 
 
 def test_without_peft_it_is_said_what_to_install(folders, adapter, monkeypatch):

@@ -17,13 +17,10 @@ from generator.errors import CutawayError
 from generator.exhibit import ModelSpec
 from generator.models.load import load_model
 from generator.models.rounding import by_blocks, matrices, round_all, round_matrices
-from tests.tiny_altered import opened, save_all
+from tests import tiny_vision
+from tests.runs import run_on
+from tests.tiny_altered import opened
 from tests.tiny_towers import save_towers
-
-
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory):
-    return save_all(tmp_path_factory.mktemp("models"))
 
 
 @pytest.mark.parametrize(
@@ -106,6 +103,8 @@ def test_gpt2_is_rounded_along_its_inputs(folders):
 def test_every_kind_of_model_is_altered_and_says_so(folders, family, done):
     plain, made = opened(folders, family), opened(folders, family, **done)
     assert made.key != plain.key and made.id == plain.id and made.title == plain.title
+    assert made.provenance.architecture == plain.provenance.architecture
+    assert [one.name for one in made.layers] == [one.name for one in plain.layers]
     assert made.provenance.random == ("random" in done)
     assert all(check.passed for check in made.trial)
     if "random" not in done:
@@ -145,6 +144,16 @@ def test_a_seed_of_its_own_draws_other_weights(folders):
         opened(folders, "llama", random=seed).provenance.weights_sha256 for seed in (True, 3, 0, 4)
     }
     assert len(digests) == 3  # true is the exhibit's seed, which is 3 here
+
+
+@pytest.mark.parametrize("family", ["llama", "t5", "vit"])
+def test_redrawn_weights_are_not_those_of_their_random_control(folders, family, tmp_path):
+    made = opened(folders, family, random=True)  # from the seed 3, as its control
+    pixels = {"noise": tiny_vision.noise()} if family == "vit" else {}
+    twin = run_on(made, store=tmp_path, seed=3, pixels=pixels).control.run.model
+    own, other = made.module.state_dict(), twin.module.state_dict()
+    drawn = [name for name, values in own.items() if values.dim() > 1]
+    assert drawn and not any(torch.equal(own[name], other[name]) for name in drawn)
 
 
 def test_random_stands_alone():

@@ -13,13 +13,8 @@ from generator.models.patches import unfused
 from generator.models.token_units import read_batch, token_neurons
 from generator.models.vision import Network, finish
 from tests import tiny_blocks, tiny_vision
-from tests.tiny_altered import opened, save_all
+from tests.tiny_altered import opened
 from tests.tiny_transformers import tokens
-
-
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory):
-    return save_all(tmp_path_factory.mktemp("models"))
 
 
 def test_a_silent_head_writes_nothing_and_others_what_they_did(folders):

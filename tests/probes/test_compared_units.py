@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,8 +23,8 @@ from generator.techniques import compared_units, compared_weights
 from generator.techniques.compared_units import COMPARED_UNITS
 from generator.techniques.compared_weights import COMPARED_WEIGHTS
 from tests import tiny_blocks
-from tests.runs import run_on
-from tests.tiny_altered import opened, save_all
+from tests.runs import finding, run_on
+from tests.tiny_altered import opened
 
 PICTURES = 40
 
@@ -69,7 +66,7 @@ def seen(model, pool, store) -> Run:
 
 
 def table(pair: Comparison, name: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(pair.table(name).csv)))
+    return pair.table(name).records
 
 
 def test_a_silenced_channel_comes_first(pool, store):
@@ -121,7 +118,8 @@ def test_a_network_against_itself_is_zero_everywhere(pool, store):
     found = pair[COMPARED_UNITS]
     assert not found.ratio.any() and not found.mean_ratio.any()
     assert (found.shared == 1).all() and np.nanmin(found.correlation) == 1
-    assert "in the same way in both" in compared_units.view(pair).says
+    says = compared_units.view(pair).says
+    assert "to every input is the same in both" in says and "all positions, is the same." in says
     shown = compared_weights.view(pair)
     assert shown.says == "Every weight is the same in both." and not shown.rows
     assert all(
@@ -129,9 +127,72 @@ def test_a_network_against_itself_is_zero_everywhere(pool, store):
     )
 
 
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory) -> Path:
-    return save_all(tmp_path_factory.mktemp("models"))
+def test_means_that_differ_where_the_largest_responses_do_not_are_told(pool, store):
+    whole = seen(network(), pool, store)
+    pair = compared(whole, whole)
+    same = pair[COMPARED_UNITS]
+    means = same.mean_after.copy()
+    means[3] += 0.1
+    other = finding(pair, {COMPARED_UNITS: replace(same, mean_after=means)})
+    assert "The mean response, over all positions, is another one in 1 unit." in (
+        compared_units.view(other).says
+    )
+
+
+def test_a_unit_whose_responses_have_no_noise_is_infinitely_far(pool, store):
+    whole, silent = network(), network(name="silent", silent=("stem/5",))
+    pair = compared(seen(whole, pool, store), seen(silent, pool, store))
+    found = pair[COMPARED_UNITS]
+    ratio = found.ratio.copy()
+    ratio[found.order[0]] = np.inf
+    shown = compared_units.view(finding(pair, {COMPARED_UNITS: replace(found, ratio=ratio)}))
+    assert "differs by ∞ times" in shown.says
+
+
+def test_words_around_a_token_are_spaced_as_they_were_written(folders, passages, store):
+    """BERT's tokens have no spaces of their own."""
+    whole = reads(folders, "bert", passages, store)
+    silent = reads(folders, "bert", passages, store, silent=("1/7",))
+    shown = compared_units.view(compared(whole, silent))
+    texts = ["".join(text) for text, _ in shown.rows[0].both[0].passages]
+    assert texts and all(" " in text.strip() for text in texts)
+    assert all(any(t.strip() in one.text for one in passages) for t in texts if "[" not in t)
+
+
+def test_what_is_no_weight_but_differs_is_named(pool, store):
+    def count(module) -> None:
+        module.add_module("norm", torch.nn.BatchNorm2d(4))
+        module.norm.running_mean += module.norm.running_mean.numel() * counted
+
+    counted = 0
+    whole = seen(network(change=count), pool, store)
+    counted = 1
+    shown = compared_weights.view(compared(whole, seen(network(change=count), pool, store)))
+    assert shown.says == "Every weight is the same in both."
+    assert "Of 8 tensors that are saved beside the weights" in shown.rest
+    assert "1 is not the same: norm.running_mean." in shown.rest
+
+
+def test_of_weights_that_one_lacks_it_is_not_said_that_they_are_the_same(pool, store):
+    def add(module) -> None:
+        module.add_module("more", torch.nn.Linear(2, 2))
+
+    pair = compared(seen(network(), pool, store), seen(network(change=add), pool, store))
+    shown = compared_weights.view(pair)
+    assert shown.says == "Every weight that both have in one shape is the same in both."
+    assert "more.weight" in shown.rest
+
+
+def test_a_matrix_that_was_zero_before_is_infinitely_far(pool, store):
+    def empty(module) -> None:
+        for one in module.parameters():
+            one.data.zero_()
+
+    pair = compared(seen(network(change=empty), pool, store), seen(network(), pool, store))
+    shown = compared_weights.view(pair)
+    assert "moved by ∞ of their norm" in shown.says
+    assert np.isinf(shown.found.relative[shown.rows[0]])
+    assert pair.figure("compared_weights").alt
 
 
 def test_a_silenced_neuron_of_patches_comes_first(folders, pool, store):
@@ -175,7 +236,7 @@ def test_a_silenced_neuron_comes_first(folders, passages, store, family, layer):
     assert f"Most changed is unit {layer}/7" in shown.says
     assert "Heads are compared by their numbers alone" in shown.places
     before, _ = shown.rows[0].both
-    assert before.passages and before.passages[0].token
+    assert before.passages and before.passages[0][0][1]
     known = [row for row in table(pair, "compared_units") if row["effect_ratio"]]
     assert known and all(row["effect_before"] and row["effect_after"] for row in known)
     weights = pair[COMPARED_WEIGHTS]

@@ -89,6 +89,34 @@ def test_what_never_changes_over_inputs_is_zero_or_without_measure():
     assert moved(one, other, 0)[0].tolist() == [0, np.inf]
 
 
+def test_an_input_without_a_number_is_left_out_of_its_layer_alone():
+    one, other, late, later = (some(seed) for seed in range(4))
+    broken = other.copy()
+    broken[5, 2] = np.nan
+    both = [responses(one), responses(late, "late")], [responses(other), responses(later, "late")]
+    whole = compare_units(*both, 0)
+    top = responses(other).top
+    found = compare_units(both[0], [responses(broken, top=top), both[1][1]], 0)
+    assert found.inputs == 60 and found.read.tolist() == [59, 60]
+    names = (
+        "ratio",
+        "ratio_random",
+        "correlation",
+        "mean_before",
+        "mean_after",
+        "mean_low",
+        "mean_ratio",
+    )
+    for name in names:
+        assert (getattr(found, name)[12:] == getattr(whole, name)[12:]).all()
+    rest = np.arange(60) != 5
+    tops = responses(one).top, top
+    pair = (responses(each[rest], top=t) for each, t in zip((one, other), tops, strict=True))
+    without = compare_units(*([each] for each in pair), 0)
+    for name in ("ratio", "ratio_random", "shared", "correlation", "mean_before", "mean_after"):
+        assert getattr(found, name)[:12] == pytest.approx(getattr(without, name), rel=1e-6)
+
+
 def test_permuted_units_are_found_equal():
     one = some(0, units=20)
     one[:, 4] = one[:, 11] = 0  # two that are silent anyway

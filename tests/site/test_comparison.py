@@ -8,14 +8,19 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from pydantic import ValidationError
+from rich.console import Console
 
+from generator import build, subjects
 from generator.errors import UsageError
 from generator.exhibit import Exhibit
-from generator.formatting import number
+from generator.exhibit_yaml import load_exhibit
+from generator.formatting import number, percent
+from generator.progress import Reporter
 from generator.single import exhibit_of_two
 from tests.small_site import Site, cutaway, read_exhibit, write_exhibit
 
@@ -83,6 +88,19 @@ def test_a_model_beside_itself_has_changed_nowhere(compared_site: Site) -> None:
     assert all(row["most_like"] == row["layer"] for row in found)
 
 
+def test_what_numbers_are_of_is_said_beside_them(compared_site: Site) -> None:
+    shown = page(compared_site, "compare/whole-rounded/index.html")
+    weights = section(shown, "weights")
+    assert "the matrix after lies from the one before with its rows in another order" in weights
+    name, moved = re.findall(r"<code>(.*?)</code></th>.*?</td><td[^>]*>(.*?)</td>", weights)[0]
+    row = next(
+        row
+        for row in rows(compared_site, "whole-rounded", "compared_weights.csv")
+        if row["parameter"] == name
+    )
+    assert moved == percent(float(row["relative"]), 2)
+
+
 def test_the_card_of_what_was_changed_says_so(compared_site: Site) -> None:
     changed = section(page(compared_site, "models/pruned/card/index.html"), "changed")
     assert "Held against Whole, on the same inputs." in changed
@@ -109,6 +127,26 @@ def test_an_unknown_model_is_named_with_the_nearest(exhibit: Path) -> None:
     made = cutaway("build", exhibit)
     assert made.code == 2
     assert "compare: the exhibit has no model 'prunned'. Did you mean 'pruned'?" in made.err
+
+
+@pytest.mark.parametrize(("name", "fetched"), [("prunned", False), ("pruned-text", True)])
+def test_an_unknown_model_is_refused_before_any_is_loaded(
+    exhibit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, fetched: bool
+) -> None:
+    """That `pruned` is no network of two towers is known once it was fetched, and not before."""
+    done = list[str]()
+
+    def opened_in_parts(*given: Any) -> Any:
+        done.append("fetched")
+        return subjects.opened_in_parts(*given)
+
+    monkeypatch.setattr(build, "opened_in_parts", opened_in_parts)
+    monkeypatch.setattr(build, "load_runs", lambda *_: done.append("loaded"))
+    write_exhibit(exhibit, read_exhibit(exhibit) | {"compare": [["whole", name]], "writing": ""})
+    options = build.Options(tmp_path / "site", tmp_path / "work")
+    with pytest.raises(UsageError, match=f"has no model '{name}'. Did you mean 'pruned"):
+        build.build(load_exhibit(exhibit), options, Reporter(Console(quiet=True)))
+    assert done == ["fetched"] * fetched
 
 
 def test_a_pair_that_stands_twice_and_an_exhibit_without_pages_are_refused() -> None:
