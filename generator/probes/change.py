@@ -6,7 +6,9 @@ would have done as well. As both models read the same inputs, the interval of a 
 differences: it can be far narrower than the noise. Intervals come from resampling the inputs (Efron 1979),
 with the same draw in both models and in all measures that have as many inputs; ranks are taken anew in each
 draw (Goldstein & Spiegelhalter 1996 say why a rank needs an interval). Of few inputs less is cut off, as much
-as Student's t has beyond (Hesterberg 2015, the expanded percentile interval).
+as Student's t has beyond (Hesterberg 2015, the expanded percentile interval). Of fewer than FEWEST there is
+no interval: what is drawn anew never leaves the inputs that there are, which hold the truth between them too
+seldom (between the two ends of n inputs lies their median in 1 - 2^(1 - n) of all cases).
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import numpy as np
 from scipy.stats import norm
 from scipy.stats import t as student
 
-VERSION = 3
+VERSION = 4
 DRAWS = 200
 LEVEL = 0.95
 FEWEST = 6  # inputs, below which the noise hangs on chance, as for the roles of heads
@@ -49,14 +51,16 @@ class Changes:
     """How far each thing changed by each measure, (measures, things), and the order of things by that.
 
     `before` and `after` are means over inputs, `signed` is their difference, from `low` to `high` in 95 % of
-    the draws of inputs: NaN for vectors. `change` is the length of that difference, `noise` the one that
-    other inputs would make, `ratio` one over the other: 0 where nothing changed, inf where a change meets no
-    noise, NaN where one input or none says what the noise is. `inputs` says on how many it is defined.
+    the draws of inputs: NaN for vectors, and on fewer than FEWEST inputs. `change` is the length of that
+    difference, `noise` the one that other inputs would make, `ratio` one over the other: 0 where nothing
+    changed, inf where a change meets no noise, NaN where one input or none says what the noise is. `inputs`
+    says on how many it is defined.
 
     `leading` (things,) is the measure of the largest ratio, the first of several. One on fewer than FEWEST
     inputs, whose noise is hardly known, leads only where most have no more. `rank` counts from 1 for the
     thing where that is largest; equal ones stand in the order of things. In 95 % of the draws its rank lies
-    from `rank_low` to `rank_high`: things that are equal there share the ranks that they fill.
+    from `rank_low` to `rank_high`, NaN where fewer than FEWEST inputs say so: things that are equal there
+    share the ranks that they fill.
     """
 
     names: tuple[str, ...]
@@ -108,8 +112,8 @@ def changes(measures: Sequence[Measured], seed: int, draws: int = DRAWS) -> Chan
         **fields,
         leading=leading,
         rank=rank,
-        rank_low=np.minimum(low, rank),
-        rank_high=np.maximum(high, rank),
+        rank_low=np.where(inputs[0] >= FEWEST, np.minimum(low, rank), np.nan),
+        rank_high=np.where(inputs[0] >= FEWEST, np.maximum(high, rank), np.nan),
     )
 
 
@@ -178,7 +182,8 @@ def _chunk(
     nothing = np.full(change.shape, np.nan)
     if not scalar:
         return found | dict.fromkeys(("before", "after", "signed", "low", "high"), nothing)
-    low, high = _interval(shifts[..., 0], tail_of(len(before)))
+    ends = _interval(shifts[..., 0], tail_of(len(before)))
+    low, high = (np.where(found["inputs"] >= FEWEST, one, np.nan) for one in ends)
     means = {name: _mean(one[..., 0]) for name, one in (("before", before), ("after", after))}
     return found | means | {"signed": shift[..., 0], "low": low, "high": high}
 

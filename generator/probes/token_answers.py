@@ -18,7 +18,7 @@ from generator.errors import CutawayError
 from generator.models.seq2seq import Seq2SeqModel
 from generator.models.text_model import LanguageModel
 from generator.models.tokens import token_text
-from generator.probes.change import draws_of, tail_of
+from generator.probes.change import FEWEST, draws_of, tail_of
 from generator.probes.embedding import TOKENS
 from generator.store import Store
 
@@ -63,7 +63,8 @@ class Mean:
     """Means over the tokens of some inputs, and how far they can be trusted.
 
     `low` to `high` has 95 % of the mean differences of the loss where inputs are drawn anew, `token_low` to
-    `token_high` where tokens are, as if those of one text had nothing to do with each other.
+    `token_high` where tokens are, as if those of one text had nothing to do with each other. NaN of fewer
+    than FEWEST.
     """
 
     inputs: int
@@ -187,8 +188,8 @@ def mean_of(found: Sequence[tuple[TokenAnswers, np.ndarray]], seed: int, draws: 
 
 
 def _interval(sums: np.ndarray, seed: int, draws: int) -> tuple[float, float]:
-    """Where 95 % of ratios of sums (inputs, 2) lie as inputs are drawn anew; NaN for a single one."""
-    if len(sums) < 2:
+    """Where 95 % of ratios of sums (inputs, 2) lie as inputs are drawn anew; NaN where there are too few."""
+    if len(sums) < FEWEST:
         return float("nan"), float("nan")
     drawn = draws_of(len(sums), seed, draws) @ sums
     tail = tail_of(len(sums))

@@ -119,7 +119,7 @@ def _said_of_tokens(found: TextAnswers) -> Iterator[str]:
         yield "Both say exactly the same at every token."
     else:
         reach = f"{number(mean.low)} to {number(mean.high)}"
-        over = f" (95 % interval {reach})" if mean.inputs > 1 else ""
+        over = f" (95 % interval {reach})" if np.isfinite(mean.low) else ""
         yield (
             f"On {amount(mean.tokens, 'token')} of {amount(mean.inputs, 'text')} the mean loss went from "
             f"{number(mean.before)} to {number(mean.after)} nats a token, by "

@@ -26,7 +26,7 @@ ROWS, MAPS = 12, 3  # heads in the table, and those of a model whose maps are dr
 
 @dataclass(frozen=True)
 class Row:
-    """A head that changed: the measure that leads, how far that went, and where the head stands.
+    """A head that changed: the measure that leads, on how many inputs, how far that went, and its rank.
 
     `beside` is a link to its pages in both models, or to the one that there is, `effect` what silencing it
     changes in both.
@@ -34,6 +34,7 @@ class Row:
 
     beside: Link
     measure: str
+    inputs: int
     before: float
     after: float
     low: float
@@ -130,20 +131,23 @@ def _row(run: Run, found: ComparedStack, thing: int) -> Row:
     return Row(
         beside=beside(run, found.before, found.after, *found.at(thing)),
         measure=found.definitions[changes.names[leading]].name,
+        inputs=int(changes.inputs[at]),
         before=float(changes.before[at]),
         after=float(changes.after[at]),
         low=float(changes.low[at]),
         high=float(changes.high[at]),
         ratio=number(ratio) if np.isfinite(ratio) else "∞",
-        rank=_ranks(int(changes.rank_low[thing]), int(changes.rank_high[thing])),
+        rank=_ranks(changes.rank_low[thing], changes.rank_high[thing]),
         effect=_effect(found, thing),
         apart=mean_of(found.apart[:, thing]),
         moved=float(found.moved[thing]),
     )
 
 
-def _ranks(low: int, high: int) -> str:
-    return str(low) if low == high else f"{low} to {high}"
+def _ranks(low: float, high: float) -> str:
+    if np.isnan(low):
+        return "–"
+    return f"{low:.0f}" if low == high else f"{low:.0f} to {high:.0f}"
 
 
 def beside(run: Run, own: StackHeads, other: StackHeads, layer: int, head: int) -> Link:

@@ -22,12 +22,13 @@ from generator.probes.picture_answers import right_and_wrong
 from generator.probes.sentence_vectors import similarities
 from generator.probes.token_answers import asked_of, bits_per_byte, mean_of, measure_token_answers
 from generator.store import Store
+from generator.techniques.compared_answer_views import view_of
 from generator.techniques.compared_answers import COMPARED_ANSWERS
 
 _WORDS = np.random.default_rng(3)
 TEXTS = tuple(
     CuratedText(f"t{i}", " ".join(f"w{w}" for w in _WORDS.integers(0, 40, 9 + i)), f"Text {i}", "")
-    for i in range(4)
+    for i in range(6)
 )
 PARTS = COMPARED_ANSWERS.sections[0]
 
@@ -85,6 +86,16 @@ def test_means_are_over_tokens_and_intervals_hold_them(gpt2):
     assert mean.difference == pytest.approx(every[1].mean() - every[0].mean())
     assert mean.low <= mean.difference <= mean.high
     assert mean.token_low <= mean.difference <= mean.token_high
+
+
+def test_of_few_texts_there_is_no_interval_over_texts(gpt2):
+    found = gpt2[COMPARED_ANSWERS]
+    every = [(one, np.ones(len(one.places), dtype=bool)) for one in found.answers.values()]
+    mean = mean_of(every[1:], 0)
+    assert np.isnan(mean.low) and np.isnan(mean.high) and np.isfinite(mean.token_low)
+    of_few = replace(found, means={"curated texts": mean})
+    assert "interval" not in view_of(gpt2, of_few).said[0]
+    assert "95 % interval" in view_of(gpt2, found).said[0]
 
 
 def test_the_interval_over_texts_covers_the_truth():
@@ -167,7 +178,7 @@ def test_encoders_are_compared_by_their_vectors(tmp_path):
         ]
         unit = functional.normalize(torch.stack(made).double(), dim=1)
         np.testing.assert_allclose(side, (unit @ unit.T).numpy(), atol=1e-6)
-    assert len(run.table("compared_answers").records) == 4 + 6
+    assert len(run.table("compared_answers").records) == 6 + 15
     assert "cosine" in PARTS.view(run).said[0]
     with pytest.raises(UsageError, match="token by token"):
         run.figure("compared_answers")

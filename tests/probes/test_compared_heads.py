@@ -208,6 +208,7 @@ def test_tables_rows_and_figures_say_the_same(gpt2):
     view = COMPARED_HEADS.sections[0].view(gpt2)
     (stack,) = view.stacks
     assert stack.rows[0].beside.text == "L1H2"
+    assert (stack.rows[0].inputs, stack.rows[0].rank) == (len(TEXTS), "1")
     assert stack.rows[0].beside.target == "compare/gpt2-silent/beside/index.html#layers/1/heads/2/"
     assert "L1H2 changed most" in stack.said[0] and "to 0" in stack.said[0]
     assert gpt2.figure("compared_heads").alt and gpt2.figure("compared_maps", head="L2H0").alt
