@@ -12,10 +12,21 @@ from generator.formatting import amount, number
 from generator.models.stacks import PATCHES
 from generator.run import Run
 from generator.techniques.compared_stacks import ComparedStack
+from generator.techniques.naming import listed
 
 
 def said_of(found: ComparedStack) -> Iterator[str]:
-    """What changed most, and what chance makes, in sentences."""
+    """What changed most, what chance makes, and what is left out, in sentences."""
+    yield from _said_of_changes(found)
+    if found.left_out:
+        names = listed([f"“{found.definitions[name].name}”" for name in found.left_out])
+        yield (
+            f"{names} {'is' if len(found.left_out) == 1 else 'are'} left out: each model was given random "
+            "tokens of its own, as the tokenizers do not know the same ones."
+        )
+
+
+def _said_of_changes(found: ComparedStack) -> Iterator[str]:
     changes, inputs = found.changes, "pictures" if found.stack is PATCHES else "texts"
     if not (changes.change > 0).any():
         yield "No head changed: whatever is measured of them is the same in both models."

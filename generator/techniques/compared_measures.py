@@ -14,7 +14,8 @@ from generator.probes.head_statistic import ABLATIONS, HeadStatistic, along, ove
 from generator.probes.head_writes import Writes
 from generator.probes.map_distance import patch_profile, profile
 from generator.probes.positions import positional_by_text
-from generator.run import Run
+from generator.probes.repeated_sequences import random_sequences, why_no_repeats
+from generator.run import PAIRS, Run
 from generator.techniques.attention import ATTENTION
 from generator.techniques.head_writes import PATCH_WEIGHTS
 from generator.techniques.measured_stack import StackScores, heads_of
@@ -71,6 +72,8 @@ def statistics(
     for one in own.statistics:
         if one.name not in later or one.name == COPYING:
             continue
+        if one.name in ON_RANDOM_TOKENS and not same_random_tokens(before, after):
+            continue
         values = one.values, later[one.name].values
         if one.name == EFFECT.get(own.ablation.measure):
             if own.ablation.measure != other.ablation.measure:
@@ -86,6 +89,15 @@ def statistics(
         known = all(np.isfinite(each).any() for each in values)
         if known and values[0].shape == values[1].shape:
             yield Measured(one.name, *(_in_a_row(each) for each in values))
+
+
+def same_random_tokens(before: Run, after: Run) -> bool:
+    """Whether both were given the same random tokens: a tokenizer that knows one more draws others."""
+    pair = [run.pair if run.reads == PAIRS else run.language for run in (before, after)]
+    if any(why_no_repeats(one) for one in pair):
+        return False
+    made = [random_sequences(one, run.seed) for one, run in zip(pair, (before, after), strict=True)]
+    return made[0] == made[1]
 
 
 def silenced_on(own: StackScores, other: StackScores) -> list[str]:

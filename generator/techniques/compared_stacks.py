@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -23,6 +23,7 @@ from generator.techniques.compared_measures import (
     APART,
     COPYING,
     MOVED,
+    ON_RANDOM_TOKENS,
     SPREAD,
     WRITTEN,
     halved,
@@ -34,7 +35,7 @@ from generator.techniques.compared_measures import (
 )
 from generator.techniques.head_writes import HEAD_WRITES, PATCH_WEIGHTS
 from generator.techniques.heads import SCORES
-from generator.techniques.measured_stack import StackHeads, heads_of
+from generator.techniques.measured_stack import StackHeads, StackScores, heads_of
 from generator.techniques.patch_maps import PATCH_MAPS, grid_of
 
 
@@ -46,7 +47,7 @@ class ComparedStack:
     was measured on them. `changes` are those of heads in a row, `control` those between two halves of the
     inputs of the model before. `apart` (inputs, heads) is how far maps lie apart on each input, `moved`
     (heads,) how far what is written moved, `copying` (2, heads) the copying score of both, which no input
-    has a part in; NaN where it has none.
+    has a part in; NaN where it has none. `left_out` are measures of both that could not be compared.
     """
 
     before: StackHeads
@@ -59,6 +60,7 @@ class ComparedStack:
     apart: np.ndarray
     moved: np.ndarray
     copying: np.ndarray
+    left_out: tuple[str, ...] = ()
 
     @property
     def stack(self) -> Stack:
@@ -173,7 +175,17 @@ def _compared(
         apart,
         moved,
         np.stack([one.means.get(COPYING, np.full((count,), np.nan)).ravel() for one in scores]),
+        tuple(_left_out(measures, *scores)),
     )
+
+
+def _left_out(measures: Sequence[Measured], own: StackScores, other: StackScores) -> Iterator[str]:
+    """What both measure on random tokens, where these are not the same."""
+    known = [{one.name for one in each.statistics} for each in (own, other)]
+    compared = {one.name for one in measures}
+    for name in ON_RANDOM_TOKENS:
+        if name in known[0] & known[1] and name not in compared:
+            yield name
 
 
 def _same_reading(before: Run, after: Run, stack: Stack) -> list[bool]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -169,6 +171,23 @@ def test_what_cannot_be_compared_says_why(gpt2, tmp_path):
         assert not list(COMPARED_HEADS.tables(run))
         with pytest.raises(UsageError, match=word):
             run.figure("compared_heads")
+
+
+def test_other_random_tokens_are_not_compared(gpt2):
+    model = tiny("gpt2")
+    tokenizer = deepcopy(model.tokenizer)
+    tokenizer.add_special_tokens({"additional_special_tokens": ["w39"]})
+    after = run_on(
+        replace(renamed(model, "marked"), tokenizer=tokenizer),
+        TEXTS, gpt2.store, ablate=4, runs=1, words=1,
+    )  # fmt: skip
+    run = compared(gpt2.before, after)
+    (found,) = run[COMPARED_HEADS]
+    assert found.left_out == ("induction", "duplicate_token")
+    assert not {"induction", "duplicate_token"} & set(found.changes.names)
+    assert "random tokens of its own" in COMPARED_HEADS.sections[0].view(run).stacks[0].said[-1]
+    (same,) = gpt2[COMPARED_HEADS]
+    assert not same.left_out and {"induction", "duplicate_token"} <= set(same.changes.names)
 
 
 def test_effects_are_compared_on_the_texts_that_both_were_silenced_on(gpt2):
