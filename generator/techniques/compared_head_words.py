@@ -10,6 +10,7 @@ from generator.comparison import sides
 from generator.figures.figure import Figure, published
 from generator.formatting import amount, number
 from generator.models.stacks import PATCHES
+from generator.probes.change import FEWEST
 from generator.run import Run
 from generator.techniques.compared_stacks import ComparedStack
 from generator.techniques.naming import listed
@@ -36,15 +37,33 @@ def _said_of_changes(found: ComparedStack) -> Iterator[str]:
         return
     first = int(changes.order[0])
     yield f"{found.name(first)} changed most: {_told(found, first)}."
-    highest = found.control.highest[np.isfinite(found.control.highest)]
+    yield from _said_of_control(found, inputs)
+
+
+def _said_of_control(found: ComparedStack, inputs: str) -> Iterator[str]:
+    """What chance makes of the same measures, between two halves of the inputs."""
+    changes, control = found.changes, found.control
+    if control is None:
+        yield (
+            f"What chance makes cannot be told from two halves of the {inputs}: it takes {FEWEST} "
+            "of them in either."
+        )
+        return
+    same = [changes.names.index(name) for name in control.names]
+    highest = control.highest[np.isfinite(control.highest)]
     if not len(highest):
         return
     most = float(highest.max())
-    above = int((changes.highest > most).sum())
+    above = int((changes.ratio[same] > most).any(0).sum())
+    by = (
+        ""
+        if len(same) == len(changes.names)
+        else f", by what has {FEWEST} inputs or more in either"
+    )
     yield (
-        f"Between two halves of the same {inputs} the heads of the model before differ by {number(most)} "
-        f"times the noise at most, half of them by {number(float(np.median(highest)))} or more. "
-        f"{amount(above, 'head')} of {found.after.count} changed by more than the most."
+        f"Between two halves of the same inputs the heads of the model before differ by {number(most)} "
+        f"times the noise at most, half of them by {number(float(np.median(highest)))} or more{by}. "
+        f"By the same measures {amount(above, 'head')} of {found.after.count} changed by more than the most."
     )
 
 

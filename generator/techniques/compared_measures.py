@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from generator.models.stacks import CROSS, PATCHES, Stack
 from generator.probes.attention import Attention
-from generator.probes.change import Measured
+from generator.probes.change import FEWEST, Measured
 from generator.probes.head_statistic import ABLATIONS, HeadStatistic, along, over_patches
 from generator.probes.head_writes import Writes
 from generator.probes.map_distance import patch_profile, profile
@@ -142,11 +141,14 @@ def _in_a_row(values: np.ndarray) -> np.ndarray:
     return values.reshape(len(values), -1)
 
 
-def halved(measured: Measured) -> Measured:
-    """One half of the inputs of the model before, held against the other: every second one."""
+def halves(measures: Sequence[Measured]) -> list[Measured]:
+    """Halves of the inputs of the model before, held against each other, where they are large enough."""
+    return [_halved(one) for one in measures if len(one.before) >= 2 * FEWEST]
+
+
+def _halved(measured: Measured) -> Measured:
+    """Every second input, held against the others."""
     values = measured.before
-    if len(values) < 2:
-        return replace(measured, after=values)
     half = len(values) // 2
     return Measured(measured.name, values[0::2][:half], values[1::2][:half])
 

@@ -26,7 +26,7 @@ from generator.techniques.compared_measures import (
     ON_RANDOM_TOKENS,
     SPREAD,
     WRITTEN,
-    halved,
+    halves,
     lengths,
     profiles,
     silenced_on,
@@ -45,9 +45,10 @@ class ComparedStack:
 
     `before` and `after` are the heads of each, `inputs` the names of the texts or pictures, `measures` what
     was measured on them. `changes` are those of heads in a row, `control` those between two halves of the
-    inputs of the model before. `apart` (inputs, heads) is how far maps lie apart on each input, `moved`
-    (heads,) how far what is written moved, `copying` (2, heads) the copying score of both, which no input
-    has a part in; NaN where it has none. `left_out` are measures of both that could not be compared.
+    inputs of the model before, by the measures that have FEWEST inputs in either; None where none has.
+    `apart` (inputs, heads) is how far maps lie apart on each input, `moved` (heads,) how far what is written
+    moved, `copying` (2, heads) the copying score of both, which no input has a part in; NaN where it has
+    none. `left_out` are measures of both that could not be compared.
     """
 
     before: StackHeads
@@ -56,7 +57,7 @@ class ComparedStack:
     inputs: tuple[str, ...]
     measures: tuple[Measured, ...]
     changes: Changes
-    control: Changes
+    control: Changes | None
     apart: np.ndarray
     moved: np.ndarray
     copying: np.ndarray
@@ -156,6 +157,7 @@ def _compared(
     ]
     silenced = silenced_on(*scores)
     measures = [where_same(one, same, inputs, silenced) for one in found]
+    halved = halves(measures)
     apart = np.stack(
         [
             total_variation(one, two).ravel() if equal else np.full(count, np.nan)
@@ -171,7 +173,7 @@ def _compared(
         inputs,
         tuple(measures),
         changes(measures, after.seed),
-        changes([halved(one) for one in measures], after.seed),
+        changes(halved, after.seed) if halved else None,
         apart,
         moved,
         np.stack([one.means.get(COPYING, np.full((count,), np.nan)).ravel() for one in scores]),

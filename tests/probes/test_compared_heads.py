@@ -17,14 +17,17 @@ from tiny_vision import noise, tiny_vision
 
 from generator.comparison import Comparison, compared
 from generator.errors import UsageError
+from generator.formatting import amount
 from generator.inputs.texts import CuratedText
 from generator.models.stacks import CROSS, DECODER, ENCODER
 from generator.pages.sections import sections_of
 from generator.probes.attention import attention_weights
+from generator.probes.change import FEWEST
 from generator.probes.head_writes import relative_change, text_writes
 from generator.probes.map_distance import patch_profile, profile, total_variation
 from generator.probes.positions import positional, positional_by_text, positional_error
 from generator.store import Store
+from generator.techniques.compared_head_words import said_of
 from generator.techniques.compared_heads import COMPARED_HEADS
 from generator.techniques.head_writes import HEAD_WRITES
 
@@ -34,7 +37,7 @@ TEXTS = tuple(
     CuratedText(
         f"t{i}", " ".join(f"w{w}" for w in _WORDS.integers(0, 40, 14)), f"T{i}", "", "w3 w5 w7"
     )
-    for i in range(6)
+    for i in range(12)
 )
 SILENT = (1, 2)  # layer and head
 
@@ -209,7 +212,7 @@ def test_every_measure_has_a_definition(gpt2):
 
 def test_the_control_is_of_halves_of_the_same_inputs(gpt2):
     (found,) = gpt2[COMPARED_HEADS]
-    place = found.changes.names.index("entropy_nats")
+    place = found.control.names.index("entropy_nats")
     values = gpt2.before[HEAD_WRITES]  # asked of either alone
     assert set(values) == {text.id for text in TEXTS}
     weights = [
@@ -217,10 +220,24 @@ def test_the_control_is_of_halves_of_the_same_inputs(gpt2):
     ]
     logs = [-(w * np.log(np.where(w > 0, w, 1))).sum(-1).mean(-1).ravel() for w in weights]
     even, odd = np.stack(logs[0::2]), np.stack(logs[1::2])
-    noise_ = np.sqrt((even.var(0, ddof=1) + odd.var(0, ddof=1)) / 3)
+    noise_ = np.sqrt((even.var(0, ddof=1) + odd.var(0, ddof=1)) / 6)
     np.testing.assert_allclose(
         found.control.ratio[place], abs(even.mean(0) - odd.mean(0)) / noise_, rtol=1e-4
     )
+
+
+def test_halves_of_few_inputs_are_no_control(gpt2, tmp_path):
+    (found,) = gpt2[COMPARED_HEADS]
+    assert found.changes.inputs[found.changes.names.index("ablation_delta_loss")].max() == 4
+    assert "ablation_delta_loss" not in found.control.names and "profile" in found.control.names
+    assert (found.control.inputs.min(1) >= FEWEST).all()
+    said = " ".join(said_of(found))
+    rows = [found.changes.names.index(name) for name in found.control.names]
+    most = np.max(found.control.highest[np.isfinite(found.control.highest)])
+    above = int((found.changes.ratio[rows].max(0) > most).sum())
+    assert f"{amount(above, 'head')} of {LAYERS * HEADS} changed by more than the most" in said
+    none = " ".join(said_of(replace(found, control=None)))
+    assert "cannot be told from two halves" in none and "at most" not in none
 
 
 def test_tables_rows_and_figures_say_the_same(gpt2):
