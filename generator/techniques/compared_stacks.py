@@ -111,7 +111,8 @@ def _sizes(stacks: Sequence[StackHeads]) -> str:
 def _other_inputs(before: Run, after: Run) -> str:
     """Why maps of two models do not lie over the same tokens or patches; "" where they do."""
     if before.reads == PICTURES:
-        if list(before.pixels) != list(after.pixels):
+        shown = [(list(run.pixels), digests_of(run)) for run in (before, after)]
+        if shown[0] != shown[1]:
             return "they were not shown the same pictures."
         same = grid_of(before) == grid_of(after)
         return "" if same else "they cut pictures into other patches, which heads look at."
@@ -120,6 +121,11 @@ def _other_inputs(before: Run, after: Run) -> str:
             "they cut texts into other tokens, so that their heads do not look at the same things."
         )
     return ""
+
+
+def digests_of(run: Run) -> list[tuple[str, str]]:
+    """The curated pictures by name, with the digests of their files."""
+    return [(one.id, one.sha256) for one in run.inputs.images]
 
 
 def read_ids(run: Run) -> dict[str, tuple[int, ...]]:

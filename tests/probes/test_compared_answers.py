@@ -24,6 +24,7 @@ from generator.probes.token_answers import asked_of, bits_per_byte, mean_of, mea
 from generator.store import Store
 from generator.techniques.compared_answer_views import view_of
 from generator.techniques.compared_answers import COMPARED_ANSWERS
+from generator.techniques.compared_heads import COMPARED_HEADS
 
 _WORDS = np.random.default_rng(3)
 TEXTS = tuple(
@@ -293,3 +294,13 @@ def test_a_classifier_against_itself_answers_alike(pictures):
 def test_other_classes_are_not_compared(pictures):
     other = replace(tiny_vision("vit"), id="other", labels=("a", "b"))
     assert "other classes" in PARTS.view(pictures(other)).reason
+
+
+def test_pictures_of_one_name_and_other_content_are_not_the_same(tmp_path):
+    model, runs = tiny_vision("vit"), []
+    for seed, one in enumerate((model, renamed(model, "again"))):
+        (tmp_path / one.id).mkdir()
+        runs.append(noise_run(one, tmp_path / one.id, ["one", "two"], seed=seed))
+    run = compared(*runs)
+    for technique in (COMPARED_ANSWERS, COMPARED_HEADS):
+        assert "same pictures" in run[technique]
