@@ -229,7 +229,7 @@ def _of_bits(found: BitAnswers) -> View:
         (said,),
         found.reason,
         numbers=tuple(rows),
-        unit="Bits a byte (sum of −log₂ p over the text’s bytes)",
+        unit="Bits a byte (sum of −log₂ p over the bytes that both predict)",
     )
 
 

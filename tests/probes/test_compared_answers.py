@@ -18,9 +18,10 @@ from torch.nn import functional
 from generator.comparison import compared
 from generator.errors import UsageError
 from generator.inputs.texts import CuratedText
+from generator.probes.bits_per_byte import bits_per_byte, shared_stretch, token_ends
 from generator.probes.picture_answers import right_and_wrong
 from generator.probes.sentence_vectors import similarities
-from generator.probes.token_answers import asked_of, bits_per_byte, mean_of, measure_token_answers
+from generator.probes.token_answers import asked_of, mean_of, measure_token_answers
 from generator.store import Store
 from generator.techniques.compared_answer_views import view_of
 from generator.techniques.compared_answers import COMPARED_ANSWERS
@@ -200,15 +201,45 @@ def test_other_tokenizers_leave_bits_a_byte(tmp_path):
     run = beside(tiny("gpt2"), tiny("qwen2"), tmp_path)
     found = run[COMPARED_ANSWERS]
     assert "other tokens" in found.reason
-    model, ids = run.before.language, run.before.encodings["t0"].ids
-    logs = model.run(ids).logits[0, :-1].double().log_softmax(-1)
-    loss = -sum(float(logs[at, one]) for at, one in enumerate(ids[1:]))
-    one = bits_per_byte(model, ids, Store(tmp_path))
-    assert one.bits == pytest.approx(loss / np.log(2), rel=1e-6)
-    # The first word is predicted from nothing, and counts on neither side.
-    assert one.size == len(model.tokenizer.decode(ids[1:]).encode())
+    models = run.before.language, run.after.language
+    for side, each in enumerate((run.before, run.after)):
+        for name, both in found.texts.items():
+            text = next(one.text for one in TEXTS if one.id == name)
+            made = each.language.tokenizer(text, return_offsets_mapping=True)
+            ids, ends = made["input_ids"], [end for _, end in made["offset_mapping"]]
+            start, stop = shared_stretch(*(token_ends(m, text) for m in models))
+            logs = each.language.run(ids).logits[0, :-1].double().log_softmax(-1)
+            loss = -sum(
+                float(logs[at - 1, ids[at]])
+                for at in range(1, len(ids))
+                if start < ends[at] <= stop
+            )
+            assert both[side].bits == pytest.approx(loss / np.log(2), rel=1e-6)
+            assert both[side].size == len(text[start:stop].encode()) > 0
+            assert start >= ends[0]
     view = PARTS.view(run)
     assert view.reason and view.numbers and "byte" in view.said[0]
+
+
+def test_both_are_charged_for_the_same_bytes_by_hand(tmp_path):
+    # One cuts "ab|cd|ef", the other puts a token in front, which predicts the first: [S]|a|b|cde|f.
+    assert shared_stretch((2, 4, 6), (0, 1, 2, 5, 6)) == (2, 6)
+    assert shared_stretch((2, 4), (0, 1, 3)) == (0, 0)
+    assert shared_stretch((), (0, 1)) == (0, 0)
+    model = tiny("gpt2")
+    # The first word of two counts for nobody, however the other model cuts.
+    one = bits_per_byte(model, "w3 w5", shared_stretch((2, 5), (0, 2, 5)), Store(tmp_path))
+    assert one.size == len(" w5")
+
+
+def test_texts_of_one_name_and_other_words_are_not_compared(tmp_path):
+    store = Store(tmp_path)
+    other = [replace(TEXTS[0], text=TEXTS[1].text), *TEXTS[1:]]
+    runs = [
+        run_on(model, texts, store, ablate=1, runs=1)
+        for model, texts in ((tiny("gpt2"), TEXTS), (tiny("qwen2"), other))
+    ]
+    assert list(compared(*runs)[COMPARED_ANSWERS].texts) == [one.id for one in TEXTS[1:]]
 
 
 def test_models_that_answer_otherwise_say_so(tmp_path):
