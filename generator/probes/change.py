@@ -33,11 +33,14 @@ class Measured:
     """One quantity of every thing in two models, (inputs, things) or (inputs, things, components).
 
     NaN where it is not defined: such an input is left out for that thing, or component, in both models.
+    `whole` is what both models have (2, things) where that is no mean over inputs, but measured on all of
+    them at once: the values of single inputs then say what chance makes alone, as pseudo-values do.
     """
 
     name: str
     before: np.ndarray
     after: np.ndarray
+    whole: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         """Refuse what does not belong together: that would be compared by place."""
@@ -149,7 +152,25 @@ def _part(measured: Measured, seed: int, draws: int) -> dict[str, np.ndarray]:
     scalar = measured.before.ndim == 2
     chunks = [slice(start, start + step) for start in range(0, things, step)]
     found = [_chunk(before[:, one], after[:, one], counts, scalar) for one in chunks]
-    return {name: np.concatenate([one[name] for one in found], axis=-1) for name in found[0]}
+    joined = {name: np.concatenate([one[name] for one in found], axis=-1) for name in found[0]}
+    return joined if measured.whole is None else _around(joined, *measured.whole)
+
+
+def _around(
+    found: dict[str, np.ndarray], before: np.ndarray, after: np.ndarray
+) -> dict[str, np.ndarray]:
+    """The same around what was measured on all inputs at once, with the noise and draws that are known."""
+    signed, change = after - before, np.abs(after - before)
+    shift = signed - found["signed"]
+    return found | {
+        "before": before,
+        "after": after,
+        "signed": signed,
+        "low": found["low"] + shift,
+        "high": found["high"] + shift,
+        "change": change,
+        "ratio": _ratio(change, found["noise"]),
+    }
 
 
 def _components(values: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import compress
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from generator.probes.change import FEWEST, Measured
 from generator.probes.head_statistic import ABLATIONS, HeadStatistic, along, over_patches
 from generator.probes.head_writes import Writes
 from generator.probes.map_distance import patch_profile, profile
-from generator.probes.positions import positional_by_text
+from generator.probes.positions import positional, positional_by_text
 from generator.probes.repeated_sequences import random_sequences, why_no_repeats
 from generator.run import PAIRS, Run
 from generator.techniques.attention import ATTENTION
@@ -64,9 +65,17 @@ MOVED = HeadStatistic(
 
 
 def statistics(
-    before: Run, after: Run, place: int, own: StackScores, other: StackScores
+    before: Run,
+    after: Run,
+    place: int,
+    own: StackScores,
+    other: StackScores,
+    same: Sequence[bool],
 ) -> Iterator[Measured]:
-    """Every statistic that both have, each with a value for every input, of heads in a row."""
+    """Every statistic that both have, each with a value for every input, of heads in a row.
+
+    `same` says of each input whether both read the same: what is of all at once is measured on those.
+    """
     later = {one.name: one for one in other.statistics}
     for one in own.statistics:
         if one.name not in later or one.name == COPYING:
@@ -81,9 +90,13 @@ def statistics(
             at = [[each.ablation.inputs.index(name) for name in both] for each in (own, other)]
             values = values[0][at[0]], values[1][at[1]]
         if one.name == POSITIONAL:
-            name = heads_of(before.model)[place].stack.name
-            each = [run[ATTENTION][name].attentions for run in (before, after)]
-            values = _by_text(each[0]), _by_text(each[1])
+            if any(same):
+                name = heads_of(before.model)[place].stack.name
+                each = [run[ATTENTION][name].attentions for run in (before, after)]
+                found = _positional(*(list(compress(maps, same)) for maps in each))
+                if np.isfinite(found.before + found.after).any():
+                    yield found
+            continue
         # On texts of one token, without punctuation or with no word in common, some have no value.
         known = all(np.isfinite(each).any() for each in values)
         if known and values[0].shape == values[1].shape:
@@ -104,9 +117,13 @@ def silenced_on(own: StackScores, other: StackScores) -> list[str]:
     return [name for name in own.ablation.inputs if name in other.ablation.inputs]
 
 
-def _by_text(attentions: Sequence[Attention]) -> np.ndarray:
-    first = attentions[0]
-    return positional_by_text([one.weights for one in attentions], first.causal, first.windows)
+def _positional(before: Sequence[Attention], after: Sequence[Attention]) -> Measured:
+    """`positional` over all texts at once, and what each adds to it, from which the noise is."""
+    how = before[0].causal, before[0].windows
+    maps = [[one.weights for one in each] for each in (before, after)]
+    by_text = [_in_a_row(positional_by_text(each, *how)) for each in maps]
+    whole = np.stack([positional(each, *how).ravel() for each in maps])
+    return Measured(POSITIONAL, by_text[0], by_text[1], whole)
 
 
 def lengths(before: Sequence[Writes], after: Sequence[Writes]) -> Iterator[Measured]:
@@ -158,9 +175,10 @@ def where_same(
 ) -> Measured:
     """Without the inputs on which the decoders read targets of their own, which are not the same.
 
-    Heads were silenced on the inputs `silenced` alone. Random tokens are read by both.
+    Heads were silenced on the inputs `silenced` alone. Random tokens are read by both, and `positional` was
+    measured without such inputs.
     """
-    if all(same) or measured.name in ON_RANDOM_TOKENS:
+    if all(same) or measured.name in (*ON_RANDOM_TOKENS, POSITIONAL):
         return measured
     names = silenced if measured.name in EFFECT.values() else inputs
     known = dict(zip(inputs, same, strict=True))

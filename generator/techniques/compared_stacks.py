@@ -157,7 +157,7 @@ def _compared(
     maps = [_maps_of(run, stack) for run in (before, after)]
     inputs = tuple(read_ids(before)) if before.reads != PICTURES else tuple(before.pixels)
     found = [
-        *statistics(before, after, place, *scores),
+        *statistics(before, after, place, *scores, same),
         *lengths(*writes),
         *profiles(before, after, stack, *maps),
     ]

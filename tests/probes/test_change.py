@@ -280,3 +280,19 @@ def test_of_too_few_inputs_there_is_no_interval() -> None:
     before[0, 2] = np.nan
     some = changes([of("x", before, after)], SEED)
     assert np.isnan(some.low[0]).tolist() == [False, False, True, False, False]
+
+
+def test_what_is_measured_on_all_inputs_at_once_is_said_itself() -> None:
+    random = np.random.default_rng(5)
+    before, after = random.normal(size=(2, 9, 3))
+    whole = np.array([[0.5, 1, 2], [0.25, 3, 2]])
+    plain = changes([of("x", before, after)], SEED)
+    found = changes([Measured("x", before, after, whole)], SEED)
+    np.testing.assert_array_equal(found.before[0], whole[0])
+    np.testing.assert_array_equal(found.after[0], whole[1])
+    np.testing.assert_allclose(found.signed[0], [-0.25, 2, 0])
+    np.testing.assert_allclose(found.change[0], [0.25, 2, 0])
+    np.testing.assert_array_equal(found.noise, plain.noise)
+    np.testing.assert_allclose(found.ratio[0], [0.25, 2, 0] / plain.noise[0])
+    np.testing.assert_allclose(found.high - found.low, plain.high - plain.low)
+    np.testing.assert_allclose(found.low - found.signed, plain.low - plain.signed)

@@ -30,6 +30,7 @@ from generator.store import Store
 from generator.techniques.compared_head_words import said_of
 from generator.techniques.compared_heads import COMPARED_HEADS
 from generator.techniques.head_writes import HEAD_WRITES
+from generator.techniques.heads import SCORES
 
 SIZE = WIDTH // HEADS
 _WORDS = np.random.default_rng(7)
@@ -208,6 +209,14 @@ def test_every_measure_has_a_definition(gpt2):
     assert any("ablation" in name for name in found.changes.names)
     for name in found.changes.names:
         assert found.definitions[name].source and found.definitions[name].words
+
+
+def test_positional_is_that_of_the_pages_of_either_model(gpt2):
+    (found,) = gpt2[COMPARED_HEADS]
+    place = found.changes.names.index("positional")
+    for values, run in ((found.changes.before, gpt2.before), (found.changes.after, gpt2.after)):
+        np.testing.assert_allclose(values[place], run[SCORES][0].means["positional"].ravel())
+    assert "positional" in found.control.names
 
 
 def test_the_control_is_of_halves_of_the_same_inputs(gpt2):
