@@ -80,6 +80,15 @@ class View:
         """What a card says: the first sentence."""
         return next(iter(self.said), "")
 
+    @property
+    def listed(self) -> str:
+        """Which pictures the table has."""
+        if self.changed == 1:
+            return "The picture with another first guess"
+        all_of = len(self.pictures) == self.changed
+        count = f"The {self.changed}" if all_of else f"{len(self.pictures)} of {self.changed:,}"
+        return f"{count} pictures with another first guess, those first that both are surest of"
+
 
 def view_of(run: Run, found: Found) -> View:
     """The section on the page of two models."""
@@ -120,11 +129,15 @@ def _said_of_tokens(found: TextAnswers) -> Iterator[str]:
     else:
         reach = f"{number(mean.low)} to {number(mean.high)}"
         over = f" (95 % interval {reach})" if np.isfinite(mean.low) else ""
+        guesses = (
+            f"At {percent(mean.other_guess)} of the tokens the first guess is another one."
+            if mean.other_guess
+            else "The first guess is the same at every token."
+        )
         yield (
             f"On {amount(mean.tokens, 'token')} of {amount(mean.inputs, 'text')} the mean loss went from "
             f"{number(mean.before)} to {number(mean.after)} nats a token, by "
-            f"{number(mean.difference)}{over}. "
-            f"At {percent(mean.other_guess)} of the tokens the first guess is another one."
+            f"{number(mean.difference)}{over}. {guesses}"
         )
     if found.left_out:
         yield (
@@ -259,13 +272,18 @@ def _of_pictures(run: Run, found: ComparedPictures) -> View:
 
 def _said_of_pictures(run: Run, found: ComparedPictures) -> Iterator[str]:
     count, changed = len(found.names), int(found.changed.sum())
+    every = "the picture" if count == 1 else f"all {count:,} pictures"
     if not changed and (found.before.probability == found.after.probability).all():
-        yield f"Both say the same of all {count} pictures, with the same probability."
+        yield f"Both say the same of {every}, with the same probability."
         return
-    yield (
-        f"Of {amount(count, 'picture')} {changed} have another first guess "
-        f"({percent(changed / count)})."
-    )
+    if not changed:
+        yield f"The first guess is the same for {every}; probabilities moved."
+    elif changed == count:
+        yield f"The first guess is another for {every}."
+    else:
+        verb = "has" if changed == 1 else "have"
+        share = percent(changed / count)
+        yield f"Of {count:,} pictures {changed:,} {verb} another first guess ({share})."
     table = found.counted
     if table is None:
         return

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import torch
 from altered_models import altered, altered_vision, renamed
+from filled import any_pages
 from noise_run import noise_run
+from plain_words import faults_of
 from runs import run_on
 from scipy.stats import binom
 from tiny_transformers import tiny, tiny_masked, tiny_pair
@@ -38,6 +40,13 @@ PARTS = COMPARED_ANSWERS.sections[0]
 def beside(before, after, folder, texts=TEXTS):
     store = Store(folder)
     return compared(*(run_on(one, texts, store, ablate=1, runs=1) for one in (before, after)))
+
+
+def shown(view) -> str:
+    """The section as a page has it."""
+    pages = any_pages()
+    page = pages.page("sections/compared_answers.html", "compare/a-b/", "", "", view=view)
+    return pages.fill(page).body
 
 
 def louder(weights) -> None:
@@ -73,6 +82,12 @@ def test_losses_guesses_and_divergence_are_those_of_pytorch(gpt2):
     assert sum(int(row["changed"]) for row in rows) == sum(
         (~a.same).sum() for a in found.answers.values()
     )
+
+
+def test_the_direction_of_the_divergence_is_that_of_its_formula(gpt2):
+    html = shown(PARTS.view(gpt2))
+    assert "p the probabilities of the one before, q those of the one after" in html
+    assert "of the next token" not in html
 
 
 def test_means_are_over_tokens_and_intervals_hold_them(gpt2):
@@ -335,3 +350,37 @@ def test_pictures_of_one_name_and_other_content_are_not_the_same(tmp_path):
     run = compared(*runs)
     for technique in (COMPARED_ANSWERS, COMPARED_HEADS):
         assert "same pictures" in run[technique]
+
+
+@pytest.mark.parametrize(
+    ("changed", "of", "said", "listed"),
+    [
+        (0, 1, "The first guess is the same for the picture; probabilities moved.", None),
+        (0, 4, "The first guess is the same for all 4 pictures; probabilities moved.", None),
+        (1, 1, "The first guess is another for the picture.", "The picture with"),
+        (1, 4, "Of 4 pictures 1 has another first guess (25", "The picture with"),
+        (2, 4, "Of 4 pictures 2 have another first guess (50", "The 2 pictures with"),
+        (12, 14, "Of 14 pictures 12 have another", "10 of 12 pictures with"),
+    ],
+)
+def test_pictures_are_counted_in_words(tmp_path, changed, of, said, listed):
+    model = tiny_vision("vit")
+    runs = []
+    for one in (model, altered_vision("vit", turned, name="turned")):
+        (tmp_path / one.id).mkdir()
+        runs.append(noise_run(one, tmp_path / one.id, [f"p{i}" for i in range(of)]))
+    run = compared(*runs)
+    found = run[COMPARED_ANSWERS]
+    top = np.where(np.arange(of) < changed, found.before.top + 1, found.before.top)
+    after = replace(found.after, top=top % len(found.labels))
+    view = view_of(run, replace(found, after=after))
+    assert view.said[0].startswith(said) and view.changed == changed
+    assert not faults_of(shown(replace(view, figures=())))
+    assert listed is None or view.listed.startswith(listed)
+
+
+def test_the_same_first_guesses_are_said_plainly(gpt2):
+    found = gpt2[COMPARED_ANSWERS]
+    mean = replace(found.means["curated texts"], other_guess=0.0)
+    said = view_of(gpt2, replace(found, means={"curated texts": mean})).said[0]
+    assert said.endswith("The first guess is the same at every token.")
