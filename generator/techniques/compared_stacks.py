@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from generator.comparison import sides
+from generator.comparison import other_kind, sides
 from generator.models.stacks import ENCODER, PATCHES, Stack
 from generator.probes.change import Changes, Measured, changes
 from generator.probes.head_statistic import HeadStatistic
@@ -91,8 +91,8 @@ class ComparedStack:
 def reason(run: Run) -> str:
     """Why the heads of two models are not compared; "" where they are."""
     before, after = sides(run)
-    if before.reads != after.reads:
-        return f"{before.title} takes {before.reads}, {after.title} {after.reads}."
+    if other_kind(run):
+        return other_kind(run)
     for one in (before, after):
         if why_not(SCORES, one):
             return f"{one.title}: {why_not(SCORES, one)}"

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 import torch
 from altered_models import altered, altered_vision, renamed, silence_columns, silence_rows
+from filled import any_pages
 from noise_run import noise_run
 from runs import run_on
 from tiny_transformers import HEADS, LAYERS, WIDTH, tiny, tiny_pair
 from tiny_vision import noise, tiny_vision
 
-from generator.comparison import Comparison, compared
+from generator.comparison import Comparison, compared, found_in, other_kind
 from generator.errors import UsageError
 from generator.formatting import amount
 from generator.inputs.texts import CuratedText
@@ -27,8 +28,11 @@ from generator.probes.head_writes import relative_change, text_writes
 from generator.probes.map_distance import patch_profile, profile, total_variation
 from generator.probes.positions import positional, positional_by_text, positional_error
 from generator.store import Store
+from generator.techniques.compared_answers import COMPARED_ANSWERS
 from generator.techniques.compared_head_words import said_of
 from generator.techniques.compared_heads import COMPARED_HEADS
+from generator.techniques.compared_layers import COMPARED_LAYERS
+from generator.techniques.compared_units import COMPARED_UNITS
 from generator.techniques.head_writes import HEAD_WRITES
 from generator.techniques.heads import SCORES
 
@@ -175,6 +179,20 @@ def test_what_cannot_be_compared_says_why(gpt2, tmp_path):
         assert not list(COMPARED_HEADS.tables(run))
         with pytest.raises(UsageError, match=word):
             run.figure("compared_heads")
+
+
+def test_sections_give_one_reason_in_a_sentence(gpt2):
+    run = compared(gpt2.before, run_on(tiny_pair("t5"), TEXTS, gpt2.store, ablate=1))
+    pages = any_pages()
+    for technique in (COMPARED_ANSWERS, COMPARED_HEADS, COMPARED_UNITS, COMPARED_LAYERS):
+        section = technique.sections[0]
+        view = section.view(run)
+        assert view.reason == other_kind(run) and view.reason.endswith("texts.")
+        page = pages.page(f"sections/{section.template}", "compare/a-b/", "", "", view=view)
+        assert "texts.</p>" in pages.fill(page).body
+        with pytest.raises(UsageError, match=r"things are not compared: .*[^.]\.$"):
+            found_in(run, technique, "things")
+    assert other_kind(gpt2) == "" and found_in(gpt2, COMPARED_HEADS, "heads")
 
 
 def test_other_random_tokens_are_not_compared(gpt2):
