@@ -20,6 +20,8 @@ import numpy as np
 from scipy.stats import norm
 from scipy.stats import t as student
 
+from generator.uncertainty import mean_of_known
+
 VERSION = 4
 DRAWS = 200
 LEVEL = 0.95
@@ -160,12 +162,11 @@ def _around(
     found: dict[str, np.ndarray], before: np.ndarray, after: np.ndarray
 ) -> dict[str, np.ndarray]:
     """The same around what was measured on all inputs at once, with the noise and draws that are known."""
-    signed, change = after - before, np.abs(after - before)
-    shift = signed - found["signed"]
+    shift, change = after - before - found["signed"], np.abs(after - before)
     return found | {
         "before": before,
         "after": after,
-        "signed": signed,
+        "signed": after - before,
         "low": found["low"] + shift,
         "high": found["high"] + shift,
         "change": change,
@@ -205,7 +206,9 @@ def _chunk(
         return found | dict.fromkeys(("before", "after", "signed", "low", "high"), nothing)
     ends = _interval(shifts[..., 0], tail_of(len(before)))
     low, high = (np.where(found["inputs"] >= FEWEST, one, np.nan) for one in ends)
-    means = {name: _mean(one[..., 0]) for name, one in (("before", before), ("after", after))}
+    means = {
+        name: mean_of_known(one[..., 0]) for name, one in (("before", before), ("after", after))
+    }
     return found | means | {"signed": shift[..., 0], "low": low, "high": high}
 
 
@@ -295,11 +298,3 @@ def _interval(drawn: np.ndarray, tail: float) -> tuple[np.ndarray, np.ndarray]:
     if known.any():
         found[:, known] = np.nanquantile(drawn[:, known], [tail, 1 - tail], axis=0)
     return found[0], found[1]
-
-
-def _mean(values: np.ndarray) -> np.ndarray:
-    """Mean over inputs that have a value; NaN where none has."""
-    there = np.isfinite(values)
-    count = there.sum(0)
-    total = np.where(there, values, 0).sum(0)
-    return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)

@@ -15,11 +15,12 @@ from generator.models.stacks import PATCHES
 from generator.probes.change import FEWEST, can_lead
 from generator.probes.head_statistic import HeadStatistic
 from generator.run import Run
-from generator.techniques.compared_head_words import map_figure, mean_of, said_of
+from generator.techniques.compared_head_words import map_figure, said_of
 from generator.techniques.compared_maps import maps_figure
 from generator.techniques.compared_measures import APART, EFFECT, MOVED
 from generator.techniques.compared_stacks import ComparedStack
 from generator.techniques.measured_stack import StackHeads
+from generator.uncertainty import mean_of_known
 
 ROWS, MAPS = 12, 3  # heads in the table, and those of a model whose maps are drawn
 
@@ -139,7 +140,7 @@ def _row(run: Run, found: ComparedStack, thing: int) -> Row:
         ratio=number(ratio) if np.isfinite(ratio) else "∞",
         rank=_ranks(changes.rank_low[thing], changes.rank_high[thing]),
         effect=_effect(found, thing),
-        apart=mean_of(found.apart[:, thing]),
+        apart=float(mean_of_known(found.apart[:, thing])),
         moved=float(found.moved[thing]),
     )
 

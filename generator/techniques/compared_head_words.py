@@ -14,6 +14,7 @@ from generator.probes.change import FEWEST
 from generator.run import Run
 from generator.techniques.compared_stacks import ComparedStack
 from generator.techniques.naming import listed
+from generator.uncertainty import mean_of_known
 
 
 def said_of(found: ComparedStack) -> Iterator[str]:
@@ -84,12 +85,6 @@ def _told(found: ComparedStack, thing: int) -> str:
     return f"“{named}” went from {number(before)} to {number(after)}, {far}"
 
 
-def mean_of(values: np.ndarray) -> float:
-    """Mean over what is defined; NaN where nothing is."""
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if len(known) else float("nan")
-
-
 def map_figure(run: Run, found: ComparedStack) -> Figure:
     """How far every head changed, how far its maps lie apart, and how far what it writes moved."""
     layers, heads = len(found.after.layers), found.after.heads
@@ -98,7 +93,7 @@ def map_figure(run: Run, found: ComparedStack) -> Figure:
     most = float(finite.max()) if len(finite) else 1.0
     maps = {
         "change over noise": np.where(np.isinf(highest), most, highest),
-        "maps apart": np.array([mean_of(one) for one in found.apart.T]),
+        "maps apart": mean_of_known(found.apart),
         "what is written moved": found.moved,
     }
     shown = {name: values for name, values in maps.items() if np.isfinite(values).any()}

@@ -11,10 +11,11 @@ from generator.figures.figure import Figure
 from generator.run import PAIRS, PICTURES, TEXTS, Run, Section, Technique
 from generator.table import Table
 from generator.techniques.compared_head_views import StackView, stack_view
-from generator.techniques.compared_head_words import map_figure, mean_of
+from generator.techniques.compared_head_words import map_figure
 from generator.techniques.compared_maps import maps_figure, place_of
 from generator.techniques.compared_stacks import ASKS, ComparedStack, measure
 from generator.techniques.measured_stack import heads_of, stack_named
+from generator.uncertainty import mean_of_known
 
 HEADER = (
     "stack", "layer", "head", "measure", "inputs", "before", "after", "change", "low", "high", "noise",
@@ -75,7 +76,11 @@ def _rows(every: Sequence[ComparedStack]) -> Iterator[Sequence[Any]]:
             layer, head = found.at(thing)
             start = (found.stack.name, found.after.layers[layer].name, head)
             ranks = (changes.rank[thing], changes.rank_low[thing], changes.rank_high[thing])
-            end = (mean_of(found.apart[:, thing]), found.moved[thing], *found.copying[:, thing])
+            end = (
+                float(mean_of_known(found.apart[:, thing])),
+                found.moved[thing],
+                *found.copying[:, thing],
+            )
             for place, name in enumerate(changes.names):
                 numbers = (
                     changes.inputs, changes.before, changes.after, changes.change, changes.low,
