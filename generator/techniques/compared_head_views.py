@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from generator.addresses import Link, beside_address, head_address
+from generator.addresses import Link
 from generator.comparison import sides
 from generator.figures.figure import Figure, on_page
 from generator.formatting import number
@@ -19,6 +19,7 @@ from generator.techniques.compared_head_words import map_figure, said_of
 from generator.techniques.compared_maps import maps_figure
 from generator.techniques.compared_measures import APART, EFFECT, MOVED
 from generator.techniques.compared_stacks import ComparedStack
+from generator.techniques.links import beside_link
 from generator.techniques.measured_stack import StackHeads
 from generator.uncertainty import mean_of_known
 
@@ -153,12 +154,8 @@ def _ranks(low: float, high: float) -> str:
 
 def beside(run: Run, own: StackHeads, other: StackHeads, layer: int, head: int) -> Link:
     """A link to a head's pages beside each other, to the one that there is, or to none."""
-    before, after = sides(run)
-    names = [stack.layers[layer].name for stack in (own, other)]
-    paged = [one.paged and stack.paged(layer) for one, stack in ((before, own), (after, other))]
-    text = other.head(layer, head)
-    if all(paged) and names[0] == names[1]:
-        return Link(beside_address(run.id, f"layers/{names[0]}/heads/{head}/"), text)
-    if paged[1]:
-        return Link(head_address(after.model.id, names[1], head), text)
-    return Link(head_address(before.model.id, names[0], head) if paged[0] else "", text)
+    before, after = (
+        stack.link(layer, head).target if one.paged else ""
+        for one, stack in zip(sides(run), (own, other), strict=True)
+    )
+    return beside_link(run, (before, after), other.head(layer, head))

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from generator.addresses import Link, beside_address, layer_address
+from generator.addresses import Link, layer_address
 from generator.comparison import found_in, other_kind, sides
 from generator.figures.figure import PAGE, Figure, on_page, published
 from generator.formatting import number
 from generator.probes.cka import DIGITS, LEAST, Alignment, align
 from generator.run import PAIRS, PICTURES, TEXTS, Run, Section, Technique
 from generator.table import Table
-from generator.techniques.links import layer_title
+from generator.techniques.links import beside_link, layer_title, paged_layers
 from generator.techniques.representations import REPRESENTATIONS
 
 ROWS = 10  # layers that the page lists; the table has all
@@ -89,13 +89,14 @@ def _sentence(found: Alignment, before: Run, after: Run) -> str:
 
 def _link(run: Run, layer: str) -> Link:
     """A layer's pages beside each other, or the one that there is."""
-    before, after = sides(run)
-    known = {one.name: one for one in before.model.layers}
-    title = layer_title(before.model, known[layer])
-    paged = [one for one in (before, after) if one.paged]
-    if len(paged) == 2:
-        return Link(beside_address(run.id, f"layers/{layer}/"), title)
-    return Link(layer_address(paged[0].model.id, layer) if paged else "", title)
+    known = {one.name: one for one in sides(run)[0].model.layers}
+    before, after = (
+        layer_address(one.model.id, layer)
+        if one.paged and layer in {each.name for each in paged_layers(one.model)}
+        else ""
+        for one in sides(run)
+    )
+    return beside_link(run, (before, after), layer_title(run.model, known[layer]))
 
 
 def figure(run: Run) -> Figure:

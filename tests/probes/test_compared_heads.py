@@ -16,6 +16,7 @@ from runs import run_on
 from tiny_transformers import HEADS, LAYERS, WIDTH, tiny, tiny_pair
 from tiny_vision import noise, tiny_vision
 
+from generator.addresses import Link
 from generator.comparison import Comparison, compared, found_in, other_kind
 from generator.errors import UsageError
 from generator.formatting import amount
@@ -35,6 +36,7 @@ from generator.techniques.compared_layers import COMPARED_LAYERS
 from generator.techniques.compared_units import COMPARED_UNITS
 from generator.techniques.head_writes import HEAD_WRITES
 from generator.techniques.heads import SCORES
+from generator.techniques.links import beside_link
 
 SIZE = WIDTH // HEADS
 _WORDS = np.random.default_rng(7)
@@ -285,6 +287,24 @@ def test_tables_rows_and_figures_say_the_same(gpt2):
     first = [r for r in table.records if r["rank"] == "1"]
     assert {(r["layer"], r["head"]) for r in first} == {("1", "2")}
     assert sum(int(r["leads"]) for r in first) == 1
+
+
+def test_pages_of_both_are_linked_beside_each_other_or_the_one_that_there_is(gpt2):
+    own, other = "models/gpt2/layers/1/index.html", "models/silent/layers/1/index.html"
+    cases = {
+        (own, other): "compare/gpt2-silent/beside/index.html#layers/1/",
+        (own, ""): own,
+        ("", other): other,
+        ("", ""): "",
+        ("models/gpt2/layers/2/index.html", other): other,
+    }
+    for pages, target in cases.items():
+        assert beside_link(gpt2, pages, "One") == Link(target, "One")
+    alone = compared(gpt2.before, replace(gpt2.after, paged=False))
+    for technique in (COMPARED_HEADS, COMPARED_LAYERS):
+        view = technique.sections[0].view(alone)
+        rows = getattr(view, "rows", None) or [(view.stacks[0].rows[0].beside, 0)]
+        assert rows[0][0].target.startswith("models/gpt2/layers/")
 
 
 # The mathematics
