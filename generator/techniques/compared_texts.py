@@ -35,10 +35,9 @@ VECTORS = "representation"  # what an encoder without a head answers with
 class TextAnswers:
     """What both say at each token of the texts, with means over these and over random tokens by name.
 
-    `asked` are the texts' tokens. `left_out` are texts of which both wrote, and so read, another target.
+    `left_out` are texts of which both wrote, and so read, another target.
     """
 
-    asked: Mapping[str, Asked]
     tokens: Mapping[str, tuple[str, ...]]
     answers: Mapping[str, TokenAnswers]
     means: Mapping[str, Mean]
@@ -138,7 +137,7 @@ def _said(before: Run, after: Run) -> Answers:
     if one.causal and not (why_no_repeats(one) or why_no_repeats(other)):
         means |= _on_random_tokens(before, after)
     tokens = {name: each.tokens for name, each in before.encodings.items()}
-    return TextAnswers(asked, tokens, answers, means)
+    return TextAnswers(tokens, answers, means)
 
 
 def _mean(answers: Mapping[str, TokenAnswers], seed: int) -> Mean:
@@ -188,7 +187,7 @@ def _written(before: Run, after: Run) -> Answers:
         return "the two write other answers to every text; targets in the exhibit would be read by both."
     answers = measure_token_answers(before.pair, after.pair, asked, before.store)
     means = {"targets": _mean(answers, before.seed)}
-    return TextAnswers(asked, tokens, answers, means, tuple(left_out))
+    return TextAnswers(tokens, answers, means, tuple(left_out))
 
 
 def _vectors(before: Run, after: Run) -> VectorAnswers:
