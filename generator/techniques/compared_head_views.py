@@ -91,7 +91,7 @@ def stack_view(run: Run, found: ComparedStack) -> StackView:
         ),
         definitions=tuple(found.definitions[name] for name in (*found.changes.names, *_BESIDE)),
         count=found.after.count,
-        inputs="pictures" if found.stack is PATCHES else "texts",
+        inputs=found.things,
         fewest=FEWEST,
         few=tuple(_few(found)),
         silenced=EFFECT.get(found.measure) in found.changes.names,

@@ -9,7 +9,6 @@ import numpy as np
 from generator.comparison import sides
 from generator.figures.figure import Figure, published
 from generator.formatting import amount, number
-from generator.models.stacks import PATCHES
 from generator.probes.change import FEWEST
 from generator.run import Run
 from generator.techniques.compared_stacks import ComparedStack
@@ -29,7 +28,7 @@ def said_of(found: ComparedStack) -> Iterator[str]:
 
 
 def _said_of_changes(found: ComparedStack) -> Iterator[str]:
-    changes, inputs = found.changes, "pictures" if found.stack is PATCHES else "texts"
+    changes, inputs = found.changes, found.things
     if not (changes.change > 0).any():
         yield "No head changed: whatever is measured of them is the same in both models."
         return
@@ -73,7 +72,7 @@ def _told(found: ComparedStack, thing: int) -> str:
     changes, leading = found.changes, int(found.changes.leading[thing])
     named = found.definitions[changes.names[leading]].name
     ratio = float(changes.ratio[leading, thing])
-    inputs = "pictures" if found.stack is PATCHES else "texts"
+    inputs = found.things
     far = (
         f"{number(ratio)} times as far as other {inputs} would have moved it"
         if np.isfinite(ratio)

@@ -68,6 +68,11 @@ class ComparedStack:
         """Which one it is of the model's."""
         return self.after.stack
 
+    @property
+    def things(self) -> str:
+        """What it looks at."""
+        return "pictures" if self.stack is PATCHES else "texts"
+
     @cached_property
     def definitions(self) -> Mapping[str, HeadStatistic]:
         """What each measure is, by its name."""
