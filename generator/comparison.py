@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from generator.addresses import comparison_id
+from generator.errors import UsageError
 from generator.run import Run
+from generator.technique import Technique
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,3 +58,19 @@ def sides(run: Run) -> tuple[Run, Run]:
     """The two runs that are compared, the one before the change first."""
     assert isinstance(run, Comparison)
     return run.before, run.after
+
+
+def other_kind(run: Run) -> str:
+    """Why two models that take other things are not compared; "" where both take the same."""
+    before, after = sides(run)
+    if before.reads == after.reads:
+        return ""
+    return f"{before.title} takes {before.reads}, {after.title} {after.reads}."
+
+
+def found_in(run: Run, technique: Technique[T | str], what: str) -> T:
+    """What a technique found of two models. Raises UsageError, with the reason, for those not compared."""
+    found = run[technique]
+    if isinstance(found, str):
+        raise UsageError(f"{run.id}: {what} are not compared: {found}")
+    return found

@@ -20,6 +20,14 @@ def sample_deviation(values: np.ndarray) -> np.ndarray:
         return np.asarray(np.nanstd(values, axis=0, ddof=1))[()]
 
 
+def mean_of_known(values: np.ndarray) -> np.ndarray:
+    """Mean over the first axis of what is finite; NaN where nothing is."""
+    there = np.isfinite(values)
+    count = there.sum(0)
+    total = np.where(there, values, 0).sum(0)
+    return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+
+
 def share_error(right: int, of: int) -> float:
     """Standard error of a share, with two right and two wrong added (Agresti & Coull 1998).
 

@@ -6,7 +6,9 @@ would have done as well. As both models read the same inputs, the interval of a 
 differences: it can be far narrower than the noise. Intervals come from resampling the inputs (Efron 1979),
 with the same draw in both models and in all measures that have as many inputs; ranks are taken anew in each
 draw (Goldstein & Spiegelhalter 1996 say why a rank needs an interval). Of few inputs less is cut off, as much
-as Student's t has beyond (Hesterberg 2015, the expanded percentile interval).
+as Student's t has beyond (Hesterberg 2015, the expanded percentile interval). Of fewer than FEWEST there is
+no interval: what is drawn anew never leaves the inputs that there are, which hold the truth between them too
+seldom (between the two ends of n inputs lies their median in 1 - 2^(1 - n) of all cases).
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ import numpy as np
 from scipy.stats import norm
 from scipy.stats import t as student
 
-VERSION = 3
+from generator.uncertainty import mean_of_known
+
+VERSION = 4
 DRAWS = 200
 LEVEL = 0.95
 FEWEST = 6  # inputs, below which the noise hangs on chance, as for the roles of heads
@@ -31,11 +35,14 @@ class Measured:
     """One quantity of every thing in two models, (inputs, things) or (inputs, things, components).
 
     NaN where it is not defined: such an input is left out for that thing, or component, in both models.
+    `whole` is what both models have (2, things) where that is no mean over inputs, but measured on all of
+    them at once: the values of single inputs then say what chance makes alone, as pseudo-values do.
     """
 
     name: str
     before: np.ndarray
     after: np.ndarray
+    whole: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         """Refuse what does not belong together: that would be compared by place."""
@@ -49,14 +56,16 @@ class Changes:
     """How far each thing changed by each measure, (measures, things), and the order of things by that.
 
     `before` and `after` are means over inputs, `signed` is their difference, from `low` to `high` in 95 % of
-    the draws of inputs: NaN for vectors. `change` is the length of that difference, `noise` the one that
-    other inputs would make, `ratio` one over the other: 0 where nothing changed, inf where a change meets no
-    noise, NaN where one input or none says what the noise is. `inputs` says on how many it is defined.
+    the draws of inputs: NaN for vectors, and on fewer than FEWEST inputs. `change` is the length of that
+    difference, `noise` the one that other inputs would make, `ratio` one over the other: 0 where nothing
+    changed, inf where a change meets no noise, NaN where one input or none says what the noise is. `inputs`
+    says on how many it is defined.
 
     `leading` (things,) is the measure of the largest ratio, the first of several. One on fewer than FEWEST
     inputs, whose noise is hardly known, leads only where most have no more. `rank` counts from 1 for the
     thing where that is largest; equal ones stand in the order of things. In 95 % of the draws its rank lies
-    from `rank_low` to `rank_high`: things that are equal there share the ranks that they fill.
+    from `rank_low` to `rank_high`, NaN where fewer than FEWEST inputs say so: things that are equal there
+    share the ranks that they fill.
     """
 
     names: tuple[str, ...]
@@ -108,8 +117,8 @@ def changes(measures: Sequence[Measured], seed: int, draws: int = DRAWS) -> Chan
         **fields,
         leading=leading,
         rank=rank,
-        rank_low=np.minimum(low, rank),
-        rank_high=np.maximum(high, rank),
+        rank_low=np.where(inputs[0] >= FEWEST, np.minimum(low, rank), np.nan),
+        rank_high=np.where(inputs[0] >= FEWEST, np.maximum(high, rank), np.nan),
     )
 
 
@@ -145,7 +154,24 @@ def _part(measured: Measured, seed: int, draws: int) -> dict[str, np.ndarray]:
     scalar = measured.before.ndim == 2
     chunks = [slice(start, start + step) for start in range(0, things, step)]
     found = [_chunk(before[:, one], after[:, one], counts, scalar) for one in chunks]
-    return {name: np.concatenate([one[name] for one in found], axis=-1) for name in found[0]}
+    joined = {name: np.concatenate([one[name] for one in found], axis=-1) for name in found[0]}
+    return joined if measured.whole is None else _around(joined, *measured.whole)
+
+
+def _around(
+    found: dict[str, np.ndarray], before: np.ndarray, after: np.ndarray
+) -> dict[str, np.ndarray]:
+    """The same around what was measured on all inputs at once, with the noise and draws that are known."""
+    shift, change = after - before - found["signed"], np.abs(after - before)
+    return found | {
+        "before": before,
+        "after": after,
+        "signed": after - before,
+        "low": found["low"] + shift,
+        "high": found["high"] + shift,
+        "change": change,
+        "ratio": _ratio(change, found["noise"]),
+    }
 
 
 def _components(values: np.ndarray) -> np.ndarray:
@@ -178,8 +204,11 @@ def _chunk(
     nothing = np.full(change.shape, np.nan)
     if not scalar:
         return found | dict.fromkeys(("before", "after", "signed", "low", "high"), nothing)
-    low, high = _interval(shifts[..., 0], tail_of(len(before)))
-    means = {name: _mean(one[..., 0]) for name, one in (("before", before), ("after", after))}
+    ends = _interval(shifts[..., 0], tail_of(len(before)))
+    low, high = (np.where(found["inputs"] >= FEWEST, one, np.nan) for one in ends)
+    means = {
+        name: mean_of_known(one[..., 0]) for name, one in (("before", before), ("after", after))
+    }
     return found | means | {"signed": shift[..., 0], "low": low, "high": high}
 
 
@@ -269,11 +298,3 @@ def _interval(drawn: np.ndarray, tail: float) -> tuple[np.ndarray, np.ndarray]:
     if known.any():
         found[:, known] = np.nanquantile(drawn[:, known], [tail, 1 - tail], axis=0)
     return found[0], found[1]
-
-
-def _mean(values: np.ndarray) -> np.ndarray:
-    """Mean over inputs that have a value; NaN where none has."""
-    there = np.isfinite(values)
-    count = there.sum(0)
-    total = np.where(there, values, 0).sum(0)
-    return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)

@@ -18,7 +18,7 @@ from generator.errors import CutawayError
 from generator.models.seq2seq import Seq2SeqModel
 from generator.models.text_model import LanguageModel
 from generator.models.tokens import token_text
-from generator.probes.change import draws_of, tail_of
+from generator.probes.change import FEWEST, draws_of, tail_of
 from generator.probes.embedding import TOKENS
 from generator.store import Store
 
@@ -63,7 +63,8 @@ class Mean:
     """Means over the tokens of some inputs, and how far they can be trusted.
 
     `low` to `high` has 95 % of the mean differences of the loss where inputs are drawn anew, `token_low` to
-    `token_high` where tokens are, as if those of one text had nothing to do with each other.
+    `token_high` where tokens are, as if those of one text had nothing to do with each other. NaN of fewer
+    than FEWEST.
     """
 
     inputs: int
@@ -111,7 +112,7 @@ def _measured(before: Reader, after: Reader, asked: Asked, store: Store) -> Toke
 
 def _answers(before: Reader, after: Reader, asked: Asked) -> TokenAnswers:
     target = torch.tensor([asked.target[at] for at in asked.places])
-    both = _logits(before, asked), _logits(after, asked)
+    both = logits_at(before, asked), logits_at(after, asked)
     loss: list[list[Tensor]] = [[], []]
     guess: list[list[Tensor]] = [[], []]
     chance: list[list[Tensor]] = [[], []]
@@ -143,7 +144,7 @@ def _texts(model: Reader, ids: Tensor) -> tuple[str, ...]:
     return tuple(token_text(model.tokenizer, int(one)) for one in ids)
 
 
-def _logits(model: Reader, asked: Asked) -> Tensor:
+def logits_at(model: Reader, asked: Asked) -> Tensor:
     """Logits at each place, float32 (places, vocabulary)."""
     if isinstance(model, Seq2SeqModel):
         found = model.run(asked.source, asked.read).logits[0]
@@ -187,45 +188,10 @@ def mean_of(found: Sequence[tuple[TokenAnswers, np.ndarray]], seed: int, draws: 
 
 
 def _interval(sums: np.ndarray, seed: int, draws: int) -> tuple[float, float]:
-    """Where 95 % of ratios of sums (inputs, 2) lie as inputs are drawn anew; NaN for a single one."""
-    if len(sums) < 2:
+    """Where 95 % of ratios of sums (inputs, 2) lie as inputs are drawn anew; NaN where there are too few."""
+    if len(sums) < FEWEST:
         return float("nan"), float("nan")
     drawn = draws_of(len(sums), seed, draws) @ sums
     tail = tail_of(len(sums))
     low, high = np.quantile(drawn[:, 0] / drawn[:, 1], [tail, 1 - tail])
     return float(low), float(high)
-
-
-@dataclass(frozen=True)
-class BitsPerByte:
-    """The loss of a text over its bytes, which does not depend on how it is cut into tokens.
-
-    `bits` is the sum over predicted tokens of -log2 p, `size` the number of UTF-8 bytes that they stand for:
-    special tokens, and a first one that nothing predicts, count on neither side.
-    """
-
-    bits: float
-    size: int
-
-    @property
-    def value(self) -> float:
-        """Bits a byte."""
-        return self.bits / self.size if self.size else float("nan")
-
-
-def bits_per_byte(model: LanguageModel, ids: tuple[int, ...], store: Store) -> BitsPerByte:
-    """How many bits a decoder needs for a byte of a text, by its tokens."""
-
-    def make() -> BitsPerByte:
-        special = set(model.tokenizer.all_special_ids)
-        asked = Asked(ids, ids, tuple(at for at in range(1, len(ids)) if ids[at] not in special))
-        if not asked.places:
-            return BitsPerByte(0.0, 0)
-        logs = _logits(model, asked).double().log_softmax(-1)
-        target = torch.tensor([ids[at] for at in asked.places])
-        loss = -float(logs.gather(1, target[:, None]).sum())
-        said = model.tokenizer.decode([ids[at] for at in asked.places])
-        return BitsPerByte(loss / float(np.log(2)), len(said.encode()))
-
-    parts = {"model": model.key, "ids": list(ids)}
-    return store.result("bits_per_byte", VERSION, parts, BitsPerByte, make)

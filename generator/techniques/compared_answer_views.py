@@ -7,13 +7,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from generator.comparison import sides
 from generator.figures.figure import Figure, on_page
 from generator.formatting import amount, number, percent
 from generator.inputs.texts import readable
 from generator.probes.picture_answers import RightAndWrong
 from generator.probes.token_answers import Mean
 from generator.run import Run
+from generator.techniques.compared_picture_words import (
+    PictureRow,
+    listed_of,
+    picture_row,
+    said_of_pictures,
+)
 from generator.techniques.compared_pictures import ComparedPictures, evidence_figure, farthest
 from generator.techniques.compared_texts import BitAnswers, TextAnswers, VectorAnswers
 from generator.techniques.lit import LitToken, lit_tokens
@@ -46,16 +51,6 @@ class LitText:
 
 
 @dataclass(frozen=True)
-class PictureRow:
-    """A picture with another first guess: the guesses and their probabilities, and which of them is right."""
-
-    name: str
-    guesses: tuple[str, str]
-    chances: tuple[float, float]
-    right: tuple[bool, bool]
-
-
-@dataclass(frozen=True)
 class View:
     """What is said of the answers; `reason` says why they are not compared, or not closer.
 
@@ -79,6 +74,11 @@ class View:
     def says(self) -> str:
         """What a card says: the first sentence."""
         return next(iter(self.said), "")
+
+    @property
+    def listed(self) -> str:
+        """Which pictures the table has."""
+        return listed_of(len(self.pictures), self.changed)
 
 
 def view_of(run: Run, found: Found) -> View:
@@ -119,12 +119,16 @@ def _said_of_tokens(found: TextAnswers) -> Iterator[str]:
         yield "Both say exactly the same at every token."
     else:
         reach = f"{number(mean.low)} to {number(mean.high)}"
-        over = f" (95 % interval {reach})" if mean.inputs > 1 else ""
+        over = f" (95 % interval {reach})" if np.isfinite(mean.low) else ""
+        guesses = (
+            f"At {percent(mean.other_guess)} of the tokens the first guess is another one."
+            if mean.other_guess
+            else "The first guess is the same at every token."
+        )
         yield (
             f"On {amount(mean.tokens, 'token')} of {amount(mean.inputs, 'text')} the mean loss went from "
             f"{number(mean.before)} to {number(mean.after)} nats a token, by "
-            f"{number(mean.difference)}{over}. "
-            f"At {percent(mean.other_guess)} of the tokens the first guess is another one."
+            f"{number(mean.difference)}{over}. {guesses}"
         )
     if found.left_out:
         yield (
@@ -229,7 +233,7 @@ def _of_bits(found: BitAnswers) -> View:
         (said,),
         found.reason,
         numbers=tuple(rows),
-        unit="Bits a byte (sum of −log₂ p over the text’s bytes)",
+        unit="Bits a byte (sum of −log₂ p over the bytes that both predict)",
     )
 
 
@@ -242,9 +246,9 @@ def _of_pictures(run: Run, found: ComparedPictures) -> View:
     order = changed[np.argsort(-sure[changed], kind="stable")][:ROWS]
     shown = [place for place in farthest(found)[:SHOWN] if found.apart[place] > 0]
     return View(
-        said=tuple(_said_of_pictures(run, found)),
+        said=tuple(said_of_pictures(run, found)),
         counted=found.counted,
-        pictures=tuple(_picture_row(run, found, int(place)) for place in order),
+        pictures=tuple(picture_row(run, found, int(place)) for place in order),
         changed=len(changed),
         figures=tuple(
             on_page(
@@ -254,38 +258,4 @@ def _of_pictures(run: Run, found: ComparedPictures) -> View:
             )
             for place in shown
         ),
-    )
-
-
-def _said_of_pictures(run: Run, found: ComparedPictures) -> Iterator[str]:
-    count, changed = len(found.names), int(found.changed.sum())
-    if not changed and (found.before.probability == found.after.probability).all():
-        yield f"Both say the same of all {count} pictures, with the same probability."
-        return
-    yield (
-        f"Of {amount(count, 'picture')} {changed} have another first guess "
-        f"({percent(changed / count)})."
-    )
-    table = found.counted
-    if table is None:
-        return
-    before, after = (one.title for one in sides(run))
-    right = [(table.both + one) / table.pictures for one in (table.before, table.after)]
-    tested = f" (McNemar’s exact test: p = {number(table.p)})" if np.isfinite(table.p) else ""
-    yield (
-        f"Of {amount(table.pictures, 'picture')} of the pool whose class is known {before} names "
-        f"{percent(right[0])} rightly, {after} {percent(right[1])}; the first alone {table.before}, the "
-        f"second alone {table.after}{tested}."
-    )
-
-
-def _picture_row(run: Run, found: ComparedPictures, place: int) -> PictureRow:
-    one, other = found.before, found.after
-    labels = {each.id: each.label for each in run.inputs.images} if place < found.curated else {}
-    name = found.names[place]
-    return PictureRow(
-        labels.get(name, name),
-        (found.label(int(one.top[place])), found.label(int(other.top[place]))),
-        (float(one.probability[place]), float(other.probability[place])),
-        (bool(one.right[place]), bool(other.right[place])),
     )

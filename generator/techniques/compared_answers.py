@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from generator.comparison import sides
+from generator.comparison import other_kind, sides
 from generator.errors import UsageError
 from generator.figures.figure import Figure, published
 from generator.formatting import number
@@ -44,9 +44,8 @@ from generator.techniques.naming import one_of
 
 def measure(run: Run) -> Found:
     """What both say of the same inputs; or why that cannot be compared."""
-    before, after = sides(run)
-    if before.reads != after.reads:
-        return f"{before.title} takes {before.reads}, {after.title} {after.reads}."
+    if other_kind(run):
+        return other_kind(run)
     found = picture_answers(run) if run.reads == PICTURES else text_answers(run)
     run.step(f"{run.id}: answers")
     return found

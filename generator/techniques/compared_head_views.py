@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from generator.addresses import Link, beside_address, head_address
+from generator.addresses import Link
 from generator.comparison import sides
 from generator.figures.figure import Figure, on_page
 from generator.formatting import number
@@ -15,18 +15,20 @@ from generator.models.stacks import PATCHES
 from generator.probes.change import FEWEST, can_lead
 from generator.probes.head_statistic import HeadStatistic
 from generator.run import Run
-from generator.techniques.compared_head_words import map_figure, mean_of, said_of
+from generator.techniques.compared_head_words import map_figure, said_of
 from generator.techniques.compared_maps import maps_figure
 from generator.techniques.compared_measures import APART, EFFECT, MOVED
 from generator.techniques.compared_stacks import ComparedStack
+from generator.techniques.links import beside_link
 from generator.techniques.measured_stack import StackHeads
+from generator.uncertainty import mean_of_known
 
 ROWS, MAPS = 12, 3  # heads in the table, and those of a model whose maps are drawn
 
 
 @dataclass(frozen=True)
 class Row:
-    """A head that changed: the measure that leads, how far that went, and where the head stands.
+    """A head that changed: the measure that leads, on how many inputs, how far that went, and its rank.
 
     `beside` is a link to its pages in both models, or to the one that there is, `effect` what silencing it
     changes in both.
@@ -34,6 +36,7 @@ class Row:
 
     beside: Link
     measure: str
+    inputs: int
     before: float
     after: float
     low: float
@@ -88,7 +91,7 @@ def stack_view(run: Run, found: ComparedStack) -> StackView:
         ),
         definitions=tuple(found.definitions[name] for name in (*found.changes.names, *_BESIDE)),
         count=found.after.count,
-        inputs="pictures" if found.stack is PATCHES else "texts",
+        inputs=found.things,
         fewest=FEWEST,
         few=tuple(_few(found)),
         silenced=EFFECT.get(found.measure) in found.changes.names,
@@ -130,30 +133,29 @@ def _row(run: Run, found: ComparedStack, thing: int) -> Row:
     return Row(
         beside=beside(run, found.before, found.after, *found.at(thing)),
         measure=found.definitions[changes.names[leading]].name,
+        inputs=int(changes.inputs[at]),
         before=float(changes.before[at]),
         after=float(changes.after[at]),
         low=float(changes.low[at]),
         high=float(changes.high[at]),
         ratio=number(ratio) if np.isfinite(ratio) else "∞",
-        rank=_ranks(int(changes.rank_low[thing]), int(changes.rank_high[thing])),
+        rank=_ranks(changes.rank_low[thing], changes.rank_high[thing]),
         effect=_effect(found, thing),
-        apart=mean_of(found.apart[:, thing]),
+        apart=float(mean_of_known(found.apart[:, thing])),
         moved=float(found.moved[thing]),
     )
 
 
-def _ranks(low: int, high: int) -> str:
-    return str(low) if low == high else f"{low} to {high}"
+def _ranks(low: float, high: float) -> str:
+    if np.isnan(low):
+        return "–"
+    return f"{low:.0f}" if low == high else f"{low:.0f} to {high:.0f}"
 
 
 def beside(run: Run, own: StackHeads, other: StackHeads, layer: int, head: int) -> Link:
     """A link to a head's pages beside each other, to the one that there is, or to none."""
-    before, after = sides(run)
-    names = [stack.layers[layer].name for stack in (own, other)]
-    paged = [one.paged and stack.paged(layer) for one, stack in ((before, own), (after, other))]
-    text = other.head(layer, head)
-    if all(paged) and names[0] == names[1]:
-        return Link(beside_address(run.id, f"layers/{names[0]}/heads/{head}/"), text)
-    if paged[1]:
-        return Link(head_address(after.model.id, names[1], head), text)
-    return Link(head_address(before.model.id, names[0], head) if paged[0] else "", text)
+    before, after = (
+        stack.link(layer, head).target if one.paged else ""
+        for one, stack in zip(sides(run), (own, other), strict=True)
+    )
+    return beside_link(run, (before, after), other.head(layer, head))

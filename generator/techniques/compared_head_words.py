@@ -9,14 +9,26 @@ import numpy as np
 from generator.comparison import sides
 from generator.figures.figure import Figure, published
 from generator.formatting import amount, number
-from generator.models.stacks import PATCHES
+from generator.probes.change import FEWEST
 from generator.run import Run
 from generator.techniques.compared_stacks import ComparedStack
+from generator.techniques.naming import listed
+from generator.uncertainty import mean_of_known
 
 
 def said_of(found: ComparedStack) -> Iterator[str]:
-    """What changed most, and what chance makes, in sentences."""
-    changes, inputs = found.changes, "pictures" if found.stack is PATCHES else "texts"
+    """What changed most, what chance makes, and what is left out, in sentences."""
+    yield from _said_of_changes(found)
+    if found.left_out:
+        names = listed([f"“{found.definitions[name].name}”" for name in found.left_out])
+        yield (
+            f"{names} {'is' if len(found.left_out) == 1 else 'are'} left out: each model was given random "
+            "tokens of its own, as the tokenizers do not know the same ones."
+        )
+
+
+def _said_of_changes(found: ComparedStack) -> Iterator[str]:
+    changes, inputs = found.changes, found.things
     if not (changes.change > 0).any():
         yield "No head changed: whatever is measured of them is the same in both models."
         return
@@ -25,15 +37,33 @@ def said_of(found: ComparedStack) -> Iterator[str]:
         return
     first = int(changes.order[0])
     yield f"{found.name(first)} changed most: {_told(found, first)}."
-    highest = found.control.highest[np.isfinite(found.control.highest)]
+    yield from _said_of_control(found, inputs)
+
+
+def _said_of_control(found: ComparedStack, inputs: str) -> Iterator[str]:
+    """What chance makes of the same measures, between two halves of the inputs."""
+    changes, control = found.changes, found.control
+    if control is None:
+        yield (
+            f"What chance makes cannot be told from two halves of the {inputs}: it takes {FEWEST} "
+            "of them in either."
+        )
+        return
+    same = [changes.names.index(name) for name in control.names]
+    highest = control.highest[np.isfinite(control.highest)]
     if not len(highest):
         return
     most = float(highest.max())
-    above = int((changes.highest > most).sum())
+    above = int((changes.ratio[same] > most).any(0).sum())
+    by = (
+        ""
+        if len(same) == len(changes.names)
+        else f", by what has {FEWEST} inputs or more in either"
+    )
     yield (
-        f"Between two halves of the same {inputs} the heads of the model before differ by {number(most)} "
-        f"times the noise at most, half of them by {number(float(np.median(highest)))} or more. "
-        f"{amount(above, 'head')} of {found.after.count} changed by more than the most."
+        f"Between two halves of the same inputs the heads of the model before differ by {number(most)} "
+        f"times the noise at most, half of them by {number(float(np.median(highest)))} or more{by}. "
+        f"By the same measures {amount(above, 'head')} of {found.after.count} changed by more than the most."
     )
 
 
@@ -42,7 +72,7 @@ def _told(found: ComparedStack, thing: int) -> str:
     changes, leading = found.changes, int(found.changes.leading[thing])
     named = found.definitions[changes.names[leading]].name
     ratio = float(changes.ratio[leading, thing])
-    inputs = "pictures" if found.stack is PATCHES else "texts"
+    inputs = found.things
     far = (
         f"{number(ratio)} times as far as other {inputs} would have moved it"
         if np.isfinite(ratio)
@@ -54,12 +84,6 @@ def _told(found: ComparedStack, thing: int) -> str:
     return f"“{named}” went from {number(before)} to {number(after)}, {far}"
 
 
-def mean_of(values: np.ndarray) -> float:
-    """Mean over what is defined; NaN where nothing is."""
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if len(known) else float("nan")
-
-
 def map_figure(run: Run, found: ComparedStack) -> Figure:
     """How far every head changed, how far its maps lie apart, and how far what it writes moved."""
     layers, heads = len(found.after.layers), found.after.heads
@@ -68,7 +92,7 @@ def map_figure(run: Run, found: ComparedStack) -> Figure:
     most = float(finite.max()) if len(finite) else 1.0
     maps = {
         "change over noise": np.where(np.isinf(highest), most, highest),
-        "maps apart": np.array([mean_of(one) for one in found.apart.T]),
+        "maps apart": mean_of_known(found.apart),
         "what is written moved": found.moved,
     }
     shown = {name: values for name, values in maps.items() if np.isfinite(values).any()}

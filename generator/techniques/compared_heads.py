@@ -6,16 +6,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from generator.comparison import sides
-from generator.errors import UsageError
+from generator.comparison import found_in, sides
 from generator.figures.figure import Figure
 from generator.run import PAIRS, PICTURES, TEXTS, Run, Section, Technique
 from generator.table import Table
 from generator.techniques.compared_head_views import StackView, stack_view
-from generator.techniques.compared_head_words import map_figure, mean_of
+from generator.techniques.compared_head_words import map_figure
 from generator.techniques.compared_maps import maps_figure, place_of
 from generator.techniques.compared_stacks import ASKS, ComparedStack, measure
 from generator.techniques.measured_stack import heads_of, stack_named
+from generator.uncertainty import mean_of_known
 
 HEADER = (
     "stack", "layer", "head", "measure", "inputs", "before", "after", "change", "low", "high", "noise",
@@ -37,14 +37,6 @@ class View:
         return " ".join(one.said[0] for one in self.stacks)
 
 
-def compared_stacks(run: Run) -> Sequence[ComparedStack]:
-    """The stacks of two models. Raises UsageError, with the reason, where they cannot be compared."""
-    found = run[COMPARED_HEADS]
-    if isinstance(found, str):
-        raise UsageError(f"{run.id}: heads are not compared: {found}")
-    return found
-
-
 def view(run: Run) -> View | None:
     """The section on the page of two models; None where neither has heads."""
     found = run[COMPARED_HEADS]
@@ -55,7 +47,7 @@ def view(run: Run) -> View | None:
 
 def figure(run: Run, stack: str = "") -> Figure:
     """How far every head changed over its noise; in an encoder-decoder those of one `stack`."""
-    every = compared_stacks(run)
+    every = found_in(run, COMPARED_HEADS, "heads")
     wanted = stack_named(run.model, stack).stack
     return map_figure(run, next(one for one in every if one.stack is wanted))
 
@@ -65,7 +57,7 @@ def maps(run: Run, head: str = "", text: str = "") -> Figure:
 
     Left out, the head is the one that changed most, and the input that on which its maps lie farthest apart.
     """
-    every = compared_stacks(run)
+    every = found_in(run, COMPARED_HEADS, "heads")
     found, thing = place_of(every, head) if head else (every[0], int(every[0].changes.order[0]))
     return maps_figure(run, found, thing, text or found.farthest(thing))
 
@@ -84,7 +76,11 @@ def _rows(every: Sequence[ComparedStack]) -> Iterator[Sequence[Any]]:
             layer, head = found.at(thing)
             start = (found.stack.name, found.after.layers[layer].name, head)
             ranks = (changes.rank[thing], changes.rank_low[thing], changes.rank_high[thing])
-            end = (mean_of(found.apart[:, thing]), found.moved[thing], *found.copying[:, thing])
+            end = (
+                float(mean_of_known(found.apart[:, thing])),
+                found.moved[thing],
+                *found.copying[:, thing],
+            )
             for place, name in enumerate(changes.names):
                 numbers = (
                     changes.inputs, changes.before, changes.after, changes.change, changes.low,

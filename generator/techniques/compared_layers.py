@@ -7,15 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from generator.addresses import Link, beside_address, layer_address
-from generator.comparison import sides
-from generator.errors import UsageError
+from generator.addresses import Link, layer_address
+from generator.comparison import found_in, other_kind, sides
 from generator.figures.figure import PAGE, Figure, on_page, published
 from generator.formatting import number
 from generator.probes.cka import DIGITS, LEAST, Alignment, align
 from generator.run import PAIRS, PICTURES, TEXTS, Run, Section, Technique
 from generator.table import Table
-from generator.techniques.links import layer_title
+from generator.techniques.links import beside_link, layer_title, paged_layers
 from generator.techniques.representations import REPRESENTATIONS
 
 ROWS = 10  # layers that the page lists; the table has all
@@ -40,24 +39,16 @@ class View:
 def measure(run: Run) -> Alignment | str:
     """CKA of all layers with all, and its controls; or why the two cannot be compared."""
     before, after = sides(run)
-    if before.reads != after.reads:
-        return f"{before.title} takes {before.reads}, {after.title} {after.reads}"
+    if other_kind(run):
+        return other_kind(run)
     one, other = before[REPRESENTATIONS], after[REPRESENTATIONS]
     if one.row != other.row:
         seen = run.reads == PICTURES
-        return f"the two {'see other pictures' if seen else 'do not read the same tokens'}"
+        return f"the two {'see other pictures' if seen else 'do not read the same tokens'}."
     if len(one.row) < LEAST:
-        return f"it takes {LEAST} inputs, and there are {len(one.row)}"
+        return f"it takes {LEAST} inputs, and there are {len(one.row)}."
     twins = before.control[REPRESENTATIONS], after.control[REPRESENTATIONS]
     return align(one, other, twins, run.seed)
-
-
-def aligned(run: Run) -> Alignment:
-    """The layers of two models that can be compared. Raises UsageError, with the reason, for others."""
-    found = run[COMPARED_LAYERS]
-    if isinstance(found, str):
-        raise UsageError(f"{run.id}: layers are not compared: {found}.")
-    return found
 
 
 def view(run: Run) -> View:
@@ -98,18 +89,19 @@ def _sentence(found: Alignment, before: Run, after: Run) -> str:
 
 def _link(run: Run, layer: str) -> Link:
     """A layer's pages beside each other, or the one that there is."""
-    before, after = sides(run)
-    known = {one.name: one for one in before.model.layers}
-    title = layer_title(before.model, known[layer])
-    paged = [one for one in (before, after) if one.paged]
-    if len(paged) == 2:
-        return Link(beside_address(run.id, f"layers/{layer}/"), title)
-    return Link(layer_address(paged[0].model.id, layer) if paged else "", title)
+    known = {one.name: one for one in sides(run)[0].model.layers}
+    before, after = (
+        layer_address(one.model.id, layer)
+        if one.paged and layer in {each.name for each in paged_layers(one.model)}
+        else ""
+        for one in sides(run)
+    )
+    return beside_link(run, (before, after), layer_title(run.model, known[layer]))
 
 
 def figure(run: Run) -> Figure:
     """CKA of every layer of one model with every layer of the other, and of layers of one name."""
-    found, (before, after) = aligned(run), sides(run)
+    found, (before, after) = found_in(run, COMPARED_LAYERS, "layers"), sides(run)
     names = (before.title, after.title)
     arguments = {"every": found.every, "curves": found.curves, "names": names}
     low = number(float(np.nanmin(found.same))) if np.isfinite(found.same).any() else "–"

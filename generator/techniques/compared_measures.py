@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from itertools import compress
 
 import numpy as np
 
 from generator.models.stacks import CROSS, PATCHES, Stack
 from generator.probes.attention import Attention
-from generator.probes.change import Measured
+from generator.probes.change import FEWEST, Measured
 from generator.probes.head_statistic import ABLATIONS, HeadStatistic, along, over_patches
 from generator.probes.head_writes import Writes
 from generator.probes.map_distance import patch_profile, profile
-from generator.probes.positions import positional_by_text
-from generator.run import Run
+from generator.probes.positions import positional, positional_by_text
+from generator.probes.repeated_sequences import random_sequences, why_no_repeats
+from generator.run import PAIRS, Run
 from generator.techniques.attention import ATTENTION
 from generator.techniques.head_writes import PATCH_WEIGHTS
 from generator.techniques.measured_stack import StackScores, heads_of
@@ -64,12 +65,22 @@ MOVED = HeadStatistic(
 
 
 def statistics(
-    before: Run, after: Run, place: int, own: StackScores, other: StackScores
+    before: Run,
+    after: Run,
+    place: int,
+    own: StackScores,
+    other: StackScores,
+    same: Sequence[bool],
 ) -> Iterator[Measured]:
-    """Every statistic that both have, each with a value for every input, of heads in a row."""
+    """Every statistic that both have, each with a value for every input, of heads in a row.
+
+    `same` says of each input whether both read the same: what is of all at once is measured on those.
+    """
     later = {one.name: one for one in other.statistics}
     for one in own.statistics:
         if one.name not in later or one.name == COPYING:
+            continue
+        if one.name in ON_RANDOM_TOKENS and not same_random_tokens(before, after):
             continue
         values = one.values, later[one.name].values
         if one.name == EFFECT.get(own.ablation.measure):
@@ -79,13 +90,26 @@ def statistics(
             at = [[each.ablation.inputs.index(name) for name in both] for each in (own, other)]
             values = values[0][at[0]], values[1][at[1]]
         if one.name == POSITIONAL:
-            name = heads_of(before.model)[place].stack.name
-            each = [run[ATTENTION][name].attentions for run in (before, after)]
-            values = _by_text(each[0]), _by_text(each[1])
+            if any(same):
+                name = heads_of(before.model)[place].stack.name
+                each = [run[ATTENTION][name].attentions for run in (before, after)]
+                found = _positional(*(list(compress(maps, same)) for maps in each))
+                if np.isfinite(found.before + found.after).any():
+                    yield found
+            continue
         # On texts of one token, without punctuation or with no word in common, some have no value.
         known = all(np.isfinite(each).any() for each in values)
         if known and values[0].shape == values[1].shape:
             yield Measured(one.name, *(_in_a_row(each) for each in values))
+
+
+def same_random_tokens(before: Run, after: Run) -> bool:
+    """Whether both were given the same random tokens: a tokenizer that knows one more draws others."""
+    pair = [run.pair if run.reads == PAIRS else run.language for run in (before, after)]
+    if any(why_no_repeats(one) for one in pair):
+        return False
+    made = [random_sequences(one, run.seed) for one, run in zip(pair, (before, after), strict=True)]
+    return made[0] == made[1]
 
 
 def silenced_on(own: StackScores, other: StackScores) -> list[str]:
@@ -93,9 +117,13 @@ def silenced_on(own: StackScores, other: StackScores) -> list[str]:
     return [name for name in own.ablation.inputs if name in other.ablation.inputs]
 
 
-def _by_text(attentions: Sequence[Attention]) -> np.ndarray:
-    first = attentions[0]
-    return positional_by_text([one.weights for one in attentions], first.causal, first.windows)
+def _positional(before: Sequence[Attention], after: Sequence[Attention]) -> Measured:
+    """`positional` over all texts at once, and what each adds to it, from which the noise is."""
+    how = before[0].causal, before[0].windows
+    maps = [[one.weights for one in each] for each in (before, after)]
+    by_text = [_in_a_row(positional_by_text(each, *how)) for each in maps]
+    whole = np.stack([positional(each, *how).ravel() for each in maps])
+    return Measured(POSITIONAL, by_text[0], by_text[1], whole)
 
 
 def lengths(before: Sequence[Writes], after: Sequence[Writes]) -> Iterator[Measured]:
@@ -130,11 +158,14 @@ def _in_a_row(values: np.ndarray) -> np.ndarray:
     return values.reshape(len(values), -1)
 
 
-def halved(measured: Measured) -> Measured:
-    """One half of the inputs of the model before, held against the other: every second one."""
+def halves(measures: Sequence[Measured]) -> list[Measured]:
+    """Halves of the inputs of the model before, held against each other, where they are large enough."""
+    return [_halved(one) for one in measures if len(one.before) >= 2 * FEWEST]
+
+
+def _halved(measured: Measured) -> Measured:
+    """Every second input, held against the others."""
     values = measured.before
-    if len(values) < 2:
-        return replace(measured, after=values)
     half = len(values) // 2
     return Measured(measured.name, values[0::2][:half], values[1::2][:half])
 
@@ -144,9 +175,10 @@ def where_same(
 ) -> Measured:
     """Without the inputs on which the decoders read targets of their own, which are not the same.
 
-    Heads were silenced on the inputs `silenced` alone. Random tokens are read by both.
+    Heads were silenced on the inputs `silenced` alone. Random tokens are read by both, and `positional` was
+    measured without such inputs.
     """
-    if all(same) or measured.name in ON_RANDOM_TOKENS:
+    if all(same) or measured.name in (*ON_RANDOM_TOKENS, POSITIONAL):
         return measured
     names = silenced if measured.name in EFFECT.values() else inputs
     known = dict(zip(inputs, same, strict=True))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from generator.comparison import sides
+from generator.comparison import other_kind, sides
 from generator.models.stacks import ENCODER, PATCHES, Stack
 from generator.probes.change import Changes, Measured, changes
 from generator.probes.head_statistic import HeadStatistic
@@ -23,9 +23,10 @@ from generator.techniques.compared_measures import (
     APART,
     COPYING,
     MOVED,
+    ON_RANDOM_TOKENS,
     SPREAD,
     WRITTEN,
-    halved,
+    halves,
     lengths,
     profiles,
     silenced_on,
@@ -34,7 +35,7 @@ from generator.techniques.compared_measures import (
 )
 from generator.techniques.head_writes import HEAD_WRITES, PATCH_WEIGHTS
 from generator.techniques.heads import SCORES
-from generator.techniques.measured_stack import StackHeads, heads_of
+from generator.techniques.measured_stack import StackHeads, StackScores, heads_of
 from generator.techniques.patch_maps import PATCH_MAPS, grid_of
 
 
@@ -44,9 +45,10 @@ class ComparedStack:
 
     `before` and `after` are the heads of each, `inputs` the names of the texts or pictures, `measures` what
     was measured on them. `changes` are those of heads in a row, `control` those between two halves of the
-    inputs of the model before. `apart` (inputs, heads) is how far maps lie apart on each input, `moved`
-    (heads,) how far what is written moved, `copying` (2, heads) the copying score of both, which no input
-    has a part in; NaN where it has none.
+    inputs of the model before, by the measures that have FEWEST inputs in either; None where none has.
+    `apart` (inputs, heads) is how far maps lie apart on each input, `moved` (heads,) how far what is written
+    moved, `copying` (2, heads) the copying score of both, which no input has a part in; NaN where it has
+    none. `left_out` are measures of both that could not be compared.
     """
 
     before: StackHeads
@@ -55,15 +57,21 @@ class ComparedStack:
     inputs: tuple[str, ...]
     measures: tuple[Measured, ...]
     changes: Changes
-    control: Changes
+    control: Changes | None
     apart: np.ndarray
     moved: np.ndarray
     copying: np.ndarray
+    left_out: tuple[str, ...] = ()
 
     @property
     def stack(self) -> Stack:
         """Which one it is of the model's."""
         return self.after.stack
+
+    @property
+    def things(self) -> str:
+        """What it looks at."""
+        return "pictures" if self.stack is PATCHES else "texts"
 
     @cached_property
     def definitions(self) -> Mapping[str, HeadStatistic]:
@@ -88,8 +96,8 @@ class ComparedStack:
 def reason(run: Run) -> str:
     """Why the heads of two models are not compared; "" where they are."""
     before, after = sides(run)
-    if before.reads != after.reads:
-        return f"{before.title} takes {before.reads}, {after.title} {after.reads}."
+    if other_kind(run):
+        return other_kind(run)
     for one in (before, after):
         if why_not(SCORES, one):
             return f"{one.title}: {why_not(SCORES, one)}"
@@ -108,7 +116,8 @@ def _sizes(stacks: Sequence[StackHeads]) -> str:
 def _other_inputs(before: Run, after: Run) -> str:
     """Why maps of two models do not lie over the same tokens or patches; "" where they do."""
     if before.reads == PICTURES:
-        if list(before.pixels) != list(after.pixels):
+        shown = [(list(run.pixels), digests_of(run)) for run in (before, after)]
+        if shown[0] != shown[1]:
             return "they were not shown the same pictures."
         same = grid_of(before) == grid_of(after)
         return "" if same else "they cut pictures into other patches, which heads look at."
@@ -117,6 +126,11 @@ def _other_inputs(before: Run, after: Run) -> str:
             "they cut texts into other tokens, so that their heads do not look at the same things."
         )
     return ""
+
+
+def digests_of(run: Run) -> list[tuple[str, str]]:
+    """The curated pictures by name, with the digests of their files."""
+    return [(one.id, one.sha256) for one in run.inputs.images]
 
 
 def read_ids(run: Run) -> dict[str, tuple[int, ...]]:
@@ -148,12 +162,13 @@ def _compared(
     maps = [_maps_of(run, stack) for run in (before, after)]
     inputs = tuple(read_ids(before)) if before.reads != PICTURES else tuple(before.pixels)
     found = [
-        *statistics(before, after, place, *scores),
+        *statistics(before, after, place, *scores, same),
         *lengths(*writes),
         *profiles(before, after, stack, *maps),
     ]
     silenced = silenced_on(*scores)
     measures = [where_same(one, same, inputs, silenced) for one in found]
+    halved = halves(measures)
     apart = np.stack(
         [
             total_variation(one, two).ravel() if equal else np.full(count, np.nan)
@@ -169,11 +184,21 @@ def _compared(
         inputs,
         tuple(measures),
         changes(measures, after.seed),
-        changes([halved(one) for one in measures], after.seed),
+        changes(halved, after.seed) if halved else None,
         apart,
         moved,
         np.stack([one.means.get(COPYING, np.full((count,), np.nan)).ravel() for one in scores]),
+        tuple(_left_out(measures, *scores)),
     )
+
+
+def _left_out(measures: Sequence[Measured], own: StackScores, other: StackScores) -> Iterator[str]:
+    """What both measure on random tokens, where these are not the same."""
+    known = [{one.name for one in each.statistics} for each in (own, other)]
+    compared = {one.name for one in measures}
+    for name in ON_RANDOM_TOKENS:
+        if name in known[0] & known[1] and name not in compared:
+            yield name
 
 
 def _same_reading(before: Run, after: Run, stack: Stack) -> list[bool]:

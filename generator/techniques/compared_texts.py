@@ -8,20 +8,23 @@ from dataclasses import dataclass
 import numpy as np
 
 from generator.comparison import sides
-from generator.models.text_model import LanguageModel
+from generator.probes.bits_per_byte import (
+    BitsPerByte,
+    bits_per_byte,
+    shared_stretch,
+    token_ends,
+)
 from generator.probes.repeated_sequences import random_sequences, why_no_repeats
 from generator.probes.sentence_vectors import Similarities, measure_vectors, similarities
 from generator.probes.token_answers import (
     Asked,
-    BitsPerByte,
     Mean,
     TokenAnswers,
     asked_of,
-    bits_per_byte,
     mean_of,
     measure_token_answers,
 )
-from generator.run import PAIRS, TEXTS, Run
+from generator.run import PAIRS, Run
 from generator.techniques.answers import pairs_of
 from generator.techniques.compared_stacks import read_ids
 
@@ -32,10 +35,9 @@ VECTORS = "representation"  # what an encoder without a head answers with
 class TextAnswers:
     """What both say at each token of the texts, with means over these and over random tokens by name.
 
-    `asked` are the texts' tokens. `left_out` are texts of which both wrote, and so read, another target.
+    `left_out` are texts of which both wrote, and so read, another target.
     """
 
-    asked: Mapping[str, Asked]
     tokens: Mapping[str, tuple[str, ...]]
     answers: Mapping[str, TokenAnswers]
     means: Mapping[str, Mean]
@@ -62,7 +64,7 @@ class VectorAnswers:
 
 @dataclass(frozen=True)
 class BitAnswers:
-    """Bits a byte of each text in both models, and why nothing closer can be compared."""
+    """Bits a byte of each text in both models over the same bytes, and why nothing closer can be compared."""
 
     reason: str
     texts: Mapping[str, tuple[BitsPerByte, BitsPerByte]]
@@ -135,7 +137,7 @@ def _said(before: Run, after: Run) -> Answers:
     if one.causal and not (why_no_repeats(one) or why_no_repeats(other)):
         means |= _on_random_tokens(before, after)
     tokens = {name: each.tokens for name, each in before.encodings.items()}
-    return TextAnswers(asked, tokens, answers, means)
+    return TextAnswers(tokens, answers, means)
 
 
 def _mean(answers: Mapping[str, TokenAnswers], seed: int) -> Mean:
@@ -185,7 +187,7 @@ def _written(before: Run, after: Run) -> Answers:
         return "the two write other answers to every text; targets in the exhibit would be read by both."
     answers = measure_token_answers(before.pair, after.pair, asked, before.store)
     means = {"targets": _mean(answers, before.seed)}
-    return TextAnswers(asked, tokens, answers, means, tuple(left_out))
+    return TextAnswers(tokens, answers, means, tuple(left_out))
 
 
 def _vectors(before: Run, after: Run) -> VectorAnswers:
@@ -195,15 +197,16 @@ def _vectors(before: Run, after: Run) -> VectorAnswers:
     return VectorAnswers(tuple(before.encodings), similarities(*both))
 
 
-def _bits(before: Run, after: Run, reason: str) -> BitAnswers:
-    def of(model: LanguageModel, run: Run, name: str) -> BitsPerByte:
-        return bits_per_byte(model, run.encodings[name].ids, run.store)
-
-    both = [name for name in before.encodings if name in after.encodings]
-    pairs = {
-        name: (of(before.language, before, name), of(after.language, after, name)) for name in both
-    }
-    return BitAnswers(reason, pairs)
-
-
-READS = (TEXTS, PAIRS)
+def _bits(before: Run, after: Run, reason: str) -> Answers:
+    """Bits a byte of what both read, over the bytes that both predict."""
+    one, other, store = before.language, after.language, before.store
+    known = {text.id: text.text for text in before.inputs.texts}
+    pairs = {}
+    for text in after.inputs.texts:
+        if known.get(text.id) != text.text:
+            continue
+        stretch = shared_stretch(token_ends(one, text.text), token_ends(other, text.text))
+        both = [bits_per_byte(model, text.text, stretch, store) for model in (one, other)]
+        if all(each.size for each in both):
+            pairs[text.id] = both[0], both[1]
+    return BitAnswers(reason, pairs) if pairs else reason

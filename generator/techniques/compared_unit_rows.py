@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from generator.addresses import Link, beside_address, unit_address
+from generator.addresses import Link, unit_address
 from generator.comparison import sides
 from generator.formatting import number
 from generator.models.layer import Layer
@@ -16,6 +16,7 @@ from generator.probes.unit_change import UnitChanges
 from generator.run import PICTURES, Run, why_not
 from generator.techniques.effects import EFFECTS, effects_of
 from generator.techniques.exemplars import exemplars_of
+from generator.techniques.links import beside_link
 from generator.techniques.neuron_choice import paged_units
 from generator.techniques.neuron_responses import ranking_of
 from generator.techniques.neurons import NEURONS, chosen_of
@@ -55,7 +56,7 @@ class OneSide:
 
 @dataclass(frozen=True)
 class UnitRow:
-    """A unit that changed; `beside` leads to the pages of both beside each other, if both have one.
+    """A unit that changed; `beside` leads to the pages of both beside each other, or to the one there is.
 
     `both` says what excites it in either, of the first few; `partner` names the counterpart elsewhere.
     """
@@ -80,15 +81,16 @@ def _row(run: Run, found: UnitChanges, row: int, in_full: bool) -> UnitRow:
     layer = found.layers[found.place[row]].layer
     unit, partner = int(found.unit[row]), int(found.partner[row])
     name = f"{layer}/{unit}"
-    paged = all(_page(side, _layer(side, layer), unit) for side in (before, after))
-    address = beside_address(run.id, f"layers/{layer}/units/{unit}/")
+    # One that was matched to another has no page of the same name after.
+    pages = [_page(side, _layer(side, layer), unit) for side in (before, after)]
+    link = beside_link(run, (pages[0], pages[1] if unit == partner else ""), name)
     shift = float(found.mean_after[row] - found.mean_before[row])
     both = (
         _side(run, before, layer, unit, float(found.mean_before[row])),
         _side(run, after, layer, partner, float(found.mean_after[row])),
     )
     return UnitRow(
-        Link(address if paged and unit == partner else "", name),
+        link,
         f"{layer}/{partner}" if unit != partner else "",
         float(found.ratio[row]),
         (int(found.rank_low[row]), int(found.rank_high[row])),

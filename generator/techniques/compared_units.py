@@ -8,8 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from generator.comparison import sides
-from generator.errors import UsageError
+from generator.comparison import found_in, other_kind, sides
 from generator.figures.figure import PAGE, Figure, on_page, published
 from generator.formatting import amount, number, percent, thousands
 from generator.models.token_units import token_neurons
@@ -52,21 +51,19 @@ class View:
 def measure(run: Run) -> UnitChanges | str:
     """What changed of every unit; or why the units of the two cannot be compared."""
     before, after = sides(run)
-    if before.reads != after.reads:
-        return f"{before.title} takes {before.reads}, {after.title} {after.reads}"
+    if other_kind(run):
+        return other_kind(run)
     searches = EXEMPLARS if run.reads == PICTURES else NEURON_RESPONSES
     for side in (before, after):
         reason = why_not(searches, side)
         if reason:
-            return f"{side.title}: {reason.rstrip('.')}"
+            return f"{side.title}: {reason}"
     seen = [_inputs(side) for side in (before, after)]
     if seen[0] != seen[1]:
-        return (
-            f"the two were not shown the same {'pictures' if run.reads == PICTURES else 'passages'}"
-        )
+        return f"the two were not shown the same {'pictures' if run.reads == PICTURES else 'passages'}."
     layers = [_layers(side) for side in (before, after)]
     if not set(layers[0]) & set(layers[1]):
-        return "no layer of the one has the name, and as many units, as one of the other"
+        return "no layer of the one has the name, and as many units, as one of the other."
     for side in (before, after):
         side[searches]  # the search, which several processes share
     key = {"before": before.model.key, "after": after.model.key, "layers": layers, "inputs": seen}
@@ -92,14 +89,6 @@ def _responses(run: Run) -> tuple[Responses, ...]:
     if run.reads == PICTURES:
         return picture_responses(run.vision, run.pool_images, run[EXEMPLARS], run.store)
     return neuron_responses(run)
-
-
-def changed(run: Run) -> UnitChanges:
-    """The units of two models that can be compared. Raises UsageError, with the reason, for others."""
-    found = run[COMPARED_UNITS]
-    if isinstance(found, str):
-        raise UsageError(f"{run.id}: units are not compared: {found}.")
-    return found
 
 
 def view(run: Run) -> View:
@@ -192,7 +181,7 @@ def _places(run: Run, found: UnitChanges) -> str:
 
 def figure(run: Run) -> Figure:
     """The share of exemplars in common and the rank correlation of responses, layer by layer."""
-    found, (before, after) = changed(run), sides(run)
+    found, (before, after) = found_in(run, COMPARED_UNITS, "units"), sides(run)
     pairs = (
         (found.shared, found.shared_random),
         (found.correlation, found.correlation_random),

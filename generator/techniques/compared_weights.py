@@ -61,7 +61,7 @@ def view(run: Run) -> View:
 
 def _no_matrices(found: WeightChanges) -> str:
     own, other = (listed(names[:_NAMED]) for names in (found.only_before, found.only_after))
-    return f"no matrix has the same name and shape in both (before: {own}; after: {other})"
+    return f"no matrix has the same name and shape in both (before: {own}; after: {other})."
 
 
 def _moved(found: WeightChanges) -> str:

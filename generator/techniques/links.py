@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from generator.addresses import Link, layer_address, model_address
+from generator.addresses import Link, beside_address, layer_address, model_address
+from generator.comparison import sides
 from generator.models.layer import Layer
 from generator.models.model import Model, VisionModel
+from generator.run import Run
 
 
 def paged_layers(model: Model) -> tuple[Layer, ...]:
@@ -27,3 +29,17 @@ def layer_link(model: Model, layer: Layer) -> Link:
 def model_link(model: Model) -> Link:
     """A link to a model's page."""
     return Link(model_address(model.id), model.title)
+
+
+def beside_link(run: Run, pages: tuple[str, str], text: str) -> Link:
+    """A link to the same page of two models beside each other, to the one that there is, or to none.
+
+    `pages` are the addresses before and after; "" where a model has no such page.
+    """
+    own, other = (
+        page.removeprefix(f"{one.folder}/").removesuffix("index.html")
+        for page, one in zip(pages, sides(run), strict=True)
+    )
+    if all(pages) and own == other:
+        return Link(beside_address(run.id, own), text)
+    return Link(pages[1] or pages[0], text)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from generator.probes.change import Changes, Measured, changes, tail_of
+from generator.probes.change import FEWEST, Changes, Measured, changes, tail_of
 
 SEED = 3
 
@@ -19,7 +19,8 @@ def of(name: str, before: object, after: object) -> Measured:
 
 def test_a_case_by_hand() -> None:
     # One thing: 1, 2, 3 becomes 5, 6, 10. The other stays as it is.
-    found = changes([of("x", [[1, 4], [2, 4], [3, 5]], [[5, 4], [6, 4], [10, 5]])], SEED)
+    before, after = [[1, 4], [2, 4], [3, 5]], [[5, 4], [6, 4], [10, 5]]
+    found = changes([of("x", before, after)], SEED)
     assert found.names == ("x",)
     np.testing.assert_allclose(found.before[0], [2, 13 / 3])
     np.testing.assert_allclose(found.after[0], [7, 13 / 3])
@@ -29,10 +30,11 @@ def test_a_case_by_hand() -> None:
     np.testing.assert_allclose(found.noise[0], [np.sqrt(8 / 3), np.sqrt(2 / 9)])
     np.testing.assert_allclose(found.ratio[0], [5 / np.sqrt(8 / 3), 0])
     assert found.rank.tolist() == [1, 2]
-    assert found.rank_low.tolist() == [1, 2] and found.rank_high.tolist() == [1, 2]
     assert found.order.tolist() == [0, 1]
+    twice = changes([of("x", before * 2, after * 2)], SEED)
+    assert twice.rank_low.tolist() == [1, 2] and twice.rank_high.tolist() == [1, 2]
     # The differences are 4, 4 and 7: no draw has a mean beyond them.
-    assert 4 <= found.low[0, 0] < 5 < found.high[0, 0] <= 7
+    assert 4 <= twice.low[0, 0] < 5 < twice.high[0, 0] <= 7
 
 
 def test_a_vector_by_hand() -> None:
@@ -83,7 +85,7 @@ def test_one_input_says_nothing_of_noise() -> None:
 
 
 def test_ties_keep_the_order_of_things_and_share_the_ranks_that_they_fill() -> None:
-    same = np.ones((4, 3))
+    same = np.ones((FEWEST, 3))
     found = changes([of("x", same, same)], SEED)
     assert found.rank.tolist() == [1, 2, 3]
     assert found.rank_low.tolist() == [1, 1, 1] and found.rank_high.tolist() == [3, 3, 3]
@@ -217,7 +219,7 @@ NUMBERS = st.floats(-1e3, 1e3, width=32) | st.just(float("nan"))
 
 
 @settings(max_examples=60, deadline=None)
-@given(arrays(np.float64, st.tuples(st.integers(2, 6), st.integers(1, 4)), elements=NUMBERS))
+@given(arrays(np.float64, st.tuples(st.integers(2, 8), st.integers(1, 4)), elements=NUMBERS))
 def test_swapping_before_and_after_keeps_change_and_noise(values: np.ndarray) -> None:
     other = np.nan_to_num(values[::-1]) / 3 + 1
     one, swapped = (changes([of("x", *pair)], SEED) for pair in ((values, other), (other, values)))
@@ -229,13 +231,16 @@ def test_swapping_before_and_after_keeps_change_and_noise(values: np.ndarray) ->
 
 @settings(max_examples=60, deadline=None)
 @given(
-    arrays(np.float64, st.tuples(st.integers(2, 6), st.integers(1, 4)), elements=NUMBERS),
+    arrays(np.float64, st.tuples(st.integers(2, 8), st.integers(1, 4)), elements=NUMBERS),
     st.integers(1, 10),
 )
 def test_ranks_are_an_order_and_lie_in_their_intervals(values: np.ndarray, step: int) -> None:
     found = changes([of("x", values, np.roll(values, 1, 0) * step)], SEED, draws=20)
     assert sorted(found.rank.tolist()) == list(range(1, values.shape[1] + 1))
-    assert (found.rank_low <= found.rank).all() and (found.rank <= found.rank_high).all()
+    few = found.inputs[0] < FEWEST
+    assert np.isnan(found.rank_low[few]).all() and np.isnan(found.rank_high[few]).all()
+    assert (few | (found.rank_low <= found.rank)).all()
+    assert (few | (found.rank <= found.rank_high)).all()
     ratios = np.nan_to_num(found.ratio[0], nan=-1)[found.order]
     assert (ratios[:-1] >= ratios[1:]).all()
 
@@ -263,3 +268,31 @@ def test_intervals_of_a_few_inputs_hold_the_truth() -> None:
     before, noise = random.normal(size=(2, 7, 4000))
     found = changes([of("x", before, before + 1 + noise)], SEED, draws=1000)
     assert np.mean((found.low[0] <= 1) & (found.high[0] >= 1)) >= 0.93
+
+
+def test_of_too_few_inputs_there_is_no_interval() -> None:
+    random = np.random.default_rng(4)
+    before, after = random.normal(size=(2, FEWEST, 5))
+    enough = changes([of("x", before, after)], SEED)
+    few = changes([of("x", before[1:], after[1:])], SEED)
+    for name in ("low", "high", "rank_low", "rank_high"):
+        assert np.isfinite(getattr(enough, name)).all() and np.isnan(getattr(few, name)).all()
+    before[0, 2] = np.nan
+    some = changes([of("x", before, after)], SEED)
+    assert np.isnan(some.low[0]).tolist() == [False, False, True, False, False]
+
+
+def test_what_is_measured_on_all_inputs_at_once_is_said_itself() -> None:
+    random = np.random.default_rng(5)
+    before, after = random.normal(size=(2, 9, 3))
+    whole = np.array([[0.5, 1, 2], [0.25, 3, 2]])
+    plain = changes([of("x", before, after)], SEED)
+    found = changes([Measured("x", before, after, whole)], SEED)
+    np.testing.assert_array_equal(found.before[0], whole[0])
+    np.testing.assert_array_equal(found.after[0], whole[1])
+    np.testing.assert_allclose(found.signed[0], [-0.25, 2, 0])
+    np.testing.assert_allclose(found.change[0], [0.25, 2, 0])
+    np.testing.assert_array_equal(found.noise, plain.noise)
+    np.testing.assert_allclose(found.ratio[0], [0.25, 2, 0] / plain.noise[0])
+    np.testing.assert_allclose(found.high - found.low, plain.high - plain.low)
+    np.testing.assert_allclose(found.low - found.signed, plain.low - plain.signed)

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import torch
 from altered_models import altered, altered_vision, renamed
+from filled import any_pages
 from noise_run import noise_run
+from plain_words import faults_of
 from runs import run_on
 from scipy.stats import binom
 from tiny_transformers import tiny, tiny_masked, tiny_pair
@@ -18,16 +20,19 @@ from torch.nn import functional
 from generator.comparison import compared
 from generator.errors import UsageError
 from generator.inputs.texts import CuratedText
+from generator.probes.bits_per_byte import bits_per_byte, shared_stretch, token_ends
 from generator.probes.picture_answers import right_and_wrong
 from generator.probes.sentence_vectors import similarities
-from generator.probes.token_answers import asked_of, bits_per_byte, mean_of, measure_token_answers
+from generator.probes.token_answers import asked_of, mean_of, measure_token_answers
 from generator.store import Store
+from generator.techniques.compared_answer_views import view_of
 from generator.techniques.compared_answers import COMPARED_ANSWERS
+from generator.techniques.compared_heads import COMPARED_HEADS
 
 _WORDS = np.random.default_rng(3)
 TEXTS = tuple(
     CuratedText(f"t{i}", " ".join(f"w{w}" for w in _WORDS.integers(0, 40, 9 + i)), f"Text {i}", "")
-    for i in range(4)
+    for i in range(6)
 )
 PARTS = COMPARED_ANSWERS.sections[0]
 
@@ -35,6 +40,13 @@ PARTS = COMPARED_ANSWERS.sections[0]
 def beside(before, after, folder, texts=TEXTS):
     store = Store(folder)
     return compared(*(run_on(one, texts, store, ablate=1, runs=1) for one in (before, after)))
+
+
+def shown(view) -> str:
+    """The section as a page has it."""
+    pages = any_pages()
+    page = pages.page("sections/compared_answers.html", "compare/a-b/", "", "", view=view)
+    return pages.fill(page).body
 
 
 def louder(weights) -> None:
@@ -72,6 +84,12 @@ def test_losses_guesses_and_divergence_are_those_of_pytorch(gpt2):
     )
 
 
+def test_the_direction_of_the_divergence_is_that_of_its_formula(gpt2):
+    html = shown(PARTS.view(gpt2))
+    assert "p the probabilities of the one before, q those of the one after" in html
+    assert "of the next token" not in html
+
+
 def test_means_are_over_tokens_and_intervals_hold_them(gpt2):
     found = gpt2[COMPARED_ANSWERS]
     assert list(found.means) == [
@@ -85,6 +103,16 @@ def test_means_are_over_tokens_and_intervals_hold_them(gpt2):
     assert mean.difference == pytest.approx(every[1].mean() - every[0].mean())
     assert mean.low <= mean.difference <= mean.high
     assert mean.token_low <= mean.difference <= mean.token_high
+
+
+def test_of_few_texts_there_is_no_interval_over_texts(gpt2):
+    found = gpt2[COMPARED_ANSWERS]
+    every = [(one, np.ones(len(one.places), dtype=bool)) for one in found.answers.values()]
+    mean = mean_of(every[1:], 0)
+    assert np.isnan(mean.low) and np.isnan(mean.high) and np.isfinite(mean.token_low)
+    of_few = replace(found, means={"curated texts": mean})
+    assert "interval" not in view_of(gpt2, of_few).said[0]
+    assert "95 % interval" in view_of(gpt2, found).said[0]
 
 
 def test_the_interval_over_texts_covers_the_truth():
@@ -167,7 +195,7 @@ def test_encoders_are_compared_by_their_vectors(tmp_path):
         ]
         unit = functional.normalize(torch.stack(made).double(), dim=1)
         np.testing.assert_allclose(side, (unit @ unit.T).numpy(), atol=1e-6)
-    assert len(run.table("compared_answers").records) == 4 + 6
+    assert len(run.table("compared_answers").records) == 6 + 15
     assert "cosine" in PARTS.view(run).said[0]
     with pytest.raises(UsageError, match="token by token"):
         run.figure("compared_answers")
@@ -188,15 +216,45 @@ def test_other_tokenizers_leave_bits_a_byte(tmp_path):
     run = beside(tiny("gpt2"), tiny("qwen2"), tmp_path)
     found = run[COMPARED_ANSWERS]
     assert "other tokens" in found.reason
-    model, ids = run.before.language, run.before.encodings["t0"].ids
-    logs = model.run(ids).logits[0, :-1].double().log_softmax(-1)
-    loss = -sum(float(logs[at, one]) for at, one in enumerate(ids[1:]))
-    one = bits_per_byte(model, ids, Store(tmp_path))
-    assert one.bits == pytest.approx(loss / np.log(2), rel=1e-6)
-    # The first word is predicted from nothing, and counts on neither side.
-    assert one.size == len(model.tokenizer.decode(ids[1:]).encode())
+    models = run.before.language, run.after.language
+    for side, each in enumerate((run.before, run.after)):
+        for name, both in found.texts.items():
+            text = next(one.text for one in TEXTS if one.id == name)
+            made = each.language.tokenizer(text, return_offsets_mapping=True)
+            ids, ends = made["input_ids"], [end for _, end in made["offset_mapping"]]
+            start, stop = shared_stretch(*(token_ends(m, text) for m in models))
+            logs = each.language.run(ids).logits[0, :-1].double().log_softmax(-1)
+            loss = -sum(
+                float(logs[at - 1, ids[at]])
+                for at in range(1, len(ids))
+                if start < ends[at] <= stop
+            )
+            assert both[side].bits == pytest.approx(loss / np.log(2), rel=1e-6)
+            assert both[side].size == len(text[start:stop].encode()) > 0
+            assert start >= ends[0]
     view = PARTS.view(run)
     assert view.reason and view.numbers and "byte" in view.said[0]
+
+
+def test_both_are_charged_for_the_same_bytes_by_hand(tmp_path):
+    # One cuts "ab|cd|ef", the other puts a token in front, which predicts the first: [S]|a|b|cde|f.
+    assert shared_stretch((2, 4, 6), (0, 1, 2, 5, 6)) == (2, 6)
+    assert shared_stretch((2, 4), (0, 1, 3)) == (0, 0)
+    assert shared_stretch((), (0, 1)) == (0, 0)
+    model = tiny("gpt2")
+    # The first word of two counts for nobody, however the other model cuts.
+    one = bits_per_byte(model, "w3 w5", shared_stretch((2, 5), (0, 2, 5)), Store(tmp_path))
+    assert one.size == len(" w5")
+
+
+def test_texts_of_one_name_and_other_words_are_not_compared(tmp_path):
+    store = Store(tmp_path)
+    other = [replace(TEXTS[0], text=TEXTS[1].text), *TEXTS[1:]]
+    runs = [
+        run_on(model, texts, store, ablate=1, runs=1)
+        for model, texts in ((tiny("gpt2"), TEXTS), (tiny("qwen2"), other))
+    ]
+    assert list(compared(*runs)[COMPARED_ANSWERS].texts) == [one.id for one in TEXTS[1:]]
 
 
 def test_models_that_answer_otherwise_say_so(tmp_path):
@@ -282,3 +340,47 @@ def test_a_classifier_against_itself_answers_alike(pictures):
 def test_other_classes_are_not_compared(pictures):
     other = replace(tiny_vision("vit"), id="other", labels=("a", "b"))
     assert "other classes" in PARTS.view(pictures(other)).reason
+
+
+def test_pictures_of_one_name_and_other_content_are_not_the_same(tmp_path):
+    model, runs = tiny_vision("vit"), []
+    for seed, one in enumerate((model, renamed(model, "again"))):
+        (tmp_path / one.id).mkdir()
+        runs.append(noise_run(one, tmp_path / one.id, ["one", "two"], seed=seed))
+    run = compared(*runs)
+    for technique in (COMPARED_ANSWERS, COMPARED_HEADS):
+        assert "same pictures" in run[technique]
+
+
+@pytest.mark.parametrize(
+    ("changed", "of", "said", "listed"),
+    [
+        (0, 1, "The first guess is the same for the picture; probabilities moved.", None),
+        (0, 4, "The first guess is the same for all 4 pictures; probabilities moved.", None),
+        (1, 1, "The first guess is another for the picture.", "The picture with"),
+        (1, 4, "Of 4 pictures 1 has another first guess (25", "The picture with"),
+        (2, 4, "Of 4 pictures 2 have another first guess (50", "The 2 pictures with"),
+        (12, 14, "Of 14 pictures 12 have another", "10 of 12 pictures with"),
+    ],
+)
+def test_pictures_are_counted_in_words(tmp_path, changed, of, said, listed):
+    model = tiny_vision("vit")
+    runs = []
+    for one in (model, altered_vision("vit", turned, name="turned")):
+        (tmp_path / one.id).mkdir()
+        runs.append(noise_run(one, tmp_path / one.id, [f"p{i}" for i in range(of)]))
+    run = compared(*runs)
+    found = run[COMPARED_ANSWERS]
+    top = np.where(np.arange(of) < changed, found.before.top + 1, found.before.top)
+    after = replace(found.after, top=top % len(found.labels))
+    view = view_of(run, replace(found, after=after))
+    assert view.said[0].startswith(said) and view.changed == changed
+    assert not faults_of(shown(replace(view, figures=())))
+    assert listed is None or view.listed.startswith(listed)
+
+
+def test_the_same_first_guesses_are_said_plainly(gpt2):
+    found = gpt2[COMPARED_ANSWERS]
+    mean = replace(found.means["curated texts"], other_guess=0.0)
+    said = view_of(gpt2, replace(found, means={"curated texts": mean})).said[0]
+    assert said.endswith("The first guess is the same at every token.")

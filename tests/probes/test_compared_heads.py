@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from altered_models import altered, altered_vision, renamed, silence_columns, silence_rows
+from filled import any_pages
 from noise_run import noise_run
 from runs import run_on
 from tiny_transformers import HEADS, LAYERS, WIDTH, tiny, tiny_pair
 from tiny_vision import noise, tiny_vision
 
-from generator.comparison import Comparison, compared
+from generator.addresses import Link
+from generator.comparison import Comparison, compared, found_in, other_kind
 from generator.errors import UsageError
+from generator.formatting import amount
 from generator.inputs.texts import CuratedText
 from generator.models.stacks import CROSS, DECODER, ENCODER
 from generator.pages.sections import sections_of
 from generator.probes.attention import attention_weights
+from generator.probes.change import FEWEST
 from generator.probes.head_writes import relative_change, text_writes
 from generator.probes.map_distance import patch_profile, profile, total_variation
 from generator.probes.positions import positional, positional_by_text, positional_error
 from generator.store import Store
+from generator.techniques.compared_answers import COMPARED_ANSWERS
+from generator.techniques.compared_head_words import said_of
 from generator.techniques.compared_heads import COMPARED_HEADS
+from generator.techniques.compared_layers import COMPARED_LAYERS
+from generator.techniques.compared_units import COMPARED_UNITS
 from generator.techniques.head_writes import HEAD_WRITES
+from generator.techniques.heads import SCORES
+from generator.techniques.links import beside_link
 
 SIZE = WIDTH // HEADS
 _WORDS = np.random.default_rng(7)
@@ -32,7 +44,7 @@ TEXTS = tuple(
     CuratedText(
         f"t{i}", " ".join(f"w{w}" for w in _WORDS.integers(0, 40, 14)), f"T{i}", "", "w3 w5 w7"
     )
-    for i in range(6)
+    for i in range(12)
 )
 SILENT = (1, 2)  # layer and head
 
@@ -171,6 +183,37 @@ def test_what_cannot_be_compared_says_why(gpt2, tmp_path):
             run.figure("compared_heads")
 
 
+def test_sections_give_one_reason_in_a_sentence(gpt2):
+    run = compared(gpt2.before, run_on(tiny_pair("t5"), TEXTS, gpt2.store, ablate=1))
+    pages = any_pages()
+    for technique in (COMPARED_ANSWERS, COMPARED_HEADS, COMPARED_UNITS, COMPARED_LAYERS):
+        section = technique.sections[0]
+        view = section.view(run)
+        assert view.reason == other_kind(run) and view.reason.endswith("texts.")
+        page = pages.page(f"sections/{section.template}", "compare/a-b/", "", "", view=view)
+        assert "texts.</p>" in pages.fill(page).body
+        with pytest.raises(UsageError, match=r"things are not compared: .*[^.]\.$"):
+            found_in(run, technique, "things")
+    assert other_kind(gpt2) == "" and found_in(gpt2, COMPARED_HEADS, "heads")
+
+
+def test_other_random_tokens_are_not_compared(gpt2):
+    model = tiny("gpt2")
+    tokenizer = deepcopy(model.tokenizer)
+    tokenizer.add_special_tokens({"additional_special_tokens": ["w39"]})
+    after = run_on(
+        replace(renamed(model, "marked"), tokenizer=tokenizer),
+        TEXTS, gpt2.store, ablate=4, runs=1, words=1,
+    )  # fmt: skip
+    run = compared(gpt2.before, after)
+    (found,) = run[COMPARED_HEADS]
+    assert found.left_out == ("induction", "duplicate_token")
+    assert not {"induction", "duplicate_token"} & set(found.changes.names)
+    assert "random tokens of its own" in COMPARED_HEADS.sections[0].view(run).stacks[0].said[-1]
+    (same,) = gpt2[COMPARED_HEADS]
+    assert not same.left_out and {"induction", "duplicate_token"} <= set(same.changes.names)
+
+
 def test_effects_are_compared_on_the_texts_that_both_were_silenced_on(gpt2):
     more = run_on(tiny("gpt2"), TEXTS, gpt2.store, ablate=3, runs=1, words=1)
     (found,) = compared(more, gpt2.after)[COMPARED_HEADS]
@@ -188,9 +231,17 @@ def test_every_measure_has_a_definition(gpt2):
         assert found.definitions[name].source and found.definitions[name].words
 
 
+def test_positional_is_that_of_the_pages_of_either_model(gpt2):
+    (found,) = gpt2[COMPARED_HEADS]
+    place = found.changes.names.index("positional")
+    for values, run in ((found.changes.before, gpt2.before), (found.changes.after, gpt2.after)):
+        np.testing.assert_allclose(values[place], run[SCORES][0].means["positional"].ravel())
+    assert "positional" in found.control.names
+
+
 def test_the_control_is_of_halves_of_the_same_inputs(gpt2):
     (found,) = gpt2[COMPARED_HEADS]
-    place = found.changes.names.index("entropy_nats")
+    place = found.control.names.index("entropy_nats")
     values = gpt2.before[HEAD_WRITES]  # asked of either alone
     assert set(values) == {text.id for text in TEXTS}
     weights = [
@@ -198,16 +249,31 @@ def test_the_control_is_of_halves_of_the_same_inputs(gpt2):
     ]
     logs = [-(w * np.log(np.where(w > 0, w, 1))).sum(-1).mean(-1).ravel() for w in weights]
     even, odd = np.stack(logs[0::2]), np.stack(logs[1::2])
-    noise_ = np.sqrt((even.var(0, ddof=1) + odd.var(0, ddof=1)) / 3)
+    noise_ = np.sqrt((even.var(0, ddof=1) + odd.var(0, ddof=1)) / 6)
     np.testing.assert_allclose(
         found.control.ratio[place], abs(even.mean(0) - odd.mean(0)) / noise_, rtol=1e-4
     )
+
+
+def test_halves_of_few_inputs_are_no_control(gpt2, tmp_path):
+    (found,) = gpt2[COMPARED_HEADS]
+    assert found.changes.inputs[found.changes.names.index("ablation_delta_loss")].max() == 4
+    assert "ablation_delta_loss" not in found.control.names and "profile" in found.control.names
+    assert (found.control.inputs.min(1) >= FEWEST).all()
+    said = " ".join(said_of(found))
+    rows = [found.changes.names.index(name) for name in found.control.names]
+    most = np.max(found.control.highest[np.isfinite(found.control.highest)])
+    above = int((found.changes.ratio[rows].max(0) > most).sum())
+    assert f"{amount(above, 'head')} of {LAYERS * HEADS} changed by more than the most" in said
+    none = " ".join(said_of(replace(found, control=None)))
+    assert "cannot be told from two halves" in none and "at most" not in none
 
 
 def test_tables_rows_and_figures_say_the_same(gpt2):
     view = COMPARED_HEADS.sections[0].view(gpt2)
     (stack,) = view.stacks
     assert stack.rows[0].beside.text == "L1H2"
+    assert (stack.rows[0].inputs, stack.rows[0].rank) == (len(TEXTS), "1")
     assert stack.rows[0].beside.target == "compare/gpt2-silent/beside/index.html#layers/1/heads/2/"
     assert "L1H2 changed most" in stack.said[0] and "to 0" in stack.said[0]
     assert gpt2.figure("compared_heads").alt and gpt2.figure("compared_maps", head="L2H0").alt
@@ -221,6 +287,24 @@ def test_tables_rows_and_figures_say_the_same(gpt2):
     first = [r for r in table.records if r["rank"] == "1"]
     assert {(r["layer"], r["head"]) for r in first} == {("1", "2")}
     assert sum(int(r["leads"]) for r in first) == 1
+
+
+def test_pages_of_both_are_linked_beside_each_other_or_the_one_that_there_is(gpt2):
+    own, other = "models/gpt2/layers/1/index.html", "models/silent/layers/1/index.html"
+    cases = {
+        (own, other): "compare/gpt2-silent/beside/index.html#layers/1/",
+        (own, ""): own,
+        ("", other): other,
+        ("", ""): "",
+        ("models/gpt2/layers/2/index.html", other): other,
+    }
+    for pages, target in cases.items():
+        assert beside_link(gpt2, pages, "One") == Link(target, "One")
+    alone = compared(gpt2.before, replace(gpt2.after, paged=False))
+    for technique in (COMPARED_HEADS, COMPARED_LAYERS):
+        view = technique.sections[0].view(alone)
+        rows = getattr(view, "rows", None) or [(view.stacks[0].rows[0].beside, 0)]
+        assert rows[0][0].target.startswith("models/gpt2/layers/")
 
 
 # The mathematics

@@ -6,6 +6,7 @@ import csv
 import io
 import re
 
+from generator.probes.change import FEWEST
 from tests.small_site import Site
 
 
@@ -55,3 +56,12 @@ def test_texts_are_lit_where_the_answers_part(compared_site: Site) -> None:
     found = rows(compared_site, "whole-rounded", "compared_answers.csv")
     assert {row["text"] for row in found} == {"t0", "t1", "t2", "t3"}
     assert all(float(row["divergence"]) >= 0 for row in found)
+
+
+def test_few_inputs_have_no_interval_and_are_counted(compared_site: Site) -> None:
+    for row in rows(compared_site, "whole-pruned", "compared_heads.csv"):
+        if int(row["inputs"]) < FEWEST:
+            assert row["low"] == row["high"] == ""
+            assert row["leads"] == "0" or row["rank_low"] == row["rank_high"] == ""
+    shown = section(compared_site, "whole-pruned", "heads")
+    assert ">Inputs</th>" in shown and f"fewer than {FEWEST} inputs have none" in shown
