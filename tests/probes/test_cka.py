@@ -156,4 +156,4 @@ def test_units_in_another_order_are_the_same_layer(run: Run) -> None:
 def test_other_tokens_are_refused_with_the_reason(run: Run, tmp_path) -> None:
     other = run_on(tiny("gpt2"), TEXTS[:1], tmp_path)
     found = compared(run, other)[COMPARED_LAYERS]
-    assert found == "the two do not read the same tokens"
+    assert found == "the two do not read the same tokens."
