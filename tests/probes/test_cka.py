@@ -157,3 +157,9 @@ def test_other_tokens_are_refused_with_the_reason(run: Run, tmp_path) -> None:
     other = run_on(tiny("gpt2"), TEXTS[:1], tmp_path)
     found = compared(run, other)[COMPARED_LAYERS]
     assert found == "the two do not read the same tokens"
+
+
+def test_texts_of_one_token_are_too_few_inputs(tmp_path) -> None:
+    short = (CuratedText("t0", "rain", "", ""), CuratedText("t1", "town", "", ""))
+    run = run_on(tiny("gpt2"), texts=short, store=Store(tmp_path / "short"))
+    assert "there are 0" in compared(run, run)[COMPARED_LAYERS]
