@@ -49,6 +49,7 @@ from generator.site import check_target, run_builder
 from generator.store import Store
 from generator.subjects import (
     all_techniques,
+    check_compared,
     comparisons_of,
     load_runs,
     opened_in_parts,
@@ -177,6 +178,7 @@ def _opened(
         trainings(exhibit, cache_root(), options.workers - 1) as ready,
     ):
         exhibit, inputs = opened_in_parts(exhibit, inputs)
+        check_compared(exhibit)
         given = (options.device, store, step, reporter.step, techniques, options.full, ready)
         return exhibit, inputs, load_runs(exhibit, inputs, *given)
 

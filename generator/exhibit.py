@@ -270,6 +270,7 @@ class Exhibit(Strict):
     def _unique(self) -> Exhibit:
         refuse_repeats("models", [model.id for model in self.models])
         refuse_repeats("compare", [one.id for one in self.compare])
+        refuse_repeats("models and compare", [one.id for one in (*self.models, *self.compare)])
         if not any(model.pages for model in self.models):
             raise ValueError("models: none of them has pages")
         return self

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -119,12 +119,23 @@ def comparisons_of(exhibit: Exhibit, runs: Sequence[Run]) -> list[Comparison]:
     return [comparison_of(spec, by_id) for spec in exhibit.compare]
 
 
+def check_compared(exhibit: Exhibit) -> None:
+    """Raises UsageError, with the nearest id, where `compare` names no model, before any is loaded."""
+    known = [spec.id for spec in exhibit.models]
+    for name in (name for one in exhibit.compare for name in one.models):
+        if name not in known:
+            raise UsageError(_no_model(name, known))
+
+
+def _no_model(name: str, known: Iterable[str]) -> str:
+    return f"compare: the exhibit has no model '{name}'. {did_you_mean(name, known)}"
+
+
 def comparison_of(spec: ComparisonSpec, runs: Mapping[str, Run]) -> Comparison:
     """Two runs side by side, by the ids of their models. Raises UsageError for an unknown one."""
     for name in spec.models:
         if name not in runs:
-            hint = did_you_mean(name, runs)
-            raise UsageError(f"compare: the exhibit has no model '{name}'. {hint}")
+            raise UsageError(_no_model(name, runs))
     return compared(runs[spec.before], runs[spec.after], spec.about)
 
 

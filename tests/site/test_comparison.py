@@ -109,12 +109,16 @@ def test_an_unknown_model_is_named_with_the_nearest(exhibit: Path) -> None:
     made = cutaway("build", exhibit)
     assert made.code == 2
     assert "compare: the exhibit has no model 'prunned'. Did you mean 'pruned'?" in made.err
+    assert "Probes" not in made.out  # before anything is measured
 
 
 def test_a_pair_that_stands_twice_and_an_exhibit_without_pages_are_refused() -> None:
     one = {"id": "a", "source": "train:digits"}
     with pytest.raises(ValidationError, match="a-a"):
         Exhibit.model_validate({"models": [one], "compare": [["a", "a"], ["a", "a"]]})
+    named = [{"id": name, "source": "train:digits"} for name in ("a", "b", "a-b")]
+    with pytest.raises(ValidationError, match="models and compare: the id 'a-b'"):
+        Exhibit.model_validate({"models": named, "compare": [["a", "b"]]})
     with pytest.raises(ValidationError, match="none of them has pages"):
         Exhibit.model_validate({"models": [one | {"pages": False}]})
     with pytest.raises(ValidationError, match="compare"):
