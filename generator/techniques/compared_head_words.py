@@ -17,6 +17,9 @@ from generator.techniques.compared_stacks import ComparedStack
 def said_of(found: ComparedStack) -> Iterator[str]:
     """What changed most, and what chance makes, in sentences."""
     changes, inputs = found.changes, "pictures" if found.stack is PATCHES else "texts"
+    if not np.isfinite(changes.change).any():
+        yield "Nothing of these heads can be compared: each model wrote, and so read, an answer of its own."
+        return
     if not (changes.change > 0).any():
         yield "No head changed: whatever is measured of them is the same in both models."
         return

@@ -23,6 +23,8 @@ from generator.probes.sentence_vectors import similarities
 from generator.probes.token_answers import asked_of, bits_per_byte, mean_of, measure_token_answers
 from generator.store import Store
 from generator.techniques.compared_answers import COMPARED_ANSWERS
+from generator.techniques.compared_head_words import said_of
+from generator.techniques.compared_heads import COMPARED_HEADS
 
 _WORDS = np.random.default_rng(3)
 TEXTS = tuple(
@@ -282,3 +284,20 @@ def test_a_classifier_against_itself_answers_alike(pictures):
 def test_other_classes_are_not_compared(pictures):
     other = replace(tiny_vision("vit"), id="other", labels=("a", "b"))
     assert "other classes" in PARTS.view(pictures(other)).reason
+
+
+@pytest.mark.parametrize("made", [tiny, tiny_pair])
+def test_models_with_texts_of_their_own_are_not_compared_on_them(made, tmp_path):
+    family = "t5" if made is tiny_pair else "bert"
+    one, other = made(family), made(family, 1)
+    store = Store(tmp_path)
+    for own in (TEXTS[:3], [replace(text, text=f"{text.text} w1") for text in TEXTS]):
+        pair = compared(run_on(one, TEXTS, store), run_on(other, own, store))
+        assert pair[COMPARED_ANSWERS] == "they are not shown the same texts."
+        assert pair[COMPARED_HEADS] == "they are not shown the same texts."
+
+
+def test_heads_that_read_what_each_wrote_are_not_said_to_be_the_same(tmp_path):
+    pair = beside(tiny_pair("t5"), tiny_pair("t5", 1), tmp_path)
+    cross = pair[COMPARED_HEADS][-1]
+    assert "can be compared" in next(said_of(cross))
