@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from generator.errors import UsageError
 from generator.exhibit import Exhibit
 from generator.formatting import number
+from generator.preview import Preview
 from generator.single import exhibit_of_two
 from tests.small_site import Site, cutaway, read_exhibit, write_exhibit
 
@@ -89,6 +90,16 @@ def test_the_card_of_what_was_changed_says_so(compared_site: Site) -> None:
     assert "Pruned" not in section(page(compared_site, "models/whole/card/index.html"), "changed")
 
 
+def test_the_command_writes_a_card_of_a_model_that_is_held_against_itself(
+    compared_site: Site, tmp_path: Path
+) -> None:
+    given = ("--exhibit", compared_site.exhibit, "-o", tmp_path / "card")
+    made = cutaway("card", "whole", *given)
+    assert (made.code, made.err) == (0, "")
+    text = (tmp_path / "card" / "README.md").read_text(encoding="utf-8")
+    assert "Held against Whole, on the same inputs." in text
+
+
 def test_articles_take_figures_and_numbers_of_a_pair(compared_site: Site) -> None:
     article = page(compared_site, "articles/changed/index.html")
     value = float(rows(compared_site, "whole-pruned", "compared_layers.csv")[0]["cka"])
@@ -156,3 +167,23 @@ def test_the_command_draws_a_figure_of_a_pair(compared_site: Site, tmp_path: Pat
     )  # fmt: skip
     assert (made.code, made.err) == (0, "")
     assert file.read_text(encoding="utf-8").startswith("<?xml")
+
+
+def test_a_preview_shows_what_is_said_of_a_pair_as_it_is_written(
+    exhibit: Path, compared_site: Site
+) -> None:
+    preview = Preview(exhibit, compared_site.site, compared_site.work, "cpu")
+    preview.refresh()
+    address, data = "compare/whole-pruned/index.html", read_exhibit(exhibit)
+    assert preview.page(address) is None  # as it was built
+    data["compare"][0]["about"] = "Another sentence."
+    write_exhibit(exhibit, data)
+    preview.refresh()
+    assert "Another sentence." in str(preview.page(address))
+    assert ">Beside Whole</a>" in str(preview.page("models/pruned/index.html"))
+    write_exhibit(exhibit, data | {"compare": data["compare"][1:]})
+    preview.refresh()
+    assert (preview.page(address), preview.mistake) == (None, "")
+    write_exhibit(exhibit, data | {"compare": [["whole", "prunned"]]})
+    preview.refresh()
+    assert "Did you mean 'pruned'?" in preview.mistake
