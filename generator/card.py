@@ -6,7 +6,7 @@ from pathlib import Path
 
 from generator.cards.content import card_of
 from generator.cards.write import CardFolder, write_card
-from generator.exhibit import Exhibit
+from generator.exhibit import PARTS, Exhibit
 from generator.figures.render import render
 from generator.processes import fixed_threads
 from generator.progress import Reporter
@@ -38,8 +38,10 @@ def make_cards(
     where results are kept, and found again if the site was built there.
     """
     spec = exhibit.model(model).model_copy(update={"checkpoints": ()})
-    pairs = tuple(one for one in exhibit.compare if one.after == model)
-    befores = [exhibit.model(name) for name in dict.fromkeys(one.before for one in pairs)]
+    own = {model, *(spec.tower(part).id for part in PARTS if not spec.part)}
+    pairs = tuple(one for one in exhibit.compare if one.after in own)
+    names = dict.fromkeys(one.before for one in pairs if one.before not in own)
+    befores = [exhibit.model(name) for name in names]
     alone = exhibit.model_copy(update={"models": (spec, *befores), "compare": pairs})
     store = Store(work / "store")
     with reporter.stage("Model", 1) as step:
@@ -59,6 +61,6 @@ def make_cards(
             wanted = {figure.path: figure.drawing for figure in card.figures()}
             drawings = list({drawing.paths: drawing for drawing in wanted.values()}.values())
             pictures, _ = render(drawings, work / "store" / "figures", 1, lambda: step(""))
-            own = folder / run.model.id if len(runs) > 1 else folder
-            made.append(write_card(own, exhibit, run, card, pictures, overwrite=overwrite))
+            place = folder / run.model.id if len(runs) > 1 else folder
+            made.append(write_card(place, exhibit, run, card, pictures, overwrite=overwrite))
     return tuple(made)

@@ -270,6 +270,8 @@ class Exhibit(Strict):
     def _unique(self) -> Exhibit:
         refuse_repeats("models", [model.id for model in self.models])
         refuse_repeats("compare", [one.id for one in self.compare])
+        names = [*(one.id for one in self.models), *(one.id for one in self.compare)]
+        refuse_repeats("models and compare", names)
         if not any(model.pages for model in self.models):
             raise ValueError("models: none of them has pages")
         return self
@@ -279,8 +281,9 @@ class Exhibit(Strict):
         return tuple(one for one in self.compare if name in one.models)
 
     def model(self, name: str) -> ModelSpec:
-        """The entry of one model. Raises UsageError, naming the nearest."""
-        for spec in self.models:
+        """The entry of one model, or of a tower of one. Raises UsageError, naming the nearest."""
+        towers = (spec.tower(part) for spec in self.models if not spec.part for part in PARTS)
+        for spec in (*self.models, *towers):
             if spec.id == name:
                 return spec
         hint = did_you_mean(name, [spec.id for spec in self.models])

@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from generator.addresses import GLOSSARY
+from generator.addresses import GLOSSARY, Link
 from generator.articles.catalogue import Catalogue
 from generator.articles.errors import Mistakes
 from generator.articles.pages import pages_of
@@ -21,6 +22,7 @@ from generator.articles.read import read_article
 from generator.articles.source import Source, Writing, read_writing
 from generator.cards.page import card_page
 from generator.comparison import Comparison
+from generator.comparison_schema import ComparisonSpec
 from generator.errors import CutawayError
 from generator.exhibit import Exhibit
 from generator.exhibit_yaml import load_exhibit
@@ -33,9 +35,12 @@ from generator.pages.page import Page
 from generator.pages.sections import technique_scripts, technique_tables
 from generator.paths import data_root
 from generator.preview_runs import PreviewModel, PreviewRuns
+from generator.run import Run
 from generator.store import Store
 from generator.subjects import (
     all_techniques,
+    check_compared,
+    comparison_links,
     comparison_of,
     load_runs,
     opened_in_parts,
@@ -147,16 +152,22 @@ class Preview:
         """All models with what they are shown; each is loaded when it is asked for."""
         techniques, store = all_techniques(exhibit), Store(self.work / "store")
         alone, inputs = opened_in_parts(exhibit, read_inputs(exhibit))
+        check_compared(alone, fetched=True)
+        pairs = _other_pairs(self._exhibit, alone) if self._exhibit else []
+        told = {name for pair in pairs for name in pair.models}  # whose pages lead to them
         models: dict[str, PreviewModel] = {}
         for spec, shown in zip(alone.models, inputs, strict=True):
             one = alone.model_copy(update={"models": (spec,)})
             given = (one, [shown], self.device, store, _silent, _silent, techniques)
-            model = PreviewModel(spec, shown, exhibit.seed, partial(load_runs, *given))
-            known = self._models.get(spec.id)
+            load = partial(_loaded, comparison_links(spec, alone), *given)
+            model = PreviewModel(spec, shown, exhibit.seed, load)
+            known = self._models.get(spec.id) if spec.id not in told else None
             models[spec.id] = known.shown_as(model) if known else model
             if self._models and models[spec.id] is not known:
                 for name in (spec.id, *(pair.id for pair in alone.comparisons_of(spec.id))):
                     self._forget(name)
+        for pair in pairs:
+            self._forget(pair.id)
         self._models, self._exhibit = models, alone
         runs = PreviewRuns(models, {one.id: one for one in alone.compare})
         self._catalogue = Catalogue(runs, store, exhibit.seed, self.commands, techniques)
@@ -186,6 +197,8 @@ class Preview:
         assert self._exhibit and self._catalogue
         if model not in self._pages:
             runs, pages = self._catalogue.runs, self._with_pictures(())
+            if model not in {*runs}:  # what was taken out of the exhibit
+                return {}
             run, changes = runs[model], self._exhibit.comparisons_of(model)
             if isinstance(run, Comparison):
                 made = [*comparison_pages(run, pages)]
@@ -235,6 +248,20 @@ def _message_of(error: Exception) -> str:
     if isinstance(error, CutawayError):
         return f"{error} {error.hint}".strip()
     return f"{type(error).__name__}: {error}"
+
+
+def _other_pairs(before: Exhibit, after: Exhibit) -> list[ComparisonSpec]:
+    """What one of two exhibits compares, and the other does not, or says something else of."""
+    one, other = ([*exhibit.compare] for exhibit in (before, after))
+    return [
+        *(pair for pair in one if pair not in other),
+        *(pair for pair in other if pair not in one),
+    ]
+
+
+def _loaded(links: tuple[Link, ...], *given: Any) -> list[Run]:
+    """A run that leads to all that it is compared with: alone it knows the titles of no others."""
+    return [replace(run, comparisons=links) for run in load_runs(*given)]
 
 
 def _silent(_: str) -> None:

@@ -171,13 +171,16 @@ def load_runs(
             model = with_dictionaries(model, spec, base, cache)
             run = run_of(model, spec, shown, exhibit, store, step, techniques)
             checkpoints = load_checkpoints(spec, model, base, cache, seed=seed)
-        links = tuple(
-            _comparison_link(one, spec, exhibit) for one in exhibit.comparisons_of(spec.id)
-        )
+        links = comparison_links(spec, exhibit)
         run = replace(run, checkpoints=checkpoints, full=full, comparisons=links, paged=spec.pages)
         runs.append(run)
         loaded(spec.id)
     return runs
+
+
+def comparison_links(spec: ModelSpec, exhibit: Exhibit) -> tuple[Link, ...]:
+    """Links from a model to the pages that hold it against others."""
+    return tuple(_comparison_link(one, spec, exhibit) for one in exhibit.comparisons_of(spec.id))
 
 
 def _comparison_link(comparison: ComparisonSpec, spec: ModelSpec, exhibit: Exhibit) -> Link:

@@ -53,6 +53,8 @@ def text_representations(
     names = [layer.name for layer in _blocks(model)]
 
     def make() -> Representations:
+        if not chosen:  # nothing but first tokens, which read no other
+            return Representations(tuple(names), (), np.zeros(0, dtype=np.int64), ())
         found = {name: _outputs(model, ids, len(names)) for name, ids in texts.items()}
         layers = range(len(names))
         states = (torch.stack([found[name][layer][at] for name, at in chosen]) for layer in layers)

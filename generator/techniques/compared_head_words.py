@@ -29,6 +29,9 @@ def said_of(found: ComparedStack) -> Iterator[str]:
 
 def _said_of_changes(found: ComparedStack) -> Iterator[str]:
     changes, inputs = found.changes, found.things
+    if not np.isfinite(changes.change).any():
+        yield "Nothing of these heads can be compared: each model wrote, and so read, an answer of its own."
+        return
     if not (changes.change > 0).any():
         yield "No head changed: whatever is measured of them is the same in both models."
         return

@@ -104,10 +104,15 @@ def figure(run: Run) -> Figure:
     found, (before, after) = found_in(run, COMPARED_LAYERS, "layers"), sides(run)
     names = (before.title, after.title)
     arguments = {"every": found.every, "curves": found.curves, "names": names}
-    low = number(float(np.nanmin(found.same))) if np.isfinite(found.same).any() else "–"
+    known = found.same[np.isfinite(found.same)]
+    least = (
+        f"the least alike are at {number(float(known.min()))} of 1"
+        if len(known)
+        else "there are none"
+    )
     text = (
         f"How alike the layers of {before.title} and {after.title} are in what they make of {found.rows} "
-        f"inputs (linear CKA); of layers of one name the least alike are at {low} of 1."
+        f"inputs (linear CKA); of layers of one name {least}."
     )
     return published("alignment", arguments, f"A map and curves. {text}", text)
 

@@ -121,6 +121,8 @@ def _other_inputs(before: Run, after: Run) -> str:
             return "they were not shown the same pictures."
         same = grid_of(before) == grid_of(after)
         return "" if same else "they cut pictures into other patches, which heads look at."
+    if other_texts(before, after):
+        return other_texts(before, after)
     if read_ids(before) != read_ids(after):
         return (
             "they cut texts into other tokens, so that their heads do not look at the same things."
@@ -131,6 +133,12 @@ def _other_inputs(before: Run, after: Run) -> str:
 def digests_of(run: Run) -> list[tuple[str, str]]:
     """The curated pictures by name, with the digests of their files."""
     return [(one.id, one.sha256) for one in run.inputs.images]
+
+
+def other_texts(before: Run, after: Run) -> str:
+    """Why nothing can be held against each other on texts: there are others; "" where they are the same."""
+    one, other = ([(text.id, text.text) for text in run.inputs.texts] for run in (before, after))
+    return "" if one == other else "they are not shown the same texts."
 
 
 def read_ids(run: Run) -> dict[str, tuple[int, ...]]:

@@ -26,7 +26,7 @@ from generator.probes.token_answers import (
 )
 from generator.run import PAIRS, Run
 from generator.techniques.answers import pairs_of
-from generator.techniques.compared_stacks import read_ids
+from generator.techniques.compared_stacks import other_texts, read_ids
 
 VECTORS = "representation"  # what an encoder without a head answers with
 
@@ -87,6 +87,8 @@ Answers = TextAnswers | VectorAnswers | BitAnswers | str
 def text_answers(run: Run) -> Answers:
     """What two models that read texts say; or why they cannot be compared."""
     before, after = sides(run)
+    if other_texts(before, after):
+        return other_texts(before, after)
     if run.reads == PAIRS:
         return _written(before, after)
     one, other = before.language, after.language

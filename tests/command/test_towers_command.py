@@ -62,6 +62,19 @@ def test_one_tower_gets_a_card_where_it_is_named(folder):
     assert wrong.code == 2 and "no part of clip" in wrong.err
 
 
+def test_the_card_of_a_tower_says_what_changed(folder):
+    path = exhibit(folder)
+    stated = yaml.safe_load(path.read_text("utf-8"))
+    stated["models"].append({"id": "drawn", "source": "./net", "altered": {"random": True}})
+    stated["compare"] = [["clip-picture", "drawn-picture"], ["drawn-text", "drawn-text"]]
+    path.write_text(yaml.safe_dump(stated), "utf-8")
+    made = cutaway_here("card", "drawn")
+    assert made.code == 0, made.err
+    for part, before in (("picture", "clip"), ("text", "drawn")):
+        text = (folder / "drawn-card" / f"drawn-{part}" / "README.md").read_text("utf-8")
+        assert f"Held against {before}, {part} tower" in text
+
+
 def test_a_figure_is_of_the_tower_that_it_can_be_made_of(folder):
     exhibit(folder)
     asked = {

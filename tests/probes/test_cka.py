@@ -157,3 +157,20 @@ def test_other_tokens_are_refused_with_the_reason(run: Run, tmp_path) -> None:
     other = run_on(tiny("gpt2"), TEXTS[:1], tmp_path)
     found = compared(run, other)[COMPARED_LAYERS]
     assert found == "the two do not read the same tokens."
+
+
+def test_texts_of_one_token_are_too_few_inputs(tmp_path) -> None:
+    short = (CuratedText("t0", "rain", "", ""), CuratedText("t1", "town", "", ""))
+    run = run_on(tiny("gpt2"), texts=short, store=Store(tmp_path / "short"))
+    assert "there are 0" in compared(run, run)[COMPARED_LAYERS]
+
+
+def test_layers_without_a_namesake_have_no_number_of_their_own(run: Run) -> None:
+    found = run_on(tiny("gpt2"), TEXTS, run.store)
+    pair = compared(run, found)
+    known = pair[COMPARED_LAYERS]
+    assert not isinstance(known, str)
+    none = replace(known, layers=(), curves=known.curves[:, :0])
+    pair = replace(pair, _results={COMPARED_LAYERS: none})
+    said = pair.figure("compared_layers").caption
+    assert "of one name there are none" in said and "–" not in said

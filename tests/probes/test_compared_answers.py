@@ -27,6 +27,7 @@ from generator.probes.token_answers import asked_of, mean_of, measure_token_answ
 from generator.store import Store
 from generator.techniques.compared_answer_views import view_of
 from generator.techniques.compared_answers import COMPARED_ANSWERS
+from generator.techniques.compared_head_words import said_of
 from generator.techniques.compared_heads import COMPARED_HEADS
 
 _WORDS = np.random.default_rng(3)
@@ -384,3 +385,20 @@ def test_the_same_first_guesses_are_said_plainly(gpt2):
     mean = replace(found.means["curated texts"], other_guess=0.0)
     said = view_of(gpt2, replace(found, means={"curated texts": mean})).said[0]
     assert said.endswith("The first guess is the same at every token.")
+
+
+@pytest.mark.parametrize("made", [tiny, tiny_pair])
+def test_models_with_texts_of_their_own_are_not_compared_on_them(made, tmp_path):
+    family = "t5" if made is tiny_pair else "bert"
+    one, other = made(family), made(family, 1)
+    store = Store(tmp_path)
+    for own in (TEXTS[:3], [replace(text, text=f"{text.text} w1") for text in TEXTS]):
+        pair = compared(run_on(one, TEXTS, store), run_on(other, own, store))
+        assert pair[COMPARED_ANSWERS] == "they are not shown the same texts."
+        assert pair[COMPARED_HEADS] == "they are not shown the same texts."
+
+
+def test_heads_that_read_what_each_wrote_are_not_said_to_be_the_same(tmp_path):
+    pair = beside(tiny_pair("t5"), tiny_pair("t5", 1), tmp_path)
+    cross = pair[COMPARED_HEADS][-1]
+    assert "can be compared" in next(said_of(cross))

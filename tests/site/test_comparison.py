@@ -21,6 +21,7 @@ from generator.exhibit import Exhibit
 from generator.exhibit_yaml import load_exhibit
 from generator.formatting import number, percent
 from generator.progress import Reporter
+from generator.preview import Preview
 from generator.single import exhibit_of_two
 from tests.small_site import Site, cutaway, read_exhibit, write_exhibit
 
@@ -107,6 +108,16 @@ def test_the_card_of_what_was_changed_says_so(compared_site: Site) -> None:
     assert "Pruned" not in section(page(compared_site, "models/whole/card/index.html"), "changed")
 
 
+def test_the_command_writes_a_card_of_a_model_that_is_held_against_itself(
+    compared_site: Site, tmp_path: Path
+) -> None:
+    given = ("--exhibit", compared_site.exhibit, "-o", tmp_path / "card")
+    made = cutaway("card", "whole", *given)
+    assert (made.code, made.err) == (0, "")
+    text = (tmp_path / "card" / "README.md").read_text(encoding="utf-8")
+    assert "Held against Whole, on the same inputs." in text
+
+
 def test_articles_take_figures_and_numbers_of_a_pair(compared_site: Site) -> None:
     article = page(compared_site, "articles/changed/index.html")
     value = float(rows(compared_site, "whole-pruned", "compared_layers.csv")[0]["cka"])
@@ -127,6 +138,7 @@ def test_an_unknown_model_is_named_with_the_nearest(exhibit: Path) -> None:
     made = cutaway("build", exhibit)
     assert made.code == 2
     assert "compare: the exhibit has no model 'prunned'. Did you mean 'pruned'?" in made.err
+    assert "Probes" not in made.out  # before anything is measured
 
 
 @pytest.mark.parametrize(("name", "fetched"), [("prunned", False), ("pruned-text", True)])
@@ -153,6 +165,9 @@ def test_a_pair_that_stands_twice_and_an_exhibit_without_pages_are_refused() -> 
     one = {"id": "a", "source": "train:digits"}
     with pytest.raises(ValidationError, match="a-a"):
         Exhibit.model_validate({"models": [one], "compare": [["a", "a"], ["a", "a"]]})
+    named = [{"id": name, "source": "train:digits"} for name in ("a", "b", "a-b")]
+    with pytest.raises(ValidationError, match="models and compare: the id 'a-b'"):
+        Exhibit.model_validate({"models": named, "compare": [["a", "b"]]})
     with pytest.raises(ValidationError, match="none of them has pages"):
         Exhibit.model_validate({"models": [one | {"pages": False}]})
     with pytest.raises(ValidationError, match="compare"):
@@ -190,3 +205,23 @@ def test_the_command_draws_a_figure_of_a_pair(compared_site: Site, tmp_path: Pat
     )  # fmt: skip
     assert (made.code, made.err) == (0, "")
     assert file.read_text(encoding="utf-8").startswith("<?xml")
+
+
+def test_a_preview_shows_what_is_said_of_a_pair_as_it_is_written(
+    exhibit: Path, compared_site: Site
+) -> None:
+    preview = Preview(exhibit, compared_site.site, compared_site.work, "cpu")
+    preview.refresh()
+    address, data = "compare/whole-pruned/index.html", read_exhibit(exhibit)
+    assert preview.page(address) is None  # as it was built
+    data["compare"][0]["about"] = "Another sentence."
+    write_exhibit(exhibit, data)
+    preview.refresh()
+    assert "Another sentence." in str(preview.page(address))
+    assert ">Beside Whole</a>" in str(preview.page("models/pruned/index.html"))
+    write_exhibit(exhibit, data | {"compare": data["compare"][1:]})
+    preview.refresh()
+    assert (preview.page(address), preview.mistake) == (None, "")
+    write_exhibit(exhibit, data | {"compare": [["whole", "prunned"]]})
+    preview.refresh()
+    assert "Did you mean 'pruned'?" in preview.mistake
