@@ -53,6 +53,12 @@ def check_compared(exhibit: Exhibit, *, fetched: bool) -> None:
     known = [spec.id for spec in models] if fetched else _with_towers(models)
     for name in (name for one in exhibit.compare for name in one.models):
         _check_known(name, known)
+    hidden = {spec.id for spec in models if not spec.pages}
+    for one in exhibit.compare:
+        if hidden.issuperset(one.models):
+            raise UsageError(
+                f"compare: neither {one.before} nor {one.after} has pages; one has to."
+            )
 
 
 def _check_known(name: str, known: Collection[str]) -> None:

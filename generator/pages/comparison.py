@@ -22,6 +22,11 @@ _LEAD = (
 )
 
 
+_OTHER_KIND = (
+    "The two take different things, so that little of them can be held against each other."
+)
+
+
 def comparison_pages(comparison: Comparison, pages: Pages) -> Iterator[Page]:
     """The page of a comparison, and one with both models' pages beside each other where they have any."""
     yield with_credits(_with_pages(comparison), _overview(comparison, pages))
@@ -30,7 +35,8 @@ def comparison_pages(comparison: Comparison, pages: Pages) -> Iterator[Page]:
 
 
 def _both_paged(comparison: Comparison) -> bool:
-    return comparison.before.paged and comparison.after.paged
+    before, after = comparison.before, comparison.after
+    return before.paged and after.paged and before.reads == after.reads
 
 
 def sections(comparison: Comparison) -> tuple[FilledSection, ...]:
@@ -53,7 +59,7 @@ def _overview(comparison: Comparison, pages: Pages) -> Page:
         "weights, measured on the same inputs.",
         comparison=comparison,
         two=[(run, _link(run), _notes(run)) for run in (before, after)],
-        lead=comparison.about or _LEAD,
+        lead=comparison.about or (_LEAD if before.reads == after.reads else _OTHER_KIND),
         beside=beside_address(comparison.id) if _both_paged(comparison) else "",
         facts=_facts(comparison),
         place=Place((home(),), (), *_ends(before, after)),

@@ -2,8 +2,10 @@
 
 Networks that compute the same can have their units in any order, and networks that were trained apart have.
 The units of a layer are matched one to one so that the sum of the correlations of their responses is largest
-(Kuhn 1955; for networks, Li et al. 2016). A best matching finds likeness in anything, so that it counts only
-where it is far better than the places and than the best matching to the same responses to shuffled inputs.
+(Kuhn 1955; for networks, Li et al. 2016). A best matching finds likeness in anything, on inputs that differ
+in little even between unrelated networks. So units stand in another order only where they are nearly the
+same there, and far more so than by their places and than by the best matching to the same responses to
+shuffled inputs.
 """
 
 from __future__ import annotations
@@ -13,8 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-VERSION = 1
+VERSION = 2
 MATCHED = 4096  # units of a layer; larger ones are compared by their places
+NEAR = 0.9  # the mean correlation of units that stand in another order
 FAR = 0.2  # of a correlation: by how much a matching has to be better than places, and than chance
 
 
@@ -59,7 +62,8 @@ def match_units(
         shuffled = after[np.random.default_rng(seed).permutation(len(after))]
         chance = _likeness(before, shuffled)
         floor = float(chance[places, linear_sum_assignment(-chance)[1]].mean())
-    reordered = matched - in_place > FAR and matched - floor > FAR and own < 0.5
+    near = matched >= NEAR and own < 0.5
+    reordered = near and matched - in_place > FAR and matched - floor > FAR
     partner = best if reordered else places
     return LayerMatch(layer, units, partner, in_place, matched, floor, own, reordered)
 

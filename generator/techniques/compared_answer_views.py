@@ -194,8 +194,12 @@ def _of_vectors(answers: VectorAnswers) -> View:
         least = int(found.same.argmin())
         said.append(
             f"The two vectors of a text have a cosine of {number(float(found.same.mean()))} on average, at "
-            f"least {number(float(found.same[least]))} (‘{answers.texts[least]}’); those of two texts "
-            f"{number(found.others)}."
+            f"least {number(float(found.same[least]))} (‘{answers.texts[least]}’)"
+            + (
+                f"; those of two texts {number(found.others)}."
+                if np.isfinite(found.others)
+                else "."
+            )
         )
     if np.isfinite(found.moved):
         said.append(
@@ -204,15 +208,13 @@ def _of_vectors(answers: VectorAnswers) -> View:
         )
     upper = np.triu_indices(len(answers.texts), 1)
     moved = np.abs((found.after - found.before)[upper])
+    first = [int(place) for place in np.argsort(-moved, kind="stable")[:ROWS] if moved[place] > 0]
     rows = [
         (
             f"{answers.texts[one]} and {answers.texts[other]}",
             *both_of(found.before, found.after, one, other),
         )
-        for one, other in (
-            (int(upper[0][place]), int(upper[1][place]))
-            for place in np.argsort(-moved, kind="stable")[:ROWS]
-        )
+        for one, other in ((int(upper[0][place]), int(upper[1][place])) for place in first)
     ]
     return View(said=tuple(said), numbers=tuple(rows), unit="Cosine similarity of two texts")
 

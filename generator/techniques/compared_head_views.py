@@ -67,6 +67,11 @@ class StackView:
     few: tuple[str, ...]
     silenced: bool
 
+    @property
+    def apart(self) -> bool:
+        """Whether maps and writes of any head could be held against each other."""
+        return any(np.isfinite([row.apart, row.moved]).any() for row in self.rows)
+
 
 def stack_view(run: Run, found: ComparedStack) -> StackView:
     """The heads of one stack."""

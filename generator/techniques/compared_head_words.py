@@ -40,15 +40,15 @@ def _said_of_changes(found: ComparedStack) -> Iterator[str]:
         return
     first = int(changes.order[0])
     yield f"{found.name(first)} changed most: {_told(found, first)}."
-    yield from _said_of_control(found, inputs)
+    yield from _said_of_control(found)
 
 
-def _said_of_control(found: ComparedStack, inputs: str) -> Iterator[str]:
+def _said_of_control(found: ComparedStack) -> Iterator[str]:
     """What chance makes of the same measures, between two halves of the inputs."""
     changes, control = found.changes, found.control
     if control is None:
         yield (
-            f"What chance makes cannot be told from two halves of the {inputs}: it takes {FEWEST} "
+            f"What chance makes cannot be told from two halves of the inputs: it takes {FEWEST} "
             "of them in either."
         )
         return
@@ -75,11 +75,10 @@ def _told(found: ComparedStack, thing: int) -> str:
     changes, leading = found.changes, int(found.changes.leading[thing])
     named = found.definitions[changes.names[leading]].name
     ratio = float(changes.ratio[leading, thing])
-    inputs = found.things
     far = (
-        f"{number(ratio)} times as far as other {inputs} would have moved it"
+        f"{number(ratio)} times as far as other inputs would have moved it"
         if np.isfinite(ratio)
-        else f"though it is the same on all {inputs}"
+        else "though it is the same on all inputs"
     )
     before, after = (float(one[leading, thing]) for one in (changes.before, changes.after))
     if not np.isfinite(before):

@@ -104,7 +104,9 @@ def view(run: Run) -> View:
         _orders(found),
         _places(run, found),
         on_page(figure(run), f"{run.folder}/units.svg", "compared_units", PAGE),
-        rows_of(run, found, found.order[:ROWS].tolist()),
+        rows_of(
+            run, found, [unit for unit in found.order[:ROWS].tolist() if found.ratio[unit] > 0]
+        ),
         len(found.unit),
         f"{thousands(found.inputs)} {thing}",
         thing,
@@ -151,8 +153,8 @@ def _orders(found: UnitChanges) -> str:
         share = sum(one.own * one.units for one in known) / max(1, sum(one.units for one in known))
         return (
             "Units are compared by their numbers. Matched one to one by their responses, "
-            f"{percent(share, 0)} of them go to the unit of their own number, and no layer fits far better "
-            "in another order."
+            f"{percent(share, 0)} of them go to the unit of their own number, and in no layer are they "
+            "nearly the same in another order."
             if known
             else ""
         )

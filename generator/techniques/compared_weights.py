@@ -66,10 +66,9 @@ def _no_matrices(found: WeightChanges) -> str:
 
 def _moved(found: WeightChanges) -> str:
     """How far the weights moved, whole and where most."""
-    rows = found.matrices
+    rows, lacks = found.matrices, found.only_before or found.only_after
     changed = [row for row in rows.tolist() if found.change[row] > 0]
     if not (found.change > 0).any():
-        lacks = found.only_before or found.only_after
         return f"Every weight {'that both have in one shape ' if lacks else ''}is the same in both."
     of = f"{len(changed)} of {_matrices(len(rows))}"
     groups = list(by_group(found))
@@ -78,8 +77,9 @@ def _moved(found: WeightChanges) -> str:
     known = found.relative_shuffled[rows]
     apart = float(np.median(known[np.isfinite(known)])) if np.isfinite(known).any() else None
     return (
-        f"All weights together moved by {percent(over(change, norm))} of their norm; {of} changed. Furthest "
-        f"moved {name}, by {percent(most)}. From the matrices before with their rows in another order, those "
+        f"{'The weights that both have' if lacks else 'All weights'} together moved by "
+        f"{percent(over(change, norm))} of their norm; {of} changed. Furthest moved {name}, by "
+        f"{percent(most)}. From the matrices before with their rows in another order, those "
         f"after lie {percent(apart, 0)} of their norm away."
     )
 

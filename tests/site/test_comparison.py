@@ -225,3 +225,11 @@ def test_a_preview_shows_what_is_said_of_a_pair_as_it_is_written(
     write_exhibit(exhibit, data | {"compare": [["whole", "prunned"]]})
     preview.refresh()
     assert "Did you mean 'pruned'?" in preview.mistake
+
+
+def test_a_pair_of_which_neither_has_pages_is_refused(exhibit: Path) -> None:
+    data = read_exhibit(exhibit) | {"writing": "", "compare": [["rounded", "rounded"]]}
+    write_exhibit(exhibit, data)
+    made = cutaway("build", exhibit)
+    assert made.code == 2
+    assert "neither rounded nor rounded has pages" in made.err
