@@ -24,7 +24,7 @@ from generator.articles.source import Writing, read_writing
 from generator.cards.page import card_page
 from generator.comparison import Comparison
 from generator.content import Content
-from generator.engine import Work, affordable, asks_of, workers
+from generator.engine import Work, affordable, asks_of, asks_of_pairs, workers
 from generator.errors import UsageError, did_you_mean
 from generator.exhibit import Exhibit
 from generator.figures.figure import Drawing
@@ -134,8 +134,9 @@ def _build(exhibit: Exhibit, options: Options, reporter: Reporter) -> Summary:
     folders = options.work, options.site
     first = FirstSite(exhibit, writing, pages, *folders, options.commands, publish, began)
     work = Work(exhibit, inputs, options.device, options.full, store.root)
-    _measure(work, runs, partial(first.ahead, runs, reporter), options, reporter)
     comparisons, every = comparisons_of(exhibit, runs), runs
+    asks = [*asks_of(runs), *asks_of_pairs(comparisons)]
+    _measure(work, runs, asks, partial(first.ahead, runs, reporter), options, reporter)
     runs = [run for run in runs if run.paged]
     with reporter.stage("Contexts", None):
         made = [page for run in runs for page in _pages(exhibit, run, comparisons, pages)]
@@ -207,10 +208,15 @@ def _read(writing: Writing, catalogue: Catalogue, reporter: Reporter) -> list[Ar
 
 
 def _measure(
-    work: Work, runs: Sequence[Run], first: First, options: Options, reporter: Reporter
+    work: Work,
+    runs: Sequence[Run],
+    asks: Sequence[Callable[[], Any]],
+    first: First,
+    options: Options,
+    reporter: Reporter,
 ) -> None:
     """Measure what pages show, in several processes; `first` shows what is there early on."""
-    store, asks = runs[0].store, asks_of(runs)
+    store = runs[0].store
     if options.engine == "ray":
         from generator.engine_ray import fill_by_ray
 

@@ -68,6 +68,11 @@ def asks_of(runs: Sequence[Run]) -> list[Callable[[], Any]]:
     return [ask for several in zip_longest(*of_each) for ask in several if ask is not None]
 
 
+def asks_of_pairs(comparisons: Sequence[Run]) -> list[Callable[[], Any]]:
+    """What the pages of two models side by side show, which takes both in one process."""
+    return [partial(_ask, one, each) for one in comparisons for each in asked(one)]
+
+
 def _shown(run: Run) -> Iterator[Technique[Any]]:
     """The techniques that the pages of a model show, and those that the pages of its comparisons ask it."""
     if run.paged:
