@@ -15,6 +15,7 @@ import torch
 from generator.altered_schema import Altered
 from generator.errors import CutawayError, UsageError
 from generator.exhibit import PICTURE, ModelSpec
+from generator.formatting import percent
 from generator.inputs.source import Source
 from generator.models.adapter import adapter_folder, merge
 from generator.models.any_model import AnyModel
@@ -67,14 +68,14 @@ def _done(model: M, asked: Altered) -> list[str]:
     if asked.adapter:
         done.append(merge(module, Path(asked.adapter)))
     if asked.bits:
-        error = round_matrices(module, asked.bits)
+        error = percent(round_matrices(module, asked.bits))
         done.append(
-            f"every weight matrix rounded to {asked.bits} bits by blocks of 32 (relative error {error:.1%})"
+            f"every weight matrix rounded to {asked.bits} bits by blocks of 32 (relative error {error})"
         )
     if asked.dtype:
-        error = round_all(module, asked.dtype)
+        error = percent(round_all(module, asked.dtype), 2)
         done.append(
-            f"all weights rounded to {asked.dtype} (relative error {error:.2%}), and computed with in float32"
+            f"all weights rounded to {asked.dtype} (relative error {error}), and computed with in float32"
         )
     if asked.silent:
         silence(model, asked.silent)
