@@ -19,7 +19,7 @@ def changed(comparisons: Sequence[Comparison]) -> Section:
 
 
 def _of(comparison: Comparison) -> Iterator[Block]:
-    page = Link(comparison_address(comparison.id), "All of it")
+    page = Link(comparison_address(comparison.id), "The whole comparison")
     start = f"Held against {comparison.before.title}, on the same inputs. "
     yield Paragraph((start, *((comparison.about, " ") if comparison.about else ()), page, "."))
     said: tuple[Line, ...] = tuple(

@@ -90,9 +90,9 @@ TRAINING = Part(
 )
 COURSE = replace(
     TRAINING,
-    about="every head, the loss by position and the neurons at several states of training",
+    about="every head and the loss by position at several states of training",
     lead="The same heads of {} at several states of its training.",
-    description="Heads, losses and neurons of {} at several states of its training.",
+    description="Heads and losses of {} at several states of its training.",
     more_tables=(),
 )
 CONTROLS = Part(

@@ -170,7 +170,7 @@ def _token_rows(found: TextAnswers, titles: dict[str, str]) -> Iterator[TokenRow
         place = one.places[at]
         yield TokenRow(
             titles[name],
-            _written(tokens[max(0, place - _BEFORE) : place]),
+            _written(tokens, max(0, place - _BEFORE), place),
             readable(tokens[place]),
             (float(one.loss[0, at]), float(one.loss[1, at])),
             (readable(one.guess[0][at]), readable(one.guess[1][at])),
@@ -178,11 +178,10 @@ def _token_rows(found: TextAnswers, titles: dict[str, str]) -> Iterator[TokenRow
         )
 
 
-def _written(tokens: tuple[str, ...]) -> str:
-    """Tokens as they stand in a text."""
-    return "".join(
-        one.space + one.text for one in lit_tokens(tokens, np.full(len(tokens), np.nan), 0)
-    )
+def _written(tokens: tuple[str, ...], start: int, end: int) -> str:
+    """Some tokens as they stand in a text, of which all say how spaces are written."""
+    every = lit_tokens(tokens, np.full(len(tokens), np.nan), 0)
+    return "".join(one.space + one.text for one in every[start:end])
 
 
 # Vectors, and bits

@@ -39,7 +39,7 @@ def _said_of_changes(found: ComparedStack) -> Iterator[str]:
         yield f"One of the {inputs} is not enough to tell a change from what another one would have made."
         return
     first = int(changes.order[0])
-    yield f"{found.name(first)} changed most: {_told(found, first)}."
+    yield f"{found.name(first)} changed most for its noise: {_told(found, first)}."
     yield from _said_of_control(found)
 
 
@@ -61,12 +61,12 @@ def _said_of_control(found: ComparedStack) -> Iterator[str]:
     by = (
         ""
         if len(same) == len(changes.names)
-        else f", by what has {FEWEST} inputs or more in either"
+        else f"; measures with {FEWEST} inputs or more in either half"
     )
     yield (
-        f"Between two halves of the same inputs the heads of the model before differ by {number(most)} "
-        f"times the noise at most, half of them by {number(float(np.median(highest)))} or more{by}. "
-        f"By the same measures {amount(above, 'head')} of {found.after.count} changed by more than the most."
+        f"Held against itself, one half of the inputs against the other, no head of the model before differs "
+        f"by more than {number(most)} times the noise (median {number(float(np.median(highest)))}{by}). "
+        f"By the same measures {amount(above, 'head')} of {found.after.count} changed by more than that."
     )
 
 

@@ -33,7 +33,7 @@ def listed_of(shown: int, changed: int) -> str:
 
 def said_of_pictures(run: Run, found: ComparedPictures) -> Iterator[str]:
     """How many first guesses are others, and which of the two is right more often."""
-    count, changed = len(found.names), int(found.changed.sum())
+    count, changed = len(found.once), int(found.changed.sum())
     every = "the picture" if count == 1 else f"all {count:,} pictures"
     if not changed and (found.before.probability == found.after.probability).all():
         yield f"Both say the same of {every}, with the same probability."

@@ -33,7 +33,8 @@ POOL = "pool/"  # before the name of a picture of the pool
 class ComparedPictures:
     """The answers of both to the same pictures, those of the pool behind the curated ones.
 
-    `counted` are the pictures of the pool that both could name rightly, None where there are none.
+    `counted` are the pictures of the pool that both could name rightly, None where there are none. `once` are
+    the places of all but those of the pool that are among the curated ones, too.
     """
 
     labels: tuple[str, ...]
@@ -42,11 +43,13 @@ class ComparedPictures:
     before: PictureAnswers
     after: PictureAnswers
     counted: RightAndWrong | None
+    once: tuple[int, ...]
 
     @cached_property
     def changed(self) -> np.ndarray:
-        """Whether the first guess is another, (pictures,)."""
-        return np.asarray(self.before.top != self.after.top)
+        """Whether the first guess is another, (pictures,); False where a picture comes a second time."""
+        first = np.isin(np.arange(len(self.names)), self.once)
+        return np.asarray((self.before.top != self.after.top) & first)
 
     @cached_property
     def apart(self) -> np.ndarray:
@@ -103,7 +106,10 @@ def picture_answers(run: Run) -> ComparedPictures | str:
     at, subjects = [count + place for place in named], [pooled[place].subject for place in named]
     table = right_and_wrong(first.right[at], second.right[at], subjects) if at else None
     names = (*(each.id for each in curated), *(f"{POOL}{each.id}" for each in pooled))
-    return ComparedPictures(after.vision.labels, names, count, first, second, table)
+    seen = {each.key for each in curated}
+    again = [count + place for place, each in enumerate(pooled) if each.key in seen]
+    once = tuple(place for place in range(len(names)) if place not in again)
+    return ComparedPictures(after.vision.labels, names, count, first, second, table, once)
 
 
 def evidence_figure(run: Run, found: ComparedPictures, image: str = "") -> Figure:

@@ -128,7 +128,7 @@ def _sentences(found: UnitChanges) -> tuple[str, str]:
     name = f"{found.layers[found.place[first]].layer}/{found.unit[first]}"
     low, high = int(found.rank_low[first]), int(found.rank_high[first])
     ranks = (
-        "first in 95 % of the draws of inputs"
+        "first in at least 95 % of the draws of inputs"
         if high == 1
         else f"its rank lies from {low} to {high}"
     )

@@ -77,10 +77,10 @@ def _moved(found: WeightChanges) -> str:
     known = found.relative_shuffled[rows]
     apart = float(np.median(known[np.isfinite(known)])) if np.isfinite(known).any() else None
     return (
-        f"{'The weights that both have' if lacks else 'All weights'} together moved by "
+        f"{'The weights that both have' if lacks else 'All weights'} together, norms included, moved by "
         f"{percent(over(change, norm))} of their norm; {of} changed. Furthest moved {name}, by "
-        f"{percent(most)}. From the matrices before with their rows in another order, those "
-        f"after lie {percent(apart, 0)} of their norm away."
+        f"{percent(most)}. From the same matrix before with its rows in another order the median one "
+        f"lies {percent(apart, 0)} of its norm away."
     )
 
 

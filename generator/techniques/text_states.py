@@ -181,7 +181,7 @@ def _no_neurons(run: Run) -> str:
     if not token_neurons(run.language):
         return "Its layers have no MLP that can be looked into: there are no neurons to follow."
     if not readable(run.language, run.inputs.passages):
-        return "The exhibit names no pool of passages, over which neurons could be followed."
+        return "No passages are searched for it, over which neurons could be followed."
     return ""
 
 

@@ -26,7 +26,7 @@ from generator.run import Run
 from generator.table import Content, Table
 from generator.techniques.unit_names import names_in
 
-NO_PASSAGES = "the exhibit names no pool of passages ('passages')."
+NO_PASSAGES = "no passages are searched for it ('passages' in the exhibit)."
 
 
 @dataclass(frozen=True)

@@ -255,7 +255,7 @@ def test_pairs_whose_units_cannot_be_compared_say_why(folders, passages, pool, s
     ]
     assert "takes pictures" in says[0]
     assert "not shown the same passages" in says[1]
-    assert "no pool of passages" in says[2]
+    assert "no passages are searched" in says[2]
     assert says[3] == ""  # both have a stem of as many units
     with pytest.raises(UsageError, match="units are not compared"):
         compared_units.figure(compared(reader, none))

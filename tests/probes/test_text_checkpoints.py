@@ -205,7 +205,7 @@ def test_one_that_says_nothing_has_no_losses_and_says_so(tmp_path):
     run = run_in(lay_out(tmp_path, "bert"), tmp_path / "store")
     view = TEXT_TRAINING.sections[0].view(run)
     assert view.losses is None and "predicts no tokens" in view.why_no_losses
-    assert "no pool of passages" in view.why_no_neurons
+    assert "No passages are searched" in view.why_no_neurons
     with pytest.raises(UsageError, match="predicts no tokens"):
         run.figure("training_losses")
     assert {one.name for one in TEXT_TRAINING.tables(run)} == {"training_heads.csv"}

@@ -41,7 +41,7 @@ def lay_out(folder: Path) -> Path:
         "units": [UNITS[0]],
     }
     folder.mkdir(parents=True)
-    for name in ("images", "texts", "held_out", "pool", "passages", "pairs", "writing"):
+    for name in ("images", "texts", "held_out", "pool", "passages", "pairs", "writing", "compare"):
         shipped.pop(name)
     (folder / "exhibit.yml").write_text(yaml.safe_dump(shipped | {"models": [model]}))
     shutil.copyfile(CHECKOUT / "mkdocs.yml", folder / "mkdocs.yml")
