@@ -71,9 +71,8 @@ def test_the_network_of_random_weights_is_gone_when_probes_are_done(tmp_path):
     digest = run.control.run.model.provenance.weights_sha256
     twin = weakref.ref(run.control.run.model.module)
     work, options = SimpleNamespace(), build.Options(tmp_path, tmp_path, jobs=1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(build, "asks_of", lambda _: [lambda: run.control.run])
-        build._measure(work, [run], list, options, Reporter(terminal(quiet=True)))
+    asks = [lambda: run.control.run]
+    build._measure(work, [run], asks, list, options, Reporter(terminal(quiet=True)))
     gc.collect()
     assert twin() is None
     assert run.control.run.model.provenance.weights_sha256 == digest
