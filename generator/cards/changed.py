@@ -20,7 +20,8 @@ def changed(comparisons: Sequence[Comparison]) -> Section:
 
 def _of(comparison: Comparison) -> Iterator[Block]:
     page = Link(comparison_address(comparison.id), "The whole comparison")
-    start = f"Held against {comparison.before.title}, on the same inputs. "
+    same = ", on the same inputs" if comparison.before.reads == comparison.after.reads else ""
+    start = f"Held against {comparison.before.title}{same}. "
     yield Paragraph((start, *((comparison.about, " ") if comparison.about else ()), page, "."))
     said: tuple[Line, ...] = tuple(
         (one.view.says,) for one in sections(comparison) if getattr(one.view, "says", "")

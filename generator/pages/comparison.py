@@ -20,8 +20,6 @@ _LEAD = (
     "Both networks were run on the same inputs, and what was measured of each is held against the other. A "
     "change counts for as much as it stands out from what other inputs would have made of either."
 )
-
-
 _OTHER_KIND = (
     "The two take different things, so that little of them can be held against each other."
 )
@@ -56,7 +54,7 @@ def _overview(comparison: Comparison, pages: Pages) -> Page:
         comparison_address(comparison.id),
         f"{before.title} and {after.title}",
         f"What changed inside from {before.title} to {after.title}: answers, heads, units, layers and "
-        "weights, measured on the same inputs.",
+        "weights, measured.",
         comparison=comparison,
         two=[(run, _link(run), _notes(run)) for run in (before, after)],
         lead=comparison.about or (_LEAD if before.reads == after.reads else _OTHER_KIND),
