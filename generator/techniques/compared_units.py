@@ -136,7 +136,7 @@ def _sentences(found: UnitChanges) -> tuple[str, str]:
     silent = f" To {amount(dead, 'unit')} all inputs are alike, in one or in both." if dead else ""
     return (
         f"Most changed is unit {name}: its largest response to an input differs by "
-        f"{number(found.ratio[first])} times what another input would have made ({ranks}); of the median "
+        f"{number(found.ratio[first])} times its spread over inputs ({ranks}); of the median "
         f"unit it is {number(middle(found.ratio))}, of a random pair {number(middle(found.ratio_random))}.",
         f"The median unit keeps {percent(middle(found.shared), 0)} of its exemplars (a random pair has "
         f"{percent(middle(found.shared_random), 0)} in common), and the rank correlation of its responses "
