@@ -47,8 +47,8 @@ KINDS: Mapping[str, tuple[int, Callable[..., Sequence[Picture]]]] = {
     "patch_sprite": (1, patches.patch_sprite),
     "patch_preview": (1, patches.patch_preview),
     "filter_card": (3, cards.filter_card),
-    "preview": (1, preview.preview),
-    "thumbnail": (1, preview.thumbnail),
+    "preview": (2, preview.preview),
+    "thumbnail": (2, preview.thumbnail),
 }
 
 
