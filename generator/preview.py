@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -82,6 +83,7 @@ class Preview:
     _files: dict[str, Path] = field(default_factory=dict)  # pictures, by address
     _pages: dict[str, dict[str, Page]] = field(default_factory=dict)  # of changed models
     _stale: set[Path] = field(default_factory=set)  # articles that name changed models, perhaps
+    _seen: set[str] = field(default_factory=set)  # addresses of articles that somebody looked at
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def refresh(self, changed: Collection[Path] = ()) -> None:
@@ -99,6 +101,7 @@ class Preview:
         with self._lock:
             try:
                 self._make(address)
+                self._make_ready(address)
             except Exception as error:
                 self.mistake, self.version = _message_of(error), self.version + 1
             return self._made.get(address)
@@ -122,6 +125,14 @@ class Preview:
             ):
                 self._stale.discard(source.path)
                 self._write(source)
+
+    def _make_ready(self, address: str) -> None:
+        """Load the models that an article names when somebody first looks at it: it may be edited next."""
+        body = next((one.body for one in self._writing.sources if one.address == address), "")
+        if body and address not in self._seen:
+            self._seen.add(address)
+            named = [model for name, model in self._models.items() if f'"{name}"' in body]
+            threading.Thread(target=_load, args=(named,), daemon=True).start()
 
     def _refresh(self, changed: Collection[Path]) -> None:
         exhibit = load_exhibit(self.base)
@@ -257,6 +268,12 @@ def _other_pairs(before: Exhibit, after: Exhibit) -> list[ComparisonSpec]:
         *(pair for pair in one if pair not in other),
         *(pair for pair in other if pair not in one),
     ]
+
+
+def _load(models: Sequence[PreviewModel]) -> None:
+    for model in models:
+        with suppress(Exception):  # said when the article is made
+            _ = model.run
 
 
 def _loaded(links: tuple[Link, ...], *given: Any) -> list[Run]:

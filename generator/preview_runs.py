@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from generator.comparison_schema import ComparisonSpec
 from generator.exhibit import ModelSpec
@@ -21,13 +22,15 @@ class PreviewModel:
     seed: int
     load: Callable[[], list[Run]]
     loaded: Run | None = None
+    _loading: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def run(self) -> Run:
-        """The run, loaded if it was not."""
-        if self.loaded is None:
-            (self.loaded,) = self.load()
-        return self.loaded
+        """The run, loaded if it was not; who asks meanwhile in another thread waits for it."""
+        with self._loading:
+            if self.loaded is None:
+                (self.loaded,) = self.load()
+            return self.loaded
 
     def shown_as(self, other: PreviewModel) -> PreviewModel:
         """Itself where the other is the same, or the other, with what is loaded of the same network."""

@@ -70,11 +70,16 @@ def write(folder: Path, text: str, name: str = "first") -> None:
 def test_a_word_appears_without_a_hand_and_a_mistake_with_file_and_line(page, folder, preview):
     page.goto(ADDRESS)
     expect(page.get_by_text("One word stands here.")).to_be_visible()
-    assert loaded(preview) == []
+    # What is looked at may be edited next: what it names is made ready, and nothing else.
+    for _ in range(300):
+        if loaded(preview):
+            break
+        page.wait_for_timeout(100)
+    assert loaded(preview) == ["encoder"]
     built = page.locator(".c-top").inner_html()
     write(folder, FIRST.replace("One word", "Another word"))
     expect(page.get_by_text("Another word stands here.")).to_be_visible()
-    assert loaded(preview) == ["encoder"]  # the article names no other
+    assert loaded(preview) == ["encoder"]
     assert page.locator(".c-top").inner_html() == built  # the shell is the built one
     write(folder, FIRST.replace('model="encoder", of', 'model="encodr", of'))
     box = page.get_by_role("alert")
