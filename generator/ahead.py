@@ -6,6 +6,7 @@ import multiprocessing
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -17,13 +18,15 @@ from generator.processes import fixed_threads, ignoring_interrupts
 
 _POLL = 0.1  # seconds between two looks at whether a training has ended
 
+Wait = Callable[[ModelSpec, Iterator[Callable[[], object]]], None]
+
 
 @contextmanager
-def trainings(exhibit: Exhibit, cache: Path, count: int) -> Iterator[Callable[[ModelSpec], None]]:
+def trainings(exhibit: Exhibit, cache: Path, count: int) -> Iterator[Wait]:
     """Within the block, what the cache lacks is trained in at most `count` other processes.
 
-    Yields what waits for the training of a model to end. One that fails, or whose process dies, is done, and
-    its mistake told, where the model is opened.
+    Yields what waits for the training of a model to end, and meanwhile does one thing after the other. One
+    that fails, or whose process dies, is done, and its mistake told, where the model is opened.
     """
     names = [name for name in _names(exhibit) if not is_trained(name, cache, exhibit.seed)]
     context = multiprocessing.get_context("spawn")  # a fork of torch's threads can hang
@@ -36,12 +39,12 @@ def trainings(exhibit: Exhibit, cache: Path, count: int) -> Iterator[Callable[[M
             process.start()
             running |= dict.fromkeys(own, process)
 
-    def wait(spec: ModelSpec) -> None:
+    def wait(spec: ModelSpec, meanwhile: Iterator[Callable[[], object]]) -> None:
         for name in _names_of(spec, exhibit.base):
             while name in running and running[name].is_alive():
                 if is_trained(name, cache, exhibit.seed):
                     break
-                time.sleep(_POLL)
+                next(meanwhile, partial(time.sleep, _POLL))()
 
     try:
         yield wait

@@ -26,11 +26,11 @@ from generator.comparison import Comparison
 from generator.content import Content
 from generator.engine import Work, affordable, asks_of, asks_of_pairs, workers
 from generator.errors import UsageError, did_you_mean
-from generator.exhibit import Exhibit
+from generator.exhibit import Exhibit, ModelSpec
 from generator.figures.figure import Drawing
 from generator.figures.render import Drawn, render
 from generator.forecast import forecast, mark_measured, tell_forecast
-from generator.growing import FirstSite
+from generator.growing import SLICE, FirstSite
 from generator.inputs.shown import Inputs
 from generator.malloc import keep_freed
 from generator.pages.comparison import comparison_pages
@@ -177,10 +177,14 @@ def _opened(
     """The exhibit with an entry for each model, their inputs, and the runs of all that were opened."""
     with (
         reporter.stage("Models", len(exhibit.models)) as step,
-        trainings(exhibit, cache_root(), options.workers - 1) as ready,
+        trainings(exhibit, cache_root(), options.workers - 1) as wait,
     ):
         exhibit, inputs = opened_in_parts(exhibit, inputs)
         check_compared(exhibit, fetched=True)
+
+        def ready(spec: ModelSpec, runs: Sequence[Run]) -> None:
+            wait(spec, (partial(store.tried, ask, SLICE) for ask in asks_of(runs)))
+
         given = (options.device, store, step, reporter.step, techniques, options.full, ready)
         return exhibit, inputs, load_runs(exhibit, inputs, *given)
 

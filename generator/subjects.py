@@ -162,16 +162,16 @@ def load_runs(
     step: Step,
     techniques: tuple[Technique[Any], ...],
     full: bool = False,
-    ready: Callable[[ModelSpec], None] = lambda _: None,
+    ready: Callable[[ModelSpec, Sequence[Run]], None] = lambda _, __: None,
 ) -> list[Run]:
     """Load every model. `loaded` is told the name of each, `step` what is measured of it later.
 
-    `ready` waits for what a model is made from.
+    `ready` waits for what a model is made from; it is told of the runs that are there.
     """
     base, cache, seed = exhibit.base, cache_root(), exhibit.seed
-    runs = []
+    runs: list[Run] = []
     for spec, shown in zip(exhibit.models, inputs, strict=True):
-        ready(spec)
+        ready(spec, runs)
         with store.profile.of("loading", spec.id):
             model = load_model(spec, base, cache, seed=seed, device=device)
             model = with_dictionaries(model, spec, base, cache)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -34,18 +35,20 @@ def test_a_training_runs_beside_and_makes_the_same_bytes(tmp_path: Path) -> None
     net, late = EXHIBIT.models
     with trainings(EXHIBIT, tmp_path, 1) as ready:
         started = time.monotonic()
-        ready(net)  # has no training
+        ready(net, iter(()))  # has no training
         assert time.monotonic() - started < 1
         assert not is_trained("digits", tmp_path, 0)
-        ready(late)
+        done = list[int]()
+        ready(late, (partial(done.append, number) for number in range(3)))
         assert is_trained("digits", tmp_path, 0)
+        assert done == [0, 1, 2]  # what can be done meanwhile
     assert weights(tmp_path) == weights(cache_root())
 
 
 def test_nothing_is_begun_without_another_process_or_for_what_is_there(tmp_path: Path) -> None:
     with trainings(EXHIBIT, tmp_path, 0) as ready:
         for spec in EXHIBIT.models:
-            ready(spec)
+            ready(spec, iter(()))
     assert not (tmp_path / "trained").exists()
 
 
@@ -58,5 +61,5 @@ def test_a_training_that_there_is_not_is_refused_with_the_nearest(tmp_path: Path
 def test_what_waits_for_a_process_that_was_ended_goes_on(tmp_path: Path) -> None:
     with trainings(EXHIBIT, tmp_path, 1) as ready:
         pass  # the block has ended, and with it the process
-    ready(EXHIBIT.models[1])
+    ready(EXHIBIT.models[1], iter(()))
     assert not is_trained("digits", tmp_path, 0)
