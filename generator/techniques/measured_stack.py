@@ -15,7 +15,7 @@ from generator.models.load import AnyModel
 from generator.models.model import VisionModel
 from generator.models.seq2seq import Seq2SeqModel
 from generator.models.stacks import CROSS, ONLY, PAIR, PATCHES, Stack
-from generator.probes.ablation import Ablation
+from generator.probes.ablation import Ablation, Heads
 from generator.probes.attention import Attention
 from generator.probes.attribution import Choice
 from generator.probes.head_statistic import HeadStatistic
@@ -161,6 +161,11 @@ class StackScores:
     choice: Choice | None = None
 
     @property
+    def drawn(self) -> Heads:
+        """The heads that were drawn at random to be silenced; none where all were."""
+        return () if self.choice is None else self.choice.drawn
+
+    @property
     def means(self) -> Mapping[str, np.ndarray]:
         """The mean of each statistic, (layers, heads), by its column."""
         return {one.name: one.mean for one in self.statistics}
@@ -228,6 +233,18 @@ class MeasuredStack(StackHeads):
             f"(attribution patching), and {drawn} drawn at random, whose median stands for that of all. "
             f"Of the other {self.count - chosen} the effect is estimated and not measured, and they can have "
             "no role here. (cutaway build --full silences every head.)"
+        )
+
+    @property
+    def twin_words(self) -> str:
+        """Which heads of the random twin were silenced, in a sentence; "" where all were, or none."""
+        drawn = len(self.control.drawn)
+        if not drawn or self.ablation.reason:
+            return ""
+        silenced = np.isfinite(self.control.values["ablation_delta_loss"]).sum()
+        return (
+            f"Of the {self.count} heads of the random twin {silenced} were silenced: those whose effect is "
+            f"largest to first order, and {drawn} drawn at random, whose mean is told."
         )
 
     @property
