@@ -238,14 +238,26 @@ class MeasuredStack(StackHeads):
     @property
     def twin_words(self) -> str:
         """Which heads of the random twin were silenced, in a sentence; "" where all were, or none."""
-        drawn = len(self.control.drawn)
-        if not drawn or self.ablation.reason:
+        drawn, silenced = len(self.control.drawn), self._silenced_in_twin
+        if not drawn:
             return ""
-        silenced = np.isfinite(self.control.values["ablation_delta_loss"]).sum()
         return (
             f"Of the {self.count} heads of the random twin {silenced} were silenced: those whose effect is "
             f"largest to first order, and {drawn} drawn at random, whose mean is told."
         )
+
+    @property
+    def twin_heads(self) -> str:
+        """The heads of the random twin that could get a role, in words."""
+        of_twin = "heads of the random twin"
+        if not self.control.drawn:
+            return f"{self.count} {of_twin}"
+        return f"{self._silenced_in_twin} {of_twin} that were silenced"
+
+    @property
+    def _silenced_in_twin(self) -> int:
+        known = self.control.values.get("ablation_delta_loss", np.zeros(0))
+        return int(np.isfinite(known).sum())
 
     @property
     def telling_axes(self) -> tuple[str, str]:

@@ -124,7 +124,8 @@ def test_of_a_random_twin_some_are_silenced_and_those_drawn_stand_for_the_mean(
         every.ravel()[drawn].mean(), abs=1e-5
     )
     assert f"{silenced.sum()} were silenced" in stack.twin_words
-    assert not whole.twin_words
+    assert stack.twin_heads == f"{silenced.sum()} heads of the random twin that were silenced"
+    assert not whole.twin_words and whole.twin_heads == "12 heads of the random twin"
     assert stack.control.labelled <= stack.control.asked <= silenced.sum()
 
 
