@@ -22,7 +22,7 @@ from generator.errors import UsageError
 from generator.models.text_model import TextModel
 from generator.models.token_units import token_neurons
 from generator.models.unit_layer import neuron_layers
-from generator.probes.attribution import DRAWN, LARGEST, MANY
+from generator.probes.attribution import DRAWN, LARGEST, MANY, MANY_OF_TWIN, OF_TWIN
 from generator.probes.exemplars import unit_layers
 from generator.progress import Reporter
 from generator.run import PAIRS, PICTURES, Run
@@ -130,15 +130,17 @@ def _passes(run: Run, units: int) -> float:
     )
 
 
-def _swept_in_all(run: Run) -> int:
+def _swept_in_all(run: Run) -> float:
     """How many times a head is silenced on an input."""
     return sum(_swept(run, stack.count) for stack in heads_of(run.model)) * run.budget.ablate
 
 
-def _swept(run: Run, heads: int) -> int:
-    """How many heads of a stack are silenced."""
-    chosen = heads > MANY and not run.full and run.reads not in (PICTURES, PAIRS)
-    return LARGEST + DRAWN if chosen else heads
+def _swept(run: Run, heads: int) -> float:
+    """How many heads of a stack are silenced, of a network and of its random twin on average."""
+    if run.full or run.reads in (PICTURES, PAIRS):
+        return heads
+    own = LARGEST + DRAWN if heads > MANY else heads
+    return (own + (2 * OF_TWIN if heads > MANY_OF_TWIN else heads)) / 2
 
 
 def _pass_seconds(run: Run) -> float:

@@ -79,6 +79,8 @@ class Run:
 
     def __getitem__(self, technique: Technique[T]) -> T:
         """What a technique finds, measured once. Raises UsageError where it does not apply."""
+        if technique in self._results:  # asked for thousands of times
+            return self._results[technique]
         reason = why_not(technique, self)
         if reason:
             raise UsageError(f"{self.id}: {technique.title}: {reason}")
@@ -262,6 +264,10 @@ class Control:
 
 def why_not(technique: Technique[Any], run: Run) -> str:
     """Why a technique does not apply to a model, or to two of them side by side; "" where it does."""
+    return run.once(("why not", technique), lambda: _why_not(technique, run))
+
+
+def _why_not(technique: Technique[Any], run: Run) -> str:
     if technique.compares != run.compares:
         one, two = "it is asked of one model.", "it compares two models: name one of `compare`."
         return two if technique.compares else one

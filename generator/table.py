@@ -30,6 +30,9 @@ class Table:
 
     @cached_property
     def _cells(self) -> tuple[list[str], list[list[str]]]:
+        return self._make()
+
+    def _make(self) -> tuple[list[str], list[list[str]]]:
         header, rows = self.content()
         return list(header), [[_cell(value) for value in row] for row in rows]
 
@@ -57,7 +60,8 @@ class Table:
         """The file's text."""
         stream = io.StringIO()
         writer = csv.writer(stream, lineterminator="\n")
-        header, rows = self._cells
+        # Who writes all tables of a site is through with each: its rows are not kept.
+        header, rows = self.__dict__.get("_cells") or self._make()
         writer.writerows([header, *rows])
         return stream.getvalue()
 

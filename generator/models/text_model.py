@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from generator.dictionary_schema import DictionarySpec
 from generator.errors import UsageError
@@ -103,3 +104,26 @@ class LanguageModel(TextModel):
                 output_hidden_states=True,
                 return_dict=True,
             )
+
+    def attend(self, sequences: Sequence[tuple[int, ...]]) -> tuple[Tensor, ...]:
+        """Attention weights on sequences of one length, (sequences, heads, tokens, tokens) a layer."""
+        batch = torch.tensor(sequences, device=self.device)
+        more = {**last_logits(self.module), **({"use_cache": False} if self.causal else {})}
+        with torch.no_grad():
+            output = self.module(
+                input_ids=batch,
+                attention_mask=torch.ones_like(batch),
+                output_attentions=True,
+                return_dict=True,
+                **more,
+            )
+        return tuple(output.attentions)
+
+
+def last_logits(module: nn.Module) -> dict[str, int]:
+    """What asks a network for the logits of the last token alone; nothing of one that makes all.
+
+    Logits of a large vocabulary cost as much as several blocks.
+    """
+    there = "logits_to_keep" in inspect.signature(module.forward).parameters
+    return {"logits_to_keep": 1} if there else {}

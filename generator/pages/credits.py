@@ -50,7 +50,8 @@ def _shown(run: Run, page: Page) -> Iterator[Picture]:
         for place in getattr(section.view, "from_pool", ()):
             yield run.inputs.pool[place]
         names = getattr(section.view, "from_images", ())
-        yield from (one for one in run.inputs.images if one.id in names)
+        if names:
+            yield from (one for one in run.inputs.images if one.id in names)
 
 
 def _by_path(run: Run) -> dict[str, Picture]:

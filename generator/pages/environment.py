@@ -75,6 +75,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
             bytecode_cache=_COMPILED,
+            auto_reload=False,  # no template changes while a site is made
         )
         self._jinja.filters.update(num=number, percent=percent, thousands=thousands)
         self._jinja.filters["drawn"] = self._drawn

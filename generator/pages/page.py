@@ -70,7 +70,9 @@ class Page:
 
 def figures_in(value: Any) -> Iterator[tuple[Figure, str]]:
     """The figures within what a page shows, each once, and the id of the section that it stands in."""
-    return _figures(value, "", set())
+    found: list[tuple[Figure, str]] = []
+    _add_figures(value, "", set(), found)
+    return iter(found)
 
 
 def there(make: Callable[[], Page]) -> Iterator[Page]:
@@ -82,25 +84,36 @@ def there(make: Callable[[], Page]) -> Iterator[Page]:
     yield page
 
 
-def _figures(value: Any, section: str, seen: set[int]) -> Iterator[tuple[Figure, str]]:
-    """The figures within lists, mappings and what pages are made of, in order."""
+def _add_figures(value: Any, section: str, seen: set[int], found: list[tuple[Figure, str]]) -> None:
+    """Add the figures within lists, mappings and what pages are made of, in order."""
     if id(value) in seen:
         return
     seen.add(id(value))
     inner: Iterable[Any] = ()
     if isinstance(value, Figure):
-        yield value, section
-    elif isinstance(value, Mapping):
-        inner = value.values()
+        found.append((value, section))
     elif isinstance(value, list | tuple):
         inner = value
-    elif is_dataclass(value) and type(value).__module__.startswith(_SHOWN):
+    elif isinstance(value, Mapping):
+        inner = value.values()
+    elif names := _fields(type(value)):
         section = getattr(value, "anchor", section)
-        inner = (getattr(value, each.name) for each in fields(value))
+        inner = [getattr(value, name) for name in names]
     for each in inner:
-        yield from _figures(each, section, seen)
+        if not isinstance(each, _PLAIN):
+            _add_figures(each, section, seen, found)
 
 
+def _fields(kind: type[Any]) -> tuple[str, ...]:
+    """The fields in which figures are looked for; none of what was measured."""
+    if kind not in _FIELDS:
+        shown = is_dataclass(kind) and kind.__module__.startswith(_SHOWN)
+        _FIELDS[kind] = tuple(each.name for each in fields(kind)) if shown else ()
+    return _FIELDS[kind]
+
+
+_FIELDS: dict[type[Any], tuple[str, ...]] = {}
+_PLAIN = (str, int, float, type(None))
 # What pages show is made here; what was measured holds no figures, and is large.
 _SHOWN = ("generator.pages.", "generator.cards.", "generator.techniques.")
 

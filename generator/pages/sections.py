@@ -121,7 +121,16 @@ def _template(technique: Technique[Any], section: Section) -> str:
 def technique_tables(run: Run) -> Iterator[Table]:
     """The tables of all techniques that apply to a model; those of one that fails are left out."""
     for each in asked(run):
-        yield from _published(run, each, "tables", each.tables)
+        yield from _tables(run, each)
+
+
+def _tables(run: Run, technique: Technique[Any]) -> Iterator[Table]:
+    """The tables of a technique, the same whoever asks: their rows are made once."""
+
+    def make(_: Run) -> tuple[Table, ...]:
+        return run.once(("tables", technique), lambda: tuple(technique.tables(run)))
+
+    return _published(run, technique, "tables", make)
 
 
 def technique_scripts(run: Run) -> Iterator[tuple[str, str]]:
@@ -151,5 +160,4 @@ def search_words(run: Run, page: str) -> str:
 def tables_below(run: Run, page: str) -> tuple[str, ...]:
     """The names of the tables with the numbers of one page."""
     there = [each for each in asked(run) if any(one.page == page for one in each.sections)]
-    found = (_published(run, each, "tables", each.tables) for each in there)
-    return tuple(table.name for tables in found for table in tables)
+    return tuple(table.name for each in there for table in _tables(run, each))

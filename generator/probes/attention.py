@@ -12,6 +12,7 @@ from generator.models.text_model import LanguageModel
 from generator.store import Store
 
 VERSION = 1
+_TOGETHER = 8  # sequences in one pass: weights are read from memory once for all
 
 
 @dataclass(frozen=True)
@@ -59,14 +60,29 @@ def attention_weights(model: LanguageModel, ids: tuple[int, ...]) -> np.ndarray:
 
     Rows sum to 1: where a learned sink takes a share, what it leaves is scaled.
     """
-    weights = _as_computed(model, ids)
-    return weights / weights.sum(-1, keepdims=True) if model.sinks else weights
+    return attention_of_several(model, [ids])[0]
 
 
-def _as_computed(model: LanguageModel, ids: tuple[int, ...]) -> np.ndarray:
-    output = model.run(ids, attentions=True)
-    layers = [weights[0].float().cpu().numpy() for weights in output.attentions]
-    return np.stack(layers).astype(np.float32)
+def attention_of_several(
+    model: LanguageModel, sequences: Sequence[tuple[int, ...]]
+) -> list[np.ndarray]:
+    """The same for each of some sequences: those of one length are run together."""
+    places: dict[int, list[int]] = {}
+    for place, ids in enumerate(sequences):
+        places.setdefault(len(ids), []).append(place)
+    found: dict[int, np.ndarray] = {}
+    for alike in places.values():
+        for some in (alike[at : at + _TOGETHER] for at in range(0, len(alike), _TOGETHER)):
+            weights = _as_computed(model, [sequences[place] for place in some])
+            found |= dict(zip(some, weights, strict=True))
+    every = (found[place] for place in range(len(sequences)))
+    return [one / one.sum(-1, keepdims=True) if model.sinks else one for one in every]
+
+
+def _as_computed(model: LanguageModel, sequences: Sequence[tuple[int, ...]]) -> np.ndarray:
+    """Weights (sequences, layers, heads, queries, keys) on sequences of one length."""
+    layers = [weights.float().cpu().numpy() for weights in model.attend(sequences)]
+    return np.stack(layers, axis=1).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -82,7 +98,7 @@ def measure_sinks(
     """The share of attention that goes to learned sinks, on each of some texts."""
 
     def make() -> SinkShares:
-        rows = [1 - _as_computed(model, ids).sum(-1) for ids in texts]
+        rows = [1 - _as_computed(model, [ids])[0].sum(-1) for ids in texts]
         return SinkShares(np.stack([one.mean(-1) for one in rows]))
 
     parts = {"model": model.key, "texts": [list(ids) for ids in texts]}

@@ -12,6 +12,10 @@ and DRAWN at random, whose median stands for that of all heads. Against full swe
 32 x 32 heads the 256 largest estimates held all of the 64 costliest heads and 126 of the 128 costliest, for
 2 % of the time; of one of 16 x 16 the largest quarter holds at least 31 of the 32 costliest, which
 `tests/probes/test_attribution.py` asserts. Encoder-decoders and vision transformers are swept in full.
+
+A random twin is a control: told are the mean and the largest effect of its heads, and how many of them get a
+role, which takes a large one. In one of more than MANY_OF_TWIN heads OF_TWIN of the largest estimates are
+silenced, and OF_TWIN drawn at random, which stand for the mean.
 """
 
 from __future__ import annotations
@@ -40,6 +44,7 @@ VERSION = 1
 # A sweep takes half a pass a head and text: of 512 heads some minutes for a network of 135 M parameters.
 MANY = 512
 LARGEST, DRAWN = 256, 64
+MANY_OF_TWIN, OF_TWIN = 128, 32  # a control takes fewer
 DIRECTIONS = 16
 
 
@@ -86,14 +91,18 @@ def attribute(model: LanguageModel, inputs: Mapping[str, Scored], store: Store) 
     return store.result("attribution", VERSION, parts, Attribution, make)
 
 
-def choose_heads(estimates: Sequence[np.ndarray], seed: int) -> Choice:
-    """The LARGEST heads by any of some estimates (inputs, layers, heads), and DRAWN at random."""
+def choose_heads(estimates: Sequence[np.ndarray], seed: int, *, twin: bool = False) -> Choice:
+    """The LARGEST heads by any of some estimates (inputs, layers, heads), and DRAWN at random.
+
+    Of a random twin OF_TWIN each.
+    """
+    most, at_random = (OF_TWIN, OF_TWIN) if twin else (LARGEST, DRAWN)
     sizes = [np.abs(np.nanmean(one, axis=0)) for one in estimates]
     shape = sizes[0].shape
     # A head's best place by any estimate decides; equal ones follow in order.
     places = np.min([_ranks(size) for size in sizes], axis=0)
-    largest = np.argsort(places, kind="stable")[:LARGEST]
-    drawn = np.random.default_rng(seed).permutation(places.size)[:DRAWN]
+    largest = np.argsort(places, kind="stable")[:most]
+    drawn = np.random.default_rng(seed).permutation(places.size)[:at_random]
     return Choice(_heads({*largest.tolist(), *drawn.tolist()}, shape), _heads(drawn, shape))
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -120,12 +121,21 @@ class Exemplars:
         return next((found for found in self.layers if found.layer == layer), None)
 
 
+_UNIT_LAYERS: WeakKeyDictionary[VisionModel, tuple[Layer, ...]] = WeakKeyDictionary()
+
+
 def unit_layers(model: VisionModel) -> tuple[Layer, ...]:
     """The layers whose units get a page: the stem, the block outputs and the last convolution.
 
     A network without blocks gets them for every convolution. Only layers that have a page, and
     that the exhibit asks units of, count.
     """
+    if model not in _UNIT_LAYERS:  # every page of a unit asks
+        _UNIT_LAYERS[model] = _unit_layers(model)
+    return _UNIT_LAYERS[model]
+
+
+def _unit_layers(model: VisionModel) -> tuple[Layer, ...]:
     spatial = [layer for layer in model.layers if len(layer.shape) == 3 and layer.shape[-1] > 1]
     blocks = [layer for layer in spatial if layer.kind == "block"]
     chosen = spatial

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.stats import t as student
@@ -106,7 +107,7 @@ class Statistic:
     drawn: int = 0
     asked: np.ndarray | None = None
 
-    @property
+    @cached_property
     def measured(self) -> np.ndarray:
         """The means of all heads on which it was measured, in a row."""
         mean = self.mean
@@ -116,14 +117,14 @@ class Statistic:
         """Whether it was measured of a head (layer, head)."""
         return self.asked is None or bool(self.asked[head])
 
-    @property
+    @cached_property
     def _whole(self) -> np.ndarray:
         """The values of the probes that have one for every head asked."""
         flat = self.values.reshape(len(self.values), -1)
         asked = flat if self.asked is None else flat[:, self.asked.ravel()]
         return self.values[np.isfinite(asked).all(-1)]
 
-    @property
+    @cached_property
     def mean(self) -> np.ndarray:
         """Mean over the probe texts or sequences, shape (layers, heads)."""
         if self.asked is None:
@@ -131,7 +132,7 @@ class Statistic:
         whole = self._whole
         return whole.mean(0) if len(whole) else np.full(self.asked.shape, np.nan)
 
-    @property
+    @cached_property
     def spread(self) -> np.ndarray:
         """Sample standard deviation over the probe texts or sequences, shape (layers, heads).
 
@@ -200,18 +201,25 @@ class RandomControl:
     """Each statistic of all heads of the random twin, (layers, heads), by name.
 
     Heads of two networks do not correspond: compare a head with all heads of the twin, by their mean
-    and their largest value. A statistic that cannot be had is missing. `labelled` of the twin's heads get
-    a role by the same rules, `asked` were tested for one; its own highest heads are no bar.
+    and their largest value. A statistic that cannot be had is missing. Where not all were silenced, those
+    `drawn` at random, (layer, head), stand for the mean. `labelled` of the twin's heads get a role by the
+    same rules, `asked` were tested for one; its own highest heads are no bar.
     """
 
     seed: int
     values: Mapping[str, np.ndarray]
     asked: int = 0
     labelled: int = 0
+    drawn: tuple[tuple[int, int], ...] = ()
 
     def mean(self, name: str) -> float:
         """Mean over the twin's heads; NaN if the statistic is missing."""
-        return float(self._measured(name).mean()) if name in self.values else float("nan")
+        if name not in self.values:
+            return float("nan")
+        measured = self._measured(name)
+        if self.drawn and measured.size < self.values[name].size:
+            measured = self.values[name][tuple(zip(*self.drawn, strict=True))]
+        return float(measured.mean())
 
     def highest(self, name: str) -> float:
         """The largest value among the twin's heads; NaN if the statistic is missing."""

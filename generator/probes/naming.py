@@ -46,6 +46,8 @@ from generator.probes.stack_statistics import text_statistics
 from generator.probes.sweep import RoleInputs, Sweep
 from generator.store import Store
 
+VERSION = 2  # of which heads are asked
+
 
 @dataclass(frozen=True)
 class Half:
@@ -177,7 +179,8 @@ def name_by(
     """
     bars = thresholds(rules, whole, twin)
     asked = _asked(rules, [whole, *halves], bars, sweep)
-    second = tuple(sorted({*asked["second"], *_missed_most(sweep)}))
+    # Of a network without a control, which is one itself, no more than names is asked.
+    second = tuple(sorted({*asked["second"], *(_missed_most(sweep) if twin else ())}))
     held_out = silence({**asked, "second": second})
     effects = _tested(held_out, sweep)
     replication = Replication(0, 0)

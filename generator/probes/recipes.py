@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from generator.models.text_model import LanguageModel
-from generator.probes.attention import attention_weights
+from generator.probes.attention import attention_of_several
 from generator.probes.heads import induction
 from generator.probes.repeated_sequences import ordinary_tokens, repeated_sequence
 from generator.probes.significance import mean_reach
 from generator.store import Store
 
-VERSION = 1
+VERSION = 2
 DRAWS = 8
 
 
@@ -79,10 +79,7 @@ def measure_recipes(model: LanguageModel, seed: int, store: Store) -> RecipeScor
     )
 
     def make() -> RecipeScores:
-        scores = [
-            [_score(model, one, np.random.default_rng([seed, at, draw])) for draw in range(DRAWS)]
-            for at, one in enumerate(fitting)
-        ]
+        scores = [_scores(model, one, (seed, at)) for at, one in enumerate(fitting)]
         return RecipeScores(fitting, np.array(scores), vocabulary)
 
     parts = {
@@ -94,6 +91,11 @@ def measure_recipes(model: LanguageModel, seed: int, store: Store) -> RecipeScor
     return store.result("recipes", VERSION, parts, RecipeScores, make)
 
 
-def _score(model: LanguageModel, recipe: Recipe, random: np.random.Generator) -> np.ndarray:
-    made = repeated_sequence(model, random, recipe.length, recipe.gap, framed=recipe.framed)
-    return induction(attention_weights(model, made.ids), made.second, made.period)
+def _scores(model: LanguageModel, recipe: Recipe, seed: tuple[int, int]) -> list[np.ndarray]:
+    """The scores of all heads (layers, heads) on each draw of a recipe."""
+    draws = [np.random.default_rng([*seed, draw]) for draw in range(DRAWS)]
+    shape = recipe.length, recipe.gap
+    made = [repeated_sequence(model, random, *shape, framed=recipe.framed) for random in draws]
+    weights = attention_of_several(model, [one.ids for one in made])
+    pairs = zip(weights, made, strict=True)
+    return [induction(each, one.second, one.period) for each, one in pairs]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from operator import itemgetter
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -13,9 +14,7 @@ from generator.errors import CutawayError
 from generator.models.seq2seq import Seq2SeqModel
 from generator.models.text_model import LanguageModel, TextModel
 from generator.models.tokens import embedding_rows
-from generator.probes.attention import (
-    attention_weights,
-)
+from generator.probes.attention import attention_weights
 from generator.probes.heads import duplicate_token, even_weights, induction
 from generator.store import Store
 
@@ -151,8 +150,18 @@ def repeated_sequence(
     return RepeatedSequence(tuple(ids), length + gap, slice(start, start + length))
 
 
+# Found once for each model, however many sequences are drawn.
+_ORDINARY: WeakKeyDictionary[TextModel, np.ndarray] = WeakKeyDictionary()
+
+
 def ordinary_tokens(model: TextModel) -> np.ndarray:
     """Ids that stand for text: neither [CLS] and its like nor markers such as <repo_name>."""
+    if model not in _ORDINARY:
+        _ORDINARY[model] = _ordinary_tokens(model)
+    return _ORDINARY[model]
+
+
+def _ordinary_tokens(model: TextModel) -> np.ndarray:
     tokenizer = model.tokenizer
     added = tokenizer.added_tokens_decoder.items()
     special = {*tokenizer.all_special_ids, *(i for i, token in added if token.special)}

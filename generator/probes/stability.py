@@ -8,12 +8,12 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from generator.models.text_model import LanguageModel
-from generator.probes.attention import attention_weights
+from generator.probes.attention import attention_of_several
 from generator.probes.heads import duplicate_token, induction, previous_token
-from generator.probes.repeated_sequences import SEQUENCES, random_sequences
+from generator.probes.repeated_sequences import SEQUENCES, RepeatedSequence, random_sequences
 from generator.store import Store
 
-VERSION = 1
+VERSION = 2
 RUNS = 5
 
 
@@ -37,28 +37,23 @@ def measure_stability(
     seeds = tuple(seed + run for run in range(runs))
 
     def make() -> Stability:
-        scores = [_scores(model, one, count) for one in seeds]
-        return Stability(seeds, *(np.stack(part) for part in zip(*scores, strict=True)))
+        made = [one for each in seeds for one in random_sequences(model, each, count)]
+        weights = attention_of_several(model, [one.ids for one in made])
+        every = np.array([_scores(*pair) for pair in zip(made, weights, strict=True)])
+        of_seeds = every.reshape(len(seeds), count, *every.shape[1:]).mean(1)
+        return Stability(seeds, *of_seeds.swapaxes(0, 1))
 
     parts = {"model": model.key, "seeds": list(seeds), "sequences": count}
     return store.result("stability", VERSION, parts, Stability, make)
 
 
-def _scores(
-    model: LanguageModel, seed: int, count: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    found = []
-    for made in random_sequences(model, seed, count):
-        weights = attention_weights(model, made.ids)
-        found.append(
-            (
-                induction(weights, made.second, made.period),
-                previous_token(weights),
-                duplicate_token(weights, made.ids),
-            )
-        )
-    looped, previous, repeated = (np.mean(part, axis=0) for part in zip(*found, strict=True))
-    return looped, previous, repeated
+def _scores(made: RepeatedSequence, weights: np.ndarray) -> list[np.ndarray]:
+    """The three scores of all heads (layers, heads) on one sequence."""
+    return [
+        induction(weights, made.second, made.period),
+        previous_token(weights),
+        duplicate_token(weights, made.ids),
+    ]
 
 
 def leaders(scores: np.ndarray, count: int) -> tuple[tuple[tuple[int, int], int], ...]:

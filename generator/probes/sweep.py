@@ -1,7 +1,7 @@
 """The sweep: heads silenced on a few inputs, which says what the median head costs.
 
 Every head of a stack is silenced, or, in one of more than MANY heads, those that attribution patching
-chooses, unless all are asked for.
+chooses, unless all are asked for. Of a random twin, which is no more than a control, fewer are.
 """
 
 from __future__ import annotations
@@ -20,7 +20,14 @@ from generator.probes.ablation import (
     scored_repeats,
     scored_texts,
 )
-from generator.probes.attribution import MANY, Attribution, Choice, attribute, choose_heads
+from generator.probes.attribution import (
+    MANY,
+    MANY_OF_TWIN,
+    Attribution,
+    Choice,
+    attribute,
+    choose_heads,
+)
 from generator.probes.repeated_sequences import why_no_repeats
 from generator.probes.significance import FEWEST, median_effect
 from generator.store import Store
@@ -133,14 +140,24 @@ def why_no_sweep(count: int) -> str:
 
 
 def sweep_heads(
-    model: LanguageModel, inputs: RoleInputs, seed: int, store: Store, *, full: bool = False
+    model: LanguageModel,
+    inputs: RoleInputs,
+    seed: int,
+    store: Store,
+    *,
+    full: bool = False,
+    twin: bool = False,
 ) -> Sweep:
-    """Silence heads on the inputs of the sweep: every one if `full`, or if there are no more than MANY."""
+    """Silence heads on the inputs of the sweep: every one if `full`, or if there are no more than MANY.
+
+    Of a random `twin` the limit is MANY_OF_TWIN.
+    """
     if inputs.reason:
         return Sweep(not_ablated(inputs.reason), not_ablated(inputs.reason))
     choice, estimates = None, None
-    if not full and len(model.blocks) * model.heads > MANY:
-        choice, estimates = _choice(model, inputs, seed, store)
+    many = MANY_OF_TWIN if twin else MANY
+    if not full and len(model.blocks) * model.heads > many:
+        choice, estimates = _choice(model, inputs, seed, twin, store)
     heads = None if choice is None else choice.heads
     texts = ablate(model, inputs.sweep, store, heads=heads)
     if inputs.no_repeats:
@@ -150,7 +167,7 @@ def sweep_heads(
 
 
 def _choice(
-    model: LanguageModel, inputs: RoleInputs, seed: int, store: Store
+    model: LanguageModel, inputs: RoleInputs, seed: int, twin: bool, store: Store
 ) -> tuple[Choice | None, Attribution | None]:
     """The heads to silence, and the estimates that say so; None where nothing can be estimated."""
     found = [attribute(model, inputs.sweep, store)]
@@ -159,4 +176,4 @@ def _choice(
     if any(one.reason for one in found):
         return None, None
     spans = [found[0].of("text"), *(one.of("second") for one in found[1:])]
-    return choose_heads(spans, seed), found[0]
+    return choose_heads(spans, seed, twin=twin), found[0]

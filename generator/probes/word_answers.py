@@ -8,7 +8,6 @@ is ln p in nats; that of one answer less that of another is the difference of th
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,7 +21,7 @@ from generator.errors import CutawayError, UsageError, did_you_mean
 from generator.models.dispatch import hooks
 from generator.models.seq2seq import Seq2SeqModel
 from generator.models.stated import pooled
-from generator.models.text_model import Encoding, LanguageModel, TextModel
+from generator.models.text_model import Encoding, LanguageModel, TextModel, last_logits
 from generator.models.tokens import token_text
 from generator.probes.seq2seq import Pair
 
@@ -180,8 +179,7 @@ def _given(module: Any, embeddings: Tensor | None) -> Any:
 
 def _tokens(module: Any, place: int, ids: Tensor, embeddings: Tensor | None) -> Tensor:
     """Log-probabilities (N, 1, tokens) at one place."""
-    last = place == -1 and "logits_to_keep" in inspect.signature(module.forward).parameters
-    more = {"logits_to_keep": 1} if last else {}
+    more = last_logits(module) if place == -1 else {}
     with _given(module, embeddings):
         found = module(input_ids=ids, attention_mask=torch.ones_like(ids), **more)
     return found.logits[:, [place]].float().log_softmax(-1)

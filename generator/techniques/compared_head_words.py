@@ -11,6 +11,7 @@ from generator.figures.figure import Figure, published
 from generator.formatting import amount, number
 from generator.probes.change import FEWEST
 from generator.run import Run
+from generator.techniques.compared_measures import EFFECT
 from generator.techniques.compared_stacks import ComparedStack
 from generator.techniques.naming import listed
 from generator.uncertainty import mean_of_known
@@ -25,6 +26,8 @@ def said_of(found: ComparedStack) -> Iterator[str]:
             f"{names} {'is' if len(found.left_out) == 1 else 'are'} left out: each model was given random "
             "tokens of its own, as the tokenizers do not know the same ones."
         )
+    if found.measure in EFFECT and EFFECT[found.measure] not in found.changes.names:
+        yield "What silencing a head costs is not compared: heads were not silenced in both models."
 
 
 def _said_of_changes(found: ComparedStack) -> Iterator[str]:

@@ -84,7 +84,8 @@ def measure(run: Run) -> Stacks:
             RandomControl(
                 run.seed,
                 control[place].means,
-                *((counted[place].asked, counted[place].labelled) if named else ()),
+                *((counted[place].asked, counted[place].labelled) if named else (0, 0)),
+                control[place].drawn,
             ),
             named[place] if named else None,
         )

@@ -15,7 +15,7 @@ from generator.models.load import AnyModel
 from generator.models.model import VisionModel
 from generator.models.seq2seq import Seq2SeqModel
 from generator.models.stacks import CROSS, ONLY, PAIR, PATCHES, Stack
-from generator.probes.ablation import Ablation
+from generator.probes.ablation import Ablation, Heads
 from generator.probes.attention import Attention
 from generator.probes.attribution import Choice
 from generator.probes.head_statistic import HeadStatistic
@@ -161,6 +161,11 @@ class StackScores:
     choice: Choice | None = None
 
     @property
+    def drawn(self) -> Heads:
+        """The heads that were drawn at random to be silenced; none where all were."""
+        return () if self.choice is None else self.choice.drawn
+
+    @property
     def means(self) -> Mapping[str, np.ndarray]:
         """The mean of each statistic, (layers, heads), by its column."""
         return {one.name: one.mean for one in self.statistics}
@@ -229,6 +234,30 @@ class MeasuredStack(StackHeads):
             f"Of the other {self.count - chosen} the effect is estimated and not measured, and they can have "
             "no role here. (cutaway build --full silences every head.)"
         )
+
+    @property
+    def twin_words(self) -> str:
+        """Which heads of the random twin were silenced, in a sentence; "" where all were, or none."""
+        drawn, silenced = len(self.control.drawn), self._silenced_in_twin
+        if not drawn:
+            return ""
+        return (
+            f"Of the {self.count} heads of the random twin {silenced} were silenced: those whose effect is "
+            f"largest to first order, and {drawn} drawn at random, whose mean is told."
+        )
+
+    @property
+    def twin_heads(self) -> str:
+        """The heads of the random twin that could get a role, in words."""
+        of_twin = "heads of the random twin"
+        if not self.control.drawn:
+            return f"{self.count} {of_twin}"
+        return f"{self._silenced_in_twin} {of_twin} that were silenced"
+
+    @property
+    def _silenced_in_twin(self) -> int:
+        known = self.control.values.get("ablation_delta_loss", np.zeros(0))
+        return int(np.isfinite(known).sum())
 
     @property
     def telling_axes(self) -> tuple[str, str]:

@@ -34,7 +34,8 @@ from generator.techniques.patch_maps import PATCH_MAPS, grid_of
 def text_scores(run: Run) -> tuple[StackScores, ...]:
     """Statistics of all heads on the curated texts and on random tokens, and the sweep."""
     copying = measure_copying(run.language, run.store)
-    sweep = sweep_heads(run.language, _inputs(run), run.seed, run.store, full=run.full)
+    twin, inputs = run.trained is not None, _inputs(run)
+    sweep = sweep_heads(run.language, inputs, run.seed, run.store, full=run.full, twin=twin)
     run.step(f"{run.model.id}: heads silenced")
     on_texts = text_statistics(_attentions(run), _special(run), _repeated(run)).values()
     statistics = (*on_texts, *_of_sinks(run), *_of_weights(copying), *_of_effects(sweep))

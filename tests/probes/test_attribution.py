@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -102,6 +104,31 @@ def test_a_quarter_of_the_heads_holds_the_costliest(large, tmp_path, monkeypatch
         assert len(costliest & chosen) >= 31, span
 
 
+def test_of_a_random_twin_some_are_silenced_and_those_drawn_stand_for_the_mean(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(sweep, "MANY_OF_TWIN", 4)
+    monkeypatch.setattr(attribution, "OF_TWIN", 3)
+    texts = [CuratedText(str(at), f"w{at} w1 w2 w{at} w3", "p", "") for at in range(3)]
+    run = run_on(tiny("llama"), texts, tmp_path, seed=3, ablate=2, runs=1)
+    (stack,) = run[HEADS]
+    assert stack.choice is None and np.isfinite(stack.statistic("ablation_delta_loss").mean).all()
+    (whole,) = replace(run, full=True, _results={})[HEADS]
+    some, every = (one.control.values["ablation_delta_loss"] for one in (stack, whole))
+    silenced = np.isfinite(some)
+    assert 3 <= silenced.sum() < some.size and np.isfinite(every).all()
+    assert np.allclose(some[silenced], every[silenced], atol=1e-5)
+    assert silenced.ravel()[np.argsort(-np.abs(every), axis=None)[0]]
+    drawn = np.random.default_rng(3).permutation(some.size)[:3]
+    assert stack.control.mean("ablation_delta_loss") == pytest.approx(
+        every.ravel()[drawn].mean(), abs=1e-5
+    )
+    assert f"{silenced.sum()} were silenced" in stack.twin_words
+    assert stack.twin_heads == f"{silenced.sum()} heads of the random twin that were silenced"
+    assert not whole.twin_words and whole.twin_heads == "12 heads of the random twin"
+    assert stack.control.labelled <= stack.control.asked <= silenced.sum()
+
+
 @pytest.fixture
 def few(tmp_path, monkeypatch):
     """A run of a small decoder in which only 5 of 12 heads are silenced."""
@@ -147,8 +174,6 @@ def test_pages_say_what_was_measured_and_what_estimated(few):
 
 
 def test_a_full_build_silences_every_head(few):
-    from dataclasses import replace
-
     (stack,) = replace(few, full=True, _results={})[HEADS]
     assert stack.choice is None and not stack.chosen_words
     assert np.isfinite(stack.statistic("ablation_delta_loss").mean).all()
