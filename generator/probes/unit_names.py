@@ -118,14 +118,14 @@ def _slab(
     """Best class, its AUROC in both halves; `null` is raised to the largest of each permutation."""
     every = auroc(values[choosing], classes[choosing])
     best = every.argmax(1)
-    units = np.arange(len(best))
-    ranks = _ranks(values[~choosing])
-    held = classes[~choosing]
-    tested = _areas(ranks, held)[units, best]
-    for number, order in enumerate(shuffled):
-        moved = _areas(ranks, held[order])[units, best]
-        null[number] = max(null[number], float(moved.max()))
-    return best, every[units, best], tested
+    ranks, held = _ranks(values[~choosing]), classes[~choosing]
+    tested = np.empty(len(best))
+    for one in np.unique(best):  # of each unit only the class that it chose is asked
+        units, labels = best == one, held[:, one]
+        areas = _areas(ranks[:, units], np.vstack([labels, labels[shuffled]]).T)
+        tested[units] = areas[:, 0]
+        np.maximum(null, areas[:, 1:].max(0), out=null)
+    return best, every[np.arange(len(best)), best], tested
 
 
 def auroc(values: np.ndarray, classes: np.ndarray) -> np.ndarray:
@@ -156,12 +156,17 @@ def _permutations(blocks: np.ndarray, seed: int) -> np.ndarray:
 
 def halves(kinds: Sequence[str]) -> np.ndarray:
     """Which inputs choose: of each kind the first, the third and so on."""
+    return in_turn(kinds) % 2 == 0
+
+
+def in_turn(kinds: Sequence[str]) -> np.ndarray:
+    """How many inputs of its kind come before each."""
     seen: Counter[str] = Counter()
     found = []
     for kind in kinds:
-        found.append(seen[kind] % 2 == 0)
+        found.append(seen[kind])
         seen[kind] += 1
-    return np.array(found, dtype=bool)
+    return np.array(found, dtype=int)
 
 
 def one_hot(labels: Sequence[str]) -> tuple[tuple[str, ...], np.ndarray]:
