@@ -156,17 +156,12 @@ def _permutations(blocks: np.ndarray, seed: int) -> np.ndarray:
 
 def halves(kinds: Sequence[str]) -> np.ndarray:
     """Which inputs choose: of each kind the first, the third and so on."""
-    return in_turn(kinds) % 2 == 0
-
-
-def in_turn(kinds: Sequence[str]) -> np.ndarray:
-    """How many inputs of its kind come before each."""
     seen: Counter[str] = Counter()
     found = []
     for kind in kinds:
-        found.append(seen[kind])
+        found.append(seen[kind] % 2 == 0)
         seen[kind] += 1
-    return np.array(found, dtype=int)
+    return np.array(found, dtype=bool)
 
 
 def one_hot(labels: Sequence[str]) -> tuple[tuple[str, ...], np.ndarray]:
