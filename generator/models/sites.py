@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +18,7 @@ from torch import Tensor, nn
 from generator.errors import CutawayError, UsageError
 from generator.models.dispatch import hooks
 from generator.models.heads_access import find_heads
-from generator.models.stream import Watched, norm_of, probe_ids, watch
+from generator.models.stream import Watched, norm_of, watched
 from generator.models.text_model import LanguageModel
 from generator.models.trial import CLOSE, MLPS, apart
 
@@ -95,7 +94,7 @@ def find_site(model: LanguageModel, site: str, layer: int) -> LayerSite:
 
 def is_module(model: LanguageModel, name: str, site: str, layer: int) -> bool:
     """Whether a site is what enters, or leaves, the module of a name or of its end, such as layers.5.mlp."""
-    seen, found = _watched(model), find_site(model, site, layer)
+    seen, found = watched(model), find_site(model, site, layer)
     kind = seen.inputs if found.enters else seen.outputs
     named = [
         part
@@ -107,7 +106,7 @@ def is_module(model: LanguageModel, name: str, site: str, layer: int) -> bool:
 
 def ends_in_norm(model: LanguageModel, layer: int) -> bool:
     """Whether a norm ends the layer (BERT), so that the stream that leaves it is not a sum."""
-    seen, block = _watched(model), model.blocks[layer]
+    seen, block = watched(model), model.blocks[layer]
     made = seen.outputs[block]
     return any(
         apart(seen.outputs[part], made) == 0
@@ -143,20 +142,10 @@ def read(
     raise CutawayError(f"{model.id}: a site was not computed for this text.")
 
 
-# One pass for each model, however many sites are asked for.
-_SEEN: WeakKeyDictionary[LanguageModel, Watched] = WeakKeyDictionary()
-
-
-def _watched(model: LanguageModel) -> Watched:
-    if model not in _SEEN:
-        _SEEN[model] = watch(model, probe_ids(model))
-    return _SEEN[model]
-
-
 def _writers(model: LanguageModel, layer: int) -> tuple[nn.Module, nn.Module]:
     """The modules whose outputs are what attention and the MLP of a layer add to the stream."""
     ends = _mlp_end(model, layer)
-    seen, block = _watched(model), model.blocks[layer]
+    seen, block = watched(model), model.blocks[layer]
     attention = find_heads(model)[layer].projection
     before, after = _rows(seen.inputs[block]), _rows(seen.outputs[block])
     behind = [list(_behind(seen, block, end)) for end in (attention, ends)]
@@ -192,7 +181,7 @@ def _behind(seen: Watched, block: nn.Module, end: nn.Module) -> Iterator[nn.Modu
 
 def _mlp_in(model: LanguageModel, layer: int) -> LayerSite:
     """What enters the MLP of a layer: the input of the smallest module that makes what the MLP makes."""
-    end, seen, block = _mlp_end(model, layer), _watched(model), model.blocks[layer]
+    end, seen, block = _mlp_end(model, layer), watched(model), model.blocks[layer]
     made = _rows(seen.outputs[end])
     width = seen.inputs[block].shape[-1]
     around = [part for part in block.modules() if end in part.modules() and part in seen.outputs]

@@ -129,6 +129,7 @@ class ResidualEnds:
 
 # Found once for each model, however many probes ask.
 _FOUND: WeakKeyDictionary[LanguageModel, ResidualEnds] = WeakKeyDictionary()
+_SEEN: WeakKeyDictionary[LanguageModel, Watched] = WeakKeyDictionary()
 
 
 def find_ends(model: LanguageModel) -> ResidualEnds:
@@ -139,7 +140,7 @@ def find_ends(model: LanguageModel) -> ResidualEnds:
 
 
 def _find_ends(model: LanguageModel) -> ResidualEnds:
-    seen = watch(model, probe_ids(model))
+    seen = watched(model)
     embedding: nn.Module = model.module.get_input_embeddings()  # type: ignore[operator]
     width = seen.inputs[model.blocks[0]].shape[-1]
     made = seen.outputs.get(embedding)
@@ -194,6 +195,13 @@ def watch(model: LanguageModel, ids: tuple[int, ...]) -> Watched:
     seen, output = watch_modules(model.module, lambda: model.run(ids))
     body = _body(model, seen.outputs)
     return Watched(seen.inputs, seen.outputs, body, getattr(output, "logits", None))
+
+
+def watched(model: LanguageModel) -> Watched:
+    """One pass over the made-up sequence, watched once however many ask."""
+    if model not in _SEEN:
+        _SEEN[model] = watch(model, probe_ids(model))
+    return _SEEN[model]
 
 
 def watch_modules(module: nn.Module, run: Callable[[], Any]) -> tuple[Seen, Any]:

@@ -21,12 +21,15 @@ from generator.models.dictionary import TOPK, Dictionary
 from generator.models.dispatch import hooks
 from generator.models.sites import LayerSite, find_site, on, read
 from generator.models.text_model import LanguageModel
-from generator.probes.dictionary_training import Passages, counted
+from generator.probes.controls import spread
+from generator.probes.dictionary_training import counted
 from generator.probes.embedding import masked_losses, next_token_losses
+from generator.probes.passage_states import Passages, States, states_alone
 from generator.store import Store
 
-VERSION = 1
+VERSION = 2
 LEAST = 0.01  # nats: where zeros cost less, there is nothing to recover
+LOSSES = 16  # passages that losses are read on: each costs four passes
 _GROUPS = 8  # in which an encoder's tokens are masked
 
 
@@ -83,13 +86,15 @@ def evaluate(
     store: Store,
     *,
     seed: int = 0,
-    losses: bool = True,
+    losses: int = LOSSES,
+    states: States = states_alone,
 ) -> Evaluation:
     """Measure a dictionary on token ids of passages that it was not trained on, and a random one beside it.
 
     The random dictionary has directions drawn at random, the same number, and as many latents a token as the
-    measured one has on average, the largest; its size and its mean are fitted to these very passages. Without
-    `losses`, which cost four passes, they are NaN. Raises UsageError where no token counts.
+    measured one has on average, the largest; its size and its mean are fitted to these very passages. Losses
+    are those of at most `losses` of the passages; of none they are NaN. `states` reads what a site holds.
+    Raises UsageError where no token counts.
     """
     parts = {
         "model": model.key,
@@ -104,7 +109,9 @@ def evaluate(
         VERSION,
         parts,
         Evaluation,
-        lambda: _evaluate(model, dictionary, _begun(model, dictionary, passages), seed, losses),
+        lambda: _evaluate(
+            model, dictionary, _begun(model, dictionary, passages), seed, losses, states
+        ),
     )
 
 
@@ -134,12 +141,20 @@ def _evaluate(
     dictionary: Dictionary,
     passages: Sequence[tuple[int, ...]],
     seed: int,
-    losses: bool,
+    losses: int,
+    states: States,
 ) -> Evaluation:
     reads, writes = (
         find_site(model, site, dictionary.layer) for site in (dictionary.site, dictionary.writes)
     )
-    given = list(_given(model, reads, writes, passages))
+    if dictionary.transcodes:
+        held = [read(model, [reads, writes], ids) for ids in passages]
+    else:
+        alone = (
+            states_alone if dictionary.begins else states
+        )  # a pool begins with no token of its own
+        held = [(x, x) for x in alone(model, dictionary.site, dictionary.layer, passages)]
+    given = list(_given(model, held, passages))
     tokens = sum(len(one.x) for one in given)
     if not tokens:
         raise UsageError(
@@ -147,7 +162,7 @@ def _evaluate(
         )
     own = _fidelity(dictionary, given)
     random = _random(dictionary, given, max(1, round(own.l0)), seed)
-    scored = given if losses else []
+    scored = spread(given, losses)
     clean = _loss(model, scored, lambda _: [])
     zero = _loss(model, scored, lambda _: [on(writes.module, writes.enters, torch.zeros_like)])
 
@@ -169,16 +184,11 @@ def _evaluate(
 
 def _given(
     model: LanguageModel,
-    reads: LayerSite,
-    writes: LayerSite,
+    held: Sequence[tuple[Tensor, ...]],
     passages: Sequence[tuple[int, ...]],
 ) -> Iterator[_Passage]:
-    for ids in passages:
+    for ids, (x, y) in zip(passages, held, strict=True):
         counts = counted(model, ids)
-        if reads is writes or (reads.module, reads.enters) == (writes.module, writes.enters):
-            x = y = read(model, [reads], ids)[0]
-        else:
-            x, y = read(model, [reads, writes], ids)
         if counts.any():
             yield _Passage(ids, counts, x[counts].float(), y[counts].float())
 

@@ -16,24 +16,24 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from generator.dictionary_schema import DictionarySpec
 from generator.errors import UsageError
 from generator.models.dictionary import TOPK, Dictionary, fitting, largest
 from generator.models.dictionary_files import load_dictionary
-from generator.models.sites import STREAM, LayerSite, find_site, read
+from generator.models.sites import STREAM, find_site
 from generator.models.text_model import LanguageModel
 from generator.models.token_units import counted_tokens
+from generator.probes.passage_states import Passages, States, states_alone
 from generator.store import Store
 
-VERSION = 1
+VERSION = 2
 LATENTS, K = 1024, 16
-STEPS, BATCH = 600, 256
+STEPS, BATCH = 400, 256
 _RATE, _WARM, _COOL = 3e-3, 20, 0.25  # Adam's; steps that it rises, share of steps that it falls
 _AUXILIARY = 1 / 32
 _MEDIAN = 20  # rounds of Weiszfeld's algorithm: more change nothing that is seen
-
-Passages = Sequence[Sequence[int]]
 
 
 @dataclass(frozen=True)
@@ -87,11 +87,12 @@ def train_dictionary(
     k: int = K,
     steps: int = STEPS,
     seed: int = 0,
+    states: States = states_alone,
 ) -> Trained:
     """A dictionary of a site, the stream that leaves a layer if left out, trained on token ids of passages.
 
     What it costs depends on steps, width and latents, and not on how many tokens there are. Raises UsageError
-    for a layer that is not there, and for fewer tokens than latents.
+    for a layer that is not there, and for fewer tokens than latents. `states` reads what the site holds.
     """
     find_site(model, site, layer)
     if not 0 < k <= latents:
@@ -106,7 +107,11 @@ def train_dictionary(
     }
 
     def make() -> Trained:
-        vectors = _vectors(model, find_site(model, site, layer), passages)
+        read = [ids for ids in passages if len(ids)]
+        if not read:
+            raise UsageError(f"{model.id}: there is no passage to train a dictionary on.")
+        held = zip(states(model, site, layer, read), read, strict=True)
+        vectors = torch.cat([x[counted(model, ids)] for x, ids in held])
         found = _train(vectors, latents, k, steps, seed)
         return replace(found, layer=layer, site=site, passages=len(passages))
 
@@ -143,6 +148,7 @@ def open_dictionary(
     store: Store,
     *,
     seed: int = 0,
+    states: States = states_alone,
 ) -> Dictionary:
     """The dictionary that an exhibit names: loaded from its files, or trained on `learned` passages.
 
@@ -152,17 +158,9 @@ def open_dictionary(
         return load_dictionary(spec, model, base, cache)
     latents, k = spec.latents or LATENTS, spec.k or K
     trained = train_dictionary(
-        model, spec.trained_layer, learned, store, latents=latents, k=k, seed=seed
+        model, spec.trained_layer, learned, store, latents=latents, k=k, seed=seed, states=states
     )
     return as_dictionary(trained, spec.name, model)
-
-
-def _vectors(model: LanguageModel, site: LayerSite, passages: Passages) -> Tensor:
-    """What a site holds at all tokens that count, (tokens, width)."""
-    found = [read(model, [site], ids)[0][counted(model, ids)] for ids in passages if len(ids)]
-    if not found:
-        raise UsageError(f"{model.id}: there is no passage to train a dictionary on.")
-    return torch.cat(found).float()
 
 
 def _train(x: Tensor, latents: int, k: int, steps: int, seed: int) -> Trained:
@@ -180,7 +178,7 @@ def _train(x: Tensor, latents: int, k: int, steps: int, seed: int) -> Trained:
         coder = _Coder((x - centre) / size, latents, k, random)
         unexplained = [coder.step(batch, steps) for batch in _batches(len(x), steps, random)]
     weights = [
-        part.detach().cpu() for part in (coder.encoder, coder.bias, coder.decoder, coder.centre)
+        part.detach().cpu() for part in (coder.encoder.T, coder.bias, coder.decoder, coder.centre)
     ]
     encoder, bias, decoder, shift = weights
     return Trained(
@@ -189,7 +187,7 @@ def _train(x: Tensor, latents: int, k: int, steps: int, seed: int) -> Trained:
         passages=0,
         k=k,
         # In the scale of the stream: the size stays with the codes.
-        encoder=encoder.numpy(),
+        encoder=encoder.contiguous().numpy(),
         encoder_bias=(bias * size.cpu()).numpy(),
         decoder=decoder.numpy(),
         decoder_bias=(shift * size.cpu() + centre.cpu()).numpy(),
@@ -222,18 +220,22 @@ def _batches(count: int, steps: int, random: torch.Generator) -> Iterator[Tensor
 
 
 class _Coder:
-    """The autoencoder in training, on vectors x (tokens, width) of mean square 1."""
+    """The autoencoder in training, on vectors x (tokens, width) of mean square 1.
+
+    `decoder` and `encoder` have a row for each latent. All latents are encoded, to see which are largest;
+    only those of a token are decoded, and have gradients.
+    """
 
     def __init__(self, x: Tensor, latents: int, k: int, random: torch.Generator) -> None:
         drawn = torch.randn(latents, x.shape[1], generator=random).to(x.device)
         self.x, self.k = x, k
         self.decoder = (drawn / drawn.norm(dim=1, keepdim=True)).requires_grad_()
-        self.encoder = self.decoder.detach().T.clone().requires_grad_()
+        self.encoder = self.decoder.detach().clone().requires_grad_()
         self.bias = torch.zeros(latents, device=x.device, requires_grad=True)
         self.centre = torch.zeros(x.shape[1], device=x.device, requires_grad=True)
         self.idle = torch.zeros(latents, device=x.device)  # steps since a token had it
         weights = [self.decoder, self.encoder, self.bias, self.centre]
-        self.adam = torch.optim.Adam(weights, lr=_RATE)
+        self.adam = torch.optim.Adam(weights, lr=_RATE, fused=True)
         self.number = 0
 
     def step(self, batch: Tensor, steps: int) -> float:
@@ -255,16 +257,24 @@ class _Coder:
 
     def _losses(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The share of variance that is left of vectors, and what idle latents leave of that."""
-        made = (x - self.centre) @ self.encoder + self.bias
-        codes = largest(made, self.k)
-        error = x - codes @ self.decoder - self.centre
+        read = x - self.centre
+        with torch.no_grad():
+            made = torch.addmm(self.bias, read, self.encoder.T)
+            places = made.topk(self.k, dim=-1, sorted=False).indices
+        rows = functional.embedding(places, self.encoder)
+        codes = ((rows * read[:, None]).sum(-1) + self.bias[places]).relu()
+        error = read - functional.embedding_bag(
+            places, self.decoder, per_sample_weights=codes, mode="sum"
+        )
         loss = error.square().sum() / (x - x.mean(0)).square().sum().clamp_min(1e-12)
-        self.idle = torch.where((codes.detach() > 0).any(0), 0, self.idle + 1)
+        self.idle += 1
+        self.idle[places[codes > 0]] = 0
         dead = self.idle * len(x) >= len(self.x)
         count = int(dead.sum())
         if not count:
             return loss, torch.zeros_like(loss)
         some = min(x.shape[1] // 2, count)
         aimed = error.detach()
-        left = largest(made[:, dead], some) @ self.decoder[dead] - aimed
+        woken = largest(read @ self.encoder[dead].T + self.bias[dead], some)
+        left = woken @ self.decoder[dead] - aimed
         return loss, left.square().sum() / aimed.square().sum().clamp_min(1e-12)

@@ -14,14 +14,14 @@ from generator.errors import UsageError
 from generator.models.dictionary import TOPK, Dictionary
 from generator.models.randomise import random_twin
 from generator.models.text_model import LanguageModel
-from generator.probes.dictionaries import Evaluation, evaluate
+from generator.probes.dictionaries import LOSSES, Evaluation, evaluate
 from generator.probes.dictionary_training import (
     LATENTS,
     STEPS,
-    Passages,
     as_dictionary,
     train_dictionary,
 )
+from generator.probes.passage_states import Passages, States, states_alone
 from generator.store import Store
 
 VERSION = 1
@@ -53,13 +53,15 @@ def compare_with_twin(
     *,
     steps: int = STEPS,
     seed: int = 0,
+    losses: int = LOSSES,
+    states: States = states_alone,
     twin: Callable[[], LanguageModel] | None = None,
 ) -> Twin:
     """Train on `learned` passages of the model and of its random twin, and evaluate both on those held out.
 
     A dictionary that was trained here is trained in the same way. One that was loaded, with `l0` latents a
     token, would cost what it cost its makers: a top-k one of at most LATENTS latents stands for it. `twin`
-    makes the network with random weights, drawn from `seed`.
+    makes the network with random weights, drawn from `seed`. `losses` and `states` are those of `evaluate`.
     """
     here = dictionary.activation == TOPK and dictionary.origin == "trained here"
     latents = dictionary.latents if here else min(dictionary.latents, LATENTS)
@@ -68,7 +70,7 @@ def compare_with_twin(
         reason = "it is a transcoder, and dictionaries that are trained here decode what they read."
         return Twin(latents, k, not here, None, None, reason)
 
-    def on(network: LanguageModel, *, losses: bool) -> Evaluation:
+    def on(network: LanguageModel, losses: int) -> Evaluation:
         trained = train_dictionary(
             network,
             dictionary.layer,
@@ -79,14 +81,15 @@ def compare_with_twin(
             k=k,
             steps=steps,
             seed=seed,
+            states=states,
         )
         made = as_dictionary(trained, dictionary.name, network)
-        return evaluate(network, made, held_out, store, seed=seed, losses=losses)
+        return evaluate(network, made, held_out, store, seed=seed, losses=losses, states=states)
 
     try:
         random = (twin or partial(random_twin, model, seed))()
         # Nothing that random weights hold is worth anything to them, so that no loss can be recovered.
-        pair = on(model, losses=True), on(random, losses=False)
+        pair = on(model, losses), on(random, 0)
         return Twin(latents, k, not here, *pair)
     except UsageError as error:
         return Twin(latents, k, not here, None, None, str(error))

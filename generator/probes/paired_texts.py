@@ -25,11 +25,12 @@ import numpy as np
 from generator.card_schema import CHOICE, SUBJECT, PairedProbe
 from generator.models.randomise import random_twin
 from generator.models.text_model import LanguageModel
-from generator.probes.embedding import embed, masked_losses, next_token_losses, token_ids
+from generator.probes.continued import continued_losses
+from generator.probes.embedding import embed, masked_losses, token_ids
 from generator.store import Store
 from generator.uncertainty import sample_deviation
 
-VERSION = 2
+VERSION = 3
 CONTROL = "control"
 
 
@@ -170,9 +171,14 @@ def _fill(frame: str, subject: str = "", choice: str = "") -> str:
     return frame.replace(SUBJECT, subject).replace(CHOICE, choice)
 
 
-def _whole(model: LanguageModel, sentences: Sequence[Sequence[int]]) -> np.ndarray:
-    """ln p of each sentence, (sentences,)."""
-    return np.array([-losses.sum() for losses in next_token_losses(model, sentences)])
+def _whole(model: LanguageModel, sentences: Sequence[tuple[int, ...]]) -> np.ndarray:
+    """ln p of each sentence, (sentences,), less that of what both of its pair begin with."""
+    shared = [
+        max(1, differing(one, other)[0])
+        for one, other in zip(sentences[::2], sentences[1::2], strict=True)
+    ]
+    losses = continued_losses(model, sentences, [count for count in shared for _ in range(2)])
+    return np.array([-each.sum() for each in losses])
 
 
 def _masked(model: LanguageModel, sentences: Sequence[Sequence[int]]) -> np.ndarray:

@@ -20,7 +20,7 @@ from torch import Tensor
 from generator.errors import CutawayError
 from generator.models.seq2seq import Seq2SeqModel
 from generator.models.sites import on
-from generator.models.stream import find_ends, watch
+from generator.models.stream import find_ends, watched
 from generator.models.text_model import LanguageModel, TextModel
 from generator.models.token_units import TokenUnits
 from generator.probes.ablation import Scored, token_effects
@@ -30,8 +30,8 @@ from generator.probes.unit_pass import Read
 from generator.probes.unit_search import LayerUnits
 from generator.store import Store
 
-VERSION = 1
-OWN, OTHERS = 3, 3
+VERSION = 2
+PASSAGES = 2  # of its own, and as many at random: each costs half a pass and the words of its loss
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,9 @@ class UnitAblation:
     reason: str = ""
 
 
-def drawn_passages(count: int, seed: int) -> tuple[int, ...]:
+def drawn_passages(count: int, seed: int, draws: int = PASSAGES) -> tuple[int, ...]:
     """The passages drawn at random, in order."""
-    drawn = np.random.default_rng(seed).permutation(count)[:OTHERS]
+    drawn = np.random.default_rng(seed).permutation(count)[:draws]
     return tuple(sorted(int(one) for one in drawn))
 
 
@@ -63,14 +63,15 @@ def ablate_units(
     seed: int,
     store: Store,
     key: Any = None,
+    count: int = PASSAGES,
 ) -> UnitAblation:
-    """Silence each chosen unit in turn, on its own passages and on some at random.
+    """Silence each chosen unit in turn, on `count` passages of its own and on as many at random.
 
     Of a dictionary that is what the latent's value adds to what it decodes. `key` says what the units are
     where they are no neurons.
     """
-    others = drawn_passages(len(passages), seed)
-    rows = [found.by_peak.picture[found.chosen][:, :OWN] for found in searched]
+    others = drawn_passages(len(passages), seed, count)
+    rows = [found.by_peak.picture[found.chosen][:, :count] for found in searched]
     means = [found.mean for found in searched]
 
     def of(number: int) -> _OnPassage:
@@ -168,7 +169,7 @@ def _of_text(
         raise CutawayError(f"{model.id}: its logits are not one matrix times the final state.")
     if any(units.dictionary is not None and units.dictionary.transcodes for units in layers):
         raise CutawayError(f"{model.id}: a transcoder writes at another place than it reads.")
-    seen = watch(model, passage.ids)
+    seen = watched(model)
     if any(seen.inputs[units.module].dim() != 3 for units in layers if units.dictionary is None):
         raise CutawayError(f"{model.id}: its MLPs see all tokens of a batch in one row.")
     one = Scored(passage.ids, {"text": (0, len(passage.ids))})

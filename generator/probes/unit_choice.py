@@ -120,7 +120,10 @@ def _moments(
 
         def take(units: TokenUnits, values: Tensor, counts: np.ndarray = counts) -> None:
             own = values[0].double().cpu().numpy()[counts]
-            sums[units.name] += np.stack([(own**power).sum(0) for power in range(5)])
+            powers = np.ones_like(own)
+            for total in sums[units.name]:
+                total += powers.sum(0)
+                powers *= own
 
         read_batch(model, [ids], layers, take)
     return {name: each / np.maximum(each[0], 1) for name, each in sums.items()}

@@ -118,14 +118,14 @@ def _slab(
     """Best class, its AUROC in both halves; `null` is raised to the largest of each permutation."""
     every = auroc(values[choosing], classes[choosing])
     best = every.argmax(1)
-    units = np.arange(len(best))
-    ranks = _ranks(values[~choosing])
-    held = classes[~choosing]
-    tested = _areas(ranks, held)[units, best]
-    for number, order in enumerate(shuffled):
-        moved = _areas(ranks, held[order])[units, best]
-        null[number] = max(null[number], float(moved.max()))
-    return best, every[units, best], tested
+    ranks, held = _ranks(values[~choosing]), classes[~choosing]
+    tested = np.empty(len(best))
+    for one in np.unique(best):  # of each unit only the class that it chose is asked
+        units, labels = best == one, held[:, one]
+        areas = _areas(ranks[:, units], np.vstack([labels, labels[shuffled]]).T)
+        tested[units] = areas[:, 0]
+        np.maximum(null, areas[:, 1:].max(0), out=null)
+    return best, every[np.arange(len(best)), best], tested
 
 
 def auroc(values: np.ndarray, classes: np.ndarray) -> np.ndarray:

@@ -20,8 +20,8 @@ from generator.probes.unit_pass import Read, Units
 from generator.probes.unit_search import LayerUnits, search_units
 from generator.store import Store
 
-VERSION = 1
-MOST = 64  # tokens of a passage that are read
+VERSION = 2
+MOST, WHOLE = 48, 64  # tokens of a passage that are read, and where everything is made
 TESTED, SAMPLED = 512, 4  # passages that names are tested on, and tokens of each
 
 
@@ -34,10 +34,12 @@ class PoolUnits:
     kinds: Names
 
 
-def read_passages(model: TextModel, passages: Sequence[Passage]) -> tuple[Read, ...]:
-    """Passages as the model reads them, cut to MOST tokens; SAMPLED tokens of TESTED of them are sampled."""
+def read_passages(
+    model: TextModel, passages: Sequence[Passage], most: int = MOST
+) -> tuple[Read, ...]:
+    """Passages as the model reads them, cut to `most` tokens; SAMPLED tokens of TESTED are sampled."""
     tested = {int(one) for one in np.linspace(0, len(passages) - 1, TESTED)}
-    whole = [_ids(model, passage) for passage in passages]
+    whole = [_ids(model, passage, most) for passage in passages]
     classes = [token_classes(each, spaced(model)) for each in map(partial(_texts, model), whole)]
     totals: Counter[str] = Counter()
     for each in classes:
@@ -49,15 +51,15 @@ def read_passages(model: TextModel, passages: Sequence[Passage]) -> tuple[Read, 
     return tuple(found)
 
 
-def _ids(model: TextModel, passage: Passage) -> tuple[int, ...]:
+def _ids(model: TextModel, passage: Passage, most: int) -> tuple[int, ...]:
     ids = model.tokenizer(passage.text)["input_ids"]
-    return tuple(int(one) for one in ids)[: min(MOST, model.max_tokens)]
+    return tuple(int(one) for one in ids)[: min(most, model.max_tokens)]
 
 
 def readable(model: TextModel, passages: Sequence[Passage]) -> tuple[Passage, ...]:
     """The passages that a model reads at all: with tokens, each of which it has an embedding of."""
     rows = embedding_rows(model.module)
-    read = [(one, _ids(model, one)) for one in passages]
+    read = [(one, _ids(model, one, WHOLE)) for one in passages]
     return tuple(one for one, ids in read if ids and max(ids) < rows)
 
 
@@ -90,17 +92,18 @@ def find_units(
     model: TextModel,
     layers: Sequence[TokenUnits],
     passages: Sequence[Passage],
+    read: Sequence[Read],
     chosen: Units,
     seed: int,
     store: Store,
     step: Callable[[str], None],
     key: Any = None,
+    keep: Sequence[TokenUnits] = (),
 ) -> PoolUnits:
-    """Search the pool for all units and test their names; see `search_units`."""
-    read = read_passages(model, passages)
+    """Search the pool, `read` by the model, for all units and test their names; see `search_units`."""
 
     def make() -> PoolUnits:
-        found = search_units(model, layers, read, chosen, store, step, key)
+        found = search_units(model, layers, read, chosen, store, step, key, keep)
         tested = [n for n, one in enumerate(read) if one.sampled]
         shown = [passages[n] for n in tested]
         turns = halves([f"{one.kind} {one.language}" for one in shown])

@@ -18,13 +18,13 @@ import numpy as np
 
 from generator.models.text_model import TextModel
 from generator.models.token_units import TokenUnits, counted_tokens
+from generator.probes.passage_states import run_keeping, run_kept
 from generator.probes.ranking import Ranking, Standing, joined, ranked
 from generator.probes.unit_histogram import Histogram
-from generator.probes.unit_pass import LayerValues, Read, Units, pass_over
+from generator.probes.unit_pass import CHUNK, LayerValues, Read, Units, pass_over
 from generator.store import Store
 
 VERSION = 1
-CHUNK = 32
 SHOWN, SHOWN_BY_MEAN = 5, 2
 _ALIKE = 5
 
@@ -86,13 +86,15 @@ def search_units(
     store: Store,
     step: Callable[[str], None],
     key: Any = None,
+    keep: Sequence[TokenUnits] = (),
 ) -> UnitSearch:
     """One pass over the passages; `step` is told each chunk that is done.
 
-    `key` says what the units are where they are no neurons of the model.
+    `key` says what the units are where they are no neurons of the model. What the sites `keep` hold is kept
+    on the way, for the dictionaries that read there.
     """
     parts = [passages[start : start + CHUNK] for start in range(0, len(passages), CHUNK)]
-    ask = partial(_chunk, model, layers, chosen=chosen, store=store, key=key)
+    ask = partial(_chunk, model, layers, chosen=chosen, store=store, key=key, keep=keep)
 
     def fill(part: Sequence[Read]) -> None:  # chunks are never held all at once
         ask(part)
@@ -190,6 +192,7 @@ def _chunk(
     chosen: Units,
     store: Store,
     key: Any,
+    keep: Sequence[TokenUnits] = (),
 ) -> _Chunk:
     parts = {
         "model": model.key,
@@ -198,14 +201,16 @@ def _chunk(
         "passages": [[list(one.ids), list(one.sampled)] for one in part],
         "chosen": {name: list(units) for name, units in chosen.items()},
     }
-    make = partial(_passed, model, layers, part, chosen)
+    latents = all(units.dictionary is not None for units in layers)
+    run = partial(run_kept, store) if latents else partial(run_keeping, keep, store)
+    make = partial(_passed, model, layers, part, chosen, run)
     return store.result("unit_search", VERSION, parts, _Chunk, make)
 
 
 def _passed(
-    model: TextModel, layers: Sequence[TokenUnits], part: Sequence[Read], chosen: Units
+    model: TextModel, layers: Sequence[TokenUnits], part: Sequence[Read], chosen: Units, run: Any
 ) -> _Chunk:
-    return _Chunk(pass_over(model, layers, part, chosen))
+    return _Chunk(pass_over(model, layers, part, chosen, run))
 
 
 class _Merge:

@@ -17,14 +17,17 @@ from generator.models.text_model import LanguageModel
 from generator.models.token_units import latents_of
 from generator.paths import cache_root
 from generator.probes.controls import spread
-from generator.probes.dictionaries import Evaluation, Quality, evaluate
+from generator.probes.dictionaries import LOSSES, Evaluation, Quality, evaluate
 from generator.probes.dictionary_training import open_dictionary
 from generator.probes.dictionary_twin import Twin, compare_with_twin
+from generator.probes.passage_states import States, states_in
 from generator.run import TEXTS, Run, Section, Technique
 from generator.table import Content, Table
 from generator.techniques import token_unit_views as views
 from generator.techniques.links import layer_link
 from generator.techniques.naming import listed, one_of
+from generator.techniques.neurons import NEURONS
+from generator.techniques.neurons import why_not as why_not_neurons
 from generator.techniques.token_unit_list import ListView, list_view
 from generator.techniques.token_units import (
     NO_PASSAGES,
@@ -37,7 +40,7 @@ from generator.techniques.token_units import (
     read_of,
 )
 
-HELD_OUT = 32  # passages that losses are read on: each costs four passes
+HELD_OUT = 32  # passages that a dictionary is measured on
 SHARE = 4  # latents with a page for each neuron of a layer that has one
 
 
@@ -101,25 +104,41 @@ def why_not(run: Run) -> str:
 def measure(run: Run) -> tuple[DictionaryFound, ...]:
     """Open or train each dictionary, evaluate it on held-out passages, and search its latents.
 
-    On random weights those are trained anew that were trained here: others were not made for them.
+    On random weights those are trained anew that were trained here: others were not made for them. What they
+    read is kept by the pass over the passages that finds neurons.
     """
+    if run.trained is None and not why_not_neurons(run):
+        _ = run[NEURONS], run.control[NEURONS]
     choose = halves_of(run)
     ids = [one.ids for one in read_of(run)]
     learned, others = ([ids[n] for n in np.flatnonzero(half)] for half in (choose, ~choose))
     held_out = spread(others, HELD_OUT)
+    states = states_in(read_of(run), run.store)
     found = []
     for spec, base in run.language.dictionaries:
         if run.trained is not None and not spec.trained:
             continue
         dictionary = open_dictionary(
-            spec, run.language, learned, base, cache_root(), run.store, seed=run.seed
+            spec,
+            run.language,
+            learned,
+            base,
+            cache_root(),
+            run.store,
+            seed=run.seed,
+            states=states,
         )
-        found.append(_found(run, spec.name, dictionary, learned, held_out))
+        found.append(_found(run, spec.name, dictionary, learned, held_out, states))
     return tuple(found)
 
 
 def _found(
-    run: Run, name: str, dictionary: Dictionary, learned: list[Any], held_out: list[Any]
+    run: Run,
+    name: str,
+    dictionary: Dictionary,
+    learned: list[Any],
+    held_out: list[Any],
+    states: States,
 ) -> DictionaryFound:
     model, layers = run.language, (latents_of(run.language, dictionary),)
     count = SHARE * run.budget.neurons
@@ -127,7 +146,9 @@ def _found(
         known = next(one.units for one in run.trained[DICTIONARIES] if one.name == name)
         units = measure_units(run, layers, count, known, dictionary.key)
         return DictionaryFound(name, units, dictionary.layer)
-    evaluation = evaluate(model, dictionary, held_out, run.store, seed=run.seed)
+    losses = HELD_OUT if run.full else LOSSES
+    of = model, dictionary, held_out, run.store
+    evaluation = evaluate(*of, seed=run.seed, losses=losses, states=states)
     twin = compare_with_twin(
         model,
         dictionary,
@@ -136,6 +157,8 @@ def _found(
         held_out,
         run.store,
         seed=run.seed,
+        losses=losses,
+        states=states,
         twin=partial(_twin, run),
     )
     units = measure_units(run, layers, count, None, dictionary.key)

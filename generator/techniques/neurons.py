@@ -11,8 +11,10 @@ from generator.addresses import Link, unit_address
 from generator.errors import UsageError
 from generator.figures.figure import Figure
 from generator.models.layer import Layer
+from generator.models.sites import STREAM
 from generator.models.token_units import token_neurons
 from generator.models.trial import MLPS
+from generator.probes.passage_states import site_of
 from generator.probes.unit_choice import Chosen
 from generator.run import PAIRS, TEXTS, Run, Section, Technique
 from generator.store import BusyError
@@ -46,8 +48,11 @@ def why_not(run: Run) -> str:
 
 def measure(run: Run) -> UnitsFound:
     """The neurons of all layers; of random weights those of the same numbers."""
-    known = run.trained[NEURONS] if run.trained is not None else None
-    return measure_units(run, token_neurons(text_model(run)), run.budget.neurons, known)
+    model, known = text_model(run), run.trained[NEURONS] if run.trained is not None else None
+    specs = (spec for spec, _ in getattr(model, "dictionaries", ()) if spec.trained)
+    keep = [site_of(run.language, STREAM, layer) for layer in {one.trained_layer for one in specs}]
+    count = run.budget.neurons
+    return measure_units(run, token_neurons(model), count, known, keep=keep)
 
 
 def neurons(run: Run) -> Shown:

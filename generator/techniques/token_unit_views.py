@@ -48,8 +48,8 @@ class LitPassage:
 class PassagesView:
     """What excites a unit: passages by its largest value and by its mean, and those of random weights.
 
-    `tied` are passages that excite it just the same and are left out for that; `falls` says that values below
-    zero are lit.
+    Of each passage at most `longest` tokens were read. `tied` are passages that excite it just the same and
+    are left out for that; `falls` says that values below zero are lit.
     """
 
     word: str
@@ -60,6 +60,7 @@ class PassagesView:
     falls: bool
     passages: int
     tokens: int
+    longest: int
     heights: tuple[float, ...]
     low: float
     high: float
@@ -163,6 +164,7 @@ def passages(shown: Shown, place: int, unit: int) -> PassagesView:
         falls=_falls(units, unit),
         passages=units.passages,
         tokens=units.tokens,
+        longest=units.lit.shape[2],
         heights=tuple(float(count) / int(counts.max()) for count in counts),
         low=float(edges[0]),
         high=float(edges[-1]),

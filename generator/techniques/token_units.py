@@ -15,17 +15,18 @@ from generator.models.seq2seq import Seq2SeqModel
 from generator.models.text_model import LanguageModel, TextModel
 from generator.models.token_units import TokenUnits
 from generator.models.tokens import token_text
-from generator.probes.unit_ablation import UnitAblation, ablate_units
+from generator.probes.unit_ablation import PASSAGES, UnitAblation, ablate_units
 from generator.probes.unit_choice import Chosen, choose_units, survey_units
 from generator.probes.unit_names import halves
 from generator.probes.unit_pass import Read
-from generator.probes.unit_pool import PoolUnits, find_units, read_passages, readable
+from generator.probes.unit_pool import MOST, WHOLE, PoolUnits, find_units, read_passages, readable
 from generator.probes.unit_search import LayerUnits
 from generator.probes.unit_weights import UnitWeights, weigh_units
 from generator.run import Run
 from generator.table import Content, Table
 from generator.techniques.unit_names import names_in
 
+MORE = 3  # passages that a unit is silenced on where everything is made
 NO_PASSAGES = "no passages are searched for it ('passages' in the exhibit)."
 
 
@@ -87,7 +88,8 @@ def passages_of(run: Run) -> tuple[Passage, ...]:
 
 def read_of(run: Run) -> tuple[Read, ...]:
     """The same as tokens."""
-    return run.once("read", lambda: read_passages(text_model(run), passages_of(run)))
+    most = WHOLE if run.full else MOST
+    return run.once("read", lambda: read_passages(text_model(run), passages_of(run), most))
 
 
 def tokens_of(run: Run, passage: int) -> tuple[str, ...]:
@@ -111,11 +113,12 @@ def measure_units(
     count: int,
     known: UnitsFound | None = None,
     key: Any = None,
+    keep: Sequence[TokenUnits] = (),
 ) -> UnitsFound:
     """Choose `count` units of each layer, search the pool, test names, silence units and read their weights.
 
     Of random weights the units are those that are `known` of the trained ones, and nothing is silenced. `key`
-    says what the units are where they are no neurons.
+    says what the units are where they are no neurons. What the sites `keep` hold is kept on the way.
     """
     model, store = text_model(run), run.store
     if known is not None:
@@ -131,10 +134,14 @@ def measure_units(
             for number, (one, units) in enumerate(zip(surveys.layers, layers, strict=True))
         )
     named = {units.name: one.units for units, one in zip(layers, chosen, strict=True)}
-    pool = find_units(model, layers, passages_of(run), named, run.seed, store, run.step, key)
+    of = model, layers, passages_of(run), read_of(run), named
+    pool = find_units(*of, run.seed, store, run.step, key, keep)
     if known is not None:
         return UnitsFound(chosen, estimated, pool)
-    ablation = ablate_units(model, layers, pool.layers, read_of(run), run.seed, store, key)
+    silent_on = MORE if run.full else PASSAGES
+    ablation = ablate_units(
+        model, layers, pool.layers, read_of(run), run.seed, store, key, silent_on
+    )
     run.step(f"{model.id}: units silenced")
     weights = None
     if isinstance(model, LanguageModel):

@@ -12,13 +12,16 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy import ndimage
 from sklearn.metrics import roc_auc_score
-from tiny_transformers import WORDS, tiny, tiny_masked
+from tiny_transformers import WORDS, tiny, tiny_masked, tokens
 
 from generator.card_schema import PairedProbe, Triple
 from generator.errors import UsageError
 from generator.inputs.texts import CuratedText
 from generator.models.randomise import random_twin
+from generator.models.stream import find_ends
+from generator.probes import continued
 from generator.probes import paired_images as images
+from generator.probes.continued import continued_losses
 from generator.probes.embedding import masked_losses, next_token_losses, token_ids
 from generator.probes.language_loss import TextLosses, measure_language_loss
 from generator.probes.paired_texts import CONTROL, Leans, differing, measure_paired_texts
@@ -59,6 +62,28 @@ def test_losses_are_those_of_the_library_alone_and_in_a_padded_batch(family):
         assert found.shape == (len(ids) - 1,)
         assert found.mean() == pytest.approx(own_loss(model, ids, list(ids)), abs=2e-5)
         assert found == pytest.approx(next_token_losses(model, [ids])[0], abs=2e-5)
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2", "opt", "gemma2", "neox", "bloom", "mixtral"])
+def test_losses_behind_a_shared_beginning_are_those_of_whole_runs(family, monkeypatch):
+    model = tiny(family)
+    one, other = (tokens(model, 12, seed) for seed in (1, 2))
+    sequences = [one, (*one[:5], *other[:3]), one[:6], one[:5], other, (*other[:2], *one)]
+    shared = [5, 5, 5, 5, 2, 2]
+    whole = next_token_losses(model, sequences)
+    expected = [losses[count - 1 :] for losses, count in zip(whole, shared, strict=True)]
+    whole_head, runs = find_ends(model).unembedding is not None, []
+    handle = model.module.register_forward_hook(lambda *_: runs.append(1))
+    found = continued_losses(model, sequences, shared)
+    handle.remove()
+    assert [each.shape for each in found] == [each.shape for each in expected]
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, atol=2e-5)
+    # Of a network that can be continued only the first sequence is run whole.
+    assert len(runs) == 1 or not whole_head
+    monkeypatch.setattr(continued, "_continues", lambda *_: False)
+    for one, other in zip(continued_losses(model, sequences, shared), expected, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-9)
 
 
 def test_a_masked_model_predicts_each_token_from_all_others(store):

@@ -14,10 +14,12 @@ from torch.nn.functional import cosine_similarity, cross_entropy
 
 from generator.dictionary_schema import DictionarySpec
 from generator.errors import UsageError
-from generator.models.dictionary import JUMPRELU, RELU, TOPK, Dictionary
+from generator.models.dictionary import JUMPRELU, RELU, TOPK, Dictionary, largest
 from generator.models.randomise import random_twin
 from generator.models.sites import find_site, on, read
+from generator.models.token_units import latents_of, token_neurons
 from generator.probes import dictionary_training
+from generator.probes.controls import spread
 from generator.probes.dictionaries import LEAST, evaluate
 from generator.probes.dictionary_training import (
     as_dictionary,
@@ -26,6 +28,9 @@ from generator.probes.dictionary_training import (
     train_dictionary,
 )
 from generator.probes.dictionary_twin import compare_with_twin
+from generator.probes.passage_states import site_of, states_alone, states_in
+from generator.probes.unit_pass import Read
+from generator.probes.unit_search import search_units
 from generator.store import Store
 
 LATENTS = 40
@@ -299,6 +304,54 @@ def test_training_recovers_planted_directions_and_finds_none_in_noise(planted):
     blind = dictionary_training._train(noise, 64, SPARSE, 600, 0)
     assert (_nearest(blind.decoder, directions) > 0.95).float().mean() < 0.1
     assert blind.unexplained[-50:].mean() > 0.4
+
+
+def test_the_gradients_are_those_of_all_latents_encoded_and_decoded():
+    random = torch.Generator().manual_seed(5)
+    x = torch.randn(300, 24, generator=random)
+    coder = dictionary_training._Coder(x, 64, 4, random)
+    loss, auxiliary = coder._losses(x[:40])
+    weights = coder.decoder, coder.encoder, coder.bias, coder.centre
+    found = torch.autograd.grad(loss, weights)
+    codes = largest((x[:40] - coder.centre) @ coder.encoder.T + coder.bias, 4)
+    error = x[:40] - codes @ coder.decoder - coder.centre
+    dense = error.square().sum() / (x[:40] - x[:40].mean(0)).square().sum()
+    assert float(auxiliary) == 0 and loss.item() == pytest.approx(dense.item(), rel=1e-6)
+    for one, other in zip(found, torch.autograd.grad(dense, weights), strict=True):
+        torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-4)
+    np.testing.assert_array_equal(coder.idle == 0, (codes > 0).any(0))
+
+
+def test_what_a_pass_keeps_is_what_one_that_ends_behind_the_site_reads(tmp_path):
+    model, site = tiny("llama"), "stream"
+    pool = [Read(str(n), tokens(model, 5 + n % 13, n)) for n in range(40)]
+    stores = [Store(tmp_path / name) for name in ("kept", "alone")]
+    layers, units = token_neurons(model), site_of(model, site, 1)
+    chosen = {one.name: () for one in layers}
+    search_units(model, layers, pool, chosen, stores[0], [].append, keep=[units])
+    made, ids = stores[0].made, [one.ids for one in pool]
+    kept, alone = (states_in(pool, one)(model, site, 1, ids) for one in stores)
+    assert stores[0].made == made and stores[1].made == 2
+    for one, other, plain in zip(kept, alone, states_alone(model, site, 1, ids), strict=True):
+        assert torch.equal(one, other)  # to the last bit: a training would tell
+        torch.testing.assert_close(one, plain, atol=1e-4, rtol=1e-4)
+    dictionary = _dictionary()
+    latents = latents_of(model, dictionary)
+    given = model, (latents,), pool, {latents.name: ()}, stores[0], [].append, dictionary.key
+    found = search_units(*given).layers[0]
+    peaks = np.stack([dictionary.encode(one[1:]).numpy().max(0) for one in kept])
+    np.testing.assert_allclose(found.by_peak.value, -np.sort(-peaks, 0)[:9].T, atol=1e-4)
+
+
+def test_losses_are_read_on_some_of_the_passages_and_all_else_on_all(tmp_path):
+    model, store = tiny("llama"), Store(tmp_path)
+    texts = _texts(model, 6)
+    whole, some = (evaluate(model, _dictionary(), texts, store, losses=n) for n in (6, 2))
+    assert (whole.predicted, some.predicted) == (6 * 18, 2 * 18)
+    assert whole.tokens == some.tokens
+    assert whole.own.variance_explained == some.own.variance_explained
+    two = evaluate(model, _dictionary(), spread(texts, 2), store)
+    assert some.loss == pytest.approx(two.loss, abs=1e-6) != whole.loss
 
 
 def test_training_is_the_same_each_time_and_kept(tmp_path):

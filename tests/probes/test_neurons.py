@@ -18,7 +18,7 @@ from generator.inputs.texts import CuratedText
 from generator.models.stream import find_ends, watch
 from generator.models.text_model import Encoding
 from generator.models.token_units import counted_tokens, read_batch, token_neurons
-from generator.probes.unit_ablation import OWN, ablate_units, drawn_passages
+from generator.probes.unit_ablation import PASSAGES, ablate_units, drawn_passages
 from generator.probes.unit_choice import REASONS, Survey, choose_units, survey_units
 from generator.probes.unit_names import FEWEST, Labels, auroc, halves, name_units
 from generator.probes.unit_pass import Read
@@ -274,7 +274,7 @@ def test_silencing_equals_a_hook_by_hand(family, tmp_path):
     assert ablation.passages == drawn_passages(len(read), 4)
     for layer, units in enumerate(layers):
         for row, unit in enumerate((2, 9)):
-            own = found[layer].by_peak.picture[unit, :OWN]
+            own = found[layer].by_peak.picture[unit, :PASSAGES]
             pairs = [*zip(own, ablation.own[layer][row], strict=True)]
             pairs += [*zip(ablation.passages, ablation.others[layer][row], strict=True)]
             for passage, effect in pairs:
