@@ -127,7 +127,6 @@ def measure_deconvolution(
 
     `featured` names units of some layers that are shown on FEW pictures under every rule. Effective fields
     are measured of them, of FIELDS other units of each layer, and of all units of the layers in `fields`.
-    Each layer is stored alone, so that a run that was stopped continues.
     """
     rules, works, skipped = met_activations(model), list[_Work](), dict[str, str]()
     for layer in unit_layers(model) if rules.met else ():
@@ -143,16 +142,15 @@ def measure_deconvolution(
         some = of_gradient.some_units(units, featured.get(name, ()))
         measured = range(units) if full or name in fields else some
         backs = work.all_units(ranks if full else 1, sent, measured)
-        step(f"{model.id}: deconvolution of {backs.layer}")
+        step(f"{model.id}: deconvolution of {name}")
         return backs
 
     def of_featured(work: _Work) -> tuple[UnitBacks, ...]:
-        every = work.exemplars.neuron.shape[1]
-        backs = work.featured(tuple(featured[work.layer.name]), every if full else FEW)
+        backs = work.featured(tuple(featured[work.layer.name]), None if full else FEW)
         step(f"{model.id}: featured units of {work.layer.name}")
         return backs
 
-    layers = store.shared([partial(of_layer, work) for work in works])
+    layers = tuple(store.shared([partial(of_layer, work) for work in works]))
     chosen = [work for work in works if featured.get(work.layer.name)]
     shown = store.shared([partial(of_featured, work) for work in chosen])
     return Deconvolutions(
@@ -160,7 +158,7 @@ def measure_deconvolution(
         activations=rules.met,
         heuristic=rules.heuristic,
         switches=rules.switches,
-        layers=tuple(layers),
+        layers=layers,
         featured=tuple(unit for units in shown for unit in units),
         skipped=skipped,
     )
@@ -219,9 +217,9 @@ class _Work:
         parts = {**self._parts(range(units), count), **asked}
         return self.store.result("deconvolution", VERSION, parts, LayerBacks, make)
 
-    def featured(self, units: tuple[int, ...], count: int) -> tuple[UnitBacks, ...]:
-        """The `count` strongest pictures of some units, as far as there are, under every rule."""
-        count = min(count, self.exemplars.neuron.shape[1])
+    def featured(self, units: tuple[int, ...], most: int | None) -> tuple[UnitBacks, ...]:
+        """The strongest pictures of some units, all or so many at `most`, under every rule."""
+        count = self.exemplars.neuron[:, :most].shape[1]
 
         def make() -> _Featured:
             shape = (len(units), count, len(RULES), LARGE, LARGE, 3)
