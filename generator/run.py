@@ -254,7 +254,8 @@ class Control:
         trained, model, seed = self.trained, self.trained.model, self.trained.seed
         random: AnyModel
         if isinstance(model, VisionModel):
-            random = random_of(model, trained.pool_images, [*trained.pixels.values()], seed)
+            shown = [*trained.pixels.values()]
+            random = random_of(model, trained.pool_images, shown, seed, trained.store)
         else:
             random = random_twin(model, seed)
         return replace(

@@ -7,10 +7,12 @@ pictures it was given, and not what was learned (Adebayo et al. 2018).
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -23,13 +25,31 @@ from generator.models.unrolled import unroll_like
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 
-def randomised(model: VisionModel, batches: Iterable[Tensor], seed: int) -> VisionModel:
+@dataclass(frozen=True)
+class Statistics:
+    """The buffers of all batch norms of a network, in the order of its modules."""
+
+    buffers: tuple[np.ndarray, ...]
+
+
+def as_counted(count: Callable[[], Statistics]) -> Statistics:
+    """What is counted, kept nowhere."""
+    return count()
+
+
+def randomised(
+    model: VisionModel,
+    batches: Iterable[Tensor],
+    seed: int,
+    kept: Callable[[Callable[[], Statistics]], Statistics] = as_counted,
+) -> VisionModel:
     """A copy of the network with the weights that its modules start from, drawn from `seed`.
 
     Batch norms count their statistics anew over `batches` (N, 3, H, W): with those of the trained
     weights, or with none, signals would fade or blow up on their way and the control would show only
-    that. A parameter whose module has no `reset_parameters` keeps its value if it is constant (a gain of
-    one), and is shuffled otherwise.
+    that. `kept` is given what counts them, and need not ask it where the answer is known. A parameter whose
+    module has no `reset_parameters` keeps its value if it is constant (a gain of one), and is shuffled
+    otherwise.
     """
     module = copy.deepcopy(model.module)
     state = torch.random.get_rng_state()
@@ -38,7 +58,12 @@ def randomised(model: VisionModel, batches: Iterable[Tensor], seed: int) -> Visi
         _reset(module)
     finally:
         torch.random.set_rng_state(state)
-    _count_statistics(module, batches, model.device)
+    norms = [part for part in module.modules() if isinstance(part, _NORMS)]
+    if norms:
+        counted = kept(partial(_count_statistics, module, norms, batches, model.device))
+        buffers = (buffer for part in norms for buffer in part.buffers(recurse=False))
+        for buffer, value in zip(buffers, counted.buffers, strict=True):
+            buffer.copy_(torch.from_numpy(value))
     provenance = replace(
         model.provenance,
         origin=f"random weights, seed {seed}",
@@ -58,8 +83,9 @@ def _reset(module: nn.Module) -> None:
             parameter.data = parameter.data.flatten()[order].reshape(parameter.shape)
 
 
-def _count_statistics(module: nn.Module, batches: Iterable[Tensor], device: torch.device) -> None:
-    norms = [part for part in module.modules() if isinstance(part, _NORMS)]
+def _count_statistics(
+    module: nn.Module, norms: Sequence[Any], batches: Iterable[Tensor], device: torch.device
+) -> Statistics:
     momenta = [part.momentum for part in norms]
     for part in norms:
         part.reset_running_stats()
@@ -71,6 +97,8 @@ def _count_statistics(module: nn.Module, batches: Iterable[Tensor], device: torc
     for part, momentum in zip(norms, momenta, strict=True):
         part.momentum = momentum
         part.eval()
+    every = (buffer for part in norms for buffer in part.buffers(recurse=False))
+    return Statistics(tuple(np.array(buffer.cpu().numpy()) for buffer in every))
 
 
 T = TypeVar("T", bound=TextModel)

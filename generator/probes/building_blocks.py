@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -24,12 +25,13 @@ from torch import Tensor
 from generator.models.layer import Layer
 from generator.models.model import VisionModel, logits_of
 from generator.models.tap import tail, tapped
+from generator.models.trial import CLOSE, apart
 from generator.probes.channel_groups import GROUPS, ITERATIONS, Groups, find_groups
 from generator.probes.exemplars import unit_layers
-from generator.probes.integrated_gradients import MOST, TOLERANCE, integrated_gradients
+from generator.probes.integrated_gradients import MOST, SHORT, TOLERANCE, integrated_gradients
 from generator.store import Store, digest_of_value
 
-VERSION = 2
+VERSION = 3
 CLASSES = 4
 LISTED = 4
 BATCH = 8
@@ -137,7 +139,7 @@ def measure_building_blocks(
         return _nothing(
             picture, layer.name, f"No call of a module or an activation returns {layer.name}."
         )
-    settings = (CLASSES, LISTED, GROUPS, ITERATIONS, TOLERANCE, MOST, BATCH)
+    settings = (CLASSES, LISTED, GROUPS, ITERATIONS, TOLERANCE, MOST, *SHORT, BATCH)
     parts = {
         "model": model.key,
         "picture": picture,
@@ -184,11 +186,11 @@ def _take_apart(
     gradient = active.new_zeros(len(classes), *active.shape)
     for k, c in enumerate(classes):
         gradient[k] = torch.autograd.grad(logits[0, c], response, retain_graph=True)[0][0]
-    tailed = _Tail(model, layer, batch, classes)
+    tailed = _Tail(model, layer, batch, classes, active)
     values, slopes = _values(active), _values(gradient)
     path, points = np.zeros_like(slopes), 0
     if classes:
-        way = integrated_gradients(tailed.run, active)
+        way = integrated_gradients(tailed.run, active, MOST, *SHORT)
         path, points = way.gradient, way.points
     ends = tailed.logits([active, torch.zeros_like(active)])
     return BuildingBlocks(
@@ -229,17 +231,34 @@ def dictionary_of(response: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class _Tail:
-    """The network behind a layer, for one picture and some classes."""
+    """The network behind a layer, for one picture, whose response is `active`, and some classes."""
 
     model: VisionModel
     layer: Layer
     batch: Tensor
     classes: list[int]
+    active: Tensor
 
     def run(self, responses: Tensor) -> Tensor:
         """Logits (N, classes) for other responses (N, C, H, W) in the layer's place."""
-        # What passes by the layer, over a shortcut, must be of the same batch size.
-        batch = self.batch.expand(len(responses), -1, -1, -1)
+        return self._run(responses, 1 if self.grows else len(responses))
+
+    @cached_property
+    def grows(self) -> bool:
+        """Whether the picture can be run once up to the layer, and all responses from there.
+
+        Not where what passes by the layer, over a shortcut, must be of the same batch size.
+        """
+        responses = torch.stack([self.active, self.active / 2])
+        try:
+            with torch.no_grad():
+                both = self._run(responses, 1), self._run(responses, 2)
+        except (RuntimeError, IndexError):
+            return False
+        return apart(*both) <= CLOSE
+
+    def _run(self, responses: Tensor, pictures: int) -> Tensor:
+        batch = self.batch.expand(pictures, -1, -1, -1)
         with tapped(self.model, (self.layer,), lambda _layer, _response: responses.clone()):
             return logits_of(self.model.module(batch))[:, self.classes]
 

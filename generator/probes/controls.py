@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -21,7 +22,7 @@ from torch import Tensor
 
 from generator.models.layer import Layer
 from generator.models.model import VisionModel
-from generator.models.randomise import randomised
+from generator.models.randomise import Statistics, randomised
 from generator.probes.exemplars import (
     BATCH,
     Exemplars,
@@ -36,7 +37,7 @@ from generator.uncertainty import sample_deviation
 
 T = TypeVar("T")
 
-VERSION = 3
+VERSION = 4
 SHOWN = 6
 SHUFFLES = 200
 # Batch norms count their statistics over so many pictures at most, evenly spread over the pool.
@@ -110,12 +111,14 @@ def measure_controls(
     subjects: Sequence[str] = (),
     *,
     seed: int,
+    random: Callable[[], VisionModel],
     store: Store,
     step: Callable[[str], None],
 ) -> Controls | None:
     """Exemplars and evidence maps with trained and with random weights; None without unit pages.
 
     `groups` are those of pool pictures, `subjects` what they show, `pictures` maps ids to pixels (3, H, W).
+    `random` makes the network with random weights (`random_of`), from the same seed.
     """
     layers = unit_layers(model)
     # Late enough to be selective, early enough for patches.
@@ -124,21 +127,21 @@ def measure_controls(
     if layer is None or trained is None:
         return None
     shown = {name: digest_of_value(pixels) for name, pixels in pictures.items()}
-    keys: dict[str, Any] = {"model": model.key, "pool": [image.key for image in pool]}
-    keys |= {"pictures": shown, "groups": [*groups], "subjects": [*subjects]}
-    parts = {**keys, "layer": layer.name, "seed": seed}
+    parts: dict[str, Any] = {"model": model.key, "pool": [image.key for image in pool]}
+    parts |= {"pictures": shown, "groups": [*groups], "subjects": [*subjects]}
+    parts |= {"layer": layer.name, "seed": seed}
 
     def make() -> Controls:
-        counted = spread(pool, COUNTED)
-        control = randomised(model, batches(counted), seed)
-        searched = find_exemplars(_only(control, layer), pool, store, step).layers[0]
+        control = random()
+        every = find_exemplars(control, pool, store, step)  # the pass that other controls look at
+        searched = next(one for one in every.layers if one.layer == layer.name)
         features = _map_layer(model)
         chosen = np.random.default_rng(seed).permutation(layer.units)[:SHOWN]
         return Controls(
             layer=layer.name,
             map_layer=features.name if features else "",
             seed=seed,
-            counted=len(counted),
+            counted=len(spread(pool, COUNTED)),
             units=tuple(np.sort(chosen).tolist()),
             random=searched,
             trained_purity=_spread_of(purities(trained.neuron, groups)),
@@ -249,10 +252,6 @@ def _map_layer(model: VisionModel) -> Layer | None:
     return spatial[-1] if spatial else None
 
 
-def _only(model: VisionModel, layer: Layer) -> VisionModel:
-    return replace(model, with_units=frozenset({layer.name}))
-
-
 def spread(pool: Sequence[T], most: int) -> list[T]:
     """All members of a pool, or `most` of them at even steps through it."""
     count = min(most, len(pool))
@@ -260,11 +259,22 @@ def spread(pool: Sequence[T], most: int) -> list[T]:
 
 
 def random_of(
-    model: VisionModel, pool: Sequence[PoolImage], shown: Sequence[np.ndarray], seed: int
+    model: VisionModel,
+    pool: Sequence[PoolImage],
+    shown: Sequence[np.ndarray],
+    seed: int,
+    store: Store,
 ) -> VisionModel:
-    """The network with random weights, its statistics counted on the pool, else on the pictures shown."""
-    counted = batches(spread(pool, COUNTED)) if pool else [torch.from_numpy(np.stack(shown))]
-    return randomised(model, counted, seed)
+    """The network with random weights, its statistics counted on the pool, else on the pictures shown.
+
+    They are counted once: every process that asks for it draws the same weights.
+    """
+    counted = spread(pool, COUNTED)
+    over = [image.key for image in counted] or [digest_of_value(pixels) for pixels in shown]
+    parts = {"randomised": model.key, "seed": seed, "pictures": over, "batch": BATCH}
+    pictures = batches(counted) if pool else [torch.from_numpy(np.stack(shown))]
+    kept = partial(store.result, "random_statistics", VERSION, parts, Statistics)
+    return randomised(model, pictures, seed, kept)
 
 
 def batches(pool: Sequence[PoolImage]) -> Iterator[Tensor]:

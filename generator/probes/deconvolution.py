@@ -15,12 +15,13 @@ featured units only, unless all is asked for. Guided backpropagation does see th
 every unit.
 
 The effective receptive field is measured by the plain gradient of the same neuron: where the theoretical
-field says which pixels could matter, it says where the response does depend on the picture.
+field says which pixels could matter, it says where the response does depend on the picture. That is half of
+all the work: of a layer with many units it is measured of some, unless all is asked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -29,14 +30,14 @@ import torch
 
 from generator.models.layer import Layer
 from generator.models.model import VisionModel
+from generator.probes import effective_field as of_gradient
 from generator.probes.backward import DECONVOLUTION, GRADIENT, GUIDED, RULES, Rules
 from generator.probes.descent import Descent, asked_exemplars, rounds_of
-from generator.probes.effective_field import Box, centre_of, effective_field
 from generator.probes.exemplars import Exemplars, LayerExemplars, PoolImage, field_box, unit_layers
 from generator.probes.tiles import GREY, TILE, as_tile
 from generator.store import Store
 
-VERSION = 3
+VERSION = 4
 LARGE = 112
 FEW = 5  # pictures of a featured unit, unless all is asked for
 NO_RULE = "no activation with a rule was found: every rule would give the plain gradient"
@@ -52,8 +53,8 @@ class LayerBacks:
     The rules are DECONVOLUTION, where it depends on the picture or all was asked for, and GUIDED.
     `effective` (units, 4) is the effective receptive field on the strongest picture: left, top, width and
     height in pixels, the smallest box of CELL x CELL px cells with SHARE of the squared gradient, without
-    what lies outside the exact field; zeros where the gradient is zero everywhere. `centre` (units, 2) is
-    the centroid of the squared gradient, column and row in pixels, nan there.
+    what lies outside the exact field; zeros where the gradient is zero everywhere, UNKNOWN where it was not
+    measured. `centre` (units, 2) is the centroid of the squared gradient, column and row in pixels, else nan.
     """
 
     layer: str
@@ -99,8 +100,8 @@ class Deconvolutions:
 
     def unit(self, layer: str, unit: int) -> UnitBacks | None:
         """One unit, if it is featured."""
-        named = ((found.layer, found.unit) == (layer, unit) for found in self.featured)
-        return next((found for found, same in zip(self.featured, named, strict=True) if same), None)
+        every = (one for one in self.featured if (one.layer, one.unit) == (layer, unit))
+        return next(every, None)
 
 
 def met_activations(model: VisionModel) -> Rules:
@@ -118,37 +119,38 @@ def measure_deconvolution(
     featured: Mapping[str, Sequence[int]],
     *,
     full: bool,
+    fields: Collection[str] = (),
     store: Store,
     step: Callable[[str], None],
 ) -> Deconvolutions:
     """The strongest picture of every unit (all of them, by both rules, with `full`), back in pixels.
 
-    `featured` names units of some layers that are shown on FEW pictures under every rule. Each layer
-    is stored alone, so that a run that was stopped continues.
+    `featured` names units of some layers that are shown on FEW pictures under every rule. Effective fields
+    are measured of them, of FIELDS other units of each layer, and of all units of the layers in `fields`.
     """
-    rules = met_activations(model)
-    works: list[_Work] = []
-    skipped: dict[str, str] = {}
+    rules, works, skipped = met_activations(model), list[_Work](), dict[str, str]()
     for layer in unit_layers(model) if rules.met else ():
         found = exemplars.of(layer.name)
-        if not layer.module or found is None:
-            skipped[layer.name] = NO_MODULE if found is not None else "its exemplars are not known"
-            continue
-        works.append(_Work(model, layer, pool, found, store))
+        if layer.module and found:
+            works.append(_Work(model, layer, pool, found, store))
+        else:
+            skipped[layer.name] = NO_MODULE if found else "its exemplars are not known"
     sent = (DECONVOLUTION, GUIDED) if full or rules.switches else (GUIDED,)
 
     def of_layer(work: _Work) -> LayerBacks:
-        backs = work.all_units(work.exemplars.neuron.shape[1] if full else 1, sent)
-        step(f"{model.id}: deconvolution of {backs.layer}")
+        name, (units, ranks) = work.layer.name, work.exemplars.neuron.shape
+        some = of_gradient.some_units(units, featured.get(name, ()))
+        measured = range(units) if full or name in fields else some
+        backs = work.all_units(ranks if full else 1, sent, measured)
+        step(f"{model.id}: deconvolution of {name}")
         return backs
 
     def of_featured(work: _Work) -> tuple[UnitBacks, ...]:
-        every = work.exemplars.neuron.shape[1]
-        backs = work.featured(tuple(featured[work.layer.name]), every if full else FEW)
+        backs = work.featured(tuple(featured[work.layer.name]), None if full else FEW)
         step(f"{model.id}: featured units of {work.layer.name}")
         return backs
 
-    layers = store.shared([partial(of_layer, work) for work in works])
+    layers = tuple(store.shared([partial(of_layer, work) for work in works]))
     chosen = [work for work in works if featured.get(work.layer.name)]
     shown = store.shared([partial(of_featured, work) for work in chosen])
     return Deconvolutions(
@@ -156,7 +158,7 @@ def measure_deconvolution(
         activations=rules.met,
         heuristic=rules.heuristic,
         switches=rules.switches,
-        layers=tuple(layers),
+        layers=layers,
         featured=tuple(unit for units in shown for unit in units),
         skipped=skipped,
     )
@@ -188,41 +190,42 @@ class _Work:
     exemplars: LayerExemplars
     store: Store
 
-    def all_units(self, count: int, sent: Sequence[str]) -> LayerBacks:
-        """The `count` strongest pictures of every unit by the rules `sent`, and the effective fields."""
+    def all_units(self, count: int, sent: Sequence[str], fields: Sequence[int]) -> LayerBacks:
+        """The `count` strongest pictures of every unit by the rules `sent`, and some effective `fields`."""
 
         def make() -> LayerBacks:
             shape = (len(sent), units, count, TILE, TILE, 3)
             tiles = np.full(shape, GREY, dtype=np.uint8)
             effective = np.zeros((units, 4), dtype=np.int64)
+            effective[sorted({*range(units)} - {*fields})] = of_gradient.UNKNOWN
             centre = np.full((units, 2), np.nan)
-            for ranks, rules in ((range(1), (*sent, GRADIENT)), (range(1, count), sent)):
-                asks = asked_exemplars(self.exemplars.neuron, range(units), ranks)
-                for (unit, rank), signals in self._signals(asks, rules):
-                    for number in range(len(sent)):
-                        tiles[number, unit, rank] = self._tile(unit, rank, signals[number])
-                    if rank == 0:
-                        signal = signals[-1].astype(np.float64)
-                        squared = (signal**2).sum(0)
-                        effective[unit] = self._within(unit, effective_field(squared))
-                        centre[unit] = centre_of(squared)
+            strongest = frozenset((unit, 0) for unit in fields)
+            asks = asked_exemplars(self.exemplars.neuron, range(units), range(count))
+            for (unit, rank), signals, gradient in self._signals(asks, sent, strongest):
+                for number in range(len(sent)):
+                    tiles[number, unit, rank] = self._tile(unit, rank, signals[number])
+                if gradient is not None:
+                    squared = (gradient.astype(np.float64) ** 2).sum(0)
+                    effective[unit] = self._within(unit, of_gradient.effective_field(squared))
+                    centre[unit] = of_gradient.centre_of(squared)
             return LayerBacks(
                 self.layer.name, dict(zip(sent, tiles, strict=True)), effective, centre
             )
 
         units = len(self.exemplars.neuron)
-        parts = {**self._parts(range(units), count), "rules": list(sent)}
+        asked = {"rules": list(sent), "fields": list(fields)}
+        parts = {**self._parts(range(units), count), **asked}
         return self.store.result("deconvolution", VERSION, parts, LayerBacks, make)
 
-    def featured(self, units: tuple[int, ...], count: int) -> tuple[UnitBacks, ...]:
-        """The `count` strongest pictures of some units, as far as there are, under every rule."""
-        count = min(count, self.exemplars.neuron.shape[1])
+    def featured(self, units: tuple[int, ...], most: int | None) -> tuple[UnitBacks, ...]:
+        """The strongest pictures of some units, all or so many at `most`, under every rule."""
+        count = self.exemplars.neuron[:, :most].shape[1]
 
         def make() -> _Featured:
             shape = (len(units), count, len(RULES), LARGE, LARGE, 3)
             tiles = np.full(shape, GREY, dtype=np.uint8)
             asks = asked_exemplars(self.exemplars.neuron, units, range(count))
-            for (unit, rank), signals in self._signals(asks, RULES):
+            for (unit, rank), signals, _ in self._signals(asks, RULES):
                 for number, signal in enumerate(signals):
                     tiles[units.index(unit), rank, number] = self._tile(unit, rank, signal, LARGE)
             named = zip(units, tiles, strict=True)
@@ -251,7 +254,7 @@ class _Work:
         # Larger ones leave the caches of a processor: 16 at once take 1.7 times as long as 4.
         return 4 if self.model.device.type == "cpu" else 32
 
-    def _within(self, unit: int, found: Box) -> Box:
+    def _within(self, unit: int, found: of_gradient.Box) -> of_gradient.Box:
         """A box of whole cells, without what lies outside the exact field of the unit's best neuron."""
         size, place = self.model.preprocessing.size, int(self.exemplars.place[unit, 0])
         exact = field_box(self.layer, place, size)
@@ -266,17 +269,25 @@ class _Work:
         return as_tile(signal, field_box(self.layer, place, signal.shape[-1]), side)
 
     def _signals(
-        self, asks: Sequence[tuple[int, int]], rules: Sequence[str]
-    ) -> Iterator[tuple[tuple[int, int], np.ndarray]]:
-        """Each (unit, rank) with its signals (rules, 3, H, W).
+        self,
+        asks: Sequence[tuple[int, int]],
+        rules: Sequence[str],
+        fields: Container[tuple[int, int]] = frozenset(),
+    ) -> Iterator[tuple[tuple[int, int], np.ndarray, np.ndarray | None]]:
+        """Each (unit, rank) with its signals (rules, 3, H, W), and of `fields` the plain gradient (3, H, W).
 
         Units that share a picture share its forward pass.
         """
-        for pictures, rounds in rounds_of(asks, self.exemplars.neuron, self._batch):
+        for pictures, rounds in rounds_of(asks, self.exemplars.neuron, self._batch, fields):
             pixels = np.stack([self.pool[picture].load() for picture in pictures])
             descent = Descent(self.model, self.layer, pixels)
             for row in rounds:
                 units = np.array([ask[0] if ask else -1 for ask in row])
                 places = np.array([self.exemplars.place[ask] if ask else 0 for ask in row])
                 found = np.stack([descent.send(units, places, rule) for rule in rules], axis=1)
-                yield from ((ask, found[slot]) for slot, ask in enumerate(row) if ask)
+                wanted = [ask in fields for ask in row]
+                plain = descent.send(units, places, GRADIENT) if any(wanted) else None
+                for slot, ask in enumerate(row):
+                    if ask:
+                        gradient = plain[slot] if plain is not None and wanted[slot] else None
+                        yield ask, found[slot], gradient

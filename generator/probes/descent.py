@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from itertools import zip_longest
 
 import numpy as np
@@ -69,16 +69,25 @@ Round = tuple[tuple[int, int] | None, ...]
 
 
 def rounds_of(
-    asks: Sequence[tuple[int, int]], pictures: np.ndarray, size: int
+    asks: Sequence[tuple[int, int]],
+    pictures: np.ndarray,
+    size: int,
+    first: Container[tuple[int, int]] = (),
 ) -> Iterator[tuple[list[int], list[Round]]]:
     """Batches of pictures with what is asked of them, one (unit, rank) a picture in each round.
 
-    Pictures that are asked about equally often stand together, so that few rounds have gaps.
+    Pictures that are asked about equally often stand together, so that few rounds have gaps; those of the
+    asks `first` stand together as well, and these asks in the first rounds.
     """
     by_picture: dict[int, list[tuple[int, int]]] = {}
-    for ask in asks:
+    for ask in sorted(asks, key=lambda ask: ask not in first):
         by_picture.setdefault(int(pictures[ask]), []).append(ask)
-    order = sorted(by_picture, key=lambda picture: (-len(by_picture[picture]), picture))
+
+    def place(picture: int) -> tuple[int, int, int]:
+        own = by_picture[picture]
+        return -sum(ask in first for ask in own), -len(own), picture
+
+    order = sorted(by_picture, key=place)
     for start in range(0, len(order), size):
         part = order[start : start + size]
         yield part, list(zip_longest(*(by_picture[picture] for picture in part)))

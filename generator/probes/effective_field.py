@@ -6,10 +6,14 @@ squared gradient (after Luo et al. 2016).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 SHARE = 0.95
 CELL = 4
+FIELDS = 48  # units of a layer whose fields are measured, unless all are asked for
+UNKNOWN = -1
 
 Box = tuple[int, int, int, int]
 
@@ -54,6 +58,19 @@ def centre_of(squared: np.ndarray) -> tuple[float, float]:
     rows, columns = (np.arange(side) + 0.5 for side in squared.shape)
     down, across = squared.sum(1, dtype=np.float64), squared.sum(0, dtype=np.float64)
     return float(across @ columns / total), float(down @ rows / total)
+
+
+def some_units(units: int, more: Iterable[int]) -> tuple[int, ...]:
+    """FIELDS of a layer's units at even steps, and `more`; all where there are no more than that."""
+    count = min(FIELDS, units)
+    return tuple(sorted({place * units // count for place in range(count)} | {*more}))
+
+
+def typical(boxes: np.ndarray) -> tuple[int, int, int]:
+    """How many fields (units, 4) were measured and are not empty, and the medians of width and height."""
+    sides = boxes[boxes[:, 2] > 0, 2:]
+    width, height = np.median(sides, axis=0) if len(sides) else (0.0, 0.0)
+    return len(sides), round(float(width)), round(float(height))
 
 
 def _sums(below: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -10,7 +10,7 @@ excites a unit most is among its exemplars (`generator.probes.things`); all pict
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from weakref import WeakKeyDictionary
@@ -175,30 +175,44 @@ def find_exemplars(
 
     Of the neurons of each MLP those `chosen` are held against all others, to say which are alike.
     """
-    searched = searched_units(model)
     held = {layer.name: (chosen or {}).get(layer.name, ()) for layer in neuron_layers(model)}
-    things = [image.thing or f"its own {n}" for n, image in enumerate(pool)]
-    order = in_order(things)
-    merges = {units.name: _Merge(Likeness(held.get(units.name))) for units in searched}
-    places = [order[start : start + CHUNK] for start in range(0, len(pool), CHUNK)]
-    parts = [[pool[place] for place in each] for each in places]
-
-    def fill(part: Sequence[PoolImage]) -> None:  # a large pool's chunks are never held all at once
-        chunk_of(model, searched, part, store)
-        step(f"{model.id}: {len(part)} of {len(pool)} pictures of the pool")
-
-    store.shared([partial(fill, part) for part in parts])
-    for each, part in zip(places, parts, strict=True):
-        for responses in chunk_of(model, searched, part, store).layers:
-            merges[responses.layer].add(each, [things[place] for place in each], responses)
+    things = things_of(pool)
+    merges = {units.name: _Merge(Likeness(held.get(units.name))) for units in searched_units(model)}
+    for places, layers in chunks(model, pool, store, step):
+        for responses in layers:
+            merges[responses.layer].add(places, [things[place] for place in places], responses)
     found = tuple(merge.finish(name, len(pool)) for name, merge in merges.items())
     return Exemplars(tuple(image.id for image in pool), found)
 
 
-def chunk_of(
+def things_of(pool: Sequence[PoolImage]) -> list[str]:
+    """What each picture shows."""
+    return [image.thing or f"its own {n}" for n, image in enumerate(pool)]
+
+
+def chunks(
+    model: VisionModel, pool: Sequence[PoolImage], store: Store, step: Callable[[str], None]
+) -> Iterator[tuple[list[int], tuple[LayerResponses, ...]]]:
+    """What is kept of a pool, a chunk at a time, with the places of its pictures.
+
+    Pictures of one thing are neighbours. `step` is told each chunk that is made or found.
+    """
+    searched, order = searched_units(model), in_order(things_of(pool))
+    places = [order[start : start + CHUNK] for start in range(0, len(pool), CHUNK)]
+    parts = [[pool[place] for place in each] for each in places]
+
+    def fill(part: Sequence[PoolImage]) -> None:  # a large pool's chunks are never held all at once
+        _chunk_of(model, searched, part, store)
+        step(f"{model.id}: {len(part)} of {len(pool)} pictures of the pool")
+
+    store.shared([partial(fill, part) for part in parts])
+    for each, part in zip(places, parts, strict=True):
+        yield each, _chunk_of(model, searched, part, store).layers
+
+
+def _chunk_of(
     model: VisionModel, searched: Sequence[UnitLayer], part: Sequence[PoolImage], store: Store
 ) -> Chunk:
-    """What is kept of some pictures of the pool."""
     parts = {
         "model": model.key,
         "layers": [units.name for units in searched],

@@ -143,6 +143,12 @@ class _Clip(torch.autograd.Function):
         return ctx.mode.clipped_back(ctx, signal, *ctx.saved_tensors, *ctx.limits), None, None, None
 
 
+def _is_product(signal: Tensor, weight: Tensor, geometry: tuple[Any, ...]) -> bool:
+    """Whether a convolution is one product of matrices, whose rows stand one after the other in memory."""
+    in_rows = signal.is_contiguous(memory_format=torch.channels_last)
+    return in_rows and weight.shape[2:] == (1, 1) and geometry == ([1, 1], [0, 0], [1, 1], 1)
+
+
 @dataclass(frozen=True, eq=False)
 class _Convolution:
     """What made a tensor: the input and weight of a convolution, and how often both had been written into."""
@@ -245,6 +251,11 @@ class _Folded(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, signal: Tensor) -> tuple[Tensor | None, ...]:
         *sides, groups = ctx.geometry
+        if _is_product(signal, ctx.weight, ctx.geometry):
+            rows = signal.movedim(1, -1) @ ctx.weight.flatten(
+                1
+            )  # an eighth less work than a convolution
+            return rows.movedim(-1, 1), None, None, None, None
         found, _, _ = torch.ops.aten.convolution_backward(
             signal, ctx.like, ctx.weight, None, *sides, False, [0, 0], groups, [True, False, False]
         )

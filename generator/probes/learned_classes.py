@@ -181,7 +181,7 @@ def learn_classes(
     head = (names, counts, np.array(shown, dtype=np.int64), ids, truth)
     if layer is None or reason:
         return LearnedClasses("", *head, None, (), reason)
-    features = features_of(model, layer, kept, store, step)
+    features = features_of(model, layer, pictures, taken, store, step)
     if not np.isfinite(features).all():
         return LearnedClasses(layer.name, *head, None, (), _NO_NUMBERS)
     parts = {

@@ -21,10 +21,10 @@ from torch import Tensor
 
 from generator.models.model import VisionModel, logits_of
 from generator.probes.gradient import Gradient
-from generator.probes.integrated_gradients import TOLERANCE, integrated_gradients
+from generator.probes.integrated_gradients import SHORT, TOLERANCE, integrated_gradients
 from generator.store import Store, digest_of_value
 
-VERSION = 1
+VERSION = 2
 MOST = 128  # points of the way
 
 
@@ -71,7 +71,7 @@ def measure_picture_gradients(
         "pixels": digest_of_value(pixels),
         "labels": digest_of_value(model.labels),
         "classes": list(classes),
-        "settings": (TOLERANCE, MOST),
+        "settings": (TOLERANCE, MOST, *SHORT),
     }
 
     def make() -> PictureGradients:
@@ -89,6 +89,7 @@ def _of_class(model: VisionModel, pixels: np.ndarray, ends: Tensor, index: int) 
         lambda batch: _logits(model, batch)[:, [index]],
         torch.from_numpy(pixels).to(model.device),
         MOST,
+        *SHORT,
     )
     attributions = pixels.astype(np.float64) * way.gradient[0]
     return PictureGradient(

@@ -11,10 +11,17 @@ from torch import Tensor
 
 from generator.models.layer import Layer
 from generator.models.model import VisionModel
-from generator.probes.exemplars import BATCH, CHUNK, PoolImage, batches
+from generator.probes.exemplars import (
+    BATCH,
+    CHUNK,
+    PoolImage,
+    batches,
+    chunks,
+    searched_units,
+)
 from generator.store import Store
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -27,12 +34,19 @@ class _Means:
 def features_of(
     model: VisionModel,
     layer: Layer,
-    pictures: Sequence[PoolImage],
+    pool: Sequence[PoolImage],
+    taken: Sequence[int],
     store: Store,
     step: Callable[[str], None],
 ) -> np.ndarray:
-    """Features (pictures, units) of a layer, kept in chunks: a larger pool adds to what is known."""
-    found = []
+    """Features (pictures, units) of a layer, of the pictures at the places `taken` of a pool.
+
+    Where the units of the layer are searched in the pool, the same pass has found them. Others are kept in
+    chunks: a larger pool adds to what is known.
+    """
+    if layer.name in {units.name for units in searched_units(model)}:
+        return _searched(model, layer, pool, store, step)[list(taken)]
+    found, pictures = [], [pool[place] for place in taken]
     for start in range(0, len(pictures), CHUNK):
         part = pictures[start : start + CHUNK]
         keys = [image.key for image in part]
@@ -44,6 +58,19 @@ def features_of(
         found.append(store.result("pooled_features", VERSION, parts, _Means, make).values)
         step(f"{model.id}: learned classes {start + len(part)} of {len(pictures)}")
     return np.concatenate(found)
+
+
+def _searched(
+    model: VisionModel,
+    layer: Layer,
+    pool: Sequence[PoolImage],
+    store: Store,
+    step: Callable[[str], None],
+) -> np.ndarray:
+    means = np.zeros((len(pool), layer.units))
+    for places, layers in chunks(model, pool, store, step):
+        means[places] = next(one.mean for one in layers if one.layer == layer.name)
+    return means
 
 
 def pooled(model: VisionModel, layer: Layer, pictures: Sequence[PoolImage]) -> np.ndarray:

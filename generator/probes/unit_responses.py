@@ -10,15 +10,8 @@ import numpy as np
 from generator.models.model import VisionModel
 from generator.models.text_model import TextModel
 from generator.models.token_units import TokenUnits
-from generator.probes.exemplars import (
-    CHUNK,
-    Exemplars,
-    PoolImage,
-    chunk_of,
-    searched_units,
-)
+from generator.probes.exemplars import Exemplars, PoolImage, chunks, searched_units, things_of
 from generator.probes.ranking import Ranking
-from generator.probes.things import in_order
 from generator.probes.unit_pass import Read, Units
 from generator.probes.unit_search import values_of
 from generator.store import Store
@@ -48,17 +41,15 @@ def picture_responses(
 ) -> tuple[Responses, ...]:
     """Responses of all units that were searched in the pool, from what the search kept of it."""
     searched = searched_units(model)
-    things = [image.thing or f"its own {n}" for n, image in enumerate(pool)]
-    order = in_order(things)
+    things = things_of(pool)
     names = {thing: number for number, thing in enumerate(dict.fromkeys(things))}
     of = np.array([names[thing] for thing in things])
     peaks, means = (
         {one.name: np.empty((len(pool), one.units), np.float32) for one in searched}
         for _ in range(2)
     )
-    for start in range(0, len(pool), CHUNK):
-        places = order[start : start + CHUNK]
-        for found in chunk_of(model, searched, [pool[place] for place in places], store).layers:
+    for places, layers in chunks(model, pool, store, lambda _: None):
+        for found in layers:
             peaks[found.layer][places], means[found.layer][places] = found.peak, found.mean
     tops = {one.layer: np.where(one.neuron >= 0, of[one.neuron], -1) for one in exemplars.layers}
     return tuple(

@@ -92,6 +92,7 @@ def measure(run: Run) -> Controls | None:
         run.pixels,
         things,
         seed=run.seed,
+        random=lambda: run.control.run.vision,
         store=run.store,
         step=run.step,
     )

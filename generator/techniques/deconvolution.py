@@ -13,6 +13,7 @@ from generator.figures.panels import Panel
 from generator.models.layer import Layer
 from generator.probes.backward import DECONVOLUTION as BY_DECONVOLUTION
 from generator.probes.backward import GUIDED, RULES
+from generator.probes.building_blocks import blocks_layer
 from generator.probes.deconvolution import (
     FEW,
     LARGE,
@@ -40,13 +41,18 @@ _FILES = {BY_DECONVOLUTION: "deconvolutions", GUIDED: "guided"}
 
 
 def measure(run: Run) -> Deconvolutions:
-    """The best exemplar of every unit sent back to pixels, and all exemplars of the featured ones."""
+    """The best exemplar of every unit sent back to pixels, and all exemplars of the featured ones.
+
+    Tiles of the layer that the building blocks take apart are cut around the effective fields of its units.
+    """
+    blocks = blocks_layer(run.vision)
     return measure_deconvolution(
         run.vision,
         run.pool_images,
         run[EXEMPLARS],
         featured(run),
         full=run.full,
+        fields=(blocks.name,) if blocks else (),
         store=run.store,
         step=run.step,
     )

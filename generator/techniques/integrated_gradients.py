@@ -39,8 +39,8 @@ class Gradients:
     random: GradientsOf
 
 
-# With random weights the way is rough, and takes all the gradients that are allowed: a few pictures do.
-CONTROLLED = 3
+# With random weights the way is rough, and takes all the gradients that are allowed: two pictures do.
+CONTROLLED = 2
 CELLS = 56  # squares that a map is drawn in, at most so many along a side
 FULL = 0.99  # the share of squares whose attribution is not cut off by the colours
 

@@ -11,6 +11,7 @@ from generator.figures.mosaic import CONTACT_COLUMNS
 from generator.models.layer import Layer
 from generator.probes.backward import DECONVOLUTION as BY_DECONVOLUTION
 from generator.probes.backward import GUIDED
+from generator.probes.effective_field import typical
 from generator.probes.exemplars import Exemplars, LayerExemplars, field_box
 from generator.probes.tiles import TILE
 from generator.run import PICTURES, Run, Section, Technique
@@ -63,14 +64,16 @@ class Rule:
 class Backward:
     """A unit's exemplars sent back to pixels, and where the response depends on the picture.
 
-    `effective` is left, top, width and height in pixels of what the network saw. `strip` shows all
-    exemplars under every rule, for a featured unit. `responds` says that there was a signal to send,
-    `blind` that deconvolution is left out, since it would not depend on the picture.
+    `effective` is left, top, width and height in pixels of what the network saw, UNKNOWN where that was not
+    measured: `typical` says of how many units of the layer it was, and the medians of width and height.
+    `strip` shows all exemplars under every rule, for a featured unit. `responds` says that there was a signal
+    to send, `blind` that deconvolution is left out, since it would not depend on the picture.
     """
 
     rules: tuple[Rule, ...]
     responds: bool
     effective: tuple[int, int, int, int]
+    typical: tuple[int, int, int]
     strip: Figure | None
     blind: bool
 
@@ -161,6 +164,7 @@ def _backward(run: Run, layer: Layer, exemplars: LayerExemplars, unit: int) -> B
         tuple(rules),
         bool(np.bool_(responds)),
         (left, top, width, height),
+        typical(backs.effective),
         _strip(run, layer, exemplars, unit),
         BY_DECONVOLUTION not in backs.tiles,
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from generator.models.layer import Layer
+from generator.probes.effective_field import UNKNOWN
 from generator.probes.exemplars import LayerExemplars
 from generator.probes.signal import Signal
 from generator.run import PICTURES, Run, Technique
@@ -68,7 +69,8 @@ def _on_pool(run: Run, layer: Layer, exemplars: LayerExemplars, unit: int) -> tu
 
 def _deconvolution_box(run: Run, layer: Layer, unit: int) -> tuple[Any, ...]:
     backs = run[DECONVOLUTION].of(layer.name)
-    return ("",) * 4 if backs is None else tuple(int(edge) for edge in backs.effective[unit])
+    known = backs is not None and backs.effective[unit, 0] != UNKNOWN
+    return tuple(int(edge) for edge in backs.effective[unit]) if backs and known else ("",) * 4
 
 
 def _group(run: Run, layer: Layer, unit: int) -> tuple[Any, ...]:

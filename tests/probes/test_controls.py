@@ -124,6 +124,19 @@ def test_random_weights_share_nothing_with_the_trained_ones(lite0, images):
     assert min(stem[:-2]) > 1e-3
 
 
+def test_statistics_are_counted_once_for_the_same_random_network(lite0, images, tmp_path):
+    def opened(one):
+        loaded.append(one.id)
+        return one.load()
+
+    loaded = []
+    pool = [replace(one, load=partial(opened, one)) for one in images]
+    first, second = (controls.random_of(lite0, pool, (), 3, Store(tmp_path)) for _ in range(2))
+    assert len(loaded) == len(pool)
+    plain = randomised(lite0, controls.batches(images), seed=3)
+    assert first.provenance == second.provenance == plain.provenance
+
+
 def test_randomising_leaves_the_network_and_the_generator_alone(lite0, images):
     before = {name: value.clone() for name, value in lite0.module.state_dict().items()}
     torch.manual_seed(1)
@@ -240,8 +253,17 @@ def test_the_evidence_map_is_the_class_activation_map(lite0, pictures, store):
 def test_a_random_network_is_worse_by_both_measures(small, images, pictures, exemplars, store):
     groups = [group for group, _ in pictures]
     shown = {"one": pictures[0][1], "two": pictures[7][1]}
+    random = partial(controls.random_of, small, images, (), 5, store)
     found = controls.measure_controls(
-        small, images, groups, exemplars, shown, seed=5, store=store, step=lambda _: None
+        small,
+        images,
+        groups,
+        exemplars,
+        shown,
+        seed=5,
+        random=random,
+        store=store,
+        step=lambda _: None,
     )
     assert found.layer in {"blocks.3.1", "conv_head"}
     trained, random = found.trained_purity, found.random_purity

@@ -215,14 +215,59 @@ def test_full_keeps_every_exemplar_of_every_unit(small, pool, exemplars, folder,
     assert (backs.effective == measured.of("conv_stem").effective).all()
 
 
-@given(st.lists(st.integers(0, 6), max_size=40), st.integers(1, 5))
+def test_of_many_units_some_have_an_effective_field(
+    small, pool, exemplars, measured, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(effective, "FIELDS", 8)
+    sent = []
+    send = Descent.send
+    monkeypatch.setattr(Descent, "send", lambda *args: sent.append(args[-1]) or send(*args))
+    one = replace(small, with_units=frozenset({"blocks.1.1"}))
+
+    def of(**asked):
+        found = probe.measure_deconvolution(
+            one, pool, exemplars, FEATURED, full=False, store=Store(tmp_path), **asked,
+            step=lambda _: None,
+        )  # fmt: skip
+        return found.of("blocks.1.1")
+
+    few, every = of(), measured.of("blocks.1.1")
+    plain, guided = (sent.count(rule) for rule in (GRADIENT, GUIDED))
+    assert plain < guided
+    known = few.effective[:, 0] != effective.UNKNOWN
+    assert np.flatnonzero(known).tolist() == [0, 2, 3, 5, 6, 9, 12, 15, 18, 21]
+    np.testing.assert_array_equal(few.effective[known], every.effective[known])
+    np.testing.assert_allclose(few.centre[known], every.centre[known], atol=0.01)
+    assert np.isnan(few.centre[~known]).all() and (few.effective[~known] == effective.UNKNOWN).all()
+    count, width, height = effective.typical(few.effective)
+    assert count == known.sum()
+    assert [width, height] == np.rint(np.median(every.effective[known, 2:], axis=0)).tolist()
+    difference = np.abs(few.tiles[GUIDED].astype(int) - every.tiles[GUIDED])
+    assert np.quantile(difference, 0.999) <= 1
+    assert (of(fields=["blocks.1.1"]).effective == every.effective).all()
+
+
+def test_fields_that_nobody_measured_have_no_median():
+    assert effective.typical(np.full((3, 4), effective.UNKNOWN)) == (0, 0, 0)
+    assert effective.some_units(3, [1]) == (0, 1, 2)
+
+
+@given(
+    st.lists(st.integers(0, 6), max_size=40),
+    st.integers(1, 5),
+    st.sets(st.integers(0, 39), max_size=8),
+)
 @settings(max_examples=60, deadline=None)
-def test_rounds_ask_everything_once_and_each_picture_once_a_round(pictures, size):
+def test_rounds_ask_everything_once_and_each_picture_once_a_round(pictures, size, wanted):
     table = np.array(pictures, dtype=np.int64).reshape(-1, 1)
     asks = [(unit, 0) for unit in range(len(table))]
+    first = frozenset((unit, 0) for unit in wanted)
     seen = []
-    for part, rounds in rounds_of(asks, table, size):
+    for part, rounds in rounds_of(asks, table, size, first):
         assert len(part) <= size
+        for own in zip(*rounds, strict=True):
+            having = [ask in first for ask in own if ask]
+            assert having == sorted(having, reverse=True)
         for row in rounds:
             assert len(row) == len(part)
             seen += [ask for ask in row if ask]
@@ -305,7 +350,9 @@ def test_any_network(source, layer, activations, heuristic, switches, tmp_path):
     for tiles in backs.tiles.values():
         contrast = tiles.astype(float).std((1, 2, 3, 4))
         assert (contrast[excited] > 1).mean() > 0.95 and (contrast[~excited] == 0).all()
-    assert (backs.effective[:, 2] > 0).mean() > 0.95
+    known = backs.effective[:, 0] != effective.UNKNOWN
+    assert known.sum() >= min(len(known), effective.FIELDS)
+    assert (backs.effective[known, 2] > 0).mean() > 0.95
 
 
 class _Linear(nn.Module):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -32,7 +33,7 @@ from generator.probes.learned_classes import (
     feature_layer,
     learn_classes,
 )
-from generator.probes.pooled_features import pooled
+from generator.probes.pooled_features import features_of, pooled
 from generator.store import Store
 
 SEED = 20
@@ -211,6 +212,20 @@ def test_features_are_means_over_positions(lite0, images):
     np.testing.assert_allclose(found[3], kept[0][0].numpy(), rtol=1e-4, atol=1e-5)
 
 
+def test_features_of_a_searched_layer_are_those_that_the_search_found(
+    lite0, learned, images, store
+):
+    layer, taken = feature_layer(lite0), [5, 2, 17]
+    made = store.made
+    found = features_of(lite0, layer, images, taken, store, lambda _: None)
+    assert store.made == made, "the pass that learned the classes is not made again"
+    every = pooled(lite0, layer, images)
+    np.testing.assert_allclose(found, every[taken], rtol=1e-4, atol=1e-5)
+    alone = replace(lite0, with_units=frozenset())
+    some = features_of(alone, layer, images, taken, store, lambda _: None)
+    np.testing.assert_allclose(some, every[taken], rtol=1e-4, atol=1e-5)
+
+
 def test_mean_and_bias_give_the_decision_function(lite0, learned, images):
     layer = feature_layer(lite0)
     features = pooled(lite0, layer, images)
@@ -305,7 +320,7 @@ def test_any_network_learns_two_classes_of_few_pictures(network, tmp_path):
     images, labels, subjects = pool_of(7, 6)
     steps = []
     found = learn(network, images, labels, subjects, Store(tmp_path), step=steps.append)
-    assert found.reason == "" and steps == ["net: learned classes 13 of 13"]
+    assert found.reason == "" and steps == ["net: 13 of 13 pictures of the pool"]
     assert found.layer == feature_layer(network).name
     assert found.accuracy > 0.7
     for shown in found.shown:
