@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from posixpath import normpath
 
 GLOSSARY = "glossary/index.html"
@@ -24,11 +25,12 @@ def relative(origin: str, target: str) -> str:
     to = _segments(target)
     pairs = enumerate(zip(start, to, strict=False))
     same = next((n for n, (one, other) in pairs if one != other), min(len(start), len(to)))
-    return "/".join([".."] * (len(start) - same) + to[same:]) or "."
+    return "/".join((*[".."] * (len(start) - same), *to[same:])) or "."
 
 
-def _segments(address: str) -> list[str]:
-    return [part for part in normpath(address).split("/") if part != "."]
+@lru_cache(maxsize=1 << 14)
+def _segments(address: str) -> tuple[str, ...]:
+    return tuple(part for part in normpath(address).split("/") if part != ".")
 
 
 def model_address(model: str) -> str:
