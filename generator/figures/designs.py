@@ -25,7 +25,7 @@ from generator.figures.style import Picture, as_pixels, as_raster, as_svg, style
 
 # Every design with its version: raise it when the same arrays draw another picture.
 DESIGNS: Mapping[str, tuple[int, Callable[..., Figure]]] = {
-    PHOTOGRAPHS: (2, panels),
+    PHOTOGRAPHS: (3, panels),
     "attention_map": (2, maps.attention_map),
     "attention_grid": (3, maps.attention_grid),
     "head_scatter": (1, heads.head_scatter),
