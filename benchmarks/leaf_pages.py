@@ -33,7 +33,7 @@ models:
   - {{id: net, source: "timm:test_efficientnet", weights: random, preprocessing: {{size: 64}},
       layers: [conv_stem], make: {{features: 1, classes: 0, steps: 0.01, dream: ""}}}}
 """
-SHELL = ("index", "figures/index")  # the builder's menu leads to these
+SHELL = ("index", "figures/index", "glossary/index")  # the builder's menu leads to these
 
 
 def unit_pages_of(folder: Path) -> tuple[list[Page], Pages]:

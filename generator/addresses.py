@@ -23,15 +23,12 @@ def relative(origin: str, target: str) -> str:
     # What os.path.relpath does, without asking where this process is: pages hold a hundred thousand links.
     *start, _ = _segments(origin)
     to = _segments(target)
-    same = 0
-    for one, other in zip(start, to, strict=False):
-        if one != other:
-            break
-        same += 1
+    pairs = enumerate(zip(start, to, strict=False))
+    same = next((n for n, (one, other) in pairs if one != other), min(len(start), len(to)))
     return "/".join((*[".."] * (len(start) - same), *to[same:])) or "."
 
 
-@lru_cache(maxsize=10_000)
+@lru_cache(maxsize=1 << 14)
 def _segments(address: str) -> tuple[str, ...]:
     return tuple(part for part in normpath(address).split("/") if part != ".")
 

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import html
+import json
 import logging
 import os
+import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +26,7 @@ from generator.articles.source import SECTIONS
 from generator.errors import CutawayError, UsageError
 from generator.figures.render import Drawn
 from generator.pages.page import Page
+from generator.paths import data_root
 from generator.record import write_record
 from generator.store import write_atomically
 
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
 # What people write for the site; inputs are read by the generator and not published as they are.
 _PUBLISHED = ("stylesheets", "javascripts")
 _EVERYWHERE = ("palette", "masthead", "cutaway", "jump")
+_PAGE_SCRIPTS = ("jump", "popover", "cutaway", "contact")  # of lean pages
 
 
 @dataclass
@@ -81,14 +86,29 @@ class Tree:
 def lay_out_statics(tree: Tree, theme: Path, data: Path) -> None:
     """Styles and scripts into the docs, the theme's overrides beside them.
 
-    What every page needs goes into one sheet: a browser draws nothing before it has them all.
+    What every page needs goes into one sheet and one script, Material's pages and lean ones each theirs: a
+    browser draws nothing before it has all sheets.
     """
     tree.folder(data / "site_src", _PUBLISHED)
-    sheets = (data / "site_src" / "stylesheets" / f"{name}.css" for name in _EVERYWHERE)
-    tree.put("stylesheets/site.css", b"\n".join(sheet.read_bytes() for sheet in sheets))
+    styles, scripts = (data / "site_src" / folder for folder in _PUBLISHED)
+    tree.put("stylesheets/site.css", _joined(styles, _EVERYWHERE, ".css"))
+    shown, printed = (
+        _joined(styles, names, ".css") for names in (("lean", *_EVERYWHERE), ("print",))
+    )
+    tree.put("stylesheets/page.css", _tight(shown + b"@media print {\n" + printed + b"}\n"))
+    tree.put("javascripts/page.js", _joined(scripts, _PAGE_SCRIPTS, ".js"))
     overrides = Tree(theme)
     overrides.folder(data / "templates" / "theme", (".",))
     overrides.prune()
+
+
+def _joined(folder: Path, names: Iterable[str], ending: str) -> bytes:
+    return b"".join((folder / f"{name}{ending}").read_bytes() for name in names)
+
+
+def _tight(css: bytes) -> bytes:
+    """A style sheet without comments and indentation."""
+    return re.sub(rb"\s*\n\s*", b"\n", re.sub(rb"/\*.*?\*/", b"", css, flags=re.DOTALL)).lstrip()
 
 
 def run_builder(
@@ -113,6 +133,7 @@ def run_builder(
     try:
         with _quiet_builder() as warnings:
             loaded = load_config(str(_configure(config, build, partial, site_url, menu)))
+            _write_mast(build / "docs", loaded)
             loaded.plugins.on_startup(command="build", dirty=False)
             mkdocs_build(loaded)
             _leave_out(partial, loaded)
@@ -124,6 +145,27 @@ def run_builder(
         raise CutawayError(f"The site builder failed: {error}") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _write_mast(docs: Path, loaded: MkDocsConfig) -> None:
+    """What stands above leaf pages, into the script that they share."""
+    entries = [next(iter(entry.items())) for entry in loaded.nav or () if isinstance(entry, dict)]
+    menu = [(html.escape(str(title)), _first_page(inner)) for title, inner in entries]
+    stated = {
+        "sections": [one for one in menu if one[1]],
+        "searched": any(name.endswith("search") for name in loaded.plugins),
+        "copyright": loaded.copyright or "",
+    }
+    told = json.dumps(stated, ensure_ascii=False).encode()
+    text = _joined(data_root() / "site_src" / "javascripts", ("palette", "mast"), ".js")
+    write_atomically(docs / "javascripts" / "mast.js", text.replace(b"{/* of the site */}", told))
+
+
+def _first_page(entry: object) -> str:
+    """The address of an entry of a navigation, or of the first one in it."""
+    while isinstance(entry, dict | list) and entry:
+        entry = next(iter(entry.values() if isinstance(entry, dict) else entry))
+    return re.sub(r"\.md$", ".html", entry) if isinstance(entry, str) else ""
 
 
 def _leave_out(site: Path, loaded: MkDocsConfig) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -11,6 +12,11 @@ from generator.pages.model import model_pages
 from generator.pages.page import Page
 from generator.paths import data_root
 from generator.run import Run
+
+
+def quoted(html: str) -> str:
+    """A page as written with the quotes that leaf pages leave to the browser."""
+    return re.sub(r"(?<=[\w-])=([\w.#:/%-]+)(?=[ >])", r'="\1"', html)
 
 
 class _Everything(dict[str, Drawn]):

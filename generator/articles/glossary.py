@@ -53,7 +53,6 @@ def glossary_page(
         GLOSSARY,
         "Glossary",
         "The words of these pages in plain sentences, each with its formula and where it comes from.",
-        lean=True,
         place=Place((home(),)),
         entries=entries,
         references=sorted(cited.values(), key=lambda one: one.number),

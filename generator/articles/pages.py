@@ -152,7 +152,6 @@ def pages_of(
         source.address,
         meta.title,
         meta.description,
-        lean=True,
         front=front,
         **shown,
     )

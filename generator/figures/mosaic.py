@@ -140,7 +140,7 @@ def _levels(values: np.ndarray, signed: bool) -> np.ndarray:
 
 def tile_sheet(tiles: np.ndarray, columns: int, ground: int = 0) -> list[Picture]:
     """A tile (units, side, side, 3) for each unit of a layer, as one picture."""
-    return [as_photograph(tiled(tiles, columns, ground=ground), 72)]
+    return [as_photograph(tiled(tiles, columns, ground=ground), 66)]
 
 
 def photographs(pixels: Sequence[np.ndarray], quality: int) -> list[Picture]:

@@ -17,7 +17,7 @@ COVER = 0.72
 # A flat colour hides less than one that also changes.
 SIGNED_COVER = 0.8
 SMALLEST = 160
-QUALITY = 85
+QUALITY = 76
 _MIDDLE = 128.0
 
 

@@ -32,8 +32,8 @@ BLUE = "#1f5fa8"
 ORANGE = "#b4540a"
 MASKED = "#eceef1"
 MARGIN = 14  # CSS pixels around photographs on a ground of their own
-QUALITY = 78  # of photographs with words
-PLATE = 47  # of those on a ground of their own: many, and each pixel of theirs is a quarter of one
+QUALITY = 72  # of photographs with words
+PLATE = 44  # of those on a ground of their own: many, and each pixel of theirs is a quarter of one
 
 WEIGHTS: Colormap = LinearSegmentedColormap.from_list(
     "weights", ["#ffffff", "#d3e5f5", "#86b8e0", "#2f7cc0", "#0b4a8f", "#04264f"]

@@ -32,7 +32,6 @@ def beside_page(comparison: Comparison, pages: Pages) -> Page:
         f"Beside each other: {both}",
         f"The same page of {before.title} and of {after.title} beside each other.",
         searchable=False,
-        lean=True,
         place=Place((home(), first), previous=first),
         sides=(
             Side("before", "Before", before.title, model_address(before.model.id)),

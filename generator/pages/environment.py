@@ -109,7 +109,7 @@ class Pages:
         description: str,
         *,
         searchable: bool = True,
-        lean: bool = False,
+        lean: bool = True,
         front: Mapping[str, Any] | None = None,
         **context: Any,
     ) -> Page:

@@ -63,6 +63,7 @@ def gallery(
         GALLERY,
         exhibit.title,
         exhibit.description,
+        lean=False,
         exhibit=exhibit,
         starts=starts,
         journey=next(filter(None, map(_journey, runs)), None),

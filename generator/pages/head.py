@@ -39,7 +39,6 @@ def _page(run: Run, heads: StackHeads, place: int, head: int, pages: Pages) -> P
         f"Attention head {name} of {model.title}: where it looks in {inputs_text(run)} and its statistics, "
         f"ranked among {among}.",
         searchable=False,
-        lean=True,
         model=model,
         stack=stack,
         name=name,

@@ -22,7 +22,7 @@ class Page:
 
     `body` is finished HTML, empty until all pictures of the page are drawn. A page that is not `searchable`
     stays out of the builder's search index. One that is `lean` has a small header and none of the theme's own
-    styles and scripts: thousands of leaf pages, and what is long to read. `meta` is more for the front
+    styles and scripts; the others can search the text of all pages. `meta` is more for the front
     matter, where the theme finds it. `terms` are those of the glossary that the body links to.
     """
 
@@ -32,7 +32,7 @@ class Page:
     template: str
     context: Mapping[str, Any] = field(repr=False)
     searchable: bool = True
-    lean: bool = False
+    lean: bool = True
     meta: Mapping[str, Any] = field(default_factory=dict)
     body: str = field(default="", repr=False)
     terms: frozenset[str] = frozenset()
@@ -64,8 +64,23 @@ class Page:
         if self.searchable:
             return f"---\n{_yaml(meta)}---\n\n{body}\n"
         meta["search"] = {"exclude": True}
-        block = "\n".join(f"  {line}" if line else "" for line in body.splitlines())
+        block = "\n".join(f"  {line}" if line else "" for line in tight(body).splitlines())
         return f"---\n{_yaml(meta)}html: |-\n{block}\n---\n"
+
+
+def tight(body: str) -> str:
+    """HTML without what a browser adds by itself: optional end tags, quotes, line breaks between blocks."""
+    for end in _OPTIONAL:
+        body = body.replace(f"{end}\n", "").replace(end, "")
+    return _BETWEEN.sub("", _QUOTED.sub(r"=\1", body))
+
+
+_OPTIONAL = ("</td>", "</th>", "</tr>", "</li>", "</thead>", "</tbody>", "</dd>", "</dt>")
+_QUOTED = re.compile(r'="([\w.#:/%-]+)"(?=[ >])')
+_BLOCKS = (
+    "t[rdh]|table|thead|tbody|caption|figure|figcaption|div|p|section|h[1-6]|[uod]l|li|d[td]|nav"
+)
+_BETWEEN = re.compile(rf"\n(?=</?(?:{_BLOCKS}|blockquote|details|header)[ >])")
 
 
 def figures_in(value: Any) -> Iterator[tuple[Figure, str]]:

@@ -92,7 +92,6 @@ def _page(run: Run, row: _Row, place: int, pages: Pages) -> Page:
         f"{link.text} · {model.title}",
         f"{lead}: the passages that excite it most, the words it writes, and what changes without it.",
         searchable=False,
-        lean=True,
         model=model,
         layer=row.layer,
         lead=lead,

@@ -41,7 +41,6 @@ def unit_pages(run: Run, pages: Pages) -> Iterator[Page]:
                 f"Unit {unit} of {layer.name} in {model.title}: the pictures that excite it most, how often "
                 "it responds, and what it is wired to.",
                 searchable=False,
-                lean=True,
                 model=model,
                 layer=layer,
                 unit=unit,

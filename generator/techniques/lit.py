@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +13,10 @@ from generator.formatting import number
 from generator.inputs.texts import readable
 
 _PIECE = "##"  # before a piece of a word, where a tokenizer keeps no spaces
+_BYTES = re.compile(
+    "(?:⟨[0-9A-F]{2}⟩)+"
+)  # parts of a character, which only a tokenizer of bytes has
+_MOST = 8  # tokens of a character; of four bytes, some of which may belong to the next
 
 
 @dataclass(frozen=True)
@@ -24,14 +30,20 @@ class LitToken:
 
 
 def lit_tokens(
-    tokens: Sequence[str], values: np.ndarray, limit: float, unit: str = "", least: float = 0.0
+    tokens: Sequence[str],
+    values: np.ndarray,
+    limit: float,
+    unit: str = "",
+    least: float = 0.0,
+    *,
+    spaced: bool = False,
 ) -> tuple[LitToken, ...]:
     """Tokens lit by values, at full from `limit` on; NaN is left dark, and says nothing.
 
     So is what is less than the share `least` of the limit. `unit` stands behind each value. The macro `lit`
-    shows them.
+    shows them. Tokens that are `spaced` hold their own spaces; where one begins with one, all do.
     """
-    spaced = any(token.startswith(" ") for token in tokens)
+    spaced = spaced or any(token.startswith(" ") for token in tokens)
     found = []
     for place, (token, value) in enumerate(zip(tokens, values.tolist(), strict=True)):
         text = token.removeprefix(" ") if spaced else token.removeprefix(_PIECE)
@@ -41,6 +53,34 @@ def lit_tokens(
         said = f"{number(value)} {unit}".strip() if known else ""
         found.append(LitToken(" " if apart and text else "", _shown(text or token), lit, said))
     return tuple(found)
+
+
+def whole_characters(
+    tokens: Sequence[str], values: np.ndarray
+) -> tuple[list[str], np.ndarray, bool]:
+    """Tokens with those joined that are the bytes of characters, and of each the value furthest from zero.
+
+    Whether there are such: then spaces are in the tokens. What is cut off at an end stays as it is.
+    """
+    joined, kept, place = list[str](), list[float](), 0
+    while place < len(tokens):
+        count, text = _first_character(tokens[place : place + _MOST])
+        part = values[place : place + count]
+        joined.append(text)
+        kept.append(float(part[np.argmax(np.nan_to_num(np.abs(part), nan=-1.0))]))
+        place += count
+    return joined, np.array(kept), any(map(_BYTES.fullmatch, tokens))
+
+
+def _first_character(tokens: Sequence[str]) -> tuple[int, str]:
+    """Of how many tokens the first character, or more, is made, and what it is."""
+    for count in range(1, len(tokens) + 1):
+        shown = "".join(tokens[:count])
+        if not _BYTES.fullmatch(shown):
+            break
+        with suppress(UnicodeDecodeError):  # not whole yet
+            return count, bytes.fromhex(re.sub("[⟨⟩]", "", shown)).decode()
+    return 1, tokens[0]
 
 
 def _shown(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -34,7 +34,7 @@ class Colouring:
 
     `steps` (0 to STEPS - 1) and `words` are those of each part that has a value. `low` and `high` are the
     ends of the scale, `note` says what is meant. `kinds` are names with a count, where values are no numbers:
-    step n is then the n-th of them.
+    step n is then the n-th of them, and `marks` are the letters by which they are told without colours.
     """
 
     letter: str
@@ -45,6 +45,7 @@ class Colouring:
     low: str = ""
     high: str = ""
     kinds: tuple[tuple[str, int], ...] = field(default=())
+    marks: tuple[str, ...] = field(default=())
 
 
 Say = Callable[[float], str]
@@ -253,4 +254,14 @@ def _roles(run: Run) -> Iterator[Colouring]:
         "The role of a head, where its attention and the effect of silencing it agree. A layer has the "
         "colour of the first of its heads that has one."
     )
-    yield Colouring("r", "Roles of heads", note, steps, words, kinds=tuple(kinds.items()))
+    told, marks = tuple(kinds.items()), letters(list(kinds))
+    yield Colouring("r", "Roles of heads", note, steps, words, kinds=told, marks=marks)
+
+
+def letters(names: Sequence[str]) -> tuple[str, ...]:
+    """A capital for each name: its first letter that no name before it has, else a digit."""
+    found: list[str] = []
+    for place, name in enumerate(names):
+        own = (one for one in name.upper() if one.isalpha() and one not in found)
+        found.append(next(own, str(place % 10)))
+    return tuple(found)

@@ -37,7 +37,10 @@ _LETTER, _SMALL = 6.6, 5.9  # the width of a letter in a name, and in what stand
 
 @dataclass(frozen=True)
 class Box:
-    """A link to the page of a layer or a head, or neither where it has none; `classes` are its colours."""
+    """A link to the page of a layer or a head, or neither where it has none; `classes` are its colours.
+
+    `mark` is the letter of its kind, where a colouring has kinds.
+    """
 
     x: float
     y: float
@@ -46,6 +49,7 @@ class Box:
     target: str
     title: str
     classes: str
+    mark: str = ""
 
 
 @dataclass(frozen=True)
@@ -140,7 +144,10 @@ class _Paper:
             f"{one.letter}{one.steps[part]}" for one in self.colours if part in one.steps
         )
         title = f"{name}: {', '.join(said)}" if said else name
-        return Box(x, y, self.width, height, target, title, classes)
+        marked = (
+            one.marks[one.steps[part]] for one in self.colours if one.marks and part in one.steps
+        )
+        return Box(x, y, self.width, height, target, title, classes, next(marked, ""))
 
 
 def draw_map(run: Run, colours: Sequence[Colouring]) -> Map:

@@ -40,4 +40,4 @@ def _photographs(run: Run) -> Drawing:
     pool = run.inputs.pool
     pixels = np.stack([np.asarray(pool_square(run, n)) for n in range(len(pool))])
     paths = tuple(pool_path(run, one) for one in pool)
-    return Drawing("photographs", {"pixels": pixels, "quality": 80}, paths)
+    return Drawing("photographs", {"pixels": pixels, "quality": 74}, paths)

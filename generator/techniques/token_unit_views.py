@@ -11,6 +11,7 @@ from generator.addresses import Link
 from generator.errors import UsageError
 from generator.figures.figure import Figure, published
 from generator.formatting import fixed, number
+from generator.inputs.texts import readable
 from generator.models.tokens import token_text
 from generator.probes.ranking import Ranking
 from generator.probes.unit_histogram import filled_bins
@@ -18,7 +19,7 @@ from generator.probes.unit_names import LEAST
 from generator.probes.unit_search import SHOWN, LayerUnits
 from generator.probes.unit_weights import Words
 from generator.run import Run
-from generator.techniques.lit import LitToken, lit_tokens
+from generator.techniques.lit import LitToken, lit_tokens, whole_characters
 from generator.techniques.telling import View as Telling
 from generator.techniques.token_unit_facts import Effect, effect_of, strongest
 from generator.techniques.token_units import (
@@ -191,9 +192,9 @@ def _lit(
             continue
         tokens, passage = tokens_of(run, number_of), passages_of(run)[number_of]
         values = units.lit[units.row(unit), row, : len(tokens)]
-        lit = lit_tokens(
-            tokens, values if falls else np.where(values < 0, np.nan, values), limit, least=DARK
-        )
+        told, values, spaced = whole_characters(tokens, values)
+        values = values if falls else np.where(values < 0, np.nan, values)
+        lit = lit_tokens(told, values, limit, least=DARK, spaced=spaced)
         about = ", ".join(one for one in (passage.kind, passage.language) if one)
         found.append(LitPassage(lit, float(ranking.value[unit, rank]), about))
     return tuple(found)
@@ -245,7 +246,8 @@ _FACTORS = {"input": "Its input weights", "gate": "Its gate", "up": "The factor 
 
 
 def _weighed(run: Run, name: str, words: Words, row: int) -> Weighed:
-    tokens = [token_text(text_model(run).tokenizer, int(one)) for one in words.ids[row]]
+    tokenizer = text_model(run).tokenizer
+    tokens = [readable(token_text(tokenizer, int(one))) for one in words.ids[row]]
     return Weighed(name, tuple(zip(tokens, map(float, words.values[row]), strict=True)))
 
 

@@ -1,6 +1,7 @@
-// The palette of a lean page: what the reader chose elsewhere on the site, else the system's.
+// The palette of a lean page: what the reader chose elsewhere on the site, where Material keeps it too, else the
+// system's.
 (() => {
-  const key = `${__md_scope.pathname}.__palette`;
+  const key = `${new URL("..", document.currentScript.src).pathname}.__palette`;
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const button = () => document.querySelector(".c-top__palette");
 

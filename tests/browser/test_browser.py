@@ -97,8 +97,8 @@ def test_every_page_opens_quietly_from_the_folder(visit: Visitors, root: Path) -
     opened, asked = few_of_each_kind(pages) - {Path(one) for one in KINDS.values()}, 0
     assert 20 < len(opened) < 100
     for path in pages:
-        # Units and heads have a header of their own, with a script of its own for the palette.
-        own = [f'javascripts/{name}.js"' for name in ("cutaway", "palette")]
+        # Lean pages have a script of their own for the palette, leaf pages one for all of their header.
+        own = [f'javascripts/{name}.js"' for name in ("cutaway", "palette", "mast")]
         text = (root / path).read_text(encoding="utf-8")
         assert any(name in text for name in own), path
         if path not in opened:
@@ -106,7 +106,7 @@ def test_every_page_opens_quietly_from_the_folder(visit: Visitors, root: Path) -
         visitor.open(path.as_posix())
         assert visitor.problems == [], path
         asked += sum(name in text for name in own)
-    scripts = ("javascripts/cutaway.js", "javascripts/palette.js")
+    scripts = tuple(f"javascripts/{name}.js" for name in ("cutaway", "palette", "mast"))
     assert len([url for url in visitor.requests if url.endswith(scripts)]) == asked
 
 

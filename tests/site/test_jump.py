@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filled import quoted
 from small_site import Site
 
 STATED = "globalThis.cutawayJump="
@@ -47,7 +48,7 @@ def test_the_box_leads_to_every_page_and_nowhere_else(small_site, index):
         led.add(page)
         # "picture=cat" chooses a tab, whose input is called picture-cat.
         name = anchor.replace("=", "-", 1)
-        assert not anchor or f'id="{name}"' in page.read_text(encoding="utf-8"), address
+        assert not anchor or f'id="{name}"' in quoted(page.read_text(encoding="utf-8")), address
     every = set(site.rglob("index.html")) - {site / "index.html"}
     assert every - led == set()
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from filled import any_pages
 
-from generator.techniques.lit import lit_tokens
+from generator.techniques.lit import lit_tokens, whole_characters
 
 
 def shown(tokens, values, limit=1.0, unit="") -> str:
@@ -42,3 +42,29 @@ def test_tokens_are_data():
     made = shown(("<b>", " {{ 7 * 7 }}"), (1, 0), limit=0.0)
     assert "&lt;b&gt;" in made and "{{ 7 * 7 }}" in made and "49" not in made
     assert made.count("--v:0.00") == 2  # where nothing is lit, nothing is divided by
+
+
+def as_bytes(text: str) -> list[str]:
+    return [f"⟨{one:02X}⟩" for one in text.encode()]
+
+
+def test_bytes_of_a_character_are_shown_as_it_with_the_value_furthest_from_zero() -> None:
+    tokens = ["a", *as_bytes("人"), "⟨E6⟩⟨9D⟩", "⟨91⟩", " b"]
+    values = np.array([0.0, 0.1, -0.9, 0.2, np.nan, 0.5, 1.0])
+    told, kept, spaced = whole_characters(tokens, values)
+    assert (told, spaced) == (["a", "人", "村", " b"], True)
+    np.testing.assert_array_equal(kept, [0.0, -0.9, 0.5, 1.0])
+    lit = lit_tokens(told, kept, 1.0, spaced=spaced)
+    assert "".join(one.space + one.text for one in lit) == "a人村 b"
+
+
+def test_a_character_that_is_cut_off_stays_as_bytes_and_other_tokens_as_they_are() -> None:
+    cut = ["⟨E4⟩⟨BA⟩", "x", "⟨80⟩", "⟨E4⟩"]
+    told, kept, _ = whole_characters(cut, np.arange(4.0))
+    assert told == cut
+    np.testing.assert_array_equal(kept, np.arange(4.0))
+    words = ["rain", "##fall", "came"]
+    told, _, spaced = whole_characters(words, np.full(3, np.nan))
+    assert (told, spaced) == (words, False)
+    lit = lit_tokens(told, np.full(3, np.nan), 1.0, spaced=spaced)
+    assert "".join(one.space + one.text for one in lit) == "rainfall came"

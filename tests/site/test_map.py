@@ -20,7 +20,9 @@ from generator.pages.page import Page
 from generator.run import Run
 from generator.techniques.architecture import ARCHITECTURE, View, view
 from generator.techniques.links import paged_layers
+from generator.techniques.map_colours import Colouring, letters
 from generator.techniques.map_here import here, map_file, small_map
+from generator.techniques.map_layout import draw_map
 from generator.techniques.measured_stack import heads_of
 
 LEAF = 2500  # bytes that a mark may take on each of thousands of pages
@@ -137,3 +139,21 @@ def test_a_mark_stands_on_the_map_and_takes_little(run):
         assert 0 <= one.left <= 100 - one.wide and 0 <= one.top <= 100.01 - one.high
     html = str(any_pages().macro("partials/macros.html", "here", marks[-1], str))
     assert address in html and len(html) < LEAF / 4
+
+
+def test_each_kind_has_a_letter_of_its_own() -> None:
+    names = ["induction", "duplicate token", "previous token", "delimiter", "positional", "broad"]
+    assert letters([*names, "bb", "-"]) == ("I", "D", "P", "E", "O", "B", "6", "7")
+
+
+def test_a_kind_is_told_by_its_letter_as_well_as_by_its_colour(read: Run) -> None:
+    layer, other = (one.name for one in read.model.layers[:2])
+    kinds = (("sink", 1), ("broad", 1))
+    steps = {layer: 1, (layer, 0): 0}
+    roles = Colouring("r", "Roles", "", steps, {}, kinds=kinds, marks=letters(["sink", "broad"]))
+    drawn = draw_map(read, (roles,))
+    boxes = [box for row in drawn.rows for line in (row.line, *row.lines) for box in line.boxes]
+    marks = {box.target: (box.classes, box.mark) for box in boxes}
+    assert marks[layer_address(read.model.id, layer)] == ("r1", "B")
+    assert marks[head_address(read.model.id, layer, 0)] == ("r0", "S")
+    assert marks[layer_address(read.model.id, other)] == ("", "")

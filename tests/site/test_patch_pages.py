@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from accessibility import violations
+from filled import quoted
 from PIL import Image
 from playwright.sync_api import expect
 from small_site import CHECKOUT, Site, built_once, write_exhibit
@@ -99,7 +100,7 @@ def rows_of(site, model, name):
 
 
 def text_of(site, address):
-    return (site.site / address).read_text(encoding="utf-8")
+    return quoted((site.site / address).read_text(encoding="utf-8"))
 
 
 def test_every_head_of_a_block_with_a_page_has_one_and_its_numbers(site):
