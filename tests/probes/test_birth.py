@@ -67,6 +67,7 @@ def known_words(rows):
     return 1 - np.log(said).mean(0) / EVEN
 
 
+@pytest.mark.slow
 def test_the_course_is_that_of_the_record(tmp_path):
     two, one = measure_birth(tmp_path, 3, steps=50)
     assert (two.name, two.layers, one.name, one.layers) == (
