@@ -324,7 +324,7 @@ def tiny_exhibit(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data = read_exhibit(folder)
     data["models"][0]["make"] = {"features": 1, "classes": 0, "steps": 0.01, "dream": ""}
     data["models"][0]["preprocessing"]["size"] = 64
-    data["models"][1]["make"] = {"ablate": 1, "runs": 1, "words": 4}
+    data["models"][1]["make"] = {"ablate": 1, "runs": 1, "words": 4, "neurons": 1}
     write_exhibit(folder, data)
     return folder
 
