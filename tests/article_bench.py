@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from small_site import shared_folder
 
 from generator.articles.catalogue import Catalogue
 from generator.exhibit_yaml import load_exhibit
@@ -19,7 +20,10 @@ from generator.techniques import TECHNIQUES
 def catalogue(tiny_exhibit: Path, tmp_path_factory: pytest.TempPathFactory) -> Catalogue:
     """An image classifier and an encoder of the tiny exhibit, and a dream."""
     exhibit = load_exhibit(tiny_exhibit)
-    store, quiet = Store(tmp_path_factory.mktemp("bench")), [].append
+    store, quiet = (
+        Store(shared_folder(tmp_path_factory) / "bench"),
+        [].append,
+    )  # as results are safe
     inputs = read_inputs(exhibit)
     runs = {
         run.model.id: _dreaming(run)

@@ -111,6 +111,7 @@ _NEEDS = {
         "small_site",
         "seeded_site",
         "families_site",
+        "compared_site",
         "new_site",
         "site",
         "built",
@@ -126,6 +127,11 @@ _FIRST = (
     "browser/test_browser.py",
     "command/test_cli.py",
     "site/test_build.py",
+    "live/test_live_text_browser.py",
+    "browser/test_beside_browser.py",
+    "live/test_live_picture_browser.py",
+    "live/test_export.py",
+    "probes/test_birth.py",
     "browser/test_components_browser.py",
     "browser/test_article_browser.py",
     "probes/test_seq2seq.py",
@@ -164,7 +170,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Leave what thousands of collected tests hold out of every later collection of garbage.
 
-    Sites are built in the tests' process, and drawing makes many cycles: it took ten times as long.
+    Sites are built in the tests' process, and drawing makes many cycles: it took ten times as long. What
+    tests import later is looked through seldom.
     """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000, 20, 100)

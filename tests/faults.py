@@ -48,6 +48,12 @@ FAULTS = (
         "_mean_diagonal(weights, 1)",
         "probes/test_head_statistics.py::test_previous_and_next_token_know_their_direction",
     ),
+    Fault(  # what is no number in the browser's runtime is taken for equal
+        "live/check.py",
+        "if np.isfinite(one[1]) else np.inf",
+        "if np.isfinite(one[1]) else 0",
+        "live/test_export.py::test_what_is_no_number_does_not_pass",
+    ),
     Fault(  # of a map that is too large to draw, single strong weights vanish
         "figures/attention.py",
         "np.asarray(blocks.max(axis=(3, 5)))",
@@ -78,17 +84,11 @@ FAULTS = (
         "share_interval(self.value, 2 * self.count)",
         "probes/test_shares.py::test_one_picture_that_was_named_rightly_says_little",
     ),
-    Fault(  # the same parameters in another order are measured again
-        "store.py",
-        "json.dumps(parts, sort_keys=True,",
-        "json.dumps(parts,",
-        "command/test_store.py::test_the_order_of_a_mapping_does_not_change_the_key",
-    ),
-    Fault(  # pages of a model that is there no more are published on
-        "site.py",
-        "path.is_file() and path not in self.written",
-        "path.is_file() and path in ()",
-        "site/test_build.py::test_what_left_the_exhibit_leaves_the_site",
+    Fault(  # a file behind a link, which may lie anywhere, is published
+        "publishing/files.py",
+        "any(step.is_symlink() for step in steps)",
+        "any(step.is_symlink() for step in ())",
+        "command/test_publish.py::test_a_site_that_is_not_what_was_built_is_refused",
     ),
 )
 

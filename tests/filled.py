@@ -38,3 +38,9 @@ def filled(run: Run, make: Callable[[Run, Pages], Iterable[Page]] = model_pages)
     """The pages that `make` makes of a run, with their bodies, by address."""
     pages = any_pages()
     return {page.address: pages.fill(page) for page in make(run, pages)}
+
+
+def filled_page(run: Run, address: str) -> Page:
+    """One page of a run: none after it is made."""
+    pages = any_pages()
+    return next(pages.fill(page) for page in model_pages(run, pages) if page.address == address)

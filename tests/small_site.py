@@ -160,7 +160,8 @@ def make_exhibit(
             model["layers"] = list(layers)
             model["units"] = ["conv_stem", "blocks.1.0"]
             model["preprocessing"]["size"] = 128
-            model["make"] = {"dream": "cat", "features": 4, "classes": 1, "steps": 0.02}
+            few = {"dream": "cat", "blocks": ["cat"], "features": 4, "classes": 1, "steps": 0.02}
+            model["make"] = few
         if model["id"] == "smollm2-135m":
             model["source"] = first_layers(model["source"], folder / "decoder")
             model["make"] = {"ablate": 0, "runs": 1, "words": 4, "neurons": 1}
@@ -199,12 +200,12 @@ def first_layers(source: str, folder: Path) -> str:
 
 
 def _fewer_passages(source: Path, target: Path) -> None:
-    """The first shipped passages of each kind: two to choose things, two to test them."""
+    """The first shipped passages of each kind: one to choose things, one to test them."""
     with source.open(encoding="utf-8", newline="") as stream:
         header, *rows = csv.reader(stream)
     kind = header.index("kind")
     kinds = dict.fromkeys(row[kind] for row in rows)
-    fewer = [row for one in kinds for row in [row for row in rows if row[kind] == one][:4]]
+    fewer = [row for one in kinds for row in [row for row in rows if row[kind] == one][:2]]
     with target.open("w", encoding="utf-8", newline="") as stream:
         csv.writer(stream, lineterminator="\n").writerows([header, *fewer])
 
@@ -242,6 +243,12 @@ def build_here(folder: Path, *words: str | Path) -> Site:
     return Site(folder, folder / "site", folder / "build", run.out)
 
 
+@pytest.fixture
+def no_export(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No network is offered to browsers, which takes seconds, where no exhibit can say `live: off`."""
+    monkeypatch.setattr("generator.techniques.live.MOST", 0)
+
+
 def _without_first_site(folder: Path) -> None:
     """Lay out what looks like a finished site, so that a build, however slow, makes no first one."""
     if not (folder / "site").exists():
@@ -258,10 +265,15 @@ def unmeasured(site: Site, folder: Path) -> Path:
     return folder
 
 
+def shared_folder(factory: pytest.TempPathFactory) -> Path:
+    """A folder of this run that all its test processes see."""
+    root = factory.getbasetemp()
+    return root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+
+
 def built_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], Path]) -> Site:
     """The site of the exhibit that `make` lays out, built by the first test process that asks."""
-    root = factory.getbasetemp()
-    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+    root = shared_folder(factory)
     said = root / f"{name}.txt"
     with FileLock(root / f"{name}.lock"):
         if not said.exists():
@@ -312,7 +324,7 @@ def tiny_exhibit(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data = read_exhibit(folder)
     data["models"][0]["make"] = {"features": 1, "classes": 0, "steps": 0.01, "dream": ""}
     data["models"][0]["preprocessing"]["size"] = 64
-    data["models"][1]["make"] = {"ablate": 1, "runs": 1, "words": 4}
+    data["models"][1]["make"] = {"ablate": 1, "runs": 1, "words": 4, "neurons": 1}
     write_exhibit(folder, data)
     return folder
 
@@ -436,7 +448,7 @@ def new_site(tmp_path_factory: pytest.TempPathFactory) -> Site:
 
 
 def _new_exhibit(folder: Path) -> Path:
-    made = cutaway("new", folder)
+    made = cutaway_here("new", folder)
     assert (made.code, made.err) == (0, "")
     path = folder / "exhibit.yml"  # a quarter of the pixels costs a quarter of the time
     path.write_text(path.read_text(encoding="utf-8").replace("size: 224", "size: 112"))

@@ -129,31 +129,59 @@ def test_the_page_for_missing_addresses_opens_quietly_from_a_server(visit: Visit
 
 
 # In the dark the colours alone are others: these pages have those of another kind.
-ALIKE = {"encoder", "stem", "depthwise", "fully connected", "encoder layer", "all heads"}
+ALIKE = {"encoder", "stem", "depthwise", "fully connected", "encoder layer", "all heads", "block"}
+# The palette, the width of the screen that a page is loaded on, and that of the window afterwards.
+SCREENS = [("light", 1280, 1920), ("dark", 360, 768)]
 
 
-@both_palettes
-def test_axe_finds_nothing(visit: Visitors, palette: str) -> None:
+@pytest.mark.parametrize(("palette", "width", "later"), SCREENS)
+def test_axe_finds_nothing_and_the_page_fits_the_screen(
+    visit: Visitors, palette: str, width: int, later: int
+) -> None:
     visitor = visit(color_scheme=palette)
     found = {}
     for kind, address in KINDS.items():
-        if palette == "dark" and kind in ALIKE:
-            continue
+        visitor.page.set_viewport_size({"width": width, "height": 800})
         page = visitor.open(address)
         assert scheme(page) == {"light": "default", "dark": "slate"}[palette]
-        found[kind] = violations(page)
+        if palette == "light" or kind not in ALIKE:
+            found[kind] = violations(page)
+        fits(page, width, kind)
+        page.set_viewport_size({"width": later, "height": 800})
+        fits(page, later, kind)
     assert {kind: report for kind, report in found.items() if report} == {}
+
+
+OVERFLOWING = """() => {
+  const content = document.querySelector(".cutaway").getBoundingClientRect();
+  const boxed = (node) => {
+    for (let up = node.parentElement; up && !up.matches(".cutaway"); up = up.parentElement)
+      if (/auto|scroll|hidden/.test(getComputedStyle(up).overflowX)) return true;
+    return false;
+  };
+  return [...document.querySelectorAll(".cutaway *")].filter((node) => {
+    const box = node.getBoundingClientRect();
+    const beyond = box.right > content.right + 1 || box.left < content.left - 1;
+    return box.width && beyond && (node.matches("caption") || !boxed(node));
+  }).map((node) => node.outerHTML.slice(0, 120));
+}"""
+
+
+def fits(page: Page, width: int, kind: str) -> None:
+    """Nothing is wider than the screen, and the title stands below the header, within reach."""
+    said = f"{kind}, {width} wide"
+    assert page.evaluate("document.documentElement.scrollWidth") <= width, said
+    assert page.evaluate(OVERFLOWING) == [], said
+    heading = page.locator("h1")
+    header, box = page.locator(".md-header, .c-top").bounding_box(), heading.bounding_box()
+    assert header is not None and box is not None
+    assert box["y"] >= header["y"] + header["height"], said
+    assert box["y"] + box["height"] < 800, said
+    heading.click(trial=True)  # nothing lies over it
 
 
 def scheme(page: Page) -> str | None:
     return page.locator("body").get_attribute("data-md-color-scheme")
-
-
-def test_axe_finds_nothing_on_a_narrow_screen(visit: Visitors) -> None:
-    visitor = visit(viewport={"width": 360, "height": 740})
-    kinds = ("vision model", "decoder", "pointwise", "decoder layer", "head")
-    found = {kind: violations(visitor.open(KINDS[kind])) for kind in kinds}
-    assert {kind: report for kind, report in found.items() if report} == {}
 
 
 @pytest.mark.parametrize(
@@ -355,31 +383,33 @@ def test_tabs_work_without_a_script(visit: Visitors, address: str) -> None:
         expect(page.locator("noscript p a").first).to_be_visible()
 
 
-@pytest.mark.parametrize(
-    "hash_",
-    [
-        "text=nonsense",
-        "text=",
-        "picture=code",
-        "%",
-        "text=%E0%A4%A",
-        "text=a&text=code",
-        'text="]</script><img src=x onerror=alert(1)>',
-        "text=%22%5D%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E",
-        "<img src=x onerror=alert(1)>",
-    ],
+STRANGE = (
+    "text=nonsense",
+    "text=",
+    "picture=code",
+    "%",
+    "text=%E0%A4%A",
+    "text=a&text=code",
+    'text="]</script><img src=x onerror=alert(1)>',
+    "text=%22%5D%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E",
+    "<img src=x onerror=alert(1)>",
 )
-def test_a_strange_hash_does_no_harm(visit: Visitors, hash_: str) -> None:
-    own = chosen(visit().open(HEAD))
+
+
+def test_a_strange_hash_does_no_harm(visit: Visitors) -> None:
     visitor = visit()
-    page = visitor.open(f"{HEAD}#{hash_}")
-    assert chosen(page) == own
-    choose(page, "code")
-    assert chosen(page) == "code"
-    assert "text=code" in visitor.place
-    assert page.locator("img[onerror]").count() == 0
-    page.reload()
-    assert chosen(page) == "code"
+    own = chosen(visitor.open(HEAD))
+    for hash_ in STRANGE:
+        visitor.page.evaluate("() => { localStorage.clear(); sessionStorage.clear(); }")
+        visitor.page.goto("data:text/html,")  # from a page to itself, nothing is loaded anew
+        page = visitor.open(f"{HEAD}#{hash_}")
+        assert chosen(page) == own, hash_
+        choose(page, "code")
+        assert chosen(page) == "code", hash_
+        assert "text=code" in visitor.place
+        assert page.locator("img[onerror]").count() == 0
+        page.reload()
+        assert chosen(page) == "code", hash_
 
 
 def test_a_link_lies_over_each_head_and_keeps_the_text(visit: Visitors) -> None:
@@ -472,41 +502,6 @@ def test_search_finds_a_page(
 
 
 # Screens.
-
-OVERFLOWING = """() => {
-  const content = document.querySelector(".cutaway").getBoundingClientRect();
-  const boxed = (node) => {
-    for (let up = node.parentElement; up && !up.matches(".cutaway"); up = up.parentElement)
-      if (/auto|scroll|hidden/.test(getComputedStyle(up).overflowX)) return true;
-    return false;
-  };
-  return [...document.querySelectorAll(".cutaway *")].filter((node) => {
-    const box = node.getBoundingClientRect();
-    const beyond = box.right > content.right + 1 || box.left < content.left - 1;
-    return box.width && beyond && (node.matches("caption") || !boxed(node));
-  }).map((node) => node.outerHTML.slice(0, 120));
-}"""
-
-
-# Loaded on a narrow and on a wide screen; the other two widths come by making the window larger or smaller.
-@pytest.mark.parametrize("widths", [(360, 768), (1920, 1280)])
-def test_the_page_fits_the_screen(visit: Visitors, widths: tuple[int, int]) -> None:
-    visitor = visit()
-    for kind, address in KINDS.items():
-        visitor.page.set_viewport_size({"width": widths[0], "height": 800})
-        page = visitor.open(address)
-        for width in widths:
-            page.set_viewport_size({"width": width, "height": 800})
-            said = f"{kind}, {width} wide"
-            assert page.evaluate("document.documentElement.scrollWidth") <= width, said
-            assert page.evaluate(OVERFLOWING) == [], said
-            heading = page.locator("h1")
-            header, box = page.locator(".md-header, .c-top").bounding_box(), heading.bounding_box()
-            assert header is not None and box is not None
-            assert box["y"] >= header["y"] + header["height"], said
-            assert box["y"] + box["height"] < 800, said
-            heading.click(trial=True)  # nothing lies over it
-
 
 # Of each section the boxes of its title, its first paragraph, and the first small figure with its caption.
 BOXES = """[...document.querySelectorAll(".cutaway > section")].map((section) =>

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import http.server
-import threading
-from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
 from accessibility import violations
-from chromium import launch
-from pages_under_test import Profiles, Visitors
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from pages_under_test import Visitors
+from playwright.sync_api import Locator, Page, expect
 
 from generator.articles.bibliography import Bibliography
 from generator.articles.catalogue import Catalogue
@@ -43,52 +38,24 @@ both_palettes = pytest.mark.parametrize("palette", ["light", "dark"])
 
 
 @pytest.fixture(scope="module")
-def built(catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def root(catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A site of one article, by the real builder."""
-    root = tmp_path_factory.mktemp("knobs")
-    path = root / "knobs.md"
+    folder = tmp_path_factory.mktemp("knobs")
+    path = folder / "knobs.md"
     path.write_text(TEXT, encoding="utf-8")
     article = read_article(read_source(path, "articles"), catalogue, Bibliography())
-    exhibit = Exhibit.model_construct(title="E", base=root, site_url="")
+    exhibit = Exhibit.model_construct(title="E", base=folder, site_url="")
     pictures, _ = render(article.drawings, catalogue.store.root / "figures", 1, lambda: None)
-    pages, tree = Pages(data_root() / "templates", pictures), Tree(root / "build" / "docs")
+    pages, tree = Pages(data_root() / "templates", pictures), Tree(folder / "build" / "docs")
     for page in article_pages([article], exhibit, pages):
         tree.page(pages.fill(page))
     tree.put("index.md", b"---\ntitle: E\n---\n\nHome\n")
     tree.pictures(pictures)
-    lay_out_statics(tree, root / "build" / "theme", data_root())
-    config = root / "mkdocs.yml"
+    lay_out_statics(tree, folder / "build" / "theme", data_root())
+    config = folder / "mkdocs.yml"
     config.write_text(f"INHERIT: {data_root() / 'mkdocs.yml'}\nnav: [{{Gallery: index.md}}]\n")
-    run_builder(config, root / "build", root / "site", "")
-    return root / "site"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = launch(playwright)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
-def roots(built: Path) -> Iterator[dict[str, str]]:
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(built)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield {"server": f"http://127.0.0.1:{server.server_address[1]}/", "file": f"{built.as_uri()}/"}
-    server.shutdown()
-    server.server_close()
-
-
-@pytest.fixture
-def visit(browser: Browser, roots: dict[str, str]) -> Iterator[Visitors]:
-    visitors = Visitors(Profiles(browser, roots.values()), roots)
-    yield visitors
-    assert [one for one in visitors.close() if "favicon" not in one] == []
+    run_builder(config, folder / "build", folder / "site", "")
+    return folder / "site"
 
 
 def shown(page: Page, name: str = "maps") -> list[str]:

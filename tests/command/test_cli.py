@@ -54,7 +54,7 @@ def refused(run: Run, code: int, *said: str) -> None:
 # What works
 
 
-def test_one_vision_model_needs_no_exhibit(tmp_path):
+def test_one_vision_model_needs_no_exhibit(tmp_path, no_export):
     folder = make_exhibit(tmp_path / "e", pictures=("cat",))
     where = tmp_path / "run"
     where.mkdir()
@@ -75,8 +75,8 @@ def test_one_vision_model_needs_no_exhibit(tmp_path):
     assert not list(folder.glob("build"))
 
 
-def test_one_local_language_model_needs_no_exhibit(tmp_path):
-    save_tiny("bert", tmp_path / "model", num_hidden_layers=2, num_attention_heads=2)
+def test_one_local_language_model_needs_no_exhibit(tmp_path, no_export):
+    save_tiny("bert", tmp_path / "model", num_hidden_layers=1, num_attention_heads=2)
     (tmp_path / "lines.txt").write_text(
         "Rain fell on the roof.\n\nThe roof held, the rain did not.\n"
     )
@@ -84,7 +84,7 @@ def test_one_local_language_model_needs_no_exhibit(tmp_path):
     run = cutaway_here("build", *words, cwd=tmp_path)
     assert run.code == 0, run.out + run.err
     data = tmp_path / "site" / "models" / "model" / "data"
-    assert len((data / "heads.csv").read_text().splitlines()) >= 1 + 2 * 2
+    assert len((data / "heads.csv").read_text().splitlines()) >= 1 + 2
     assert "text-2" in (data / "links.csv").read_text()
     assert "The roof held" in (tmp_path / "site/models/model/index.html").read_text()
 

@@ -170,6 +170,7 @@ def chatter(done: Path, line: Connection, _number: int) -> None:
     time.sleep(60)
 
 
+@pytest.mark.slow
 def test_a_worker_never_waits_to_be_heard(tmp_path, monkeypatch):
     """A line holds a few hundred messages: this process may be at one thing for minutes, or wait for it."""
     monkeypatch.setattr(engine, "_AFTER", 0.0)

@@ -89,6 +89,7 @@ def file_of(store: Store) -> Path:
     return found
 
 
+@pytest.mark.slow
 @SOME
 @given(outers, st.integers())
 def test_what_goes_in_comes_out(tmp_path_factory, made, part):
@@ -101,6 +102,7 @@ def test_what_goes_in_comes_out(tmp_path_factory, made, part):
     assert (store.made, store.reused) == (1, 0)
 
 
+@pytest.mark.slow
 @given(outers, outers)
 def test_values_have_one_digest_only_if_they_are_equal(one, two):
     assert (digest_of_value(one) == digest_of_value(two)) == same(one, two)
@@ -179,6 +181,7 @@ def test_the_order_of_a_mapping_does_not_change_the_key(parts, random):
     assert digest_of(shuffled(parts)) == digest_of(parts)
 
 
+@pytest.mark.slow
 @given(plain, plain)
 def test_other_parts_have_other_keys(one, two):
     written = [json.dumps(value, sort_keys=True) for value in (one, two)]
@@ -275,6 +278,7 @@ def test_a_file_that_is_cut_short_is_made_anew(tmp_path, sound, data):
     assert recovered(tmp_path, sound[:kept]) is WHOLE
 
 
+@pytest.mark.slow
 @settings(SOME, max_examples=400)
 @given(st.data())
 def test_a_file_with_changed_bytes_is_made_anew_or_reads_as_it_was(tmp_path, sound, data):

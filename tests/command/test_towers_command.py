@@ -41,6 +41,7 @@ def exhibit(folder: Path) -> Path:
 INPUTS = ("--images", "pics", "--texts", "texts.txt")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", [*KINDS, "open_clip"], indirect=True)
 def test_both_towers_get_a_card(folder):
     made = cutaway_here("card", "./net", *INPUTS, "--out", "cards")
@@ -50,6 +51,7 @@ def test_both_towers_get_a_card(folder):
         assert f"{part} tower" in text
 
 
+@pytest.mark.slow
 def test_one_tower_gets_a_card_where_it_is_named(folder):
     one = cutaway_here("card", "./net", *INPUTS, "--part", "text")
     assert one.code == 0, one.err
@@ -62,6 +64,7 @@ def test_one_tower_gets_a_card_where_it_is_named(folder):
     assert wrong.code == 2 and "no part of clip" in wrong.err
 
 
+@pytest.mark.slow
 def test_the_card_of_a_tower_says_what_changed(folder):
     path = exhibit(folder)
     stated = yaml.safe_load(path.read_text("utf-8"))
@@ -75,6 +78,7 @@ def test_the_card_of_a_tower_says_what_changed(folder):
         assert f"Held against {before}, {part} tower" in text
 
 
+@pytest.mark.slow
 def test_a_figure_is_of_the_tower_that_it_can_be_made_of(folder):
     exhibit(folder)
     asked = {

@@ -16,6 +16,7 @@ from generator.figures.render import _draw_in_workers
 from generator.profile import Profile
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 def test_an_interrupt_of_long_drawings_is_answered_soon(tmp_path: Path) -> None:
     """Sheets of hundreds of heads take many seconds each: nobody waits for those in the making."""

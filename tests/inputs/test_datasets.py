@@ -285,6 +285,7 @@ def test_rows_of_a_parquet_file_become_a_pool(hub, tmp_path):
     assert refused.startswith("ERROR The dataset org/table could not be fetched")
 
 
+@pytest.mark.slow
 def test_all_parts_of_a_split_are_read_when_they_are_needed(hub, tmp_path):
     folder = Path(fetched(hub, f"hf-dataset:org/table@{COMMIT}#split=test", tmp_path))
     rows = list(csv.DictReader((folder / "pool.csv").open(encoding="utf-8")))
@@ -298,6 +299,7 @@ def test_all_parts_of_a_split_are_read_when_they_are_needed(hub, tmp_path):
     assert {one.label for one in train} == {"0"}
 
 
+@pytest.mark.slow
 def test_a_folder_of_pictures_becomes_a_pool(hub, tmp_path):
     pool = pool_in(fetched(hub, "hf-dataset:org/folders#split=train&limit=3", tmp_path))
     assert sorted(one.label for one in pool) == ["owl", "owl", "red kite"]
@@ -311,6 +313,7 @@ def test_columns_can_be_named(hub, tmp_path):
     assert sorted(one.label for one in pool) == ["a", "not labelled"]
 
 
+@pytest.mark.slow
 def test_rows_of_a_parquet_file_become_passages(hub, tmp_path):
     path = fetched(hub, "hf-dataset:org/texts#text=body", tmp_path, read="local_table")
     made = Exhibit(models=_some(), passages=path)

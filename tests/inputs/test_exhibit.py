@@ -248,6 +248,7 @@ def test_what_is_no_mapping_is_refused(tmp_path, text):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [

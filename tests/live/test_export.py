@@ -6,6 +6,7 @@ The check that decides is held against faults that are put in: it must not pass 
 from __future__ import annotations
 
 from functools import cache
+from unittest import mock
 
 import gguf
 import numpy as np
@@ -18,7 +19,9 @@ from tiny_vision import noise, tiny_vision
 
 from generator.errors import CutawayError
 from generator.live import bundle, check, graph, pack, text
-from generator.models.text_model import LanguageModel
+from generator.live.vectors import KEY, QUERY
+from generator.models.text_model import Encoding, LanguageModel
+from generator.probes.queries import read_queries
 
 pytestmark = pytest.mark.slow
 
@@ -33,10 +36,23 @@ def texts(model: LanguageModel) -> list[tuple[int, ...]]:
     return [tokens(model, 12), tokens(model, 31, seed=1)]
 
 
+def of_family(family: str) -> LanguageModel:
+    return tiny_masked() if family == "roberta" else tiny(family)
+
+
 @cache
-def of_text(family: str) -> bundle.Bundle:
-    model = tiny_masked() if family == "roberta" else tiny(family)
-    return bundle.text_bundle(model, texts(model))
+def graph_of(family: str) -> text.TextGraph:
+    """An export takes seconds: all tests ask one of each family."""
+    return text.text_graph(of_family(family))
+
+
+def bundled(family: str) -> bundle.Bundle:
+    model = of_family(family)
+    with mock.patch.object(bundle, "text_graph", lambda _: graph_of(family)):
+        return bundle.text_bundle(model, texts(model))
+
+
+of_text = cache(bundled)
 
 
 @pytest.mark.parametrize("family", [*DECODERS, *ENCODERS, "roberta"])
@@ -89,9 +105,9 @@ def test_a_vision_transformer_attends_the_same_in_the_runtime(family):
     assert shapes["classifier"] == (5,)
 
 
-def exported(model: LanguageModel) -> tuple[text.TextGraph, dict[str, np.ndarray]]:
-    made = text.text_graph(model)
-    return made, dict(made.graph.weights)
+def exported(family: str) -> tuple[text.TextGraph, dict[str, np.ndarray]]:
+    made = graph_of(family)
+    return made, {name: weight.copy() for name, weight in made.graph.weights.items()}
 
 
 def differences(
@@ -106,7 +122,7 @@ def differences(
 
 def test_the_check_finds_one_matrix_that_was_rounded_to_eight_bits():
     model = tiny("gpt2")
-    made, weights = exported(model)
+    made, weights = exported("gpt2")
     assert all(one.holds for one in differences(model, made, weights))
     name = next(one for one in weights if one.endswith("h.1.attn.c_attn.weight"))
     scale = np.abs(weights[name]).max(0) / 127
@@ -117,7 +133,7 @@ def test_the_check_finds_one_matrix_that_was_rounded_to_eight_bits():
 
 def test_the_check_finds_two_heads_that_were_swapped():
     model = tiny("gpt2")
-    made, weights = exported(model)
+    made, weights = exported("gpt2")
     width = tiny_transformers.WIDTH // tiny_transformers.HEADS
     order = np.arange(3 * tiny_transformers.WIDTH)
     for part in range(3):  # queries, keys and values
@@ -154,8 +170,7 @@ def test_steps_are_counted_by_hand():
 def test_a_network_that_is_further_off_is_refused_with_the_reason(monkeypatch):
     monkeypatch.setattr(pack, "_STEPS", 127)  # whole numbers of 8 bits
     monkeypatch.setattr(pack, "FEW", 0)
-    model = tiny("gpt2")
-    made = bundle.text_bundle(model, texts(model))
+    made = bundled("gpt2")
     assert "differs from PyTorch by" in made.reason
     assert made.weights.size == 0 and made.measured == ()
 
@@ -175,15 +190,14 @@ def test_two_exports_have_the_same_bytes_and_name_no_folder():
 
 
 def test_a_tied_embedding_is_kept_once():
-    model = tiny("gpt2")
-    _, weights = exported(model)
+    _, weights = exported("gpt2")
     shapes = [one.shape for one in weights.values()]
     assert shapes.count((tiny_transformers.WORDS + 4, tiny_transformers.WIDTH)) == 1
 
 
 def test_a_later_token_changes_no_earlier_row():
     model = tiny("llama")
-    made, weights = exported(model)
+    made, weights = exported("llama")
     values = np.concatenate([one.reshape(-1) for one in weights.values()])
     run = check.runner(graph.session(made.graph.content, values))
     ids = tokens(model, 12)
@@ -217,3 +231,30 @@ def test_a_matrix_that_was_quantised_is_exact_whichever_way_the_exporter_turns_i
     with torch.no_grad():
         apart = np.abs(run({"x": example.numpy()})["y"] - network(example).numpy())
     assert apart.max() < (1e-4 if kind else 1e-2)
+
+
+# Queries and keys as outputs, held against what is read in PyTorch where they meet.
+
+WORDS = (3, 9, 4, 8, 5, 5, 7)
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama", "bert"])
+def test_the_graph_gives_what_is_multiplied(family):
+    model = tiny(family)
+    made = graph_of(family)
+    weights = np.concatenate([one.reshape(-1) for one in made.graph.weights.values()])
+    run = graph.session(made.graph.content, weights)
+    query, key = run.run([QUERY, KEY], {text.IDS: np.array([WORDS], np.int64)})
+    read = read_queries(model, "", Encoding(WORDS, ("",) * len(WORDS)))
+    np.testing.assert_allclose(made.scales, read.scale, rtol=1e-4)
+    np.testing.assert_allclose(query, read.query, atol=2e-5)
+    every = np.repeat(read.key, model.heads // model.kv_groups, axis=1)
+    np.testing.assert_allclose(key.swapaxes(-1, -2), every, atol=2e-5)
+    # A control: the queries of another head are others.
+    assert np.abs(query[:, ::-1] - read.query).max() > 0.1
+
+
+def test_scores_that_are_no_factor_times_the_products_have_no_vectors():
+    made = graph_of("gemma2")  # its scores are capped
+    assert made.scales == ()
+    assert {one.name for one in made.graph.proto.graph.output}.isdisjoint({QUERY, KEY})

@@ -67,7 +67,9 @@ def apart(page: Page, data: bytes, how: Preprocessing, folder: Path) -> tuple[in
 @pytest.mark.parametrize("rounding", ["pillow", "tensors"])
 def test_pixels_are_those_of_pillow(page: Page, tmp_path: Path, method: str, rounding: str) -> None:
     wrong = []
-    for width, height in SHAPES:
+    # Every method meets all shapes, and either rounding does.
+    shapes = SHAPES if method == "bicubic" else SHAPES[rounding == "tensors" :: 2]
+    for width, height in shapes:
         for fit, crop, size in (
             ("crop", 0.875, 64),
             ("squeeze", 1.0, 33),

@@ -166,7 +166,8 @@ def test_every_text_of_the_exhibit_and_a_new_one_give_the_weights_of_pytorch(
     visitor = visit(origin)
     page = load(visitor, made.address("encoder"), TYPED)
     differ = numbers = 0
-    for text in [TYPED, *(one.text for one in curated_texts(exhibit))]:
+    texts = [TYPED, *(one.text for one in curated_texts(exhibit))]
+    for text in texts if origin == "server" else texts[:3]:  # from a folder it is loaded otherwise
         if len(ids_of(model, text)) > made.limit("encoder"):
             continue
         typed(page, text)
@@ -670,8 +671,7 @@ def test_the_table_has_the_statistics_of_python_and_sorts(visit, made):
 # Readers.
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 360])
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (360, "dark")])
 def test_axe_finds_nothing_and_nothing_overflows(visit, made, scheme, width):
     visitor = visit(color_scheme=scheme, viewport={"width": width, "height": 800})
     page = visitor.open(made.address(FAMILY))

@@ -98,6 +98,7 @@ def test_gpt2_is_rounded_along_its_inputs(folders):
     assert torch.equal(made.module.state_dict()[name], want)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["llama", "gpt2", "bert", "t5", "vit"])
 @pytest.mark.parametrize("done", [{"bits": 3}, {"dtype": "bfloat16"}, {"random": True}])
 def test_every_kind_of_model_is_altered_and_says_so(folders, family, done):

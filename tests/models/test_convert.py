@@ -3,19 +3,25 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from gguf import GGUFReader, GGUFWriter
 from safetensors.torch import load_file, save_file
 
 from generator import atomic_folder
+from generator.altered_schema import Altered
 from generator.errors import CutawayError
+from generator.exhibit import ModelSpec
 from generator.models.compat import repair_torchvision
 from generator.models.convert import gguf_to_folder, read_state_dict, to_safetensors
 from generator.models.digest import file_sha256, state_digest
+from generator.models.load import load_model
+from generator.probes.weight_change import compare_weights
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -149,7 +155,31 @@ def test_a_failed_write_leaves_nothing(checkpoint, tmp_path):
 # GGUF
 
 
-def test_a_gguf_model_is_the_same_after_conversion(smollm2, tmp_path, monkeypatch, capfd):
+def first_of_gguf(whole: Path, target: Path, layers: int) -> Path:
+    """The first layers of a GGUF file as a file of its own, its tensors as they are quantised."""
+    reader = GGUFReader(whole)
+    kind = reader.fields["general.architecture"].contents()
+    writer = GGUFWriter(target, kind)
+    for name, field in reader.fields.items():
+        if name.startswith("GGUF.") or name == "general.architecture":
+            continue
+        value = layers if name.endswith(".block_count") else field.contents()
+        inner = field.types[-1] if len(field.types) > 1 else None
+        writer.add_key_value(name, value, field.types[0], sub_type=inner)
+    for tensor in reader.tensors:
+        block = re.match(r"blk\.(\d+)\.", tensor.name)
+        if block is None or int(block[1]) < layers:
+            writer.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return target
+
+
+def test_gguf_stays_the_same_when_it_is_converted_and_can_be_rounded_further(
+    smollm2, smollm2_folder, tmp_path, monkeypatch, capfd
+):
     repair_torchvision()
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -160,12 +190,12 @@ def test_a_gguf_model_is_the_same_after_conversion(smollm2, tmp_path, monkeypatc
         return loaded[-1]
 
     monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", watched)
-    gguf = next(smollm2.root.rglob("*.gguf"))
-    folder = gguf_to_folder(gguf, tmp_path / "smollm2")
+    gguf = first_of_gguf(next(smollm2.root.rglob("*.gguf")), tmp_path / "first.gguf", 2)
+    folder = gguf_to_folder(gguf, tmp_path / "cache" / "converted" / file_sha256(gguf))
     assert gguf_to_folder(gguf, folder) == folder
     assert len(loaded) == 1
     assert "%|" not in capfd.readouterr().err  # progress bars
-    assert names_in(tmp_path) == ["smollm2"]
+    assert names_in(folder.parent) == [folder.name]
     assert "quantization_config" not in json.loads((folder / "config.json").read_text())
     assert (folder / "model.safetensors").exists()
 
@@ -175,7 +205,26 @@ def test_a_gguf_model_is_the_same_after_conversion(smollm2, tmp_path, monkeypatc
     with torch.no_grad():
         before, after = (model.eval()(tokens).logits for model in (loaded[0], again))
     assert torch.equal(before, after)
-    assert tokenizer.decode(after[0, -1].argmax()) == " Paris"
+
+    def opened(source, **altered):
+        spec = ModelSpec(id="one", source=source, altered=Altered(**altered))
+        return load_model(spec, tmp_path, tmp_path / "cache")
+
+    stored, plain = opened("./first.gguf"), opened(str(smollm2_folder))
+    found = compare_weights(stored.module, plain.module, 0)
+    assert len(found.names) > 18 and not found.change.any() and not found.only_before
+    rounded = opened("./first.gguf", bits=3)
+    further = compare_weights(stored.module, rounded.module, 0)
+    rows = further.matrices
+    assert (further.relative[rows] > 0.05).all() and (further.cosine[rows] > 0.95).all()
+    assert "3 bits by blocks of 32 (relative error" in rounded.provenance.notes[-1]
+
+
+def test_the_whole_network_knows_what_it_knew(whole_smollm2):
+    ids = whole_smollm2.tokenizer("The capital of France is").input_ids
+    with torch.no_grad():
+        last = whole_smollm2.module(torch.tensor([ids])).logits[0, -1]
+    assert whole_smollm2.tokenizer.decode(last.argmax()) == " Paris"
 
 
 def test_what_is_no_gguf_is_refused(tmp_path):

@@ -396,6 +396,7 @@ for source in sys.argv[2:]:
 """
 
 
+@pytest.mark.slow
 def test_only_the_dictionary_that_is_named_is_fetched_from_the_hub(tmp_path):
     save_tiny("gpt2", tmp_path / "model")
     checkout = str(Path(__file__).parents[2])

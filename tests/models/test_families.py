@@ -26,6 +26,7 @@ NETWORKS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(NETWORKS))
 def test_a_network_of_any_family_opens_and_passes_its_trial(name, tmp_path):
     model = open_network(name, tmp_path)

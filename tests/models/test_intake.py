@@ -109,6 +109,7 @@ def test_pictures_that_are_not_square_are_refused_by_their_shape(tmp_path):
         load(str(tmp_path), tmp_path)
 
 
+@pytest.mark.slow
 def test_a_frame_around_pictures_is_told(tmp_path):
     save_vision("vit", tmp_path)
     stated = {"image_processor_type": "BitImageProcessor", "size": {"height": 32, "width": 32}}
@@ -124,6 +125,7 @@ def test_classes_that_a_configuration_does_not_name_are_numbered(tmp_path):
     assert not found.provenance.notes
 
 
+@pytest.mark.slow
 def test_maps_of_one_position_are_told_from_a_head_that_averages_nothing(tmp_path):
     for size, told in ((32, "one position at 32 px"), (96, "")):
         found = load(

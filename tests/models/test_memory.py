@@ -31,6 +31,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
 def test_memory_that_was_freed_is_not_asked_for_again():
     """Forty blocks of 50 MB, one after the other, are one block: its pages are cleared once."""
@@ -78,6 +79,7 @@ def test_the_network_of_random_weights_is_gone_when_probes_are_done(tmp_path):
     assert run.control.run.model.provenance.weights_sha256 == digest
 
 
+@pytest.mark.slow
 def test_a_worker_lets_go_of_a_model_before_it_loads_the_next(tmp_path, monkeypatch):
     there = []
 

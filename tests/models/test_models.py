@@ -209,6 +209,7 @@ def test_a_picture_of_a_size_that_the_network_does_not_take_is_an_error_in_words
         load(source, tmp_path, weights="random", preprocessing=Preprocessing(size=size))
 
 
+@pytest.mark.slow
 def test_a_vision_transformer_loads(tmp_path):
     found = load("timm:vit_tiny_patch16_224", tmp_path, weights="random")
     assert found.kind == "vision transformer"

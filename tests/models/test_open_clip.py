@@ -320,6 +320,7 @@ def save_with_texts(folder, kind: str, **more):
     return texts, save_timm_tower(folder, "test_resnet", texts, changes, **TOWERS["test_resnet"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", list(TEXT_TOWERS))
 def test_the_text_tower_beside_one_of_timm_is_that_of_open_clip(kind, tmp_path):
     texts, _ = save_with_texts(tmp_path / "net", kind)
@@ -479,6 +480,7 @@ def test_a_text_tower_without_a_tokenizer_or_with_a_tensor_too_many_is_not_opene
     assert [one.part for one in parts_of(spec, tmp_path, tmp_path)] == ["picture"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pool", ["argmax", "none"])
 def test_towers_of_two_libraries_lead_to_their_pairs_where_these_are_made(pool, tmp_path):
     save_with_texts(tmp_path / "net", "as CLIP's", pool_type=pool)

@@ -279,6 +279,7 @@ def test_other_means_than_the_librarys_are_refused_by_what_differs():
         same_as_library([usual], [one[::-1] for one in theirs], spec, "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["do_flip_channel_order", "do_pad"])
 def test_what_is_prepared_in_another_way_is_refused_with_its_keys(tmp_path, key):
     save_vision("vit", tmp_path)

@@ -93,6 +93,7 @@ def exported(tmp_path_factory):
     return of
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_program_computes_what_the_network_did(exported, family):
     module, path = exported(family)
@@ -110,6 +111,7 @@ def test_a_program_computes_what_the_network_did(exported, family):
         assert not torch.equal(spoilt(pixels), module(pixels))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("family", "named"),
     [("resnet18", "torchvision:resnet18"), ("convnext", "timm:convnext_atto"), ("vit", "")],

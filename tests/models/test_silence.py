@@ -142,6 +142,7 @@ def test_what_cannot_be_silenced_in_a_model_that_reads_is_refused(folders, famil
         opened(folders, family, silent=(silent,))
 
 
+@pytest.mark.slow
 def test_a_silent_neuron_of_patches_answers_with_zero(tmp_path):
     """One that a linear map and its activation make, and one that a product of two makes (SwiGLU)."""
     for family in ("vit", "swiglu"):

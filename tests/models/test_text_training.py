@@ -62,6 +62,7 @@ def opened(cache, monkeypatch):
     return open_
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes_whatever_the_threads(cache, tmp_path):
     before = torch.get_num_threads()
     torch.set_num_threads(2)

@@ -92,6 +92,7 @@ def large(tmp_path_factory):
     return load_model(ModelSpec(id="large", source=str(folder)), folder, folder)
 
 
+@pytest.mark.slow
 def test_a_quarter_of_the_heads_holds_the_costliest(large, tmp_path, monkeypatch):
     """Recall against the full sweep: at least 31 of the 32 costliest of 256 heads are among the 64 chosen."""
     store = Store(tmp_path)

@@ -49,7 +49,6 @@ def test_it_may_never_be_born():
 
 
 def test_who_only_knows_which_words_were_said_foretells_less_than_half():
-    # Told that the second copy is being read: an even guess among the words of the row so far, and, since
     # At best: an even guess among the words of the row so far, and, since few come a third time, among those
     # that were said once.
     any_said, said_once = known_words(judged_rows())
@@ -68,6 +67,7 @@ def known_words(rows):
     return 1 - np.log(said).mean(0) / EVEN
 
 
+@pytest.mark.slow
 def test_the_course_is_that_of_the_record(tmp_path):
     two, one = measure_birth(tmp_path, 3, steps=50)
     assert (two.name, two.layers, one.name, one.layers) == (
@@ -82,9 +82,8 @@ def test_the_course_is_that_of_the_record(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_induction_is_born_with_other_seeds_too(seed, tmp_path):
-    found = measure_course("induction", tmp_path, seed, steps=1200)  # as long as birth takes
+def test_induction_is_born_with_another_seed_too(tmp_path):
+    found = measure_course("induction", tmp_path, 1, steps=1200)  # as long as birth takes
     is_born_at_once(found)
     assert found.foretold[-1] > 0.7
 

@@ -262,6 +262,7 @@ def test_of_few_inputs_less_is_cut_off(inputs: int, expected: float) -> None:
     assert tail_of(inputs) == pytest.approx(expected, rel=0.05)
 
 
+@pytest.mark.slow
 def test_intervals_of_a_few_inputs_hold_the_truth() -> None:
     """Of seven inputs, plain percentiles hold it in nine of ten cases."""
     random = np.random.default_rng(8)

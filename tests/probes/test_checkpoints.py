@@ -278,6 +278,7 @@ def _resnet(**more):
     return ModelSpec(id="m", source="timm:resnet10t", weights="random", preprocessing=how, **more)
 
 
+@pytest.mark.slow
 def test_states_of_a_users_own_training_are_weights_files(files):
     given = ({"label": "first", "source": "./1.safetensors"}, "./2.safetensors")
     spec = _resnet(checkpoints=given)

@@ -116,6 +116,7 @@ def test_of_few_texts_there_is_no_interval_over_texts(gpt2):
     assert "95 % interval" in view_of(gpt2, found).said[0]
 
 
+@pytest.mark.slow
 def test_the_interval_over_texts_covers_the_truth():
     """Texts of which each has a change of its own: tokens drawn alone would be far too sure."""
     random = np.random.default_rng(0)
@@ -142,6 +143,7 @@ def _nothing(size):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["gpt2", "llama", "roberta", "bert", "t5"])
 def test_a_model_against_itself_says_the_same_everywhere(family, tmp_path):
     made = {"roberta": tiny_masked, "t5": tiny_pair}.get(family, tiny)
@@ -398,6 +400,7 @@ def test_models_with_texts_of_their_own_are_not_compared_on_them(made, tmp_path)
         assert pair[COMPARED_HEADS] == "they are not shown the same texts."
 
 
+@pytest.mark.slow
 def test_heads_that_read_what_each_wrote_are_not_said_to_be_the_same(tmp_path):
     pair = beside(tiny_pair("t5"), tiny_pair("t5", 1), tmp_path)
     cross = pair[COMPARED_HEADS][-1]

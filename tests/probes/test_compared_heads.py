@@ -105,6 +105,7 @@ def test_a_model_against_itself_is_zero_everywhere(family, tmp_path):
     assert "No head changed" in stack.said[0] and not stack.rows and stack.figure is None
 
 
+@pytest.mark.slow
 def test_the_three_stacks_of_an_encoder_decoder_are_compared(tmp_path):
     name = "decoder.block.1.layer.1.EncDecAttention.o.weight"
     silent = altered("t5", silence_columns(name, 3, 6), name="silent")
@@ -120,6 +121,7 @@ def test_the_three_stacks_of_an_encoder_decoder_are_compared(tmp_path):
     assert (decoder.apart[:, 2 * HEADS :] > 0).all()
 
 
+@pytest.mark.slow
 def test_own_answers_that_differ_are_not_compared(tmp_path):
     texts = [CuratedText(one.id, one.text, "", "") for one in TEXTS[:3]]
     store = Store(tmp_path)
@@ -132,6 +134,7 @@ def test_own_answers_that_differ_are_not_compared(tmp_path):
     assert np.isnan(decoder.changes.change[per_text]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["vit", "deit", "registers"])
 def test_heads_over_patches_are_compared(family, tmp_path):
     width = tiny_vision(family).module.config.hidden_size // tiny_vision(family).attention.heads

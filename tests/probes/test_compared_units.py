@@ -195,6 +195,7 @@ def test_a_matrix_that_was_zero_before_is_infinitely_far(pool, store):
     assert pair.figure("compared_weights").alt
 
 
+@pytest.mark.slow
 def test_a_silenced_neuron_of_patches_comes_first(folders, pool, store):
     whole = opened(folders, "vit")
     layer = [one.name for one in whole.layers if one.grid][1]
@@ -223,6 +224,7 @@ def reads(base, family, passages, store, **altered) -> Run:
     return run_on(opened(base, family, **altered), texts, store, passages=passages, neurons=2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("family", "layer"), [("llama", "1"), ("t5", "decoder.1")])
 def test_a_silenced_neuron_comes_first(folders, passages, store, family, layer):
     whole = reads(folders, family, passages, store)
@@ -272,6 +274,7 @@ def test_rounded_weights_have_full_rank_and_move_units_a_little(folders, passage
     assert "full rank" in compared_weights.view(pair).rest
 
 
+@pytest.mark.slow
 def test_a_model_that_is_compared_alone_is_run_once_and_compared_alike(folders, passages, tmp_path):
     """Nothing of it is named or silenced, and what is said of its units is the same."""
     stores = Store(tmp_path / "alone"), Store(tmp_path / "paged")

@@ -164,6 +164,7 @@ def test_a_parameter_without_a_reset_is_shuffled():
     assert torch.equal(module.gain.sort().values, torch.arange(100.0))
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(
     st.lists(

@@ -292,6 +292,7 @@ def _nearest(decoder, directions):
     return cosine_similarity(directions[:, None], torch.as_tensor(decoder)[None], dim=-1).amax(1)
 
 
+@pytest.mark.slow
 def test_training_recovers_planted_directions_and_finds_none_in_noise(planted):
     x, directions = planted
     made = dictionary_training._train(x, 64, SPARSE, 1500, 0)

@@ -111,6 +111,7 @@ def test_equal_pictures_keep_the_order_of_the_pool_or_none_is_shown(lite0, pixel
     assert (found.undecided == (0 if count < TOP else count)).all()
 
 
+@pytest.mark.slow
 @given(
     entering=st.integers(1, 30).flatmap(
         lambda n: st.lists(

@@ -61,6 +61,7 @@ def splits(count: int, truth: np.ndarray, things: np.ndarray):
     return list(split.split(truth, truth, things))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [2, 4])
 def test_it_is_scikit_learns_pipeline_in_every_fold(classes):
     features, truth, things = clusters(classes, 8, 2)
@@ -82,6 +83,7 @@ def test_it_is_scikit_learns_pipeline_in_every_fold(classes):
         assert (learned.predicted[held] == model.predict(features[held])).all()
 
 
+@pytest.mark.slow
 def test_the_strength_is_chosen_inside_the_training_part():
     features, truth, things = clusters(3, 7, 1, seed=4)
     learned = cross_validate(features, truth, things, SEED)
@@ -102,6 +104,7 @@ def test_the_strength_is_chosen_inside_the_training_part():
         assert learned.strengths[number] == STRENGTHS[int(np.round(means, 6).argmax())]
 
 
+@pytest.mark.slow
 def test_variants_of_one_thing_teach_nothing_about_it():
     """Each thing is four equal pictures with a label by chance: only a leak could tell it."""
     random = np.random.default_rng(0)
@@ -113,6 +116,7 @@ def test_variants_of_one_thing_teach_nothing_about_it():
     assert (leaking.predicted == truth).mean() > 0.95
 
 
+@pytest.mark.slow
 def test_shuffled_labels_are_at_chance():
     features, truth, things = clusters(4, 12, 1)
     learned = cross_validate(features, truth, things, SEED)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from filled import filled
+from filled import filled_page
 from PIL import Image
 from tiny_towers import KINDS, PATCH, SIDE, save_towers
 
@@ -141,6 +141,7 @@ def test_a_tower_stands_beside_the_other_of_its_own_network():
     assert [other_tower(one, models) for one in models] == ["a-text", "", "a-picture", ""]
 
 
+@pytest.mark.slow
 def test_both_towers_lead_to_a_page_with_every_pair(tmp_path):
     save_towers("CLIP", tmp_path / "net")
     for name, colour in (("red", (200, 20, 10)), ("blue", (10, 20, 200))):
@@ -156,7 +157,7 @@ def test_both_towers_lead_to_a_page_with_every_pair(tmp_path):
     runs = load_runs(exhibit, inputs, "cpu", store, [].append, [].append, TECHNIQUES)
     seen, read = runs
     address = "models/net-picture/matching/index.html"
-    shown = filled(seen)[address]
+    shown = filled_page(seen, address)
     page = shown.body
     assert (
         "&lt;b&gt;old&lt;/b&gt; &amp; rain" in page and "<b>old" not in page and "<i>" not in page

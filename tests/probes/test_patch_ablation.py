@@ -79,6 +79,7 @@ def test_without_classes_the_effect_is_the_turn_of_the_features(tmp_path):
     np.testing.assert_allclose(found.delta[0, 0].ravel(), 1 - cosine, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_network_that_answers_with_every_token_has_one_effect_a_head(tmp_path):
     """As the Hub holds DINOv2: without classes, and without a pooling."""
     model = tiny_vision("states")

@@ -35,6 +35,7 @@ def _patched(model, folder, pair=PAIR, **how) -> Patching:
     return patch(model, pair, Store(folder), known=False, **how)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["gpt2", "llama"])
 def test_every_grid_is_that_of_transformer_lens_both_ways(family, tmp_path):
     from transformer_lens import patching

@@ -119,6 +119,7 @@ def test_what_is_planted_holds_on_either_half_and_not_with_random_weights(found)
     assert control.labelled == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["gpt2", "llama", "neox", "bert"])
 def test_random_weights_get_next_to_no_roles(family, tmp_path):
     model = tiny(family, seed=5)

@@ -183,6 +183,7 @@ def test_pages_say_all_of_it(run):
     assert 'href="units/4/index.html"' in layer and "<strong>digits</strong>" in layer
 
 
+@pytest.mark.slow
 def test_figures_light_the_passages(run, kept):
     for made in (
         run.figure("neuron", layer=1, unit=PAIR, count=2),
@@ -253,6 +254,7 @@ def test_a_planted_latent_is_excited_by_the_pair_and_its_word_is_lost_without_it
     assert own.mean == pytest.approx(neuron.mean, rel=0.05)
 
 
+@pytest.mark.slow
 def test_its_page_says_so_and_the_page_of_dictionaries_how_little_it_stands_for(kept):
     pages = filled(kept)
     latent = pages[f"models/planted/dictionaries/mine/{LATENT}/index.html"].body

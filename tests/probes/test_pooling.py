@@ -93,6 +93,7 @@ def test_similarities_and_neighbours_are_of_the_stated_vectors(tmp_path):
     assert [one.score for one in first] == pytest.approx(sorted(vectors[0] @ vectors[1:].T)[::-1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stated", "said"),
     [

@@ -92,6 +92,7 @@ def test_the_letter_of_a_head_is_that_of_its_stack(stacks):
         assert (stack.stack is CROSS) == (stack.stack.letter == "X")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("column", "applies", "kept"),
     [

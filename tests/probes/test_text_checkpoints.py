@@ -161,6 +161,7 @@ def test_neurons_are_likened_to_their_final_selves_over_passages(run, series):
         assert first.likeness[0, unit] == pytest.approx(expected, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_states_are_opened_one_after_the_other_and_let_go_of(folder, tmp_path):
     run, opened = run_in(folder, tmp_path), []
 
@@ -185,6 +186,7 @@ def test_states_are_opened_one_after_the_other_and_let_go_of(folder, tmp_path):
     )  # what they are says which they are
 
 
+@pytest.mark.slow
 def test_a_masked_model_has_losses_of_masked_tokens_and_no_copies(tmp_path):
     folder = lay_out(tmp_path, "roberta", mask=True)
     run = run_in(folder, tmp_path / "store")
@@ -201,6 +203,7 @@ def test_a_masked_model_has_losses_of_masked_tokens_and_no_copies(tmp_path):
     assert "predict the next token" in view.why_not_silenced
 
 
+@pytest.mark.slow
 def test_one_that_says_nothing_has_no_losses_and_says_so(tmp_path):
     run = run_in(lay_out(tmp_path, "bert"), tmp_path / "store")
     view = TEXT_TRAINING.sections[0].view(run)
@@ -275,6 +278,7 @@ def test_a_mean_by_position_is_over_the_rows_that_reach_it():
     assert Course.over(np.array([1.0, np.nan, 3.0])) == Course(2.0, 1.0)
 
 
+@pytest.mark.slow
 def test_tables_hold_every_head_and_position_of_every_state(run, series):
     heads = run.table("training_heads").records
     assert len(heads) == (len(SHARES) + 1) * LAYERS * HEADS
@@ -291,6 +295,7 @@ def test_tables_hold_every_head_and_position_of_every_state(run, series):
     assert len(neurons) == len(SHARES) * sum(len(one.chosen) for one in series.neurons)
 
 
+@pytest.mark.slow
 def test_figures_draw_and_refuse_by_name(run, series, tmp_path):
     for kind, given in (
         ("training_heads", {}),

@@ -94,6 +94,7 @@ def plainly(run: Run, family: str, question):
     return measures
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_gradients_are_captum_s(runs, family, monkeypatch):
     run, edges = runs[family], []
@@ -129,6 +130,7 @@ def test_gradients_are_captum_s(runs, family, monkeypatch):
         np.testing.assert_allclose(added[target], integrated[0].sum(-1).detach(), atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_leave_one_out_and_the_curves_are_plain_passes(runs, family):
     run = runs[family]

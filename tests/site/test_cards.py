@@ -56,12 +56,11 @@ from generator.cards.tree import (
 )
 from generator.cards.write import CardFolder
 from generator.errors import UsageError
-from generator.exhibit import Choices, Exhibit, ModelSpec
+from generator.exhibit import Exhibit, ModelSpec
 from generator.exhibit_yaml import load_exhibit, load_pairs
 from generator.figures.designs import pictures
 from generator.techniques.evaluations import EVALUATION
 from generator.progress import Reporter
-from generator.store import Store
 
 MODEL = "digits"
 HOSTILE = "</script><img src=x onerror=alert(1)> {{ 7 * 7 }} `a` *b* _c_ [d](e) | # $x$ &lt; ~~f~~ ![g](h)"
@@ -121,6 +120,7 @@ def words_of(markup: str) -> str:
     return html.unescape(re.sub(r"<[^>]+>", "", markup)).strip()
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.text(alphabet=st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), max_size=40))
 @example(HOSTILE)
@@ -517,6 +517,7 @@ PAIRS = Pairs(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("family", "task", "evaluated", "probed"),
     [
@@ -550,6 +551,7 @@ def test_the_card_of_a_transformer(family, task, evaluated, probed, tmp_path):
         assert b"</svg>" in picture.data
 
 
+@pytest.mark.slow
 def test_an_encoder_decoder_has_a_card_with_its_loss_on_the_targets_that_texts_name(tmp_path):
     model = tiny_pair("t5")
     texts = [

@@ -23,7 +23,7 @@ from generator.formatting import number, percent
 from generator.progress import Reporter
 from generator.preview import Preview
 from generator.single import exhibit_of_two
-from tests.small_site import Site, cutaway, read_exhibit, write_exhibit
+from tests.small_site import Site, cutaway_here, read_exhibit, write_exhibit
 
 
 def page(site: Site, address: str) -> str:
@@ -112,7 +112,7 @@ def test_the_command_writes_a_card_of_a_model_that_is_held_against_itself(
     compared_site: Site, tmp_path: Path
 ) -> None:
     given = ("--exhibit", compared_site.exhibit, "-o", tmp_path / "card")
-    made = cutaway("card", "whole", *given)
+    made = cutaway_here("card", "whole", *given)
     assert (made.code, made.err) == (0, "")
     text = (tmp_path / "card" / "README.md").read_text(encoding="utf-8")
     assert "Held against Whole, on the same inputs." in text
@@ -135,7 +135,7 @@ def exhibit(compared_site: Site, tmp_path: Path) -> Path:
 def test_an_unknown_model_is_named_with_the_nearest(exhibit: Path) -> None:
     changed = {"compare": [["whole", "prunned"]], "writing": ""}
     write_exhibit(exhibit, read_exhibit(exhibit) | changed)
-    made = cutaway("build", exhibit)
+    made = cutaway_here("build", exhibit)
     assert made.code == 2
     assert "compare: the exhibit has no model 'prunned'. Did you mean 'pruned'?" in made.err
     assert "Probes" not in made.out  # before anything is measured
@@ -199,7 +199,7 @@ def test_two_models_of_an_exhibit_get_pages_and_a_stranger_beside_one_is_refused
 
 def test_the_command_draws_a_figure_of_a_pair(compared_site: Site, tmp_path: Path) -> None:
     file = tmp_path / "layers.svg"
-    made = cutaway(
+    made = cutaway_here(
         "figure", "compared_layers", "--model", "whole-pruned", "--exhibit", compared_site.exhibit,
         "-o", file,
     )  # fmt: skip
@@ -230,6 +230,6 @@ def test_a_preview_shows_what_is_said_of_a_pair_as_it_is_written(
 def test_a_pair_of_which_neither_has_pages_is_refused(exhibit: Path) -> None:
     data = read_exhibit(exhibit) | {"writing": "", "compare": [["rounded", "rounded"]]}
     write_exhibit(exhibit, data)
-    made = cutaway("build", exhibit)
+    made = cutaway_here("build", exhibit)
     assert made.code == 2
     assert "neither rounded nor rounded has pages" in made.err

@@ -24,9 +24,7 @@ from generator.techniques.attention import ATTENTION
 from generator.techniques.context import CONTEXT
 from runs import finding, run_on
 from generator.addresses import relative
-from generator.card_schema import Pairs
 from generator.errors import CutawayError
-from generator.exhibit import Choices
 from generator.figures.attention import attention_maps, block_maximum, short
 from generator.inputs.texts import CuratedText, readable
 from generator.models.text_model import Encoding

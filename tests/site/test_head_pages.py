@@ -26,8 +26,6 @@ from generator.techniques.predictions import PREDICTIONS
 from generator.techniques.readings import READINGS, readings
 from generator.techniques.roles import role_rows
 from generator.techniques.stability import STABILITY, stable_rows
-from generator.card_schema import Pairs
-from generator.exhibit import Choices
 from generator.figures.designs import pictures
 from generator.formatting import number
 from generator.inputs.texts import CuratedText, readable
@@ -129,6 +127,7 @@ def test_a_control_on_another_network_would_be_noticed(decoder):
     assert cells not in text_of(pages_of(wrong)[head_address("llama", 0, 0)])
 
 
+@pytest.mark.slow
 def test_the_ablation_says_on_how_many_texts(decoder, encoder, pages):
     assert stack_of(decoder).ablation.inputs == ("one", "two")
     assert "over the 2 texts on which every head was silenced" in text_of(

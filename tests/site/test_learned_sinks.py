@@ -31,6 +31,7 @@ def without_sinks(model, ids) -> np.ndarray:
     return np.stack([one[0].numpy() for one in found])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", list(SINKS))
 def test_what_a_head_sees_sums_to_one_and_is_the_softmax_over_tokens(family):
     model, ids = tiny(family), tokens(tiny(family))
@@ -45,6 +46,7 @@ def test_what_a_head_sees_sums_to_one_and_is_the_softmax_over_tokens(family):
     assert np.allclose(found[: first + 1], plain[: first + 1], atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", list(SINKS))
 def test_the_share_of_the_sink_is_a_statistic(family, tmp_path):
     model = tiny(family)

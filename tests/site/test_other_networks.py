@@ -11,7 +11,7 @@ import pytest
 import torch
 import yaml
 from networks import narrow_vgg
-from small_site import CHECKOUT, POOL, all_reused, build_here
+from small_site import CHECKOUT, POOL, all_reused, build_here, write_exhibit
 
 from generator.models.compat import repair_torchvision
 
@@ -64,7 +64,7 @@ def test_every_technique_runs_on_a_network_that_was_never_named(name, tmp_path):
         "make": {"features": 2, "classes": 1, "steps": 0.01},
     }
     exhibit = {"title": name, "seed": 3, "models": [model], "images": images, "pool": "pool"}
-    (folder / "exhibit.yml").write_text(yaml.safe_dump(exhibit))
+    write_exhibit(folder, exhibit)
 
     site = build_here(folder).site / "models" / name
     for part in ("classes", "evolution", "features", "building-blocks", "controls"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from html import escape
 
 import numpy as np
@@ -17,12 +16,9 @@ from generator.techniques.attention import ATTENTION
 from generator.techniques.circuits import CIRCUITS
 from generator.techniques.readings import READINGS
 from runs import run_on
-from generator.card_schema import Pairs
-from generator.exhibit import Choices
 from generator.inputs.texts import CuratedText
 from generator.pages.page import Page
 from generator.pages.sections import technique_tables
-from generator.store import Store
 
 TEXTS = (
     CuratedText("words", "rain fell on the old town w1 w2 rain fell", "Words", ""),
@@ -42,6 +38,7 @@ REASONS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", UNNAMED)
 def test_every_family_is_measured_and_gets_its_pages(family, tmp_path):
     model = tiny(family)
@@ -60,6 +57,7 @@ def test_every_family_is_measured_and_gets_its_pages(family, tmp_path):
         assert run[CIRCUITS].reason == run[MEASURED][0].ablation.reason == run[READINGS].reason == ""
 
 
+@pytest.mark.slow
 def test_of_experts_the_heads_are_shown_and_the_mlps_left_out_with_the_reason(tmp_path):
     model = tiny("mixtral")
     (left,) = model.left_out
@@ -76,6 +74,7 @@ def test_of_experts_the_heads_are_shown_and_the_mlps_left_out_with_the_reason(tm
         run.figure("sparsity")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", list(PAIRS))
 def test_every_encoder_decoder_is_measured_and_gets_its_pages(family, tmp_path):
     model = tiny_pair(family)
@@ -85,6 +84,7 @@ def test_every_encoder_decoder_is_measured_and_gets_its_pages(family, tmp_path):
     assert len(rows_of(run, "heads.csv")) == heads
 
 
+@pytest.mark.slow
 def test_of_a_pair_with_experts_the_heads_are_shown_and_the_mlps_left_out(tmp_path):
     model = tiny_pair("switch")
     (left,) = model.left_out
@@ -114,6 +114,7 @@ def rows_of(run, name: str) -> list[dict[str, str]]:
     return next(table.records for table in technique_tables(run) if table.name == name)
 
 
+@pytest.mark.slow
 def test_layers_that_share_weights_look_where_their_network_looks(tmp_path):
     """ALBERT: a page for each turn, each with its own numbers."""
     run = run_on(tiny("albert"), TEXTS[:1], tmp_path, **CHOICES)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import csv
 import re
+import shutil
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny_transformers
-import tiny_vision
-import yaml
-from small_site import CHECKOUT
+from small_site import CHECKOUT, Site, read_exhibit, write_exhibit
 from typer.testing import CliRunner
 
 import cutaway
@@ -27,7 +25,7 @@ import cutaway
 
 
 def measure(run):
-    return 1 / (len(run.inputs.texts) - 2)
+    return 1 / (len(run.inputs.texts) - 1)
 
 
 def view(run):
@@ -43,7 +41,7 @@ BROKEN = cutaway.Technique(
     sections=(cutaway.Section("model", "broken", "own.html", view),),
 )
 '''
-LINE = 1 + BROKEN.splitlines().index("    return 1 / (len(run.inputs.texts) - 2)")
+LINE = 1 + BROKEN.splitlines().index("    return 1 / (len(run.inputs.texts) - 1)")
 ARTICLE = """---
 title: Turned
 description: How far.
@@ -51,7 +49,7 @@ description: How far.
 
 {{ figure("turns", model="encoder") }}
 
-Layer 1: {{ stat("turns", "degrees", model="encoder", text="text-1", layer=1) }}.
+Layer 1: {{ stat("turns", "degrees", model="encoder", text="coreference", layer=1) }}.
 """
 
 
@@ -60,33 +58,16 @@ def fenced(language: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def exhibit(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("own")
-    tiny_transformers.save_tiny("bert", folder / "encoder")
-    tiny_vision.save("vit", folder / "vit")
+def exhibit(seeded_site: Site, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the seeded site has measured and drawn, with two techniques and an article besides."""
+    folder = shutil.copytree(seeded_site.exhibit, tmp_path_factory.mktemp("own") / "exhibit")
     (code,) = fenced("python")
     (folder / "turns.py").write_text(code, encoding="utf-8")
     (folder / "broken.py").write_text(BROKEN, encoding="utf-8")
     (folder / "articles").mkdir()
     (folder / "articles" / "turned.md").write_text(ARTICLE, encoding="utf-8")
-    small = {"features": 0, "dream": "", "ablate": 1, "runs": 1, "words": 2}
-    models = [
-        {"id": "encoder", "source": "./encoder", "make": small},
-        {"id": "vit", "source": "./vit", "make": small},
-    ]
-    cat = CHECKOUT / "site_src" / "inputs" / "images"
-    words = {
-        "title": "Own",
-        "models": models,
-        "texts": [
-            {"id": "text-1", "text": "the rain fell on the town"},
-            {"id": "text-2", "text": "w1 w2 w3 w4 w1 w2"},
-        ],
-        "images": [{"file": str(next(cat.glob("cat.*"))), "label": "cat"}],
-        "writing": ".",
-        "techniques": ["./turns.py", "./broken.py"],
-    }
-    (folder / "exhibit.yml").write_text(yaml.safe_dump(words), encoding="utf-8")
+    more = {"writing": ".", "techniques": ["./turns.py", "./broken.py"]}
+    write_exhibit(folder, read_exhibit(folder) | more)
     return folder
 
 
@@ -107,7 +88,7 @@ def test_it_has_a_section_a_figure_and_a_table(site: Path) -> None:
     assert "How far layers turn" in section and "own/turns-0.svg" in section
     assert (site / "models/encoder/own/turns-0.svg").is_file()
     article = (site / "articles/turned/index.html").read_text(encoding="utf-8")
-    first = next(row for row in rows(site) if (row["text"], row["layer"]) == ("text-1", "1"))
+    first = next(row for row in rows(site) if (row["text"], row["layer"]) == ("coreference", "1"))
     assert f"Layer 1: {number(float(first['degrees']))}." in re.sub("<[^>]*>", "", article)
     assert list((site / "articles/turned/fig-1").glob("turns.svg"))
 
@@ -136,7 +117,7 @@ def test_a_mistake_is_told_with_its_line_and_leaves_the_rest(site: Path) -> None
 
 @pytest.mark.build
 def test_a_model_of_another_kind_says_why_it_has_none(site: Path) -> None:
-    page = (site / "models/vit/index.html").read_text(encoding="utf-8")
+    page = (site / "models/cnn/index.html").read_text(encoding="utf-8")
     assert "it is made for models that take texts, not pictures." in page
 
 

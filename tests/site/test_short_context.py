@@ -19,6 +19,7 @@ from runs import run_on
 TOO_SHORT = "Induction and duplicate tokens are left out"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("family", "context", "copies"), [("gpt2", 44, {"8", "16"}), ("llama", 30, {"8"}), ("bert", 17, ())]
 )
@@ -40,6 +41,7 @@ def test_repeated_tokens_that_do_not_fit_are_left_out_with_the_reason(
         assert {row["copy"] for row in rows_of(run, "recipes.csv")} == copies
 
 
+@pytest.mark.slow
 def test_an_encoder_decoder_of_a_short_context_is_measured(tmp_path):
     model = replace(tiny_pair("bart"), max_tokens=45)  # its decoder reads a token before the others
     run = run_on(model, TEXTS[:1], tmp_path, **CHOICES)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import tiny_transformers as tiny
-from filled import filled
+from filled import filled_page
 from test_other_transformers import CHOICES, TEXTS
 
 from generator.exhibit import ModelSpec
@@ -43,6 +43,7 @@ def opened(family: str, folder: Path, monkeypatch) -> LanguageModel:
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", list(HEADS))
 def test_labels_are_told_and_the_head_is_left_out(family, tmp_path, monkeypatch):
     model = opened(family, tmp_path / "net", monkeypatch)
@@ -53,7 +54,7 @@ def test_labels_are_told_and_the_head_is_left_out(family, tmp_path, monkeypatch)
     run = run_on(model, TEXTS[:1], tmp_path / "store", **CHOICES)
     stated = _model(run)
     assert stated["labels"] == list(labels.values()) and stated["problem_type"] == (problem or None)
-    page = filled(run)[f"models/{family}/index.html"].body
+    page = filled_page(run, f"models/{family}/index.html").body
     assert all(escape(words) in page for words in SAID[family]) and "so <so>" not in page
 
 

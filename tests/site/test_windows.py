@@ -15,7 +15,6 @@ from test_other_transformers import CHOICES
 from tiny_transformers import tiny, tokens
 
 from runs import run_on
-from generator.card_schema import Pairs
 from generator.errors import CutawayError
 from generator.inputs.texts import CuratedText
 from generator.manifest import _model
@@ -28,7 +27,6 @@ from generator.probes.repeated_sequences import repeated_sequences
 from generator.probes.stack_statistics import text_statistics
 from generator.probes.queries import read_queries
 from generator.probes.roles import RULES, bar_in, thresholds
-from generator.store import Store
 
 WINDOWS = {
     "mistral": (8, 8, 8),
@@ -139,6 +137,7 @@ def test_the_factor_of_scores_is_taken_over_visible_keys(family):
     assert found.reason == "" and np.isfinite(found.scale).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["mistral", "gemma3", "modernbert"])
 def test_pages_and_manifest_say_how_far_a_layer_sees(family, tmp_path):
     model, long = tiny(family), " ".join(f"w{place}" for place in range(20))
