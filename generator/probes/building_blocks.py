@@ -26,7 +26,13 @@ from generator.models.model import VisionModel, logits_of
 from generator.models.tap import tail, tapped
 from generator.probes.channel_groups import GROUPS, ITERATIONS, Groups, find_groups
 from generator.probes.exemplars import unit_layers
-from generator.probes.integrated_gradients import MOST, TOLERANCE, integrated_gradients
+from generator.probes.integrated_gradients import (
+    MOST,
+    NODES,
+    PIECES,
+    TOLERANCE,
+    integrated_gradients,
+)
 from generator.store import Store, digest_of_value
 
 VERSION = 2
@@ -128,16 +134,24 @@ def near_box(
 
 
 def measure_building_blocks(
-    model: VisionModel, picture: str, pixels: np.ndarray, layer: Layer | None, store: Store
+    model: VisionModel,
+    picture: str,
+    pixels: np.ndarray,
+    layer: Layer | None,
+    store: Store,
+    most: int = MOST,
 ) -> BuildingBlocks:
-    """Take one layer's response to a picture (3, H, W), normalised, apart; see `blocks_layer`."""
+    """Take one layer's response to a picture (3, H, W), normalised, apart; see `blocks_layer`.
+
+    Gradients are taken at `most` points of the path at most.
+    """
     if layer is None:
         return _nothing(picture, "", "No layer of this network has a grid of cells.")
     if not layer.tapped or len(layer.shape) != 3:
         return _nothing(
             picture, layer.name, f"No call of a module or an activation returns {layer.name}."
         )
-    settings = (CLASSES, LISTED, GROUPS, ITERATIONS, TOLERANCE, MOST, BATCH)
+    settings = (CLASSES, LISTED, GROUPS, ITERATIONS, TOLERANCE, most, BATCH)
     parts = {
         "model": model.key,
         "picture": picture,
@@ -148,7 +162,7 @@ def measure_building_blocks(
     }
 
     def make() -> BuildingBlocks:
-        return _take_apart(model, picture, pixels, layer)
+        return _take_apart(model, picture, pixels, layer, most)
 
     return store.result("building_blocks", VERSION, parts, BuildingBlocks, make)
 
@@ -175,7 +189,7 @@ def _nothing(picture: str, layer: str, reason: str) -> BuildingBlocks:
 
 
 def _take_apart(
-    model: VisionModel, picture: str, pixels: np.ndarray, layer: Layer
+    model: VisionModel, picture: str, pixels: np.ndarray, layer: Layer, most: int
 ) -> BuildingBlocks:
     batch = torch.from_numpy(pixels).unsqueeze(0).to(model.device)
     response, logits = tail(model, batch, layer)
@@ -188,7 +202,7 @@ def _take_apart(
     values, slopes = _values(active), _values(gradient)
     path, points = np.zeros_like(slopes), 0
     if classes:
-        way = integrated_gradients(tailed.run, active)
+        way = integrated_gradients(tailed.run, active, most, min(PIECES, most // NODES))
         path, points = way.gradient, way.points
     ends = tailed.logits([active, torch.zeros_like(active)])
     return BuildingBlocks(

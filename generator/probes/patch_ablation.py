@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from generator.errors import CutawayError
-from generator.models.dispatch import listen
+from generator.models.dispatch import Kept, listen
 from generator.models.model import VisionModel, logits_of
 from generator.models.patches import VisionAttention, unfused
 from generator.probes.ablation import Ablation, not_ablated
@@ -69,9 +69,13 @@ def _sweep(model: VisionModel, pixels: Mapping[str, np.ndarray], names: list[str
     base, delta = [], []
     for name in names:
         batch = torch.from_numpy(pixels[name])[None].to(model.device)
-        whole = _run(model, attention, {}, batch)
+        kept = Kept()
+        whole = _run(model, attention, {}, batch, kept)
         silent = torch.stack(
-            [_silenced(model, attention, block, mean, batch) for block, mean in enumerate(means)]
+            [
+                _silenced(model, attention, block, mean, batch, kept)
+                for block, mean in enumerate(means)
+            ]
         )
         untouched, effect = _effect(model, whole[0], silent)
         base.append(untouched)
@@ -97,13 +101,18 @@ def _mean_outputs(
 
 
 def _silenced(
-    model: VisionModel, attention: VisionAttention, block: int, mean: Tensor, batch: Tensor
+    model: VisionModel,
+    attention: VisionAttention,
+    block: int,
+    mean: Tensor,
+    batch: Tensor,
+    kept: Kept,
 ) -> Tensor:
-    """The answers (heads, classes) with each head of a block silent in turn."""
+    """The answers (heads, classes) with each head of a block silent in turn; `kept` is of the whole pass."""
     # One at a time: unfused attention on a batch computes other operations than those that were found.
     heads = range(attention.heads)
     silent = (
-        _run(model, attention, {block: partial(_silence, head, mean[head])}, batch)
+        _run(model, attention, {block: partial(_silence, head, mean[head])}, batch, kept)
         for head in heads
     )
     return torch.cat(list(silent))
@@ -119,6 +128,7 @@ def _run(
     attention: VisionAttention,
     changes: Mapping[int, Take],
     batch: Tensor,
+    kept: Kept | None = None,
 ) -> Tensor:
     """The answer (1, classes) to a picture; `changes` are handed the live outputs of a block's heads."""
     points = {str(block): attention.mixed[block] for block in changes}
@@ -126,7 +136,7 @@ def _run(
     def take(name: str, mixed: Tensor) -> None:
         changes[int(name)](int(name), mixed)
 
-    with unfused(), listen(points, take):
+    with unfused(), listen(points, take, kept=kept):
         return logits_of(model.module(batch)).float().cpu()
 
 

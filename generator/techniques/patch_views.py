@@ -46,12 +46,30 @@ class Peak:
     patches: float
 
     @property
+    def cells(self) -> tuple[float, int, int, float]:
+        """The same in the columns of tables."""
+        return self.patches, self.row, self.column, self.weight
+
+    @property
     def words(self) -> str:
         """The same in words."""
         return (
             f"most on the patch in row {self.row}, column {self.column} ({number(self.weight)}), "
             f"{percent(self.patches)} on patches in all"
         )
+
+
+def cut_words(grid: PatchGrid, blocks: int, heads: int) -> str:
+    """How a network cuts a picture, in sentences."""
+    cut = (
+        f"{blocks} blocks with {heads} heads each. The picture is cut into "
+        f"{grid.rows} × {grid.columns} patches of {grid.height} × {grid.width} px; each is a token."
+    )
+    if not grid.special:
+        return cut
+    count = len(grid.special)
+    more = f"{count} more tokens stand" if count > 1 else "One more token stands"
+    return f"{cut} {more} for no patch: {', '.join(grid.special)}."
 
 
 def peak_of(weights: np.ndarray, grid: PatchGrid) -> Peak:
