@@ -70,12 +70,13 @@ def measure_picture_gradients(
     pixels: np.ndarray,
     store: Store,
     classes: Sequence[int] = (),
-    most: int = MOST,
+    most: int | None = None,
 ) -> PictureGradients:
     """The most probable class of a picture (3, H, W), normalised, or the `classes` named by their numbers.
 
-    Gradients are taken at `most` points of the way at most.
+    Gradients are taken at `most` points of the way at most, MOST if left out.
     """
+    most = most or MOST
     if not model.labels:
         return PictureGradients((), model.no_classes)
     depends_on = {
