@@ -140,14 +140,11 @@ def load_pairs(path: Path) -> Pairs:
     return check(TypeAdapter(Pairs), read_yaml(path, "list of sentences"), path, Pairs)
 
 
-_ONE_A_LINE = "Name a .yml with a list of texts, or a plain file with one text a line."
-
-
 def load_texts(path: Path) -> tuple[TextSpec, ...]:
     """Texts from a YAML list, or from a plain file with one text a line."""
     if path.suffix.lower() in {".yml", ".yaml"}:
         return check(TypeAdapter(tuple[TextSpec, ...]), read_yaml(path, "list of texts"), path)
-    lines = [line.strip() for line in read_text(path, "file of texts", _ONE_A_LINE).splitlines()]
+    lines = [line.strip() for line in read_text(path, "file of texts").splitlines()]
     texts = [line for line in lines if line]
     return tuple(
         TextSpec(id=f"text-{number}", text=text, phenomenon=f"Text {number}")
