@@ -20,7 +20,7 @@ from generator.errors import CutawayError
 from generator.models.dispatch import Kept, listen
 from generator.models.model import VisionModel, logits_of
 from generator.models.patches import VisionAttention, unfused
-from generator.probes.ablation import Ablation, not_ablated
+from generator.probes.ablation import Ablation, Heads, not_ablated
 from generator.probes.head_statistic import EMBEDDING, LOGIT
 from generator.store import Store, digest_of_value
 
@@ -40,17 +40,18 @@ def ablate_patch_heads(
     pixels: Mapping[str, np.ndarray],
     count: int,
     store: Store,
+    heads: Heads | None = None,
 ) -> Ablation:
-    """Silence every head in turn on the first `count` pictures (3, H, W).
+    """Silence each of `heads` in turn (all if left out) on the first `count` pictures (3, H, W).
 
-    Means are taken over all pictures.
+    Means are taken over all pictures. NaN stands for the effect of the other heads.
     """
     if not count:
         return not_ablated("No head was silenced: the exhibit asks for none (make.ablate).")
 
     def make() -> Ablation:
         try:
-            return _sweep(model, pixels, list(pixels)[:count])
+            return _sweep(model, pixels, list(pixels)[:count], heads)
         except CutawayError as error:
             return not_ablated(f"No head was silenced: {error}")
 
@@ -58,11 +59,24 @@ def ablate_patch_heads(
         "model": model.key,
         "pixels": {name: digest_of_value(each) for name, each in pixels.items()},
         "count": count,
+        **({} if heads is None else {"heads": [list(head) for head in heads]}),
     }
     return store.result("patch_ablation", VERSION, parts, Ablation, make)
 
 
-def _sweep(model: VisionModel, pixels: Mapping[str, np.ndarray], names: list[str]) -> Ablation:
+def drawn_heads(attention: VisionAttention, count: int, seed: int) -> Heads:
+    """`count` heads at random, in order."""
+    total = len(attention.blocks) * attention.heads
+    chosen = np.sort(np.random.default_rng(seed).permutation(total)[:count])
+    return tuple(divmod(int(head), attention.heads) for head in chosen)
+
+
+def _sweep(
+    model: VisionModel,
+    pixels: Mapping[str, np.ndarray],
+    names: list[str],
+    asked: Heads | None = None,
+) -> Ablation:
     attention = model.attention
     assert attention is not None
     means = _mean_outputs(model, attention, pixels)
@@ -73,7 +87,7 @@ def _sweep(model: VisionModel, pixels: Mapping[str, np.ndarray], names: list[str
         whole = _run(model, attention, {}, batch, kept)
         silent = torch.stack(
             [
-                _silenced(model, attention, block, mean, batch, kept)
+                _silenced(model, attention, block, mean, batch, kept, whole, asked)
                 for block, mean in enumerate(means)
             ]
         )
@@ -107,12 +121,19 @@ def _silenced(
     mean: Tensor,
     batch: Tensor,
     kept: Kept,
+    whole: Tensor,
+    asked: Heads | None,
 ) -> Tensor:
-    """The answers (heads, classes) with each head of a block silent in turn; `kept` is of the whole pass."""
+    """The answers (heads, classes) with each head of a block silent in turn, NaN for those not `asked` for.
+
+    `kept` is of the pass whose answer is `whole`.
+    """
     # One at a time: unfused attention on a batch computes other operations than those that were found.
     heads = range(attention.heads)
     silent = (
         _run(model, attention, {block: partial(_silence, head, mean[head])}, batch, kept)
+        if asked is None or (block, head) in asked
+        else torch.full_like(whole, torch.nan)
         for head in heads
     )
     return torch.cat(list(silent))

@@ -34,7 +34,7 @@ PICTURES_TAKEN = 3  # where the exhibit names none
 # The dictionaries are drawn small, as one tile a channel, and of a very wide layer not all: twice as many as
 # units are visualised. Twice the steps raise a channel by a fifth more, and show the same.
 SMALL, SMALL_STEPS = 64, 48
-LEAST = 16  # points of a path, where the network is large
+LEAST = 8  # points of a path, where the network is large
 
 BlocksOf = Mapping[str, BuildingBlocks]
 

@@ -33,6 +33,7 @@ from generator.techniques.patch_views import (
     rolled,
     rolled_blocks,
     rollout_sprite,
+    silenced_words,
     telling_picture,
     token_name,
 )
@@ -112,7 +113,7 @@ class ModelView:
     """All heads on every picture, and in numbers.
 
     `spread` has the lowest and the mean relative entropy of heads, `twin` that of random weights.
-    Heads are silenced on the first `silenced` pictures, `fewer` says why on fewer than usual.
+    `silenced` says on which pictures heads are silenced, where not on all, and `fewer` why on fewer.
     """
 
     blocks: int
@@ -125,7 +126,7 @@ class ModelView:
     spread: tuple[float, float]
     twin: float
     atlas: str
-    silenced: int
+    silenced: str
     fewer: str
 
     @property
@@ -194,7 +195,7 @@ def model_view(run: Run, _: StackHeads) -> ModelView:
         spread=(float(relative.mean.min()), float(relative.mean.mean())),
         twin=stack.control.mean("relative_entropy"),
         atlas=part_address(run.model.id, stack.stack.page("atlas")),
-        silenced=len(stack.ablation.inputs),
+        silenced=silenced_words(stack),
         fewer=why_fewer(run),
     )
 

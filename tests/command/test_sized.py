@@ -7,15 +7,23 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from tiny_vision import noise, tiny_vision
 
 from generator import sized as sizes
 from generator.exhibit import Choices
 from generator.models.patches import unfused
+from generator.probes.flops import measure_flops
+from generator.probes.patch_ablation import SPAN, ablate_patch_heads, drawn_heads
 from generator.single import exhibit_of_one
 from generator.sized import share_of, sized
 from generator.store import Store
+from generator.subjects import read_inputs, run_of
+from generator.techniques import TECHNIQUES, stack_scores
 from generator.techniques.flops import why_fewer
+from generator.techniques.heads import HEADS
+from generator.techniques.integrated_gradients import INTEGRATED_GRADIENTS
+from generator.techniques.patch_views import silenced_words
 
 NAMES = ["a", "b", "c", "d"]
 
@@ -107,3 +115,54 @@ def test_dear_operations_are_not_computed_again():
             model.module(pixels)
         costs.append(counter.get_total_flops())
     assert costs[1] < costs[0] / 2
+
+
+def test_of_a_large_networks_random_twin_some_heads_are_silenced(tmp_path):
+    """Those that are have the effect that they have among all, the others none."""
+    model, store = tiny_vision("vit"), Store(tmp_path)
+    pixels = {"one": noise(1)}
+    chosen = drawn_heads(model.attention, 5, 0)
+    assert len(set(chosen)) == 5 and chosen == tuple(sorted(chosen))
+    every = ablate_patch_heads(model, pixels, 1, store).of(SPAN)[0]
+    some = ablate_patch_heads(model, pixels, 1, store, chosen)
+    asked = np.zeros(every.shape, dtype=bool)
+    asked[tuple(np.transpose(chosen))] = True
+    assert np.array_equal(np.isfinite(some.of(SPAN)[0]), asked)
+    assert np.array_equal(some.of(SPAN)[0][asked], every[asked])
+    assert np.array_equal(some.statistic(SPAN).asked, asked)
+
+
+def test_a_page_says_on_which_pictures_heads_were_silenced(tmp_path, monkeypatch):
+    """A network whose pass costs too much: fewer pictures, and of the random twin fewer heads."""
+    model, store = tiny_vision("vit"), Store(tmp_path)
+    monkeypatch.setattr(stack_scores, "DRAWN", 5)
+    names = ("one", "two", "three")
+    shown = exhibit_with_pictures(tmp_path, names)
+    monkeypatch.setattr(sizes, "USUAL", measure_flops(model, store).network / 4)
+    (inputs,) = read_inputs(shown)
+    run = run_of(model, shown.models[0], inputs, shown, store, lambda _: None, TECHNIQUES)
+    assert run.share == pytest.approx(0.25) and len(run.budget.blocks) == 1
+    (stack,) = run[HEADS]
+    assert silenced_words(stack) == (
+        "Heads were silenced on the first picture, of the random twin 5 that were drawn at random."
+    )
+    assert "billion operations: by default less of this is made" in why_fewer(run)
+    assert all(
+        one.points <= 32
+        for each in run[INTEGRATED_GRADIENTS].trained.values()
+        for one in each.classes
+    )
+    assert len(run[INTEGRATED_GRADIENTS].random) == 1
+    whole = run_of(
+        model, shown.models[0], inputs, shown, store, lambda _: None, TECHNIQUES, full=True
+    )
+    assert whole.share == 1 and whole.budget == shown.models[0].make
+    assert silenced_words(whole[HEADS][0]) == ""
+
+
+def exhibit_with_pictures(folder, names):
+    for seed, name in enumerate(names):
+        pixels = np.random.default_rng(seed).integers(0, 256, (40, 40, 3), np.uint8)
+        Image.fromarray(pixels).save(folder / f"{name}.png")
+    nothing = (None, None, "random", None)
+    return exhibit_of_one("timm:test_vit", None, folder, *nothing)
