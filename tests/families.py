@@ -386,7 +386,7 @@ def published_problems(site: Path) -> list[str]:
     failed = [
         f"FAILED {check['name']}: {check['says']}"
         for model in manifest["models"]
-        for check in model["trial"]
+        for check in model["checks"]
         if not check["passed"]
     ]
     pages = [page for page in site.rglob("*.html") if not page.is_relative_to(site / "guide")]
