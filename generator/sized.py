@@ -36,5 +36,6 @@ def sized(asked: Choices, share: float, pictures: Sequence[str]) -> Choices:
         "ablate": math.ceil(asked.ablate * share),
         "blocks": tuple(pictures[: max(1, round(PICTURES_TAKEN * share))]),
     }
-    changed = {key: one for key, one in smaller.items() if key not in asked.model_fields_set}
-    return asked.model_copy(update=changed)
+    stated = asked.model_fields_set
+    changed = {key: one for key, one in smaller.items() if key not in stated}
+    return Choices.model_construct(set(stated), **{**dict(asked), **changed})

@@ -108,8 +108,9 @@ def measure(run: Run) -> tuple[Visualised, ...]:
     classes = sorted({one.depths[-1].index for one in run[GRAD_CAM].values() if one.depths})
     budget = run.budget
     chosen = np.random.default_rng(run.seed).permutation(classes)[: budget.classes].tolist()
-    sets, units = budget.features > 0 and run.share == 1, None if run.full else budget.features
-    effort = Effort(units, budget.classes, sets, budget.steps)
+    usual = run.share == 1 or "features" in budget.model_fields_set
+    units = None if run.full else budget.features
+    effort = Effort(units, budget.classes, usual and budget.features > 0, budget.steps)
     wants = _wants(run, effort, tuple(sorted(chosen)))
     return visualise_features(run.vision, wants, seed=run.seed, store=run.store, step=run.step)
 

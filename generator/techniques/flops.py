@@ -23,6 +23,17 @@ def why_fewer(run: Run) -> str:
     )
 
 
+def why_no_pictures(run: Run) -> str:
+    """Why no unit of a large network is drawn, in sentences; "" where some are, or none was asked for."""
+    stated = "features" in run.budget.model_fields_set
+    if run.share == 1 or run.budget.features or stated:
+        return ""
+    return (
+        f"{why_fewer(run)} No unit and no class is drawn by feature visualisation, unless a number of "
+        "features is stated: --features, or features under make."
+    )
+
+
 FLOPS = Technique(
     name="flops",
     title="Floating-point operations",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -20,7 +21,7 @@ from generator.sized import share_of, sized
 from generator.store import Store
 from generator.subjects import read_inputs, run_of
 from generator.techniques import TECHNIQUES, stack_scores
-from generator.techniques.flops import why_fewer
+from generator.techniques.flops import why_fewer, why_no_pictures
 from generator.techniques.heads import HEADS
 from generator.techniques.integrated_gradients import INTEGRATED_GRADIENTS
 from generator.techniques.patch_views import silenced_words
@@ -67,6 +68,9 @@ def test_the_command_line_states_features_only_where_they_are_given():
 def test_pages_say_why_there_is_less():
     run = SimpleNamespace(share=1.0)
     assert why_fewer(run) == ""
+    for count in (0, 3):
+        budget = sized(Choices(features=count), 0.01, NAMES)
+        assert why_no_pictures(SimpleNamespace(share=0.1, budget=budget)) == ""
 
 
 def test_a_pass_that_begins_as_another_did_computes_nothing_twice_and_the_same(monkeypatch):
@@ -147,6 +151,9 @@ def test_a_page_says_on_which_pictures_heads_were_silenced(tmp_path, monkeypatch
         "Heads were silenced on the first picture, of the random twin 5 that were drawn at random."
     )
     assert "billion operations: by default less of this is made" in why_fewer(run)
+    assert why_no_pictures(replace(run, budget=sized(Choices(), 0.01, NAMES))).endswith(
+        "unless a number of features is stated: --features, or features under make."
+    )
     assert all(
         one.points <= 32
         for each in run[INTEGRATED_GRADIENTS].trained.values()
