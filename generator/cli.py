@@ -64,7 +64,7 @@ def build(
     weights: option.Weights = "pretrained",
     device: option.Device = "auto",
     jobs: option.Jobs = 0,
-    features: option.Features = 12,
+    features: option.Features = None,
     full: option.Full = False,
     profile: option.Profiled = False,
     engine: option.Engine = "local",

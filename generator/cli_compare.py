@@ -39,7 +39,7 @@ def compare(
     from generator.single import exhibit_of_two
 
     given = (texts, images, pool, passages)
-    shown = exhibit_of_two((before, after), exhibit, *given, architecture, features)
+    shown = exhibit_of_two((before, after), exhibit, *given, architecture, features or 0)
     from generator.build import Options, build
     from generator.report import print_summary
 

@@ -28,7 +28,11 @@ Engine = Annotated[
 ]
 Address = Annotated[str, typer.Option(help="Of the Ray cluster; one is started here if left out.")]
 Features = Annotated[
-    int, typer.Option(min=0, help="Units of --model to visualise; none, and no classes, if 0.")
+    int | None,
+    typer.Option(
+        min=0,
+        help="Units of --model to visualise; none, and no classes, if 0. 12, or fewer if it is large.",
+    ),
 ]
 Full = Annotated[
     bool,

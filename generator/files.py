@@ -19,6 +19,8 @@ def read_text(path: Path, what: str = "file", hint: str = "") -> str:
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
         raise UsageError(f"{path}: there is no such {what}.", hint=hint) from error
+    except IsADirectoryError as error:
+        raise UsageError(f"{path} is a folder; it should be a {what}.") from error
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: cannot be read as UTF-8 text: {error}.") from error
 

@@ -124,7 +124,7 @@ def _passes(run: Run, units: int) -> float:
     return (
         _OF_UNIT * units * full
         + _OF_FEATURE * wanted * budget.steps
-        + _OF_PICTURE * len(run.inputs.images)
+        + _OF_PICTURE * len(run.inputs.images) * run.share
         + _OF_POOL * len(run.inputs.pool)
         + _OF_HEAD * swept
     )

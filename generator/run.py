@@ -47,7 +47,8 @@ class Run:
     """A loaded model, what it is run on, how much is made of it, and what was found so far.
 
     `checkpoints` are the states of its training that the exhibit names. `other_tower` is the id of the model
-    that is the other tower of the same network, where both are shown. `full` shows every unit in every way.
+    that is the other tower of the same network, where both are shown. `full` shows every unit in every way;
+    without, `share` of the usual work is done (`generator.sized`).
     `live` says whether readers are offered the network itself: "on", "auto" or "off". `comparisons` are links
     to the pages that hold it against another model; one that is not `paged` is opened for these alone.
     `trained` is the run that this one is the control of. `techniques` are all that can be asked, in page
@@ -65,6 +66,7 @@ class Run:
     checkpoints: Checkpoints = ()
     other_tower: str = ""
     full: bool = False
+    share: float = 1.0
     live: str = "off"
     comparisons: tuple[Link, ...] = ()
     paged: bool = True

@@ -14,6 +14,8 @@ from generator.exhibit_yaml import load_exhibit
 from generator.inputs.datasets import names_dataset
 from generator.paths import data_root
 
+FEATURES = 12  # units that are visualised where no number is stated
+
 
 def spec_of_one(source: str, architecture: str | None, weights: str) -> ModelSpec:
     """The entry that an exhibit would have for a source."""
@@ -37,6 +39,13 @@ def spec_of_one(source: str, architecture: str | None, weights: str) -> ModelSpe
         raise UsageError(f"The source {source[:60]!r}: {error.errors()[0]['msg']}.") from error
 
 
+def _make(features: int | None) -> Choices:
+    """How much is made of one model; where no number of features is stated, fewer of a large network."""
+    if features is None:
+        return Choices.model_construct(set(), features=FEATURES)
+    return Choices(features=features, classes=min(features, Choices().classes))
+
+
 def exhibit_of_one(
     source: str,
     texts: Path | None,
@@ -44,7 +53,7 @@ def exhibit_of_one(
     pool: Path | None,
     architecture: str | None,
     weights: str,
-    features: int,
+    features: int | None,
     passages: Path | None = None,
 ) -> Exhibit:
     """One model on the given texts or pictures, or on the curated ones where none are given.
@@ -54,8 +63,7 @@ def exhibit_of_one(
     for path in (texts, images, pool, passages):
         if path is not None and not names_dataset(str(path)) and not path.exists():
             raise UsageError(f"{path}: there is no such file or folder.")
-    make = Choices(features=features, classes=min(features, Choices().classes))
-    spec = spec_of_one(source, architecture, weights).model_copy(update={"make": make})
+    spec = spec_of_one(source, architecture, weights).model_copy(update={"make": _make(features)})
     curated = load_exhibit(data_root())
     return Exhibit(
         title=spec.name,
@@ -129,7 +137,7 @@ def exhibit_or_one(
     pool: Path | None,
     architecture: str | None,
     weights: str,
-    features: int,
+    features: int | None,
     passages: Path | None = None,
 ) -> Exhibit:
     """An exhibit, or that of one source; what goes with a source is refused beside an exhibit."""

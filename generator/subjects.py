@@ -28,6 +28,7 @@ from generator.own_techniques import own_techniques, with_own
 from generator.paths import cache_root
 from generator.progress import Step
 from generator.run import PICTURES, Run, Technique
+from generator.sized import share_of, sized
 from generator.store import Store
 from generator.techniques import TECHNIQUES
 
@@ -175,10 +176,10 @@ def load_runs(
         with store.profile.of("loading", spec.id):
             model = load_model(spec, base, cache, seed=seed, device=device)
             model = with_dictionaries(model, spec, base, cache)
-            run = run_of(model, spec, shown, exhibit, store, step, techniques)
+            run = run_of(model, spec, shown, exhibit, store, step, techniques, full)
             checkpoints = load_checkpoints(spec, model, base, cache, seed=seed)
         links = comparison_links(spec, exhibit)
-        run = replace(run, checkpoints=checkpoints, full=full, comparisons=links, paged=spec.pages)
+        run = replace(run, checkpoints=checkpoints, comparisons=links, paged=spec.pages)
         runs.append(run)
         loaded(spec.id)
     return runs
@@ -205,16 +206,20 @@ def run_of(
     store: Store,
     step: Step,
     techniques: tuple[Technique[Any], ...],
+    full: bool = False,
 ) -> Run:
     """The run of a loaded model. Raises UsageError where it is shown nothing that it takes."""
+    share = 1.0 if full else share_of(model, store)
     run = Run(
         model,
         inputs,
-        spec.make,
+        sized(spec.make, share, [image.id for image in inputs.images]),
         exhibit.seed,
         store,
         step,
         other_tower=other_tower(spec, exhibit.models),
+        full=full,
+        share=share,
         live=spec.live,
         techniques=techniques,
     )

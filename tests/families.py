@@ -3,8 +3,9 @@
     python tests/families.py [PATTERN ...] [--build N]
 
 Prints one line a network. Ends with 1 if one ended in a traceback, or was opened although a check of its
-trial had failed. `--build N` also builds N of those that opened, spread over the list, with default options.
-Where feature visualisation takes a build longer than two minutes, it is left out, and the line says so.
+trial had failed. `--build N` also builds
+N of those that opened with three pictures and default options, as many at a time as there are processors:
+those in BUILT first, which are of every kind and small where a kind has small members, then others.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +34,6 @@ from generator.exhibit import ModelSpec
 from generator.models.compat import repair_torchvision
 from generator.models.load import load_model
 from generator.models.model import VisionModel
-
-LONGEST = 120  # seconds that a build may take with feature visualisation
 
 TIMM = [
     "beit_base_patch16_224",
@@ -211,6 +212,35 @@ _SHALLOW = {"depths": [1, 1, 1, 1], "num_labels": 5}
 _WINDOWS = {"embed_dim": 16, "depths": [1, 1], "num_heads": [2, 4], "window_size": 4}
 _THINNER = {"width_coefficient": 0.5, "depth_coefficient": 0.3}
 _MOBILE = {"hidden_sizes": [24, 32, 40], "neck_hidden_sizes": [8, 8, 16, 16, 24, 32, 64]}
+# Of every kind of network one that is built to its end: with class tokens and without, in windows, over
+# channels, with large kernels, gates, mixtures of both; two of base size.
+BUILT = (
+    "transformers:dinov2_registers",
+    "transformers:mobilevit",
+    "transformers:swinv2",
+    "transformers:segformer",
+    "transformers:convnextv2",
+    "transformers:levit",
+    "timm:test_vit",
+    "timm:test_nfnet",
+    "timm:test_efficientnet_evos",
+    "torchvision:squeezenet1_1",
+    "timm:resnet10t",
+    "timm:mobilenetv4_conv_small_050",
+    "timm:ghostnet_050",
+    "timm:convnext_atto",
+    "timm:mambaout_femto",
+    "timm:pit_ti_224",
+    "timm:eva02_tiny_patch14_224",
+    "timm:cait_xxs24_224",
+    "timm:coat_lite_tiny",
+    "timm:xcit_nano_12_p16_224",
+    "timm:resmlp_12_224",
+    "timm:efficientvit_m0",
+    "timm:swin_tiny_patch4_window7_224",
+    "timm:botnet26t_256",
+    "timm:beit_base_patch16_224",
+)
 # The start of the name of a class and of its configuration, and what makes it small: pictures of 64 px.
 TRANSFORMERS: dict[str, tuple[str, dict[str, Any]]] = {
     "beit": ("Beit", _TOKENS),
@@ -327,9 +357,9 @@ def survey(chosen: list[str]) -> Iterator[tuple[str, str, bool]]:
 
 
 def build(name: str, images: Path) -> int:
-    """Build the site of one network with three pictures, and print how; the exit code of `cutaway`.
+    """Build the site of one network with three pictures by default options, and print how; 1 if it failed.
 
-    With default options, or without feature visualisation where that takes longer than LONGEST.
+    It fails with a traceback or an error, and where a check of its trial that failed was published.
     """
     with tempfile.TemporaryDirectory() as folder:
         source, weights = name, "random"
@@ -338,29 +368,44 @@ def build(name: str, images: Path) -> int:
             source, weights = str(Path(folder) / "net"), "pretrained"
         words = ["build", "--model", source, "--weights", weights, "--images", str(images)]
         words += ["--out", str(Path(folder) / "out"), "--jobs", "1"]
-        started, how = time.monotonic(), "with default features"
-        try:
-            done = _cutaway(words, LONGEST)
-        except subprocess.TimeoutExpired:
-            how = f"without features (--features 0), which took more than {LONGEST} s"
-            started = time.monotonic()
-            done = _cutaway([*words, "--features", "0"], None)
+        started = time.monotonic()
+        done = _cutaway([*words, "--yes"])
+        problems = [] if done.returncode else published_problems(Path(folder) / "out")
     seconds = time.monotonic() - started
     said = [line for line in done.stdout.splitlines() if line.startswith("total")]
-    print(f"built     {name} {how}, {seconds:.0f} s: exit {done.returncode}", *said, flush=True)
+    how = [f"exit {done.returncode}", *said, *problems]
+    print(f"built     {name} {seconds:.0f} s: {'; '.join(how)}", flush=True)
     if done.returncode:
         print(done.stdout, done.stderr, sep="\n", flush=True)
-    return done.returncode
+    return int(bool(done.returncode or problems))
 
 
-def _cutaway(words: list[str], timeout: float | None) -> subprocess.CompletedProcess[str]:
+def published_problems(site: Path) -> list[str]:
+    """What a finished site should not hold: checks that failed, and numbers or names that are none."""
+    manifest = json.loads((site / "manifest.json").read_text(encoding="utf-8"))
+    failed = [
+        f"FAILED {check['name']}: {check['says']}"
+        for model in manifest["models"]
+        for check in model["checks"]
+        if not check["passed"]
+    ]
+    pages = [page for page in site.rglob("*.html") if not page.is_relative_to(site / "guide")]
+    odd = [
+        f"'{word}' on {page.relative_to(site)}"
+        for page in pages
+        for word in (">nan<", ">None<", "Traceback (most", "NaN<")
+        if word in page.read_text(encoding="utf-8")
+    ]
+    return [*failed, *odd]
+
+
+def _cutaway(words: list[str]) -> subprocess.CompletedProcess[str]:
     code = "from generator.cli import main; main()"
     paths = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
     return subprocess.run(
         [sys.executable, "-c", code, *words],
         capture_output=True,
         text=True,
-        timeout=timeout,
         env={**os.environ, "PYTHONPATH": paths},
     )
 
@@ -381,10 +426,18 @@ def main() -> int:
     failed = bool(counts["FAILED"] + counts["TRACEBACK"])
     with tempfile.TemporaryDirectory() as images:
         pictures(Path(images))
-        step = max(1, len(opened) // max(1, given.build))
-        for name in opened[::step][: given.build]:
-            failed |= build(name, Path(images)) != 0
+        with ThreadPoolExecutor(max(1, len(os.sched_getaffinity(0)))) as pool:
+            built = pool.map(partial(build, images=Path(images)), to_build(opened, given.build))
+            failed |= any(built)
     return int(failed)
+
+
+def to_build(opened: list[str], count: int) -> list[str]:
+    """`count` of the networks that opened: those in BUILT first, then others spread over the list."""
+    chosen = [name for name in BUILT if name in opened][:count]
+    others, missing = [name for name in opened if name not in BUILT], count - len(chosen)
+    step = max(1, len(others) // missing) if missing else 1
+    return [*chosen, *others[::step][:missing]]
 
 
 def pictures(folder: Path) -> None:

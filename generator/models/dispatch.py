@@ -14,6 +14,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from generator.errors import CutawayError
 
+# Products, convolutions and what costs as much beside them: each returns one tensor in memory of its own.
+_DEAR = {"addmm", "mm", "bmm", "baddbmm", "convolution", "_softmax", "gelu", "silu"}
 # What hands its tensor on. PyTorch adds a `detach` to `torch.arange` and the like if somebody keeps what
 # they return, as the recorder does and a listener does not.
 _SAME = {"detach", "detach_", "alias", "lift_fresh"}
@@ -104,6 +106,16 @@ def flat(args: tuple[Any, ...] | list[Any]) -> Iterator[Any]:
             yield item
 
 
+class Kept:
+    """What the dear operations of one pass returned, for other passes that begin as it does.
+
+    By the number of an operation: the checksum of the names up to it, and its result.
+    """
+
+    def __init__(self) -> None:
+        self.results: dict[int, tuple[int, Tensor]] = {}
+
+
 class _Listener(TorchDispatchMode):
     """Calls back with the output of chosen operations, by their place in the pass."""
 
@@ -113,6 +125,7 @@ class _Listener(TorchDispatchMode):
         take: Callable[[str, Tensor], None],
         batch: int,
         resized: bool,
+        kept: Kept | None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.waiting: dict[int, list[str]] = {}
@@ -122,22 +135,45 @@ class _Listener(TorchDispatchMode):
         self._take = take
         self._batch = batch
         self._resized = resized
+        self._kept = {} if kept is None else kept.results
+        self._keeps = kept is not None and not points
+        self._same_until = min(self.waiting, default=-1)
         self._index = 0
         self._trail = 0
 
     def __torch_dispatch__(
         self, func: Any, kinds: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        result = func(*args, **(kwargs or {}))
+        operation = func.overloadpacket.__name__
+        result = self._result(operation)
+        if result is None:
+            result = func(*args, **(kwargs or {}))
         made = first_tensor(result)
         if made is not None and counted(func, tensors_in(args)):
-            operation = func.overloadpacket.__name__
             self._trail = follow(self._trail, operation)
+            self._keep(operation, made)
             for name in self.waiting.pop(self._index, ()):
                 self._check(name, operation, made)
                 self._take(name, made)
             self._index += 1
         return result
+
+    def _result(self, operation: str) -> Tensor | None:
+        """What a dear operation returned in the pass that was kept, where nothing was changed before it."""
+        if (
+            operation not in _DEAR
+            or self._index > self._same_until
+            or self._index not in self._kept
+        ):
+            return None
+        trail, result = self._kept[self._index]
+        if trail != follow(self._trail, operation):
+            raise CutawayError("the network does not compute the same operations on every pass")
+        return result.clone()  # what comes later may write into it
+
+    def _keep(self, operation: str, made: Tensor) -> None:
+        if self._keeps and operation in _DEAR:
+            self._kept[self._index] = self._trail, made.clone()
 
     def _check(self, name: str, operation: str, made: Tensor) -> None:
         point = self._points[name]
@@ -158,14 +194,18 @@ def listen(
     take: Callable[[str, Tensor], None],
     batch: int = 1,
     resized: bool = False,
+    kept: Kept | None = None,
 ) -> Iterator[None]:
     """Within the block, one pass of `batch` pictures, hand `take` the output of each operation in `points`.
 
     The tensor is live: copy or reduce it at once, since a later operation may write over it. Raises
     CutawayError if the operation of that number, or any before it, has another name than in the trace, if
     its output has another shape, or if it is missing. Shapes may differ where the pictures are `resized`.
+
+    Without points a pass fills `kept`. A later one with the same input takes from it what lies before the
+    first of its points, and returns the same bytes: `take` may write over what it is handed.
     """
-    listener = _Listener(points, take, batch, resized)
+    listener = _Listener(points, take, batch, resized, kept)
     with watched(listener):
         yield
     if listener.waiting:

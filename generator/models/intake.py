@@ -10,10 +10,15 @@ from torch import nn
 from generator.exhibit import Preprocessing
 from generator.files import some_of
 from generator.models.model import VisionModel, logits_of
+from generator.models.trial import CLOSE, apart
 
 GREY = (
     "It takes pictures of one channel: of each picture it is given the luminance "
     "(0.299 red, 0.587 green, 0.114 blue)."
+)
+BLUE_FIRST = (
+    "It was trained on pictures with blue before red. The weights on the three channels are turned instead, "
+    "which changes no answer: pictures, filters and gradients show red first here."
 )
 # ITU-R BT.601, as Pillow and torchvision turn a picture grey.
 _LUMINANCE = (0.299, 0.587, 0.114)
@@ -36,6 +41,25 @@ def _to_grey(_module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
     pixels, *others = inputs
     channels = zip(_LUMINANCE, pixels.split(1, dim=1), strict=True)
     return sum(share * channel for share, channel in channels), *others
+
+
+def give_red_first(module: nn.Module, size: int, device: torch.device) -> bool:
+    """Let a network that takes blue first be handed red first; whether its answer stays the same so.
+
+    Its weights on the three channels are turned, so that filters, gradients and pictures keep red first.
+    """
+    noise = torch.randn(1, 3, size, size, generator=torch.Generator().manual_seed(0)).to(device)
+    reads = [
+        part
+        for part in module.modules()
+        if isinstance(part, nn.Conv2d) and part.in_channels == 3 and part.groups == 1
+    ]
+    with torch.no_grad():
+        before = logits_of(module(noise.flip(1)))
+        for part in reads:
+            part.weight.copy_(part.weight.flip(1))
+        after = logits_of(module(noise))
+    return bool(reads) and apart(after, before) <= CLOSE
 
 
 def sees_grey(model: VisionModel) -> bool:

@@ -138,7 +138,7 @@ class VisionModel(Model):
     @property
     def key(self) -> dict[str, Any]:
         """Adds how pictures are prepared, how layers are read, and how answers become shares."""
-        how = self.preprocessing.model_dump(mode="json")
+        how = self.preprocessing.pixels
         shares = {} if self.exclusive else {"exclusive": False}
         called = any(layer.function >= 0 for layer in self.layers)
         functions = {"functions": called} if called else {}

@@ -6,12 +6,14 @@ test picture is prepared by the library and by Cutaway, and a way that makes oth
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 from pydantic import ValidationError
 
 from generator.errors import CutawayError, first_line
@@ -56,16 +58,24 @@ def of_folder(folder: Path, config: Any, spec: ModelSpec) -> tuple[Preprocessing
         for way in _ways(keys, side, spec)
     ]
     name = f"{type(processor).__name__} ({_stated_keys(keys)})"
+    return _nearest(ways, theirs, spec, name)
+
+
+def _nearest(
+    ways: list[Preprocessing], theirs: list[np.ndarray], spec: ModelSpec, stated: str
+) -> tuple[Preprocessing, tuple[str, ...]]:
+    """The way that makes a library's pixels, red or blue first, and notes. Raises CutawayError for none."""
     try:
-        return same_as_library(ways, theirs, spec, name), ()
+        return same_as_library(ways, theirs, spec, stated), ()
     except CutawayError as error:
+        turned = [way.model_copy(update={"channels": "bgr"}) for way in ways]
         # Some processors scale twice, or shift, by rules that no key states.
-        measured = [one for way in ways for one in measured_ways(theirs, way)]
+        measured = [one for way in (*ways, *turned) for one in measured_ways(theirs, way)]
         told = "How its processor scales pictures is not in its keys: mean and deviation were measured."
-        try:
-            return same_as_library(measured, theirs, spec, name), (told,)
-        except CutawayError:
-            raise error from None
+        for candidates, notes in ((turned, ()), (measured, (told,))):
+            with contextlib.suppress(CutawayError):
+                return same_as_library(candidates, theirs, spec, stated), notes
+        raise error from None
 
 
 def _side_of(config: Any, spec: ModelSpec) -> int:
@@ -127,7 +137,8 @@ def _scaled(keys: Mapping[str, Any], spec: ModelSpec) -> dict[str, Any]:
     factor = keys.get("rescale_factor", 1 / 255) if keys.get("do_rescale", True) else 1.0
     if isinstance(factor, bool) or not isinstance(factor, (int, float)) or factor <= 0:
         raise CutawayError(f"{spec.id}: its processor's rescale_factor is {factor!r}.")
-    normal = keys.get("do_normalize", True) is not False
+    # Where a processor can turn the channels, it scales them only if that is stated.
+    normal = keys.get("do_normalize", "do_flip_channel_order" not in keys) is not False
     mean = (
         _three(keys.get("image_mean", _IMAGENET.mean), "image_mean", spec) if normal else [0.0] * 3
     )

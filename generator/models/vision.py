@@ -16,10 +16,12 @@ from generator.models.alter import altered
 from generator.models.anatomy import read_anatomy
 from generator.models.digest import state_digest
 from generator.models.intake import (
+    BLUE_FIRST,
     GREY,
     alike,
     failure,
     give_grey,
+    give_red_first,
     side_of,
     takes_grey,
     what_it_takes,
@@ -147,6 +149,13 @@ def _as_it_takes_them(network: Network, spec: ModelSpec, device: torch.device) -
     if grey:
         notes.append(GREY)
         give_grey(module)
+    elif how.channels == "bgr":
+        notes.append(BLUE_FIRST)
+        if not give_red_first(module, side, device):
+            raise CutawayError(
+                f"{spec.id}: it takes pictures with blue before red, and more than convolutions reads their "
+                "channels: its weights cannot be turned."
+            )
     return replace(network, preprocessing=how, notes=tuple(notes))
 
 

@@ -21,6 +21,7 @@ from generator.pages.token_unit import latent_pages
 from generator.pages.unit import unit_pages
 from generator.run import PAIRS, PICTURES, TEXTS, Run, why_not
 from generator.store import BusyError
+from generator.techniques.flops import why_no_pictures
 from generator.techniques.links import layer_link, paged_layers
 from generator.techniques.live import LIVE
 from generator.techniques.measured_stack import heads_of
@@ -129,7 +130,9 @@ def _notes(run: Run) -> tuple[str, ...]:
         return (_THREE, *_not_live(run))
     if run.reads == TEXTS:
         return (start, *_not_live(run))
-    return (*_refused(run), f"{start} Every layer page lists its units.", *_not_live(run))
+    pages = f"{start} Every layer page lists its units."
+    undrawn = why_no_pictures(run)
+    return (*_refused(run), pages, *([undrawn] if undrawn else []), *_not_live(run))
 
 
 def _not_live(run: Run) -> Iterator[str]:

@@ -130,16 +130,24 @@ def near_box(
 
 
 def measure_building_blocks(
-    model: VisionModel, picture: str, pixels: np.ndarray, layer: Layer | None, store: Store
+    model: VisionModel,
+    picture: str,
+    pixels: np.ndarray,
+    layer: Layer | None,
+    store: Store,
+    most: int = MOST,
 ) -> BuildingBlocks:
-    """Take one layer's response to a picture (3, H, W), normalised, apart; see `blocks_layer`."""
+    """Take one layer's response to a picture (3, H, W), normalised, apart; see `blocks_layer`.
+
+    Gradients are taken at `most` points of the path at most.
+    """
     if layer is None:
         return _nothing(picture, "", "No layer of this network has a grid of cells.")
     if not layer.tapped or len(layer.shape) != 3:
         return _nothing(
             picture, layer.name, f"No call of a module or an activation returns {layer.name}."
         )
-    settings = (CLASSES, LISTED, GROUPS, ITERATIONS, TOLERANCE, MOST, *SHORT, BATCH)
+    settings = (CLASSES, LISTED, GROUPS, ITERATIONS, TOLERANCE, most, *SHORT, BATCH)
     parts = {
         "model": model.key,
         "picture": picture,
@@ -150,7 +158,7 @@ def measure_building_blocks(
     }
 
     def make() -> BuildingBlocks:
-        return _take_apart(model, picture, pixels, layer)
+        return _take_apart(model, picture, pixels, layer, most)
 
     return store.result("building_blocks", VERSION, parts, BuildingBlocks, make)
 
@@ -177,7 +185,7 @@ def _nothing(picture: str, layer: str, reason: str) -> BuildingBlocks:
 
 
 def _take_apart(
-    model: VisionModel, picture: str, pixels: np.ndarray, layer: Layer
+    model: VisionModel, picture: str, pixels: np.ndarray, layer: Layer, most: int
 ) -> BuildingBlocks:
     batch = torch.from_numpy(pixels).unsqueeze(0).to(model.device)
     response, logits = tail(model, batch, layer)
@@ -190,7 +198,7 @@ def _take_apart(
     values, slopes = _values(active), _values(gradient)
     path, points = np.zeros_like(slopes), 0
     if classes:
-        way = integrated_gradients(tailed.run, active, MOST, *SHORT)
+        way = integrated_gradients(tailed.run, active, most, *SHORT)
         path, points = way.gradient, way.points
     ends = tailed.logits([active, torch.zeros_like(active)])
     return BuildingBlocks(

@@ -66,8 +66,9 @@ def integrated_gradients(
 
     So many Gauss-Legendre `nodes` in each of `pieces_first` pieces, the one that misses most halved until the
     sum of the attributions to each class is within 1 % of S(A) - S(0), or another halving would need more
-    than `most` points.
+    than `most` points. Where all the first would be more, there are fewer pieces.
     """
+    pieces_first = max(1, min(pieces_first, most // nodes))
     edges = np.linspace(0, 1, pieces_first + 1)
     known = _logits_at(logits, response, edges)
     pieces = _pieces(logits, response, edges, known, nodes)

@@ -17,10 +17,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from generator.errors import CutawayError
-from generator.models.dispatch import listen
+from generator.models.dispatch import Kept, listen
 from generator.models.model import VisionModel, logits_of
 from generator.models.patches import VisionAttention, unfused
-from generator.probes.ablation import Ablation, not_ablated
+from generator.probes.ablation import Ablation, Heads, not_ablated
 from generator.probes.head_statistic import EMBEDDING, LOGIT
 from generator.store import Store, digest_of_value
 
@@ -40,17 +40,18 @@ def ablate_patch_heads(
     pixels: Mapping[str, np.ndarray],
     count: int,
     store: Store,
+    heads: Heads | None = None,
 ) -> Ablation:
-    """Silence every head in turn on the first `count` pictures (3, H, W).
+    """Silence each of `heads` in turn (all if left out) on the first `count` pictures (3, H, W).
 
-    Means are taken over all pictures.
+    Means are taken over all pictures. NaN stands for the effect of the other heads.
     """
     if not count:
         return not_ablated("No head was silenced: the exhibit asks for none (make.ablate).")
 
     def make() -> Ablation:
         try:
-            return _sweep(model, pixels, list(pixels)[:count])
+            return _sweep(model, pixels, list(pixels)[:count], heads)
         except CutawayError as error:
             return not_ablated(f"No head was silenced: {error}")
 
@@ -58,20 +59,37 @@ def ablate_patch_heads(
         "model": model.key,
         "pixels": {name: digest_of_value(each) for name, each in pixels.items()},
         "count": count,
+        **({} if heads is None else {"heads": [list(head) for head in heads]}),
     }
     return store.result("patch_ablation", VERSION, parts, Ablation, make)
 
 
-def _sweep(model: VisionModel, pixels: Mapping[str, np.ndarray], names: list[str]) -> Ablation:
+def drawn_heads(attention: VisionAttention, count: int, seed: int) -> Heads:
+    """`count` heads at random, in order."""
+    total = len(attention.blocks) * attention.heads
+    chosen = np.sort(np.random.default_rng(seed).permutation(total)[:count])
+    return tuple(divmod(int(head), attention.heads) for head in chosen)
+
+
+def _sweep(
+    model: VisionModel,
+    pixels: Mapping[str, np.ndarray],
+    names: list[str],
+    asked: Heads | None = None,
+) -> Ablation:
     attention = model.attention
     assert attention is not None
     means = _mean_outputs(model, attention, pixels)
     base, delta = [], []
     for name in names:
         batch = torch.from_numpy(pixels[name])[None].to(model.device)
-        whole = _run(model, attention, {}, batch)
+        kept = Kept()
+        whole = _run(model, attention, {}, batch, kept)
         silent = torch.stack(
-            [_silenced(model, attention, block, mean, batch) for block, mean in enumerate(means)]
+            [
+                _silenced(model, attention, block, mean, batch, kept, whole, asked)
+                for block, mean in enumerate(means)
+            ]
         )
         untouched, effect = _effect(model, whole[0], silent)
         base.append(untouched)
@@ -97,13 +115,25 @@ def _mean_outputs(
 
 
 def _silenced(
-    model: VisionModel, attention: VisionAttention, block: int, mean: Tensor, batch: Tensor
+    model: VisionModel,
+    attention: VisionAttention,
+    block: int,
+    mean: Tensor,
+    batch: Tensor,
+    kept: Kept,
+    whole: Tensor,
+    asked: Heads | None,
 ) -> Tensor:
-    """The answers (heads, classes) with each head of a block silent in turn."""
+    """The answers (heads, classes) with each head of a block silent in turn, NaN for those not `asked` for.
+
+    `kept` is of the pass whose answer is `whole`.
+    """
     # One at a time: unfused attention on a batch computes other operations than those that were found.
     heads = range(attention.heads)
     silent = (
-        _run(model, attention, {block: partial(_silence, head, mean[head])}, batch)
+        _run(model, attention, {block: partial(_silence, head, mean[head])}, batch, kept)
+        if asked is None or (block, head) in asked
+        else torch.full_like(whole, torch.nan)
         for head in heads
     )
     return torch.cat(list(silent))
@@ -119,6 +149,7 @@ def _run(
     attention: VisionAttention,
     changes: Mapping[int, Take],
     batch: Tensor,
+    kept: Kept | None = None,
 ) -> Tensor:
     """The answer (1, classes) to a picture; `changes` are handed the live outputs of a block's heads."""
     points = {str(block): attention.mixed[block] for block in changes}
@@ -126,7 +157,7 @@ def _run(
     def take(name: str, mixed: Tensor) -> None:
         changes[int(name)](int(name), mixed)
 
-    with unfused(), listen(points, take):
+    with unfused(), listen(points, take, kept=kept):
         return logits_of(model.module(batch)).float().cpu()
 
 

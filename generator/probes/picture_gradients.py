@@ -25,7 +25,7 @@ from generator.probes.integrated_gradients import SHORT, TOLERANCE, integrated_g
 from generator.store import Store, digest_of_value
 
 VERSION = 2
-MOST = 128  # points of the way
+MOST, LEAST = 128, 16  # points of the way: at most, and where these are fewer for a large network
 
 
 @dataclass(frozen=True)
@@ -61,9 +61,17 @@ class PictureGradients:
 
 
 def measure_picture_gradients(
-    model: VisionModel, pixels: np.ndarray, store: Store, classes: Sequence[int] = ()
+    model: VisionModel,
+    pixels: np.ndarray,
+    store: Store,
+    classes: Sequence[int] = (),
+    most: int | None = None,
 ) -> PictureGradients:
-    """The most probable class of a picture (3, H, W), normalised, or the `classes` named by their numbers."""
+    """The most probable class of a picture (3, H, W), normalised, or the `classes` named by their numbers.
+
+    Gradients are taken at `most` points of the way at most, MOST if left out.
+    """
+    most = most or MOST
     if not model.labels:
         return PictureGradients((), model.no_classes)
     depends_on = {
@@ -71,24 +79,26 @@ def measure_picture_gradients(
         "pixels": digest_of_value(pixels),
         "labels": digest_of_value(model.labels),
         "classes": list(classes),
-        "settings": (TOLERANCE, MOST, *SHORT),
+        "settings": (TOLERANCE, most, *SHORT),
     }
 
     def make() -> PictureGradients:
         with torch.no_grad():
             ends = _logits(model, torch.from_numpy(np.stack([pixels, np.zeros_like(pixels)])))
         chosen = list(classes) or [int(ends[0].argmax())]
-        return PictureGradients(tuple(_of_class(model, pixels, ends, c) for c in chosen), "")
+        return PictureGradients(tuple(_of_class(model, pixels, ends, c, most) for c in chosen), "")
 
     return store.result("picture_gradients", VERSION, depends_on, PictureGradients, make)
 
 
-def _of_class(model: VisionModel, pixels: np.ndarray, ends: Tensor, index: int) -> PictureGradient:
+def _of_class(
+    model: VisionModel, pixels: np.ndarray, ends: Tensor, index: int, most: int
+) -> PictureGradient:
     """One class; `ends` are the logits (2, classes) of the picture and of the baseline."""
     way = integrated_gradients(
         lambda batch: _logits(model, batch)[:, [index]],
         torch.from_numpy(pixels).to(model.device),
-        MOST,
+        most,
         *SHORT,
     )
     attributions = pixels.astype(np.float64) * way.gradient[0]

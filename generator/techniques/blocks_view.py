@@ -20,6 +20,7 @@ from generator.probes.integrated_gradients import TOLERANCE
 from generator.run import Run
 from generator.techniques.blocks_data import NAMED, PictureData, script_data, top
 from generator.techniques.channels import Channels, Named, named_channels
+from generator.techniques.flops import why_fewer
 from generator.techniques.pictures import Shown, shown
 
 PAGE = "building-blocks"
@@ -92,7 +93,8 @@ class Item:
 class View:
     """All pictures; without any, the reason. `data` is what the script reads, None without classes.
 
-    `facts` about the layer, by name, stand in the header of the page.
+    `facts` about the layer, by name, stand in the header of the page, `fewer` says why fewer pictures and
+    points than usual are taken.
     """
 
     layer: Layer | None
@@ -104,6 +106,7 @@ class View:
     items: tuple[Item, ...]
     tolerance: float
     no_classes: str
+    fewer: str
     data: Mapping[str, Any] | None
 
 
@@ -130,6 +133,7 @@ def blocks_view(run: Run, blocks: Mapping[str, BuildingBlocks], channels: Channe
         items,
         TOLERANCE,
         "" if model.labels else model.no_classes,
+        why_fewer(run),
         data,
     )
 

@@ -19,6 +19,7 @@ from generator.probes.building_blocks import (
     measure_building_blocks,
 )
 from generator.probes.feature_visualisation import Visualised, visualise_features
+from generator.probes.integrated_gradients import MOST
 from generator.probes.optvis.wants import want_direction, want_unit
 from generator.run import PICTURES, Run, Section, Technique
 from generator.table import Table
@@ -33,17 +34,23 @@ PICTURES_TAKEN = 3  # where the exhibit names none
 # The dictionaries are drawn small, as one tile a channel, and of a very wide layer not all: twice as many as
 # units are visualised. Twice the steps raise a channel by a fifth more, and show the same.
 SMALL, SMALL_STEPS = 64, 48
+LEAST = 8  # points of a path, where the network is large
 
 BlocksOf = Mapping[str, BuildingBlocks]
 
 
 def measure(run: Run) -> BlocksOf:
     """Some curated pictures taken apart, by their ids."""
-    layer, blocks = blocks_layer(run.vision), {}
+    blocks = {}
     for name in run.budget.blocks or tuple(run.pixels)[:PICTURES_TAKEN]:
-        blocks[name] = measure_building_blocks(run.vision, name, run.pixels[name], layer, run.store)
+        blocks[name] = _measured(run, name)
         run.step(f"{run.model.id}: building blocks of {name}")
     return blocks
+
+
+def _measured(run: Run, name: str) -> BuildingBlocks:
+    layer, most = blocks_layer(run.vision), max(LEAST, int(MOST * run.share))
+    return measure_building_blocks(run.vision, name, run.pixels[name], layer, run.store, most)
 
 
 def measure_groups(run: Run) -> Mapping[tuple[str, int], Visualised]:
@@ -153,8 +160,8 @@ def groups_figure(run: Run, image: str) -> Figure:
 
 def _taken_apart(run: Run, name: str) -> tuple[BuildingBlocks, np.ndarray, str]:
     """Any curated picture taken apart, as the network sees it, and its label."""
-    label, layer = run.image(name).label, blocks_layer(run.vision)
-    blocks = measure_building_blocks(run.vision, name, run.pixels[name], layer, run.store)
+    label = run.image(name).label
+    blocks = _measured(run, name)
     if blocks.reason:
         raise UsageError(f"{run.model.id}: {blocks.reason}")
     return blocks, run.seen[name], label

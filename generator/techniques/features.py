@@ -32,6 +32,7 @@ from generator.run import PICTURES, Run, Section, Technique
 from generator.table import Table
 from generator.techniques.exemplars import EXEMPLARS, needs_pool
 from generator.techniques.feature_panels import classes_figure, units_figure
+from generator.techniques.flops import why_fewer
 from generator.techniques.grad_cam import GRAD_CAM
 from generator.techniques.naming import (
     Classes,
@@ -80,6 +81,7 @@ class Stage:
 class View:
     """The units of all layers, lower to higher, beside the pool; without any, the reason.
 
+    `fewer` says why there are fewer than usual.
     `grey` says that all pictures are: colours make no difference to the network.
     """
 
@@ -88,6 +90,7 @@ class View:
     plain: bool
     grey: bool
     reason: str
+    fewer: str
 
 
 @dataclass(frozen=True)
@@ -105,12 +108,9 @@ def measure(run: Run) -> tuple[Visualised, ...]:
     classes = sorted({one.depths[-1].index for one in run[GRAD_CAM].values() if one.depths})
     budget = run.budget
     chosen = np.random.default_rng(run.seed).permutation(classes)[: budget.classes].tolist()
-    effort = Effort(
-        units=None if run.full else budget.features,
-        classes=budget.classes,
-        sets=budget.features > 0,
-        steps=budget.steps,
-    )
+    usual = run.share == 1 or "features" in budget.model_fields_set
+    units = None if run.full else budget.features
+    effort = Effort(units, budget.classes, usual and budget.features > 0, budget.steps)
     wants = _wants(run, effort, tuple(sorted(chosen)))
     return visualise_features(run.vision, wants, seed=run.seed, store=run.store, step=run.step)
 
@@ -125,7 +125,8 @@ def _exemplars(run: Run) -> Exemplars | None:
 
 def featured(run: Run) -> dict[str, list[int]]:
     """Units by chance, those that are visualised among them, by layer: they are shown in every detail."""
-    effort = Effort(units=run.budget.features or FEATURED, classes=0, sets=False)
+    count = run.budget.features or max(1, round(FEATURED * run.share))
+    effort = Effort(units=count, classes=0, sets=False)
     units: dict[str, list[int]] = {}
     for want in _wants(run, effort):
         units.setdefault(want.layer, []).append(want.unit)
@@ -214,6 +215,7 @@ def view(run: Run) -> View:
         plain,
         all(np.ptp(one.picture[..., :3], axis=-1).max() == 0 for one in run[FEATURES]),
         reason_against(run.vision),
+        why_fewer(run),
     )
 
 

@@ -17,6 +17,7 @@ from generator.inputs.images import CuratedImage
 from generator.probes.controls import rank_correlation
 from generator.probes.integrated_gradients import TOLERANCE
 from generator.probes.picture_gradients import (
+    LEAST,
     MOST,
     PictureGradient,
     PictureGradients,
@@ -25,6 +26,7 @@ from generator.probes.picture_gradients import (
 from generator.run import PICTURES, Run, Section, Technique
 from generator.table import Table
 from generator.techniques.class_maps import place_of
+from generator.techniques.flops import why_fewer
 from generator.techniques.naming import Classes, class_of
 from generator.techniques.pictures import Shown, shown
 
@@ -68,6 +70,7 @@ class View:
     """All pictures; without any, the reason.
 
     `colour` is that of the baseline, as in style sheets; maps are drawn in squares of `square` pixels.
+    `fewer` says why fewer gradients are taken than usual.
     """
 
     items: tuple[Item, ...]
@@ -77,6 +80,7 @@ class View:
     full: float
     tolerance: float
     most: int
+    fewer: str
 
 
 def measure(run: Run) -> Gradients:
@@ -86,16 +90,23 @@ def measure(run: Run) -> Gradients:
 
 def measure_first(run: Run) -> GradientsOf:
     """The most probable class of the first pictures, for the control."""
-    return _measured(run, tuple(run.pixels)[:CONTROLLED])
+    return _measured(run, tuple(run.pixels)[: max(1, round(CONTROLLED * run.share))])
 
 
 def _measured(run: Run, names: Sequence[str]) -> GradientsOf:
     def of(name: str) -> PictureGradients:
-        gradients = measure_picture_gradients(run.vision, run.pixels[name], run.store)
+        gradients = measure_picture_gradients(
+            run.vision, run.pixels[name], run.store, most=_most(run)
+        )
         run.step(f"{run.model.id}: integrated gradients of {name}")
         return gradients
 
     return dict(zip(names, run.store.shared([partial(of, name) for name in names]), strict=True))
+
+
+def _most(run: Run) -> int:
+    """At how many points of the way gradients are taken at most."""
+    return max(LEAST, int(MOST * run.share))
 
 
 def in_squares(values: np.ndarray) -> np.ndarray:
@@ -130,7 +141,9 @@ def _alt(gradient: PictureGradient, of: str) -> str:
 def figure(run: Run, image: str, classes: Classes = ()) -> Figure:
     """Integrated gradients of the most probable class, or of some, on one picture."""
     chosen, label = [class_of(run.vision, name) for name in classes], run.image(image).label
-    gradients = measure_picture_gradients(run.vision, run.pixels[image], run.store, chosen)
+    gradients = measure_picture_gradients(
+        run.vision, run.pixels[image], run.store, chosen, _most(run)
+    )
     if gradients.reason:
         raise UsageError(f"{run.model.id} has no integrated gradients: {gradients.reason}")
     picture = run.seen[image]
@@ -161,7 +174,8 @@ def view(run: Run) -> View:
         square_of(how.size, how.size),
         FULL,
         TOLERANCE,
-        MOST,
+        _most(run),
+        why_fewer(run),
     )
 
 

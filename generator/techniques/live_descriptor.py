@@ -139,7 +139,7 @@ def _picture(run: Run, made: Bundle) -> Json:
 
 def how_prepared(how: Preprocessing) -> Json:
     """How pictures are prepared, and by which Pillow: 13 changed which of its two passes goes first."""
-    return {**how.model_dump(mode="json"), "pillow": int(PIL.__version__.split(".")[0])}
+    return {**how.pixels, "pillow": int(PIL.__version__.split(".")[0])}
 
 
 def _unit_page(run: Run) -> str:

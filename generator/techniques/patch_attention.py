@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
 from markupsafe import Markup
 
 from generator.addresses import Link, head_address, part_address, relative
@@ -17,6 +16,7 @@ from generator.models.patches import PatchGrid
 from generator.probes.patch_attention import PatchMaps
 from generator.run import PICTURES, Run, Section, Technique
 from generator.table import Content, Table
+from generator.techniques.flops import why_fewer
 from generator.techniques.heads import HEADS
 from generator.techniques.heads_drawings import grids_figure
 from generator.techniques.measured_stack import StackHeads, heads_of, stack_of
@@ -26,12 +26,14 @@ from generator.techniques.patch_maps import PATCH_MAPS, grid_of, weights_of, why
 from generator.techniques.patch_views import (
     Overlay,
     Peak,
+    cut_words,
     looks_sprite,
     overlay,
     peak_of,
     rolled,
     rolled_blocks,
     rollout_sprite,
+    silenced_words,
     telling_picture,
     token_name,
 )
@@ -111,6 +113,7 @@ class ModelView:
     """All heads on every picture, and in numbers.
 
     `spread` has the lowest and the mean relative entropy of heads, `twin` that of random weights.
+    `silenced` says on which pictures heads are silenced, where not on all, and `fewer` why on fewer.
     """
 
     blocks: int
@@ -123,20 +126,13 @@ class ModelView:
     spread: tuple[float, float]
     twin: float
     atlas: str
+    silenced: str
+    fewer: str
 
     @property
     def lead(self) -> str:
         """How the network cuts a picture, in sentences for the head of the page."""
-        grid = self.grid
-        cut = (
-            f"{self.blocks} blocks with {self.heads} heads each. The picture is cut into "
-            f"{grid.rows} × {grid.columns} patches of {grid.height} × {grid.width} px; each is a token."
-        )
-        if not grid.special:
-            return cut
-        count = len(grid.special)
-        more = f"{count} more tokens stand" if count > 1 else "One more token stands"
-        return f"{cut} {more} for no patch: {', '.join(grid.special)}."
+        return cut_words(self.grid, self.blocks, self.heads)
 
 
 def measure(run: Run) -> Mapping[str, PatchMaps]:
@@ -199,6 +195,8 @@ def model_view(run: Run, _: StackHeads) -> ModelView:
         spread=(float(relative.mean.min()), float(relative.mean.mean())),
         twin=stack.control.mean("relative_entropy"),
         atlas=part_address(run.model.id, stack.stack.page("atlas")),
+        silenced=silenced_words(stack),
+        fewer=why_fewer(run),
     )
 
 
@@ -248,14 +246,11 @@ def _looks(run: Run) -> Content:
     """Where the tokens that the answer is read from look most, in each head and picture."""
     header = ("layer", "block", "head", "picture", "token", *_PEAK)
     (stack,), grid = heads_of(run.model), grid_of(run)
+    names = [layer.name for layer in stack.layers]
     rows = [
-        (
-            stack.layers[block].name,
-            *(block, head, picture, reader),
-            *_peak(maps.looks[block, head, place], grid),
-        )
+        (names[at[0]], *at, picture, reader, *peak_of(maps.looks[(*at, place)], grid).cells)
         for picture, maps in run[PATCH_MAPS].items()
-        for block, head in stack.places
+        for at in stack.places
         for place, reader in enumerate(grid.readers)
     ]
     return header, rows
@@ -268,17 +263,19 @@ def _rollout_rows(run: Run) -> Content:
     blocks = rolled_blocks(len(stack.layers))
     of = [*(("trained", block) for block in blocks), ("random", blocks[-1])]
     rows = [
-        (weights, stack.layers[block].name, block, picture, reader, *_peak(one[place], grid))
+        (
+            weights,
+            stack.layers[block].name,
+            block,
+            picture,
+            reader,
+            *peak_of(one[place], grid).cells,
+        )
         for picture in run[PATCH_MAPS]
         for (weights, block), one in zip(of, rolled(run, picture).swapaxes(0, 1), strict=True)
         for place, reader in enumerate(grid.readers)
     ]
     return header, rows
-
-
-def _peak(weights: np.ndarray, grid: PatchGrid) -> tuple[float, int, int, float]:
-    peak = peak_of(weights, grid)
-    return peak.patches, peak.row, peak.column, peak.weight
 
 
 PATCH_ATTENTION = Technique(

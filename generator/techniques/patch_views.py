@@ -10,8 +10,10 @@ from generator.figures.figure import Drawing, Figure
 from generator.formatting import number, percent
 from generator.inputs.images import CuratedImage
 from generator.models.patches import PatchGrid
+from generator.probes.head_statistic import ablation_column
 from generator.run import Run
 from generator.techniques.first_view import best_place, far_from_even
+from generator.techniques.measured_stack import MeasuredStack
 from generator.techniques.patch_maps import PATCH_MAPS, grid_of
 from generator.techniques.pictures import photograph
 
@@ -46,12 +48,42 @@ class Peak:
     patches: float
 
     @property
+    def cells(self) -> tuple[float, int, int, float]:
+        """The same in the columns of tables."""
+        return self.patches, self.row, self.column, self.weight
+
+    @property
     def words(self) -> str:
         """The same in words."""
         return (
             f"most on the patch in row {self.row}, column {self.column} ({number(self.weight)}), "
             f"{percent(self.patches)} on patches in all"
         )
+
+
+def cut_words(grid: PatchGrid, blocks: int, heads: int) -> str:
+    """How a network cuts a picture, in sentences."""
+    cut = (
+        f"{blocks} blocks with {heads} heads each. The picture is cut into "
+        f"{grid.rows} × {grid.columns} patches of {grid.height} × {grid.width} px; each is a token."
+    )
+    if not grid.special:
+        return cut
+    count = len(grid.special)
+    more = f"{count} more tokens stand" if count > 1 else "One more token stands"
+    return f"{cut} {more} for no patch: {', '.join(grid.special)}."
+
+
+def silenced_words(stack: MeasuredStack) -> str:
+    """On which pictures heads were silenced, and how many of the random twin's, where not all."""
+    count = len(stack.ablation.inputs)
+    if stack.ablation.reason or count == len(stack.inputs):
+        return ""
+    first = f"the first {count} of the pictures" if count > 1 else "the first picture"
+    values = stack.control.values.get(ablation_column(stack.measure), np.zeros(0))
+    asked = int(np.isfinite(values).sum())
+    drawn = f", of the random twin {asked} that were drawn at random" if asked < values.size else ""
+    return f"Heads were silenced on {first}{drawn}."
 
 
 def peak_of(weights: np.ndarray, grid: PatchGrid) -> Peak:

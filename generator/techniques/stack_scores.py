@@ -7,12 +7,13 @@ from collections.abc import Mapping
 import numpy as np
 
 from generator.models.stacks import ONLY, PAIR
+from generator.probes.ablation import Heads
 from generator.probes.attention import Attention, measure_sinks
 from generator.probes.circuits import Copying, measure_copying
 from generator.probes.head_statistic import ablation_column
 from generator.probes.heads import Statistic
 from generator.probes.naming import NamedHeads, name_heads
-from generator.probes.patch_ablation import SPAN, ablate_patch_heads, measure_of
+from generator.probes.patch_ablation import SPAN, ablate_patch_heads, drawn_heads, measure_of
 from generator.probes.patch_attention import patch_statistics
 from generator.probes.repeated_sequences import (
     RepeatedSequences,
@@ -110,6 +111,7 @@ def _of_effects(sweep: Sweep) -> list[Statistic]:
     return [*measured, *estimated]
 
 
+DRAWN = 32  # heads of a large network's random twin that are silenced
 NO_ROLES = (
     "Roles are not named here: the known ones tell of tokens in a sequence (the token before, a copy, what "
     "followed it), and patches have neither an order nor copies."
@@ -119,12 +121,20 @@ NO_ROLES = (
 def patch_scores(run: Run) -> Scores:
     """Statistics on the curated pictures; heads are silenced on the first `ablate` of them."""
     model, maps = run.vision, list(run[PATCH_MAPS].values())
-    ablation = ablate_patch_heads(model, run.pixels, run.budget.ablate, run.store)
+    ablation = ablate_patch_heads(model, run.pixels, run.budget.ablate, run.store, _sample(run))
     run.step(f"{model.id}: heads silenced")
     column = ablation_column(measure_of(model))
     effects = [] if ablation.reason else [ablation.statistic(SPAN, column)]
     statistics = (*patch_statistics(maps, grid_of(run)), *effects)
     return (StackScores(statistics, ablation),)
+
+
+def _sample(run: Run) -> Heads | None:
+    """The heads of a large network's random twin that are silenced; None for all."""
+    attention = run.vision.attention
+    if run.trained is None or run.share == 1 or attention is None:
+        return None
+    return drawn_heads(attention, DRAWN, run.seed)
 
 
 def pair_scores(run: Run) -> Scores:

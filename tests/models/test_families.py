@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
-from families import open_network, problems_of, said_of
+from families import (
+    BUILT,
+    names,
+    open_network,
+    problems_of,
+    published_problems,
+    said_of,
+    to_build,
+)
 
 from generator.models.model import VisionModel
 
@@ -33,3 +43,26 @@ def test_a_network_of_any_family_opens_and_passes_its_trial(name, tmp_path):
     assert isinstance(model, VisionModel)
     assert model.trial and problems_of(model) == []
     assert NETWORKS[name] in said_of(model)
+
+
+def test_the_networks_that_are_built_are_of_the_list_and_come_first():
+    assert len(set(BUILT)) == 25 and set(BUILT) <= set(names())
+    opened = [name for name in names() if not name.startswith("timm:v")]
+    assert to_build(opened, 25) == list(BUILT)
+    assert to_build(opened, 3) == list(BUILT[:3])
+    more = to_build(opened, 30)
+    assert more[:25] == list(BUILT) and len(set(more)) == 30
+
+
+def test_what_a_finished_site_should_not_hold_is_found(tmp_path):
+    check = {"name": "Layers", "says": "they are alike.", "passed": True}
+    (tmp_path / "manifest.json").write_text(json.dumps({"models": [{"checks": [check]}]}))
+    (tmp_path / "page.html").write_text("<p>Nothing is nan here: None.</p>")
+    assert published_problems(tmp_path) == []
+    failed = json.dumps({"models": [{"checks": [check | {"passed": False}]}]})
+    (tmp_path / "manifest.json").write_text(failed)
+    (tmp_path / "page.html").write_text("<td>nan</td>")
+    assert published_problems(tmp_path) == [
+        "FAILED Layers: they are alike.",
+        "'>nan<' on page.html",
+    ]

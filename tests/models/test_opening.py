@@ -275,17 +275,15 @@ def test_other_means_than_the_librarys_are_refused_by_what_differs():
         other = usual.model_copy(update={key: value})
         with pytest.raises(CutawayError, match=r"net: .* pixels differ by"):
             same_as_library([other], theirs, spec, "")
-    with pytest.raises(CutawayError, match="hands it blue before red"):
+    with pytest.raises(CutawayError, match="pixels differ by"):
         same_as_library([usual], [one[::-1] for one in theirs], spec, "")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("key", ["do_flip_channel_order", "do_pad"])
-def test_what_is_prepared_in_another_way_is_refused_with_its_keys(tmp_path, key):
+def test_what_is_prepared_in_another_way_is_refused_with_its_keys(tmp_path):
     save_vision("vit", tmp_path)
-    kind = {"do_flip_channel_order": "MobileViTImageProcessor", "do_pad": "VideoMAEImageProcessor"}
-    stated = PROCESSOR | {"image_processor_type": kind[key], key: True}
-    stated |= {"crop_size": {"height": 32, "width": 40}} if key == "do_pad" else {}
+    stated = PROCESSOR | {"image_processor_type": "VideoMAEImageProcessor", "do_pad": True}
+    stated |= {"crop_size": {"height": 32, "width": 40}}
     (tmp_path / "preprocessor_config.json").write_text(json.dumps(stated))
     with pytest.raises(CutawayError, match="cannot be prepared as the model's own library"):
         opened(tmp_path)
