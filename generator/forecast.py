@@ -38,7 +38,7 @@ _OF_UNIT, _OF_FEATURE, _OF_PICTURE, _OF_POOL = 1.7, 40.0, 208.0, 1.7
 # Of a text, and of a head on it in the sweep of a network and of its random twin.
 _OF_HEAD, _OF_TEXT = 0.48, 26.0
 _OF_WORDS = 130.0  # of a text whose words are weighed
-_OF_PASSAGE = 2.7  # that neurons are searched in, with their ablation and with random weights
+_OF_PASSAGE = 3.3  # that neurons are searched in, with their ablation and with random weights
 _FULL = 12.0  # times the passes of a unit and of its visualisation, where every unit is drawn in every way
 # Seconds of processors for a page, a model and the rest; bytes of a unit's page, and of a head's for a text.
 _PAGE, _MODEL, _START = 0.1, 5.0, 8.0

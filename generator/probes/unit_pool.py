@@ -21,7 +21,7 @@ from generator.probes.unit_search import LayerUnits, search_units
 from generator.store import Store
 
 VERSION = 2
-MOST, WHOLE = 48, 64  # tokens of a passage that are read, and where everything is made
+MOST = 64  # tokens of a passage that are read
 TESTED, SAMPLED = 512, 4  # passages that names are tested on, and tokens of each
 
 
@@ -34,12 +34,10 @@ class PoolUnits:
     kinds: Names
 
 
-def read_passages(
-    model: TextModel, passages: Sequence[Passage], most: int = MOST
-) -> tuple[Read, ...]:
-    """Passages as the model reads them, cut to `most` tokens; SAMPLED tokens of TESTED are sampled."""
+def read_passages(model: TextModel, passages: Sequence[Passage]) -> tuple[Read, ...]:
+    """Passages as the model reads them, cut to MOST tokens; SAMPLED tokens of TESTED of them are sampled."""
     tested = {int(one) for one in np.linspace(0, len(passages) - 1, TESTED)}
-    whole = [_ids(model, passage, most) for passage in passages]
+    whole = [_ids(model, passage) for passage in passages]
     classes = [token_classes(each, spaced(model)) for each in map(partial(_texts, model), whole)]
     totals: Counter[str] = Counter()
     for each in classes:
@@ -51,15 +49,15 @@ def read_passages(
     return tuple(found)
 
 
-def _ids(model: TextModel, passage: Passage, most: int) -> tuple[int, ...]:
+def _ids(model: TextModel, passage: Passage) -> tuple[int, ...]:
     ids = model.tokenizer(passage.text)["input_ids"]
-    return tuple(int(one) for one in ids)[: min(most, model.max_tokens)]
+    return tuple(int(one) for one in ids)[: min(MOST, model.max_tokens)]
 
 
 def readable(model: TextModel, passages: Sequence[Passage]) -> tuple[Passage, ...]:
     """The passages that a model reads at all: with tokens, each of which it has an embedding of."""
     rows = embedding_rows(model.module)
-    read = [(one, _ids(model, one, WHOLE)) for one in passages]
+    read = [(one, _ids(model, one)) for one in passages]
     return tuple(one for one, ids in read if ids and max(ids) < rows)
 
 

@@ -19,7 +19,7 @@ from generator.probes.unit_ablation import PASSAGES, UnitAblation, ablate_units
 from generator.probes.unit_choice import Chosen, choose_units, survey_units
 from generator.probes.unit_names import halves
 from generator.probes.unit_pass import Read
-from generator.probes.unit_pool import MOST, WHOLE, PoolUnits, find_units, read_passages, readable
+from generator.probes.unit_pool import PoolUnits, find_units, read_passages, readable
 from generator.probes.unit_search import LayerUnits
 from generator.probes.unit_weights import UnitWeights, weigh_units
 from generator.run import Run
@@ -88,8 +88,7 @@ def passages_of(run: Run) -> tuple[Passage, ...]:
 
 def read_of(run: Run) -> tuple[Read, ...]:
     """The same as tokens."""
-    most = WHOLE if run.full else MOST
-    return run.once("read", lambda: read_passages(text_model(run), passages_of(run), most))
+    return run.once("read", lambda: read_passages(text_model(run), passages_of(run)))
 
 
 def tokens_of(run: Run, passage: int) -> tuple[str, ...]:
