@@ -63,9 +63,9 @@ def measure_groups(run: Run) -> Mapping[tuple[str, int], Visualised]:
         for picture, blocks in run[BUILDING_BLOCKS].items()
         for g, weights in enumerate(blocks.groups.weights if blocks.groups else ())
     }
-    # They are shown small, in squares of 112 pixels.
-    steps = max(1, round(104 * run.budget.steps))
-    small = [replace(want, size=min(96, want.size), steps=steps) for want in wants.values()]
+    # They are shown small.
+    steps = max(1, round(160 * run.budget.steps))
+    small = [replace(want, size=min(128, want.size), steps=steps) for want in wants.values()]
     pictures = visualise_features(run.vision, small, seed=run.seed, store=run.store, step=run.step)
     return dict(zip(wants, pictures, strict=True))
 
