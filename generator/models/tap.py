@@ -36,13 +36,14 @@ def tapped(model: VisionModel, layers: Sequence[Layer], touch: Touch) -> Iterato
     reads it. Raises CutawayError for a layer that no call returns, and that has no such reader.
     """
     by_function = {layer.function: layer for layer in layers if layer.function >= 0}
-    by_module: dict[str, dict[int, Layer]] = {}
+    by_module: dict[str, dict[int, list[Layer]]] = {}
     entering: list[Any] = []
     for layer in layers:
         if not layer.tapped:
             raise CutawayError(f"{model.id}: no module returns {layer.name}; gradients need one.")
         if layer.module:
-            by_module.setdefault(layer.module, {})[layer.call] = layer
+            # A block that ends in a part of it hands on what that part returns: one call, two layers.
+            by_module.setdefault(layer.module, {}).setdefault(layer.call, []).append(layer)
         elif layer.function < 0:
             reader = model.module.get_submodule(layer.reader)
             entering.append(reader.register_forward_pre_hook(partial(_enter, layer, touch)))
@@ -50,9 +51,12 @@ def tapped(model: VisionModel, layers: Sequence[Layer], touch: Touch) -> Iterato
 
     def hook_of(name: str) -> Callable[..., Any]:
         def hook(_module: nn.Module, _inputs: Any, output: Any) -> Any:
-            layer = by_module[name].get(calls[name])
+            met = by_module[name].get(calls[name], ())
             calls[name] += 1
-            return None if layer is None else _touch(layer, output, touch)
+            for layer in met:
+                changed = _touch(layer, output, touch)
+                output = output if changed is None else changed
+            return output if met else None
 
         return hook
 

@@ -147,10 +147,9 @@ def test_a_pattern_is_told_in_words(tmp_path, old, new, said):
 def test_a_file_of_texts_that_is_not_there_is_no_reason_to_start_anew(tmp_path):
     with pytest.raises(UsageError, match=r"gone\.txt: there is no such file of texts\.") as caught:
         load_texts(tmp_path / "gone.txt")
-    with pytest.raises(UsageError, match=r"is a folder; it should be a file of texts\.") as told:
-        load_texts(tmp_path)
-    assert "one text a line" in told.value.hint
     assert caught.value.hint == ""
+    with pytest.raises(UsageError, match=r"is a folder; it should be a file of texts\."):
+        load_texts(tmp_path)
 
 
 @pytest.mark.parametrize(

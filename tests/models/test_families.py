@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+import torch
 from families import (
     BUILT,
     names,
@@ -16,6 +17,8 @@ from families import (
 )
 
 from generator.models.model import VisionModel
+from generator.models.tap import responses
+from generator.probes.optvis.wants import drawable_layers
 
 # What is said of each, as far as it is the point: layers, heads, and what is left out with the reason.
 NETWORKS = {
@@ -66,3 +69,17 @@ def test_what_a_finished_site_should_not_hold_is_found(tmp_path):
         "FAILED Layers: they are alike.",
         "'>nan<' on page.html",
     ]
+
+
+def test_two_layers_that_one_call_returns_are_both_read(tmp_path):
+    """A block that ends in a part of it: both have its response, asked for alone or together."""
+    model = open_network("transformers:mobilevit", tmp_path)
+    every = drawable_layers(model)
+    called = [(layer.module, layer.call) for layer in every]
+    twice = [layer for layer, call in zip(every, called, strict=True) if called.count(call) == 2]
+    assert len(twice) == 4
+    pixels = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    together = responses(model, pixels, every)
+    for layer in twice:
+        alone = responses(model, pixels, (layer,))[layer.name]
+        assert torch.equal(alone, together[layer.name]) and alone.abs().max() > 0
