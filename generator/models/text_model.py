@@ -108,14 +108,13 @@ class LanguageModel(TextModel):
     def attend(self, sequences: Sequence[tuple[int, ...]]) -> tuple[Tensor, ...]:
         """Attention weights on sequences of one length, (sequences, heads, tokens, tokens) a layer."""
         batch = torch.tensor(sequences, device=self.device)
-        more = {**last_logits(self.module), **({"use_cache": False} if self.causal else {})}
         with torch.no_grad():
             output = self.module(
                 input_ids=batch,
                 attention_mask=torch.ones_like(batch),
                 output_attentions=True,
                 return_dict=True,
-                **more,
+                **last_logits(self.module),
             )
         return tuple(output.attentions)
 
