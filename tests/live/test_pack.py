@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from generator.errors import CutawayError
@@ -67,7 +67,6 @@ def test_whole_numbers_are_off_by_half_a_step_at_most():
     assert apart.max() > 0  # the bound says something
 
 
-@settings(deadline=None)  # a busy machine is no fault of the packing
 @given(st.integers(0, 2**31), st.integers(1100, 1150), st.integers(60, 70), st.floats(1e-30, 1e30))
 def test_any_tensor_comes_back_near_itself(seed, rows, columns, scale):
     values = gaussian(rows, columns, seed=seed) * np.float32(scale)
