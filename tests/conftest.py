@@ -6,6 +6,7 @@ import gc
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from generator.exhibit import Exhibit
 from generator.exhibit_yaml import load_exhibit
@@ -149,6 +150,10 @@ _FIRST = (
     "site/test_parts.py",
     "inputs/test_sources.py",
 )
+
+
+settings.register_profile("tests", deadline=None)  # a busy machine is no fault of what is tested
+settings.load_profile("tests")
 
 
 def pytest_configure(config: pytest.Config) -> None:

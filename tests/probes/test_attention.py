@@ -26,6 +26,11 @@ def curated(text: str) -> CuratedText:
     return CuratedText("t", text, "", "")
 
 
+@pytest.fixture(scope="session")
+def minilm_folder(minilm) -> Path:
+    return minilm.root / "model" if (minilm.root / "model").is_dir() else _of(minilm.root)
+
+
 def _of(root: Path) -> Path:
     return next(root.rglob("config.json")).parent
 
