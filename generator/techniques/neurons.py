@@ -68,7 +68,15 @@ def neuron_link(run: Run, layer: str, unit: int) -> Link:
     found = run[NEURONS]
     place = found.place(layer)
     there = place is not None and unit in found.chosen[place].units
-    return Link(unit_address(run.model.id, layer, unit) if there else "", f"L{layer} N{unit}")
+    return Link(
+        unit_address(run.model.id, layer, unit) if there else "", f"{_short(layer)} N{unit}"
+    )
+
+
+def _short(layer: str) -> str:
+    """A layer as heads of it are called: L3, and of an encoder-decoder E3 or D3."""
+    side, _, number = layer.rpartition(".")
+    return f"{side[:1].upper() or 'L'}{number}"
 
 
 def chosen_of(run: Run, layer: Layer) -> Chosen:

@@ -182,6 +182,17 @@ def test_both_sides_of_an_encoder_decoder_are_read(family, tmp_path):
         torch.testing.assert_close(own, plain[1:] if units.target else plain, atol=2e-5, rtol=1e-4)
 
 
+def test_neurons_of_an_encoder_decoder_are_named_as_its_heads_are(tmp_path):
+    from generator.techniques.neurons import neuron_link
+
+    for model, names in (
+        (tiny_pair("t5"), {"encoder.0": "E0 N1", "decoder.1": "D1 N1"}),
+        (tiny("gpt2"), {"0": "L0 N1"}),
+    ):
+        run = run_on(model, _texts(model), tmp_path / model.id, passages=_passages(), neurons=1)
+        assert {layer: neuron_link(run, layer, 1).text for layer in names} == names
+
+
 def test_mixtures_of_experts_say_why_they_have_no_neurons(tmp_path):
     from generator.techniques.neurons import why_not
 
