@@ -96,6 +96,21 @@ class Layer:
         """Whether this is the output of a block, beside the layers that the block is made of."""
         return self.kind in {"block", TRANSFORMER_BLOCK}
 
+    def box(self, place: int, size: int) -> tuple[int, int, int, int]:
+        """Left, top, width and height of the pixels that one position sees, clipped; of an MLP's, its patch.
+
+        `place` is a flat position, `size` the side of the picture.
+        """
+        if self.grid:
+            return self.grid.box(place)
+        if self.receptive_field is None:
+            return 0, 0, size, size
+        row, column = divmod(place, self.shape[-1])
+        vertical, horizontal = self.receptive_field
+        top, bottom = vertical.seen_from(row, size)
+        left, right = horizontal.seen_from(column, size)
+        return left, top, right - left, bottom - top
+
     @property
     def rectified(self) -> bool:
         """Whether the activation is exactly zero by design, not by underflow as GELU, SiLU and softmax.

@@ -30,7 +30,6 @@ from generator.probes.exemplars import (
     BATCH,
     PoolImage,
     batches,
-    field_box,
     pass_over,
     unit_layers,
 )
@@ -180,7 +179,7 @@ def _layer(
     pixels = np.stack([pool[index].load() for index in picture])
     signals = to_pixels(state, layer, pixels, units, place, (DECONVOLUTION,))[:, 0]
     places = place.tolist()
-    boxes = [field_box(layer, each, pixels.shape[-1]) for each in places]
+    boxes = [layer.box(each, pixels.shape[-1]) for each in places]
     seen = _as_seen(state, pixels)
     patches = [_framed(one, layer, each) for one, each in zip(seen, places, strict=True)]
     carried = [

@@ -33,7 +33,7 @@ from generator.models.model import VisionModel
 from generator.probes import effective_field as of_gradient
 from generator.probes.backward import DECONVOLUTION, GRADIENT, GUIDED, RULES, Rules
 from generator.probes.descent import Descent, asked_exemplars, rounds_of
-from generator.probes.exemplars import Exemplars, LayerExemplars, PoolImage, field_box, unit_layers
+from generator.probes.exemplars import Exemplars, LayerExemplars, PoolImage, unit_layers
 from generator.probes.tiles import GREY, TILE, as_tile
 from generator.store import Store
 
@@ -257,7 +257,7 @@ class _Work:
     def _within(self, unit: int, found: of_gradient.Box) -> of_gradient.Box:
         """A box of whole cells, without what lies outside the exact field of the unit's best neuron."""
         size, place = self.model.preprocessing.size, int(self.exemplars.place[unit, 0])
-        exact = field_box(self.layer, place, size)
+        exact = self.layer.box(place, size)
         low = [max(found[axis], exact[axis]) for axis in (0, 1)]
         high = [min(box[axis] + box[axis + 2] for box in (found, exact)) for axis in (0, 1)]
         return low[0], low[1], max(0, high[0] - low[0]), max(0, high[1] - low[1])
@@ -266,7 +266,7 @@ class _Work:
         if self.exemplars.neuron_value[unit, rank] <= 0:
             return np.full((side, side, 3), GREY, dtype=np.uint8)
         place = int(self.exemplars.place[unit, rank])
-        return as_tile(signal, field_box(self.layer, place, signal.shape[-1]), side)
+        return as_tile(signal, self.layer.box(place, signal.shape[-1]), side)
 
     def _signals(
         self,

@@ -151,19 +151,6 @@ def searched_units(model: VisionModel) -> tuple[UnitLayer, ...]:
     return (*spatial, *(neurons(model, layer) for layer in neuron_layers(model)))
 
 
-def field_box(layer: Layer, place: int, size: int) -> tuple[int, int, int, int]:
-    """Left, top, width and height of the pixels that one position sees, clipped; of an MLP's, its patch."""
-    if layer.grid:
-        return layer.grid.box(place)
-    if layer.receptive_field is None:
-        return 0, 0, size, size
-    row, column = divmod(place, layer.shape[-1])
-    vertical, horizontal = layer.receptive_field
-    top, bottom = vertical.seen_from(row, size)
-    left, right = horizontal.seen_from(column, size)
-    return left, top, right - left, bottom - top
-
-
 def find_exemplars(
     model: VisionModel,
     pool: Sequence[PoolImage],

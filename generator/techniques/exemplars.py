@@ -13,7 +13,7 @@ from generator.figures.figure import Figure, published
 from generator.figures.panels import Panel, in_rows
 from generator.formatting import number
 from generator.models.layer import Layer
-from generator.probes.exemplars import Exemplars, LayerExemplars, field_box, find_exemplars
+from generator.probes.exemplars import Exemplars, LayerExemplars, find_exemplars
 from generator.run import PICTURES, Run, Technique
 from generator.table import Table
 from generator.techniques.naming import Numbers, layer_of, listed, one_of, unit_of
@@ -97,7 +97,7 @@ def patch(
     if chosen < 0:
         return np.full((side, side, 3), 128, dtype=np.uint8)
     picture = seen[chosen]
-    left, top, width, height = field_box(layer, int(exemplars.place[unit, rank]), picture.width)
+    left, top, width, height = layer.box(int(exemplars.place[unit, rank]), picture.width)
     box = (left, top, left + width, top + height)
     if layer.grid:
         box = (left - width, top - height, left + 2 * width, top + 2 * height)

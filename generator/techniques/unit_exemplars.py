@@ -12,7 +12,7 @@ from generator.models.layer import Layer
 from generator.probes.backward import DECONVOLUTION as BY_DECONVOLUTION
 from generator.probes.backward import GUIDED
 from generator.probes.effective_field import typical
-from generator.probes.exemplars import Exemplars, LayerExemplars, field_box
+from generator.probes.exemplars import Exemplars, LayerExemplars
 from generator.probes.tiles import TILE
 from generator.run import PICTURES, Run, Section, Technique
 from generator.techniques import features
@@ -126,7 +126,7 @@ def crops(run: Run, layer: Layer, exemplars: LayerExemplars, unit: int) -> tuple
     """The unit's strongest neurons, each cut to the exact receptive field, clipped at the border."""
     row, size = neurons(layer, exemplars, unit), run.vision.preprocessing.size
     return tuple(
-        _crop(run, row, int(rank), field_box(layer, int(exemplars.place[unit, rank]), size))
+        _crop(run, row, int(rank), layer.box(int(exemplars.place[unit, rank]), size))
         for rank in row.shown
     )
 

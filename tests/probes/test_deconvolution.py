@@ -30,7 +30,7 @@ from generator.probes import effective_field as effective
 from generator.probes.backward import DECONVOLUTION, GRADIENT, GUIDED, RULES
 from generator.probes.building_blocks import near_box
 from generator.probes.descent import Descent, rounds_of, to_pixels
-from generator.probes.exemplars import PoolImage, field_box, find_exemplars
+from generator.probes.exemplars import PoolImage, find_exemplars
 from generator.store import Store
 
 LAYERS = ("conv_stem", "blocks.1.1")
@@ -133,7 +133,7 @@ def test_signals_stay_within_the_receptive_field(lite0, pixels):
     places = np.array([0, 1500])
     found = to_pixels(lite0, layer, pixels[:2], np.array([1, 1]), places, RULES)
     for place, signals in zip(places, found, strict=True):
-        left, top, width, height = field_box(layer, int(place), 224)
+        left, top, width, height = layer.box(int(place), 224)
         assert np.abs(signals).max() > 0
         signals[..., top : top + height, left : left + width] = 0
         assert np.abs(signals).max() == 0
@@ -147,7 +147,7 @@ def test_tiles_and_fields_are_those_of_each_unit_alone(small, pixels, exemplars,
         for unit in (0, 3, 7, layer.units - 1):
             picture, place = int(kept.neuron[unit, 0]), kept.place[unit, :1]
             signals = to_pixels(small, layer, pixels[picture][None], np.array([unit]), place)[0]
-            box = field_box(layer, int(place[0]), 224)
+            box = layer.box(int(place[0]), 224)
             expected = probe.as_tile(signals[RULES.index(GUIDED)], box)
             if kept.neuron_value[unit, 0] <= 0:
                 expected = np.full_like(expected, probe.GREY)

@@ -214,9 +214,9 @@ def test_alike_units_are_those_that_correlate(found, brute):
 def test_patches_are_cut_by_the_receptive_field_and_clipped(lite0):
     layer = next(x for x in lite0.layers if x.name == "blocks.1.1")
     field = layer.receptive_field[0]
-    inside = probe.field_box(layer, 28 * 56 + 20, 224)
+    inside = layer.box(28 * 56 + 20, 224)
     assert inside == (20 * 4 + field.start, 28 * 4 + field.start, field.size, field.size)
-    corner = probe.field_box(layer, 0, 224)
+    corner = layer.box(0, 224)
     assert corner == (0, 0, field.size + field.start, field.size + field.start)
 
 

@@ -13,7 +13,7 @@ from tiny_vision import COLUMNS, ROWS, SEES_LIGHT, SIDE, noise, tiny_vision
 
 from generator.models.unit_layer import Held, neuron_layers, neurons
 from generator.probes.effects import Sweep, measure_effects
-from generator.probes.exemplars import PoolImage, field_box, find_exemplars
+from generator.probes.exemplars import PoolImage, find_exemplars
 from generator.probes.patch_neurons import (
     DENSE,
     RANDOM,
@@ -133,7 +133,7 @@ def test_a_planted_neuron_is_found_at_its_patch(tmp_path):
     one = find_exemplars(model, pool, Store(tmp_path), lambda _: None).of(layer.name)
     assert one.neuron[SEES_LIGHT, :3].tolist() == [1, 0, 2]
     assert one.place[SEES_LIGHT, 0] == (ROWS - 1) * COLUMNS + COLUMNS - 1
-    assert field_box(layer, int(one.place[SEES_LIGHT, 0]), SIDE) == (24, 28, 8, 4)
+    assert layer.box(int(one.place[SEES_LIGHT, 0]), SIDE) == (24, 28, 8, 4)
     assert (one.excited > 0).nonzero()[0].tolist() == [SEES_LIGHT]
 
 
