@@ -215,7 +215,7 @@ def test_a_contact_sheet_can_be_put_in_order_and_leads_to_units(visit: Visitors)
 @both_palettes
 def test_axe_finds_nothing_in_the_open_search(visit: Visitors, palette: str) -> None:
     visitor = visit(color_scheme=palette)
-    results = search(visitor.open(POINTWISE), "layer")
+    results = search(visitor.open("index.html"), "layer")
     expect(results.first).to_be_visible()
     visitor.page.wait_for_timeout(400)  # the dialog fades in
     assert violations(visitor.page) == []
@@ -258,7 +258,7 @@ INK = {
 def test_drawings_are_legible(visit: Visitors, picture: str, palette: str) -> None:
     address, selector, share = INK[picture]
     page = visit(color_scheme=palette).open(address)
-    page.add_style_tag(content=".md-header { display: none; }")
+    page.add_style_tag(content=".md-header, .c-top { display: none; }")
     ground = rgb(style(page.locator("body"), "backgroundColor"))
     assert (luminance(ground) > 0.5) == (palette == "light")
     drawing = page.locator(selector).first
@@ -462,7 +462,7 @@ def test_search_finds_a_page(
     visit: Visitors, origin: str, words: str, address: str, heading: str
 ) -> None:
     visitor = visit(origin)
-    results = search(visitor.open(LAYER), words)
+    results = search(visitor.open("index.html"), words)
     expect(results.first).to_be_visible()
     targets = results.evaluate_all("links => links.map(link => link.href.split(/[?#]/)[0])")
     assert visitor.root + address in targets
@@ -636,7 +636,7 @@ def test_the_keyboard_scrolls_a_figure(visit: Visitors) -> None:
 def test_paper_shows_what_matters(visit: Visitors, palette: str) -> None:
     page = visit(color_scheme=palette).open(HEAD)
     page.emulate_media(media="print")
-    for selector in (".c-strip", ".c-around", ".c-tabs__label", ".md-header"):
+    for selector in (".c-strip", ".c-around", ".c-tabs__label", ".md-header, .c-top"):
         expect(page.locator(selector).first).to_be_hidden()
     for selector in ("h1", ".c-tabs__panel img", "#statistics table"):
         expect(page.locator(selector).first).to_be_visible()
