@@ -163,7 +163,7 @@ def test_the_palette_button_turns_the_page_over(visit: Visitors, palette: str, o
     other = {"light": "slate", "dark": "default"}[palette]
     visitor = visit(origin, color_scheme=palette)
     page = visitor.open(LAYER)
-    page.locator("form[data-md-component=palette] label:visible").click()
+    page.locator("form[data-md-component=palette] label:visible, .c-top__palette").click()
     expect(page.locator("body")).to_have_attribute("data-md-color-scheme", other)
     expect(page.locator("body")).not_to_have_attribute("data-md-color-switching", "")
     if origin == "server":  # axe reads the styles anew, which a folder forbids
