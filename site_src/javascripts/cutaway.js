@@ -52,3 +52,5 @@
   addEventListener("hashchange", apply);
   apply();
 })();
+// What scrolls sideways must be reached by the keyboard.
+for (const code of document.querySelectorAll("pre:not([tabindex]) > code")) code.tabIndex = 0;

@@ -191,7 +191,7 @@ def test_the_palette_button_turns_the_page_over(visit: Visitors, palette: str, o
     other = {"light": "slate", "dark": "default"}[palette]
     visitor = visit(origin, color_scheme=palette)
     page = visitor.open(LAYER)
-    page.locator("form[data-md-component=palette] label:visible").click()
+    page.locator("form[data-md-component=palette] label:visible, .c-top__palette").click()
     expect(page.locator("body")).to_have_attribute("data-md-color-scheme", other)
     expect(page.locator("body")).not_to_have_attribute("data-md-color-switching", "")
     if origin == "server":  # axe reads the styles anew, which a folder forbids
@@ -243,7 +243,7 @@ def test_a_contact_sheet_can_be_put_in_order_and_leads_to_units(visit: Visitors)
 @both_palettes
 def test_axe_finds_nothing_in_the_open_search(visit: Visitors, palette: str) -> None:
     visitor = visit(color_scheme=palette)
-    results = search(visitor.open(POINTWISE), "layer")
+    results = search(visitor.open("index.html"), "layer")
     expect(results.first).to_be_visible()
     visitor.page.wait_for_timeout(400)  # the dialog fades in
     assert violations(visitor.page) == []
@@ -286,7 +286,7 @@ INK = {
 def test_drawings_are_legible(visit: Visitors, picture: str, palette: str) -> None:
     address, selector, share = INK[picture]
     page = visit(color_scheme=palette).open(address)
-    page.add_style_tag(content=".md-header { display: none; }")
+    page.add_style_tag(content=".md-header, .c-top { display: none; }")
     ground = rgb(style(page.locator("body"), "backgroundColor"))
     assert (luminance(ground) > 0.5) == (palette == "light")
     drawing = page.locator(selector).first
@@ -492,7 +492,7 @@ def test_search_finds_a_page(
     visit: Visitors, origin: str, words: str, address: str, heading: str
 ) -> None:
     visitor = visit(origin)
-    results = search(visitor.open(LAYER), words)
+    results = search(visitor.open("index.html"), words)
     expect(results.first).to_be_visible()
     targets = results.evaluate_all("links => links.map(link => link.href.split(/[?#]/)[0])")
     assert visitor.root + address in targets
@@ -631,7 +631,7 @@ def test_the_keyboard_scrolls_a_figure(visit: Visitors) -> None:
 def test_paper_shows_what_matters(visit: Visitors, palette: str) -> None:
     page = visit(color_scheme=palette).open(HEAD)
     page.emulate_media(media="print")
-    for selector in (".c-strip", ".c-around", ".c-tabs__label", ".md-header"):
+    for selector in (".c-strip", ".c-around", ".c-tabs__label", ".md-header, .c-top"):
         expect(page.locator(selector).first).to_be_hidden()
     for selector in ("h1", ".c-tabs__panel img", "#statistics table"):
         expect(page.locator(selector).first).to_be_visible()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from accessibility import violations
-from pages_under_test import ARTICLE, HEAD, KINDS, LAYER, UNIT, Visitors
+from pages_under_test import ARTICLE, HEAD, KINDS, UNIT, Visitors
 from playwright.sync_api import Locator, Page, expect
 
 both_origins = pytest.mark.parametrize("origin", ["server", "file"])
@@ -123,7 +123,7 @@ def test_a_page_without_a_search_field_leads_to_the_search(
 
 def test_the_key_can_be_switched_off_and_is_a_letter_where_one_types(visit: Visitors) -> None:
     visitor = visit()
-    page = visitor.open(LAYER)
+    page = visitor.open("index.html")
     page.keyboard.press("/")  # Material's key
     expect(page.locator(".md-search__input")).to_be_focused()
     page.keyboard.type("j")
