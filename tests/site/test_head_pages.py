@@ -18,6 +18,7 @@ from tiny_transformers import HEADS, LAYERS, tiny
 
 from runs import finding, run_on
 from generator.pages.model import model_pages
+from generator.pages.page import tight
 from generator.run import why_not
 from generator.techniques.circuits import CIRCUITS
 from generator.techniques.decoding import DECODING
@@ -294,6 +295,24 @@ def browser():
         found = launch(playwright)
         yield found
         found.close()
+
+
+# What a browser makes of HTML: line breaks apart, which stand between blocks.
+READ = """(html) => {
+  const body = new DOMParser().parseFromString(`<body>${html}`, "text/html").body;
+  const texts = document.createTreeWalker(body, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) texts.currentNode.data = texts.currentNode.data.replaceAll("\\n", "");
+  return body.innerHTML;
+}"""
+
+
+def test_a_browser_reads_a_page_as_it_was_before_it_was_made_tight(browser, pages):
+    kinds = {re.sub(r"\d+", "N", address): body for address, body in pages.items()}
+    odd = '<p a="b">x="y" &lt;p a="b"></p><ul><li>one\n<ul><li>two</li></ul></li></ul><pre>a="b" c</pre>'
+    page = browser.new_page()
+    for body in (*kinds.values(), f'{odd}<script>const a = "b"; if (a="c" ) a < "d";</script>'):
+        assert len(tight(body)) < len(body)
+        assert page.evaluate(READ, tight(body)) == page.evaluate(READ, body)
 
 
 def test_the_atlas_sorts_filters_and_opens_heads(browser, atlas, decoder):
