@@ -171,12 +171,12 @@ def _ranked(layer: Layer, exemplars: LayerExemplars, units: Sequence[int]) -> st
     by_input = sum(bool(row.at_limit[0]) for row in rows)
     none = sum(not len(row.shown) for row in rows)
     words = (
-        f"; for {by_input} units whose best tie, by what enters {layer.activation}"
+        f"; for {by_input:,} units whose best tie, by what enters {layer.activation}"
         if by_input
         else ""
     )
     return words + (
-        f"; grey for {none} units that no picture excites more than others" if none else ""
+        f"; grey for {none:,} units that no picture excites more than others" if none else ""
     )
 
 
