@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -126,13 +126,14 @@ def _build(exhibit: Exhibit, options: Options, reporter: Reporter) -> Summary:
     inputs: Sequence[Inputs] = read_inputs(exhibit)
     store = Store(options.work / "store")
     store.sweep()
-    exhibit, inputs, runs = _opened(exhibit, inputs, options, store, techniques, reporter)
-    count = min(options.workers, affordable(runs))
-    tell_forecast(forecast(runs, options.workers, count), reporter, options.yes)
     pages = Pages(data_root() / "templates", {}, Words(writing.terms, GLOSSARY))
     publish = partial(_publish, exhibit, options)
     folders = options.work, options.site
     first = FirstSite(exhibit, writing, pages, *folders, options.commands, publish, began)
+    exhibit, inputs, runs = _opened(first, inputs, options, store, techniques, reporter)
+    count = min(options.workers, affordable(runs))
+    tell_forecast(forecast(runs, options.workers, count), reporter, options.yes)
+    first = replace(first, exhibit=exhibit)
     work = Work(exhibit, inputs, options.device, options.full, store.root)
     comparisons, every = comparisons_of(exhibit, runs), runs
     asks = [*asks_of(runs), *asks_of_pairs(comparisons)]
@@ -167,23 +168,34 @@ def _build(exhibit: Exhibit, options: Options, reporter: Reporter) -> Summary:
 
 
 def _opened(
-    exhibit: Exhibit,
+    first: FirstSite,
     inputs: Sequence[Inputs],
     options: Options,
     store: Store,
     techniques: tuple[Technique[Any], ...],
     reporter: Reporter,
 ) -> tuple[Exhibit, Sequence[Inputs], list[Run]]:
-    """The exhibit with an entry for each model, their inputs, and the runs of all that were opened."""
+    """The exhibit with an entry for each model, their inputs, and the runs of all that were opened.
+
+    While a training is waited for, a first site of what is open is shown, and more of it measured.
+    """
+    exhibit = first.exhibit
     with (
         reporter.stage("Models", len(exhibit.models)) as step,
         trainings(exhibit, cache_root(), options.workers - 1) as wait,
     ):
         exhibit, inputs = opened_in_parts(exhibit, inputs)
         check_compared(exhibit, fetched=True)
+        first = replace(first, exhibit=exhibit)
+
+        def meanwhile(runs: Sequence[Run]) -> Iterator[Callable[[], object]]:
+            asks = asks_of(runs)
+            if not first.shown:
+                yield partial(first.ahead, list(runs), reporter, asks)
+            yield from (partial(store.tried, ask, SLICE) for ask in asks)
 
         def ready(spec: ModelSpec, runs: Sequence[Run]) -> None:
-            wait(spec, (partial(store.tried, ask, SLICE) for ask in asks_of(runs)))
+            wait(spec, meanwhile(runs) if runs else iter(()))
 
         given = (options.device, store, step, reporter.step, techniques, options.full, ready)
         return exhibit, inputs, load_runs(exhibit, inputs, *given)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
@@ -60,7 +60,8 @@ def answered_first(asks: Sequence[Ask], store: Store, until: float) -> list[Ask]
 class FirstSite:
     """What a first site is made of, and how it is put in place: `publish` is told its articles.
 
-    `began` is when the build began, by the monotonic clock.
+    `began` is when the build began, by the monotonic clock. `shown` has the number of models of each one that
+    was made: the next is made where there are more.
     """
 
     exhibit: Exhibit
@@ -71,11 +72,13 @@ class FirstSite:
     commands: Callable[[], str]
     publish: Callable[[Sequence[Article]], None]
     began: float
+    shown: list[int] = field(default_factory=list)
 
     def ahead(self, runs: Sequence[Run], reporter: Reporter, asks: Sequence[Ask]) -> Sequence[Ask]:
         """Show a first site where there is no finished one and asking takes its time; what is left to ask."""
-        if is_finished(self.site):
+        if is_finished(self.site) or len(runs) in self.shown:
             return asks
+        self.shown.append(len(runs))
         store = runs[0].store
         left = answered_first(asks, store, _end(self.began, MEASURED))
         if left:

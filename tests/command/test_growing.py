@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -13,7 +16,7 @@ import pytest
 from generator import growing
 from generator.store import BusyError, KeptStore, Store
 from generator.unfinished import is_finished
-from tests.small_site import cutaway_here, differing, files_of
+from tests.small_site import cutaway_here, differing, files_of, read_exhibit, write_exhibit
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,26 @@ def test_an_interrupted_build_leaves_its_first_site_and_the_finished_one_has_no_
     assert whole.code == 0 and "The first pages" not in whole.out
     assert differing(site, plain / "site") == []
     assert differing(folder / "build" / "docs", plain / "build" / "docs") == []
+
+
+@pytest.mark.build
+def test_the_first_pages_are_there_while_a_training_is_waited_for(growing_exhibit, monkeypatch):
+    @contextmanager
+    def one_thing_at_a_time(*_):
+        yield lambda spec, meanwhile: [ask() for ask in islice(meanwhile, int(spec.id == "digits"))]
+
+    monkeypatch.setattr("generator.build.trainings", one_thing_at_a_time)
+    monkeypatch.setattr(growing, "MEASURED", (0.0, 0.0))
+    data = read_exhibit(growing_exhibit)
+    made = {"make": {"features": 0, "classes": 0, "dream": "", "blocks": []}, "pool": ""}
+    digits = {"id": "digits", "source": "train:digits@1", "images": "sklearn:digits", **made}
+    write_exhibit(growing_exhibit, data | {"models": [*data["models"], digits]})
+    (growing_exhibit / "go").touch()
+    built = cutaway_here("build", growing_exhibit, "--jobs", "1")
+    first, opened = "The first pages are there", re.search(r"Models: [\d.]+ s", built.out)
+    assert built.code == 0 and built.out.index(first) < opened.start()
+    site = growing_exhibit / "site"
+    assert is_finished(site) and (site / "models" / "digits" / "index.html").is_file()
 
 
 @pytest.mark.build
