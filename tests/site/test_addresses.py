@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 import yaml
@@ -18,7 +19,7 @@ NAMES = st.lists(st.sampled_from(["a", "b", "c.html", "d e", "x#y", "."]), min_s
 @given(NAMES, NAMES)
 def test_a_link_is_the_relative_path(origin, target):
     one, other = "/".join([*origin, "page.html"]), "/".join(target)
-    assert relative(one, other) == os.path.relpath(other, os.path.dirname(one) or ".")
+    assert relative(one, other) == os.path.relpath(other, Path(one).parent)
 
 
 @pytest.mark.parametrize("title", ["a: b", "- a\u2028b", "\U0001f408 日本語", "next\x85line"])

@@ -55,7 +55,9 @@ def runs(tmp_path_factory):
 def section(run, tmp_path):
     """What the section says, without its figure."""
     shown = view(run)
-    pages = Pages(data_root() / "templates", render([shown.figure.drawing], tmp_path, 1, lambda: None)[0])
+    pages = Pages(
+        data_root() / "templates", render([shown.figure.drawing], tmp_path, 1, lambda: None)[0]
+    )
     body = pages.fill(pages.page("sections/birth.html", "a/index.html", "A", "A.", view=shown)).body
     text = re.sub("<[^>]*>", "", re.sub("(?s)<figure.*</figure>", "", body))
     return " ".join(text.split())
@@ -72,7 +74,9 @@ def test_the_section_states_the_birth_and_the_control(runs, tmp_path):
     said = section(at_step(runs["induction"], 100), tmp_path)
     assert "born between step 25 and step 50" in said
     assert "falls most between steps 25 and 50, by 2.43 nats" in said
-    assert "ends at 0.485. On the first copy, where nothing can be foreseen, it ends at 4.85" in said
+    assert (
+        "ends at 0.485. On the first copy, where nothing can be foreseen, it ends at 4.85" in said
+    )
     assert "ends at 3.88 on the second copy and at no measured step foretold more than 20.0" in said
     assert "state" not in said
     control = section(runs["induction-one-layer"], tmp_path)

@@ -23,15 +23,13 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from PIL import Image
 from rich.console import Console
+from runs import run_on
 from small_site import CHECKOUT, Site, built_once, cutaway_here
 from test_head_pages import TEXTS
 from test_parts import lay_out
+from tiny_transformers import save_tiny, tiny, tiny_masked, tiny_pair
 from transformers import AutoTokenizer
-from tiny_transformers import save_tiny, tiny_pair, tiny, tiny_masked
 
-from runs import run_on
-from generator.inputs.texts import CuratedText
-from generator.techniques.answers import ANSWERS
 from generator.addresses import Link
 from generator.card import make_cards
 from generator.card_schema import CardSpec, OwnSection, Pairs
@@ -41,7 +39,6 @@ from generator.cards.merge import digest, merged
 from generator.cards.metadata import hub_licence, metadata
 from generator.cards.page import card_page
 from generator.cards.stated import linked, missing, own, paragraphs
-from generator.cards.usage import how_to_use
 from generator.cards.tree import (
     Card,
     Code,
@@ -54,13 +51,16 @@ from generator.cards.tree import (
     Table,
     filled,
 )
+from generator.cards.usage import how_to_use
 from generator.cards.write import CardFolder
 from generator.errors import UsageError
 from generator.exhibit import Exhibit, ModelSpec
 from generator.exhibit_yaml import load_exhibit, load_pairs
 from generator.figures.designs import pictures
-from generator.techniques.evaluations import EVALUATION
+from generator.inputs.texts import CuratedText
 from generator.progress import Reporter
+from generator.techniques.answers import ANSWERS
+from generator.techniques.evaluations import EVALUATION
 
 MODEL = "digits"
 HOSTILE = "</script><img src=x onerror=alert(1)> {{ 7 * 7 }} `a` *b* _c_ [d](e) | # $x$ &lt; ~~f~~ ![g](h)"
@@ -673,7 +673,9 @@ def test_the_lines_that_say_how_a_model_is_used_run(family, tmp_path):
         tokenizer = AutoTokenizer.from_pretrained(tmp_path / "folder")
         tokenizer.mask_token = "w5"
         tokenizer.save_pretrained(tmp_path / "folder")
-    model = {"roberta": tiny_masked, "bart": partial(tiny_pair, "bart")}.get(family, partial(tiny, family))()
+    model = {"roberta": tiny_masked, "bart": partial(tiny_pair, "bart")}.get(
+        family, partial(tiny, family)
+    )()
     run = run_on(model, TEXTS, tmp_path / "store")
     exhibit = Exhibit(models=(ModelSpec(id=model.id, source="./folder"),))
     (listing,) = how_to_use(run, exhibit).blocks

@@ -20,8 +20,8 @@ from generator.errors import UsageError
 from generator.exhibit import Exhibit
 from generator.exhibit_yaml import load_exhibit
 from generator.formatting import number, percent
-from generator.progress import Reporter
 from generator.preview import Preview
+from generator.progress import Reporter
 from generator.single import exhibit_of_two
 from tests.small_site import Site, cutaway_here, read_exhibit, write_exhibit
 

@@ -15,19 +15,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from jinja2 import Environment, FileSystemLoader
+from runs import finding, run_on
 from scipy.special import softmax
 from sklearn.metrics.pairwise import cosine_similarity
 from small_site import CHECKOUT, HOSTILE
 from tiny_transformers import tiny
 
-from generator.techniques.attention import ATTENTION
-from generator.techniques.context import CONTEXT
-from runs import finding, run_on
 from generator.addresses import relative
 from generator.errors import CutawayError
 from generator.figures.attention import attention_maps, block_maximum, short
 from generator.inputs.texts import CuratedText, readable
 from generator.models.text_model import Encoding
+from generator.probes.attention import Attention, attention_weights, measure_attention
+from generator.probes.queries import (
+    Worked,
+    measure_queries,
+    read_queries,
+    telling_place,
+    work_through,
+)
+from generator.store import Store
+from generator.techniques.attention import ATTENTION
+from generator.techniques.attention_drawings import grain_note, maps, sheets
 from generator.techniques.components import (
     LONG,
     as_json,
@@ -39,21 +48,11 @@ from generator.techniques.components import (
     packed_weights,
     vector_files,
 )
-from generator.techniques.attention_drawings import grain_note, maps, sheets
-from generator.techniques.context import WorkedHead, scripts
+from generator.techniques.context import CONTEXT, WorkedHead, scripts
 from generator.techniques.measured_stack import heads_of
 from generator.techniques.standings import strong_links
 from generator.techniques.three_words import three_words
 from generator.techniques.worked_tokens import degrees, token_steps
-from generator.probes.attention import Attention, attention_weights, measure_attention
-from generator.probes.queries import (
-    Worked,
-    measure_queries,
-    read_queries,
-    telling_place,
-    work_through,
-)
-from generator.store import Store
 
 
 def unpacked(text: str, shape: tuple[int, ...], causal: bool) -> np.ndarray:
@@ -411,7 +410,9 @@ def test_a_token_s_step_says_how_far_it_moved(smollm2_model, tmp_path):
 
 def test_the_page_carries_its_vectors_exactly(smollm2_model, tmp_path):
     worked = work_through(smollm2_model, BICYCLE, 5, 8, Store(tmp_path))
-    run = finding(run_on(smollm2_model, [BICYCLE], tmp_path), {CONTEXT: WorkedHead(BICYCLE, 0, worked)})
+    run = finding(
+        run_on(smollm2_model, [BICYCLE], tmp_path), {CONTEXT: WorkedHead(BICYCLE, 0, worked)}
+    )
     ((address, script),) = scripts(run)
     assert address == "models/smollm2-135m/context/context.js"
     data = json.loads(script.split("]=", 1)[1].rstrip(";\n"))

@@ -32,7 +32,9 @@ def test_all_other_statistics_are_those_of_the_stack(stack, kind):
 
 def test_what_looks_into_another_text_or_a_picture_has_no_distance_between_tokens():
     for stack in (CROSS, PATCHES):
-        assert not {"previous_token", "next_token", "induction"} & set(definitions_of(stack, "none"))
+        assert not {"previous_token", "next_token", "induction"} & set(
+            definitions_of(stack, "none")
+        )
     assert "in patches" in definitions_of(PATCHES, "none")["mean_distance"].formula
     assert "in tokens" in definitions_of(ONLY, "none")["mean_distance"].formula
     assert BY_COLUMN["entropy_nats"].name == "Entropy"

@@ -70,14 +70,18 @@ def test_every_technique_that_this_site_uses_is_there(figures):
     assert shown == vision | language | {"signal", "recognition", "pictures"}
     for technique in shown:
         for model in ("efficientnet-lite0", "minilm-l6", "smollm2-135m"):
-            seen = [f for f in figures if f["class"] != "c-on-dark"]  # a figure of two palettes once
+            seen = [
+                f for f in figures if f["class"] != "c-on-dark"
+            ]  # a figure of two palettes once
             count = sum((f["technique"], f["model"]) == (technique, model) for f in seen)
             assert count <= MOST + 1, (technique, model)  # and one of an article
 
 
 def test_every_kind_of_figure_of_articles_is_in_one_group():
     groups = groups_of(TECHNIQUES)
-    assert len({group.key for group in groups}) == len({group.name for group in groups}) == len(groups)
+    assert (
+        len({group.key for group in groups}) == len({group.name for group in groups}) == len(groups)
+    )
     counts = {kind: sum(kind in group.kinds for group in groups) for kind in KINDS}
     assert counts == dict.fromkeys(KINDS, 1) | {"three_words": 0}  # made of no model
 

@@ -13,13 +13,23 @@ import scipy.stats
 from chromium import launch
 from filled import any_pages, filled
 from playwright.sync_api import expect, sync_playwright
+from runs import finding, run_on
 from small_site import CHECKOUT
 from tiny_transformers import HEADS, LAYERS, tiny
 
-from runs import finding, run_on
+from generator.figures.designs import pictures
+from generator.formatting import number
+from generator.inputs.texts import CuratedText, readable
 from generator.pages.model import model_pages
 from generator.pages.page import tight
+from generator.pages.sections import technique_tables
+from generator.probes.circuits import measure_circuits
+from generator.probes.heads import RandomControl
+from generator.probes.naming import Replication
+from generator.probes.roles import RULES, UNLABELLED
+from generator.probes.significance import HeadEffect
 from generator.run import why_not
+from generator.store import Store
 from generator.techniques.circuits import CIRCUITS
 from generator.techniques.decoding import DECODING
 from generator.techniques.heads import HEADS as MEASURED
@@ -27,16 +37,6 @@ from generator.techniques.predictions import PREDICTIONS
 from generator.techniques.readings import READINGS, readings
 from generator.techniques.roles import role_rows
 from generator.techniques.stability import STABILITY, stable_rows
-from generator.figures.designs import pictures
-from generator.formatting import number
-from generator.inputs.texts import CuratedText, readable
-from generator.pages.sections import technique_tables
-from generator.probes.circuits import measure_circuits
-from generator.probes.heads import RandomControl
-from generator.probes.naming import Replication
-from generator.probes.roles import RULES, UNLABELLED
-from generator.probes.significance import HeadEffect
-from generator.store import Store
 
 SEED = 3
 TEXTS = tuple(
@@ -123,7 +123,10 @@ def test_every_statistic_stands_beside_both_controls(decoder, pages):
 def test_a_control_on_another_network_would_be_noticed(decoder):
     values = {name: value + 1 for name, value in stack_of(decoder).control.values.items()}
     wrong = with_stack(decoder, control=RandomControl(9, values))
-    copying = stack_of(decoder).statistic("copying").uniform, stack_of(decoder).control.values["copying"]
+    copying = (
+        stack_of(decoder).statistic("copying").uniform,
+        stack_of(decoder).control.values["copying"],
+    )
     cells = f"{number(copying[0])} {number(float(copying[1].mean()))} "
     assert cells not in text_of(pages_of(wrong)[head_address("llama", 0, 0)])
 
@@ -234,7 +237,9 @@ def test_an_induction_score_stands_beside_its_recipe_and_those_of_other_recipes(
     rows = rows_of(decoder, "recipes.csv")
     layer, head = (
         int(i)
-        for i in np.unravel_index(stack_of(decoder).statistic("induction").mean.argmax(), (LAYERS, HEADS))
+        for i in np.unravel_index(
+            stack_of(decoder).statistic("induction").mean.argmax(), (LAYERS, HEADS)
+        )
     )
     of = [row for row in rows if (row["layer"], row["head"]) == (str(layer), str(head))]
     draws = recipes.scores[0, :, layer, head]

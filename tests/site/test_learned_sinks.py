@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from filled import filled
+from runs import run_on
 from test_other_transformers import CHOICES, TEXTS, check, rows_of
 from tiny_transformers import HEADS, LAYERS, SINKS, tiny, tokens
 
@@ -16,7 +17,6 @@ from generator.models.meetings import Meetings
 from generator.models.text_trial import SINKS as TOLD
 from generator.models.trial import ROWS
 from generator.probes.attention import attention_weights
-from runs import run_on
 
 
 def without_sinks(model, ids) -> np.ndarray:

@@ -131,7 +131,9 @@ def test_a_mark_stands_on_the_map_and_takes_little(run):
     assert svg.count("z") == len(parts) and len(svg) < 20_000
     stacks = heads_of(run.model)
     marks = [here(run, layer) for layer in run.model.layers]
-    marks += [here(run, layer, h) for one in stacks for layer in one.layers for h in range(one.heads)]
+    marks += [
+        here(run, layer, h) for one in stacks for layer in one.layers for h in range(one.heads)
+    ]
     places = {(round(one.left, 3), round(one.top, 3)) for one in marks}
     assert len(places) == len(marks)
     for one in marks:

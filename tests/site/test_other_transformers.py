@@ -7,18 +7,18 @@ from html import escape
 import numpy as np
 import pytest
 from filled import filled
+from runs import run_on
 from small_site import HOSTILE
 from tiny_transformers import HEADS, LAYERS, PAIRS, tiny, tiny_pair
 
 from generator.errors import UsageError
-from generator.techniques.heads import HEADS as MEASURED
-from generator.techniques.attention import ATTENTION
-from generator.techniques.circuits import CIRCUITS
-from generator.techniques.readings import READINGS
-from runs import run_on
 from generator.inputs.texts import CuratedText
 from generator.pages.page import Page
 from generator.pages.sections import technique_tables
+from generator.techniques.attention import ATTENTION
+from generator.techniques.circuits import CIRCUITS
+from generator.techniques.heads import HEADS as MEASURED
+from generator.techniques.readings import READINGS
 
 TEXTS = (
     CuratedText("words", "rain fell on the old town w1 w2 rain fell", "Words", ""),
@@ -54,7 +54,9 @@ def test_every_family_is_measured_and_gets_its_pages(family, tmp_path):
     if family in REASONS:
         assert REASONS[family] in body
     else:
-        assert run[CIRCUITS].reason == run[MEASURED][0].ablation.reason == run[READINGS].reason == ""
+        assert (
+            run[CIRCUITS].reason == run[MEASURED][0].ablation.reason == run[READINGS].reason == ""
+        )
 
 
 @pytest.mark.slow
@@ -94,7 +96,9 @@ def test_of_a_pair_with_experts_the_heads_are_shown_and_the_mlps_left_out(tmp_pa
     check(list(pages.values()), model.id, heads)
     overview = pages["models/switch/index.html"].body
     assert left.name == "MLPs" and escape(left.reason) in overview and 'id="signal"' not in overview
-    assert len(rows_of(run, "heads.csv")) == heads and float(rows_of(run, "layers.csv")[0]["stream_rms"])
+    assert len(rows_of(run, "heads.csv")) == heads and float(
+        rows_of(run, "layers.csv")[0]["stream_rms"]
+    )
 
 
 def check(pages: list[Page], model: str, heads: int) -> set[str]:

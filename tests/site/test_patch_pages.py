@@ -167,14 +167,18 @@ def test_a_neuron_that_answers_to_light_has_a_page_with_the_brightest_patch_mark
     found = (site.site / NEURONS / "units").glob("*/index.html")
     assert {int(path.parent.name) for path in found} == paged
     page = text_of(site, f"{NEURONS}/units/{SEES_LIGHT}/index.html")
-    marked = re.findall(r'aria-label="(\w+), with a patch marked".*?<rect class="c-box" (.*?)/>', page)
+    marked = re.findall(
+        r'aria-label="(\w+), with a patch marked".*?<rect class="c-box" (.*?)/>', page
+    )
     assert [label for label, _ in marked[:3]] == ["lit", "dim", "dimmer"]
     assert marked[0][1] == f'x="0" y="{LIT * HIGH}" width="{WIDE}" height="{HIGH}"'
     assert "class token too; these count for nothing" in re.sub(r"<[^>]*>", "", page)
     assert "With random weights" in re.sub(r"<[^>]*>", "", page)
     layer = text_of(site, f"{NEURONS}/index.html")
     assert all(f'href="units/{unit}/index.html"' in layer for unit in paged)
-    rows = [row for row in rows_of(site, "seeker", "exemplars.csv") if int(row["unit"]) == SEES_LIGHT]
+    rows = [
+        row for row in rows_of(site, "seeker", "exemplars.csv") if int(row["unit"]) == SEES_LIGHT
+    ]
     first = next(row for row in rows if (row["variant"], row["place"]) == ("neuron", "1"))
     assert (first["picture"], first["row"], first["column"]) == ("lit", str(LIT), "0")
     assert len(rows_of(site, "seeker", "units.csv")) > len(table) == 48

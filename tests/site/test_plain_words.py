@@ -1,16 +1,16 @@
-"""The words of pages: true minus signs, no minus zero, shares within their bounds, one head and not one heads."""
+"""The words of pages: true minus signs, no minus zero, shares within bounds, one head and not one heads."""
 
 from __future__ import annotations
 
 import pytest
 from filled import filled
 from plain_words import FAULTS, faults_of, words_of
+from runs import run_on
 from small_site import Site
 from test_head_pages import TEXTS
 from tiny_transformers import tiny
 
 from generator.formatting import amount
-from runs import run_on
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 from filled import filled
+from runs import run_on
 from test_other_transformers import CHOICES, TEXTS, check, rows_of
 from tiny_transformers import HEADS, LAYERS, tiny, tiny_pair
 
@@ -14,14 +15,14 @@ from generator.exhibit import Exhibit, ModelSpec
 from generator.manifest import _model
 from generator.probes.repeated_sequences import why_no_repeats
 from generator.techniques.heads import HEADS as MEASURED
-from runs import run_on
 
 TOO_SHORT = "Induction and duplicate tokens are left out"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("family", "context", "copies"), [("gpt2", 44, {"8", "16"}), ("llama", 30, {"8"}), ("bert", 17, ())]
+    ("family", "context", "copies"),
+    [("gpt2", 44, {"8", "16"}), ("llama", 30, {"8"}), ("bert", 17, ())],
 )
 def test_repeated_tokens_that_do_not_fit_are_left_out_with_the_reason(
     family, context, copies, tmp_path

@@ -12,13 +12,11 @@ from tiny_transformers import tiny
 from generator.addresses import Link
 from generator.models.stacks import ONLY, PATCHES
 from generator.probes.ablation import Ablation, not_ablated
-from generator.probes.head_statistic import EMBEDDING, LOGIT
 from generator.probes.attention import Attention
-from generator.probes.heads import RandomControl
-from generator.probes.heads import Statistic
-from generator.probes.naming import HeldOut, NamedHeads
+from generator.probes.head_statistic import EMBEDDING, LOGIT
+from generator.probes.heads import RandomControl, Statistic
+from generator.probes.naming import HeldOut, NamedHeads, Replication
 from generator.probes.patch_ablation import SPAN
-from generator.probes.naming import Replication
 from generator.probes.roles import RULES, UNLABELLED, Evidence, HeadRole
 from generator.probes.significance import NOT_TESTED, HeadEffect
 from generator.techniques.effects import UnitEffects

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 import tiny_transformers as tiny
 from filled import filled_page
+from runs import run_on
 from test_other_transformers import CHOICES, TEXTS
 
 from generator.exhibit import ModelSpec
 from generator.manifest import _model
 from generator.models.load import load_model
 from generator.models.text_model import LanguageModel
-from runs import run_on
 
 LABELS = {0: "bad", 1: "so <so>", 2: "good"}
 # The class, the problem that its folder states, its labels, and what the page says of both.
@@ -50,7 +50,9 @@ def test_labels_are_told_and_the_head_is_left_out(family, tmp_path, monkeypatch)
     kind, problem, labels = HEADS[family]
     (left,) = [one for one in model.left_out if one.name == "its classification head"]
     assert kind in left.reason and SAID[family][0] in left.reason
-    assert any("belong" in note and "head that is not shown" in note for note in model.provenance.notes)
+    assert any(
+        "belong" in note and "head that is not shown" in note for note in model.provenance.notes
+    )
     run = run_on(model, TEXTS[:1], tmp_path / "store", **CHOICES)
     stated = _model(run)
     assert stated["labels"] == list(labels.values()) and stated["problem_type"] == (problem or None)

@@ -11,10 +11,10 @@ import pytest
 from filled import filled
 from hypothesis import given
 from hypothesis import strategies as st
+from runs import run_on
 from test_other_transformers import CHOICES
 from tiny_transformers import tiny, tokens
 
-from runs import run_on
 from generator.errors import CutawayError
 from generator.inputs.texts import CuratedText
 from generator.manifest import _model
@@ -23,10 +23,10 @@ from generator.models.tokens import NO_LIMIT
 from generator.models.windows import stated_windows, trial_length
 from generator.probes.attention import Attention, attention_weights, visible
 from generator.probes.heads import even_weights, uniform_attention
-from generator.probes.repeated_sequences import repeated_sequences
-from generator.probes.stack_statistics import text_statistics
 from generator.probes.queries import read_queries
+from generator.probes.repeated_sequences import repeated_sequences
 from generator.probes.roles import RULES, bar_in, thresholds
+from generator.probes.stack_statistics import text_statistics
 
 WINDOWS = {
     "mistral": (8, 8, 8),
