@@ -338,7 +338,7 @@ HEAD = KINDS["cross head"]
 def weights_of(site, head: str = HEAD):
     """Tokens and weights of the first text, as the page of a head carries them."""
     body = (site.site / head).read_text(encoding="utf-8")
-    data = json.loads(re.search(r'<script type="application/json">(.*?)</script>', body)[1])
+    data = json.loads(re.search(r'<script type="?application/json"?>(.*?)</script>', body)[1])
     rows = {}
     table = site.site / "models/t5/data/links.csv"
     with table.open(newline="", encoding="utf-8") as stream:

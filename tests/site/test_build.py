@@ -56,6 +56,14 @@ from generator.record import RECORD
 
 BLOCKS = {"minilm-l6": (6, 12), "smollm2-135m": (DECODER_LAYERS, 9)}
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"}
+# What a tag ends whose own end is left to the reader.
+_CELLS, _TERMS = ("td", "th"), ("dt", "dd")
+ENDED_BY = {
+    "li": ("li",),
+    **dict.fromkeys(_CELLS, _CELLS),
+    **dict.fromkeys(_TERMS, _TERMS),
+    **dict.fromkeys(("tr", "tbody"), (*_CELLS, "tr", "thead")),
+}
 STATISTICS = (
     "entropy_nats",
     "mean_distance",
@@ -90,6 +98,8 @@ class Document(HTMLParser):
         self._open: list[Element] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        while self._open and self._open[-1].tag in ENDED_BY.get(tag, ()):
+            self._open.pop()
         within = tuple(element.tag for element in self._open)
         element = Element(tag, {name: value or "" for name, value in attrs}, within)
         self.elements.append(element)
