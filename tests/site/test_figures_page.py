@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from filled import quoted
 from pages_under_test import Visitors
 from PIL import Image
 from playwright.sync_api import expect
@@ -50,7 +51,7 @@ def test_each_figure_stands_on_the_page_and_in_the_section_that_it_leads_to(smal
     folder = small_site.site / "figures"
     for figure in figures:
         path, _, section = figure["target"].partition("#")
-        page = (folder / path).resolve().read_text(encoding="utf-8")
+        page = quoted((folder / path).resolve().read_text(encoding="utf-8"))
         shown = page.partition(f'id="{section}"')[2] if section else page
         # A thumbnail is called after its picture; a chart is the picture itself.
         name = Path(figure["src"]).stem.removeprefix(f"{figure['model']}-")
