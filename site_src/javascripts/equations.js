@@ -24,8 +24,8 @@
     const until = performance.now() + SLICE;
     let next = from;
     while (next < nodes.length && performance.now() < until) set(nodes[next++]);
+    reach(nodes.slice(from, next).filter(({ tagName }) => tagName === "DIV"));
     if (next < nodes.length) setTimeout(setAll, 0, nodes, next);
-    else reach(nodes.filter(({ tagName }) => tagName === "DIV"));
   }
 
   function load() {
