@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from accessibility import violations
+from filled import filled_page
 from playwright.sync_api import Browser, Page, expect
 from tiny_states import SHARES, lay_out, run_in
 
@@ -45,6 +49,14 @@ def test_keys_on_the_slider_run_through_the_states(browser: Browser, file: str) 
     assert len(shown(page)) == 2 * len(SHARES)  # on paper all stand one below the other
     assert problems == []
     page.close()
+
+
+def test_maps_of_other_states_are_fetched_when_they_are_looked_at(tmp_path: Path) -> None:
+    run = run_in(lay_out(tmp_path), tmp_path / "store")
+    body = filled_page(run, f"models/{run.model.id}/training/index.html").body
+    maps = re.findall(r'c-course">.*?(<img [^>]*>)', body, re.DOTALL)
+    lazy = ['loading="lazy"' in one for one in maps]
+    assert lazy == [False, *[True] * (2 * len(SHARES) - 1)]
 
 
 def test_an_address_names_a_state(browser: Browser, file: str) -> None:
