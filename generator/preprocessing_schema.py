@@ -33,7 +33,6 @@ class Preprocessing(Strict):
         description="how pictures are resized and cropped to whole pixels: as Pillow, torchvision and timm "
         "do, or as transformers does on tensors",
     )
-
     channels: Literal["rgb", "bgr"] = Field(
         "rgb",
         description="which channel the network takes first, red or blue; `mean` and `std` are of red first "

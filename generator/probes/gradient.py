@@ -252,9 +252,8 @@ class _Folded(torch.autograd.Function):
     def backward(ctx: Any, signal: Tensor) -> tuple[Tensor | None, ...]:
         *sides, groups = ctx.geometry
         if _is_product(signal, ctx.weight, ctx.geometry):
-            rows = signal.movedim(1, -1) @ ctx.weight.flatten(
-                1
-            )  # an eighth less work than a convolution
+            # An eighth less work than a convolution.
+            rows = signal.movedim(1, -1) @ ctx.weight.flatten(1)
             return rows.movedim(-1, 1), None, None, None, None
         found, _, _ = torch.ops.aten.convolution_backward(
             signal, ctx.like, ctx.weight, None, *sides, False, [0, 0], groups, [True, False, False]
