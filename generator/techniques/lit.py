@@ -13,9 +13,8 @@ from generator.formatting import number
 from generator.inputs.texts import readable
 
 _PIECE = "##"  # before a piece of a word, where a tokenizer keeps no spaces
-_BYTES = re.compile(
-    "(?:⟨[0-9A-F]{2}⟩)+"
-)  # parts of a character, which only a tokenizer of bytes has
+# Parts of a character, which only a tokenizer of bytes has.
+_BYTES = re.compile("(?:⟨[0-9A-F]{2}⟩)+")
 _MOST = 8  # tokens of a character; of four bytes, some of which may belong to the next
 
 
