@@ -45,10 +45,11 @@ def home() -> Link:
 
 
 def layer_strip(model: Model, current: Layer | None) -> Strip:
-    """All layers of a model as a strip."""
+    """All layers of a model as a strip, the outputs of its blocks among them."""
     layers = paged_layers(model)
+    name = "Layers and blocks" if any(layer.joins for layer in layers) else "Layers"
     place = next((i for i, layer in enumerate(layers) if layer is current), -1)
-    return Strip("Layers", tuple(layer_link(model, layer) for layer in layers), place)
+    return Strip(name, tuple(layer_link(model, layer) for layer in layers), place)
 
 
 def layer_strips(run: Run, current: Layer | None) -> tuple[Strip, ...]:
