@@ -59,10 +59,31 @@ def plain(*every: Axes) -> None:
             text.set_fontsize(LABEL)
 
 
-def show_pixels(axes: Axes, pixels: np.ndarray, *, pixelated: bool = False) -> None:
-    """A raster (h, w, 3 or 4) uint8 that fills its axes, without a frame."""
-    axes.imshow(pixels, interpolation="nearest" if pixelated else "antialiased", aspect="auto")
+def plane(figure: Figure) -> Axes:
+    """Axes over a whole figure, in CSS pixels from the upper left corner, for all rasters and rules of it.
+
+    Axes for each of them would take longer than drawing it.
+    """
+    wide, high = figure.get_size_inches() * 96
+    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, wide), ylim=(high, 0), autoscale_on=False)
     axes.set_axis_off()
+    return axes
+
+
+Box = tuple[float, float, float, float]
+"""Left, top, width and height on a plane."""
+
+
+def show_pixels(axes: Axes, box: Box, pixels: np.ndarray, *, pixelated: bool = False) -> None:
+    """A raster (h, w, 3 or 4) uint8 that fills a box of a plane, without a frame."""
+    smooth = "nearest" if pixelated else "antialiased"
+    axes.imshow(pixels, extent=extent(box), interpolation=smooth, aspect="auto")
+
+
+def extent(box: Box) -> Box:
+    """A box as matplotlib says where a raster lies: left, right, bottom, top."""
+    left, top, wide, high = box
+    return left, left + wide, top + high, top
 
 
 def length(text: str, size: float = LABEL, *, bold: bool = False) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from generator.figures.attention import NORM, TICKS, short
 from generator.figures.layout import (
@@ -15,12 +16,15 @@ from generator.figures.layout import (
     PIXEL,
     SMALL,
     TITLE,
+    Box,
     axes_at,
     canvas,
     columns_for,
+    extent,
     fitted,
     heights,
     length,
+    plane,
     show_pixels,
     write,
 )
@@ -57,6 +61,9 @@ def attention_map(
     figure = canvas(left + wide + 66, top + tall + 4)
     axes = axes_at(figure, left, top, wide, high)
     _cells(axes, weights, causal)
+    axes.grid(False)
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
     if named:
         font: Any = {"fontsize": size, "color": INK, "family": ["DejaVu Sans Mono", "DejaVu Sans"]}
         axes.xaxis.tick_top()
@@ -64,7 +71,7 @@ def attention_map(
         axes.set_yticks(range(len(tokens)), sides[0], **font)
         axes.tick_params(length=0, pad=4)
     write(figure, 0, 0, "looks ↓   at →", QUIET, SMALL)
-    _bar(figure, left + wide + 14, top, min(tall, 200), bar)
+    _bar(figure, plane(figure), left + wide + 14, top, min(tall, 200), bar)
     return figure
 
 
@@ -99,6 +106,7 @@ def attention_grid(
     first = head if rows else 0.0
     tall = max(first + down * step, head + _LEAST_BAR)
     figure = canvas(left + across * (side + gap) - gap + _BESIDE, tall)
+    axes = plane(figure)
     for place in range(count):
         row, column = divmod(place, across)
         x, y = left + column * (side + gap), first + row * step
@@ -107,25 +115,23 @@ def attention_grid(
         if rows and column == 0:
             write(figure, 0, y + high / 2 - 6, rows[row], INK, SMALL)
         at = y if rows else y + head
-        axes = axes_at(figure, x, at, side, high)
-        _cells(axes, weights[place], causal)
-        axes.spines[:].set_color(RULE)
-        axes.spines[:].set_visible(True)
-        if names and column == 0:
-            axes.set_yticks(range(len(names)), names, fontsize=SMALL, color=INK)
-            axes.tick_params(length=0, pad=3)
+        _cells(axes, weights[place], causal, (x, at, side, high))
+        axes.add_patch(Rectangle((x, at), side, high, fill=False, edgecolor=RULE, linewidth=0.8))
+        for line, name in enumerate(names if column == 0 else ()):
+            middle = at + (line + 0.5) * high / len(names) - SMALL * 0.85
+            write(figure, x - 5, middle, name, INK, SMALL, align="right")
     right, above = left + across * (side + gap) - gap + 14, first or head
-    _bar(figure, right, above, min(tall - above, 160), "weight")
+    _bar(figure, axes, right, above, min(tall - above, 160), "weight")
     return figure
 
 
-def _cells(axes: Axes, weights: np.ndarray, causal: bool) -> None:
+def _cells(axes: Axes, weights: np.ndarray, causal: bool, box: Box | None = None) -> None:
     shown = np.ma.masked_array(weights, ~np.tri(len(weights), dtype=bool) if causal else False)
     colours = WEIGHTS.with_extremes(bad=MASKED)
-    axes.imshow(shown, cmap=colours, norm=NORM, interpolation="nearest", aspect="auto")
-    axes.grid(False)
-    axes.set(xticks=[], yticks=[])
-    axes.spines[:].set_visible(False)
+    place = extent(box) if box else None
+    axes.imshow(
+        shown, cmap=colours, norm=NORM, interpolation="nearest", aspect="auto", extent=place
+    )
 
 
 def _room(name: str, size: float) -> float:
@@ -133,11 +139,10 @@ def _room(name: str, size: float) -> float:
     return max(length(name, size), 1.04 * _ADVANCE * size / PIXEL * len(name))
 
 
-def _bar(figure: Figure, left: float, top: float, high: float, label: str) -> None:
+def _bar(figure: Figure, axes: Axes, left: float, top: float, high: float, label: str) -> None:
     """The colours of weights from 0 to 1, their marks at the square roots of what they say."""
-    axes = axes_at(figure, left, top, _BAR, high)
     ramp = (WEIGHTS(np.linspace(1, 0, 128))[:, None, :3] * 255).round().astype(np.uint8)
-    show_pixels(axes, ramp)
+    show_pixels(axes, (left, top, _BAR, high), ramp)
     marks = TICKS if high >= 110 else (0.05, 0.25, 1.0)
     for tick in marks:
         at = top + high * (1 - tick**0.5)

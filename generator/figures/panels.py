@@ -6,18 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from generator.figures.layout import (
     LABEL,
     SMALL,
     TITLE,
-    axes_at,
+    Box,
     canvas,
     fitted,
     heights,
     inks,
     length,
+    plane,
     show_pixels,
     wrapped,
     write,
@@ -79,7 +81,7 @@ def panels(
     laid = [_laid(row, side) for row in rows]
     total = sum(row.head + row.high + ROW_GAP for row in laid) - ROW_GAP
     figure = canvas(left + across * (side + gap) - gap + right, total)
-    colours, top = inks(dark=dark), 0.0
+    axes, colours, top = plane(figure), inks(dark=dark), 0.0
     for number, row in enumerate(laid):
         top += row.head
         if names:
@@ -88,12 +90,12 @@ def panels(
         for column, panel in enumerate(row.panels):
             place = left + column * (side + gap)
             _write_words(figure, row, column, (place, top), colours)
-            axes = axes_at(figure, place, top, side, row.high)
-            show_pixels(axes, panel.pixels, pixelated=panel.pixelated)
+            box = place, top, side, row.high
+            show_pixels(axes, box, panel.pixels, pixelated=panel.pixelated)
         top += row.high + ROW_GAP
     if scale:
         beside = left + across * (side + gap)
-        _draw_scale(figure, scale, beside, laid[0].head, laid[0].high, colours)
+        _draw_scale(figure, axes, scale, (beside, laid[0].head, BAR, laid[0].high), colours)
     return figure
 
 
@@ -135,10 +137,10 @@ def _scale_width(scale: Scale) -> float:
 
 
 def _draw_scale(
-    figure: Figure, scale: Scale, left: float, top: float, high: float, colours: tuple[str, str]
+    figure: Figure, axes: Axes, scale: Scale, box: Box, colours: tuple[str, str]
 ) -> None:
-    axes = axes_at(figure, left, top, BAR, high)
-    show_pixels(axes, scale.colours[::-1, None], pixelated=True)
+    show_pixels(axes, box, scale.colours[::-1, None], pixelated=True)
+    left, top, _, high = box
     beside = left + BAR + 6
     write(figure, beside, top, scale.high, colours[1], SMALL)
     write(figure, beside, top + high - heights(1, SMALL), scale.low, colours[1], SMALL)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from generator.figures.heads import MARKS
@@ -13,11 +15,11 @@ from generator.figures.layout import (
     LABEL,
     PERCENT,
     SMALL,
-    axes_at,
     canvas,
     fitted,
     length,
     plain,
+    plane,
     write,
 )
 from generator.figures.style import BLUE, INK, ORANGE, QUIET, drawable, new_figure
@@ -45,23 +47,24 @@ def lit(rows: Sequence[tuple[str, Sequence[Lit]]], *, width: float) -> Figure:
         placed.append((0.0, top, 0.0, title, float("nan")))
         top = down + _LINE + 6
     figure = canvas(width, top)
+    axes = plane(figure)
     for left, down, wide, word, value in placed:
         if np.isnan(value):
             write(figure, left, down, word, QUIET, SMALL)
             continue
         if value:
-            _light(figure, left, down, wide, value)
+            _light(axes, left, down, wide, value)
         write(figure, left + 1.5, down, word, INK, LABEL)
     return figure
 
 
-def _light(figure: Figure, left: float, down: float, wide: float, value: float) -> None:
-    axes = axes_at(figure, left, down - 1, wide, 24)
-    axes.set(xlim=(0, 1), ylim=(0, 1))
-    axes.set_axis_off()
+def _light(axes: Axes, left: float, down: float, wide: float, value: float) -> None:
     colour, dash = (BLUE, "-") if value > 0 else (ORANGE, (0, (2, 1)))
-    axes.axhspan(0.12, 1, color=colour, alpha=0.42 * abs(value), linewidth=0)
-    axes.axhline(0.1, color=colour, linewidth=3 * abs(value), linestyle=dash)
+    strength = 0.42 * abs(value)
+    axes.add_patch(Rectangle((left, down - 1), wide, 21, color=colour, alpha=strength, linewidth=0))
+    ends, under = (left, left + wide), down + 20.6
+    thick = 3 * abs(value)
+    axes.plot(ends, (under, under), color=colour, lw=thick, ls=dash, solid_capstyle="butt")
 
 
 def deletion(

@@ -64,6 +64,7 @@ _STYLE: Any = {
     "svg.hashsalt": "cutaway",
     "svg.fonttype": "path",
     "path.simplify": True,
+    "image.composite_image": False,  # or rasters of one plane were resampled in PDF and SVG
 }
 
 

@@ -17,6 +17,7 @@ from generator.figures.layout import (
     heights,
     length,
     plain,
+    plane,
     write,
 )
 from generator.figures.style import BLUE, INK, ORANGE, QUIET, RULE, WEIGHTS, drawable
@@ -141,13 +142,12 @@ def words(
     across = max(len(row[1]) for row in rows)
     cell = (width - first - last) / across
     figure = canvas(width, top + high * len(rows) + 4)
+    rules = plane(figure)
     for place, text in zip((0.0, first, width - last), header, strict=True):
         write(figure, place, 2, text, QUIET, SMALL)
     for number, (word, found, value) in enumerate(rows):
         y = top + number * high
-        rule = axes_at(figure, 0, y - 2, width, 1)
-        rule.set_axis_off()
-        rule.axhline(0.5, color=RULE, linewidth=0.7)
+        rules.axhline(y - 1.5, color=RULE, linewidth=0.7)
         write(figure, 0, y + 3, short(word), INK, LABEL, bold=True)
         for place, one in enumerate(found):
             same = one.strip("␣").lower() == word.strip("␣").lower()
