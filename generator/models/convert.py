@@ -7,12 +7,14 @@ torch's restricted reader goes, so no code from a checkpoint ever runs.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import pickle
 import pickletools
 import re
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -104,7 +106,7 @@ def gguf_to_folder(gguf: Path, target: Path) -> Path:
     repair_torchvision()
     from transformers import AutoTokenizer
 
-    with _quiet_transformers():
+    with _reading():
         try:
             tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
             model = _dequantized(gguf)
@@ -237,19 +239,27 @@ def _apart(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 @contextlib.contextmanager
-def _quiet_transformers() -> Iterator[None]:
-    """No progress bars: the GGUF reader has one of its own that no setting turns off."""
-    from functools import partial
+def _reading() -> Iterator[None]:
+    """Transformers reads a file of GGUF without a progress bar, which no setting turns off, and once.
 
+    It parses all fields for the configuration, for the tokenizer and for the weights, and lists the names of
+    all tensors for every module: as long again as what there is to compute.
+    """
+    import gguf
     from transformers import modeling_gguf_pytorch_utils as reader
     from transformers.utils import logging
 
     shown, bar = logging.is_progress_bar_enabled(), reader.tqdm
+    asked = {name: getattr(gguf, name) for name in ("GGUFReader", "get_tensor_name_map")}
     logging.disable_progress_bar()
     reader.tqdm = partial(bar, disable=True)
+    for name, function in asked.items():
+        setattr(gguf, name, functools.cache(function))
     try:
         yield
     finally:
         reader.tqdm = bar
+        for name, function in asked.items():
+            setattr(gguf, name, function)
         if shown:
             logging.enable_progress_bar()
