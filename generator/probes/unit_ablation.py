@@ -20,7 +20,7 @@ from torch import Tensor
 from generator.errors import CutawayError
 from generator.models.seq2seq import Seq2SeqModel
 from generator.models.sites import on
-from generator.models.stream import find_ends, watched
+from generator.models.stream import scored_ends, watched
 from generator.models.text_model import LanguageModel, TextModel
 from generator.models.token_units import TokenUnits
 from generator.probes.ablation import Scored, token_effects
@@ -147,9 +147,7 @@ def _of_text(
     passage: Read,
     chosen: Sequence[tuple[int, int]],
 ) -> np.ndarray:
-    ends = find_ends(model)
-    if model.causal and ends.unembedding is None:
-        raise CutawayError(f"{model.id}: its logits are not one matrix times the final state.")
+    ends = scored_ends(model)
     if any(units.dictionary is not None and units.dictionary.transcodes for units in layers):
         raise CutawayError(f"{model.id}: a transcoder writes at another place than it reads.")
     seen = watched(model)
