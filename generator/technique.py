@@ -56,6 +56,10 @@ class Technique(Generic[R]):
     asks: tuple[Technique[Any], ...] = ()
     origin: str = ""
 
+    def asked_of(self, run: Any) -> R:
+        """What a run finds, measured once: the `measure` of another technique that shows the same."""
+        return run[self]
+
     @property
     def takes(self) -> tuple[str, ...]:
         """What the models that it is made for take."""

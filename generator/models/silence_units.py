@@ -181,8 +181,7 @@ def _value(model: TextModel, units: TokenUnits, unit: int) -> float:
 def _ids(model: TextModel) -> tuple[int, ...]:
     if isinstance(model, LanguageModel):
         return tuple(probe_ids(model))
-    count = int(model.module.config.vocab_size)  # type: ignore[union-attr, arg-type]
-    return tuple(place % count for place in range(1, 9))
+    return tuple(place % model.vocabulary for place in range(1, 9))
 
 
 def check_alone(model: AnyModel, matrix: nn.Module, name: str) -> None:

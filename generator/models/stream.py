@@ -139,6 +139,14 @@ def find_ends(model: LanguageModel) -> ResidualEnds:
     return _FOUND[model]
 
 
+def scored_ends(model: LanguageModel) -> ResidualEnds:
+    """The same where answers are read off: a decoder's logits have to be one matrix times the final state."""
+    ends = find_ends(model)
+    if model.causal and ends.unembedding is None:
+        raise CutawayError(f"{model.id}: its logits are not one matrix times the final state.")
+    return ends
+
+
 def _find_ends(model: LanguageModel) -> ResidualEnds:
     seen = watched(model)
     embedding: nn.Module = model.module.get_input_embeddings()  # type: ignore[operator]
@@ -186,8 +194,8 @@ class Watched(Seen):
 
 def probe_ids(model: LanguageModel) -> tuple[int, ...]:
     """A short made-up sequence."""
-    vocabulary = int(model.module.config.vocab_size)  # type: ignore[union-attr, arg-type]
-    return tuple((3 + 7 * place) % vocabulary for place in range(min(PROBE, model.max_tokens)))
+    places = range(min(PROBE, model.max_tokens))
+    return tuple((3 + 7 * place) % model.vocabulary for place in places)
 
 
 def watch(model: LanguageModel, ids: tuple[int, ...]) -> Watched:

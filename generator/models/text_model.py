@@ -41,6 +41,16 @@ class TextModel(Model):
     blocks: tuple[nn.Module, ...] = field(repr=False)
     mlp_outputs: tuple[nn.Module, ...] = field(repr=False)
 
+    @property
+    def vocabulary(self) -> int:
+        """The number of tokens that it chooses among."""
+        return int(self.module.config.vocab_size)  # type: ignore[union-attr, arg-type]
+
+    def special(self, ids: Sequence[int]) -> frozenset[int]:
+        """The positions of special tokens in a text."""
+        known = set(self.tokenizer.all_special_ids)
+        return frozenset(place for place, one in enumerate(ids) if one in known)
+
     def encode(self, text: CuratedText) -> Encoding:
         """A text as the tokenizer reads it by default. Raises UsageError if it is too long or empty."""
         return self.encoding(tuple(int(i) for i in self.tokenizer(text.text)["input_ids"]), text.id)

@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from generator.errors import CutawayError
 from generator.models.heads_access import HeadWeights, find_heads
-from generator.models.stream import ResidualEnds, find_ends
+from generator.models.stream import ResidualEnds, scored_ends
 from generator.models.text_model import Encoding, LanguageModel
 from generator.probes.head_changes import (
     Change,
@@ -155,9 +155,7 @@ def _sweep(
     reference: Sequence[tuple[int, ...]],
     turned: int | None,
 ) -> Ablation:
-    places, ends = find_heads(model), find_ends(model)
-    if model.causal and ends.unembedding is None:
-        raise CutawayError(f"{model.id}: its logits are not one matrix times the final state.")
+    places, ends = find_heads(model), scored_ends(model)
     means = mean_outputs(model, places, ends, reference)
     every = tuple(np.ndindex(*means.shape[:2])) if heads is None else heads
     spans = tuple(next(iter(inputs.values())).spans)

@@ -33,7 +33,7 @@ from torch.nn import functional
 from generator.errors import CutawayError
 from generator.models.dispatch import hooks
 from generator.models.heads_access import find_heads
-from generator.models.stream import ResidualEnds, find_ends
+from generator.models.stream import ResidualEnds, scored_ends
 from generator.models.text_model import LanguageModel
 from generator.probes.ablation import Heads, Scored, listed, predicted, token_losses
 from generator.probes.head_changes import mean_outputs
@@ -116,9 +116,7 @@ def _heads(flat: Any, shape: tuple[int, ...]) -> Heads:
 
 
 def _estimates(model: LanguageModel, inputs: Mapping[str, Scored]) -> Attribution:
-    places, ends = find_heads(model), find_ends(model)
-    if model.causal and ends.unembedding is None:
-        raise CutawayError(f"{model.id}: its logits are not one matrix times the final state.")
+    places, ends = find_heads(model), scored_ends(model)
     means = mean_outputs(model, places, ends, [one.ids for one in inputs.values()])
     spans = tuple(next(iter(inputs.values())).spans)
     found = np.full((len(spans), len(inputs), *means.shape[:2]), np.nan)

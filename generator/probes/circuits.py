@@ -17,7 +17,7 @@ from torch import Tensor
 
 from generator.errors import CutawayError
 from generator.models.heads_access import HeadWeights, find_heads
-from generator.models.stream import ResidualEnds, find_ends
+from generator.models.stream import ResidualEnds, find_ends, scored_ends
 from generator.models.text_model import Encoding, LanguageModel
 from generator.models.tokens import token_text
 from generator.store import Store
@@ -63,15 +63,12 @@ def measure_copying(model: LanguageModel, store: Store) -> Copying:
 
 
 def _ends(model: LanguageModel) -> ResidualEnds:
-    ends = find_ends(model)
-    if ends.embedding is None:
+    if find_ends(model).embedding is None:
         raise CutawayError(
             f"{model.id}: token embeddings have another width than the residual stream."
         )
     # An encoder has no words to say; a decoder has, and another matrix would not be what it says.
-    if model.causal and ends.unembedding is None:
-        raise CutawayError(f"{model.id}: its logits are not one matrix times the final state.")
-    return ends
+    return scored_ends(model)
 
 
 def _copying(place: HeadWeights, cross: Tensor) -> np.ndarray:

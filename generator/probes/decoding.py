@@ -18,7 +18,7 @@ from torch import Tensor
 
 from generator.errors import CutawayError
 from generator.models.heads_access import HeadWeights, attention_meetings, find_heads
-from generator.models.stream import ResidualEnds, Watched, find_ends, watch
+from generator.models.stream import ResidualEnds, Watched, scored_ends, watch
 from generator.models.text_model import Encoding, LanguageModel
 from generator.models.tokens import token_text
 from generator.probes.circuits import strongest
@@ -106,10 +106,7 @@ def lens_logits(model: LanguageModel, ends: ResidualEnds, ids: tuple[int, ...]) 
 def _decoder_ends(model: LanguageModel) -> ResidualEnds:
     if not model.causal:
         raise CutawayError(f"{model.id} is an encoder: it has no next token to guess.")
-    ends = find_ends(model)
-    if ends.unembedding is None:
-        raise CutawayError(f"{model.id}: its logits are not one matrix times the final state.")
-    return ends
+    return scored_ends(model)
 
 
 @dataclass(frozen=True)

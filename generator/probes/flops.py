@@ -111,8 +111,7 @@ def _of_pictures(model: VisionModel) -> Flops:
 def _of_texts(model: Any) -> Flops:
     """Of a text of made-up tokens: only their number counts."""
     length = min(TOKENS, model.max_tokens)
-    words = int(model.module.config.vocab_size)
-    ids = tuple(1 + place % (words - 1) for place in range(length))
+    ids = tuple(1 + place % (model.vocabulary - 1) for place in range(length))
     counter = _Counter()
     run: Callable[[], Any] = partial(model.run, ids)
     parts = {layer.name: part for layer, part in zip(model.layers, model.blocks, strict=False)}

@@ -112,7 +112,7 @@ def measure_language_loss(
         random = (twin or partial(random_twin, model, seed))()
         return LanguageLoss(
             kind=model.head_kind,
-            vocabulary=int(model.module.config.vocab_size),  # type: ignore[union-attr, arg-type]
+            vocabulary=model.vocabulary,
             trained=_losses(model, predicted),
             random=_losses(random, predicted),
         )
@@ -123,8 +123,8 @@ def measure_language_loss(
 def _predicted_positions(model: LanguageModel, encoding: Encoding) -> list[int]:
     if model.head_kind == "next token":
         return list(range(1, len(encoding.ids)))
-    special = set(model.tokenizer.all_special_ids)
-    return [place for place, one in enumerate(encoding.ids) if one not in special]
+    special = model.special(encoding.ids)
+    return [place for place in range(len(encoding.ids)) if place not in special]
 
 
 def _losses(model: LanguageModel, encodings: Mapping[str, Encoding]) -> TextLosses:

@@ -56,8 +56,7 @@ def measure_norms(model: LanguageModel, text: str, encoding: Encoding, store: St
 
 
 def _sinks(model: LanguageModel, ids: Sequence[int]) -> tuple[int, ...]:
-    special = set(model.tokenizer.all_special_ids)
-    return tuple(place for place, one in enumerate(ids) if place == 0 or one in special)
+    return tuple(sorted({0, *model.special(ids)}))
 
 
 def _lengths(model: LanguageModel, ids: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:

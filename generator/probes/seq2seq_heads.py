@@ -13,7 +13,6 @@ import numpy as np
 
 from generator.models.seq2seq import Seq2SeqModel
 from generator.models.stacks import CROSS, DECODER, ENCODER, Stack
-from generator.models.text_model import Encoding
 from generator.probes.attention import Attention
 from generator.probes.head_statistic import Scene
 from generator.probes.heads import Statistic
@@ -45,13 +44,8 @@ def stack_statistics(
     if stack is CROSS:
         return defined(_cross_statistics(model, pairs, attentions).values())
     read = [pair.source if stack is ENCODER else pair.read for pair in pairs]
-    special = [_special(model, one) for one in read]
+    special = [model.special(one.ids) for one in read]
     return defined(text_statistics(attentions, special, repeats.get(stack.name)).values())
-
-
-def _special(model: Seq2SeqModel, encoding: Encoding) -> frozenset[int]:
-    special = set(model.tokenizer.all_special_ids)
-    return frozenset(place for place, one in enumerate(encoding.ids) if one in special)
 
 
 def _cross_statistics(
@@ -60,7 +54,7 @@ def _cross_statistics(
     special = frozenset(int(i) for i in model.tokenizer.all_special_ids)
     scenes = [
         Scene(
-            delimiters=delimiters(pair.source.tokens, _special(model, pair.source)),
+            delimiters=delimiters(pair.source.tokens, model.special(pair.source.ids)),
             read=pair.read.ids,
             written=pair.written.ids,
             source=pair.source.ids,

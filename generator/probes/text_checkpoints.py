@@ -192,11 +192,7 @@ def _statistics(
         Attention(name, one.tokens, weights[name], model.causal, windows=tuple(model.windows))
         for name, one in texts.items()
     ]
-    special = set(model.tokenizer.all_special_ids)
-    marked = [
-        frozenset(place for place, token in enumerate(one.ids) if token in special)
-        for one in texts.values()
-    ]
+    marked = [model.special(one.ids) for one in texts.values()]
     repeated = None if why_no_repeats(model) else repeated_sequences(model, seed, store)
     found = {name: one.mean for name, one in text_statistics(attentions, marked, repeated).items()}
     if model.sinks:

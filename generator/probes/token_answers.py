@@ -85,8 +85,8 @@ def asked_of(model: LanguageModel, ids: Sequence[int]) -> Asked:
     ids = tuple(ids)
     if model.head_kind == "next token":
         return Asked(ids, ids, tuple(range(1, len(ids))))
-    special = set(model.tokenizer.all_special_ids)
-    return Asked(ids, ids, tuple(at for at, one in enumerate(ids) if one not in special))
+    special = model.special(ids)
+    return Asked(ids, ids, tuple(at for at in range(len(ids)) if at not in special))
 
 
 def measure_token_answers(

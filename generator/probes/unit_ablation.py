@@ -20,15 +20,14 @@ from torch import Tensor
 from generator.errors import CutawayError
 from generator.models.seq2seq import Seq2SeqModel
 from generator.models.sites import on
-from generator.models.stream import find_ends, watched
+from generator.models.stream import scored_ends, watched
 from generator.models.text_model import LanguageModel, TextModel
 from generator.models.token_units import TokenUnits
 from generator.probes.ablation import Scored, token_effects
 from generator.probes.head_changes import silence_heads, silenced
 from generator.probes.seq2seq_ablation import target_losses
-from generator.probes.unit_pass import Read
+from generator.probes.unit_pass import Read, Scope
 from generator.probes.unit_search import LayerUnits
-from generator.store import Store
 
 VERSION = 2
 PASSAGES = 2  # of its own, and as many at random: each costs half a pass and the words of its loss
@@ -56,21 +55,13 @@ def drawn_passages(count: int, seed: int, draws: int = PASSAGES) -> tuple[int, .
 
 
 def ablate_units(
-    model: TextModel,
-    layers: Sequence[TokenUnits],
-    searched: Sequence[LayerUnits],
-    passages: Sequence[Read],
-    seed: int,
-    store: Store,
-    key: Any = None,
-    count: int = PASSAGES,
+    scope: Scope, searched: Sequence[LayerUnits], seed: int, count: int = PASSAGES
 ) -> UnitAblation:
     """Silence each chosen unit in turn, on `count` passages of its own and on as many at random.
 
-    Of a dictionary that is what the latent's value adds to what it decodes. `key` says what the units are
-    where they are no neurons.
+    Of a dictionary that is what the latent's value adds to what it decodes.
     """
-    others = drawn_passages(len(passages), seed, count)
+    model, others = scope.model, drawn_passages(len(scope.passages), seed, count)
     rows = [found.by_peak.picture[found.chosen][:, :count] for found in searched]
     means = [found.mean for found in searched]
 
@@ -81,11 +72,11 @@ def ablate_units(
             for unit, own in zip(found.chosen, rows[layer], strict=True)
             if number in others or number in own
         ]
-        return _kept(model, layers, means, passages[number], chosen, store, key)
+        return _kept(scope, means, scope.passages[number], chosen)
 
     wanted = sorted({int(n) for each in rows for n in each.ravel() if n >= 0} | set(others))
     try:
-        every = store.shared([partial(of, number) for number in wanted])
+        every = scope.store.shared([partial(of, number) for number in wanted])
     except CutawayError as error:
         return UnitAblation("none", reason=str(error))
     effects = {
@@ -111,24 +102,16 @@ class _OnPassage:
 
 
 def _kept(
-    model: TextModel,
-    layers: Sequence[TokenUnits],
-    means: Sequence[np.ndarray],
-    passage: Read,
-    chosen: Sequence[tuple[int, int]],
-    store: Store,
-    key: Any,
+    scope: Scope, means: Sequence[np.ndarray], passage: Read, chosen: Sequence[tuple[int, int]]
 ) -> _OnPassage:
     parts = {
-        "model": model.key,
-        "units": key,
-        "layers": [units.name for units in layers],
+        **scope.parts,
         "passage": list(passage.ids),
         "chosen": [list(one) for one in chosen],
         "means": [float(means[layer][unit]) for layer, unit in chosen],
     }
-    make = partial(_silence, model, layers, means, passage, chosen)
-    return store.result("unit_ablation", VERSION, parts, _OnPassage, make)
+    make = partial(_silence, scope.model, scope.layers, means, passage, chosen)
+    return scope.store.result("unit_ablation", VERSION, parts, _OnPassage, make)
 
 
 def _looked_up(
@@ -164,9 +147,7 @@ def _of_text(
     passage: Read,
     chosen: Sequence[tuple[int, int]],
 ) -> np.ndarray:
-    ends = find_ends(model)
-    if model.causal and ends.unembedding is None:
-        raise CutawayError(f"{model.id}: its logits are not one matrix times the final state.")
+    ends = scored_ends(model)
     if any(units.dictionary is not None and units.dictionary.transcodes for units in layers):
         raise CutawayError(f"{model.id}: a transcoder writes at another place than it reads.")
     seen = watched(model)

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from generator.errors import CutawayError
-from generator.models.stream import find_ends
+from generator.models.stream import scored_ends
 from generator.models.text_model import Encoding, LanguageModel, TextModel
 from generator.models.token_units import TokenUnits, counted_tokens, read_batch
 from generator.probes.ablation import predicted
@@ -147,9 +147,7 @@ def _estimates(
         raise CutawayError("that is done in models that read one text.")
     if any(not units.enters or units.dictionary is not None for units in layers):
         raise CutawayError("that is done for neurons.")
-    ends = find_ends(model)
-    if model.causal and ends.unembedding is None:
-        raise CutawayError(f"{model.id}: its logits are not one matrix times the final state.")
+    ends = scored_ends(model)
     modules = [units.module for units in layers]
     means = [
         torch.from_numpy(moments[units.name][1]).float().to(model.device)[:, None]

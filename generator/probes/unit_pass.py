@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from generator.models.text_model import TextModel
 from generator.models.token_units import TokenUnits, counted_tokens, read_batch
+from generator.store import Store
 
 VERSION = 1
 TOKENS = 1024  # in flight at once
@@ -25,6 +27,29 @@ class Read:
     id: str
     ids: tuple[int, ...]
     sampled: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Scope:
+    """What is searched: units of some layers of a model, over passages as it reads them.
+
+    Of the `chosen` units all values are kept. `key` says what the units are where they are no neurons of the
+    model. What the sites `keep` hold is kept on the way, for the dictionaries that read there.
+    """
+
+    model: TextModel
+    layers: Sequence[TokenUnits]
+    passages: Sequence[Read]
+    chosen: Units
+    store: Store
+    key: Any = None
+    keep: Sequence[TokenUnits] = ()
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """What says which units they are, for the keys of results."""
+        names = [units.name for units in self.layers]
+        return {"model": self.model.key, "units": self.key, "layers": names}
 
 
 @dataclass(frozen=True)

@@ -6,19 +6,17 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 
 from generator.inputs.passages import Passage
 from generator.inputs.token_classes import token_classes
 from generator.models.text_model import TextModel
-from generator.models.token_units import TokenUnits, counted_tokens
+from generator.models.token_units import counted_tokens
 from generator.models.tokens import embedding_rows, token_text
 from generator.probes.unit_names import Labels, Names, halves, name_units, one_hot
-from generator.probes.unit_pass import Read, Units
+from generator.probes.unit_pass import Read, Scope
 from generator.probes.unit_search import LayerUnits, search_units
-from generator.store import Store
 
 VERSION = 2
 MOST = 64  # tokens of a passage that are read
@@ -87,21 +85,13 @@ def _sampled(
 
 
 def find_units(
-    model: TextModel,
-    layers: Sequence[TokenUnits],
-    passages: Sequence[Passage],
-    read: Sequence[Read],
-    chosen: Units,
-    seed: int,
-    store: Store,
-    step: Callable[[str], None],
-    key: Any = None,
-    keep: Sequence[TokenUnits] = (),
+    scope: Scope, passages: Sequence[Passage], seed: int, step: Callable[[str], None]
 ) -> PoolUnits:
-    """Search the pool, `read` by the model, for all units and test their names; see `search_units`."""
+    """Search the pool, whose `passages` the scope has as read, for all units and test their names."""
+    model, read = scope.model, scope.passages
 
     def make() -> PoolUnits:
-        found = search_units(model, layers, read, chosen, store, step, key, keep)
+        found = search_units(scope, step)
         tested = [n for n, one in enumerate(read) if one.sampled]
         shown = [passages[n] for n in tested]
         turns = halves([f"{one.kind} {one.language}" for one in shown])
@@ -110,15 +100,13 @@ def find_units(
         return PoolUnits(found.layers, tokens, kinds)
 
     parts = {
-        "model": model.key,
-        "units": key,
-        "layers": [units.name for units in layers],
+        **scope.parts,
         "passages": [[list(one.ids), list(one.sampled)] for one in read],
         "labels": [[one.kind, one.language] for one in passages],
-        "chosen": {name: list(units) for name, units in chosen.items()},
+        "chosen": {name: list(units) for name, units in scope.chosen.items()},
         "seed": seed,
     }
-    return store.result("pool_units", VERSION, parts, PoolUnits, make)
+    return scope.store.result("pool_units", VERSION, parts, PoolUnits, make)
 
 
 def _of_tokens(

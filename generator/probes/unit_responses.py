@@ -8,11 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from generator.models.model import VisionModel
-from generator.models.text_model import TextModel
-from generator.models.token_units import TokenUnits
 from generator.probes.exemplars import Exemplars, PoolImage, chunks, searched_units, things_of
 from generator.probes.ranking import Ranking
-from generator.probes.unit_pass import Read, Units
+from generator.probes.unit_pass import Scope
 from generator.probes.unit_search import values_of
 from generator.store import Store
 
@@ -57,21 +55,14 @@ def picture_responses(
     )
 
 
-def token_responses(
-    model: TextModel,
-    layers: Sequence[TokenUnits],
-    passages: Sequence[Read],
-    chosen: Units,
-    rankings: Sequence[Ranking],
-    store: Store,
-) -> tuple[Responses, ...]:
+def token_responses(scope: Scope, rankings: Sequence[Ranking]) -> tuple[Responses, ...]:
     """Values of all neurons on the passages, from what the search kept of them.
 
     Those of a passage without a token that counts are not finite.
     """
-    parts = list(values_of(model, layers, passages, chosen, store))
+    parts = list(values_of(scope))
     made = []
-    for number, (units, top) in enumerate(zip(layers, rankings, strict=True)):
+    for number, (units, top) in enumerate(zip(scope.layers, rankings, strict=True)):
         peak = np.concatenate([part[number].peak for part in parts])
         mean = np.concatenate([part[number].mean for part in parts])
         made.append(Responses(units.name, peak, mean, top.picture))

@@ -12,17 +12,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 
-from generator.models.text_model import TextModel
 from generator.models.token_units import TokenUnits, counted_tokens
 from generator.probes.passage_states import run_keeping, run_kept
 from generator.probes.ranking import Ranking, Standing, joined, ranked
 from generator.probes.unit_histogram import Histogram
-from generator.probes.unit_pass import CHUNK, LayerValues, Read, Units, pass_over
-from generator.store import Store
+from generator.probes.unit_pass import CHUNK, LayerValues, Read, Scope, pass_over
 
 VERSION = 1
 SHOWN, SHOWN_BY_MEAN = 5, 2
@@ -78,40 +75,25 @@ class UnitSearch:
     peaks: tuple[np.ndarray, ...]
 
 
-def search_units(
-    model: TextModel,
-    layers: Sequence[TokenUnits],
-    passages: Sequence[Read],
-    chosen: Units,
-    store: Store,
-    step: Callable[[str], None],
-    key: Any = None,
-    keep: Sequence[TokenUnits] = (),
-) -> UnitSearch:
-    """One pass over the passages; `step` is told each chunk that is done.
-
-    `key` says what the units are where they are no neurons of the model. What the sites `keep` hold is kept
-    on the way, for the dictionaries that read there.
-    """
-    parts = [passages[start : start + CHUNK] for start in range(0, len(passages), CHUNK)]
-    ask = partial(_chunk, model, layers, chosen=chosen, store=store, key=key, keep=keep)
+def search_units(scope: Scope, step: Callable[[str], None]) -> UnitSearch:
+    """One pass over the passages; `step` is told each chunk that is done."""
+    model, layers, passages = scope.model, scope.layers, scope.passages
+    parts, ask = list(_chunks(passages)), partial(_chunk, scope)
 
     def fill(part: Sequence[Read]) -> None:  # chunks are never held all at once
         ask(part)
         step(f"{model.id}: {len(part)} of {len(passages)} passages")
 
-    store.shared([partial(fill, part) for part in parts])
-    merges, samples = (
-        [_Merge(units, chosen[units.name]) for units in layers],
-        _Samples(passages, layers),
-    )
+    scope.store.shared([partial(fill, part) for part in parts])
+    merges = [_Merge(units, scope.chosen[units.name]) for units in layers]
+    samples = _Samples(passages, layers)
     for number, part in enumerate(parts):
         counted = np.concatenate([counted_tokens(model, one.ids) for one in part])
         values = ask(part).layers
         samples.add(part, values)
         for merge, of_layer in zip(merges, values, strict=True):
             merge.add(number * CHUNK, of_layer, counted)
-    lit = _lit(model, passages, [merge.shown() for merge in merges], ask)
+    lit = _lit(scope, [merge.shown() for merge in merges])
     tokens = sum(sum(counted_tokens(model, one.ids)) for one in passages)
     found = tuple(
         merge.finish(len(passages), tokens, each) for merge, each in zip(merges, lit, strict=True)
@@ -119,35 +101,26 @@ def search_units(
     return UnitSearch(found, tuple(samples.sampled), tuple(samples.peaks))
 
 
-def values_of(
-    model: TextModel,
-    layers: Sequence[TokenUnits],
-    passages: Sequence[Read],
-    chosen: Units,
-    store: Store,
-    key: Any = None,
-) -> Iterator[tuple[LayerValues, ...]]:
+def values_of(scope: Scope) -> Iterator[tuple[LayerValues, ...]]:
     """What the search kept of each chunk of passages, in their order."""
-    for start in range(0, len(passages), CHUNK):
-        yield _chunk(model, layers, passages[start : start + CHUNK], chosen, store, key).layers
+    return (_chunk(scope, part).layers for part in _chunks(scope.passages))
 
 
-def _lit(
-    model: TextModel,
-    passages: Sequence[Read],
-    shown: Sequence[np.ndarray],
-    ask: Callable[[Sequence[Read]], _Chunk],
-) -> list[np.ndarray]:
+def _chunks(passages: Sequence[Read]) -> Iterator[Sequence[Read]]:
+    return (passages[start : start + CHUNK] for start in range(0, len(passages), CHUNK))
+
+
+def _lit(scope: Scope, shown: Sequence[np.ndarray]) -> list[np.ndarray]:
     """The values of all tokens of the passages that are `shown` of each layer's chosen units."""
-    longest = max(len(one.ids) for one in passages)
+    longest = max(len(one.ids) for one in scope.passages)
     lit = [np.full((*rows.shape, longest), np.nan, dtype=np.float32) for rows in shown]
-    for first in range(0, len(passages), CHUNK):
-        part = passages[first : first + CHUNK]
+    for number, part in enumerate(_chunks(scope.passages)):
+        first = number * CHUNK
         if not any(((rows >= first) & (rows < first + len(part))).any() for rows in shown):
             continue
         ends = np.cumsum([len(one.ids) for one in part])[:-1]
-        dark = ~np.concatenate([counted_tokens(model, one.ids) for one in part])
-        for values, rows, into in zip(ask(part).layers, shown, lit, strict=True):
+        dark = ~np.concatenate([counted_tokens(scope.model, one.ids) for one in part])
+        for values, rows, into in zip(_chunk(scope, part).layers, shown, lit, strict=True):
             traces = np.where(dark[:, None], np.nan, values.traces)
             _light(np.split(traces, ends), rows, first, into)
     return lit
@@ -185,32 +158,21 @@ def _light(traces: Sequence[np.ndarray], rows: np.ndarray, first: int, into: np.
         into[unit, place, : len(values)] = values
 
 
-def _chunk(
-    model: TextModel,
-    layers: Sequence[TokenUnits],
-    part: Sequence[Read],
-    chosen: Units,
-    store: Store,
-    key: Any,
-    keep: Sequence[TokenUnits] = (),
-) -> _Chunk:
+def _chunk(scope: Scope, part: Sequence[Read]) -> _Chunk:
     parts = {
-        "model": model.key,
-        "units": key,
-        "layers": [units.name for units in layers],
+        **scope.parts,
         "passages": [[list(one.ids), list(one.sampled)] for one in part],
-        "chosen": {name: list(units) for name, units in chosen.items()},
+        "chosen": {name: list(units) for name, units in scope.chosen.items()},
     }
-    latents = all(units.dictionary is not None for units in layers)
-    run = partial(run_kept, store) if latents else partial(run_keeping, keep, store)
-    make = partial(_passed, model, layers, part, chosen, run)
-    return store.result("unit_search", VERSION, parts, _Chunk, make)
+    make = partial(_passed, scope, part)
+    return scope.store.result("unit_search", VERSION, parts, _Chunk, make)
 
 
-def _passed(
-    model: TextModel, layers: Sequence[TokenUnits], part: Sequence[Read], chosen: Units, run: Any
-) -> _Chunk:
-    return _Chunk(pass_over(model, layers, part, chosen, run))
+def _passed(scope: Scope, part: Sequence[Read]) -> _Chunk:
+    latents = all(units.dictionary is not None for units in scope.layers)
+    keeping = partial(run_keeping, scope.keep, scope.store)
+    run = partial(run_kept, scope.store) if latents else keeping
+    return _Chunk(pass_over(scope.model, scope.layers, part, scope.chosen, run))
 
 
 class _Merge:

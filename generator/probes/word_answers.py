@@ -80,7 +80,7 @@ def ask(model: LanguageModel, encoding: Encoding, others: Mapping[str, Encoding]
     Raises CutawayError where it has no answer.
     """
     ids, mask = list(encoding.ids), model.tokenizer.mask_token_id
-    taken = {place for place, one in enumerate(ids) if one in model.tokenizer.all_special_ids}
+    taken = set(model.special(ids))
     names: tuple[Callable[[int], str], Callable[[str], int], str] = (
         partial(token_text, model.tokenizer),
         partial(_token_of, model.tokenizer),
@@ -110,8 +110,8 @@ def ask(model: LanguageModel, encoding: Encoding, others: Mapping[str, Encoding]
 def ask_pair(model: Seq2SeqModel, pair: Pair) -> Question:
     """What an encoder-decoder is asked: its first tokens, given those of the target before each."""
     ids = pair.source.ids
-    special = set(model.tokenizer.all_special_ids)
-    free = tuple(place for place, one in enumerate(ids) if one not in special)
+    special = model.special(ids)
+    free = tuple(place for place in range(len(ids)) if place not in special)
     read = pair.read.ids[: min(TARGETS, len(pair.written.ids))]
     encoder: Any = model.module.get_encoder()  # type: ignore[operator]
     names = partial(token_text, model.tokenizer), partial(_token_of, model.tokenizer)

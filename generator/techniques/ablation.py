@@ -11,18 +11,13 @@ from generator.models.stacks import PATCHES
 from generator.probes.head_statistic import LOGIT, TARGET
 from generator.probes.patch_ablation import SPAN
 from generator.run import PAIRS, PICTURES, TEXTS, Run, Technique
-from generator.techniques.heads import HEADS, Stacks, measured, reason
+from generator.techniques.heads import HEADS, measured, reason
 from generator.techniques.measured_stack import MeasuredStack, stack_named
 from generator.techniques.naming import Names, one_of
 from generator.techniques.standings import highest
 
 _SPANS = ("text", "first", "second")
 _UNITS = {"loss": "nats a token", TARGET: "nats a token", LOGIT: "logits of the class"}
-
-
-def measure(run: Run) -> Stacks:
-    """The heads of all stacks, with the effect of silencing each."""
-    return run[HEADS]
 
 
 def figure(
@@ -103,6 +98,6 @@ ABLATION = Technique(
     search="silence knock out effect",
     reads=(PICTURES, TEXTS, PAIRS),
     why_not=reason,
-    measure=measure,
+    measure=HEADS.asked_of,
     figures={"ablation": figure},
 )

@@ -10,7 +10,7 @@ import numpy as np
 from generator.figures.figure import PAGE, Drawing, Figure
 from generator.formatting import number, percent
 from generator.models.layer import Layer
-from generator.probes.signal import LayerSignal, Signal
+from generator.probes.signal import LayerSignal
 from generator.run import PAIRS, PICTURES, TEXTS, Run, Section, Technique
 from generator.techniques.signal import SIGNAL
 
@@ -44,11 +44,6 @@ class TextView:
     """The activity of the MLP of a layer that reads texts."""
 
     figure: Figure
-
-
-def measure(run: Run) -> Signal:
-    """The activity of every layer on the curated inputs."""
-    return run[SIGNAL]
 
 
 def signed(run: Run, layer: str) -> bool:
@@ -138,7 +133,7 @@ ACTIVITY = Technique(
     title="Activity",
     search="activations histogram dead units",
     reads=(PICTURES, TEXTS, PAIRS),
-    measure=measure,
+    measure=SIGNAL.asked_of,
     sections=(
         Section("layer", "activity", "activity.html", view),
         Section("layer", "activity", "text_activity.html", text_view),

@@ -13,7 +13,7 @@ from generator.figures.figure import Figure, on_page, published
 from generator.formatting import number
 from generator.run import PAIRS, PICTURES, TEXTS, Run, Section, Technique
 from generator.techniques.components import inline
-from generator.techniques.heads import HEADS, Stacks, measured, reason
+from generator.techniques.heads import HEADS, measured, reason
 from generator.techniques.measured_stack import MeasuredStack, StackHeads, stack_named
 from generator.techniques.naming import Names
 from generator.techniques.standings import Order, Standing, highest, order_heads, standings
@@ -56,11 +56,6 @@ class View:
             f"All {len(self.rows)} attention heads: one picture over any two statistics, one table of all. "
             f"Every dot and every row {every}."
         )
-
-
-def measure(run: Run) -> Stacks:
-    """The heads of all stacks."""
-    return run[HEADS]
 
 
 def view(run: Run, of: StackHeads) -> View:
@@ -205,7 +200,7 @@ ATLAS = Technique(
     search="scatter of heads",
     reads=(PICTURES, TEXTS, PAIRS),
     why_not=reason,
-    measure=measure,
+    measure=HEADS.asked_of,
     figures={"head_scatter": head_scatter, "head_grid": head_grid},
     widgets={"atlas": widget},
     sections=(Section("atlas", "map", "atlas.html", view),),

@@ -29,18 +29,11 @@ class WrittenRow:
 
 @dataclass(frozen=True)
 class CircuitView:
-    """OV rows and QK pairs (query, key, score above the query's mean) of one head.
-
-    `target` names the matrix that reads what is written; `why_no_pairs` and `reason` say what there is not.
-    """
+    """OV rows and QK pairs (query, key, score above the query's mean) of one head."""
 
     rows: tuple[WrittenRow, ...]
     pairs: tuple[tuple[str, str, float], ...]
-    words: int
-    target: str
-    rotary: bool
-    reason: str
-    why_no_pairs: str
+    found: Circuits
 
 
 def view(run: Run, _: StackHeads, layer: int, head: int) -> CircuitView:
@@ -57,15 +50,7 @@ def view(run: Run, _: StackHeads, layer: int, head: int) -> CircuitView:
     if not found.why_no_pairs:
         matched = zip(found.pairs[layer, head], found.match[layer, head], strict=True)
         pairs = [(words[query], words[key], float(score)) for (query, key), score in matched]
-    return CircuitView(
-        tuple(rows),
-        tuple(pairs),
-        len(words),
-        found.unembedding,
-        found.rotary,
-        found.reason,
-        found.why_no_pairs,
-    )
+    return CircuitView(tuple(rows), tuple(pairs), found)
 
 
 def _loudest(raised: np.ndarray) -> Sequence[int]:

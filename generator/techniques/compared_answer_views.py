@@ -13,13 +13,15 @@ from generator.inputs.texts import readable
 from generator.probes.picture_answers import RightAndWrong
 from generator.probes.token_answers import Mean
 from generator.run import Run
-from generator.techniques.compared_picture_words import (
+from generator.techniques.compared_pictures import (
+    ComparedPictures,
     PictureRow,
+    evidence_figure,
+    farthest,
     listed_of,
     picture_row,
     said_of_pictures,
 )
-from generator.techniques.compared_pictures import ComparedPictures, evidence_figure, farthest
 from generator.techniques.compared_texts import BitAnswers, TextAnswers, VectorAnswers
 from generator.techniques.lit import LitToken, lit_tokens
 

@@ -27,6 +27,7 @@ from generator.probes.token_answers import (
 from generator.run import PAIRS, Run
 from generator.techniques.answers import pairs_of
 from generator.techniques.compared_stacks import other_texts, read_ids
+from generator.techniques.token_units import text_model
 
 VECTORS = "representation"  # what an encoder without a head answers with
 
@@ -117,15 +118,10 @@ def _other_tokens(before: Run, after: Run) -> str:
         return (
             "the two cut texts into other tokens, so that their losses are not of the same things."
         )
-    sizes = [_vocabulary(run) for run in (before, after)]
+    sizes = [text_model(run).vocabulary for run in (before, after)]
     if sizes[0] != sizes[1]:
         return f"the two choose among {sizes[0]:,} and {sizes[1]:,} tokens."
     return ""
-
-
-def _vocabulary(run: Run) -> int:
-    model = run.pair if run.reads == PAIRS else run.language
-    return int(model.module.config.vocab_size)  # type: ignore[union-attr, arg-type]
 
 
 def _said(before: Run, after: Run) -> Answers:

@@ -12,7 +12,7 @@ from generator.errors import UsageError
 from generator.figures.figure import Drawing, Figure
 from generator.figures.mosaic import CONTACT, CONTACT_COLUMNS, FEW
 from generator.models.layer import Layer
-from generator.probes.exemplars import Exemplars, LayerExemplars
+from generator.probes.exemplars import LayerExemplars
 from generator.run import PICTURES, Run, Section, Technique
 from generator.techniques.deconvolution import sheets
 from generator.techniques.exemplars import EXEMPLARS, exemplars_of, needs_pool, patch
@@ -47,11 +47,6 @@ class View:
     rows: tuple[tuple[Link, ...], ...]
     orders: tuple[Order, ...]
     from_pool: tuple[int, ...]
-
-
-def measure(run: Run) -> Exemplars:
-    """The strongest pictures of every unit."""
-    return run[EXEMPLARS]
 
 
 def view(run: Run, layer: Layer) -> View | None:
@@ -185,7 +180,7 @@ CONTACT_SHEET = Technique(
     title="Units at a glance",
     search="contact sheet units",
     reads=PICTURES,
-    measure=measure,
+    measure=EXEMPLARS.asked_of,
     why_not=needs_pool,
     widgets={"unit_sheet": widget},
     sections=(Section("layer", "units", "contact_sheet.html", view),),

@@ -11,7 +11,7 @@ import numpy as np
 from generator.addresses import Link
 from generator.figures.figure import Figure, on_page, published
 from generator.formatting import number
-from generator.inputs.texts import readable
+from generator.inputs.texts import CuratedText, readable
 from generator.probes.decoding import (
     LogitAttribution,
     LogitLens,
@@ -64,24 +64,21 @@ class Writer:
 
 @dataclass(frozen=True)
 class DecodedText:
-    """One text: the lens, the check of the attribution, and the parts that wrote most."""
+    """One text: the lens and its rows, the attribution, and the parts that wrote most.
 
-    id: str
-    text: str
-    phenomenon: str
+    `token` is the predicted one, which shows its white space as `tokens` do.
+    """
+
+    text: CuratedText
     tokens: tuple[str, ...]
+    lens: LogitLens
     rows: tuple[LensRow, ...]
+    attribution: LogitAttribution
     token: str
-    logit: float
-    total: float
-    above: float
-    above_total: float
     writers: tuple[Writer, ...]
     against: tuple[Writer, ...]
     figure: Figure | None
     course: Figure | None
-    why_no_lens: str
-    why_no_shares: str
 
 
 @dataclass(frozen=True)
@@ -118,7 +115,7 @@ def measure(run: Run) -> Decoded:
 def view(run: Run) -> View | None:
     """The page on decoding; None where neither lens nor attribution is known of any text."""
     texts = tuple(_text(run, lens, shares) for lens, shares in run[DECODING])
-    told = any(not (one.why_no_lens and one.why_no_shares) for one in texts)
+    told = any(not (one.lens.reason and one.attribution.reason) for one in texts)
     return View(texts) if told else None
 
 
@@ -128,22 +125,16 @@ def _text(run: Run, lens: LogitLens, attribution: LogitAttribution) -> DecodedTe
     above = attribution.above_mean
     writers = [] if above is None else _writers(run, above)
     return DecodedText(
-        id=text.id,
-        text=text.text,
-        phenomenon=text.phenomenon,
-        tokens=tokens,
-        rows=() if lens.reason else tuple(_rows(run, lens)),
-        token=readable(attribution.token),
-        logit=attribution.logit,
-        total=attribution.shares.total if attribution.shares else float("nan"),
-        above=attribution.logit - attribution.mean_logit,
-        above_total=above.total if above else float("nan"),
-        writers=tuple(writers[:WRITERS]),
-        against=tuple(one for one in writers[::-1][:WRITERS] if one.share < 0),
-        figure=_shares(run, attribution),
-        course=_course(run, lens),
-        why_no_lens=lens.reason,
-        why_no_shares=attribution.reason,
+        text,
+        tokens,
+        lens,
+        () if lens.reason else tuple(_rows(run, lens)),
+        attribution,
+        readable(attribution.token),
+        tuple(writers[:WRITERS]),
+        tuple(one for one in writers[::-1][:WRITERS] if one.share < 0),
+        _shares(run, attribution),
+        _course(run, lens),
     )
 
 

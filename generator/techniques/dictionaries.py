@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from generator.addresses import Link, latent_address
+from generator.dictionary_schema import DictionarySpec
 from generator.errors import UsageError
 from generator.figures.figure import Figure
 from generator.models.dictionary import Dictionary
@@ -69,21 +70,12 @@ class Row:
 
 @dataclass(frozen=True)
 class DictionaryView:
-    """A dictionary on the page of all; `layer` is a link to the layer that it reads."""
+    """A dictionary on the page of all, as stated and as found; `layer` is a link to the one that it reads."""
 
-    name: str
-    title: str
-    about: str
-    licence: str
-    where: str
-    origin: str
-    notes: tuple[str, ...]
+    stated: DictionarySpec
+    found: DictionaryFound
     layer: Link
-    latents: int
     rows: tuple[Row, ...]
-    evaluation: Evaluation
-    reason: str
-    stand_in: bool
     list: ListView
 
 
@@ -196,7 +188,7 @@ def view(run: Run) -> View:
     return View(tuple(_view(run, one, spec) for one, (spec, _) in found))
 
 
-def _view(run: Run, found: DictionaryFound, spec: Any) -> DictionaryView:
+def _view(run: Run, found: DictionaryFound, stated: DictionarySpec) -> DictionaryView:
     evaluation, twin = found.evaluation, found.twin
     assert evaluation is not None and twin is not None, "it is that of random weights"
     own, random = evaluation.own, evaluation.random
@@ -205,23 +197,8 @@ def _view(run: Run, found: DictionaryFound, spec: Any) -> DictionaryView:
     for name, one in (("the model", twin.trained), ("random weights", twin.random)):
         if one is not None and (twin.stand_in or one is twin.random):
             rows.append(Row(f"the same training on {name}", one.own, one.recovered(one.own)))
-    shown = latents(run, found.name)
-    return DictionaryView(
-        name=found.name,
-        title=spec.shown,
-        about=spec.about,
-        licence=spec.licence,
-        where=found.where,
-        origin=found.origin,
-        notes=found.notes,
-        layer=layer_link(run.model, run.model.layers[found.layer]),
-        latents=len(own.density),
-        rows=tuple(rows),
-        evaluation=evaluation,
-        reason=twin.reason,
-        stand_in=twin.stand_in,
-        list=list_view(shown, 0),
-    )
+    layer = layer_link(run.model, run.model.layers[found.layer])
+    return DictionaryView(stated, found, layer, tuple(rows), list_view(latents(run, found.name), 0))
 
 
 def figure(run: Run, dictionary: str, latent: int, count: int = 3) -> Figure:
@@ -248,12 +225,14 @@ def _quality_table(run: Run) -> Content:
 
     def rows() -> Iterator[tuple[object, ...]]:
         for one in view(run).dictionaries:
+            found, evaluation = one.found, one.found.evaluation
+            assert evaluation is not None
             for row in one.rows:
                 quality = row.quality
                 yield (
-                    one.name,
+                    found.name,
                     row.name,
-                    one.evaluation.tokens,
+                    evaluation.tokens,
                     quality.variance_explained,
                     row.recovered,
                     quality.loss,

@@ -51,11 +51,6 @@ class View:
     from_pool: tuple[int, ...]
 
 
-def measure(run: Run) -> Deconvolutions:
-    """What goes back to pixels from the exemplars of the featured units."""
-    return run[DECONVOLUTION]
-
-
 def view(run: Run) -> View | None:
     """The section on the page of its own; None without featured units."""
     rows = []
@@ -155,7 +150,7 @@ EVOLUTION = Technique(
     title="Features, layer by layer",
     search="deconvolution guided backpropagation exemplars",
     reads=PICTURES,
-    measure=measure,
+    measure=DECONVOLUTION.asked_of,
     why_not=needs_pool,
     figures={"evolution": figure},
     sections=(Section("evolution", "reading", "evolution.html", view),),

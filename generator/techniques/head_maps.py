@@ -27,7 +27,7 @@ from generator.techniques.attention_drawings import (
 )
 from generator.techniques.components import Component, head_component, layer_component
 from generator.techniques.first_view import NEARLY_ALL, FirstView, first_views
-from generator.techniques.heads import HEADS, Stacks, measured
+from generator.techniques.heads import HEADS, measured
 from generator.techniques.links import layer_link
 from generator.techniques.measured_stack import MeasuredStack, StackHeads, stack_of
 from generator.techniques.standings import StrongLink, strong_links
@@ -77,11 +77,6 @@ class LayerView:
     heads: tuple[Link, ...]
     several: bool
     stack: str
-
-
-def measure(run: Run) -> Stacks:
-    """The heads of all stacks, with the weights of each on every text."""
-    return run[HEADS]
 
 
 def head_view(run: Run, of: StackHeads, layer: int, head: int) -> HeadView:
@@ -213,7 +208,7 @@ HEAD_MAPS = Technique(
     title="Where heads look",
     search="attention map lines of a head",
     reads=(TEXTS, PAIRS),
-    measure=measure,
+    measure=HEADS.asked_of,
     widgets={
         "head_view": attention_widgets.head_view,
         "layer_view": attention_widgets.layer_view,

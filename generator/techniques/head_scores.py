@@ -15,7 +15,7 @@ from generator.probes.ablation import Ablation
 from generator.probes.naming import NamedHeads
 from generator.run import PAIRS, PICTURES, TEXTS, Run, Section, Technique
 from generator.table import Table
-from generator.techniques.heads import HEADS, Stacks, measured, reason
+from generator.techniques.heads import HEADS, measured, reason
 from generator.techniques.heads_drawings import grids_figure
 from generator.techniques.measured_stack import MeasuredStack, StackHeads, stack_of
 from generator.techniques.roles import Badge, RoleRow, badge, role_rows
@@ -103,11 +103,6 @@ class RolesView:
     silenced: Ablation
     roles: tuple[RoleRow, ...]
     left_out: str
-
-
-def measure(run: Run) -> Stacks:
-    """The heads of all stacks."""
-    return run[HEADS]
 
 
 def order_of(run: Run, stack: MeasuredStack) -> Order:
@@ -199,7 +194,7 @@ HEAD_SCORES = Technique(
     search="entropy induction previous token role",
     reads=(PICTURES, TEXTS, PAIRS),
     why_not=reason,
-    measure=measure,
+    measure=HEADS.asked_of,
     tables=tables,
     sections=(
         Section("model", "heads", "heads.html", model_view),

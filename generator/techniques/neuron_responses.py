@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from generator.models.token_units import token_neurons
 from generator.probes.ranking import Ranking
-from generator.probes.unit_pass import Units
+from generator.probes.unit_pass import Scope
 from generator.probes.unit_responses import Responses, token_responses
 from generator.probes.unit_search import search_units
 from generator.run import PAIRS, TEXTS, Run, Technique
@@ -21,26 +21,21 @@ def measure(run: Run) -> tuple[Ranking, ...]:
     """The strongest passages of every neuron, a ranking for each layer."""
     if run.paged:
         return tuple(one.by_peak for one in run[NEURONS].pool.layers)
+    return tuple(one.by_peak for one in search_units(_scope(run), run.step).layers)
+
+
+def _scope(run: Run) -> Scope:
+    """All neurons; none that is looked at more closely of a model that is compared alone."""
     model = text_model(run)
-    layers, chosen = token_neurons(model), _chosen(run)
-    found = search_units(model, layers, read_of(run), chosen, run.store, run.step)
-    return tuple(one.by_peak for one in found.layers)
-
-
-def _chosen(run: Run) -> Units:
-    """The neurons that the search looked at more closely; none of a model that is compared alone."""
-    layers = token_neurons(text_model(run))
-    if not run.paged:
-        return {units.name: () for units in layers}
-    found = run[NEURONS].chosen
-    return {units.name: one.units for units, one in zip(layers, found, strict=True)}
+    layers = token_neurons(model)
+    some = [one.units for one in run[NEURONS].chosen] if run.paged else [()] * len(layers)
+    chosen = {units.name: numbers for units, numbers in zip(layers, some, strict=True)}
+    return Scope(model, layers, read_of(run), chosen, run.store)
 
 
 def neuron_responses(run: Run) -> tuple[Responses, ...]:
     """The responses of every neuron to every passage."""
-    model, rankings = text_model(run), run[NEURON_RESPONSES]
-    layers = token_neurons(model)
-    return token_responses(model, layers, read_of(run), _chosen(run), rankings, run.store)
+    return token_responses(_scope(run), run[NEURON_RESPONSES])
 
 
 def ranking_of(run: Run, layer: str) -> Ranking:

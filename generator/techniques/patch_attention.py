@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,7 +13,6 @@ from generator.figures.figure import Figure
 from generator.inputs.images import CuratedImage
 from generator.models.layer import Layer
 from generator.models.patches import PatchGrid
-from generator.probes.patch_attention import PatchMaps
 from generator.run import PICTURES, Run, Section, Technique
 from generator.table import Content, Table
 from generator.techniques.flops import why_fewer
@@ -133,11 +132,6 @@ class ModelView:
     def lead(self) -> str:
         """How the network cuts a picture, in sentences for the head of the page."""
         return cut_words(self.grid, self.blocks, self.heads)
-
-
-def measure(run: Run) -> Mapping[str, PatchMaps]:
-    """The maps of all heads."""
-    return run[PATCH_MAPS]
 
 
 def head_view(run: Run, stack: StackHeads, block: int, head: int) -> HeadView:
@@ -284,7 +278,7 @@ PATCH_ATTENTION = Technique(
     search="attention maps rollout vision transformer",
     reads=PICTURES,
     why_not=why_not,
-    measure=measure,
+    measure=PATCH_MAPS.asked_of,
     figures={"patch_attention": patch_attention, "patch_rollout": patch_rollout},
     widgets={"patch_view": patch_view},
     tables=tables,

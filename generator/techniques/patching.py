@@ -56,14 +56,12 @@ class Prompt:
 class PairView:
     """One pair of prompts: what was patched and what came of it, or why nothing was."""
 
-    id: str
-    title: str
+    pair: PromptPair
+    found: Patching
     prompts: tuple[Prompt, ...]
-    reason: str
     said: tuple[str, ...]
     figure: Figure | None
     places: tuple[Place, ...]
-    without: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -106,8 +104,8 @@ def view(run: Run) -> View:
     """The page."""
     every, title = [_pair(run, *each) for each in _with_pairs(run)], run.model.title
     return View(
-        pairs=tuple(one for one in every if not one.reason),
-        refused=tuple(one for one in every if one.reason),
+        pairs=tuple(one for one in every if not one.found.reason),
+        refused=tuple(one for one in every if one.found.reason),
         causal=run.language.causal,
         least=LEAST,
         lead=f"{title} reads two prompts that differ in one word. Which activation of the one, put into the "
@@ -124,14 +122,12 @@ def _with_pairs(run: Run) -> Iterator[tuple[PromptPair, Patching]]:
 def _pair(run: Run, pair: PromptPair, found: Patching) -> PairView:
     twin = None if found.reason else _twin(run, found)
     return PairView(
-        id=pair.id,
-        title=pair.title,
+        pair=pair,
+        found=found,
         prompts=tuple(_prompt(pair, found, twin, side) for side in (0, 1)),
-        reason=found.reason,
         said=() if twin is None else tuple(sentences(found, twin)),
         figure=None if found.reason else _on_page(run, pair, found),
         places=() if found.reason else tuple(_places(run, found)),
-        without=found.without,
     )
 
 

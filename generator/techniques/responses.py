@@ -9,7 +9,7 @@ import numpy as np
 from generator.figures.figure import Figure, published
 from generator.formatting import number
 from generator.models.layer import Layer
-from generator.probes.exemplars import Exemplars, LayerExemplars
+from generator.probes.exemplars import LayerExemplars
 from generator.probes.unit_histogram import filled_bins
 from generator.run import PICTURES, Run, Section, Technique
 from generator.techniques.exemplars import (
@@ -37,11 +37,6 @@ class View:
     most: int
     pictures: int
     excited: int
-
-
-def measure(run: Run) -> Exemplars:
-    """The strongest pictures of every unit, with the distribution over all of them."""
-    return run[EXEMPLARS]
 
 
 def view(run: Run, layer: Layer, unit: int) -> View | None:
@@ -109,7 +104,7 @@ RESPONSES = Technique(
     title="How often a unit responds",
     search="distribution histogram",
     reads=PICTURES,
-    measure=measure,
+    measure=EXEMPLARS.asked_of,
     why_not=needs_pool,
     figures={"unit_responses": figure},
     sections=(Section("unit", "distribution", "responses.html", view),),

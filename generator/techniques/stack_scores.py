@@ -81,11 +81,7 @@ def _inputs(run: Run) -> RoleInputs:
 
 def _special(run: Run) -> list[frozenset[int]]:
     """The positions of special tokens in each text."""
-    special = set(run.language.tokenizer.all_special_ids)
-    return [
-        frozenset(place for place, one in enumerate(run.encodings[text.id].ids) if one in special)
-        for text in run.inputs.texts
-    ]
+    return [run.language.special(run.encodings[text.id].ids) for text in run.inputs.texts]
 
 
 def _of_sinks(run: Run) -> list[Statistic]:

@@ -74,11 +74,6 @@ class View:
     passages: int
 
 
-def measure(run: Run) -> TextSeries:
-    """What every state of training does."""
-    return run[TEXT_STATES]
-
-
 def view(run: Run) -> View:
     """The sections on the page of its own."""
     series, folder = run[TEXT_STATES], f"{run.folder}/training"
@@ -196,7 +191,7 @@ TEXT_TRAINING = Technique(
     title="Through training",
     search="checkpoints steps induction birth",
     reads=TEXTS,
-    measure=measure,
+    measure=TEXT_STATES.asked_of,
     why_not=why_not,
     figures={
         "training_heads": heads_figure,

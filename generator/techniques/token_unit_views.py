@@ -47,27 +47,22 @@ class LitPassage:
 
 @dataclass(frozen=True)
 class PassagesView:
-    """What excites a unit: passages by its largest value and by its mean, and those of random weights.
+    """What excites a unit, number `unit` of its layer's `units`.
 
-    Of each passage at most `longest` tokens were read. `tied` are passages that excite it just the same and
-    are left out for that; `falls` says that values below zero are lit.
+    Passages by its largest value and by its mean, and those of random weights. `falls` says that values below
+    zero are lit; `heights` are those of a histogram from `low` to `high`.
     """
 
     word: str
+    units: LayerUnits
+    unit: int
     by_peak: tuple[LitPassage, ...]
     by_mean: tuple[LitPassage, ...]
     twin: tuple[LitPassage, ...]
-    tied: int
     falls: bool
-    passages: int
-    tokens: int
-    longest: int
     heights: tuple[float, ...]
     low: float
     high: float
-    above: float
-    mean: float
-    least: float
 
 
 @dataclass(frozen=True)
@@ -158,20 +153,15 @@ def passages(shown: Shown, place: int, unit: int) -> PassagesView:
     random = shown.random.pool.layers[place] if shown.random else None
     return PassagesView(
         word=shown.word,
+        units=units,
+        unit=unit,
         by_peak=_lit(run, units, unit, units.by_peak, range(SHOWN)),
         by_mean=_lit(run, units, unit, units.by_mean, range(SHOWN, units.lit.shape[1])),
         twin=_lit(run, random, unit, random.by_peak, range(TWIN)) if random else (),
-        tied=int(units.by_peak.undecided[unit]),
         falls=_falls(units, unit),
-        passages=units.passages,
-        tokens=units.tokens,
-        longest=units.lit.shape[2],
         heights=tuple(float(count) / int(counts.max()) for count in counts),
         low=float(edges[0]),
         high=float(edges[-1]),
-        above=float(units.above[unit]),
-        mean=float(units.mean[unit]),
-        least=float(units.lowest[unit]),
     )
 
 

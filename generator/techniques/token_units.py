@@ -18,7 +18,7 @@ from generator.models.tokens import token_text
 from generator.probes.unit_ablation import PASSAGES, UnitAblation, ablate_units
 from generator.probes.unit_choice import Chosen, choose_units, survey_units
 from generator.probes.unit_names import halves
-from generator.probes.unit_pass import Read
+from generator.probes.unit_pass import Read, Scope
 from generator.probes.unit_pool import PoolUnits, find_units, read_passages, readable
 from generator.probes.unit_search import LayerUnits
 from generator.probes.unit_weights import UnitWeights, weigh_units
@@ -133,14 +133,12 @@ def measure_units(
             for number, (one, units) in enumerate(zip(surveys.layers, layers, strict=True))
         )
     named = {units.name: one.units for units, one in zip(layers, chosen, strict=True)}
-    of = model, layers, passages_of(run), read_of(run), named
-    pool = find_units(*of, run.seed, store, run.step, key, keep)
+    scope = Scope(model, layers, read_of(run), named, store, key, keep)
+    pool = find_units(scope, passages_of(run), run.seed, run.step)
     if known is not None:
         return UnitsFound(chosen, estimated, pool)
     silent_on = MORE if run.full else PASSAGES
-    ablation = ablate_units(
-        model, layers, pool.layers, read_of(run), run.seed, store, key, silent_on
-    )
+    ablation = ablate_units(scope, pool.layers, run.seed, silent_on)
     run.step(f"{model.id}: units silenced")
     weights = None
     if isinstance(model, LanguageModel):

@@ -115,7 +115,7 @@ def losses_figure(run: Run) -> Figure:
             "second": _curves([state.second for state in series.states]),
             "gain": np.array([one.mean for one in gains]),
             "gain_error": np.array([one.error for one in gains]),
-            "chance": float(np.log(_words(run))),
+            "chance": float(np.log(run.language.vocabulary)),
         },
         f"Charts of the loss by position. {said}.",
         f"{said}. Dotted is the loss of holding all tokens equally likely.",
@@ -125,10 +125,6 @@ def losses_figure(run: Run) -> Figure:
 def _curves(losses: Sequence[np.ndarray]) -> np.ndarray:
     """The mean loss at each position, (states, positions)."""
     return np.stack([by_position(one)[0] for one in losses])
-
-
-def _words(run: Run) -> int:
-    return int(run.language.module.config.vocab_size)  # type: ignore[union-attr, arg-type]
 
 
 def no_losses(run: Run, series: TextSeries) -> str:

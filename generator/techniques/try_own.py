@@ -199,17 +199,12 @@ def head_here(run: Run, stack: StackHeads, place: int, head: int) -> Here | None
     return _here(run, f"layer={layer}&head={head}", "this head")
 
 
-def measure(run: Run) -> Offer:
-    """What a browser is offered."""
-    return run[LIVE]
-
-
 TRY_OWN = Technique(
     name="try_own",
     title="Try your own",
     search=LIVE.search,
     reads=LIVE.reads,
-    measure=measure,
+    measure=LIVE.asked_of,
     why_not=unwanted,
     sections=(
         Section("try", "own", "live.html", view),

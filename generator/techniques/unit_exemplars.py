@@ -12,7 +12,7 @@ from generator.models.layer import Layer
 from generator.probes.backward import DECONVOLUTION as BY_DECONVOLUTION
 from generator.probes.backward import GUIDED
 from generator.probes.effective_field import typical
-from generator.probes.exemplars import Exemplars, LayerExemplars
+from generator.probes.exemplars import LayerExemplars
 from generator.probes.tiles import TILE
 from generator.run import PICTURES, Run, Section, Technique
 from generator.techniques import features
@@ -97,11 +97,6 @@ class View:
     visualised: UnitView | None
 
 
-def measure(run: Run) -> Exemplars:
-    """The strongest pictures of every unit."""
-    return run[EXEMPLARS]
-
-
 def view(run: Run, layer: Layer, unit: int) -> View | None:
     """The section on a unit's page."""
     exemplars = exemplars_of(run, layer.name)
@@ -180,7 +175,7 @@ UNIT_EXEMPLARS = Technique(
     title="What excites a unit",
     search="exemplars receptive field",
     reads=PICTURES,
-    measure=measure,
+    measure=EXEMPLARS.asked_of,
     why_not=needs_pool,
     sections=(Section("unit", "exemplars", "unit_exemplars.html", view),),
 )

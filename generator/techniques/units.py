@@ -8,7 +8,6 @@ from typing import Any
 from generator.models.layer import Layer
 from generator.probes.effective_field import UNKNOWN
 from generator.probes.exemplars import LayerExemplars
-from generator.probes.signal import Signal
 from generator.run import PICTURES, Run, Technique
 from generator.table import Table
 from generator.techniques.deconvolution import DECONVOLUTION
@@ -25,11 +24,6 @@ _EFFECT = ("raises", "raises_by", "lowers", "lowers_by")
 _TIES = ("pool_maximum_pre", "pool_tied", "pool_undecided")
 _GROUP = ("group", "group_hits", "group_things", "group_expected", "group_p")
 _ON_POOL = (*_POOL, *_BACK, *_EFFECT, "visualised_peak", *_TIES, *_GROUP)
-
-
-def measure(run: Run) -> Signal:
-    """The activity of every layer on the curated pictures."""
-    return run[SIGNAL]
 
 
 def tables(run: Run) -> Iterator[Table]:
@@ -95,6 +89,6 @@ UNITS = Technique(
     title="Units",
     search="channels neurons",
     reads=PICTURES,
-    measure=measure,
+    measure=SIGNAL.asked_of,
     tables=tables,
 )

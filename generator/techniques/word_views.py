@@ -95,11 +95,11 @@ class View:
     filled: bool
     paraphrased: bool
     answers: str
-    draws: int
-    shares: tuple[float, ...]
-    most: int
-    tolerance: float
-    adds_up: float
+    draws: int = DRAWS
+    shares: tuple[float, ...] = SHARES
+    most: int = MOST
+    tolerance: float = TOLERANCE
+    adds_up: float = ADDS_UP
 
 
 def signed(value: float, unit: str) -> str:
@@ -137,11 +137,6 @@ def view_of(
         filled=known[0].filled,
         paraphrased=not set(texts) <= {text.id for text in run.inputs.texts},
         answers=amount(count, "answer"),
-        draws=DRAWS,
-        shares=SHARES,
-        most=MOST,
-        tolerance=TOLERANCE,
-        adds_up=ADDS_UP,
     )
 
 

@@ -29,7 +29,7 @@ from generator.probes.dictionary_training import (
 )
 from generator.probes.dictionary_twin import compare_with_twin
 from generator.probes.passage_states import site_of, states_alone, states_in
-from generator.probes.unit_pass import Read
+from generator.probes.unit_pass import Read, Scope
 from generator.probes.unit_search import search_units
 from generator.store import Store
 
@@ -329,7 +329,7 @@ def test_what_a_pass_keeps_is_what_one_that_ends_behind_the_site_reads(tmp_path)
     stores = [Store(tmp_path / name) for name in ("kept", "alone")]
     layers, units = token_neurons(model), site_of(model, site, 1)
     chosen = {one.name: () for one in layers}
-    search_units(model, layers, pool, chosen, stores[0], [].append, keep=[units])
+    search_units(Scope(model, layers, pool, chosen, stores[0], keep=[units]), [].append)
     made, ids = stores[0].made, [one.ids for one in pool]
     kept, alone = (states_in(pool, one)(model, site, 1, ids) for one in stores)
     assert stores[0].made == made and stores[1].made == 2
@@ -338,8 +338,8 @@ def test_what_a_pass_keeps_is_what_one_that_ends_behind_the_site_reads(tmp_path)
         torch.testing.assert_close(one, plain, atol=1e-4, rtol=1e-4)
     dictionary = _dictionary()
     latents = latents_of(model, dictionary)
-    given = model, (latents,), pool, {latents.name: ()}, stores[0], [].append, dictionary.key
-    found = search_units(*given).layers[0]
+    scope = Scope(model, (latents,), pool, {latents.name: ()}, stores[0], dictionary.key)
+    found = search_units(scope, [].append).layers[0]
     peaks = np.stack([dictionary.encode(one[1:]).numpy().max(0) for one in kept])
     np.testing.assert_allclose(found.by_peak.value, -np.sort(-peaks, 0)[:9].T, atol=1e-4)
 

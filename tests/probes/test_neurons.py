@@ -21,7 +21,7 @@ from generator.models.token_units import counted_tokens, read_batch, token_neuro
 from generator.probes.unit_ablation import PASSAGES, ablate_units, drawn_passages
 from generator.probes.unit_choice import REASONS, Survey, choose_units, survey_units
 from generator.probes.unit_names import FEWEST, Labels, auroc, halves, name_units
-from generator.probes.unit_pass import Read
+from generator.probes.unit_pass import Read, Scope
 from generator.probes.unit_search import SHOWN, search_units
 from generator.probes.unit_weights import find_factors, weigh_units
 from generator.store import Store
@@ -87,7 +87,7 @@ def test_the_search_equals_a_pass_by_hand(family, tmp_path):
     model = tiny(family)
     read, layers = _read(model), token_neurons(model)
     chosen = {units.name: (0, 7, 31) for units in layers}
-    found = search_units(model, layers, read, chosen, Store(tmp_path), [].append)
+    found = search_units(Scope(model, layers, read, chosen, Store(tmp_path)), [].append)
     counted = [np.array(counted_tokens(model, one.ids)) for one in read]
     assert all(not each[0] for each in counted)  # [BOS], and the first token of a decoder
     for layer, units in enumerate(found.layers):
@@ -131,12 +131,12 @@ def test_how_the_pool_is_cut_changes_nothing_and_what_is_there_is_not_made_again
     read, layers = _read(model), token_neurons(model)
     chosen = {units.name: (3,) for units in layers}
     store = Store(tmp_path / "a")
-    whole = search_units(model, layers, read, chosen, store, [].append)
+    whole = search_units(Scope(model, layers, read, chosen, store), [].append)
     made = store.made
-    search_units(model, layers, read, chosen, store, [].append)
+    search_units(Scope(model, layers, read, chosen, store), [].append)
     assert store.made == made
     monkeypatch.setattr(unit_search, "CHUNK", 7)
-    cut = search_units(model, layers, read, chosen, Store(tmp_path / "b"), [].append)
+    cut = search_units(Scope(model, layers, read, chosen, Store(tmp_path / "b")), [].append)
     for one, other in zip(whole.layers, cut.layers, strict=True):
         np.testing.assert_allclose(one.by_peak.value, other.by_peak.value, rtol=1e-5, atol=2e-5)
         near = (
@@ -152,7 +152,7 @@ def test_equal_passages_tie_and_the_first_stands_first(tmp_path):
     read = [Read(str(n), other if n == 2 else one) for n in range(4)]
     layers = token_neurons(model)
     chosen = {units.name: () for units in layers}
-    units = search_units(model, layers, read, chosen, Store(tmp_path), [].append).layers[0]
+    units = search_units(Scope(model, layers, read, chosen, Store(tmp_path)), [].append).layers[0]
     for unit in range(units.units):
         order = units.by_peak.picture[unit, :4].tolist()
         assert [n for n in order if n != 2] == [0, 1, 3]
@@ -279,8 +279,8 @@ def test_silencing_equals_a_hook_by_hand(family, tmp_path):
     model = tiny(family)
     store, layers, read = Store(tmp_path), token_neurons(model), _read(model)
     chosen = {units.name: (2, 9) for units in layers}
-    found = search_units(model, layers, read, chosen, store, [].append).layers
-    ablation = ablate_units(model, layers, found, read, 4, store)
+    found = search_units(Scope(model, layers, read, chosen, store), [].append).layers
+    ablation = ablate_units(Scope(model, layers, read, chosen, store), found, 4)
     assert (ablation.measure, ablation.reason) == ("loss", "")
     assert ablation.passages == drawn_passages(len(read), 4)
     for layer, units in enumerate(layers):
@@ -298,8 +298,8 @@ def test_an_encoder_turns_and_an_encoder_decoder_loses(tmp_path):
     for model, measure in ((tiny("bert"), "representation"), (tiny_pair("t5"), "loss")):
         store, layers, read = Store(tmp_path / measure), token_neurons(model), _read(model)
         chosen = {units.name: (5,) for units in layers}
-        found = search_units(model, layers, read, chosen, store, [].append).layers
-        ablation = ablate_units(model, layers, found, read, 4, store)
+        found = search_units(Scope(model, layers, read, chosen, store), [].append).layers
+        ablation = ablate_units(Scope(model, layers, read, chosen, store), found, 4)
         assert (ablation.measure, ablation.reason) == (measure, "")
         values = np.concatenate([*ablation.own, *ablation.others], 1)
         assert np.isfinite(values).all() and np.abs(values).max() > 1e-5
@@ -424,5 +424,5 @@ def test_masked_encoders_have_neurons_too(tmp_path):
     model = tiny_masked()
     read, layers = _read(model), token_neurons(model)
     chosen = {units.name: (0,) for units in layers}
-    found = search_units(model, layers, read, chosen, Store(tmp_path), [].append)
+    found = search_units(Scope(model, layers, read, chosen, Store(tmp_path)), [].append)
     assert found.layers[0].lit.shape[1] >= SHOWN

@@ -226,7 +226,7 @@ def test_what_is_said_of_the_planted_fact(run):
     assert pair.places[0].link.text == "L1H1" and pair.places[0].restored == pytest.approx(
         1, abs=1e-4
     )
-    assert "does not prefer the right answer to both" in refused.reason
+    assert "does not prefer the right answer to both" in refused.found.reason
     by_name = {table.name: table.records for table in tables(run)}
     assert [row["pair"] for row in by_name["patching_pairs.csv"]] == ["p", "unknown"]
     rows = by_name["patching.csv"]
