@@ -5,15 +5,16 @@ from __future__ import annotations
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-# The contrast of text is looked at on three of those that have tags, classes and colours in common all the way up:
-# rows of tables and terms of the glossary are alike, and this rule took nine tenths of the time.
+# The contrast of text is looked at on three of those that have tags, classes and colours in common all the
+# way up: rows of tables and terms of the glossary are alike, and this rule took nine tenths of the time.
 _ALIKE = """() => {
   const kinds = new Map();
   const kind = (node) => {
     if (!node) return "";
     if (!kinds.has(node)) {
       const { color, backgroundColor, backgroundImage, opacity, font } = getComputedStyle(node);
-      const own = [node.tagName, node.getAttribute("class"), color, backgroundColor, backgroundImage, opacity, font];
+      const style = [color, backgroundColor, backgroundImage, opacity, font];
+      const own = [node.tagName, node.getAttribute("class"), ...style];
       kinds.set(node, `${kind(node.parentElement)}>${own}`);
     }
     return kinds.get(node);
@@ -29,7 +30,7 @@ _ALIKE = """() => {
 
 
 def violations(page: Page) -> list[str]:
-    """All that axe's rules find, in either palette: contrast of a few of what is alike, all else of everything.
+    """All that axe's rules find: contrast of a few of what is alike, all else of everything.
 
     What passes is not described node by node, which would take as long as finding what does not.
     """

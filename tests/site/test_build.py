@@ -12,7 +12,6 @@ import os
 import random
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import threading
@@ -31,7 +30,6 @@ import numpy as np
 import pytest
 from PIL import Image
 from small_site import (
-    COMMAND,
     DECODER_LAYERS,
     HOSTILE,
     LAYERS,
@@ -48,6 +46,7 @@ from small_site import (
     unmeasured,
     write_exhibit,
 )
+from warm import running
 
 from generator.formatting import number, percent, thousands
 from generator.models.stacks import ONLY
@@ -885,7 +884,7 @@ def watching(site: Path) -> Iterator[list[float]]:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="kills a process group")
-def test_killed_at_any_moment_it_ends_with_the_same_site(seeded, seeded_site):
+def test_killed_at_any_moment_it_ends_with_the_same_site(seeded, seeded_site, tmp_path):
     seed = random.randrange(10**6)
     moments = random.Random(seed)
     shutil.rmtree(seeded / "build")
@@ -895,7 +894,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_site(seeded, seeded_site):
     old, new = files_of(seeded / "site"), files_of(seeded_site.site)
     with watching(seeded / "site") as missing:
         stage = moments.choice(["Probes", "Figures", "Pages"])
-        kill_after(moments.uniform(0, 2), seeded, f"{stage} ...")
+        kill_after(moments.uniform(0, 2), tmp_path, seeded, f"{stage} ...")
         assert files_of(seeded / "site") in (old, new), f"seed {seed}"
         site = build_here(seeded)
     assert not missing, f"seed {seed}: the site was not there"
@@ -916,30 +915,20 @@ def test_killed_at_any_moment_it_ends_with_the_same_site(seeded, seeded_site):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="kills a process group")
-def test_killed_while_the_site_is_put_in_place_it_ends_with_the_same_site(seeded, seeded_site):
-    kill_after(0.1, seeded, "Site ...")
+def test_killed_while_the_site_is_put_in_place_it_ends_with_the_same_site(
+    seeded, seeded_site, tmp_path
+):
+    kill_after(0.1, tmp_path, seeded, "Site ...")
     assert files_of(seeded / "site") == files_of(seeded_site.site)
     assert differing(build_here(seeded).site, seeded_site.site) == []
     assert not list(seeded.glob(".site*"))
 
 
-def kill_after(seconds: float, folder: Path, stage: str = "") -> None:
+def kill_after(seconds: float, folder: Path, exhibit: Path, stage: str) -> None:
     """Start a build and kill it with all its workers, `seconds` after it names the stage."""
-    process = subprocess.Popen(
-        [COMMAND, "build", folder],
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        start_new_session=True,
-    )
-    for line in process.stdout if stage else ():
-        if line.startswith(stage):
-            break
-    time.sleep(seconds)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+    with running(folder, "build", exhibit) as command:
+        command.wait_for(stage)
+        time.sleep(seconds)
 
 
 # Other builders
