@@ -85,6 +85,6 @@ def _run(words: tuple[str, ...], env: dict[str, str], out: Path, err: Path) -> N
     for number, path in ((1, out), (2, err)):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOCTTY), number)
     how = {"buffering": 1, "encoding": "utf-8", "closefd": False}
-    sys.stdout, sys.stderr = (open(number, "w", **how) for number in (1, 2))  # noqa: SIM115
+    sys.stdout, sys.stderr = (open(number, "w", **how) for number in (1, 2))  # noqa: SIM115, PTH123
     sys.argv = ["cutaway", *words]
     main()

@@ -1,4 +1,4 @@
-"""What a build of a network of timm and of an encoder imports, for processes that are forked from one that has."""
+"""What a build of a network of timm and of an encoder imports, for processes that are forked from it."""
 
 from generator.models.compat import repair_torchvision
 
