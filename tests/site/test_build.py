@@ -30,10 +30,10 @@ import numpy as np
 import pytest
 from PIL import Image
 from small_site import (
-    DECODER_LAYERS,
     HOSTILE,
     LAYERS,
     PICTURES,
+    SITE_LAYERS,
     TEXTS,
     Site,
     all_reused,
@@ -53,7 +53,8 @@ from generator.models.stacks import ONLY
 from generator.probes.head_statistics import definitions_of
 from generator.record import RECORD
 
-BLOCKS = {"minilm-l6": (6, 12), "smollm2-135m": (DECODER_LAYERS, 9)}
+HEADS = {"minilm-l6": 12, "smollm2-135m": 9}
+BLOCKS = {model: (layers, HEADS[model]) for model, layers in SITE_LAYERS.items()}
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"}
 # What a tag ends whose own end is left to the reader.
 _CELLS, _TERMS = ("td", "th"), ("dt", "dd")
@@ -261,7 +262,7 @@ def test_every_address_of_the_contract_is_there_and_no_other_page(pages, small_s
     assert len(written) > 8
     around = {"index.html", "404.html", "figures/index.html", "glossary/index.html"}
     assert set(pages) == {*around, *inner, *written}
-    assert len(HEAD_PAGES) == 144
+    assert len(HEAD_PAGES) == 72
     data = {"layers.csv", "predictions.csv", "evaluation.csv", "probes.csv"}
     for model in MODELS:
         more = {"heads.csv", "heads_by_text.csv", "links.csv", "statistics.csv", "roles.csv"}
@@ -719,7 +720,7 @@ def test_a_hostile_text_stays_text(pages):
         assert "<img src=x onerror=alert(1)>" in visible or document.address not in HEAD_PAGES
         quoted += visible.count("</script><img src=x onerror=alert(1)> {{ 7 * 7 }} {% raw %}&lt; ")
     # Each head page quotes it, and each layer and model page of a transformer.
-    assert quoted >= len(HEAD_PAGES) + 6 + DECODER_LAYERS + 2
+    assert quoted >= len(HEAD_PAGES) + sum(SITE_LAYERS.values()) + 2
 
 
 def test_emoji_and_cjk_come_through(pages):
