@@ -57,7 +57,7 @@ def refused(run: Run, code: int, *said: str) -> None:
 
 
 def test_one_vision_model_needs_no_exhibit(tmp_path, no_export):
-    folder = make_exhibit(tmp_path / "e", pictures=("cat",))
+    folder = make_exhibit(tmp_path / "e", models=(), pictures=("cat",))
     where = tmp_path / "run"
     where.mkdir()
     words = ("--model", "timm:test_resnet", "--weights", "random", "--images", folder / "images")
