@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from chromium import launch
@@ -31,14 +33,24 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
+@contextlib.contextmanager
+def serving(root: Path, *how: Any) -> Iterator[str]:
+    """The address of a folder that is served as `cutaway serve` does."""
+    with make_server(root, "127.0.0.1", 0, *how) as server:
+        # It is asked to end after every test: half a second is how often it would look.
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
 @pytest.fixture(scope="module")
 def served(root: Path) -> Iterator[str]:
-    with make_server(root, "127.0.0.1", 0) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-        thread.join()
+    with serving(root) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import PIL
+from pages_under_test import SENT
 from playwright.sync_api import Browser, Page
 
 from generator.exhibit import Preprocessing
@@ -19,14 +20,10 @@ PICTURES = (
     "attention", "patches", "live-numbers", "live-resample", "live-image", "live-draw", "live-overlay",
     "live-choose", "live-classes", "live-units", "live-heads",
 )  # fmt: skip
-_TOOLS = """
+_TOOLS = (
+    SENT
+    + """
 const blobOf = (text) => new Blob([cutawayAttention.bytes(text)]);
-const sent = (values) => {
-  const raw = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-  let text = "";
-  for (let at = 0; at < raw.length; at += 8192) text += String.fromCharCode(...raw.subarray(at, at + 8192));
-  return btoa(text);
-};
 async function seenOf(text, how) {
   const { open, see } = cutawayPicture;
   try {
@@ -49,6 +46,7 @@ async function canvasOf(text, how) {
   return sent(pen.getImageData(0, 0, how.size, how.size).data);
 }
 """
+)
 
 
 @contextmanager

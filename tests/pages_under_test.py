@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
+import numpy as np
 from playwright.sync_api import (
     Browser,
     BrowserContext,
@@ -63,6 +65,21 @@ KINDS = {
     "section": "articles/index.html",
     "article": ARTICLE,
 }
+
+# Many numbers travel as text: as a list of numbers each of them is named and taken apart on its own.
+SENT = """
+const sent = (values) => {
+  const raw = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  let text = "";
+  for (let at = 0; at < raw.length; at += 8192) text += String.fromCharCode(...raw.subarray(at, at + 8192));
+  return btoa(text);
+};
+"""
+
+
+def received(text: str, kind: type[np.generic]) -> np.ndarray:
+    """The numbers that a page has `sent`."""
+    return np.frombuffer(base64.b64decode(text), kind)
 
 
 class Profiles:

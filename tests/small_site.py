@@ -57,7 +57,9 @@ POOL = (
 )
 PROBE, ONE_GROUP = "birds-and-fish", "nationalities-and-judgement"
 TEXTS = ("coreference", "code", "hostile")
-DECODER_LAYERS = 8  # of 30: more are more of the same pages
+DECODER_LAYERS = 8  # of SmolLM2's 30, where what holds in any decoder is tested
+# Of the site's transformers, 6 and 30: more are more of the same pages.
+SITE_LAYERS = {"minilm-l6": 3, "smollm2-135m": 4}
 # Of what is made of a transformer, where its numbers do not matter.
 FEW = {"ablate": 1, "runs": 1, "words": 2, "neurons": 1}
 # It must stay text wherever it is shown: HTML, templates, Markdown, emoji, CJK, controls.
@@ -163,10 +165,12 @@ def make_exhibit(
             few = {"dream": "cat", "blocks": ["cat"], "features": 4, "classes": 1, "steps": 0.02}
             model["make"] = few
         if model["id"] == "smollm2-135m":
-            model["source"] = first_layers(model["source"], folder / "decoder")
             model["make"] = {"ablate": 0, "runs": 1, "words": 4, "neurons": 1}
             small = {"source": "train:topk@2", "latents": 64, "k": 4}
             model["dictionaries"] = [model["dictionaries"][0] | small]
+        if model["id"] in SITE_LAYERS:
+            layers = SITE_LAYERS[model["id"]]
+            model["source"] = first_layers(model["source"], folder / model["id"], layers)
         if model["id"] == "minilm-l6":
             model["make"] = {"ablate": 2, "runs": 2, "words": 4, "neurons": 1}
     for name in POOL:
@@ -184,19 +188,26 @@ def make_exhibit(
     return folder
 
 
-def first_layers(source: str, folder: Path) -> str:
+def first_layers(source: str, folder: Path, layers: int) -> str:
     """The first layers of a transformer as a network of its own: the source that names it."""
-    gguf = next(fetch(parse_source(source, folder), cache_root()).root.rglob("*.gguf"))
-    whole = gguf_to_folder(gguf, cache_root() / "converted" / file_sha256(gguf))
+    root = fetch(parse_source(source, folder), cache_root()).root
+    if gguf := next(root.rglob("*.gguf"), None):
+        whole = gguf_to_folder(gguf, cache_root() / "converted" / file_sha256(gguf))
+    else:
+        whole = next(root.rglob("model.safetensors")).parent
     shutil.copytree(whole, folder, ignore=shutil.ignore_patterns("*.safetensors"))
     config = json.loads((whole / "config.json").read_text())
-    config |= {"num_hidden_layers": DECODER_LAYERS}
+    config |= {"num_hidden_layers": layers}
     (folder / "config.json").write_text(json.dumps(config))
-    left = tuple(f"model.layers.{layer}." for layer in range(DECODER_LAYERS, 30))
     weights = load_file(whole / "model.safetensors").items()
-    kept = {name: weight for name, weight in weights if not name.startswith(left)}
+    kept = {name: weight for name, weight in weights if _layer_of(name) < layers}
     save_file(kept, folder / "model.safetensors", {"format": "pt"})
     return f"./{folder.name}"
+
+
+def _layer_of(weight: str) -> int:
+    found = re.search(r"\blayers?\.(\d+)\.", weight)
+    return int(found[1]) if found else -1
 
 
 def _fewer_passages(source: Path, target: Path) -> None:
@@ -443,7 +454,7 @@ Layer 0 is alike at {{ stat("compared_layers", "cka", model="whole-pruned", laye
 
 @pytest.fixture(scope="session")
 def new_site(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    """A folder made by `cutaway new`, built as it is but for the size of its pictures."""
+    """A folder made by `cutaway new`, built as it is but for smaller pictures, and not to be tried."""
     return built_once(tmp_path_factory, "new", _new_exhibit)
 
 
@@ -451,7 +462,8 @@ def _new_exhibit(folder: Path) -> Path:
     made = cutaway_here("new", folder)
     assert (made.code, made.err) == (0, "")
     path = folder / "exhibit.yml"  # a quarter of the pixels costs a quarter of the time
-    path.write_text(path.read_text(encoding="utf-8").replace("size: 224", "size: 112"))
+    text = path.read_text(encoding="utf-8").replace("size: 224", "size: 112")
+    path.write_text(text.replace("    make:\n", "    live: off\n    make:\n"))
     return folder
 
 

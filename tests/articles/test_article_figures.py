@@ -67,7 +67,7 @@ ASKED: dict[str, tuple[dict[str, Any], str]] = {
     "leans": ({"model": BERT}, "Leans of every subject"),
     "attention_map": ({"model": BERT, "layer": 1, "head": 2, "text": "coreference"}, "L1H2"),
     "attention_heads": ({"model": BERT, "layer": 1, "text": "coreference"}, "12 heads of layer 1"),
-    "head_scatter": ({"model": BERT, "heads": "L1H2"}, "72 heads"),
+    "head_scatter": ({"model": BERT, "heads": "L1H2"}, "36 heads"),
     "head_grid": ({"model": BERT, "statistic": "induction"}, "is the highest"),
     "readings": ({"model": BERT, "layer": 2, "heads": [0, 1]}, "2 heads of layer 2"),
     "rollout": ({"model": BERT}, "rollout"),

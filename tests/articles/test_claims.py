@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jinja2 import Environment, nodes
 from markupsafe import escape
-from small_site import build_here, cutaway_here, write_exhibit
+from small_site import FEW, build_here, cutaway_here, write_exhibit
 from tiny_transformers import save_tiny
 
 from generator.articles.bibliography import Bibliography
@@ -199,7 +199,7 @@ def test_a_changed_number_names_the_sentences_that_it_takes_down(tmp_path: Path)
     writing = folder / "writing" / "articles"
     writing.mkdir(parents=True)
     save_tiny("albert", folder / "albert")
-    model = {"id": "albert", "source": "./albert", "about": "Tiny and random."}
+    model = {"id": "albert", "source": "./albert", "about": "Tiny and random.", "make": FEW}
     data = {"title": "E", "seed": 3, "models": [model], "texts": [{"id": "words", "text": TEXT}]}
     write_exhibit(folder, data)
     site = build_here(folder).site

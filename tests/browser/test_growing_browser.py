@@ -6,10 +6,10 @@ import threading
 from pathlib import Path
 
 import pytest
+from browsing import serving
 from playwright.sync_api import Browser, expect
 from small_site import Run, cutaway_here
 
-from generator.serve import make_server
 from generator.unfinished import growing, is_finished, wait_for_pages
 
 pytestmark = [pytest.mark.build, pytest.mark.browser]
@@ -29,10 +29,8 @@ def test_a_site_grows_before_the_reader_s_eyes(growing_exhibit: Path, browser: B
         building.join(0.1)
     wait_for_pages(folder)  # as `cutaway serve` does
     site = folder / "site"
-    with make_server(site, "127.0.0.1", 0, growing(site)) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        context = browser.new_context(base_url=f"http://127.0.0.1:{server.server_port}/")
+    with serving(site, growing(site)) as address:
+        context = browser.new_context(base_url=address)
         page = context.new_page()
         try:
             page.goto(ADDRESS)
@@ -52,8 +50,6 @@ def test_a_site_grows_before_the_reader_s_eyes(growing_exhibit: Path, browser: B
             (folder / "go").touch()
             building.join()
             context.close()
-            server.shutdown()
-            thread.join()
     assert done[0].code == 0, done[0].out + done[0].err
     assert "The first pages are there" in done[0].out
     assert is_finished(site)

@@ -28,11 +28,11 @@ def ask(page: Page, words: str) -> Locator:
 
 
 ASKED = {
-    "L7H6": "models/smollm2-135m/layers/7/heads/6/index.html",
+    "L3H6": "models/smollm2-135m/layers/3/heads/6/index.html",
     "smollm L3H4": "models/smollm2-135m/layers/3/heads/4/index.html",
-    "minilm l3 h4": "models/minilm-l6/layers/3/heads/4/index.html",
+    "minilm l2 h4": "models/minilm-l6/layers/2/heads/4/index.html",
     "layer 3 head 5 smolm": "models/smollm2-135m/layers/3/heads/5/index.html",
-    "L6": "models/smollm2-135m/layers/6/index.html",
+    "L3": "models/smollm2-135m/layers/3/index.html",
     "blocks.1.0 unit 17": f"{BLOCK}/units/17/index.html",
     "blocks.1.0 17": f"{BLOCK}/units/17/index.html",
     "blocs.1.0 unit 17": f"{BLOCK}/units/17/index.html",
@@ -73,8 +73,8 @@ def test_what_is_typed_leads_to_its_page(visit: Visitors, origin: str) -> None:
 def test_statistics_bring_the_heads_that_lead(visit: Visitors) -> None:
     found = ask(visit().open(UNIT), "induction smollm")
     expect(found.filter(has_text="statistic")).to_have_count(1)
-    assert found.filter(has_text="rank 1 of 72").count() == 1
-    assert found.filter(has_text="rank 3 of 72").count() == 1
+    assert found.filter(has_text="rank 1 of 36").count() == 1
+    assert found.filter(has_text="rank 3 of 36").count() == 1
 
 
 @pytest.mark.parametrize("address", [HEAD, UNIT, "index.html", "figures/index.html"])
@@ -153,7 +153,7 @@ def test_a_finger_can_jump(visit: Visitors, address: str) -> None:
     assert size is not None
     assert min(size["height"], size["width"]) >= 24  # WCAG 2.5.8
     button.tap()
-    page.get_by_role("combobox", name="Jump to").fill("L5H1")
+    page.get_by_role("combobox", name="Jump to").fill("L3H1")
     first = options(page).first
     expect(first).to_be_visible()
     box = first.bounding_box()
@@ -162,7 +162,7 @@ def test_a_finger_can_jump(visit: Visitors, address: str) -> None:
     assert box["x"] >= 0
     assert box["x"] + box["width"] <= 360
     first.tap()
-    expect(page.locator("h1")).to_have_text("L5H1")
+    expect(page.locator("h1")).to_have_text("L3H1")
 
 
 @pytest.mark.parametrize("palette", ["light", "dark"])

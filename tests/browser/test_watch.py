@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import shutil
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from browsing import serving
 from playwright.sync_api import Browser, Page, expect
 from small_site import Site, build_here, read_exhibit, write_exhibit
 
 from generator.preview import Preview
-from generator.serve import make_server
 from generator.watch import watched
 
 pytestmark = [pytest.mark.build, pytest.mark.browser]
@@ -49,14 +48,10 @@ def preview(folder: Path) -> Iterator[Preview]:
 
 @pytest.fixture
 def page(preview: Preview, folder: Path, browser: Browser) -> Iterator[Page]:
-    with make_server(folder, "127.0.0.1", 0, preview) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        context = browser.new_context(base_url=f"http://127.0.0.1:{server.server_port}/")
+    with serving(folder, preview) as address:
+        context = browser.new_context(base_url=address)
         yield context.new_page()
         context.close()
-        server.shutdown()
-        thread.join()
 
 
 def loaded(preview: Preview) -> list[str]:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import pickle
 import re
+import select
 import shutil
 import signal
 import socket
@@ -32,6 +33,7 @@ from small_site import (
     write_exhibit,
 )
 from tiny_transformers import save_tiny
+from warm import running
 from wheels import make_wheel
 
 from generator.serve import make_server
@@ -55,7 +57,7 @@ def refused(run: Run, code: int, *said: str) -> None:
 
 
 def test_one_vision_model_needs_no_exhibit(tmp_path, no_export):
-    folder = make_exhibit(tmp_path / "e", pictures=("cat",))
+    folder = make_exhibit(tmp_path / "e", models=(), pictures=("cat",))
     where = tmp_path / "run"
     where.mkdir()
     words = ("--model", "timm:test_resnet", "--weights", "random", "--images", folder / "images")
@@ -445,38 +447,19 @@ def test_a_full_disk_leaves_the_old_site(small_disk, seeded, seeded_site, tmp_pa
 # Terminals and signals
 
 
-@contextlib.contextmanager
-def building(folder: Path, stage: str) -> Iterator[subprocess.Popen[str]]:
-    """A build that has come to a stage."""
-    process = subprocess.Popen(
-        [COMMAND, "build", folder],
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        for line in process.stdout:
-            if line.startswith(stage):
-                break
-        yield process
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-
-
 @ON_POSIX
 @pytest.mark.parametrize(("stage", "seconds"), [("Figures", 0.02), ("Site", 0)])
-def test_an_interrupt_stops_at_once_and_leaves_the_old_site(seeded, seeded_site, stage, seconds):
+def test_an_interrupt_stops_at_once_and_leaves_the_old_site(
+    seeded, seeded_site, tmp_path, stage, seconds
+):
     if stage == "Figures":
         shutil.rmtree(seeded / "build" / "store" / "figures")  # so that there is something to draw
-    with building(seeded, f"{stage} ...") as process:
+    with running(tmp_path, "build", seeded) as command:
+        command.wait_for(f"{stage} ...")
         time.sleep(seconds)
-        os.killpg(process.pid, signal.SIGINT)
-        out, err = process.communicate(timeout=60)
-    refused(Run(process.returncode, out, err, 0), 130, "Stopped", "continues there")
+        command.signal(signal.SIGINT)
+        stopped = command.ended(60)
+    refused(stopped, 130, "Stopped", "continues there")
     assert files_of(seeded / "site") == files_of(seeded_site.site)
     assert not list(seeded.glob(".site*"))
 
@@ -495,25 +478,19 @@ def test_without_a_terminal_progress_is_plain_lines(seeded_site):
 
 
 @ON_POSIX
-def test_a_terminal_shows_bars(seeded):
+def test_a_terminal_shows_bars(seeded, tmp_path):
     import pty
 
     ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [COMMAND, "build", seeded, "--jobs", "1"],
-        env=environment(TERM="xterm-256color"),
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        close_fds=True,
-    )
-    os.close(theirs)
+    words, screen = ("build", seeded, "--jobs", "1"), Path(os.ttyname(theirs))
     shown = b""
-    with contextlib.suppress(OSError):  # the other end of a terminal closes with an error
-        while piece := os.read(ours, 65536):
-            shown += piece
+    with running(tmp_path, *words, out=screen, TERM="xterm-256color") as command:
+        while select.select([ours], [], [], 0.1)[0] or command.process.is_alive():
+            if select.select([ours], [], [], 0.1)[0]:
+                shown += os.read(ours, 65536)
+        assert command.process.exitcode == 0
     os.close(ours)
-    assert process.wait() == 0
+    os.close(theirs)
     text = shown.decode()
     assert "\x1b[" in text
     assert "━" in text

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
-from small_site import cutaway_here
+from small_site import FEW, cutaway_here
 from tiny_towers import KINDS, save_open_clip, save_towers
 from tiny_transformers import save_tiny
 
@@ -33,7 +33,7 @@ def folder(request, tmp_path, monkeypatch) -> Path:
 
 def exhibit(folder: Path) -> Path:
     stated = {"title": "Two", "images": "pics", "texts": "texts.txt"}
-    models = [{"id": "clip", "source": "./net"}]
+    models = [{"id": "clip", "source": "./net", "make": FEW | {"features": 0}}]
     (folder / "exhibit.yml").write_text(yaml.safe_dump(stated | {"models": models}), "utf-8")
     return folder / "exhibit.yml"
 
@@ -68,7 +68,7 @@ def test_one_tower_gets_a_card_where_it_is_named(folder):
 def test_the_card_of_a_tower_says_what_changed(folder):
     path = exhibit(folder)
     stated = yaml.safe_load(path.read_text("utf-8"))
-    stated["models"].append({"id": "drawn", "source": "./net", "altered": {"random": True}})
+    stated["models"].append(stated["models"][0] | {"id": "drawn", "altered": {"random": True}})
     stated["compare"] = [["clip-picture", "drawn-picture"], ["drawn-text", "drawn-text"]]
     path.write_text(yaml.safe_dump(stated), "utf-8")
     made = cutaway_here("card", "drawn")

@@ -10,6 +10,7 @@ import torch
 from filled import filled
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from small_site import FEW
 from tiny_towers import OPEN_CLIP, PATCH, SIDE, SPACE, WIDTH, save_open_clip
 from torch import nn
 from typer.testing import CliRunner
@@ -486,7 +487,7 @@ def test_towers_of_two_libraries_lead_to_their_pairs_where_these_are_made(pool, 
     save_with_texts(tmp_path / "net", "as CLIP's", pool_type=pool)
     Image.new("RGB", (64, 64), (200, 30, 20)).save(tmp_path / "red.png")
     whole = Exhibit(
-        models=(ModelSpec(id="net", source="./net", make=Choices(features=0)),),
+        models=(ModelSpec(id="net", source="./net", make=Choices(features=0, **FEW)),),
         images=(ImageSpec(file="red.png", label="red"),),
         texts=(TextSpec(id="rain", text=TEXTS[0]),),
         base=tmp_path,

@@ -8,6 +8,7 @@ import pytest
 import torch
 from filled import filled_page
 from PIL import Image
+from small_site import FEW
 from tiny_towers import KINDS, PATCH, SIDE, save_towers
 
 from generator.exhibit import Choices, Exhibit, ImageSpec, ModelSpec, TextSpec
@@ -147,7 +148,7 @@ def test_both_towers_lead_to_a_page_with_every_pair(tmp_path):
     for name, colour in (("red", (200, 20, 10)), ("blue", (10, 20, 200))):
         Image.new("RGB", (40, 40), colour).save(tmp_path / f"{name}.png")
     whole = Exhibit(
-        models=(ModelSpec(id="net", source="./net", make=Choices(features=0)),),
+        models=(ModelSpec(id="net", source="./net", make=Choices(features=0, **FEW)),),
         images=tuple(ImageSpec(file=f"{name}.png", label=f"<i>{name}") for name in ("red", "blue")),
         texts=tuple(TextSpec(id=text.id, text=text.text) for text in TEXTS),
         base=tmp_path,

@@ -12,7 +12,6 @@ import os
 import random
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import threading
@@ -31,11 +30,10 @@ import numpy as np
 import pytest
 from PIL import Image
 from small_site import (
-    COMMAND,
-    DECODER_LAYERS,
     HOSTILE,
     LAYERS,
     PICTURES,
+    SITE_LAYERS,
     TEXTS,
     Site,
     all_reused,
@@ -48,13 +46,15 @@ from small_site import (
     unmeasured,
     write_exhibit,
 )
+from warm import running
 
 from generator.formatting import number, percent, thousands
 from generator.models.stacks import ONLY
 from generator.probes.head_statistics import definitions_of
 from generator.record import RECORD
 
-BLOCKS = {"minilm-l6": (6, 12), "smollm2-135m": (DECODER_LAYERS, 9)}
+HEADS = {"minilm-l6": 12, "smollm2-135m": 9}
+BLOCKS = {model: (layers, HEADS[model]) for model, layers in SITE_LAYERS.items()}
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"}
 # What a tag ends whose own end is left to the reader.
 _CELLS, _TERMS = ("td", "th"), ("dt", "dd")
@@ -262,7 +262,7 @@ def test_every_address_of_the_contract_is_there_and_no_other_page(pages, small_s
     assert len(written) > 8
     around = {"index.html", "404.html", "figures/index.html", "glossary/index.html"}
     assert set(pages) == {*around, *inner, *written}
-    assert len(HEAD_PAGES) == 144
+    assert len(HEAD_PAGES) == 72
     data = {"layers.csv", "predictions.csv", "evaluation.csv", "probes.csv"}
     for model in MODELS:
         more = {"heads.csv", "heads_by_text.csv", "links.csv", "statistics.csv", "roles.csv"}
@@ -720,7 +720,7 @@ def test_a_hostile_text_stays_text(pages):
         assert "<img src=x onerror=alert(1)>" in visible or document.address not in HEAD_PAGES
         quoted += visible.count("</script><img src=x onerror=alert(1)> {{ 7 * 7 }} {% raw %}&lt; ")
     # Each head page quotes it, and each layer and model page of a transformer.
-    assert quoted >= len(HEAD_PAGES) + 6 + DECODER_LAYERS + 2
+    assert quoted >= len(HEAD_PAGES) + sum(SITE_LAYERS.values()) + 2
 
 
 def test_emoji_and_cjk_come_through(pages):
@@ -885,7 +885,7 @@ def watching(site: Path) -> Iterator[list[float]]:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="kills a process group")
-def test_killed_at_any_moment_it_ends_with_the_same_site(seeded, seeded_site):
+def test_killed_at_any_moment_it_ends_with_the_same_site(seeded, seeded_site, tmp_path):
     seed = random.randrange(10**6)
     moments = random.Random(seed)
     shutil.rmtree(seeded / "build")
@@ -895,7 +895,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_site(seeded, seeded_site):
     old, new = files_of(seeded / "site"), files_of(seeded_site.site)
     with watching(seeded / "site") as missing:
         stage = moments.choice(["Probes", "Figures", "Pages"])
-        kill_after(moments.uniform(0, 2), seeded, f"{stage} ...")
+        kill_after(moments.uniform(0, 2), tmp_path, seeded, f"{stage} ...")
         assert files_of(seeded / "site") in (old, new), f"seed {seed}"
         site = build_here(seeded)
     assert not missing, f"seed {seed}: the site was not there"
@@ -916,30 +916,20 @@ def test_killed_at_any_moment_it_ends_with_the_same_site(seeded, seeded_site):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="kills a process group")
-def test_killed_while_the_site_is_put_in_place_it_ends_with_the_same_site(seeded, seeded_site):
-    kill_after(0.1, seeded, "Site ...")
+def test_killed_while_the_site_is_put_in_place_it_ends_with_the_same_site(
+    seeded, seeded_site, tmp_path
+):
+    kill_after(0.1, tmp_path, seeded, "Site ...")
     assert files_of(seeded / "site") == files_of(seeded_site.site)
     assert differing(build_here(seeded).site, seeded_site.site) == []
     assert not list(seeded.glob(".site*"))
 
 
-def kill_after(seconds: float, folder: Path, stage: str = "") -> None:
+def kill_after(seconds: float, folder: Path, exhibit: Path, stage: str) -> None:
     """Start a build and kill it with all its workers, `seconds` after it names the stage."""
-    process = subprocess.Popen(
-        [COMMAND, "build", folder],
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        start_new_session=True,
-    )
-    for line in process.stdout if stage else ():
-        if line.startswith(stage):
-            break
-    time.sleep(seconds)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+    with running(folder, "build", exhibit) as command:
+        command.wait_for(stage)
+        time.sleep(seconds)
 
 
 # Other builders
