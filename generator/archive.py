@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import mmap
 import struct
@@ -43,7 +44,10 @@ def read_arrays(path: Path) -> tuple[str, dict[str, np.ndarray]]:
     Raises an error of many kinds for a file that is missing or damaged.
     """
     found = dict[str, np.ndarray]()
-    held = map_file(path) if path.stat().st_size >= LARGE else None
+    held = None
+    if path.stat().st_size >= LARGE:
+        with contextlib.suppress(OSError):  # it is read, then
+            held = map_file(path)
     with zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
             array = _mapped(member, held) if held else None

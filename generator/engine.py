@@ -46,7 +46,7 @@ _TIMES, _BESIDE = 4, 10**9  # what a process takes: times the weights, and bytes
 class Work:
     """What a worker has to know: the models, their inputs, how they are measured, where that is kept.
 
-    `weights` is where those of models are mapped, by processes of one machine.
+    `weights` is where those of models are mapped.
     """
 
     exhibit: Exhibit

@@ -17,7 +17,9 @@ import numpy as np
 from generator.malloc import give_back
 
 ALIGNED = 64  # bytes: what arrays start at, as those that torch and numpy allocate
-_MOST = 256  # files at a time: each takes one of those that a process may have open
+_MOST = (
+    256  # files of results and figures at a time: each is one of those that a process may have open
+)
 _SMALL, _CHUNK = 2**12, 2**26  # bytes of an array that is left in memory, and of a file for several
 
 _mapped: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()
@@ -26,25 +28,31 @@ _mapped: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()
 def map_file(path: Path, *, writable: bool = False) -> mmap.mmap:
     """A file's bytes; what is written to a `writable` one is this process's alone, and lost if let go of.
 
-    Raises OSError where it cannot be mapped, or too many are.
+    Raises OSError where it cannot be mapped, or many are and it is not `writable`.
     """
     with path.open("rb") as file:
-        return _map(file, 0, mmap.ACCESS_COPY if writable else mmap.ACCESS_READ)
+        return _map(file, 0, writable)
 
 
-def _map(file: IO[bytes], size: int, access: int) -> mmap.mmap:
-    if len(_mapped) >= _MOST:
+def _map(file: IO[bytes], size: int, writable: bool) -> mmap.mmap:
+    if len(_mapped) >= _MOST and not writable:
         raise OSError(f"{_MOST} files are mapped already")
+    access = mmap.ACCESS_COPY if writable else mmap.ACCESS_READ
     made = mmap.mmap(file.fileno(), size, access=access)
     _mapped.add(made)
     return made
 
 
-def let_go() -> None:
-    """Let go of what this process holds of mapped files, and of memory that was freed."""
+def let_go_of_files() -> None:
+    """Let go of what this process holds of mapped files."""
     if hasattr(mmap, "MADV_DONTNEED"):
         for one in _mapped:
             one.madvise(mmap.MADV_DONTNEED)
+
+
+def let_go() -> None:
+    """The same, and of memory that was freed, which is cleared anew when it is asked for again."""
+    let_go_of_files()
     give_back()
 
 
@@ -78,7 +86,7 @@ class Shelf:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._file, start = tempfile.TemporaryFile(dir=self._folder), 0  # noqa: SIM115
             self._file.truncate(max(size, _CHUNK))
-            self._held = _map(self._file, 0, mmap.ACCESS_READ)
+            self._held = _map(self._file, 0, False)
             let_go()
         return self._file, self._held, start
 

@@ -24,6 +24,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from generator.archive import LARGE, read_arrays, write_arrays
+from generator.mapped import let_go_of_files
 from generator.profile import Profile
 from generator.versions import versions_beneath
 
@@ -170,6 +171,7 @@ class Store:
                 self._count_found(path)
                 return found
             found = make()
+            let_go_of_files()  # a network and its random control are seldom looked at together
             arrays: list[np.ndarray] = []
             meta = json.dumps(_pack(found, arrays))
             with writing_atomically(path) as stream:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,9 +18,9 @@ from generator.store import writing_atomically
 def map_model(model: AnyModel, folder: Path | None) -> None:
     """Move the weights of a model into a file below `folder`, which is mapped; those on the CPU alone.
 
-    Nothing else changes: each tensor keeps its values and its layout. They are not to be written to from
-    then on: that would be lost with the next `let_go`. Where the disk refuses, weights stay where they are;
-    without a folder, nothing is done.
+    Nothing else changes: each tensor keeps its values and its layout, and starts where a new one would. They
+    are not to be written to from then on: that would be lost with the next `let_go`. Where the disk refuses,
+    weights stay in memory; without a folder, nothing is done.
     """
     if folder is None:
         return
@@ -31,8 +30,11 @@ def map_model(model: AnyModel, folder: Path | None) -> None:
         modules += [model.towers.module] if model.towers else []
     every = {one: None for module in modules for one in module.parameters() if _is_plain(one)}
     if every:
-        with contextlib.suppress(OSError):
+        try:
             _map(list(every), others, folder)
+        except OSError:
+            for one in every:  # that sums are taken in the same order
+                one.data = one.data.clone() if one.data_ptr() % ALIGNED else one.data
     let_go()
 
 

@@ -20,10 +20,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from resident import linux, resident
 
 from generator import archive
-from generator.mapped import Shelf, let_go
 from generator.store import Store, digest_of, digest_of_value, write_atomically
 
 CHECKOUT = Path(__file__).parents[2]
@@ -122,43 +120,6 @@ def test_arrays_of_an_earlier_version_which_lie_askew_are_read(tmp_path, how):
     )
     _, arrays = archive.read_arrays(tmp_path / "a.npz")
     assert arrays["a0"].flags.aligned and (arrays["a0"] == made.values).all()
-
-
-@linux
-def test_a_large_result_is_held_only_while_it_is_looked_at(tmp_path):
-    values = np.random.default_rng(0).normal(size=(2_000, 1_000))
-    made = Store(tmp_path).result("p", 1, {}, Inner, lambda: Inner("a", values))
-    again = Store(tmp_path).result("p", 1, {}, Inner, never)
-    for found in (made, again):
-        assert found.values.ctypes.data % 64 == 0 and not found.values.flags.writeable
-        let_go()
-        assert resident(tmp_path) == 0
-        assert found.values.sum() == values.sum()
-        assert resident(tmp_path) >= values.nbytes
-    let_go()
-
-
-@linux
-@pytest.mark.parametrize("kind", [np.float32, np.uint8, np.bool_])
-def test_an_array_on_the_shelf_is_the_same_and_held_only_while_it_is_looked_at(tmp_path, kind):
-    drawn = np.random.default_rng(0).normal(size=(700, 500, 3))
-    arrays = [
-        drawn.astype(kind),
-        drawn.astype(kind)[::2, 1:],
-        np.asfortranarray(drawn.astype(kind)),
-    ]
-    shelf = Shelf(tmp_path)
-    kept = [shelf.put(one) for one in arrays]
-    view = kept[0][3:]
-    assert shelf.put(kept[0]) is kept[0] and shelf.put(view) is view
-    assert not list(tmp_path.iterdir())  # nothing is left behind
-    let_go()
-    assert resident(tmp_path) == 0
-    for one, other in zip(arrays, kept, strict=True):
-        assert one.dtype == other.dtype and (one == other).all() and not other.flags.writeable
-    assert resident(tmp_path) > 0
-    small = np.zeros(3)
-    assert shelf.put(small) is small
 
 
 @pytest.mark.slow
