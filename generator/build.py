@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +28,6 @@ from generator.content import Content
 from generator.engine import Work, affordable, asks_of, asks_of_pairs, workers
 from generator.errors import UsageError, did_you_mean
 from generator.exhibit import Exhibit, ModelSpec
-from generator.figures.figure import Drawing
 from generator.figures.render import Drawn, render
 from generator.forecast import forecast, mark_measured, tell_forecast
 from generator.growing import SLICE, FirstSite
@@ -58,6 +58,7 @@ from generator.subjects import (
 )
 from generator.terms import Words
 from generator.unfinished import is_finished
+from generator.waiting import Waiting
 
 ENGINES = ("local", "ray")
 # What shows a first site, given what is asked of the models: what is left to ask.
@@ -89,6 +90,11 @@ class Options:
         """The number of processes that measure and draw."""
         return self.jobs or os.cpu_count() or 1
 
+    @property
+    def mapped(self) -> Path:
+        """The folder of what is mapped into memory while a site is built."""
+        return self.work / "mapped"
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -110,10 +116,14 @@ def build(exhibit: Exhibit, options: Options, reporter: Reporter) -> Summary:
     if options.engine not in ENGINES:
         near = did_you_mean(options.engine, ENGINES)
         raise UsageError(f"--engine: '{options.engine}' is none of {', '.join(ENGINES)}. {near}")
-    if is_finished(options.site):
-        return _build(exhibit, options, reporter)
-    with reporter.written_to(options.work / PROGRESS):
-        return _build(exhibit, options, reporter)
+    shutil.rmtree(options.mapped, ignore_errors=True)  # of a build that was killed
+    try:
+        if is_finished(options.site):
+            return _build(exhibit, options, reporter)
+        with reporter.written_to(options.work / PROGRESS):
+            return _build(exhibit, options, reporter)
+    finally:
+        shutil.rmtree(options.mapped, ignore_errors=True)
 
 
 def _build(exhibit: Exhibit, options: Options, reporter: Reporter) -> Summary:
@@ -126,6 +136,7 @@ def _build(exhibit: Exhibit, options: Options, reporter: Reporter) -> Summary:
     inputs: Sequence[Inputs] = read_inputs(exhibit)
     store = Store(options.work / "store")
     store.sweep()
+    store.weights = options.mapped
     pages = Pages(data_root() / "templates", {}, Words(writing.terms, GLOSSARY))
     publish = partial(_publish, exhibit, options)
     folders = options.work, options.site
@@ -134,23 +145,22 @@ def _build(exhibit: Exhibit, options: Options, reporter: Reporter) -> Summary:
     count = min(options.workers, affordable(runs))
     tell_forecast(forecast(runs, options.workers, count), reporter, options.yes)
     first = replace(first, exhibit=exhibit)
-    work = Work(exhibit, inputs, options.device, options.full, store.root)
-    comparisons, every = comparisons_of(exhibit, runs), runs
+    work = Work(exhibit, inputs, options.device, options.full, store.root, store.weights)
+    comparisons, every, waiting = comparisons_of(exhibit, runs), runs, Waiting(options.mapped)
     asks = [*asks_of(runs), *asks_of_pairs(comparisons)]
     _measure(work, runs, asks, partial(first.ahead, runs, reporter), options, reporter)
     runs = [run for run in runs if run.paged]
     with reporter.stage("Contexts", None):
-        made = [page for run in runs for page in _pages(exhibit, run, comparisons, pages)]
-        made += [page for one in comparisons for page in comparison_pages(one, pages)]
+        each = [_pages(exhibit, run, comparisons, pages) for run in runs]
+        made = waiting.made(*each, *(comparison_pages(one, pages) for one in comparisons))
         reporter.note(f"{store.reused} of {store.reused + store.made} results from the store")
         mark_measured(every)
     by_id = {run.id: run for run in (*runs, *comparisons)}
     catalogue = Catalogue(by_id, store, exhibit.seed, options.commands, techniques)
-    articles = _read(writing, catalogue, reporter)
-    made = [gallery(exhibit, runs, comparisons, starts(articles), pages), *made]
-    pictures = _draw(
-        exhibit, runs, _wanted(made, articles), articles, options, reporter, store.profile
-    )
+    articles = _read(writing, catalogue, waiting, reporter)
+    front = gallery(exhibit, runs, comparisons, starts(articles), pages)
+    made = [*waiting.made([front]), *made]
+    pictures = _draw(exhibit, runs, waiting, articles, options, reporter, store.profile)
     pages = pages.with_pictures(pictures)
     made = [*article_pages(articles, exhibit, pages), *made]
     content = Content(exhibit, every, comparisons, writing, articles, made, pictures, pages)
@@ -209,7 +219,9 @@ def _publish(exhibit: Exhibit, options: Options, articles: Sequence[Article]) ->
     run_builder(chosen, options.work, options.site, exhibit.site_url, menu)
 
 
-def _read(writing: Writing, catalogue: Catalogue, reporter: Reporter) -> list[Article]:
+def _read(
+    writing: Writing, catalogue: Catalogue, waiting: Waiting, reporter: Reporter
+) -> list[Article]:
     """The articles up to their pictures; what they ask for beyond the pages is measured here."""
     if not writing.sources:
         return []
@@ -218,6 +230,7 @@ def _read(writing: Writing, catalogue: Catalogue, reporter: Reporter) -> list[Ar
         for source in writing.sources:
             with mistakes:
                 articles.append(read_article(source, catalogue, writing.bibliography))
+                waiting.add(articles[-1].drawings)
             step(source.address)
         mistakes.tell()
     return articles
@@ -263,23 +276,17 @@ def _pages(
     yield card_page(exhibit, run, pages, comparisons)
 
 
-def _wanted(pages: Sequence[Page], articles: Sequence[Article]) -> list[Drawing]:
-    """What pages and articles show, each drawing once."""
-    shown = (figure.drawing for page in pages for figure, _ in page.figures())
-    written = (drawing for article in articles for drawing in article.drawings)
-    return list({drawing.paths: drawing for drawing in (*shown, *written)}.values())
-
-
 def _draw(
     exhibit: Exhibit,
     runs: Sequence[Run],
-    wanted: Sequence[Drawing],
+    waiting: Waiting,
     articles: Sequence[Article],
     options: Options,
     reporter: Reporter,
     profile: Profile,
 ) -> dict[str, Drawn]:
     """All pictures by their path, with the previews, which are made of other pictures."""
+    wanted = waiting.drawings
     with reporter.stage("Figures", len(wanted)) as step:
         place = options.work / "store" / "figures"
         pictures, reused = render(wanted, place, options.workers, lambda: step(""), profile)

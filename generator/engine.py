@@ -27,6 +27,7 @@ import torch
 from generator.exhibit import Exhibit
 from generator.inputs.shown import Inputs
 from generator.malloc import keep_freed
+from generator.mapped import let_go
 from generator.own_techniques import TechniqueError
 from generator.pages.sections import asked
 from generator.processes import ignoring_interrupts, threads
@@ -43,13 +44,17 @@ _TIMES, _BESIDE = 4, 10**9  # what a process takes: times the weights, and bytes
 
 @dataclass(frozen=True)
 class Work:
-    """What a worker has to know: the models, their inputs, how they are measured, where that is kept."""
+    """What a worker has to know: the models, their inputs, how they are measured, where that is kept.
+
+    `weights` is where those of models are mapped.
+    """
 
     exhibit: Exhibit
     inputs: Sequence[Inputs]
     device: str
     full: bool
     store: Path
+    weights: Path | None
 
 
 def asks_of(runs: Sequence[Run]) -> list[Callable[[], Any]]:
@@ -83,8 +88,11 @@ def _shown(run: Run) -> Iterator[Technique[Any]]:
 
 
 def _ask(run: Run | Control, technique: Technique[Any]) -> None:
-    with contextlib.suppress(TechniqueError):  # told on the page that shows it
-        run[technique]
+    try:
+        with contextlib.suppress(TechniqueError):  # told on the page that shows it
+            run[technique]
+    finally:
+        let_go()  # the next is asked of another model
 
 
 def affordable(runs: Sequence[Run]) -> int:
@@ -190,6 +198,7 @@ def fill(
     torch.set_num_threads(threads())
     store = Store(work.store, waits=False)
     store.making = making or _nothing
+    store.weights = work.weights
 
     def told(ask: Callable[[], Any]) -> Any:
         try:

@@ -31,7 +31,9 @@ def fill_by_ray(work: Work, count: int, address: str, profile: Profile, step: St
     except ImportError as error:
         hint = "Install it: pip install 'cutaway[ray]'"
         raise UsageError("--engine ray needs Ray, which is not installed.", hint) from error
-    work = replace(work, store=work.store.resolve())
+    work = replace(
+        work, store=work.store.resolve(), weights=work.weights and work.weights.resolve()
+    )
     work.store.mkdir(parents=True, exist_ok=True)
     token = work.store / f".here-{secrets.token_hex(8)}"
     token.touch()

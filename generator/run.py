@@ -19,6 +19,7 @@ from generator.inputs.shown import Inputs, Picture
 from generator.inputs.texts import CuratedText
 from generator.models.checkpoints import Checkpoints
 from generator.models.load import AnyModel
+from generator.models.mapped import map_model
 from generator.models.model import VisionModel
 from generator.models.randomise import random_twin
 from generator.models.seq2seq import Seq2SeqModel
@@ -260,6 +261,7 @@ class Control:
             random = random_of(model, trained.pool_images, shown, seed, trained.store)
         else:
             random = random_twin(model, seed)
+        map_model(random, trained.store.weights)
         return replace(
             trained, model=random, checkpoints=(), trained=trained, credits=[], _results={}
         )

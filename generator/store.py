@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
-import io
 import json
 import math
 import os
@@ -19,11 +18,13 @@ import time
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import numpy as np
 from filelock import FileLock, Timeout
 
+from generator.archive import LARGE, read_arrays, write_arrays
+from generator.mapped import let_go_of_files
 from generator.profile import Profile
 from generator.versions import versions_beneath
 
@@ -51,11 +52,18 @@ def digest_of_value(value: Any) -> str:
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Put `data` at `path` so that a reader sees the old file or the new one, never a part."""
+    with writing_atomically(path) as stream:
+        stream.write(data)
+
+
+@contextlib.contextmanager
+def writing_atomically(path: Path) -> Iterator[IO[bytes]]:
+    """A stream of what is put at `path` when the block ends well."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, partial = tempfile.mkstemp(dir=path.parent, prefix=_PARTIAL)
     try:
         with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
+            yield stream
         Path(partial).chmod(0o644)
         Path(partial).replace(path)
     except BaseException:
@@ -76,7 +84,8 @@ class Store:
     Processes that share the folder share the work: a result is locked while it is made, and a lock ends
     with the process that holds it. A store that does not wait raises BusyError for a result that another
     process is making. `making` is called before anything is made; `profile` says what that took. `until` is
-    when an answer is wanted, by the monotonic clock: what cannot be broken off looks first.
+    when an answer is wanted, by the monotonic clock: what cannot be broken off looks first. `weights` is the
+    folder in which those of models are mapped (`models/mapped.py`); None leaves them in memory.
     """
 
     def __init__(self, root: Path, *, waits: bool = True) -> None:
@@ -86,6 +95,7 @@ class Store:
         self.making: Callable[[], None] = _nothing
         self.until = math.inf
         self.profile = Profile()
+        self.weights: Path | None = None
         self._waits = waits
         self._opened = time.time()
         self._known: set[Path] = set()
@@ -161,10 +171,16 @@ class Store:
                 self._count_found(path)
                 return found
             found = make()
-            write_atomically(path, _encode(found))
+            let_go_of_files()  # a network and its random control are seldom looked at together
+            arrays: list[np.ndarray] = []
+            meta = json.dumps(_pack(found, arrays))
+            with writing_atomically(path) as stream:
+                write_arrays(stream, meta, arrays)
             self.made += 1
             self._known.add(path)
-            return found
+            # Read again, what is large is held only while it is looked at.
+            kept = _read(path, kind) if path.stat().st_size >= LARGE else None
+            return found if kept is None else kept
 
     @contextlib.contextmanager
     def _locked(self, path: Path) -> Iterator[None]:
@@ -210,28 +226,12 @@ def _nothing() -> None:
 def _read(path: Path, kind: type[T]) -> T | None:
     """The result in a file; None if it is missing, damaged or from another schema."""
     try:
-        return _decode(path.read_bytes(), kind)
+        meta, arrays = read_arrays(path)
+        found: T = _unpack(json.loads(meta), arrays, _classes_in(kind))
     except Exception:
         # A damaged archive fails in a dozen ways, and none of them is worth more than its result.
         return None
-
-
-def _encode(result: Any) -> bytes:
-    arrays: list[np.ndarray] = []
-    meta = json.dumps(_pack(result, arrays))
-    buffer = io.BytesIO()
-    named = {f"a{index}": array for index, array in enumerate(arrays)}
-    np.savez(buffer, meta=np.frombuffer(meta.encode(), dtype=np.uint8), **named)  # type: ignore[arg-type]
-    return buffer.getvalue()
-
-
-def _decode(data: bytes, kind: type[T]) -> T:
-    with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-        meta = json.loads(archive["meta"].tobytes().decode())
-        found = _unpack(meta, archive, _classes_in(kind))
-    if not isinstance(found, typing.get_origin(kind) or kind):
-        raise ValueError(f"stored result is no {kind}")
-    return found
+    return found if isinstance(found, typing.get_origin(kind) or kind) else None
 
 
 def _pack(value: Any, arrays: list[np.ndarray]) -> Any:

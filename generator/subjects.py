@@ -23,6 +23,7 @@ from generator.inputs.texts import curated_texts, held_out_texts
 from generator.models.checkpoints import load_checkpoints
 from generator.models.dictionary_files import with_dictionaries
 from generator.models.load import AnyModel, load_model, parts_of
+from generator.models.mapped import map_model
 from generator.models.model import VisionModel
 from generator.own_techniques import own_techniques, with_own
 from generator.paths import cache_root
@@ -178,6 +179,7 @@ def load_runs(
             model = with_dictionaries(model, spec, base, cache)
             run = run_of(model, spec, shown, exhibit, store, step, techniques, full)
             checkpoints = load_checkpoints(spec, model, base, cache, seed=seed)
+            map_model(model, store.weights)
         links = comparison_links(spec, exhibit)
         run = replace(run, checkpoints=checkpoints, comparisons=links, paged=spec.pages)
         runs.append(run)

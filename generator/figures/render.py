@@ -8,11 +8,11 @@ import json
 import marshal
 import multiprocessing
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from generator.figures import (
     attention,
@@ -26,9 +26,13 @@ from generator.figures import (
 from generator.figures.designs import DESIGNS, pictures
 from generator.figures.drawing import Drawing
 from generator.figures.style import VERSION, Picture
+from generator.mapped import let_go
 from generator.processes import ignoring_interrupts
 from generator.profile import Profile, Spent
 from generator.store import digest_of_value, write_atomically
+
+T = TypeVar("T")
+_AT_ONCE = 200  # drawings, between which memory is let go of
 
 # Every kind of raster for pages with its version: raise it when the same arrays draw another picture.
 KINDS: Mapping[str, tuple[int, Callable[..., Sequence[Picture]]]] = {
@@ -74,7 +78,7 @@ def render(
     this process.
     """
     profile = profile or Profile()
-    keyed = [(drawing, store / drawing.kind / key_of(drawing)) for drawing in drawings]
+    keyed = [(each, store / each.kind / key_of(each)) for each in _letting_go(drawings)]
     kept = {place: index for one, place in keyed if (index := _kept_index(one, place)) is not None}
     missing = [(drawing, place) for drawing, place in keyed if place not in kept]
     for _ in range(len(keyed) - len(missing)):
@@ -94,6 +98,14 @@ def render(
         for path, (file, width, height, _) in zip(drawing.paths, index, strict=True):
             found[path] = Drawn(place / file, width, height)
     return found, len(keyed) - len(missing)
+
+
+def _letting_go(each: Iterable[T]) -> Iterator[T]:
+    """The same; every now and then memory is let go of that was looked at for it."""
+    for number, one in enumerate(each):
+        if not number % _AT_ONCE:
+            let_go()
+        yield one
 
 
 def key_of(drawing: Drawing) -> str:
@@ -150,7 +162,7 @@ def _draw_in_workers(
         try:
             with ignoring_interrupts():
                 waiting: set[Future[Spent]] = {pool.submit(_draw, *each) for each in missing}
-            for done in as_completed(waiting):
+            for done in _letting_go(as_completed(waiting)):
                 profile.add(done.result())
                 step()
         except BaseException:

@@ -21,7 +21,7 @@ from generator.errors import CutawayError
 
 BLOCK = 32
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
-_FIRST_ROWS = 2**22  # weights that are rounded at a time: temporary copies stay small
+_AT_ONCE = 2**22  # weights that are rounded at a time: temporary copies stay small
 
 
 def round_matrices(module: nn.Module, bits: int) -> float:
@@ -83,7 +83,7 @@ def _write(
     parameter: nn.Parameter, rows: Callable[[Tensor], Tensor], bits: int
 ) -> tuple[float, float]:
     weights = rows(parameter.data)
-    step = max(1, _FIRST_ROWS // max(1, weights.shape[1]))
+    step = max(1, _AT_ONCE // max(1, weights.shape[1]))
     rounded = torch.cat([by_blocks(part, bits) for part in weights.split(step)])
     change = difference(rounded, weights)
     if rows is _inputs_first:
@@ -117,8 +117,12 @@ def by_blocks(weights: Tensor, bits: int) -> Tensor:
 
 def difference(made: Tensor, there: Tensor) -> tuple[float, float]:
     """The squared norm of what changed, and of what was there: `relative` takes several."""
-    squared = (made.double() - there.double()).square().sum(), there.double().square().sum()
-    return float(squared[0]), float(squared[1])
+    changed = was = 0.0
+    both = (one.flatten().split(_AT_ONCE) for one in (made, there))
+    for new, old in zip(*both, strict=True):
+        changed += float((new.double() - old.double()).square().sum())
+        was += float(old.double().square().sum())
+    return changed, was
 
 
 def _state(module: nn.Module) -> Iterator[Tensor]:

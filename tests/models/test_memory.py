@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import json
 import platform
 import subprocess
 import sys
@@ -12,12 +13,17 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from networks import opened, timm_network
+from resident import linux, resident
 from runs import run_on
 from small_site import environment
-from tiny_transformers import tiny
+from tiny_transformers import save_tiny, tiny, tokens
 
 from generator import build, engine
+from generator.mapped import let_go
 from generator.models.heads_access import find_heads
+from generator.models.mapped import map_model
+from generator.models.randomise import random_twin
 from generator.progress import Reporter, terminal
 
 TOUCH = """
@@ -90,7 +96,9 @@ def test_a_worker_lets_go_of_a_model_before_it_loads_the_next(tmp_path, monkeypa
         return [run]
 
     exhibit = SimpleNamespace(models=("a", "b"), model_copy=lambda **_: None)
-    work = SimpleNamespace(exhibit=exhibit, inputs=(0, 0), store=tmp_path, device="cpu", full=False)
+    work = SimpleNamespace(
+        exhibit=exhibit, inputs=(0, 0), store=tmp_path, weights=None, device="cpu", full=False
+    )
     monkeypatch.setattr(engine, "load_runs", load)
     monkeypatch.setattr(engine, "all_techniques", lambda _: ())
     monkeypatch.setattr(engine, "asks_of", lambda runs: [lambda: runs[0].control])
@@ -100,3 +108,102 @@ def test_a_worker_lets_go_of_a_model_before_it_loads_the_next(tmp_path, monkeypa
     finally:
         gc.enable()
     assert len(there) == 2 and there[0]() is None
+
+
+@linux
+def test_weights_in_a_file_are_the_same_and_held_only_while_they_are_looked_at(tmp_path):
+    model = random_twin(tiny("llama"), 1)
+    ids = tokens(model)
+    before, answer = model.module.state_dict(), model.run(ids).logits
+    before = {name: one.clone() for name, one in before.items()}
+    map_model(model, tmp_path)
+    (file,) = tmp_path.iterdir()
+    assert resident(tmp_path) == 0
+    after = model.module.state_dict()
+    assert list(after) == list(before)
+    assert all(torch.equal(after[name], before[name]) for name in before)
+    assert all(one.data_ptr() % 64 == 0 for one in model.module.parameters())
+    assert resident(tmp_path) > 0.9 * sum(one.nbytes for one in model.module.parameters())
+    let_go()
+    assert resident(tmp_path) == 0
+    assert torch.equal(model.run(ids).logits, answer)
+    # Another process that opens them finds the file, and shares its pages.
+    again = random_twin(tiny("llama"), 1)
+    map_model(again, tmp_path)
+    assert [*tmp_path.iterdir()] == [file]
+    assert torch.equal(again.run(ids).logits, answer)
+
+
+def test_tied_weights_stay_tied_and_a_layout_stays_as_it_was(tmp_path):
+    text = random_twin(tiny("gpt2"), 1)
+    map_model(text, tmp_path)
+    body, head = text.module.transformer.wte, text.module.lm_head
+    assert body.weight is head.weight
+    network = timm_network("resnet18")
+    network.to(memory_format=torch.channels_last)
+    model = opened(network)
+    assert not next(model.module.parameters()).is_contiguous()
+    strides = [one.stride() for one in model.module.parameters()]
+    values = [one.clone() for one in model.module.parameters()]
+    map_model(model, tmp_path)
+    after = list(model.module.parameters())
+    assert [one.stride() for one in after] == strides
+    assert all(torch.equal(*both) for both in zip(after, values, strict=True))
+    assert next(iter(model.filters.values())).data_ptr() in {one.data_ptr() for one in after}
+
+
+def test_where_the_disk_refuses_weights_stay_where_they_are(tmp_path):
+    (tmp_path / "file").touch()
+    model = random_twin(tiny("llama"), 1)
+    before = [one.data_ptr() for one in model.module.parameters()]
+    map_model(model, tmp_path / "file")
+    assert [one.data_ptr() for one in model.module.parameters()] == before
+
+
+MEASURE = """
+import json, resource, sys
+from pathlib import Path
+from generator.engine import _ask
+from generator.exhibit_yaml import load_exhibit
+from generator.malloc import keep_freed
+from generator.store import Store
+from generator.subjects import all_techniques, load_runs, read_inputs
+from generator.techniques.heads import HEADS
+
+keep_freed()
+folder = Path(sys.argv[1])
+exhibit, store = load_exhibit(folder), Store(folder / "store")
+store.weights = folder / "mapped"
+given = ("cpu", store, lambda _: None, lambda _: None, all_techniques(exhibit))
+runs = load_runs(exhibit, read_inputs(exhibit), *given)
+for run in runs:
+    _ask(run, HEADS)
+    _ask(run.control.run, HEADS)
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+print(json.dumps({"peak": peak, "weights": 4 * runs[0].model.parameters}))
+"""
+
+
+@pytest.mark.slow
+@linux
+def test_memory_does_not_grow_with_the_number_of_models(tmp_path):
+    """Three models with their random controls take what one takes, and no half of another's weights more.
+
+    Without files for their weights they take 4.7 times these more.
+    """
+    found = []
+    for count in (1, 3):
+        folder = tmp_path / str(count)
+        for number in range(count):
+            shape = {"hidden_size": 1_024, "intermediate_size": 1_536}
+            save_tiny("llama", folder / f"m{number}", seed=number, **shape)
+        entries = [{"id": f"m{n}", "source": f"./m{n}"} for n in range(count)]
+        shown = {"models": entries, "texts": "texts.txt", "pairs": ""}
+        shown["models"] = [one | {"make": {"ablate": 0, "runs": 1}} for one in entries]
+        (folder / "texts.txt").write_text("rain fell on the old town\n")
+        (folder / "exhibit.yml").write_text(json.dumps({"title": "Several", **shown}))
+        command = [sys.executable, "-c", MEASURE, str(folder)]
+        said = subprocess.check_output(command, env=environment(), stderr=subprocess.DEVNULL)
+        found.append(json.loads(said.splitlines()[-1]))
+    assert found[0]["weights"] > 90e6
+    assert found[1]["peak"] < found[0]["peak"] + 0.5 * found[0]["weights"]
