@@ -6,18 +6,16 @@ are named after, and whether layers, receptive fields and heads are what their p
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from generator.errors import CutawayError
-from generator.models.dispatch import first_tensor, hooks, listen
+from generator.models.calls import called
+from generator.models.dispatch import listen
 from generator.models.field_trial import with_fields
 from generator.models.functions import Activations
 from generator.models.layer import Layer
@@ -42,16 +40,19 @@ def tried(model: VisionModel) -> VisionModel:
 
     Raises CutawayError if the network itself, or a layer, is not what is read of it.
     """
+    model = replace(model, calls={})  # until they have been seen
     side, random = model.preprocessing.size, torch.Generator().manual_seed(1)
     pictures = torch.randn(2, 3, side, side, generator=random)
     read, answer = _read(model, pictures[0])
     try:
         checks = [*require(model.id, [_answers(model, pictures[0], answer)])]
-        checks += require(model.id, [_layers(model, pictures[0], read)])
+        layers, calls = _layers(model, pictures[0], read)
+        checks += require(model.id, [layers])
     except RuntimeError as error:
         raise CutawayError(
             f"{model.id}: the network fails on a picture of noise: {error}"
         ) from error
+    model = replace(model, calls=calls)
     batch = _batch(model, pictures, read)
     model = replace(model, batched=batch.passed)
     checks += [batch] if batch.passed else []
@@ -84,11 +85,20 @@ def _answers(model: VisionModel, pixels: Tensor, read: Tensor) -> Check:
     return Check(ANSWER, says, difference <= CLOSE, difference)
 
 
-def _layers(model: VisionModel, pixels: Tensor, read: Mapping[str, Tensor]) -> Check:
-    """Responses as they are handed out, against what hooks on the modules see in a pass of their own."""
+def _layers(
+    model: VisionModel, pixels: Tensor, read: Mapping[str, Tensor]
+) -> tuple[Check, Mapping[str, int]]:
+    """Responses as they are handed out, against what hooks on the modules see in a pass of their own.
+
+    With how often each of these modules was called.
+    """
     layers = [layer for layer in model.layers if layer.module]
     found: dict[str, Tensor] = {}
-    with _hooked(model.module, layers, found), torch.no_grad():
+
+    def take(layer: Layer, made: Tensor) -> None:
+        found[layer.name] = _sampled(units_first(layer, made))
+
+    with called(model.module, layers, take) as calls:
         model.module(pixels[None].to(model.device))
     worst, name = 0.0, ""
     for layer in layers:
@@ -99,7 +109,8 @@ def _layers(model: VisionModel, pixels: Tensor, read: Mapping[str, Tensor]) -> C
     of = f"{len(layers)} of {len(model.layers)} layers and outputs of blocks"
     says = f"the responses of {of} are what their modules return"
     says += ", and each operation has the name and shape that it had when the layers were listed."
-    return Check(LAYERS, says if passed else f"{says} {name} is not.", passed, worst)
+    says = says if passed else f"{says} {name} is not."
+    return Check(LAYERS, says, passed, worst), dict(calls)
 
 
 def _with_functions(
@@ -126,29 +137,6 @@ def _with_functions(
     says = f"the responses of {len(found)} layers more are what calls of their activations return."
     worst = max(difference for _, difference in found.values())
     return replace(model, layers=tuple(layers)), (Check(FUNCTIONS, says, True, worst),)
-
-
-@contextmanager
-def _hooked(module: nn.Module, layers: list[Layer], found: dict[str, Tensor]) -> Iterator[None]:
-    calls: Counter[str] = Counter()
-    # A block that adds nothing shares its response with its last layer.
-    wanted: dict[tuple[str, int], list[Layer]] = {}
-    for layer in layers:
-        wanted.setdefault((layer.module, layer.call), []).append(layer)
-
-    def hook_of(name: str) -> Any:
-        def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
-            made = first_tensor(output)
-            for layer in wanted.get((name, calls[name]), ()):
-                if made is not None:
-                    found[layer.name] = _sampled(units_first(layer, made))
-            calls[name] += 1
-
-        return hook
-
-    names = {layer.module for layer in layers}
-    with hooks(module.get_submodule(n).register_forward_hook(hook_of(n)) for n in sorted(names)):
-        yield
 
 
 def _batch(model: VisionModel, pictures: Tensor, read: Mapping[str, Tensor]) -> Check:

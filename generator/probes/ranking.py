@@ -9,6 +9,7 @@ nothing of the unit: equal pictures keep it while all of them are shown, and non
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isqrt
 
 import numpy as np
 import torch
@@ -16,9 +17,39 @@ from torch import Tensor
 
 
 def find_peaks(values: Tensor) -> tuple[Tensor, ...]:
-    """Where values (N, positions, units) are largest, how large they are there, and their mean."""
-    place = values.argmax(1, keepdim=True)
-    return place, values.gather(1, place), values.mean(1)
+    """Where values (N, positions, units) are largest, of equal ones the first, how large, and their mean.
+
+    PyTorch finds a maximum ten times as fast as its place, which is looked for in one row of positions.
+    """
+    positions = values.shape[1]
+    side = next(side for side in range(isqrt(positions), 0, -1) if positions % side == 0)
+    rows = values.unflatten(1, (-1, side))
+    tops = _largest(rows)
+    peak = tops.amax(1, keepdim=True)
+    row = _first(tops, peak)
+    own = rows.gather(1, row[:, :, None].expand(-1, -1, side, -1))[:, 0]
+    return row * side + _first(own, peak), peak, values.mean(1)
+
+
+_WIDE = 32  # units from which on PyTorch finds the maxima of neighbours with the wide instructions
+
+
+def _largest(rows: Tensor) -> Tensor:
+    """The maxima of rows (N, rows, positions, units) over positions."""
+    if rows.shape[3] >= _WIDE:
+        return rows.amax(2)
+    while (count := rows.shape[2]) > 1:
+        half = count // 2
+        larger = torch.maximum(rows[:, :, :half], rows[:, :, half : 2 * half])
+        rows = torch.cat([larger, rows[:, :, 2 * half :]], 2) if count % 2 else larger
+    return rows[:, :, 0]
+
+
+def _first(values: Tensor, peak: Tensor) -> Tensor:
+    """The first place of (N, places, units) that holds a peak (N, 1, units); the last if that is no number."""
+    last = values.shape[1] - 1
+    places = torch.arange(last + 1, dtype=torch.int32, device=values.device)[:, None]
+    return torch.where(values == peak, places, last).amin(1, keepdim=True).long()
 
 
 def reduce_responses(values: Tensor, entered: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
