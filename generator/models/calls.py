@@ -25,11 +25,13 @@ def called(
     layers: Sequence[Layer],
     take: Callable[[Layer, Tensor], None],
     usual: Mapping[str, int] | None = None,
+    enter: Callable[[Layer, Tensor], None] | None = None,
 ) -> Iterator[Counter[str]]:
     """Within the block, one pass, hand `take` what the call of its module returns for each of some layers.
 
-    The tensor is live, as in `dispatch.listen`. Yields how often each of these modules has been called.
-    Raises CutawayError where one of them is called more or less often than is `usual`, if that is stated.
+    `enter` is handed what enters the activations of those that have an `entry`. Tensors are live, as in
+    `dispatch.listen`. Yields how often each of these modules has been called. Raises CutawayError where one
+    of them is called more or less often than is `usual`, if that is stated.
     """
     # A block that adds nothing shares its response with its last layer.
     wanted: dict[tuple[str, int], list[Layer]] = {}
@@ -46,10 +48,11 @@ def called(
             take(layer, made)
 
     names = dict.fromkeys(layer.module for layer in layers)
-    own = (
+    own = [
         module.get_submodule(name).register_forward_hook(partial(returned, name)) for name in names
-    )
-    with hooks(own), unlearning():
+    ]
+    entered = [layer for layer in layers if enter and layer.entry]
+    with hooks([*own, *_entries(module, entered, enter)]), unlearning():
         yield calls
     other = next((name for name in names if usual and usual[name] != calls[name]), None)
     if usual and other is not None:
@@ -57,3 +60,22 @@ def called(
             f"{other} was called {calls[other]} times, and {usual[other]} when its layers were listed: the "
             "network does not compute the same operations on every pass"
         )
+
+
+def _entries(
+    module: nn.Module, layers: Sequence[Layer], enter: Callable[[Layer, Tensor], None] | None
+) -> Iterator[Any]:
+    calls: Counter[str] = Counter()
+
+    def given(name: str, met: Mapping[int, Layer], _module: nn.Module, inputs: Any) -> None:
+        layer = met.get(calls[name])
+        calls[name] += 1
+        if layer and enter:
+            enter(layer, inputs[0])
+
+    wanted: dict[str, dict[int, Layer]] = {}
+    for layer in layers:
+        wanted.setdefault(layer.entry, {})[layer.call] = layer
+    for name, met in wanted.items():
+        hook = partial(given, name, met)
+        yield module.get_submodule(name).register_forward_pre_hook(hook)

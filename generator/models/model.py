@@ -215,17 +215,24 @@ class VisionModel(Model):
         with self._heard(layers, to(take), to(enter) if enter else None, batch):
             self.module(batch.to(self.device))
 
+    def hooked(self, layers: Sequence[Layer], *, entering: bool = False) -> bool:
+        """Whether responses of some layers are read from modules, and with `entering` what they activate.
+
+        Other operations that give the same may then take the place of those that were traced.
+        """
+        without = (each for each in layers if entering and each.preactivation != NOWHERE)
+        return all(each.module in self.calls for each in layers) and all(e.entry for e in without)
+
     def _heard(
         self, layers: Sequence[Layer], take: Take, enter: Take | None, batch: Tensor
     ) -> AbstractContextManager[object]:
         """Within the block, one pass of `batch`, hand `take` responses as they are computed, and `enter`."""
-        entered = [layer for layer in layers if enter and layer.preactivation != NOWHERE]
-        if not entered and all(layer.module in self.calls for layer in layers):
-            return called(self.module, layers, take, self.calls)
+        if self.hooked(layers, entering=enter is not None):
+            return called(self.module, layers, take, self.calls, enter)
         wanted = {layer.name: (layer, layer.operation, take) for layer in layers}
-        for layer in entered:
-            assert enter is not None
-            wanted[f"{layer.name}:enters"] = layer, layer.preactivation, enter
+        for layer in layers:
+            if enter and layer.preactivation != NOWHERE:
+                wanted[f"{layer.name}:enters"] = layer, layer.preactivation, enter
 
         def hand(name: str, found: Tensor) -> None:
             layer, _, to = wanted[name]

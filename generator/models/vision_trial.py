@@ -6,16 +6,19 @@ are named after, and whether layers, receptive fields and heads are what their p
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from generator.errors import CutawayError
 from generator.models.calls import called
-from generator.models.dispatch import listen
+from generator.models.dispatch import NOWHERE, hooks, listen
 from generator.models.field_trial import with_fields
 from generator.models.functions import Activations
 from generator.models.layer import Layer
@@ -52,7 +55,7 @@ def tried(model: VisionModel) -> VisionModel:
         raise CutawayError(
             f"{model.id}: the network fails on a picture of noise: {error}"
         ) from error
-    model = replace(model, calls=calls)
+    model = _with_entries(replace(model, calls=calls), pictures[:1])
     batch = _batch(model, pictures, read)
     model = replace(model, batched=batch.passed)
     checks += [batch] if batch.passed else []
@@ -111,6 +114,41 @@ def _layers(
     says += ", and each operation has the name and shape that it had when the layers were listed."
     says = says if passed else f"{says} {name} is not."
     return Check(LAYERS, says, passed, worst), dict(calls)
+
+
+def _with_entries(model: VisionModel, picture: Tensor) -> VisionModel:
+    """The model with the modules that are given what enters activations, found by the values.
+
+    Tried are the module that returns a layer's response, and those within it.
+    """
+    layers = [layer for layer in model.layers if layer.module and layer.preactivation != NOWHERE]
+    expected: dict[str, Tensor] = {}
+    calls: Counter[str] = Counter()
+    found: dict[str, str] = {}
+
+    def given(name: str, _module: nn.Module, inputs: tuple[Any, ...]) -> None:
+        for layer in layers if inputs and isinstance(inputs[0], Tensor) else ():
+            within = name == layer.module or name.startswith(f"{layer.module}.")
+            if within and calls[name] == layer.call and inputs[0].shape[1:] == layer.shape:
+                values = _sampled(units_first(layer, inputs[0]))
+                if apart(values, expected[layer.name]) == 0:
+                    found[layer.name] = name
+        calls[name] += 1
+
+    points = {layer.name: layer.preactivation for layer in layers}
+    by_name = {layer.name: layer for layer in layers}
+
+    def take(name: str, made: Tensor) -> None:
+        expected[name] = _sampled(units_first(by_name[name], made))
+
+    with listen(points, take):
+        model.module(picture.to(model.device))
+    parts = [(name, part) for name, part in model.module.named_modules() if name]
+    own = (part.register_forward_pre_hook(partial(given, name)) for name, part in parts)
+    with hooks(own), torch.no_grad():
+        model.module(picture.to(model.device))
+    layers = [replace(layer, entry=found.get(layer.name, "")) for layer in model.layers]
+    return replace(model, layers=tuple(layers))
 
 
 def _with_functions(

@@ -31,22 +31,21 @@ def find_peaks(values: Tensor) -> tuple[Tensor, ...]:
     return row * side + _first(own, peak), peak, values.mean(1)
 
 
-_WIDE = 32  # units from which on PyTorch finds the maxima of neighbours with the wide instructions
+_WIDE = 32  # numbers side by side from which on PyTorch compares many at once
 
 
 def _largest(rows: Tensor) -> Tensor:
-    """The maxima of rows (N, rows, positions, units) over positions."""
-    if rows.shape[3] >= _WIDE:
-        return rows.amax(2)
-    while (count := rows.shape[2]) > 1:
-        half = count // 2
-        larger = torch.maximum(rows[:, :, :half], rows[:, :, half : 2 * half])
-        rows = torch.cat([larger, rows[:, :, 2 * half :]], 2) if count % 2 else larger
-    return rows[:, :, 0]
+    """The maxima of rows (N, rows, positions, units) over positions; of few units, neighbours at once."""
+    side, units = rows.shape[2:]
+    apart = rows.stride()[2:] != (units, 1)
+    joined = (m for m in (1, 2, 4, 8) if units * m >= _WIDE and side % m == 0)
+    count = 1 if apart else next(joined, 1)
+    wide = rows.reshape(*rows.shape[:2], side // count, count * units) if count > 1 else rows
+    return wide.amax(2).unflatten(2, (count, units)).amax(2)
 
 
 def _first(values: Tensor, peak: Tensor) -> Tensor:
-    """The first place of (N, places, units) that holds a peak (N, 1, units); the last if that is no number."""
+    """The first place of (N, places, units) that holds a peak (N, 1, units); the last for nan."""
     last = values.shape[1] - 1
     places = torch.arange(last + 1, dtype=torch.int32, device=values.device)[:, None]
     return torch.where(values == peak, places, last).amin(1, keepdim=True).long()

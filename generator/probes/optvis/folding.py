@@ -6,7 +6,7 @@ Both act on the calls that a network makes, not on its modules: nothing in the m
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 from torch.overrides import TorchFunctionMode
 
+from generator.models.layer import Layer
 from generator.models.model import VisionModel, logits_of
 
 TOLERANCE = 1e-4
@@ -129,6 +130,11 @@ def foldable(model: VisionModel) -> tuple[Folded, ...]:
             folded = logits_of(model.module(example))
     same = float((plain - folded).abs().max()) <= TOLERANCE * float(plain.abs().max() + 1)
     return folds if same else ()
+
+
+def foldable_between(model: VisionModel, layers: Sequence[Layer]) -> tuple[Folded, ...]:
+    """Those that can be folded while some layers are read; none where all operations are counted for that."""
+    return foldable(model) if model.hooked(layers, entering=True) else ()
 
 
 class _Record(TorchFunctionMode):
