@@ -37,10 +37,12 @@ _WIDE = 32  # numbers side by side from which on PyTorch compares many at once
 def _largest(rows: Tensor) -> Tensor:
     """The maxima of rows (N, rows, positions, units) over positions; of few units, neighbours at once."""
     side, units = rows.shape[2:]
-    apart = rows.stride()[2:] != (units, 1)
-    joined = (m for m in (1, 2, 4, 8) if units * m >= _WIDE and side % m == 0)
-    count = 1 if apart else next(joined, 1)
-    wide = rows.reshape(*rows.shape[:2], side // count, count * units) if count > 1 else rows
+    side_by_side = rows.stride()[2:] == (units, 1)
+    joined = (m for m in (2, 4, 8) if units * m >= _WIDE and side % m == 0)
+    count = next(joined, 1) if side_by_side and units < _WIDE else 1
+    if count == 1:
+        return rows.amax(2)
+    wide = rows.reshape(*rows.shape[:2], side // count, count * units)
     return wide.amax(2).unflatten(2, (count, units)).amax(2)
 
 
