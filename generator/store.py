@@ -178,8 +178,10 @@ class Store:
                 write_arrays(stream, meta, arrays)
             self.made += 1
             self._known.add(path)
-            # Read again, what is large is held only while it is looked at.
-            kept = _read(path, kind) if path.stat().st_size >= LARGE else None
+            # Read again, what is large is held only while it is looked at, and what lies in another order in
+            # memory, on which the last bits of sums depend, is as every other process will find it.
+            again = path.stat().st_size >= LARGE or not all(one.flags.forc for one in arrays)
+            kept = _read(path, kind) if again else None
             return found if kept is None else kept
 
     @contextlib.contextmanager

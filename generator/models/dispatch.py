@@ -72,18 +72,25 @@ def tensors_in(args: tuple[Any, ...]) -> list[Tensor]:
 
 
 @contextmanager
-def watched(mode: TorchDispatchMode) -> Iterator[None]:
-    """Within the block `mode` sees every operation; the short cut of PyTorch's own transformers is closed.
+def unlearning() -> Iterator[None]:
+    """Within the block nothing has a gradient, and the short cut of PyTorch's own transformers is closed.
 
     They take it unless a module has a hook, as all have in a trace.
     """
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
-        with torch.no_grad(), mode:
+        with torch.no_grad():
             yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
+
+
+@contextmanager
+def watched(mode: TorchDispatchMode) -> Iterator[None]:
+    """Within the block `mode` sees every operation."""
+    with unlearning(), mode:
+        yield
 
 
 @contextmanager

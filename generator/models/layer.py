@@ -45,10 +45,12 @@ class Layer:
     in the trace, `operation` where to listen for its response, `preactivation` where to listen for what
     enters the activation that ends the layer, if that one saturates (NOWHERE otherwise). `module` and `call`
     name a module call that returns the response; where none does, `module` is "" and `function` the number of
-    a call of an activation that returns it (-1 where none does). `reads` are the layers whose responses it is
-    computed from directly. `sources` are all layers whose responses reach it with no other layer between, by
-    any way, PICTURE among them where the picture does; none where that did not show. `axis` is the axis of
-    the response that holds the units; the other two of three are the rows and columns of the picture.
+    a call of an activation that returns it (-1 where none does). `entry` names a module that is given what
+    enters its activation, on the same call ("" where none was seen to be). `reads` are the layers whose
+    responses it is computed from directly. `sources` are all layers whose responses reach it with no other
+    layer between, by any way, PICTURE among them where the picture does; none where that did not show. `axis`
+    is the axis of the response that holds the units; the other two of three are the rows and columns of the
+    picture.
     `window` says how far a block's attention sees: keys at a smaller distance, itself included; 0 where
     nothing ends it. `grid` is that of the patches whose tokens a layer has values at, the special ones first:
     of the neurons of an MLP, whose values the module `reader` alone is given ("" where others read them too).
@@ -76,6 +78,7 @@ class Layer:
     module: str = ""
     call: int = 0
     function: int = -1
+    entry: str = ""
     reads: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
     grid: PatchGrid | None = None

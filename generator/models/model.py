@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from generator.errors import UsageError
 from generator.exhibit import Preprocessing
+from generator.models.calls import called
 from generator.models.dispatch import NOWHERE, first_tensor, listen
 from generator.models.layer import HIDDEN, Layer
 from generator.models.patches import VisionAttention, read_weights
@@ -78,7 +80,7 @@ Take = Callable[[Layer, Tensor], None]
 """Is handed a layer and a tensor that is live: reduce or copy it at once."""
 
 # Raised when other layers are listed, or responses are read in another way: all is measured anew.
-READING = 2
+READING = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +122,8 @@ class VisionModel(Model):
     right at once.
     `attention` is that of a vision transformer; where it cannot be shown, `no_attention` says why.
     `towers` is the whole that a picture tower belongs to, where it is compared with texts.
-    `batched` says whether it computes the same operations for several pictures at once as for one.
+    `batched` says whether it computes the same operations for several pictures at once as for one,
+    `calls` how often it calls the modules that were seen to return the responses of its layers.
     """
 
     preprocessing: Preprocessing
@@ -131,6 +134,7 @@ class VisionModel(Model):
     attention: VisionAttention | None = None
     no_attention: str = ""
     batched: bool = True
+    calls: Mapping[str, int] = field(default_factory=dict, repr=False)
     no_classes: str = NO_CLASSES
     exclusive: bool = True
     towers: TwoTowers | None = field(default=None, repr=False)
@@ -158,15 +162,12 @@ class VisionModel(Model):
         A response is (C, H, W), or (C, positions) where positions are not those of a picture. It is live:
         reduce or copy it at once. Returns the logits, shape (classes,).
         """
-        by_name = {layer.name: layer for layer in self.layers}
 
-        def hand(name: str, response: Tensor) -> None:
-            layer = by_name[name]
+        def hand(layer: Layer, response: Tensor) -> None:
             take(layer, units_first(layer, response))
 
-        points = {layer.name: layer.operation for layer in self.layers}
         batch = torch.from_numpy(pixels).unsqueeze(0).to(self.device)
-        with listen(points, hand):
+        with self._heard(self.layers, hand, None, batch):
             output = self.module(batch)
         return logits_of(output)[0].float().cpu()
 
@@ -208,20 +209,37 @@ class VisionModel(Model):
     def _listen(
         self, batch: Tensor, layers: Sequence[Layer], take: Take, enter: Take | None
     ) -> None:
-        points = {layer.name: layer.operation for layer in layers}
-        wanted = {layer.name: (layer, take) for layer in layers}
+        def to(given: Take) -> Take:
+            return lambda layer, found: given(layer, _batch_units_first(layer, found))
+
+        with self._heard(layers, to(take), to(enter) if enter else None, batch):
+            self.module(batch.to(self.device))
+
+    def hooked(self, layers: Sequence[Layer], *, entering: bool = False) -> bool:
+        """Whether responses of some layers are read from modules, and with `entering` what they activate.
+
+        Other operations that give the same may then take the place of those that were traced.
+        """
+        without = (each for each in layers if entering and each.preactivation != NOWHERE)
+        return all(each.module in self.calls for each in layers) and all(e.entry for e in without)
+
+    def _heard(
+        self, layers: Sequence[Layer], take: Take, enter: Take | None, batch: Tensor
+    ) -> AbstractContextManager[object]:
+        """Within the block, one pass of `batch`, hand `take` responses as they are computed, and `enter`."""
+        if self.hooked(layers, entering=enter is not None):
+            return called(self.module, layers, take, self.calls, enter)
+        wanted = {layer.name: (layer, layer.operation, take) for layer in layers}
         for layer in layers:
             if enter and layer.preactivation != NOWHERE:
-                points[f"{layer.name}:enters"] = layer.preactivation
-                wanted[f"{layer.name}:enters"] = layer, enter
+                wanted[f"{layer.name}:enters"] = layer, layer.preactivation, enter
 
         def hand(name: str, found: Tensor) -> None:
-            layer, to = wanted[name]
-            to(layer, _batch_units_first(layer, found))
+            layer, _, to = wanted[name]
+            to(layer, found)
 
-        side = self.preprocessing.size
-        with listen(points, hand, len(batch), resized=batch.shape[2:] != (side, side)):
-            self.module(batch.to(self.device))
+        side, points = self.preprocessing.size, {name: each[1] for name, each in wanted.items()}
+        return listen(points, hand, len(batch), resized=batch.shape[2:] != (side, side))
 
 
 def logits_of(output: Any) -> Tensor:

@@ -27,6 +27,7 @@ from generator.models.intake import (
     what_it_takes,
 )
 from generator.models.layer import Layer
+from generator.models.memory_order import keep_channels_together
 from generator.models.mlp_neurons import unplaced
 from generator.models.model import NO_CLASSES, Provenance, VisionModel, logits_of
 from generator.models.patches import VisionAttention, attends, find_attention
@@ -113,7 +114,11 @@ def finish(
 
 
 def _traced(module: nn.Module, size: int, spec: ModelSpec, device: torch.device) -> Trace:
-    """What a network computes of a picture. Raises CutawayError, with what it takes, if it takes none."""
+    """What a network computes of a picture, in the order of memory in which it computes from here on.
+
+    Raises CutawayError, with what it takes, if it takes none.
+    """
+    keep_channels_together(module, size, device)
     try:
         return trace(module, torch.zeros(1, 3, size, size, device=device))
     except Exception as error:  # whatever a network's own code raises, assertions included

@@ -7,9 +7,9 @@ are named after, and whether layers, receptive fields and heads are what their p
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from generator.errors import CutawayError
-from generator.models.dispatch import first_tensor, hooks, listen
+from generator.models.calls import called
+from generator.models.dispatch import NOWHERE, hooks, listen
 from generator.models.field_trial import with_fields
 from generator.models.functions import Activations
 from generator.models.layer import Layer
@@ -42,16 +43,19 @@ def tried(model: VisionModel) -> VisionModel:
 
     Raises CutawayError if the network itself, or a layer, is not what is read of it.
     """
+    model = replace(model, calls={})  # until they have been seen
     side, random = model.preprocessing.size, torch.Generator().manual_seed(1)
     pictures = torch.randn(2, 3, side, side, generator=random)
     read, answer = _read(model, pictures[0])
     try:
         checks = [*require(model.id, [_answers(model, pictures[0], answer)])]
-        checks += require(model.id, [_layers(model, pictures[0], read)])
+        layers, calls = _layers(model, pictures[0], read)
+        checks += require(model.id, [layers])
     except RuntimeError as error:
         raise CutawayError(
             f"{model.id}: the network fails on a picture of noise: {error}"
         ) from error
+    model = _with_entries(replace(model, calls=calls), pictures[:1])
     batch = _batch(model, pictures, read)
     model = replace(model, batched=batch.passed)
     checks += [batch] if batch.passed else []
@@ -84,11 +88,20 @@ def _answers(model: VisionModel, pixels: Tensor, read: Tensor) -> Check:
     return Check(ANSWER, says, difference <= CLOSE, difference)
 
 
-def _layers(model: VisionModel, pixels: Tensor, read: Mapping[str, Tensor]) -> Check:
-    """Responses as they are handed out, against what hooks on the modules see in a pass of their own."""
+def _layers(
+    model: VisionModel, pixels: Tensor, read: Mapping[str, Tensor]
+) -> tuple[Check, Mapping[str, int]]:
+    """Responses as they are handed out, against what hooks on the modules see in a pass of their own.
+
+    With how often each of these modules was called.
+    """
     layers = [layer for layer in model.layers if layer.module]
     found: dict[str, Tensor] = {}
-    with _hooked(model.module, layers, found), torch.no_grad():
+
+    def take(layer: Layer, made: Tensor) -> None:
+        found[layer.name] = _sampled(units_first(layer, made))
+
+    with called(model.module, layers, take) as calls:
         model.module(pixels[None].to(model.device))
     worst, name = 0.0, ""
     for layer in layers:
@@ -99,7 +112,43 @@ def _layers(model: VisionModel, pixels: Tensor, read: Mapping[str, Tensor]) -> C
     of = f"{len(layers)} of {len(model.layers)} layers and outputs of blocks"
     says = f"the responses of {of} are what their modules return"
     says += ", and each operation has the name and shape that it had when the layers were listed."
-    return Check(LAYERS, says if passed else f"{says} {name} is not.", passed, worst)
+    says = says if passed else f"{says} {name} is not."
+    return Check(LAYERS, says, passed, worst), dict(calls)
+
+
+def _with_entries(model: VisionModel, picture: Tensor) -> VisionModel:
+    """The model with the modules that are given what enters activations, found by the values.
+
+    Tried are the module that returns a layer's response, and those within it.
+    """
+    layers = [layer for layer in model.layers if layer.module and layer.preactivation != NOWHERE]
+    expected: dict[str, Tensor] = {}
+    calls: Counter[str] = Counter()
+    found: dict[str, str] = {}
+
+    def given(name: str, _module: nn.Module, inputs: tuple[Any, ...]) -> None:
+        for layer in layers if inputs and isinstance(inputs[0], Tensor) else ():
+            within = name == layer.module or name.startswith(f"{layer.module}.")
+            if within and calls[name] == layer.call and inputs[0].shape[1:] == layer.shape:
+                values = _sampled(units_first(layer, inputs[0]))
+                if apart(values, expected[layer.name]) == 0:
+                    found[layer.name] = name
+        calls[name] += 1
+
+    points = {layer.name: layer.preactivation for layer in layers}
+    by_name = {layer.name: layer for layer in layers}
+
+    def take(name: str, made: Tensor) -> None:
+        expected[name] = _sampled(units_first(by_name[name], made))
+
+    with listen(points, take):
+        model.module(picture.to(model.device))
+    parts = [(name, part) for name, part in model.module.named_modules() if name]
+    own = (part.register_forward_pre_hook(partial(given, name)) for name, part in parts)
+    with hooks(own), torch.no_grad():
+        model.module(picture.to(model.device))
+    layers = [replace(layer, entry=found.get(layer.name, "")) for layer in model.layers]
+    return replace(model, layers=tuple(layers))
 
 
 def _with_functions(
@@ -126,29 +175,6 @@ def _with_functions(
     says = f"the responses of {len(found)} layers more are what calls of their activations return."
     worst = max(difference for _, difference in found.values())
     return replace(model, layers=tuple(layers)), (Check(FUNCTIONS, says, True, worst),)
-
-
-@contextmanager
-def _hooked(module: nn.Module, layers: list[Layer], found: dict[str, Tensor]) -> Iterator[None]:
-    calls: Counter[str] = Counter()
-    # A block that adds nothing shares its response with its last layer.
-    wanted: dict[tuple[str, int], list[Layer]] = {}
-    for layer in layers:
-        wanted.setdefault((layer.module, layer.call), []).append(layer)
-
-    def hook_of(name: str) -> Any:
-        def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
-            made = first_tensor(output)
-            for layer in wanted.get((name, calls[name]), ()):
-                if made is not None:
-                    found[layer.name] = _sampled(units_first(layer, made))
-            calls[name] += 1
-
-        return hook
-
-    names = {layer.module for layer in layers}
-    with hooks(module.get_submodule(n).register_forward_hook(hook_of(n)) for n in sorted(names)):
-        yield
 
 
 def _batch(model: VisionModel, pictures: Tensor, read: Mapping[str, Tensor]) -> Check:

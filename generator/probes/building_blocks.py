@@ -28,10 +28,10 @@ from generator.models.tap import tail, tapped
 from generator.models.trial import CLOSE, apart
 from generator.probes.channel_groups import GROUPS, ITERATIONS, Groups, find_groups
 from generator.probes.exemplars import unit_layers
-from generator.probes.integrated_gradients import MOST, SHORT, TOLERANCE, integrated_gradients
+from generator.probes.integrated_gradients import MOST, SHORT, TOLERANCE, by_trapezoids
 from generator.store import Store, digest_of_value
 
-VERSION = 3
+VERSION = 4
 CLASSES = 4
 LISTED = 4
 BATCH = 8
@@ -147,7 +147,7 @@ def measure_building_blocks(
         return _nothing(
             picture, layer.name, f"No call of a module or an activation returns {layer.name}."
         )
-    settings = (CLASSES, LISTED, GROUPS, ITERATIONS, TOLERANCE, most, *SHORT, BATCH)
+    settings = (CLASSES, LISTED, GROUPS, ITERATIONS, TOLERANCE, most, SHORT, BATCH)
     parts = {
         "model": model.key,
         "picture": picture,
@@ -198,7 +198,7 @@ def _take_apart(
     values, slopes = _values(active), _values(gradient)
     path, points = np.zeros_like(slopes), 0
     if classes:
-        way = integrated_gradients(tailed.run, active, most, *SHORT)
+        way = by_trapezoids(tailed.run, active, most, BATCH)
         path, points = way.gradient, way.points
     ends = tailed.logits([active, torch.zeros_like(active)])
     return BuildingBlocks(

@@ -11,8 +11,8 @@ the untouched one, so that what lies before is computed once.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
 
@@ -25,10 +25,11 @@ from generator.models.trial import CLOSE, apart
 from generator.models.unit_layer import Held, UnitLayer, held
 from generator.probes.class_maps import pooled_head
 from generator.probes.exemplars import Exemplars, PoolImage, searched_units
+from generator.probes.optvis.folding import Folded, Folding, foldable
 from generator.probes.signal import Signal
 from generator.store import Store
 
-VERSION = 2
+VERSION = 3
 KEPT = 4
 CHUNK = 32  # pictures that are stored together
 ROWS = 32  # runs in one pass
@@ -174,6 +175,13 @@ class Sweep:
             return False
         return apart(grown, self._run(batch, units, grows=False)) <= CLOSE
 
+    @cached_property
+    def folds(self) -> tuple[Folded, ...]:
+        """The convolutions to fold their norms into; none where what holds a unit comes between both."""
+        batch, units, folds = self._batch(self.pixels), self.units[:ROWS], foldable(self.model)
+        plain, folded = (self._logits(batch, units, False, each)[0] for each in ((), folds))
+        return folds if apart(folded, plain) <= CLOSE else ()
+
     def changes(self, pixels: np.ndarray, units: Sequence[Held]) -> np.ndarray:
         """Change of every logit by each of some units, (units, classes), on one picture (3, H, W)."""
         batch = self._batch(pixels)
@@ -182,7 +190,7 @@ class Sweep:
 
     def _of(self, batch: Tensor, units: Sequence[Held]) -> Tensor:
         if self.grows:
-            with contextlib.suppress(RuntimeError, IndexError):  # units of another layer
+            with suppress(RuntimeError, IndexError):  # units of another layer
                 return self._run(batch, units, grows=True)
         return self._run(batch, units, grows=False)
 
@@ -190,7 +198,14 @@ class Sweep:
         return torch.from_numpy(pixels).to(self.model.device)[None]
 
     def _run(self, batch: Tensor, units: Sequence[Held], *, grows: bool) -> Tensor:
-        given = batch if grows else batch.expand(len(units) + 1, -1, -1, -1)
-        with torch.no_grad(), held(self.model, units, grows=grows) as rows:
-            logits = logits_of(self.model.module(given)).float()
+        logits, rows = self._logits(batch, units, grows, self.folds)
         return logits[:1] - logits[rows]
+
+    def _logits(
+        self, batch: Tensor, units: Sequence[Held], grows: bool, folds: Sequence[Folded]
+    ) -> tuple[Tensor, list[int]]:
+        """Logits (rows, classes), and the row of each unit."""
+        given = batch if grows else batch.expand(len(units) + 1, -1, -1, -1)
+        folding = Folding(folds) if folds else nullcontext()
+        with torch.no_grad(), folding, held(self.model, units, grows=grows) as rows:
+            return logits_of(self.model.module(given)).float(), rows

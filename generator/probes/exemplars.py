@@ -1,18 +1,18 @@
 """Exemplars: the pictures of a pool that excite each unit most, and where in them.
 
-One pass over the pool. For every unit and picture two responses are kept: that of the *neuron* (the
-largest over positions, with its place) and that of the *channel* (the mean over positions). Work is
-stored a chunk of pictures at a time, and the chunks are merged one by one: memory does not grow with
-the pool, and a pass that was stopped continues. How pictures are ranked, those that tie among them, says
-`generator.probes.ranking`. Of the pictures of one thing, such as crops of one photograph, only the one that
-excites a unit most is among its exemplars (`generator.probes.things`); all pictures are counted otherwise.
+One pass over the pool keeps two responses of every unit to each picture: that of the *neuron* (the largest
+over positions, with its place) and that of the *channel* (the mean over positions). Work is stored a chunk of
+pictures at a time, and chunks are merged one by one: memory does not grow with the pool, and a pass that was
+stopped continues. `generator.probes.ranking` says how pictures are ranked, those that tie among them. Of the
+pictures of one thing only the one that excites a unit most is an exemplar (`generator.probes.things`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -22,13 +22,14 @@ from torch import Tensor
 from generator.models.layer import Layer
 from generator.models.model import VisionModel
 from generator.models.unit_layer import UnitLayer, channels, neuron_layers, neurons, observe
+from generator.probes.optvis.folding import Folded, Folding, foldable_between
 from generator.probes.ranking import find_peaks, reduce_responses
 from generator.probes.things import Candidates, Exemplary, in_order
 from generator.probes.unit_histogram import Histogram
 from generator.probes.unit_likeness import Likeness
 from generator.store import Store
 
-VERSION = 4
+VERSION = 5
 CHUNK = 64
 BATCH = 16
 
@@ -185,36 +186,37 @@ def chunks(
     Pictures of one thing are neighbours. `step` is told each chunk that is made or found.
     """
     searched, order = searched_units(model), in_order(things_of(pool))
+    folds = cache(partial(foldable_between, model, [units.layer for units in searched]))
     places = [order[start : start + CHUNK] for start in range(0, len(pool), CHUNK)]
     parts = [[pool[place] for place in each] for each in places]
 
     def fill(part: Sequence[PoolImage]) -> None:  # a large pool's chunks are never held all at once
-        _chunk_of(model, searched, part, store)
+        _chunk_of(model, searched, part, store, folds)
         step(f"{model.id}: {len(part)} of {len(pool)} pictures of the pool")
 
     store.shared([partial(fill, part) for part in parts])
     for each, part in zip(places, parts, strict=True):
-        yield each, _chunk_of(model, searched, part, store).layers
+        yield each, _chunk_of(model, searched, part, store, folds).layers
 
 
 def _chunk_of(
-    model: VisionModel, searched: Sequence[UnitLayer], part: Sequence[PoolImage], store: Store
+    model: VisionModel,
+    searched: Sequence[UnitLayer],
+    part: Sequence[PoolImage],
+    store: Store,
+    folds: Callable[[], tuple[Folded, ...]],
 ) -> Chunk:
-    parts = {
-        "model": model.key,
-        "layers": [units.name for units in searched],
-        "pictures": [image.key for image in part],
-        "batch": BATCH,
-    }
+    parts = {"model": model.key, "layers": [units.name for units in searched], "batch": BATCH}
+    parts["pictures"] = [image.key for image in part]
     return store.result(
-        "exemplars", VERSION, parts, Chunk, lambda: Chunk(pass_over(searched, part))
+        "exemplars", VERSION, parts, Chunk, lambda: Chunk(pass_over(searched, part, folds()))
     )
 
 
 def pass_over(
-    searched: Sequence[UnitLayer], part: Sequence[PoolImage]
+    searched: Sequence[UnitLayer], part: Sequence[PoolImage], folds: Sequence[Folded] = ()
 ) -> tuple[LayerResponses, ...]:
-    """Peak, its place and mean of every unit on every picture, shapes (pictures, units)."""
+    """Peak, its place and mean of every unit on every picture, (pictures, units); with `folds` for less."""
     rows: dict[str, list[tuple[np.ndarray, ...]]] = {units.name: [] for units in searched}
     entered: dict[str, tuple[Tensor, ...]] = {}
 
@@ -229,7 +231,8 @@ def pass_over(
     for batch in batches(part, BATCH):
         # A batch of another size sums in another order: full ones keep equal pictures equal.
         filled = batch + batch[-1:] * (BATCH - len(batch))
-        observe(searched, torch.from_numpy(np.stack(filled)), take, enter)
+        with Folding(folds) if folds else nullcontext():
+            observe(searched, torch.from_numpy(np.stack(filled)), take, enter)
     found = []
     for name, parts in rows.items():
         columns = [np.concatenate(column)[: len(part)] for column in zip(*parts, strict=True)]

@@ -220,9 +220,12 @@ def measured(
     def take(layer: Layer, response: Tensor) -> None:
         responses[layer.name] = response.reshape(*response.shape[:2], -1).cpu().clone()
 
-    with torch.no_grad():
+    if names - {""}:
         model.run_batch(pixels, [layer for layer in model.layers if layer.name in names], take)
-        logits = logits_of(model.module(pixels.to(model.device))).float().cpu()
+    logits = torch.empty(0)
+    if "" in names:
+        with torch.no_grad():
+            logits = logits_of(model.module(pixels.to(model.device))).float().cpu()
     found = []
     for number, want in enumerate(wants):
         empty = Visualised(want, pictures[number], *[float("nan")] * 5)

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
-from sklearn.pipeline import Pipeline
+from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
@@ -71,9 +70,9 @@ def _cross_validate(
     strengths: list[float] = []
     for number, (seen, held) in enumerate(folds):
         strength = _strength(features[seen], truth[seen], subjects[seen], seed)
-        model = pipeline(strength).fit(features[seen], truth[seen])
-        fold[held], scores[held] = number, _scores(model, features[held])
-        for kept, one in zip((weights, bias), unscaled(model), strict=True):
+        fitted = _space(features[seen]).fit(truth[seen], strength)
+        fold[held], scores[held] = number, _scores(features[held], *fitted)
+        for kept, one in zip((weights, bias), fitted, strict=True):
             kept.append(one)
         strengths.append(strength)
     shuffled, majority = _shuffled(features, truth, subjects, strengths, seed)
@@ -90,25 +89,47 @@ def _cross_validate(
     )
 
 
-def pipeline(strength: float) -> Pipeline:
-    """Standardisation and multinomial logistic regression with the penalty |w|^2 / (2 strength)."""
-    regression = LogisticRegression(C=strength, max_iter=5000, tol=1e-6)
-    return Pipeline([("scale", StandardScaler()), ("regression", regression)])
+@dataclass(frozen=True)
+class _Space:
+    """Features as deviations from their means over some rows, and the axes of these rows where they are few.
+
+    As many orthogonal `axes` (units, rows) as there are rows hold all that tells them apart. A penalty on the
+    length of weights is the same on any such axes, and keeps them out of what no row has: the regression is
+    the same, with fewer parameters. None where there are no more units than rows.
+    """
+
+    mean: np.ndarray
+    scale: np.ndarray
+    axes: np.ndarray | None
+    rows: np.ndarray
+
+    def fit(self, truth: np.ndarray, strength: float) -> tuple[np.ndarray, np.ndarray]:
+        """Multinomial logistic regression with the penalty |w|^2 / (2 strength) on these rows.
+
+        Returns weights (classes, units) and bias (classes,) that act on features as they are.
+        """
+        regression = LogisticRegression(C=strength, max_iter=5000, tol=1e-6)
+        regression.fit(self.rows, truth)
+        weights = regression.coef_ if self.axes is None else regression.coef_ @ self.axes.T
+        weights = weights / self.scale
+        bias = regression.intercept_ - weights @ self.mean
+        if len(weights) == 1:
+            weights = np.stack([-weights[0], weights[0]]) / 2
+            bias = np.stack([-bias[0], bias[0]]) / 2
+        return weights, bias
 
 
-def unscaled(model: Pipeline) -> tuple[np.ndarray, np.ndarray]:
-    """Weights (classes, units) and bias (classes,) that act on features as they are."""
-    scale, regression = model["scale"], model["regression"]
-    weights = regression.coef_ / scale.scale_
-    bias = regression.intercept_ - weights @ scale.mean_
-    if len(weights) == 1:
-        weights, bias = np.stack([-weights[0], weights[0]]) / 2, np.stack([-bias[0], bias[0]]) / 2
-    return weights, bias
+def _space(features: np.ndarray) -> _Space:
+    scaler = StandardScaler().fit(features)
+    scaled = scaler.transform(features)
+    few = len(scaled) < scaled.shape[1]
+    axes = np.linalg.qr(scaled.T)[0] if few else None
+    rows = scaled if axes is None else scaled @ axes
+    return _Space(scaler.mean_, scaler.scale_, axes, rows)
 
 
-def _scores(model: Pipeline, features: np.ndarray) -> np.ndarray:
-    found = np.asarray(model.decision_function(features), dtype=np.float64)
-    return np.stack([-found, found], axis=1) / 2 if found.ndim == 1 else found
+def _scores(features: np.ndarray, weights: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    return np.asarray(features @ weights.T + bias)
 
 
 def _softmax(scores: np.ndarray) -> np.ndarray:
@@ -125,10 +146,12 @@ def _folds(
 
 def _strength(features: np.ndarray, truth: np.ndarray, subjects: np.ndarray, seed: int) -> float:
     """The strength with the best accuracy over folds inside these training pictures."""
-    inner = _folds(truth, subjects, seed, INNER)
-    grid = {"regression__C": list(STRENGTHS)}
-    search = GridSearchCV(pipeline(1.0), grid, cv=inner, refit=False).fit(features, truth)
-    accuracies = np.round(search.cv_results_["mean_test_score"], 6)
+    rights = []
+    for seen, held in _folds(truth, subjects, seed, INNER):
+        space = _space(features[seen])
+        found = (_scores(features[held], *space.fit(truth[seen], each)) for each in STRENGTHS)
+        rights.append([float((scores.argmax(1) == truth[held]).mean()) for scores in found])
+    accuracies = np.round(np.mean(rights, axis=0), 6)
     return STRENGTHS[int(accuracies.argmax())]
 
 
@@ -152,8 +175,8 @@ def _shuffled(
         for (seen, held), strength in zip(
             _folds(dealt, subjects, seed, FOLDS), strengths, strict=True
         ):
-            model = pipeline(strength).fit(features[seen], dealt[seen])
-            right += int((model.predict(features[held]) == dealt[held]).sum())
+            fitted = _space(features[seen]).fit(dealt[seen], strength)
+            right += int((_scores(features[held], *fitted).argmax(1) == dealt[held]).sum())
         found.append(right / len(dealt))
         most.append(np.bincount(dealt).max() / len(dealt))
     return np.array(found), np.array(most)

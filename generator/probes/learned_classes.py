@@ -33,7 +33,7 @@ from generator.probes.pooled_features import features_of
 from generator.store import Store
 from generator.uncertainty import sample_deviation, share_interval
 
-VERSION = 1
+VERSION = 2
 FEWEST = 6
 MOST_CLASSES = 6
 MISTAKES = 3

@@ -21,10 +21,10 @@ from torch import Tensor
 
 from generator.models.model import VisionModel, logits_of
 from generator.probes.gradient import Gradient
-from generator.probes.integrated_gradients import SHORT, TOLERANCE, integrated_gradients
+from generator.probes.integrated_gradients import SHORT, TOLERANCE, by_trapezoids
 from generator.store import Store, digest_of_value
 
-VERSION = 2
+VERSION = 3
 MOST, LEAST = 128, 16  # points of the way: at most, and where these are fewer for a large network
 
 
@@ -79,7 +79,7 @@ def measure_picture_gradients(
         "pixels": digest_of_value(pixels),
         "labels": digest_of_value(model.labels),
         "classes": list(classes),
-        "settings": (TOLERANCE, most, *SHORT),
+        "settings": (TOLERANCE, most, SHORT),
     }
 
     def make() -> PictureGradients:
@@ -95,11 +95,10 @@ def _of_class(
     model: VisionModel, pixels: np.ndarray, ends: Tensor, index: int, most: int
 ) -> PictureGradient:
     """One class; `ends` are the logits (2, classes) of the picture and of the baseline."""
-    way = integrated_gradients(
+    way = by_trapezoids(
         lambda batch: _logits(model, batch)[:, [index]],
         torch.from_numpy(pixels).to(model.device),
         most,
-        *SHORT,
     )
     attributions = pixels.astype(np.float64) * way.gradient[0]
     return PictureGradient(

@@ -9,6 +9,7 @@ nothing of the unit: equal pictures keep it while all of them are shown, and non
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isqrt
 
 import numpy as np
 import torch
@@ -16,9 +17,40 @@ from torch import Tensor
 
 
 def find_peaks(values: Tensor) -> tuple[Tensor, ...]:
-    """Where values (N, positions, units) are largest, how large they are there, and their mean."""
-    place = values.argmax(1, keepdim=True)
-    return place, values.gather(1, place), values.mean(1)
+    """Where values (N, positions, units) are largest, of equal ones the first, how large, and their mean.
+
+    PyTorch finds a maximum ten times as fast as its place, which is looked for in one row of positions.
+    """
+    positions = values.shape[1]
+    side = next(side for side in range(isqrt(positions), 0, -1) if positions % side == 0)
+    rows = values.unflatten(1, (-1, side))
+    tops = _largest(rows)
+    peak = tops.amax(1, keepdim=True)
+    row = _first(tops, peak)
+    own = rows.gather(1, row[:, :, None].expand(-1, -1, side, -1))[:, 0]
+    return row * side + _first(own, peak), peak, values.mean(1)
+
+
+_WIDE = 32  # numbers side by side from which on PyTorch compares many at once
+
+
+def _largest(rows: Tensor) -> Tensor:
+    """The maxima of rows (N, rows, positions, units) over positions; of few units, neighbours at once."""
+    side, units = rows.shape[2:]
+    side_by_side = rows.stride()[2:] == (units, 1)
+    joined = (m for m in (2, 4, 8) if units * m >= _WIDE and side % m == 0)
+    count = next(joined, 1) if side_by_side and units < _WIDE else 1
+    if count == 1:
+        return rows.amax(2)
+    wide = rows.reshape(*rows.shape[:2], side // count, count * units)
+    return wide.amax(2).unflatten(2, (count, units)).amax(2)
+
+
+def _first(values: Tensor, peak: Tensor) -> Tensor:
+    """The first place of (N, places, units) that holds a peak (N, 1, units); the last for nan."""
+    last = values.shape[1] - 1
+    places = torch.arange(last + 1, dtype=torch.int32, device=values.device)[:, None]
+    return torch.where(values == peak, places, last).amin(1, keepdim=True).long()
 
 
 def reduce_responses(values: Tensor, entered: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
@@ -97,6 +98,7 @@ def right_classes(names: Sequence[str], labels: Sequence[str]) -> tuple[int, ...
     return tuple(index for index, name in enumerate(labels) if _plain(name) in wanted)
 
 
+@cache
 def _plain(name: str) -> str:
     return " ".join(name.lower().replace("-", " ").split())
 

@@ -119,23 +119,28 @@ def test_path_attribution_is_captum_s_of_the_layer(pixels, tmp_path):
         assert np.abs(ours - theirs).max() < 0.01 * float(abs(theirs).max())
 
 
-def test_the_path_adds_up_where_nearly_all_happens_close_to_silence():
+RULES = [integrated.integrated_gradients, integrated.by_trapezoids]
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_path_adds_up_where_nearly_all_happens_close_to_silence(rule):
     response = torch.tensor([3.0, 4.0])
 
     def normed(points):
         return points / (points.norm(dim=-1, keepdim=True) + 1e-3)
 
-    found = integrated.integrated_gradients(normed, response)
+    found = rule(normed, response)
     summed = (found.gradient * response.numpy()).sum(1)
     np.testing.assert_allclose(summed, normed(response), rtol=0.01)
     assert 32 < found.points <= integrated.MOST
 
 
-def test_the_points_are_bounded_and_what_is_reached_is_stated(blocks):
+@pytest.mark.parametrize("rule", RULES)
+def test_the_points_are_bounded_and_what_is_reached_is_stated(blocks, rule):
     def steps(points):  # no gradient anywhere, but a rise of 1
         return torch.sign(points) + 0 * points
 
-    found = integrated.integrated_gradients(steps, torch.ones(1))
+    found = rule(steps, torch.ones(1))
     assert found.points == integrated.MOST
     path = blocks.of_channels(blocks.path).sum(1)
     whole = blocks.logits - blocks.silent
@@ -152,8 +157,9 @@ def test_the_gradient_foresees_small_steps(pixels, tmp_path):
     whole = torch.from_numpy(found.response.astype(float))[None]
     rng = np.random.default_rng(1)
     for place in rng.integers(found.response.size, size=5):
-        step = torch.zeros_like(whole)
-        step.view(-1)[int(place)] = 1e-4
+        step = torch.zeros(whole.numel(), dtype=whole.dtype)
+        step[int(place)] = 1e-4
+        step = step.reshape(whole.shape)
         with torch.no_grad():
             rise = (model.module.tail(whole + step) - model.module.tail(whole - step))[0] / 2e-4
         for row, index in enumerate(classes_of(model, found)):

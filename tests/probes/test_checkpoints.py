@@ -269,7 +269,8 @@ def files(tmp_path):
     for seed in (1, 2):
         torch.manual_seed(seed)
         module = load_model(_resnet(), tmp_path, tmp_path, seed=seed).module
-        save_file(module.state_dict(), tmp_path / f"{seed}.safetensors")
+        state = {name: value.contiguous() for name, value in module.state_dict().items()}
+        save_file(state, tmp_path / f"{seed}.safetensors")
     return tmp_path
 
 

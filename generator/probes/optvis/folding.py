@@ -6,7 +6,7 @@ Both act on the calls that a network makes, not on its modules: nothing in the m
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 from torch.overrides import TorchFunctionMode
 
+from generator.models.layer import Layer
 from generator.models.model import VisionModel, logits_of
 
 TOLERANCE = 1e-4
@@ -60,9 +61,9 @@ class Folding(TorchFunctionMode):
             return self._pending.pop(id(args[0]))
         if func in _BOUNDED:
             low, high = kwargs.get("min_val", 0.0), kwargs.get("max_val", 6.0)
-            return _clamp(args[0], low, high, self._redirect)
+            return _clamp(args[0], low, high, self._redirect, kwargs.get("inplace", False))
         if func in _RELU:
-            return _clamp(args[0], 0.0, math.inf, self._redirect)
+            return _clamp(args[0], 0.0, math.inf, self._redirect, kwargs.get("inplace", False))
         return func(*args, **kwargs)
 
 
@@ -74,23 +75,27 @@ class _Clamp(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, signal: Tensor, low: float, high: float, redirect: bool) -> Tensor:
-        clamped = functional.hardtanh(signal, low, high)
+    def forward(
+        ctx: Any, signal: Tensor, low: float, high: float, redirect: bool, inplace: bool
+    ) -> Tensor:
+        clamped = signal.clamp_(low, high) if inplace else signal.clamp(low, high)
+        if inplace:
+            ctx.mark_dirty(signal)
         ctx.save_for_backward(clamped)
         ctx.settings = low, high, redirect
         ctx.leak = 0.0
         return clamped
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         (clamped,), (low, high, redirect), grad = ctx.saved_tensors, ctx.settings, grads[0]
         if redirect:
             outwards = ((clamped <= low) & (grad > 0)) | ((clamped >= high) & (grad < 0))
-            return grad.masked_fill(outwards, 0.0), None, None, None
+            return grad.masked_fill(outwards, 0.0), None, None, None, None
         passed = torch.ops.aten.hardtanh_backward(grad, clamped, low, high)
         if ctx.leak:
             passed = torch.lerp(passed, grad, ctx.leak)
-        return passed, None, None, None
+        return passed, None, None, None, None
 
 
 _clamp: Callable[..., Tensor] = _Clamp.apply
@@ -125,6 +130,11 @@ def foldable(model: VisionModel) -> tuple[Folded, ...]:
             folded = logits_of(model.module(example))
     same = float((plain - folded).abs().max()) <= TOLERANCE * float(plain.abs().max() + 1)
     return folds if same else ()
+
+
+def foldable_between(model: VisionModel, layers: Sequence[Layer]) -> tuple[Folded, ...]:
+    """Those that can be folded while some layers are read; none where all operations are counted for that."""
+    return foldable(model) if model.hooked(layers, entering=True) else ()
 
 
 class _Record(TorchFunctionMode):
