@@ -17,6 +17,7 @@ from typing import Any
 
 from generator.errors import UsageError
 from generator.exhibit import Exhibit
+from generator.models.compat import repair_torchvision
 from generator.run import Technique
 from generator.store import BusyError
 
@@ -64,6 +65,7 @@ def _of_file(file: Path) -> list[Technique[Any]]:
     assert spec is not None and spec.loader is not None  # of a file that ends in .py or not
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses look themselves up there
+    repair_torchvision()  # which it may import
     try:
         spec.loader.exec_module(module)
     except Exception as error:

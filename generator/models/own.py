@@ -16,6 +16,7 @@ from torch import nn
 
 from generator.errors import UsageError, did_you_mean, first_line
 from generator.exhibit import ModelSpec, Preprocessing
+from generator.models.compat import repair_torchvision
 from generator.models.vision import Network, numbered
 
 # The class comes after the last colon, so that a drive's colon is part of the path.
@@ -60,7 +61,8 @@ def _called(spec: ModelSpec) -> str:
 
 
 def _from_file(path: Path, name: str, spec: ModelSpec) -> Any:
-    """A name of a Python file, with the files beside it importable while it is read."""
+    """A name of a Python file, with the files beside it, and torchvision, importable while it is read."""
+    repair_torchvision()
     unique = f"_cutaway_own_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
     loader = importlib.util.spec_from_file_location(unique, path)
     assert loader is not None and loader.loader is not None  # it ends in .py

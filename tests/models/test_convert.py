@@ -320,3 +320,25 @@ def test_other_faults_of_torchvision_are_not_hidden(fault, tmp_path):
     assert done.returncode != 0
     assert done.stderr.rstrip().endswith("Error: other")
     assert done.stdout.strip() == "None"
+
+
+OWN = """
+from torchvision.models import resnet18
+def make(): return resnet18(num_classes=3)
+"""
+OPEN_OWN = """
+from pathlib import Path
+from generator.exhibit import ModelSpec
+from generator.models.own import build_own
+spec = ModelSpec(id="own", source="./w.pt", architecture="./own.py:make")
+print(type(build_own("./own.py:make", spec, Path("."), 0).module).__name__)
+"""
+
+
+@pytest.mark.slow
+def test_a_file_of_the_user_s_own_may_import_torchvision(tmp_path, monkeypatch):
+    (tmp_path / "own.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    done = _python(OPEN_OWN)
+    assert done.returncode == 0, done.stderr
+    assert "ResNet" in done.stdout
