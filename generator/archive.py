@@ -18,10 +18,8 @@ from generator.mapped import ALIGNED, map_file
 
 LARGE = 2**20  # bytes of a file that is mapped, not read
 _META = "meta"
-_HEADER, _ZIP64 = (
-    30,
-    20,
-)  # bytes before the name of a member, and those that say its length in 64 bits
+_HEADER = 30  # bytes before the name of a member
+_ZIP64 = 20  # and those that say its length in 64 bits
 _PADDING = 0xD935  # what zipalign marks bytes with that have no meaning
 
 

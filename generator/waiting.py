@@ -52,7 +52,7 @@ class Waiting:
         """What a drawing is made from, with its arrays on the shelf."""
         if isinstance(value, np.ndarray):
             return self._shelf.put(value)
-        if isinstance(value, list | tuple):
+        if type(value) in (list, tuple):
             return type(value)(self._shelved(each) for each in value)
         if isinstance(value, Mapping):
             return {name: self._shelved(each) for name, each in value.items()}

@@ -63,7 +63,7 @@ def randomised(
         counted = kept(partial(_count_statistics, module, norms, batches, model.device))
         buffers = (buffer for part in norms for buffer in part.buffers(recurse=False))
         for buffer, value in zip(buffers, counted.buffers, strict=True):
-            buffer.copy_(torch.from_numpy(value))
+            buffer.copy_(torch.tensor(value))
     provenance = replace(
         model.provenance,
         origin=f"random weights, seed {seed}",

@@ -111,7 +111,7 @@ def find_groups(
 
 def _without(logits: Logits, whole: Tensor, parts: np.ndarray) -> np.ndarray:
     """How far the logits fall when each part is taken away, (parts, classes)."""
-    changed = [whole - torch.from_numpy(part).to(whole) for part in parts]
+    changed = [whole - torch.tensor(part).to(whole) for part in parts]
     values = logits([whole, *changed])
     return values[0] - values[1:]
 

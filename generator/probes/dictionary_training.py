@@ -121,7 +121,7 @@ def train_dictionary(
 def as_dictionary(trained: Trained, name: str, model: LanguageModel) -> Dictionary:
     """What was trained, as a dictionary on the model's device."""
     weights: dict[str, Any] = {
-        part: torch.from_numpy(getattr(trained, part))
+        part: torch.tensor(getattr(trained, part))
         for part in ("encoder", "encoder_bias", "decoder", "decoder_bias")
     }
     made = Dictionary(

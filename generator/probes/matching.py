@@ -139,7 +139,7 @@ def part_of_pixel(size: int, patch: int) -> np.ndarray:
 
 def probabilities(cosines: np.ndarray, towers: TwoTowers) -> np.ndarray:
     """The shares of cosines (texts,) of one picture, as the network was trained."""
-    logits = torch.from_numpy(cosines) * towers.scale + towers.bias
+    logits = torch.tensor(cosines) * towers.scale + towers.bias
     shares = logits.softmax(-1) if towers.shares == "softmax" else logits.sigmoid()
     return shares.numpy()
 
@@ -201,7 +201,7 @@ def _match(
     patch: int,
     seed: int,
 ) -> PictureMatch:
-    picture, texts = torch.from_numpy(pixels), torch.from_numpy(vectors)
+    picture, texts = torch.from_numpy(pixels), torch.tensor(vectors)
     parts = part_of_pixel(pixels.shape[-1], patch)
     count = int(parts.max()) + 1
     whole = (_picture_vectors(model, [picture]) @ texts.t())[0]

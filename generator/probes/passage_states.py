@@ -57,7 +57,7 @@ def states_in(pool: Sequence[Read], store: Store) -> States:
             part = pool[start : start + CHUNK]
             rows = chunk_states(model, units, part, store)
             known.update(zip((one.ids for one in part), rows, strict=True))
-        return [torch.from_numpy(known[tuple(ids)]).to(model.device) for ids in passages]
+        return [torch.tensor(known[tuple(ids)]).to(model.device) for ids in passages]
 
     return states
 
@@ -101,7 +101,7 @@ def run_kept(
         assert units.dictionary is not None and isinstance(model, LanguageModel)
         site = site_of(model, units.dictionary.site, units.dictionary.layer)
         for number, rows in enumerate(chunk_states(model, site, part, store)):
-            take(units, number, units.values(torch.from_numpy(rows).to(model.device)))
+            take(units, number, units.values(torch.tensor(rows).to(model.device)))
 
 
 def _stored(

@@ -131,7 +131,7 @@ def _silence(
     passage: Read,
     chosen: Sequence[tuple[int, int]],
 ) -> _OnPassage:
-    held = [torch.from_numpy(mean).float().to(model.device)[:, None] for mean in means]
+    held = [torch.tensor(mean).float().to(model.device)[:, None] for mean in means]
     if isinstance(model, Seq2SeqModel):
         effects = _of_pair(model, layers, held, passage, chosen)
     else:
