@@ -150,8 +150,7 @@ def _estimates(
     ends = scored_ends(model)
     modules = [units.module for units in layers]
     means = [
-        torch.tensor(moments[units.name][1]).float().to(model.device)[:, None]
-        for units in layers
+        torch.tensor(moments[units.name][1]).float().to(model.device)[:, None] for units in layers
     ]
     found = [np.zeros(units.units) for units in layers]
     counted = 0
