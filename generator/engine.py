@@ -39,7 +39,7 @@ from generator.subjects import all_techniques, load_runs
 
 _AFTER = 2.0  # seconds of making, before a process that has to import torch is worth its start
 DEATHS = 3  # of workers that are replaced
-_TIMES, _BESIDE = 4, 10**9  # what a process takes: times the weights, and bytes
+_TIMES, _BESIDE = 2, 10**9  # what a process takes: times the weights, and bytes
 
 
 @dataclass(frozen=True)
