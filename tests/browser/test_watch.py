@@ -71,10 +71,13 @@ def test_a_word_appears_without_a_hand_and_a_mistake_with_file_and_line(page, fo
             break
         page.wait_for_timeout(100)
     assert loaded(preview) == ["encoder"]
+    shell = page.locator(".c-top .c-mast__tools")
+    expect(shell.locator("[hidden]")).to_have_count(0)  # its script has run
     built = page.locator(".c-top").inner_html()
     write(folder, FIRST.replace("One word", "Another word"))
     expect(page.get_by_text("Another word stands here.")).to_be_visible()
     assert loaded(preview) == ["encoder"]
+    expect(shell.locator("[hidden]")).to_have_count(0)
     assert page.locator(".c-top").inner_html() == built  # the shell is the built one
     write(folder, FIRST.replace('model="encoder", of', 'model="encodr", of'))
     box = page.get_by_role("alert")

@@ -31,7 +31,7 @@ NETWORKS = {
     "timm:test_vit_relpos": "heads",
     "torchvision:squeezenet1_1": "",
     "torchvision:shufflenet_v2_x0_5": "",
-    "transformers:cvt": "read picture by picture",
+    "transformers:cvt": "no heads: queries and keys differ in number",
     "transformers:segformer": "no heads: queries and keys differ in number",
     "transformers:swinv2": "no heads: its attention runs inside",
     "transformers:siglip": "2 x 4 heads",

@@ -101,7 +101,8 @@ def test_a_program_computes_what_the_network_did(exported, family):
     assert model.provenance.architecture == "torch.export"
     pixels = torch.randn(1, 3, model.preprocessing.size, model.preprocessing.size)
     with torch.no_grad():
-        torch.testing.assert_close(model.module(pixels), module(pixels), rtol=0, atol=0)
+        # The one that is opened may keep its numbers in another order in memory.
+        torch.testing.assert_close(model.module(pixels), module(pixels), rtol=1e-5, atol=1e-6)
     own, there = dict(module.named_parameters()), dict(model.module.named_parameters())
     same = [name for name in own if name in there and torch.equal(own[name], there[name])]
     assert len(same) >= 0.5 * len(own)  # norms with an activation in them stand one name deeper
