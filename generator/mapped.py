@@ -17,9 +17,8 @@ import numpy as np
 from generator.malloc import give_back
 
 ALIGNED = 64  # bytes: what arrays start at, as those that torch and numpy allocate
-_MOST = (
-    256  # files of results and figures at a time: each is one of those that a process may have open
-)
+# Files of results and figures at a time: each is one of those that a process may have open.
+_MOST = 256
 _SMALL, _CHUNK = 2**12, 2**26  # bytes of an array that is left in memory, and of a file for several
 
 _mapped: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()
