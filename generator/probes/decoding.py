@@ -9,7 +9,7 @@ head does through later layers appears as theirs.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,12 +65,11 @@ def logit_lens(model: LanguageModel, text: str, encoding: Encoding, store: Store
 
 
 def _lens(model: LanguageModel, text: str, ids: tuple[int, ...]) -> LogitLens:
-    ends = _decoder_ends(model)
-    rows = lens_logits(model, ends, ids)
-    final = rows[-1].log_softmax(-1)
-    answer = rows[-1].argmax(-1)
+    ends, streams = _decoder_ends(model), _streams(model, ids)
+    last = _read_off(ends, streams[-1])
+    final, answer = last.log_softmax(-1), last.argmax(-1)
     best, chances, ranks, own, apart = [], [], [], [], []
-    for logits in rows:
+    for logits in (_read_off(ends, stream) for stream in streams):
         logs = logits.log_softmax(-1)
         at, found = strongest(logs, TOP)
         mine = logs.gather(1, answer[:, None])
@@ -95,12 +94,20 @@ def _lens(model: LanguageModel, text: str, ids: tuple[int, ...]) -> LogitLens:
     )
 
 
-def lens_logits(model: LanguageModel, ends: ResidualEnds, ids: tuple[int, ...]) -> list[Tensor]:
-    """Logits (tokens, vocabulary) read off the stream before block 0 and behind each block."""
+def lens_logits(model: LanguageModel, ends: ResidualEnds, ids: tuple[int, ...]) -> Iterator[Tensor]:
+    """Logits (tokens, vocabulary) read off the stream before block 0 and behind each block, one at a time."""
+    return (_read_off(ends, stream) for stream in _streams(model, ids))
+
+
+def _streams(model: LanguageModel, ids: tuple[int, ...]) -> list[Tensor]:
+    """The stream (tokens, width) before block 0 and behind each block."""
     seen = watch(model, ids)
-    streams = [seen.inputs[model.blocks[0]], *(seen.outputs[block] for block in model.blocks)]
+    return [seen.inputs[model.blocks[0]][0], *(seen.outputs[block][0] for block in model.blocks)]
+
+
+def _read_off(ends: ResidualEnds, stream: Tensor) -> Tensor:
     with torch.no_grad():
-        return [ends.logits(ends.finish(stream[0])).float() for stream in streams]
+        return ends.logits(ends.finish(stream)).float()
 
 
 def _decoder_ends(model: LanguageModel) -> ResidualEnds:
