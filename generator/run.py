@@ -17,6 +17,7 @@ from generator.figures.figure import Figure
 from generator.inputs.images import CuratedImage, as_pixels, pixels_of, square_of
 from generator.inputs.shown import Inputs, Picture
 from generator.inputs.texts import CuratedText
+from generator.mapped import let_go
 from generator.models.checkpoints import Checkpoints
 from generator.models.load import AnyModel
 from generator.models.mapped import map_model
@@ -255,6 +256,7 @@ class Control:
     def run(self) -> Run:
         """The run itself, with a network of random weights."""
         trained, model, seed = self.trained, self.trained.model, self.trained.seed
+        let_go()  # there will be two networks
         random: AnyModel
         if isinstance(model, VisionModel):
             shown = [*trained.pixels.values()]
