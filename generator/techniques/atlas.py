@@ -16,8 +16,8 @@ from generator.techniques.components import inline
 from generator.techniques.heads import HEADS, measured, reason
 from generator.techniques.measured_stack import MeasuredStack, StackHeads, stack_named
 from generator.techniques.naming import Names
-from generator.techniques.standings import Order, Standing, highest, order_heads, standings
-from generator.widget import To, Widget
+from generator.techniques.standings import Standing, highest, standings
+from generator.widget import Widget
 
 DIGITS = 5
 _NAMED = 8
@@ -61,7 +61,7 @@ class View:
 def view(run: Run, of: StackHeads) -> View:
     """The scatter and the table of all heads of a stack."""
     stack = measured(run, of)
-    rows = _rows(stack, order_heads(stack))
+    rows = _rows(stack)
     grouped = stack.kv_groups < stack.heads
     path = f"{run.folder}/{of.stack.part('atlas')}.svg"
     still = on_page(head_scatter(run, stack=of.stack.name), path, "head_scatter", 860)
@@ -71,27 +71,22 @@ def view(run: Run, of: StackHeads) -> View:
 def widget(run: Run, stack: str = "") -> Widget:
     """All heads over any two statistics, and as a table to sort."""
     found = measured(run, stack_named(run.model, stack))
-    rows = tuple(
-        replace(row, link=Link("", row.link.text)) for row in _rows(found, order_heads(found))
-    )
+    rows = tuple(replace(row, link=Link("", row.link.text)) for row in _rows(found))
     shown = View(found, rows, _data(found, rows), None, found.kv_groups < found.heads)
-
-    def whole(_: To) -> View:
-        return shown
 
     return Widget(
         "atlas",
         "atlas",
         f"All {len(rows)} {found.heads_words} of {run.model.title}, over any two statistics.",
         "Each mark is a head. What lies far out is worth a look; what lies close is not shown to be alike.",
-        whole,
+        lambda _: shown,
         ("heads",),
         ("atlas",),
         wide=True,
     )
 
 
-def _rows(stack: MeasuredStack, order: Order) -> tuple[Row, ...]:
+def _rows(stack: MeasuredStack) -> tuple[Row, ...]:
     share = stack.heads // stack.kv_groups
     return tuple(
         Row(
@@ -100,7 +95,7 @@ def _rows(stack: MeasuredStack, order: Order) -> tuple[Row, ...]:
             group=stack.group(head),
             first=share > 1 and head % share == 0,
             role=stack.role(layer, head),
-            standings=tuple(standings(stack, order, layer, head)),
+            standings=standings(stack, layer, head),
         )
         for layer, head in stack.places
     )

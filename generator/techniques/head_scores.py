@@ -20,14 +20,7 @@ from generator.techniques.heads_drawings import grids_figure
 from generator.techniques.measured_stack import MeasuredStack, StackHeads, stack_of
 from generator.techniques.roles import Badge, RoleRow, badge, role_rows
 from generator.techniques.stack_tables import stack_tables
-from generator.techniques.standings import (
-    Leader,
-    Order,
-    Standing,
-    leaders,
-    order_heads,
-    standings,
-)
+from generator.techniques.standings import Leader, Standing, leaders, standings
 
 LEFT_OUT = (
     "Not made for an encoder-decoder: OV and QK circuits with the copying score, the logit lens and direct "
@@ -105,17 +98,12 @@ class RolesView:
     left_out: str
 
 
-def order_of(run: Run, stack: MeasuredStack) -> Order:
-    """The ranks of all heads of a stack in each statistic."""
-    return run.once(("order", stack.stack), lambda: order_heads(stack))
-
-
 def head_view(run: Run, of: StackHeads, layer: int, head: int) -> HeadView:
     """The section on a head's page."""
     stack = measured(run, of)
     return HeadView(
         stack,
-        tuple(standings(stack, order_of(run, stack), layer, head)),
+        standings(stack, layer, head),
         "tokens" if stack.stack is PATCHES else "visible keys",
         _whose(stack),
         tuple(_alike(stack, layer, head)),
@@ -144,12 +132,12 @@ def layer_view(run: Run, layer: Layer) -> LayerView | None:
     if not layer.heads:
         return None
     stack = measured(run, stack_of(run.model, layer))
-    place, order = stack.place_of(layer), order_of(run, stack)
+    place = stack.place_of(layer)
     rows = (
         HeadRow(
             stack.link(place, head),
             stack.group(head),
-            tuple(standings(stack, order, place, head)),
+            standings(stack, place, head),
             badge(stack, place, head),
         )
         for head in range(stack.heads)

@@ -38,7 +38,7 @@ from generator.techniques.patch_views import (
 )
 from generator.techniques.patch_widget import patch_view
 from generator.techniques.pictures import photograph
-from generator.techniques.standings import Standing, order_heads, standings
+from generator.techniques.standings import Standing, standings
 
 
 @dataclass(frozen=True)
@@ -176,8 +176,8 @@ def layer_view(run: Run, layer: Layer) -> LayerView | None:
 def model_view(run: Run, _: StackHeads) -> ModelView:
     """All heads on every picture."""
     grid, (stack,) = grid_of(run), run[HEADS]
-    order, relative = order_heads(stack), stack.statistic("relative_entropy")
-    rows = (Row(stack.link(*at), tuple(standings(stack, order, *at))) for at in stack.places)
+    relative = stack.statistic("relative_entropy")
+    rows = (Row(stack.link(*at), standings(stack, *at)) for at in stack.places)
     return ModelView(
         blocks=len(stack.layers),
         heads=stack.heads,

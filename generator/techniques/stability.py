@@ -97,10 +97,9 @@ def recipe_rows(run: Run) -> tuple[list[Link], list[RecipeRow]]:
     found = run[STABILITY].recipes
     if not found.recipes:
         return [], []
-    known = {one.name: one.mean for one in run[HEADS][0].statistics}
-    best = known.get(
-        "induction", found.mean[0]
-    )  # a shorter recipe can fit where the usual one does not
+    # A shorter recipe can fit where the usual one does not.
+    usual = run[HEADS][0].known.get("induction")
+    best = found.mean[0] if usual is None else usual.mean
     heads = best_heads(best.round(6), STABLE)
     rows = [
         RecipeRow(
