@@ -48,13 +48,13 @@ def layer_address(model: str, layer: str) -> str:
     return f"models/{model}/layers/{layer}/index.html"
 
 
-def head_address(model: str, layer: str, head: int) -> str:
-    """The page of an attention head."""
+def head_address(model: str, layer: str, head: int | str) -> str:
+    """The page of an attention head; of "{head}" a pattern, which scripts fill."""
     return f"models/{model}/layers/{layer}/heads/{head}/index.html"
 
 
-def unit_address(model: str, layer: str, unit: int) -> str:
-    """The page of a unit."""
+def unit_address(model: str, layer: str, unit: int | str) -> str:
+    """The page of a unit; of "{unit}" a pattern, which scripts fill."""
     return f"models/{model}/layers/{layer}/units/{unit}/index.html"
 
 

@@ -28,7 +28,7 @@ from generator.techniques.neuron_choice import paged_units
 from generator.techniques.neurons import NEURONS, chosen_of, neuron_link, neurons
 from generator.techniques.patch_figures import head_preview
 from generator.techniques.signal import SIGNAL
-from generator.techniques.token_unit_facts import strongest
+from generator.techniques.token_unit_list import strongest
 
 # What the note of a head says, where it was measured.
 _TOLD = ("previous_token", "induction", "sink_mass")

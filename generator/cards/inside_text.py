@@ -9,8 +9,8 @@ from generator.formatting import amount, number, percent
 from generator.models.stacks import CROSS
 from generator.probes.head_statistics import BY_COLUMN
 from generator.run import Run
+from generator.techniques.atlas import grids_figure
 from generator.techniques.heads import HEADS
-from generator.techniques.heads_drawings import grids_figure
 from generator.techniques.links import layer_link
 from generator.techniques.measured_stack import MeasuredStack, heads_of
 from generator.techniques.roles import role_rows

@@ -1,12 +1,12 @@
-"""The page of two models side by side: what changed from one to the other, and what did not."""
+"""The pages of two models: what changed from one to the other, and their pages beside each other."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from generator.addresses import Link, beside_address, comparison_address
+from generator.addresses import Link, beside_address, comparison_address, model_address
 from generator.comparison import Comparison
-from generator.pages.beside import beside_page
 from generator.pages.context import Place, home, size_text
 from generator.pages.credits import with_credits
 from generator.pages.environment import Pages
@@ -93,3 +93,32 @@ def _facts(comparison: Comparison) -> list[tuple[str, str]]:
         ("Weights", *(one.provenance.weights_sha256[:12] for one in (before, after))),
     ]
     return [(name, one if one == other else f"{one} → {other}") for name, one, other in said]
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two frames: its model's title, and the page that it opens first."""
+
+    name: str
+    when: str
+    title: str
+    target: str
+
+
+def beside_page(comparison: Comparison, pages: Pages) -> Page:
+    """The page with two frames. What they show stands in the hash: `#layers/3/heads/1/#text=rain`."""
+    before, after = comparison.before, comparison.after
+    both = f"{before.title} and {after.title}"
+    first = Link(comparison_address(comparison.id), both)
+    return pages.page(
+        "beside.html",
+        beside_address(comparison.id),
+        f"Beside each other: {both}",
+        f"The same page of {before.title} and of {after.title} beside each other.",
+        searchable=False,
+        place=Place((home(), first), previous=first),
+        sides=(
+            Side("before", "Before", before.title, model_address(before.model.id)),
+            Side("after", "After", after.title, model_address(after.model.id)),
+        ),
+    )

@@ -17,8 +17,7 @@ from generator.probes.change import FEWEST, can_lead
 from generator.probes.head_statistic import HeadStatistic
 from generator.run import PAIRS, PICTURES, TEXTS, Run, Section, Technique
 from generator.table import Table
-from generator.techniques.compared_head_words import map_figure, said_of
-from generator.techniques.compared_maps import maps_figure, place_of
+from generator.techniques.compared_maps import map_figure, maps_figure, place_of, said_of
 from generator.techniques.compared_measures import APART, EFFECT, MOVED
 from generator.techniques.compared_stacks import ASKS, ComparedStack, measure
 from generator.techniques.links import beside_link

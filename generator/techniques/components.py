@@ -121,7 +121,7 @@ def _component(
         source=source,
         alone=alone if _long(attention) else "",
         neurons=vectors_address(model, name, "{layer}") if neurons else "",
-        heads=head_address(model, named, 0).replace("/heads/0/", "/heads/{head}/"),
+        heads=head_address(model, named, "{head}"),
     )
 
 

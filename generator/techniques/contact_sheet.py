@@ -18,7 +18,7 @@ from generator.techniques.deconvolution import sheets
 from generator.techniques.exemplars import EXEMPLARS, exemplars_of, needs_pool, patch
 from generator.techniques.naming import layer_of
 from generator.techniques.neuron_choice import paged_units
-from generator.techniques.pool import pool_square
+from generator.techniques.pictures import pool_square
 from generator.techniques.signal import SIGNAL
 from generator.techniques.telling_units import strength_of
 from generator.techniques.ties import neurons

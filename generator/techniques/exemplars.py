@@ -18,7 +18,7 @@ from generator.run import PICTURES, Run, Technique
 from generator.table import Table
 from generator.techniques.naming import Numbers, layer_of, listed, one_of, unit_of
 from generator.techniques.neuron_choice import chosen_neurons, paged_units
-from generator.techniques.pool import pool_square
+from generator.techniques.pictures import pool_square
 from generator.techniques.ties import Row, neurons
 
 PATCH = 224  # pixels of a patch in a figure

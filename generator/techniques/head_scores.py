@@ -15,8 +15,8 @@ from generator.probes.ablation import Ablation
 from generator.probes.naming import NamedHeads
 from generator.run import PAIRS, PICTURES, TEXTS, Run, Section, Technique
 from generator.table import Table
+from generator.techniques.atlas import grids_figure
 from generator.techniques.heads import HEADS, measured, reason
-from generator.techniques.heads_drawings import grids_figure
 from generator.techniques.measured_stack import MeasuredStack, StackHeads, stack_of
 from generator.techniques.roles import Badge, RoleRow, badge, role_rows
 from generator.techniques.stack_tables import stack_tables

@@ -15,11 +15,10 @@ from generator.models.layer import Layer
 from generator.models.patches import PatchGrid
 from generator.run import PICTURES, Run, Section, Technique
 from generator.table import Content, Table
+from generator.techniques.atlas import grids_figure
 from generator.techniques.flops import why_fewer
 from generator.techniques.heads import HEADS
-from generator.techniques.heads_drawings import grids_figure
 from generator.techniques.measured_stack import StackHeads, heads_of, stack_of
-from generator.techniques.patch_data import head_data, patch_files
 from generator.techniques.patch_figures import patch_attention, patch_rollout
 from generator.techniques.patch_maps import PATCH_MAPS, grid_of, weights_of, why_not
 from generator.techniques.patch_views import (
@@ -36,7 +35,7 @@ from generator.techniques.patch_views import (
     telling_picture,
     token_name,
 )
-from generator.techniques.patch_widget import patch_view
+from generator.techniques.patch_widget import head_data, patch_files, patch_view
 from generator.techniques.pictures import photograph
 from generator.techniques.standings import Standing, standings
 

@@ -200,7 +200,7 @@ def _strong(run: Run, layer: Layer) -> list[Said]:
     """The units of a layer on which most hangs."""
     if exemplars_of(run, layer.name) is None:
         return []
-    strength = run.once(("strength", layer.name), lambda: strength_of(run, layer))
+    strength = strength_of(run, layer)
     best = [int(unit) for unit in strength.strongest[:FEW]]
     if len(best) < FEW:
         return []

@@ -21,7 +21,7 @@ from generator.probes.unit_weights import Words
 from generator.run import Run
 from generator.techniques.lit import LitToken, lit_tokens, whole_characters
 from generator.techniques.telling import View as Telling
-from generator.techniques.token_unit_facts import Effect, effect_of, strongest
+from generator.techniques.token_unit_list import Effect, effect_of, strongest
 from generator.techniques.token_units import (
     Shown,
     UnitsFound,

@@ -19,7 +19,7 @@ from generator.techniques import features
 from generator.techniques.deconvolution import DECONVOLUTION, sheets, strip
 from generator.techniques.exemplars import EXEMPLARS, exemplars_of, needs_pool, one_a_thing
 from generator.techniques.features import UnitView
-from generator.techniques.pool import pool_photograph
+from generator.techniques.pictures import pool_photograph
 from generator.techniques.ties import Row, channels, neurons
 
 _RULES = {BY_DECONVOLUTION: "deconvolution", GUIDED: "guided backpropagation"}

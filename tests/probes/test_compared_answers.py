@@ -27,8 +27,8 @@ from generator.probes.token_answers import asked_of, mean_of, measure_token_answ
 from generator.store import Store
 from generator.techniques.compared_answer_views import view_of
 from generator.techniques.compared_answers import COMPARED_ANSWERS
-from generator.techniques.compared_head_words import said_of
 from generator.techniques.compared_heads import COMPARED_HEADS
+from generator.techniques.compared_maps import said_of
 
 _WORDS = np.random.default_rng(3)
 TEXTS = tuple(

@@ -20,8 +20,7 @@ from generator.models.compat import repair_torchvision
 from generator.models.load import load_model
 from generator.techniques.dictionaries import DICTIONARIES
 from generator.techniques.neurons import NEURONS, neurons
-from generator.techniques.token_unit_facts import effect_of
-from generator.techniques.token_unit_list import list_view
+from generator.techniques.token_unit_list import effect_of, list_view
 from generator.techniques.token_units import tokens_of
 
 _WORDS = "sun moon rain snow wind hill lake sand fern moss crow wolf bear deer frog"
