@@ -39,13 +39,6 @@ class View:
     sparsest: tuple[Unit, ...]
 
 
-@dataclass(frozen=True)
-class TextView:
-    """The activity of the MLP of a layer that reads texts."""
-
-    figure: Figure
-
-
 def signed(run: Run, layer: str) -> bool:
     """Whether a layer's activations go below zero."""
     return bool(run[SIGNAL].of(layer).minimum.min() < 0)
@@ -64,12 +57,12 @@ def activity_drawing(folder: str, signal: LayerSignal, *, dead: bool) -> Drawing
     return Drawing("activity", {**arguments, "width": float(PAGE)}, (path,))
 
 
-def text_view(run: Run, layer: Layer) -> TextView | None:
+def text_view(run: Run, layer: Layer) -> Figure | None:
     """The section on the page of a layer with an MLP that reads texts."""
     if run.reads == PICTURES:
         return None
     signal = next((one for one in run[SIGNAL].layers if one.layer == layer.name), None)
-    return TextView(_text_figure(run, layer, signal)) if signal else None
+    return _text_figure(run, layer, signal) if signal else None
 
 
 def _text_figure(run: Run, layer: Layer, signal: LayerSignal) -> Figure:

@@ -81,13 +81,6 @@ class DecodedText:
     course: Figure | None
 
 
-@dataclass(frozen=True)
-class View:
-    """The texts that are decoded."""
-
-    texts: tuple[DecodedText, ...]
-
-
 def why_not(run: Run) -> str:
     """Whether the model writes tokens, one after the other."""
     return "" if run.language.causal else "it does not write one token after the other."
@@ -112,11 +105,11 @@ def measure(run: Run) -> Decoded:
     return found
 
 
-def view(run: Run) -> View | None:
-    """The page on decoding; None where neither lens nor attribution is known of any text."""
+def view(run: Run) -> tuple[DecodedText, ...]:
+    """The texts that are decoded; none where neither lens nor attribution is known of any text."""
     texts = tuple(_text(run, lens, shares) for lens, shares in run[DECODING])
     told = any(not (one.lens.reason and one.attribution.reason) for one in texts)
-    return View(texts) if told else None
+    return texts if told else ()
 
 
 def _text(run: Run, lens: LogitLens, attribution: LogitAttribution) -> DecodedText:

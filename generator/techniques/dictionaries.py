@@ -79,13 +79,6 @@ class DictionaryView:
     list: ListView
 
 
-@dataclass(frozen=True)
-class View:
-    """All dictionaries of a model."""
-
-    dictionaries: tuple[DictionaryView, ...]
-
-
 def why_not(run: Run) -> str:
     """Whether the exhibit names dictionaries, and passages to search."""
     if not run.language.dictionaries:
@@ -182,10 +175,10 @@ def latent_link(run: Run, name: str, latent: int) -> Link:
     return Link(address, f"{name} {latent}")
 
 
-def view(run: Run) -> View:
+def view(run: Run) -> tuple[DictionaryView, ...]:
     """The page of all dictionaries."""
     found = zip(run[DICTIONARIES], run.language.dictionaries, strict=True)
-    return View(tuple(_view(run, one, spec) for one, (spec, _) in found))
+    return tuple(_view(run, one, spec) for one, (spec, _) in found)
 
 
 def _view(run: Run, found: DictionaryFound, stated: DictionarySpec) -> DictionaryView:
@@ -224,7 +217,7 @@ def _quality_table(run: Run) -> Content:
     )  # fmt: skip
 
     def rows() -> Iterator[tuple[object, ...]]:
-        for one in view(run).dictionaries:
+        for one in view(run):
             found, evaluation = one.found, one.found.evaluation
             assert evaluation is not None
             for row in one.rows:

@@ -35,13 +35,6 @@ class View:
     items: tuple[Item, ...]
 
 
-@dataclass(frozen=True)
-class ClassesView:
-    """The classes of the page by their labels, each with its pictures."""
-
-    items: tuple[tuple[str, tuple[Item, ...]], ...]
-
-
 def _of_kind(run: Run, kind: str) -> list[Visualised]:
     return [each for each in run[FEATURES] if each.want.kind == kind]
 
@@ -96,8 +89,8 @@ def _alt(reached: Visualised) -> str:
     return f"Unit {want.unit} of {want.layer}: {on_the_way if want.other >= 0 else 'variant'}."
 
 
-def classes_view(run: Run) -> ClassesView | None:
-    """The section of the pictures that raise a class, by its logit first; None without any class."""
+def classes_view(run: Run) -> tuple[tuple[str, list[Item]], ...]:
+    """The section of classes: their labels, each with the pictures that raise it, by its logit first."""
     by_class: dict[int, list[Item]] = {}
     for kind in CLASS_KINDS:
         for each in _of_kind(run, kind):
@@ -106,8 +99,7 @@ def classes_view(run: Run) -> ClassesView | None:
             item = Item(each, picture(run, each, alt, "feature_classes"))
             by_class.setdefault(each.want.unit, []).append(item)
     labels = run.vision.labels
-    items = ((labels[index], tuple(made)) for index, made in by_class.items())
-    return ClassesView(tuple(items)) if by_class else None
+    return tuple((labels[index], made) for index, made in by_class.items())
 
 
 FEATURE_SETS = Technique(

@@ -81,13 +81,6 @@ class StackView:
 
 
 @dataclass(frozen=True)
-class StacksView:
-    """The three stacks of an encoder-decoder."""
-
-    stacks: tuple[StackView, ...]
-
-
-@dataclass(frozen=True)
 class RolesView:
     """How roles are named, and who has one; `left_out` says which methods have no meaning here."""
 
@@ -150,9 +143,9 @@ def model_view(run: Run) -> StackView | None:
     return _stack(run[HEADS][0]) if run.reads == TEXTS else None
 
 
-def stacks_view(run: Run) -> StacksView | None:
-    """The sections on the page of an encoder-decoder."""
-    return StacksView(tuple(_stack(one) for one in run[HEADS])) if run.reads == PAIRS else None
+def stacks_view(run: Run) -> tuple[StackView, ...]:
+    """The sections on the page of an encoder-decoder, one for each of its three stacks."""
+    return tuple(_stack(one) for one in run[HEADS]) if run.reads == PAIRS else ()
 
 
 def _stack(stack: MeasuredStack) -> StackView:

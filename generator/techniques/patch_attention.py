@@ -72,13 +72,6 @@ class HeadView:
 
 
 @dataclass(frozen=True)
-class LayerView:
-    """The heads of a block, each on the first picture."""
-
-    maps: tuple[tuple[Link, Overlay], ...]
-
-
-@dataclass(frozen=True)
 class Rollout:
     """The rollout of one token behind some block."""
 
@@ -159,17 +152,17 @@ def _map(run: Run, image: CuratedImage, stack: StackHeads, block: int, head: int
     return PatchMap(image.id, image.label, photograph(run, image), tuple(views), opens)
 
 
-def layer_view(run: Run, layer: Layer) -> LayerView | None:
-    """The heads of a transformer block with their maps on the first picture; None of another layer."""
+def layer_view(run: Run, layer: Layer) -> tuple[tuple[Link, Overlay], ...]:
+    """The heads of a transformer block with their maps on the first picture; none of another layer."""
     if not layer.heads:
-        return None
+        return ()
     stack, image, reader = stack_of(run.model, layer), run.inputs.images[0], grid_of(run).readers[0]
     place, sprite, maps = stack.place_of(layer), looks_sprite(run, image.id, reader), []
     for head in range(stack.heads):
         link = stack.link(place, head)
         alt = f"Where the {token_name(reader)} looks in the picture of {image.label}, {link.text}"
         maps.append((link, overlay(run, image, sprite, (place, head), alt)))
-    return LayerView(tuple(maps))
+    return tuple(maps)
 
 
 def model_view(run: Run, _: StackHeads) -> ModelView:
