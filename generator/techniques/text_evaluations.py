@@ -73,10 +73,8 @@ def _losses(run: Run, loss: LanguageLoss) -> Iterator[Evaluation]:
         metric_name=name.capitalize(),
         value=float(np.exp(one.mean)),
         error=float(np.exp(one.mean) * one.error),
-        spread=NAN,
         count=one.tokens,
         counted="tokens",
-        unit="",
         definition="exp(loss): as unsure as among so many equally likely tokens. Its standard error is that "
         "of the loss, carried over to first order.",
         controls=(Control("random weights", float(np.exp(random.mean))),),
@@ -105,7 +103,6 @@ def _found(data: Data, made: Paraphrases) -> Evaluation:
         metric_name="Accuracy of finding the paraphrase",
         value=one.found / count,
         error=share_error(one.found, count),
-        spread=NAN,
         count=count,
         counted="sentences",
         unit="share",
@@ -129,7 +126,6 @@ def _preferred(data: Data, made: Paraphrases) -> Evaluation:
         metric_name="Accuracy on triplets (paraphrase, distractor of the same words)",
         value=one.preferred / count,
         error=share_error(one.preferred, count),
-        spread=NAN,
         count=count,
         counted="sentences",
         unit="share",
@@ -153,8 +149,6 @@ def _separation(data: Data, made: Paraphrases) -> Evaluation:
         metric="roc_auc",
         metric_name="Area under the ROC curve, paraphrases against unrelated sentences",
         value=one.separation,
-        error=NAN,
-        spread=NAN,
         count=len(made.ids) + len(one.unrelated),
         counted="pairs",
         unit="share",
@@ -181,7 +175,6 @@ def _similarity(data: Data, made: Paraphrases, vectors: str) -> Evaluation:
         spread=float(sample_deviation(one.paired)),
         count=count,
         counted="pairs",
-        unit="",
         definition=f"Mean cosine similarity of a sentence and its paraphrase; embeddings are {vectors}.",
         controls=(
             Control(
