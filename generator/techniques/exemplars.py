@@ -178,21 +178,17 @@ def _rows(run: Run) -> Iterator[Sequence[Any]]:
         width = layer.grid.columns if layer.grid else layer.shape[-1]
         paged = np.zeros((layer.units, 1), dtype=bool)  # of neurons the table would be too long
         paged[list(paged_units(run, layer))] = True
-        for unit, rank in np.argwhere((one.neuron >= 0) & paged).tolist():
-            position = divmod(int(one.place[unit, rank]), width)
-            columns = (one.neuron, one.neuron_value, one.neuron_pre, one.neuron_tied)
-            values = _exemplar(run, position, *(column[unit, rank] for column in columns))
-            yield (one.layer, unit, "neuron", rank + 1, *values)
-        for unit, rank in np.argwhere((one.channel >= 0) & paged).tolist():
-            columns = (one.channel, one.channel_value, one.channel_pre, one.channel_tied)
-            values = _exemplar(run, ("", ""), *(column[unit, rank] for column in columns))
-            yield (one.layer, unit, "channel", rank + 1, *values)
-
-
-def _exemplar(
-    run: Run, position: tuple[Any, Any], picture: Any, value: Any, pre: Any, tied: Any
-) -> tuple[Any, ...]:
-    return run.inputs.pool[int(picture)].id, *position, value, known(pre), int(tied)
+        for variant in ("neuron", "channel"):
+            ends = ("", "_value", "_pre", "_tied")
+            columns = [getattr(one, f"{variant}{end}") for end in ends]
+            for unit, rank in np.argwhere((columns[0] >= 0) & paged).tolist():
+                picture, value, pre, tied = (column[unit, rank] for column in columns)
+                place: Sequence[Any] = ("", "")
+                if variant == "neuron":
+                    place = divmod(int(one.place[unit, rank]), width)
+                shown = run.inputs.pool[int(picture)].id
+                start = (one.layer, unit, variant, rank + 1)
+                yield (*start, shown, *place, value, known(pre), int(tied))
 
 
 def known(value: Any) -> Any:
