@@ -18,6 +18,11 @@ class Link:
     text: str
 
 
+def on_the_web(site: str, address: str) -> str:
+    """An address with the site's own before it; "" where the site has none."""
+    return f"{site.rstrip('/')}/{address.removesuffix('index.html')}" if site else ""
+
+
 def relative(origin: str, target: str) -> str:
     """The link from one address to another, both from the site's root."""
     # What os.path.relpath does, without asking where this process is: pages hold a hundred thousand links.

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from generator.addresses import Link
+from generator.addresses import Link, on_the_web
 from generator.articles.bibliography import Reference, as_bibtex, own_entry, plain_citation
 from generator.articles.document import Article, Renderer
 from generator.articles.front_matter import Author, Meta
@@ -24,6 +24,7 @@ from generator.pages.page import Page
 from generator.terms import unmarked
 
 WORDS_A_MINUTE = 230
+_LICENCE = "Text and figures are licensed under {}, unless something else is said beside them."
 _NO_WORDS = re.compile(r"<(script|style|pre|figure)\b.*?</\1>", re.DOTALL)
 
 
@@ -114,7 +115,7 @@ def pages_of(
     """An article among those of its section, and its slides where it has them."""
     source, filling = article.source, Renderer(article, pages)
     previous, following = around([_link(one) for one in sources], sources.index(source))
-    meta, permalink = source.meta, _permalink(exhibit, source.address)
+    meta, permalink = source.meta, on_the_web(exhibit.site_url, source.address)
     body = filling.html(pages.words.mark(article.html))
     words, references = _word_count(article, body), article.references()
     key, entry = own_entry(meta, source.stem, exhibit.title, permalink)
@@ -139,7 +140,7 @@ def pages_of(
         "slides": slides,
         "appendix": {
             **{name: filling.html(text) for name, text in article.appendix.items()},
-            "licence_text": _licence(meta.licence) if meta.licence else "",
+            "licence_text": _LICENCE.format(meta.licence) if meta.licence else "",
             "pictures": article.pictures,
         },
         "previous": previous,
@@ -178,14 +179,6 @@ def _slides(article: Article, slides: Link, body: str, citation: str, pages: Pag
     )
 
 
-def _permalink(exhibit: Exhibit, address: str) -> str:
-    return (
-        f"{exhibit.site_url.rstrip('/')}/{address.removesuffix('index.html')}"
-        if exhibit.site_url
-        else ""
-    )
-
-
 def _word_count(article: Article, html: str) -> int:
     """Of a choice its first combination counts."""
     return len(as_text(_NO_WORDS.sub(" ", html)).split()) - article.document.repeated
@@ -193,12 +186,6 @@ def _word_count(article: Article, html: str) -> int:
 
 def _minutes(words: int) -> int:
     return max(1, math.ceil(words / WORDS_A_MINUTE))
-
-
-def _licence(licence: str) -> str:
-    return (
-        f"Text and figures are licensed under {licence}, unless something else is said beside them."
-    )
 
 
 def head_of(

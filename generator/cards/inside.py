@@ -25,12 +25,11 @@ def inside(run: Run) -> Section:
     intro = Paragraph(
         ("A few of the numbers; all layers, and every figure in full, are on ", whole, ".")
     )
-    parts = _of_pictures(run) if run.reads == PICTURES else inside_text(run)
+    if run.reads == PICTURES:
+        parts: tuple[Section, ...] = (_sparsity(run), _units(run), _controls(run))
+    else:
+        parts = inside_text(run)
     return Section("inside", "What the inside looks like", (intro,), parts)
-
-
-def _of_pictures(run: Run) -> tuple[Section, ...]:
-    return _sparsity(run), _units(run), _controls(run)
 
 
 def _layer(run: Run, layer: Layer) -> Inline:

@@ -27,7 +27,8 @@ _OTHER_KIND = (
 
 def comparison_pages(comparison: Comparison, pages: Pages) -> Iterator[Page]:
     """The page of a comparison, and one with both models' pages beside each other where they have any."""
-    yield with_credits(_with_pages(comparison), _overview(comparison, pages))
+    with_pictures = comparison.after if comparison.after.paged else comparison.before
+    yield with_credits(with_pictures, _overview(comparison, pages))
     if _both_paged(comparison):
         yield beside_page(comparison, pages)
 
@@ -40,11 +41,6 @@ def _both_paged(comparison: Comparison) -> bool:
 def sections(comparison: Comparison) -> tuple[FilledSection, ...]:
     """What its page shows, made once: the card says it in short."""
     return comparison.once(sections, lambda: sections_of(comparison, PAGE))
-
-
-def _with_pages(comparison: Comparison) -> Run:
-    """The one of the two models whose pictures have a page."""
-    return comparison.after if comparison.after.paged else comparison.before
 
 
 def _overview(comparison: Comparison, pages: Pages) -> Page:

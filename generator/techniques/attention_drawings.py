@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -18,10 +17,12 @@ from generator.techniques.measured_stack import StackHeads
 def sheets(run: Run, stack: StackHeads, attention: Attention) -> Drawing:
     """The heads of each layer on one text, a picture a layer."""
     paths = (f"{folder}/heads-{attention.text}.webp" for folder in _folders(run, stack))
-    return run.once(
-        ("sheets", stack.stack, attention.text),
-        lambda: Drawing("layer_heads", _blocks(attention), tuple(paths)),
-    )
+
+    def make() -> Drawing:
+        blocks = {"weights": coarse(attention.weights), "causal": attention.causal}
+        return Drawing("layer_heads", blocks, tuple(paths))
+
+    return run.once(("sheets", stack.stack, attention.text), make)
 
 
 def maps(
@@ -37,36 +38,27 @@ def maps(
     the text that its page opens on. Of a long text each cell is the largest weight of a block (see `grain`),
     named after its first tokens.
     """
-    return run.once(
-        ("maps", stack.stack, attention.text),
-        lambda: _maps(run, stack, attention, heads, without_first),
-    )
+
+    def make() -> Drawing:
+        weights = np.stack([attention.weights[at] for at in heads])
+        weights[list(without_first), :, 0] = 0
+        folders = _folders(run, stack)
+        paths = (f"{folders[layer]}/heads/{head}/{attention.text}.webp" for layer, head in heads)
+        names, causal = named_sides(attention, weights.shape[1:]), attention.causal
+        drawn = {"weights": coarse(weights[None]), "causal": causal, **names}
+        return Drawing("attention_maps", drawn, tuple(paths))
+
+    return run.once(("maps", stack.stack, attention.text), make)
 
 
-def _maps(
-    run: Run,
-    stack: StackHeads,
-    attention: Attention,
-    heads: Sequence[tuple[int, int]],
-    without_first: Sequence[bool],
-) -> Drawing:
-    weights = np.stack([attention.weights[at] for at in heads])
-    weights[list(without_first), :, 0] = 0
-    block = grain(*weights.shape[1:])
-    sides = (("tokens", attention.tokens), ("keys", attention.keys))
-    names = {side: tuple(readable(token) for token in tokens[::block]) for side, tokens in sides}
-    folders = _folders(run, stack)
-    paths = (f"{folders[layer]}/heads/{head}/{attention.text}.webp" for layer, head in heads)
-    drawn = {"weights": coarse(weights[None]), "causal": attention.causal}
-    return Drawing("attention_maps", {**drawn, **names}, tuple(paths))
+def named_sides(attention: Attention, shape: Sequence[int]) -> dict[str, tuple[str, ...]]:
+    """The tokens on both sides of a map (queries, keys), of a long text the first of each block."""
+    block, sides = grain(*shape), (("tokens", attention.tokens), ("keys", attention.keys))
+    return {side: tuple(readable(token) for token in tokens[::block]) for side, tokens in sides}
 
 
 def _folders(run: Run, stack: StackHeads) -> list[str]:
     return [f"{run.folder}/layers/{layer.name}" for layer in stack.layers]
-
-
-def _blocks(attention: Attention) -> dict[str, Any]:
-    return {"weights": coarse(attention.weights), "causal": attention.causal}
 
 
 def coarse(weights: np.ndarray) -> np.ndarray:

@@ -80,6 +80,7 @@ def stack_view(run: Run, found: ComparedStack) -> StackView:
     several = found.after.several
     apart = [thing for thing in changed if np.nanmax(found.apart[:, thing], initial=0) > 0]
     drawn = apart[: 1 if several else MAPS]
+    ending = "webp" if found.stack is PATCHES else "svg"
     return StackView(
         title=f"{found.stack.title} heads" if several else "",
         said=tuple(said_of(found)),
@@ -91,7 +92,7 @@ def stack_view(run: Run, found: ComparedStack) -> StackView:
             _on_page(
                 run,
                 maps_figure(run, found, thing, found.farthest(thing)),
-                f"{found.stack.part('maps')}-{found.name(thing).lower()}.{_ending(found)}",
+                f"{found.stack.part('maps')}-{found.name(thing).lower()}.{ending}",
             )
             for thing in drawn
         ),
@@ -122,10 +123,6 @@ def _effect(found: ComparedStack, thing: int) -> tuple[float, float]:
 
 
 _BESIDE = (APART.column, MOVED.column)
-
-
-def _ending(found: ComparedStack) -> str:
-    return "webp" if found.stack is PATCHES else "svg"
 
 
 def _on_page(run: Run, figure: Figure, name: str) -> Figure:

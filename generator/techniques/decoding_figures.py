@@ -37,7 +37,9 @@ def lens_figure(run: Run, text: str, positions: Numbers = (), rows: int = _ROWS)
         "lens",
         {
             "inputs": tuple(readable(encoding.tokens[place]) for place in chosen),
-            "layers": tuple(_row_name(int(row)) for row in shown_rows),
+            "layers": tuple(
+                f"layer {row - 1}" if row else "embedding" for row in shown_rows.tolist()
+            ),
             "guesses": tuple(
                 tuple(readable(found.tokens[int(row)][place][0]) for place in chosen)
                 for row in shown_rows
@@ -56,10 +58,6 @@ def lens_figure(run: Run, text: str, positions: Numbers = (), rows: int = _ROWS)
 
 def _sure(found: LogitLens, place: int) -> str:
     return percent(float(found.final_probability[-1, place]))
-
-
-def _row_name(row: int) -> str:
-    return "embedding" if row == 0 else f"layer {row - 1}"
 
 
 def attribution_figure(run: Run, text: str) -> Figure:

@@ -14,7 +14,6 @@ from generator.dictionary_schema import DictionarySpec
 from generator.errors import UsageError
 from generator.figures.figure import Figure
 from generator.models.dictionary import Dictionary
-from generator.models.text_model import LanguageModel
 from generator.models.token_units import latents_of
 from generator.paths import cache_root
 from generator.probes.controls import spread
@@ -144,15 +143,11 @@ def _found(
         seed=run.seed,
         losses=losses,
         states=states,
-        twin=partial(_twin, run),
+        twin=lambda: run.control.run.language,
     )
     units = measure_units(run, layers, count, None, dictionary.key)
     more = dictionary.where, dictionary.origin, dictionary.notes
     return DictionaryFound(name, units, dictionary.layer, evaluation, twin, *more)
-
-
-def _twin(run: Run) -> LanguageModel:
-    return run.control.run.language
 
 
 def latents(run: Run, name: str) -> Shown:

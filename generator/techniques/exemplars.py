@@ -135,17 +135,14 @@ def figure(run: Run, layer: str, unit: Numbers, count: int = _ALL) -> Figure:
     enters = f"what enters {of_layer.activation}, by which they are ranked"
     searched_in = f"{exemplars.pictures} pictures{one_a_thing(exemplars)}"
     by_input = f"; where responses tie, in brackets {enters}"
+    cut = "the patch and those around it" if of_layer.grid else "what the neuron can see"
     return published(
         "panels",
         {"rows": tuple(rows), "names": names, "widest": 150.0, "gap": 8.0},
         f"{words}, out of {searched_in.rstrip(',')}. {'; '.join(named)}.",
-        f"The strongest of {searched_in} for {about}, cut to {_cut(of_layer)}, with its response above "
+        f"The strongest of {searched_in} for {about}, cut to {cut}, with its response above "
         f"each{by_input if ranked else ''}.",
     )
-
-
-def _cut(layer: Layer) -> str:
-    return "the patch and those around it" if layer.grid else "what the neuron can see"
 
 
 def _response(row: Row, rank: int) -> str:

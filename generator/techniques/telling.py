@@ -5,6 +5,7 @@ They are plain text and links, made of what was measured, and say where nothing 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp
@@ -116,7 +117,8 @@ def _roles(stack: MeasuredStack) -> Said:
     what = "role" if stack.named else "pattern that random weights do not have"
     if not having:
         return (f"{_none(stack.count, _heads_of(stack), what)}.",)
-    kinds = sorted({names[at] for at in having}, key=lambda name: (-_count(names, name), name))
+    counts = Counter(names[at] for at in having)
+    kinds = sorted(counts, key=lambda name: (-counts[name], name))
     parts: list[Said] = []
     for kind in kinds[:FEW]:
         of_kind = [at for at in having if names[at] == kind]
@@ -135,10 +137,6 @@ def _none(count: int, heads: str, what: str) -> str:
     return (
         f"None of its {count} {heads} has a {what}" if count > 1 else f"Its one {one} has no {what}"
     )
-
-
-def _count(names: dict[tuple[int, int], str], name: str) -> int:
-    return sum(one == name for one in names.values())
 
 
 def _shows(stack: MeasuredStack, head: tuple[int, int]) -> float:

@@ -191,11 +191,8 @@ def _passages(run: Run) -> tuple[Read, ...]:
     places = np.unique(np.linspace(0, len(every) - 1, min(PASSAGES, len(every))).round())
     longest = min(MOST, model.max_tokens)
     chosen = [every[int(place)] for place in places]
-    return tuple(Read(one.id, _ids(run, one.text)[:longest]) for one in chosen)
-
-
-def _ids(run: Run, text: str) -> tuple[int, ...]:
-    return tuple(int(one) for one in run.language.tokenizer(text)["input_ids"])
+    ids = (model.tokenizer(one.text)["input_ids"][:longest] for one in chosen)
+    return tuple(Read(one.id, tuple(map(int, each))) for one, each in zip(chosen, ids, strict=True))
 
 
 def _followed(run: Run) -> tuple[str, ...]:

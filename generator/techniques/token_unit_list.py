@@ -93,7 +93,7 @@ def list_view(shown: Shown, place: int) -> ListView:
     listed = tuple(
         Listed(
             shown.link(units.layer, unit),
-            _why(why, found.estimated),
+            "largest write" if why == LARGEST and found.estimated else why,
             named.get(unit, ("", 0.0))[0],
             strongest(run, units.by_peak, unit, 3),
             *effect_of(found, place, row),
@@ -117,7 +117,3 @@ def list_view(shown: Shown, place: int) -> ListView:
         loss=loses(run),
         estimated=found.estimated,
     )
-
-
-def _why(why: str, estimated: str) -> str:
-    return "largest write" if why == LARGEST and estimated else why
