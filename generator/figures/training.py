@@ -55,7 +55,7 @@ def small_courses(
     distances, whatever lies between them. `columns` says how many things stand in a row, where that means
     something.
     """
-    across = columns_for(len(titles), width - _LEFT, _LEAST + _GAP, 12)
+    across = columns_for(len(titles), width - _LEFT, _LEAST + _GAP)
     if columns and columns * (_LEAST + _GAP) <= width - _LEFT:
         across = columns
     wide = min((width - _LEFT) / across - _GAP, _WIDEST)

@@ -9,7 +9,7 @@ import numpy as np
 
 from generator.addresses import Link, layer_address, unit_address
 from generator.errors import UsageError
-from generator.figures.figure import Drawing, Figure, published
+from generator.figures.figure import Figure, published
 from generator.figures.overlay import heated
 from generator.figures.panels import Panel
 from generator.formatting import number
@@ -18,6 +18,7 @@ from generator.run import PICTURES, Run, Section, Technique
 from generator.table import Table
 from generator.techniques.exemplars import EXEMPLARS, needs_pool
 from generator.techniques.naming import Names, layer_of, one_of
+from generator.techniques.pictures import over_picture
 from generator.techniques.unit_exemplars import Crop, crops
 
 _WEIGHTS = ("trained", "random")
@@ -187,18 +188,11 @@ def maps_view(run: Run) -> MapsView | None:
 
 def _item(run: Run, pair: MapPair) -> MapItem:
     label = next(one.label for one in run.inputs.images if one.id == pair.picture)
-    arguments = {"picture": run.seen[pair.picture], "maps": _evidence(pair), "shared": False}
-    paths = tuple(f"{run.folder}/controls/{pair.picture}-{word}.webp" for word in _WEIGHTS)
-    drawing = Drawing("evidence_overlays", arguments, paths)
-    trained, random = (
-        Figure(
-            drawing,
-            f"Evidence for {pair.label} in the picture of {label}, {word} weights.",
-            number=n,
-            kind="control",
-        )
-        for n, word in enumerate(_WEIGHTS)
-    )
+    paths = [f"{run.folder}/controls/{pair.picture}-{word}.webp" for word in _WEIGHTS]
+    said = f"Evidence for {pair.label} in the picture of {label}"
+    alts = (f"{said}, {word} weights." for word in _WEIGHTS)
+    seen = run.seen[pair.picture]
+    trained, random = over_picture(seen, _evidence(pair), paths, alts, "control")
     return MapItem(label, pair, trained, random)
 
 

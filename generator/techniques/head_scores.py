@@ -14,7 +14,6 @@ from generator.models.stacks import CROSS, DECODER, ENCODER, PATCHES
 from generator.probes.ablation import Ablation
 from generator.probes.naming import NamedHeads
 from generator.run import PAIRS, PICTURES, TEXTS, Run, Section, Technique
-from generator.table import Table
 from generator.techniques.atlas import grids_figure
 from generator.techniques.heads import HEADS, measured, reason
 from generator.techniques.measured_stack import MeasuredStack, StackHeads, stack_of
@@ -164,11 +163,6 @@ def roles_view(run: Run) -> RolesView | None:
     return RolesView(stack, stack.named, stack.ablation, rows, LEFT_OUT if pairs else "")
 
 
-def tables(run: Run) -> Iterator[Table]:
-    """Every number of every head."""
-    yield from stack_tables(run[HEADS])
-
-
 HEAD_SCORES = Technique(
     name="head_scores",
     title="Heads in numbers",
@@ -176,7 +170,7 @@ HEAD_SCORES = Technique(
     reads=(PICTURES, TEXTS, PAIRS),
     why_not=reason,
     measure=HEADS.asked_of,
-    tables=tables,
+    tables=lambda run: stack_tables(run[HEADS]),
     sections=(
         Section("model", "heads", "heads.html", model_view),
         Section("model", "stacks", "stacks.html", stacks_view),

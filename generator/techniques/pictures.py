@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,6 +49,21 @@ def photographs(run: Run) -> Drawing:
 def picture_path(run: Run, name: str) -> str:
     """Where a curated picture lies in the site."""
     return f"{run.folder}/pictures/{name}.webp"
+
+
+def over_picture(
+    picture: np.ndarray,
+    maps: Sequence[np.ndarray],
+    paths: Sequence[str],
+    alts: Iterable[str],
+    kind: str,
+    *,
+    shared: bool = False,
+) -> tuple[Figure, ...]:
+    """Evidence laid over a picture, a figure for each map; all on one scale where it is `shared`."""
+    arguments = {"picture": picture, "maps": tuple(maps), "shared": shared}
+    drawing = Drawing("evidence_overlays", arguments, tuple(paths))
+    return tuple(Figure(drawing, alt, number=n, kind=kind) for n, alt in enumerate(alts))
 
 
 def pool_photograph(run: Run, picture: PoolPicture) -> Figure:
