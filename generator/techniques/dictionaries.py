@@ -58,13 +58,8 @@ class DictionaryFound:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Row:
-    """How well one dictionary does; `recovered` is the share of the loss."""
-
-    name: str
-    quality: Quality
-    recovered: float
+Row = tuple[str, Quality, float]
+"""A name, how well a dictionary does, and the share of the loss that it recovers."""
 
 
 @dataclass(frozen=True)
@@ -180,11 +175,11 @@ def _view(run: Run, found: DictionaryFound, stated: DictionarySpec) -> Dictionar
     evaluation, twin = found.evaluation, found.twin
     assert evaluation is not None and twin is not None, "it is that of random weights"
     own, random = evaluation.own, evaluation.random
-    rows = [Row("this dictionary", own, evaluation.recovered(own))]
-    rows.append(Row("random directions, as many", random, evaluation.recovered(random)))
+    rows = [("this dictionary", own, evaluation.recovered(own))]
+    rows.append(("random directions, as many", random, evaluation.recovered(random)))
     for name, one in (("the model", twin.trained), ("random weights", twin.random)):
         if one is not None and (twin.stand_in or one is twin.random):
-            rows.append(Row(f"the same training on {name}", one.own, one.recovered(one.own)))
+            rows.append((f"the same training on {name}", one.own, one.recovered(one.own)))
     layer = layer_link(run.model, run.model.layers[found.layer])
     return DictionaryView(stated, found, layer, tuple(rows), list_view(latents(run, found.name), 0))
 
@@ -215,14 +210,13 @@ def _quality_table(run: Run) -> Content:
         for one in view(run):
             found, evaluation = one.found, one.found.evaluation
             assert evaluation is not None
-            for row in one.rows:
-                quality = row.quality
+            for name, quality, recovered in one.rows:
                 yield (
                     found.name,
-                    row.name,
+                    name,
                     evaluation.tokens,
                     quality.variance_explained,
-                    row.recovered,
+                    recovered,
                     quality.loss,
                     quality.l0,
                     quality.dead,

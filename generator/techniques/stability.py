@@ -84,12 +84,8 @@ def _stable(run: Run, name: str, scores: np.ndarray) -> StableRow:
     return StableRow(BY_COLUMN[name].name, len(scores), heads, agreement(scores))
 
 
-@dataclass(frozen=True)
-class RecipeRow:
-    """One recipe of random tokens, and the induction score and half its interval of some heads."""
-
-    recipe: str
-    scores: tuple[tuple[float, float], ...]
+RecipeRow = tuple[str, tuple[tuple[float, float], ...]]
+"""One recipe of random tokens, and the induction score and half its interval of some heads."""
 
 
 def recipe_rows(run: Run) -> tuple[list[Link], list[RecipeRow]]:
@@ -102,7 +98,7 @@ def recipe_rows(run: Run) -> tuple[list[Link], list[RecipeRow]]:
     best = found.mean[0] if usual is None else usual.mean
     heads = best_heads(best.round(6), STABLE)
     rows = [
-        RecipeRow(
+        (
             recipe.words,
             tuple((float(found.mean[at, *h]), float(found.reach[at, *h])) for h in heads),
         )

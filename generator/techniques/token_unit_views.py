@@ -65,12 +65,8 @@ class PassagesView:
     high: float
 
 
-@dataclass(frozen=True)
-class Weighed:
-    """Tokens at one end of an order, with the value of each; `name` says what they are."""
-
-    name: str
-    words: tuple[tuple[str, float], ...]
+Weighed = tuple[str, tuple[tuple[str, float], ...]]
+"""What the tokens at one end of an order are, and these with the value of each."""
 
 
 @dataclass(frozen=True)
@@ -238,7 +234,7 @@ _FACTORS = {"input": "Its input weights", "gate": "Its gate", "up": "The factor 
 def _weighed(run: Run, name: str, words: Words, row: int) -> Weighed:
     tokenizer = text_model(run).tokenizer
     tokens = [readable(token_text(tokenizer, int(one))) for one in words.ids[row]]
-    return Weighed(name, tuple(zip(tokens, map(float, words.values[row]), strict=True)))
+    return name, tuple(zip(tokens, map(float, words.values[row]), strict=True))
 
 
 def effect(shown: Shown, place: int, unit: int) -> EffectView:

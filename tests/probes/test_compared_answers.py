@@ -269,7 +269,7 @@ def test_models_that_answer_otherwise_say_so(tmp_path):
 
 def test_pages_show_where_losses_moved(gpt2):
     view, found = PARTS.view(gpt2), gpt2[COMPARED_ANSWERS]
-    assert len(view.texts) == 3 and view.texts[0].title == f"Text {found.order[0][1:]}"
+    assert len(view.texts) == 3 and view.texts[0][0] == f"Text {found.order[0][1:]}"
     changes = [abs(row.losses[1] - row.losses[0]) for row in view.tokens]
     assert changes == sorted(changes, reverse=True)
     every = np.concatenate([np.abs(one.loss[1] - one.loss[0]) for one in found.answers.values()])
