@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from generator.addresses import Link, data_address
 from generator.cards import changed, inside, origin, probed, stated, usage
 from generator.cards.evaluated import evaluation_blocks
-from generator.cards.tree import Card, Inline, Paragraph, Section, filled
+from generator.cards.tree import Card, Paragraph, Section, filled, in_a_row
 from generator.comparison import Comparison
 from generator.errors import UsageError, did_you_mean
 from generator.exhibit import Exhibit
@@ -81,7 +81,6 @@ def _data(run: Run) -> Section:
     names = [table.name for table in EVALUATION.tables(run)]
     if not names:
         return Section("data", "Data")
-    parts: list[Inline] = ["Every number above with all its digits"]
-    for place, name in enumerate(names):
-        parts += [", " if place else ": ", Link(data_address(run.model.id, name), name)]
-    return Section("data", "Data", (Paragraph((*parts, ".")),))
+    files = in_a_row((Link(data_address(run.model.id, name), name),) for name in names)
+    said = Paragraph(("Every number above with all its digits: ", *files, "."))
+    return Section("data", "Data", (said,))

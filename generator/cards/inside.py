@@ -12,7 +12,7 @@ from generator.run import PICTURES, Run
 from generator.techniques.controls import CONTROLS
 from generator.techniques.exemplars import exemplars_of
 from generator.techniques.features import FEATURES, picture
-from generator.techniques.links import layer_link, paged_layers
+from generator.techniques.links import layer_page
 from generator.techniques.signal import SIGNAL, signal_figure
 
 UNITS = 6
@@ -33,9 +33,7 @@ def inside(run: Run) -> Section:
 
 
 def _layer(run: Run, layer: Layer) -> Inline:
-    if layer in paged_layers(run.model):
-        return layer_link(run.model, layer)
-    return layer.name
+    return layer_page(run.model, layer) or layer.name
 
 
 def _sparsity(run: Run) -> Section:

@@ -34,6 +34,13 @@ Inline = str | Code | Strong | Link
 Line = tuple[Inline, ...]
 
 
+def in_a_row(parts: Iterable[Line]) -> Line:
+    """Parts of a line, with commas between them."""
+    return tuple(
+        one for place, part in enumerate(parts) for one in (*([", "] if place else []), *part)
+    )
+
+
 @dataclass(frozen=True)
 class Paragraph:
     """One paragraph."""

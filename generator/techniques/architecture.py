@@ -19,7 +19,7 @@ from generator.probes.signal import LayerSignal, Signal, exact_zeros
 from generator.run import PAIRS, PICTURES, TEXTS, Run, Section, Technique
 from generator.table import Content, Table
 from generator.techniques.flops import FLOPS
-from generator.techniques.links import layer_link, paged_layers
+from generator.techniques.links import layer_page
 from generator.techniques.map_colours import Colouring, colourings
 from generator.techniques.map_here import map_file
 from generator.techniques.map_layout import Map, draw_map
@@ -174,9 +174,8 @@ def _what(run: Run, drawn: Map) -> str:
 
 def _rows(run: Run) -> Iterator[Row]:
     signals, flops = {one.layer: one for one in run[SIGNAL].layers}, run[FLOPS].layers
-    paged = {layer.name for layer in paged_layers(run.model)}
     for layer in run[ARCHITECTURE]:
-        link = layer_link(run.model, layer) if layer.name in paged else None
+        link = layer_page(run.model, layer)
         yield Row(layer, link, signals.get(layer.name), flops[layer.name])
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from generator.addresses import Link, layer_address, part_address, relative
+from generator.addresses import Link, part_address, relative
 from generator.figures.building_blocks import GROUP_COLOURS
 from generator.figures.figure import Drawing, Figure
 from generator.formatting import thousands
@@ -21,6 +21,7 @@ from generator.run import Run
 from generator.techniques.blocks_data import NAMED, PictureData, script_data, top
 from generator.techniques.channels import Channels, Named, named_channels
 from generator.techniques.flops import why_fewer
+from generator.techniques.links import layer_page
 from generator.techniques.pictures import shown
 
 PAGE = "building-blocks"
@@ -120,9 +121,7 @@ def blocks_view(run: Run, blocks: Mapping[str, BuildingBlocks], channels: Channe
     return View(
         layer,
         _facts(layer) if layer else (),
-        Link(layer_address(model.id, layer.name), layer.name)
-        if layer and layer.name in model.paged
-        else None,
+        layer_page(model, layer) if layer else None,
         first.reason,
         channels,
         _near(layer),

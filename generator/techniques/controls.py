@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from generator.addresses import Link, layer_address, unit_address
+from generator.addresses import Link, unit_address
 from generator.errors import UsageError
 from generator.figures.figure import Figure, published
 from generator.figures.overlay import heated
@@ -17,6 +17,7 @@ from generator.probes.controls import Controls, MapPair, measure_controls
 from generator.run import PICTURES, Run, Section, Technique
 from generator.table import Table
 from generator.techniques.exemplars import EXEMPLARS, needs_pool
+from generator.techniques.links import layer_page
 from generator.techniques.naming import Names, layer_of, one_of
 from generator.techniques.pictures import over_picture
 from generator.techniques.unit_exemplars import Crop, crops
@@ -164,9 +165,7 @@ def units_view(run: Run) -> UnitsView | None:
     )
     return UnitsView(
         controls,
-        Link(layer_address(model.id, layer.name), layer.name)
-        if layer.name in model.paged
-        else None,
+        layer_page(model, layer),
         model.preprocessing.size,
         layer.units,
         len(run.inputs.pool),
