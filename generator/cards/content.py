@@ -1,4 +1,4 @@
-"""What a card says: what was measured and what the exhibit states -> a tree of sections."""
+"""What a card says: what was measured and what the exhibit states -> a tree of sections, and its page."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ from collections.abc import Sequence
 from generator.addresses import Link, data_address
 from generator.cards import changed, inside, origin, probed, stated, usage
 from generator.cards.evaluated import evaluation_blocks
+from generator.cards.origin import card_address
 from generator.cards.tree import Card, Paragraph, Section, filled, in_a_row
 from generator.comparison import Comparison
 from generator.errors import UsageError, did_you_mean
 from generator.exhibit import Exhibit
+from generator.pages.environment import Pages
+from generator.pages.page import Page
+from generator.pages.part import CARD
+from generator.pages.parts import part_place
 from generator.run import PICTURES, Run
 from generator.techniques.evaluations import EVALUATION
 
@@ -84,3 +89,21 @@ def _data(run: Run) -> Section:
     files = in_a_row((Link(data_address(run.model.id, name), name),) for name in names)
     said = Paragraph(("Every number above with all its digits: ", *files, "."))
     return Section("data", "Data", (said,))
+
+
+def card_page(
+    exhibit: Exhibit, run: Run, pages: Pages, comparisons: Sequence[Comparison] = ()
+) -> Page:
+    """The page of a model's card."""
+    model = run.model
+    card = card_of(exhibit, run, comparisons)
+    return pages.page(
+        "card.html",
+        card_address(model.id),
+        f"Model card · {model.title}",
+        f"The model card of {model.title}: what it is for, how it was evaluated here, what its inside "
+        "looks like, and which limits and biases were probed.",
+        model=model,
+        card=card,
+        place=part_place(run, CARD),
+    )

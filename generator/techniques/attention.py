@@ -13,8 +13,7 @@ from generator.probes.queries import Queries, measure_queries
 from generator.probes.seq2seq import measure_pair_attention, measure_pair_queries
 from generator.run import PAIRS, TEXTS, Run, Section, Technique
 from generator.techniques.answers import Quote, pairs_of, quotes_of
-from generator.techniques.attention_drawings import sheets
-from generator.techniques.attention_figures import attention_heads, attention_map
+from generator.techniques.attention_drawings import attention_heads, attention_map, sheets
 from generator.techniques.components import (
     Component,
     attention_files,

@@ -11,8 +11,7 @@ from generator.probes.attention import Attention
 from generator.run import PAIRS, Run
 from generator.techniques.answers import ANSWERS
 from generator.techniques.attention import ATTENTION
-from generator.techniques.attention_drawings import size_of
-from generator.techniques.attention_figures import attention_on
+from generator.techniques.attention_drawings import attention_on, size_of
 from generator.techniques.components import (
     Component,
     attention_files,

@@ -102,10 +102,10 @@ class View:
     channels: Channels
     near: int
     items: tuple[Item, ...]
-    tolerance: float
     no_classes: str
     fewer: str
     data: Mapping[str, Any] | None
+    tolerance: float = TOLERANCE
 
 
 def blocks_view(run: Run, blocks: Mapping[str, BuildingBlocks], channels: Channels) -> View:
@@ -126,7 +126,6 @@ def blocks_view(run: Run, blocks: Mapping[str, BuildingBlocks], channels: Channe
         channels,
         _near(layer),
         items,
-        TOLERANCE,
         "" if model.labels else model.no_classes,
         why_fewer(run),
         data,

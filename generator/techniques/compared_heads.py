@@ -64,9 +64,9 @@ class StackView:
     definitions: tuple[HeadStatistic, ...]
     count: int
     inputs: str
-    fewest: int
     few: tuple[str, ...]
     silenced: bool
+    fewest: int = FEWEST
 
     @property
     def apart(self) -> bool:
@@ -99,7 +99,6 @@ def stack_view(run: Run, found: ComparedStack) -> StackView:
         definitions=tuple(found.definitions[name] for name in (*found.changes.names, *_BESIDE)),
         count=found.after.count,
         inputs=found.things,
-        fewest=FEWEST,
         few=tuple(_few(found)),
         silenced=EFFECT.get(found.measure) in found.changes.names,
     )

@@ -20,8 +20,16 @@ from generator.table import Table
 from generator.techniques.attention import ATTENTION, LONGEST_WITH_VECTORS
 from generator.techniques.components import script
 from generator.techniques.measured_stack import stack_named
-from generator.techniques.three_words import WordStep, three_words, three_words_rows
-from generator.techniques.worked_tokens import TokenStep, keys, lengths, token_steps, vectors
+from generator.techniques.worked_tokens import (
+    TokenStep,
+    WordStep,
+    keys,
+    lengths,
+    three_words,
+    three_words_rows,
+    token_steps,
+    vectors,
+)
 
 
 @dataclass(frozen=True, eq=False)

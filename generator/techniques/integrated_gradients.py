@@ -77,10 +77,10 @@ class View:
     reason: str
     colour: str
     square: int
-    full: float
-    tolerance: float
     most: int
     fewer: str
+    full: float = FULL
+    tolerance: float = TOLERANCE
 
 
 def measure(run: Run) -> Gradients:
@@ -172,8 +172,6 @@ def view(run: Run) -> View:
         next(iter(gradients.values())).reason,
         "#" + "".join(f"{round(255 * level):02x}" for level in how.mean),
         square_of(how.size, how.size),
-        FULL,
-        TOLERANCE,
         _most(run),
         why_fewer(run),
     )

@@ -16,8 +16,7 @@ from generator.probes.attention import Attention
 from generator.probes.norms import pair_rollout
 from generator.probes.norms import rollout as rolled_out
 from generator.run import PAIRS, TEXTS, Run, Section, Technique
-from generator.techniques.attention_drawings import coarse, grain_note, named_sides
-from generator.techniques.attention_figures import attention_on
+from generator.techniques.attention_drawings import attention_on, coarse, grain_note, named_sides
 from generator.techniques.measured_stack import StackHeads, stack_named
 from generator.techniques.naming import Numbers
 

@@ -55,7 +55,6 @@ class View:
     heads_note: str
     silenced: Figure | None
     why_not_silenced: str
-    silenced_on: int
     losses: Figure | None
     why_no_losses: str
     copies: int
@@ -64,6 +63,7 @@ class View:
     neurons_course: Figure | None
     why_no_neurons: str
     passages: int
+    silenced_on: int = SWEEP_REPEATS
 
 
 def view(run: Run) -> View:
@@ -84,7 +84,6 @@ def view(run: Run) -> View:
         _note(series, stack.count),
         silenced,
         _why_not_silenced(run, stack.count),
-        SWEEP_REPEATS,
         None
         if why_no_losses
         else on_page(losses_figure(run), f"{folder}/losses.svg", "training_losses"),

@@ -49,8 +49,7 @@ from generator.techniques.components import (
 from generator.techniques.context import CONTEXT, WorkedHead, scripts
 from generator.techniques.measured_stack import heads_of
 from generator.techniques.standings import strong_links
-from generator.techniques.three_words import three_words
-from generator.techniques.worked_tokens import degrees, token_steps
+from generator.techniques.worked_tokens import degrees, three_words, token_steps
 
 
 def unpacked(text: str, shape: tuple[int, ...], causal: bool) -> np.ndarray:
