@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from generator.addresses import Link, on_the_web
@@ -26,15 +25,6 @@ from generator.terms import unmarked
 WORDS_A_MINUTE = 230
 _LICENCE = "Text and figures are licensed under {}, unless something else is said beside them."
 _NO_WORDS = re.compile(r"<(script|style|pre|figure)\b.*?</\1>", re.DOTALL)
-
-
-@dataclass(frozen=True)
-class Listed:
-    """An article in the list of its section."""
-
-    link: Link
-    meta: Meta
-    minutes: int
 
 
 def article_pages(articles: Sequence[Article], exhibit: Exhibit, pages: Pages) -> list[Page]:
@@ -64,18 +54,16 @@ def starts(articles: Sequence[Article]) -> tuple[Start, ...]:
     for one in (one for section in SECTIONS for one in articles if one.source.section == section):
         meta, link = one.source.meta, article_link(one)
         if one.source.section != GUIDE:
-            ways["To read"].append(Way(link, meta.subtitle or meta.description))
+            ways["To read"].append((link, meta.subtitle or meta.description))
             if meta.slides:
                 about = f"{link.text} as slides, with the same figures."
-                ways["To teach"].append(
-                    Way(slides_link(one.source.section, one.source.stem), about)
-                )
+                ways["To teach"].append((slides_link(one.source.section, one.source.stem), about))
         elif not ways["To make your own"]:
-            ways["To make your own"].append(Way(link, meta.description))
+            ways["To make your own"].append((link, meta.description))
     if ways["To make your own"]:
-        rest = Way(section_link(GUIDE), "Everything that can be made, and how.")
+        rest = (section_link(GUIDE), "Everything that can be made, and how.")
         ways["To make your own"].append(rest)
-    return tuple(Start(to, tuple(each)) for to, each in ways.items() if each)
+    return tuple((to, each) for to, each in ways.items() if each)
 
 
 def section_link(section: str) -> Link:
@@ -95,8 +83,7 @@ def _link(source: Source) -> Link:
 def _section(section: str, inside: Sequence[Article], exhibit: Exhibit, pages: Pages) -> Page:
     title = SECTIONS[section]
     items = [
-        Listed(article_link(one), one.source.meta, _minutes(_word_count(one, one.html)))
-        for one in inside
+        (article_link(one), one.source.meta, _minutes(_word_count(one, one.html))) for one in inside
     ]
     names = ", ".join(one.source.meta.title for one in inside)
     return pages.page(
@@ -105,7 +92,7 @@ def _section(section: str, inside: Sequence[Article], exhibit: Exhibit, pages: P
         title,
         f"{title} of {exhibit.title}: {names}."[:400],
         items=items,
-        place=Place((home(),), (), None, items[0].link),
+        place=Place((home(),), (), None, items[0][0]),
     )
 
 

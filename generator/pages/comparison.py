@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from generator.addresses import Link, beside_address, comparison_address, model_address
 from generator.comparison import Comparison
@@ -91,16 +90,6 @@ def _facts(comparison: Comparison) -> list[tuple[str, str]]:
     return [(name, one if one == other else f"{one} → {other}") for name, one, other in said]
 
 
-@dataclass(frozen=True)
-class Side:
-    """One of the two frames: its model's title, and the page that it opens first."""
-
-    name: str
-    when: str
-    title: str
-    target: str
-
-
 def beside_page(comparison: Comparison, pages: Pages) -> Page:
     """The page with two frames. What they show stands in the hash: `#layers/3/heads/1/#text=rain`."""
     before, after = comparison.before, comparison.after
@@ -113,8 +102,8 @@ def beside_page(comparison: Comparison, pages: Pages) -> Page:
         f"The same page of {before.title} and of {after.title} beside each other.",
         searchable=False,
         place=Place((home(), first), previous=first),
-        sides=(
-            Side("before", "Before", before.title, model_address(before.model.id)),
-            Side("after", "After", after.title, model_address(after.model.id)),
-        ),
+        sides=[
+            (name, run.title, model_address(run.model.id))
+            for name, run in (("before", before), ("after", after))
+        ],
     )

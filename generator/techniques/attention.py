@@ -78,13 +78,8 @@ def _of_pairs(run: Run) -> Mapping[str, TextAttention]:
     }
 
 
-@dataclass(frozen=True)
-class ModelText:
-    """All heads of a stack on one text; `sheets` are drawn, for readers without a script."""
-
-    quote: Quote
-    component: Component
-    sheets: tuple[tuple[Figure, Link], ...]
+ModelText = tuple[Quote, Component, tuple[tuple[Figure, Link], ...]]
+"""All heads of a stack on one text; last the sheets that are drawn, for readers without a script."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +102,7 @@ def model_view(run: Run, stack: StackHeads) -> ModelView:
     """All heads of a stack on each text."""
     found = run[ATTENTION][stack.stack.name]
     texts = (
-        ModelText(
+        (
             quotes_of(run)[one.text],
             component(run.model.id, one, neurons=found.has_vectors(one.text)),
             tuple(_still(run, stack, one, place) for place in range(len(stack.layers))),

@@ -52,12 +52,8 @@ class Tile:
     side: int
 
 
-@dataclass(frozen=True)
-class Rule:
-    """What one backward rule makes of the exemplars that were sent back: the first, or all."""
-
-    name: str
-    tiles: tuple[Tile, ...]
+Rule = tuple[str, tuple[Tile, ...]]
+"""What one backward rule, by its name, makes of the exemplars that were sent back: the first, or all."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +155,7 @@ def _backward(run: Run, layer: Layer, exemplars: LayerExemplars, unit: int) -> B
     left, top, width, height = (int(edge) for edge in backs.effective[unit])
     row, column = divmod(unit, CONTACT_COLUMNS)
     rules = [
-        Rule(
+        (
             _RULES[rule],
             tuple(
                 Tile(Figure(drawing, ""), column * TILE, row * TILE, TILE) for drawing in drawings
