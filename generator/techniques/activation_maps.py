@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -24,12 +24,8 @@ from generator.techniques.pictures import Shown, shown
 _MOST = 12  # channels in a figure
 
 
-@dataclass(frozen=True)
-class Item:
-    """All channels of a layer on one picture."""
-
-    picture: Shown
-    figure: Figure
+Item = tuple[Shown, Figure]
+"""All channels of a layer on one picture."""
 
 
 def measure(run: Run) -> tuple[PictureMaps, ...]:
@@ -123,7 +119,7 @@ def view(run: Run, layer: Layer) -> tuple[Item, ...]:
     drawing = Drawing("activation_sheets", arguments, tuple(paths))
     images = {image.id: image for image in run.inputs.images}
     return tuple(
-        Item(shown(run, images[name]), _sheet(layer, images[name], maps, drawing, n))
+        (shown(run, images[name]), _sheet(layer, images[name], maps, drawing, n))
         for n, (name, maps) in enumerate(by_picture.items())
     )
 

@@ -34,13 +34,8 @@ class Why:
     description: str
 
 
-@dataclass(frozen=True)
-class UnitPair:
-    """One unit's exemplars with trained and with random weights."""
-
-    link: Link
-    trained: tuple[Crop, ...]
-    random: tuple[Crop, ...]
+UnitPair = tuple[Link, tuple[Crop, ...], tuple[Crop, ...]]
+"""One unit's exemplars with trained and with random weights."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +151,7 @@ def units_view(run: Run) -> UnitsView | None:
     trained = run[EXEMPLARS].of(layer.name)
     assert trained is not None  # else there was nothing to compare
     pairs = (
-        UnitPair(
+        (
             Link(unit_address(model.id, layer.name, unit), f"unit {unit}"),
             crops(run, layer, trained, unit),
             crops(run, layer, controls.random, unit),

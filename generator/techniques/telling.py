@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import exp
 
 from generator.addresses import Link, unit_address
@@ -32,11 +31,8 @@ Said = tuple[str | Link, ...]
 FEW = 3
 
 
-@dataclass(frozen=True)
-class View:
-    """Sentences, the most telling first."""
-
-    sentences: tuple[Said, ...]
+View = tuple[Said, ...]
+"""Sentences, the most telling first."""
 
 
 def measure(run: Run) -> Stacks:
@@ -46,23 +42,22 @@ def measure(run: Run) -> Stacks:
 
 def head_view(run: Run, stack: StackHeads, layer: int, head: int) -> View:
     """What a head does."""
-    return View(((of_head(measured(run, stack), (layer, head)),),))
+    return ((of_head(measured(run, stack), (layer, head)),),)
 
 
-def unit_view(run: Run, layer: Layer, unit: int) -> View | None:
+def unit_view(run: Run, layer: Layer, unit: int) -> View:
     """What a unit answers to."""
     told = of_unit(run, layer, unit)
-    return View(((told,),)) if told else None
+    return ((told,),) if told else ()
 
 
-def layer_view(run: Run, layer: Layer) -> View | None:
+def layer_view(run: Run, layer: Layer) -> View:
     """What stands out in a layer."""
     seen = run.reads == PICTURES
     stack = next((one for one in stacks_of(run) if layer in one.layers), None)
     heads = _heads(stack, layer) if stack else ()
     units = (*_groups(run, [layer]), *_strong(run, layer)) if seen else ()
-    sentences = tuple(one for one in (heads, *units, _sparse(run, layer)) if one)
-    return View(sentences) if sentences else None
+    return tuple(one for one in (heads, *units, _sparse(run, layer)) if one)
 
 
 def model_view(run: Run) -> View:
@@ -70,7 +65,7 @@ def model_view(run: Run) -> View:
     found = [one for stack in stacks_of(run) for one in (_roles(stack), _costliest(stack))]
     if run.reads == PICTURES:
         found += _groups(run, paged_layers(run.model))
-    return View(tuple(one for one in (_asked(run), *found, _sparsest(run)) if one))
+    return tuple(one for one in (_asked(run), *found, _sparsest(run)) if one)
 
 
 def joined(parts: Sequence[Said]) -> Said:

@@ -96,7 +96,7 @@ def telling(shown: Shown, place: int, unit: int) -> Telling:
     """What a unit answers to, and what hangs on it."""
     row = shown.layer(place).row(unit)
     said = (_answers(shown, place, unit), _hangs(shown, place, row))
-    return Telling(tuple((one,) for one in said if one))
+    return tuple((one,) for one in said if one)
 
 
 def _answers(shown: Shown, place: int, unit: int) -> str:
