@@ -13,6 +13,7 @@ from generator.techniques.controls import CONTROLS
 from generator.techniques.exemplars import exemplars_of
 from generator.techniques.features import FEATURES, picture
 from generator.techniques.links import layer_page
+from generator.techniques.naming import evenly
 from generator.techniques.signal import SIGNAL, signal_figure
 
 UNITS = 6
@@ -65,7 +66,7 @@ def _units(run: Run) -> Section:
     made = [one for one in run[FEATURES] if one.want.kind == "channel"]
     if not made:
         return Section("units", "Units")
-    chosen = [made[n] for n in np.unique(np.linspace(0, len(made) - 1, UNITS).round().astype(int))]
+    chosen = [made[place] for place in evenly(len(made), UNITS)]
     pictures: list[tuple[Figure, Link]] = []
     for one in chosen:
         layer, unit = one.want.layer, one.want.unit

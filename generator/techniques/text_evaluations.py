@@ -93,6 +93,12 @@ def _paraphrases(run: Run, made: Paraphrases) -> Iterator[Evaluation]:
     yield _similarity(data, made, VECTORS[run.language.pooling])
 
 
+def _beside(words: float, random: float, chance: float) -> tuple[Control, ...]:
+    """What counting words in common, random weights and chance give."""
+    names = ("words in common", "random weights", "chance")
+    return tuple(map(Control, names, (words, random, chance)))
+
+
 def _found(data: Data, made: Paraphrases) -> Evaluation:
     one, random, words, count = made.trained, made.random, made.words, len(made.ids)
     return Evaluation(
@@ -108,11 +114,7 @@ def _found(data: Data, made: Paraphrases) -> Evaluation:
         unit="share",
         definition=f"Share of sentences whose nearest neighbour, by cosine similarity among the {count} "
         "paraphrases, is their own.",
-        controls=(
-            Control("words in common", words.found / count),
-            Control("random weights", random.found / count),
-            Control("chance", 1 / count),
-        ),
+        controls=_beside(words.found / count, random.found / count, 1 / count),
     )
 
 
@@ -131,11 +133,7 @@ def _preferred(data: Data, made: Paraphrases) -> Evaluation:
         unit="share",
         definition="Share of sentences that are nearer to their paraphrase, which has other words, than to "
         "their distractor, which has most of the same words and says something else.",
-        controls=(
-            Control("words in common", words.preferred / count),
-            Control("random weights", random.preferred / count),
-            Control("chance", 0.5),
-        ),
+        controls=_beside(words.preferred / count, random.preferred / count, 0.5),
         limit=True,
     )
 
@@ -154,11 +152,7 @@ def _separation(data: Data, made: Paraphrases) -> Evaluation:
         unit="share",
         definition="Chance that the similarity of a sentence and its paraphrase exceeds that of a sentence "
         "and the paraphrase of another one.",
-        controls=(
-            Control("words in common", words.separation),
-            Control("random weights", random.separation),
-            Control("chance", 0.5),
-        ),
+        controls=_beside(words.separation, random.separation, 0.5),
     )
 
 
