@@ -20,6 +20,7 @@ from generator.run import PICTURES, Run
 from generator.techniques.evaluations import EVALUATION
 
 EVALUATED = "Evaluation run here"
+_REPORTED = "Reported by others, not measured here"
 
 
 def card_of(exhibit: Exhibit, run: Run, comparisons: Sequence[Comparison] = ()) -> Card:
@@ -38,7 +39,7 @@ def card_of(exhibit: Exhibit, run: Run, comparisons: Sequence[Comparison] = ()) 
         origin.licence(run),
         _evaluation(run),
         stated.results(said),
-        stated.reported(said),
+        Section("reported", _REPORTED, stated.paragraphs(said.reported)),
         changed.changed(own),
         inside.inside(run),
         probed.probed(run),
@@ -47,7 +48,7 @@ def card_of(exhibit: Exhibit, run: Run, comparisons: Sequence[Comparison] = ()) 
         origin.provenance(run),
         origin.cite(run, said, exhibit),
         stated.references(said),
-        stated.contact(said),
+        Section("contact", "Contact", stated.paragraphs(said.contact)),
         stated.missing(
             said,
             run.model.provenance.licence != origin.NOT_STATED,

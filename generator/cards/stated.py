@@ -95,16 +95,6 @@ def results(card: CardSpec) -> Section:
     )
 
 
-def reported(card: CardSpec) -> Section:
-    """Results of others, kept apart from what was measured here."""
-    return Section("reported", "Reported by others, not measured here", paragraphs(card.reported))
-
-
-def contact(card: CardSpec) -> Section:
-    """Whom to ask."""
-    return Section("contact", "Contact", paragraphs(card.contact))
-
-
 def references(card: CardSpec) -> Section:
     """Where all of it is stated."""
     items = tuple((Link(one.url, one.title),) for one in card.references)

@@ -166,7 +166,7 @@ def test_the_neuron_of_digits_is_named_and_that_of_random_weights_is_not(run):
     assert name == "digits" and area > 0.99
     assert run[NEURONS].name_of(1, PAIR) is None  # no class is that pair
     view = list_view(neurons(run), 0)
-    assert view.names.having == 1 and view.names.named[0].name == "digits"
+    assert view.names.having == 1 and view.names.named[0][0] == "digits"
     random = run.control[NEURONS].pool
     assert DIGIT not in random.tokens.named(0)
 
