@@ -20,7 +20,6 @@ from generator.probes.unit_search import SHOWN, LayerUnits
 from generator.probes.unit_weights import Words
 from generator.run import Run
 from generator.techniques.lit import LitToken, lit_tokens, whole_characters
-from generator.techniques.telling import View as Telling
 from generator.techniques.token_unit_list import Effect, effect_of, strongest
 from generator.techniques.token_units import (
     Shown,
@@ -92,7 +91,7 @@ class EffectView:
     alike: tuple[tuple[Link, float], ...]
 
 
-def telling(shown: Shown, place: int, unit: int) -> Telling:
+def telling(shown: Shown, place: int, unit: int) -> tuple[tuple[str], ...]:
     """What a unit answers to, and what hangs on it."""
     row = shown.layer(place).row(unit)
     said = (_answers(shown, place, unit), _hangs(shown, place, row))
