@@ -73,8 +73,9 @@ def figure(run: Run, layer: str = "") -> Figure:
 def view(run: Run) -> View | None:
     """The section on the page of feature visualisation; None without a dream."""
     strips = tuple(_strip(run, each) for each in run[DEEP_DREAM])
-    image = next(one for one in run.inputs.images if one.id == dreamt(run))
-    return View(image, strips) if strips else None
+    if not strips:
+        return None
+    return View(next(one for one in run.inputs.images if one.id == dreamt(run)), strips)
 
 
 def _strip(run: Run, chosen: Dream) -> Figure:
