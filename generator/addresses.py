@@ -18,6 +18,11 @@ class Link:
     text: str
 
 
+def on_the_web(site: str, address: str) -> str:
+    """An address with the site's own before it; "" where the site has none."""
+    return f"{site.rstrip('/')}/{address.removesuffix('index.html')}" if site else ""
+
+
 def relative(origin: str, target: str) -> str:
     """The link from one address to another, both from the site's root."""
     # What os.path.relpath does, without asking where this process is: pages hold a hundred thousand links.
@@ -48,13 +53,13 @@ def layer_address(model: str, layer: str) -> str:
     return f"models/{model}/layers/{layer}/index.html"
 
 
-def head_address(model: str, layer: str, head: int) -> str:
-    """The page of an attention head."""
+def head_address(model: str, layer: str, head: int | str) -> str:
+    """The page of an attention head; of "{head}" a pattern, which scripts fill."""
     return f"models/{model}/layers/{layer}/heads/{head}/index.html"
 
 
-def unit_address(model: str, layer: str, unit: int) -> str:
-    """The page of a unit."""
+def unit_address(model: str, layer: str, unit: int | str) -> str:
+    """The page of a unit; of "{unit}" a pattern, which scripts fill."""
     return f"models/{model}/layers/{layer}/units/{unit}/index.html"
 
 

@@ -22,7 +22,7 @@ from generator.articles.pages import article_pages, sections, starts
 from generator.articles.previews import previews
 from generator.articles.read import read_article
 from generator.articles.source import Writing, read_writing
-from generator.cards.page import card_page
+from generator.cards.content import card_page
 from generator.comparison import Comparison
 from generator.content import Content
 from generator.engine import Work, affordable, asks_of, asks_of_pairs, workers

@@ -21,7 +21,7 @@ from generator.articles.errors import Mistakes
 from generator.articles.pages import pages_of
 from generator.articles.read import read_article
 from generator.articles.source import Source, Writing, read_writing
-from generator.cards.page import card_page
+from generator.cards.content import card_page
 from generator.comparison import Comparison
 from generator.comparison_schema import ComparisonSpec
 from generator.errors import CutawayError

@@ -14,7 +14,8 @@ class Section:
     `page` is "model", "layer", "unit", "head", or the key of a page of the model's own such as "classes";
     `id` is that of the element, `template` its file below templates/sections. `view` makes what the template
     shows, of the run and of what the page is about (a layer; a layer and a unit; a stack; a stack with the
-    numbers of a layer and a head); None leaves it out. What `leads` stands in the head of its page.
+    numbers of a layer and a head); None, or none of several, leaves it out. What `leads` stands in the head
+    of its page.
     """
 
     page: str

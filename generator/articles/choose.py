@@ -15,7 +15,7 @@ import re
 import textwrap
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from markupsafe import Markup
@@ -113,7 +113,8 @@ class Choices:
         """
         document, budget = self.document, Budget(self.document, self.catalogue)
         before, most, found = document.counts, dict(document.counts), list[Variant]()
-        every, begun = list(_combinations(knobs)), list[tuple[Chosen, int]]()
+        every = list(itertools.product(*(range(len(knob.values)) for knob in knobs)))
+        begun = list[tuple[Chosen, int]]()
         try:
             for number, places in enumerate(every, start=1):
                 begun.append((Chosen(knobs, places, document), len(document.mistakes.found)))
@@ -190,10 +191,6 @@ def _add_values(
     for said, chosen, error in told:
         if times[said] < every:
             error.args = (f"{said} ({chosen})",)
-
-
-def _combinations(knobs: Sequence[Knob]) -> Iterator[tuple[int, ...]]:
-    return itertools.product(*(range(len(knob.values)) for knob in knobs))
 
 
 def _opening(knobs: Sequence[Knob], variant: Variant) -> Callable[[Renderer], Markup]:

@@ -13,7 +13,7 @@ from generator.parameters import call_checked, check_parameters, parameters_of
 from generator.run import Technique
 from generator.techniques import TECHNIQUES
 from generator.techniques.naming import one_of
-from generator.techniques.three_words import three_words_figure
+from generator.techniques.worked_tokens import three_words_figure
 from generator.widget import Widget
 
 # Figures that are made of no model.

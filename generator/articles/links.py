@@ -28,7 +28,7 @@ from generator.techniques.neuron_choice import paged_units
 from generator.techniques.neurons import NEURONS, chosen_of, neuron_link, neurons
 from generator.techniques.patch_figures import head_preview
 from generator.techniques.signal import SIGNAL
-from generator.techniques.token_unit_facts import strongest
+from generator.techniques.token_unit_list import strongest
 
 # What the note of a head says, where it was measured.
 _TOLD = ("previous_token", "induction", "sink_mass")
@@ -161,10 +161,9 @@ class Links:
 def _of_head(found: MeasuredStack, layer: int, head: int) -> str:
     """The role of a head, if it has one, and what its statistics say of it."""
     role = found.role(layer, head)
-    known = {one.name: one for one in found.statistics}
-    names = [name for name in _TOLD if name in known] or found.telling_axes
+    names = [name for name in _TOLD if name in found.known] or found.telling_axes
     values = [
-        f"{name.replace('_', ' ')} {number(float(known[name].mean[layer, head]), 2)}"
+        f"{name.replace('_', ' ')} {number(float(found.known[name].mean[layer, head]), 2)}"
         for name in names
     ]
     return ", ".join([*([role] if role else []), *values])

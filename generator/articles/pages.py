@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from generator.addresses import Link
+from generator.addresses import Link, on_the_web
 from generator.articles.bibliography import Reference, as_bibtex, own_entry, plain_citation
 from generator.articles.document import Article, Renderer
 from generator.articles.front_matter import Author, Meta
@@ -24,16 +23,8 @@ from generator.pages.page import Page
 from generator.terms import unmarked
 
 WORDS_A_MINUTE = 230
+_LICENCE = "Text and figures are licensed under {}, unless something else is said beside them."
 _NO_WORDS = re.compile(r"<(script|style|pre|figure)\b.*?</\1>", re.DOTALL)
-
-
-@dataclass(frozen=True)
-class Listed:
-    """An article in the list of its section."""
-
-    link: Link
-    meta: Meta
-    minutes: int
 
 
 def article_pages(articles: Sequence[Article], exhibit: Exhibit, pages: Pages) -> list[Page]:
@@ -63,18 +54,16 @@ def starts(articles: Sequence[Article]) -> tuple[Start, ...]:
     for one in (one for section in SECTIONS for one in articles if one.source.section == section):
         meta, link = one.source.meta, article_link(one)
         if one.source.section != GUIDE:
-            ways["To read"].append(Way(link, meta.subtitle or meta.description))
+            ways["To read"].append((link, meta.subtitle or meta.description))
             if meta.slides:
                 about = f"{link.text} as slides, with the same figures."
-                ways["To teach"].append(
-                    Way(slides_link(one.source.section, one.source.stem), about)
-                )
+                ways["To teach"].append((slides_link(one.source.section, one.source.stem), about))
         elif not ways["To make your own"]:
-            ways["To make your own"].append(Way(link, meta.description))
+            ways["To make your own"].append((link, meta.description))
     if ways["To make your own"]:
-        rest = Way(section_link(GUIDE), "Everything that can be made, and how.")
+        rest = (section_link(GUIDE), "Everything that can be made, and how.")
         ways["To make your own"].append(rest)
-    return tuple(Start(to, tuple(each)) for to, each in ways.items() if each)
+    return tuple((to, each) for to, each in ways.items() if each)
 
 
 def section_link(section: str) -> Link:
@@ -94,8 +83,7 @@ def _link(source: Source) -> Link:
 def _section(section: str, inside: Sequence[Article], exhibit: Exhibit, pages: Pages) -> Page:
     title = SECTIONS[section]
     items = [
-        Listed(article_link(one), one.source.meta, _minutes(_word_count(one, one.html)))
-        for one in inside
+        (article_link(one), one.source.meta, _minutes(_word_count(one, one.html))) for one in inside
     ]
     names = ", ".join(one.source.meta.title for one in inside)
     return pages.page(
@@ -104,7 +92,7 @@ def _section(section: str, inside: Sequence[Article], exhibit: Exhibit, pages: P
         title,
         f"{title} of {exhibit.title}: {names}."[:400],
         items=items,
-        place=Place((home(),), (), None, items[0].link),
+        place=Place((home(),), (), None, items[0][0]),
     )
 
 
@@ -114,7 +102,7 @@ def pages_of(
     """An article among those of its section, and its slides where it has them."""
     source, filling = article.source, Renderer(article, pages)
     previous, following = around([_link(one) for one in sources], sources.index(source))
-    meta, permalink = source.meta, _permalink(exhibit, source.address)
+    meta, permalink = source.meta, on_the_web(exhibit.site_url, source.address)
     body = filling.html(pages.words.mark(article.html))
     words, references = _word_count(article, body), article.references()
     key, entry = own_entry(meta, source.stem, exhibit.title, permalink)
@@ -139,7 +127,7 @@ def pages_of(
         "slides": slides,
         "appendix": {
             **{name: filling.html(text) for name, text in article.appendix.items()},
-            "licence_text": _licence(meta.licence) if meta.licence else "",
+            "licence_text": _LICENCE.format(meta.licence) if meta.licence else "",
             "pictures": article.pictures,
         },
         "previous": previous,
@@ -178,14 +166,6 @@ def _slides(article: Article, slides: Link, body: str, citation: str, pages: Pag
     )
 
 
-def _permalink(exhibit: Exhibit, address: str) -> str:
-    return (
-        f"{exhibit.site_url.rstrip('/')}/{address.removesuffix('index.html')}"
-        if exhibit.site_url
-        else ""
-    )
-
-
 def _word_count(article: Article, html: str) -> int:
     """Of a choice its first combination counts."""
     return len(as_text(_NO_WORDS.sub(" ", html)).split()) - article.document.repeated
@@ -193,12 +173,6 @@ def _word_count(article: Article, html: str) -> int:
 
 def _minutes(words: int) -> int:
     return max(1, math.ceil(words / WORDS_A_MINUTE))
-
-
-def _licence(licence: str) -> str:
-    return (
-        f"Text and figures are licensed under {licence}, unless something else is said beside them."
-    )
 
 
 def head_of(

@@ -53,11 +53,8 @@ class Slide:
     continued: bool
 
 
-@dataclass(frozen=True)
-class Stack:
-    """The slides of one section."""
-
-    slides: tuple[Slide, ...]
+Stack = tuple[Slide, ...]
+"""The slides of one section."""
 
 
 def slides_link(section: str, stem: str) -> Link:
@@ -74,10 +71,10 @@ def stacks(title: str, body: str) -> tuple[Stack, ...]:
     for heading, elements in _sections(_one_deeper(str(body))):
         made = tuple(_slides(heading or title, elements))
         if heading and heading.startswith("\t") and found:
-            found[-1] = Stack(found[-1].slides + made)
+            found[-1] += made
         else:
-            found.append(Stack(made))
-    return tuple(stack for stack in found if stack.slides)
+            found.append(made)
+    return tuple(stack for stack in found if stack)
 
 
 def _sections(body: str) -> Iterator[tuple[str, list[_Element]]]:

@@ -1,4 +1,4 @@
-"""What a card says: what was measured and what the exhibit states -> a tree of sections."""
+"""What a card says: what was measured and what the exhibit states -> a tree of sections, and its page."""
 
 from __future__ import annotations
 
@@ -7,14 +7,20 @@ from collections.abc import Sequence
 from generator.addresses import Link, data_address
 from generator.cards import changed, inside, origin, probed, stated, usage
 from generator.cards.evaluated import evaluation_blocks
-from generator.cards.tree import Card, Inline, Paragraph, Section, filled
+from generator.cards.origin import card_address
+from generator.cards.tree import Card, Paragraph, Section, filled, in_a_row
 from generator.comparison import Comparison
 from generator.errors import UsageError, did_you_mean
 from generator.exhibit import Exhibit
+from generator.pages.environment import Pages
+from generator.pages.page import Page
+from generator.pages.part import CARD
+from generator.pages.parts import part_place
 from generator.run import PICTURES, Run
 from generator.techniques.evaluations import EVALUATION
 
 EVALUATED = "Evaluation run here"
+_REPORTED = "Reported by others, not measured here"
 
 
 def card_of(exhibit: Exhibit, run: Run, comparisons: Sequence[Comparison] = ()) -> Card:
@@ -33,7 +39,7 @@ def card_of(exhibit: Exhibit, run: Run, comparisons: Sequence[Comparison] = ()) 
         origin.licence(run),
         _evaluation(run),
         stated.results(said),
-        stated.reported(said),
+        Section("reported", _REPORTED, stated.paragraphs(said.reported)),
         changed.changed(own),
         inside.inside(run),
         probed.probed(run),
@@ -42,7 +48,7 @@ def card_of(exhibit: Exhibit, run: Run, comparisons: Sequence[Comparison] = ()) 
         origin.provenance(run),
         origin.cite(run, said, exhibit),
         stated.references(said),
-        stated.contact(said),
+        Section("contact", "Contact", stated.paragraphs(said.contact)),
         stated.missing(
             said,
             run.model.provenance.licence != origin.NOT_STATED,
@@ -81,7 +87,24 @@ def _data(run: Run) -> Section:
     names = [table.name for table in EVALUATION.tables(run)]
     if not names:
         return Section("data", "Data")
-    parts: list[Inline] = ["Every number above with all its digits"]
-    for place, name in enumerate(names):
-        parts += [", " if place else ": ", Link(data_address(run.model.id, name), name)]
-    return Section("data", "Data", (Paragraph((*parts, ".")),))
+    files = in_a_row((Link(data_address(run.model.id, name), name),) for name in names)
+    said = Paragraph(("Every number above with all its digits: ", *files, "."))
+    return Section("data", "Data", (said,))
+
+
+def card_page(
+    exhibit: Exhibit, run: Run, pages: Pages, comparisons: Sequence[Comparison] = ()
+) -> Page:
+    """The page of a model's card."""
+    model = run.model
+    card = card_of(exhibit, run, comparisons)
+    return pages.page(
+        "card.html",
+        card_address(model.id),
+        f"Model card · {model.title}",
+        f"The model card of {model.title}: what it is for, how it was evaluated here, what its inside "
+        "looks like, and which limits and biases were probed.",
+        model=model,
+        card=card,
+        place=part_place(run, CARD),
+    )

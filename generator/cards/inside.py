@@ -12,7 +12,8 @@ from generator.run import PICTURES, Run
 from generator.techniques.controls import CONTROLS
 from generator.techniques.exemplars import exemplars_of
 from generator.techniques.features import FEATURES, picture
-from generator.techniques.links import layer_link, paged_layers
+from generator.techniques.links import layer_page
+from generator.techniques.naming import evenly
 from generator.techniques.signal import SIGNAL, signal_figure
 
 UNITS = 6
@@ -25,18 +26,15 @@ def inside(run: Run) -> Section:
     intro = Paragraph(
         ("A few of the numbers; all layers, and every figure in full, are on ", whole, ".")
     )
-    parts = _of_pictures(run) if run.reads == PICTURES else inside_text(run)
+    if run.reads == PICTURES:
+        parts: tuple[Section, ...] = (_sparsity(run), _units(run), _controls(run))
+    else:
+        parts = inside_text(run)
     return Section("inside", "What the inside looks like", (intro,), parts)
 
 
-def _of_pictures(run: Run) -> tuple[Section, ...]:
-    return _sparsity(run), _units(run), _controls(run)
-
-
 def _layer(run: Run, layer: Layer) -> Inline:
-    if layer in paged_layers(run.model):
-        return layer_link(run.model, layer)
-    return layer.name
+    return layer_page(run.model, layer) or layer.name
 
 
 def _sparsity(run: Run) -> Section:
@@ -68,7 +66,7 @@ def _units(run: Run) -> Section:
     made = [one for one in run[FEATURES] if one.want.kind == "channel"]
     if not made:
         return Section("units", "Units")
-    chosen = [made[n] for n in np.unique(np.linspace(0, len(made) - 1, UNITS).round().astype(int))]
+    chosen = [made[place] for place in evenly(len(made), UNITS)]
     pictures: list[tuple[Figure, Link]] = []
     for one in chosen:
         layer, unit = one.want.layer, one.want.unit

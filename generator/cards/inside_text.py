@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from generator.cards.tree import Block, CardFigure, Inline, Line, Paragraph, Section, Table
+from generator.cards.tree import Block, CardFigure, Line, Paragraph, Section, Table, in_a_row
 from generator.formatting import amount, number, percent
 from generator.models.stacks import CROSS
 from generator.probes.head_statistics import BY_COLUMN
 from generator.run import Run
+from generator.techniques.atlas import grids_figure
 from generator.techniques.heads import HEADS
-from generator.techniques.heads_drawings import grids_figure
 from generator.techniques.links import layer_link
 from generator.techniques.measured_stack import MeasuredStack, heads_of
 from generator.techniques.roles import role_rows
@@ -66,14 +66,13 @@ def _heads(stack: MeasuredStack) -> Section:
         mean = statistic.mean
         if not statistic.measured.max() > 0:  # under a causal mask no head sees the next token
             continue
-        leaders: list[Inline] = []
-        for at in best_heads(mean, LEADING):
-            leaders += [", "] if leaders else []
-            leaders += [stack.link(*at), f" {number(float(mean[at]))}"]
+        leaders = in_a_row(
+            (stack.link(*at), f" {number(float(mean[at]))}") for at in best_heads(mean, LEADING)
+        )
         rows.append(
             (
                 (BY_COLUMN[statistic.name].name,),
-                tuple(leaders),
+                leaders,
                 (number(statistic.uniform),),
                 (number(stack.control.highest(statistic.name)),),
             )
@@ -111,8 +110,8 @@ def _role_rows(stack: MeasuredStack) -> Iterator[tuple[Line, ...]]:
     for row in role_rows(stack):
         if not row.count:
             continue
-        leaders: list[Inline] = []
-        for link, value, effect in row.leaders[:LEADING]:
-            leaders += [", "] if leaders else []
-            leaders += [link, f" {number(value, 2)} / {number(effect, 2)}"]
-        yield (row.role.capitalize(),), tuple(leaders), (str(row.count),)
+        leaders = in_a_row(
+            (link, f" {number(value, 2)} / {number(effect, 2)}")
+            for link, value, effect in row.leaders[:LEADING]
+        )
+        yield (row.role.capitalize(),), leaders, (str(row.count),)

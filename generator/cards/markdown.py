@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from generator.addresses import on_the_web
 from generator.cards.tree import (
     Block,
     Card,
@@ -84,9 +85,7 @@ class Markdown:
         if target in self.files:
             return self.files[target]
         if not re.match(r"https?://", target):
-            if not self.site:
-                return ""
-            target = f"{self.site.rstrip('/')}/{target.removesuffix('index.html')}"
+            target = on_the_web(self.site, target)
         return re.sub(r"[\s()<>\\]", lambda found: f"%{ord(found[0]):02X}", target)
 
     def _table(self, table: Table) -> str:

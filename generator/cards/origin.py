@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 
 from generator import __version__
-from generator.addresses import Link, part_address
+from generator.addresses import Link, on_the_web, part_address
 from generator.card_schema import CardSpec
 from generator.cards.stated import cited
 from generator.cards.tree import Block, Code, Facts, Line, Listing, Paragraph, Section
@@ -135,9 +135,7 @@ def _braced(text: str) -> str:
 
 def card_url(exhibit: Exhibit, model: str) -> str:
     """The card's address on the web; empty without one."""
-    if not exhibit.site_url:
-        return ""
-    return f"{exhibit.site_url.rstrip('/')}/{card_address(model).removesuffix('index.html')}"
+    return on_the_web(exhibit.site_url, card_address(model))
 
 
 def card_address(model: str) -> str:

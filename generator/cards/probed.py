@@ -149,27 +149,21 @@ def _verdict(one: PairedTexts, probe: PairedProbe) -> Line:
             f"The groups differ by {size} ({first} less {second}); with random weights by "
             f"{number(random.difference)}. "
         )
-        if probe.expected:
-            found = clear and beyond and leans.difference > 0
-            return (
-                said
-                + (
-                    "The method finds what it should here."
-                    if found
-                    else "The method does not find what it should here: read the other probes of this "
-                    "model with that in mind."
-                ),
+        if not probe.expected:
+            end = (
+                "That is more than two standard errors and more than twice as much as random weights give."
+                if clear and beyond
+                else "That is not clear: within two standard errors, or no more than twice what random "
+                "weights give."
             )
-        if clear and beyond:
-            return (
-                said
-                + "That is more than two standard errors and more than twice as much as random weights give.",
+        elif clear and beyond and leans.difference > 0:
+            end = "The method finds what it should here."
+        else:
+            end = (
+                "The method does not find what it should here: read the other probes of this model with "
+                "that in mind."
             )
-        return (
-            said
-            + "That is not clear: within two standard errors, or no more than twice what random "
-            "weights give.",
-        )
+        return (said + end,)
     mine = leans.of(leans.names[0])
     order = np.argsort(mine, kind="stable")
     names = leans.subjects_of(leans.names[0])

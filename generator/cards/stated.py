@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from generator.addresses import Link
-from generator.card_schema import CardSpec, OwnSection, Reference
+from generator.card_schema import CardSpec, OwnSection
 from generator.cards.tree import Block, Inline, Items, Line, Listing, Paragraph, Section, Table
 from generator.formatting import number
 
@@ -95,24 +95,10 @@ def results(card: CardSpec) -> Section:
     )
 
 
-def reported(card: CardSpec) -> Section:
-    """Results of others, kept apart from what was measured here."""
-    return Section("reported", "Reported by others, not measured here", paragraphs(card.reported))
-
-
-def contact(card: CardSpec) -> Section:
-    """Whom to ask."""
-    return Section("contact", "Contact", paragraphs(card.contact))
-
-
 def references(card: CardSpec) -> Section:
     """Where all of it is stated."""
-    items = tuple(_reference(one) for one in card.references)
+    items = tuple((Link(one.url, one.title),) for one in card.references)
     return Section("references", "References", (Items(items),) if items else ())
-
-
-def _reference(one: Reference) -> Line:
-    return (Link(one.url, one.title),)
 
 
 def cited(bibtex: str) -> Iterator[Block]:

@@ -34,6 +34,13 @@ Inline = str | Code | Strong | Link
 Line = tuple[Inline, ...]
 
 
+def in_a_row(parts: Iterable[Line]) -> Line:
+    """Parts of a line, with commas between them."""
+    return tuple(
+        one for place, part in enumerate(parts) for one in (*([", "] if place else []), *part)
+    )
+
+
 @dataclass(frozen=True)
 class Paragraph:
     """One paragraph."""
@@ -156,11 +163,15 @@ class Card:
 
     def keys(self) -> frozenset[str]:
         """The keys of all sections, at every depth: each is an id on the page."""
-        return frozenset(_keys(self.sections))
+        return frozenset(section.key for section in _every(self.sections))
 
     def figures(self) -> Iterator[Figure]:
         """Every picture in it, in order."""
-        yield from _figures(self.sections)
+        for block in (block for section in _every(self.sections) for block in section.blocks):
+            if isinstance(block, CardFigure):
+                yield block.figure
+            elif isinstance(block, Gallery):
+                yield from (figure for figure, _ in block.pictures)
 
 
 def filled(sections: Iterable[Section]) -> tuple[Section, ...]:
@@ -184,17 +195,8 @@ def _replaced(
     return tuple(found)
 
 
-def _keys(sections: Sequence[Section]) -> Iterator[str]:
+def _every(sections: Sequence[Section]) -> Iterator[Section]:
+    """Sections at every depth, each before its own."""
     for section in sections:
-        yield section.key
-        yield from _keys(section.sections)
-
-
-def _figures(sections: Sequence[Section]) -> Iterator[Figure]:
-    for section in sections:
-        for block in section.blocks:
-            if isinstance(block, CardFigure):
-                yield block.figure
-            elif isinstance(block, Gallery):
-                yield from (figure for figure, _ in block.pictures)
-        yield from _figures(section.sections)
+        yield section
+        yield from _every(section.sections)

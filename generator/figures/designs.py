@@ -8,11 +8,9 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from generator.figures import (
-    births,
     charts,
     comparing,
     heads,
-    layer_courses,
     maps,
     passages,
     patching,
@@ -37,7 +35,7 @@ DESIGNS: Mapping[str, tuple[int, Callable[..., Figure]]] = {
     "activity": (2, charts.activity),
     "histogram": (1, charts.histogram),
     "course": (1, charts.course),
-    "birth": (1, births.birth),
+    "birth": (1, training.birth),
     "context": (1, tokens.context),
     "arrows": (1, tokens.arrows),
     "lens": (2, tokens.lens),
@@ -50,8 +48,8 @@ DESIGNS: Mapping[str, tuple[int, Callable[..., Figure]]] = {
     "small_courses": (2, training.small_courses),
     "position_losses": (2, training.position_losses),
     "alignment": (1, comparing.alignment),
-    "unit_courses": (1, layer_courses.unit_courses),
-    "weight_courses": (1, layer_courses.weight_courses),
+    "unit_courses": (1, comparing.unit_courses),
+    "weight_courses": (1, comparing.weight_courses),
 }
 
 

@@ -123,8 +123,8 @@ def heights(count: int, size: float) -> float:
     return count * size / PIXEL * 1.22
 
 
-def columns_for(count: int, width: float, least: float, most: int) -> int:
-    """How many panels stand in a row: rows as full as possible, none narrower than `least`."""
-    room = max(1, min(most, int(width // least), count))
+def columns_for(count: int, width: float, least: float) -> int:
+    """How many panels stand in a row, 12 at most: rows as full as can be, none narrower than `least`."""
+    room = max(1, min(12, int(width // least), count))
     rows = -(-count // room)
     return -(-count // rows)

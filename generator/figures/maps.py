@@ -97,7 +97,7 @@ def attention_grid(
     names = [short(token) for token in tokens] if fits else []
     left = max((length(name, SMALL) + 7 for name in (*rows, *names)), default=2)
     least = max(_LEAST, named) if names else _LEAST
-    across = columns or columns_for(count, width - left - _BESIDE, least + gap, 12)
+    across = columns or columns_for(count, width - left - _BESIDE, least + gap)
     room = (width - left - _BESIDE - (across - 1) * gap) / across
     side = min(room, max(240.0, least))
     high = side * float(np.clip(weights.shape[1] / weights.shape[2], _SLIMMEST, 1 / _SLIMMEST))

@@ -110,15 +110,11 @@ def _letting_go(each: Iterable[T]) -> Iterator[T]:
 
 def key_of(drawing: Drawing) -> str:
     """Digest of all that the pictures depend on."""
-    version: Any = _source(drawing.draw) if drawing.draw else _drawn_by(drawing.kind)[0]
+    version: Any = _source(drawing.draw) if drawing.draw else {**KINDS, **DESIGNS}[drawing.kind][0]
     # What a chart is drawn as follows from the endings of its paths.
     endings = "".join(Path(path).suffix for path in drawing.paths[:2])
     state = {"version": version, "style": VERSION, "endings": endings}
     return digest_of_value({**state, **drawing.arguments})
-
-
-def _drawn_by(kind: str) -> tuple[int, Callable[..., Any]]:
-    return KINDS[kind] if kind in KINDS else DESIGNS[kind]
 
 
 def _source(draw: Callable[..., Any]) -> str:

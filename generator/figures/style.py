@@ -84,9 +84,9 @@ def styled() -> Iterator[None]:
         yield
 
 
-def new_figure(width: float, height: float, dpi: int = 96) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
     """A figure of `width` x `height` CSS pixels, outside pyplot's global state."""
-    return Figure(figsize=(width / 96, height / 96), dpi=dpi, layout="constrained")
+    return Figure(figsize=(width / 96, height / 96), dpi=96, layout="constrained")
 
 
 def as_svg(figure: Figure) -> Picture:

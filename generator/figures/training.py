@@ -1,4 +1,4 @@
-"""Training of a model that reads: small courses of many things side by side, and loss by position."""
+"""Training of a model that reads: losses by step and by position, and small courses side by side."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def small_courses(
     distances, whatever lies between them. `columns` says how many things stand in a row, where that means
     something.
     """
-    across = columns_for(len(titles), width - _LEFT, _LEAST + _GAP, 12)
+    across = columns_for(len(titles), width - _LEFT, _LEAST + _GAP)
     if columns and columns * (_LEAST + _GAP) <= width - _LEFT:
         across = columns
     wide = min((width - _LEFT) / across - _GAP, _WIDEST)
@@ -207,3 +207,37 @@ def _chance(axes: Axes, chance: float) -> None:
     axes.axhline(chance, color=BLUE, linewidth=0.9, linestyle=":")
     axes.set_ylim(0, 1.12 * max(chance, axes.get_ylim()[1]))
     axes.spines[:].set_color(RULE)
+
+
+def birth(
+    names: Sequence[str],
+    steps: np.ndarray,
+    first: np.ndarray,
+    second: np.ndarray,
+    born: np.ndarray,
+    chance: float,
+    *,
+    width: float,
+) -> Figure:
+    """Losses (trainings, measurements) on the first copy, dashed, and on the second; NaN is not born."""
+    figure = new_figure(width, 190 + 0.2 * width)
+    axes = figure.subplots()
+    axes.axhline(chance, color=QUIET, linewidth=1.0, label="even guess")
+    for place, name in enumerate(names):
+        colour = (BLUE, ORANGE)[place % 2]
+        axes.plot(
+            steps, first[place], color=colour, linewidth=1.1, linestyle="--",
+            label=f"{name}, first copy",
+        )  # fmt: skip
+        axes.plot(steps, second[place], color=colour, linewidth=1.8, label=f"{name}, second copy")
+        if np.isfinite(born[place]):
+            axes.axvline(born[place], color=colour, linewidth=0.9, linestyle=":")
+            axes.annotate(
+                f" born at {born[place]:.0f}", (born[place], 0.04 * chance), fontsize=SMALL,
+                color=colour,
+            )  # fmt: skip
+    axes.set(ylim=(0, None), xlabel="training step", ylabel="loss, nats a word")
+    axes.set_xlim(float(steps[0]), float(steps[-1]))
+    plain(axes)
+    figure.legend(loc="outside upper left", ncols=3, fontsize=SMALL, borderpad=0)
+    return figure

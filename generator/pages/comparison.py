@@ -1,12 +1,11 @@
-"""The page of two models side by side: what changed from one to the other, and what did not."""
+"""The pages of two models: what changed from one to the other, and their pages beside each other."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from generator.addresses import Link, beside_address, comparison_address
+from generator.addresses import Link, beside_address, comparison_address, model_address
 from generator.comparison import Comparison
-from generator.pages.beside import beside_page
 from generator.pages.context import Place, home, size_text
 from generator.pages.credits import with_credits
 from generator.pages.environment import Pages
@@ -27,7 +26,8 @@ _OTHER_KIND = (
 
 def comparison_pages(comparison: Comparison, pages: Pages) -> Iterator[Page]:
     """The page of a comparison, and one with both models' pages beside each other where they have any."""
-    yield with_credits(_with_pages(comparison), _overview(comparison, pages))
+    with_pictures = comparison.after if comparison.after.paged else comparison.before
+    yield with_credits(with_pictures, _overview(comparison, pages))
     if _both_paged(comparison):
         yield beside_page(comparison, pages)
 
@@ -40,11 +40,6 @@ def _both_paged(comparison: Comparison) -> bool:
 def sections(comparison: Comparison) -> tuple[FilledSection, ...]:
     """What its page shows, made once: the card says it in short."""
     return comparison.once(sections, lambda: sections_of(comparison, PAGE))
-
-
-def _with_pages(comparison: Comparison) -> Run:
-    """The one of the two models whose pictures have a page."""
-    return comparison.after if comparison.after.paged else comparison.before
 
 
 def _overview(comparison: Comparison, pages: Pages) -> Page:
@@ -93,3 +88,22 @@ def _facts(comparison: Comparison) -> list[tuple[str, str]]:
         ("Weights", *(one.provenance.weights_sha256[:12] for one in (before, after))),
     ]
     return [(name, one if one == other else f"{one} → {other}") for name, one, other in said]
+
+
+def beside_page(comparison: Comparison, pages: Pages) -> Page:
+    """The page with two frames. What they show stands in the hash: `#layers/3/heads/1/#text=rain`."""
+    before, after = comparison.before, comparison.after
+    both = f"{before.title} and {after.title}"
+    first = Link(comparison_address(comparison.id), both)
+    return pages.page(
+        "beside.html",
+        beside_address(comparison.id),
+        f"Beside each other: {both}",
+        f"The same page of {before.title} and of {after.title} beside each other.",
+        searchable=False,
+        place=Place((home(), first), previous=first),
+        sides=[
+            (name, run.title, model_address(run.model.id))
+            for name, run in (("before", before), ("after", after))
+        ],
+    )

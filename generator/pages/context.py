@@ -48,20 +48,25 @@ def layer_strip(model: Model, current: Layer | None) -> Strip:
     """All layers of a model as a strip, the outputs of its blocks among them."""
     layers = paged_layers(model)
     name = "Layers and blocks" if any(layer.joins for layer in layers) else "Layers"
-    place = next((i for i, layer in enumerate(layers) if layer is current), -1)
-    return Strip(name, tuple(layer_link(model, layer) for layer in layers), place)
+    return _strip(name, model, layers, current)
 
 
 def layer_strips(run: Run, current: Layer | None) -> tuple[Strip, ...]:
     """The layers of each stack that have a page."""
-    return tuple(_layers(stack, current) for stack in heads_of(run.model))
+    return tuple(
+        _strip(
+            one.stack.title or f"{one.stack.word.capitalize()}s",
+            run.model,
+            [layer for place, layer in enumerate(one.layers) if one.paged(place)],
+            current,
+        )
+        for one in heads_of(run.model)
+    )
 
 
-def _layers(stack: StackHeads, current: Layer | None) -> Strip:
-    paged = [layer for place, layer in enumerate(stack.layers) if stack.paged(place)]
-    links = tuple(layer_link(stack.model, layer) for layer in paged)
-    place = next((i for i, layer in enumerate(paged) if layer is current), -1)
-    return Strip(stack.stack.title or f"{stack.stack.word.capitalize()}s", links, place)
+def _strip(name: str, model: Model, layers: Sequence[Layer], current: Layer | None) -> Strip:
+    place = next((i for i, layer in enumerate(layers) if layer is current), -1)
+    return Strip(name, tuple(layer_link(model, layer) for layer in layers), place)
 
 
 def head_strip(stack: StackHeads, place: int, current: int) -> Strip:

@@ -10,8 +10,7 @@ from generator.inputs.shown import Picture
 from generator.pages.page import Page
 from generator.run import PICTURES, Run
 from generator.techniques.credits import credits_of
-from generator.techniques.pictures import picture_path
-from generator.techniques.pool import pool_path
+from generator.techniques.pictures import picture_path, pool_path
 
 NAMED = 6  # three thousand pages have this line; the list has all
 KEY = "pictures"

@@ -18,6 +18,7 @@ from generator.pages.page import Page
 from generator.run import Run, Technique
 from generator.store import BusyError
 from generator.techniques.heads import stacks_of
+from generator.techniques.naming import evenly
 from generator.techniques.standings import best_heads
 
 ADDRESS = "figures/index.html"
@@ -142,8 +143,7 @@ def shortened(alt: str) -> str:
 
 def _spread(found: Sequence[GalleryItem], most: int) -> list[GalleryItem]:
     """At most `most` of them, evenly from first to last."""
-    places = np.linspace(0, len(found) - 1, min(most, len(found))).round().astype(int)
-    return [found[int(place)] for place in places]
+    return [found[place] for place in evenly(len(found), most)]
 
 
 def _thumbnails(pictures: Mapping[str, Drawn], store: Path) -> dict[str, tuple[str, Drawn]]:

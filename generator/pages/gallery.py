@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from generator.addresses import (
     GALLERY,
@@ -34,20 +33,10 @@ from generator.techniques.naming import counted
 WIDE = 1320  # CSS pixels of the picture that the front page opens with
 
 
-@dataclass(frozen=True)
-class Way:
-    """A way into what was written: its page, and what a reader finds there."""
-
-    link: Link
-    about: str
-
-
-@dataclass(frozen=True)
-class Start:
-    """Where somebody who came `to` do something starts: to read, to teach, to make a site of their own."""
-
-    to: str
-    ways: tuple[Way, ...]
+Way = tuple[Link, str]
+"""A way into what was written: its page, and what a reader finds there."""
+Start = tuple[str, Sequence[Way]]
+"""Where somebody starts who came to read, to teach, or to make a site of their own."""
 
 
 def gallery(

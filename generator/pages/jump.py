@@ -137,28 +137,14 @@ def _named(run: Run) -> list[dict[str, Any]]:
     best: dict[str, tuple[float, int, int]] = {}
     for layer, unit, name, area in named(run):
         best[name] = max(best.get(name, (0.0, 0, 0)), (area, place[layer], unit))
-    return [
-        {
-            "kind": "group",
-            "note": "the unit that tells it best from the rest",
-            "items": [(name, layer, unit) for name, (_, layer, unit) in best.items()],
-        },
-        {
-            "kind": "class",
-            "note": "the unit that weighs most for it",
-            "items": heaviest,
-        },
-        {
-            "kind": "class",
-            "note": "of all units, this one raises it most in its own best picture",
-            "items": raised,
-        },
-        {
-            "kind": "picture",
-            "note": "the picture that excites this unit most",
-            "items": _excited(run, place),
-        },
-    ]
+    groups: Items = [(name, layer, unit) for name, (_, layer, unit) in best.items()]
+    every = (
+        ("group", "the unit that tells it best from the rest", groups),
+        ("class", "the unit that weighs most for it", heaviest),
+        ("class", "of all units, this one raises it most in its own best picture", raised),
+        ("picture", "the picture that excites this unit most", _excited(run, place)),
+    )
+    return [{"kind": kind, "note": note, "items": items} for kind, note, items in every]
 
 
 Items = list[tuple[str | int, ...]]

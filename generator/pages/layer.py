@@ -22,7 +22,7 @@ from generator.pages.environment import Pages
 from generator.pages.head import head_pages
 from generator.pages.page import Page, there
 from generator.pages.sections import sections_of
-from generator.pages.token_unit import neuron_pages
+from generator.pages.unit import neuron_pages
 from generator.run import PICTURES, Run
 from generator.techniques.attention import ATTENTION
 from generator.techniques.links import layer_link, layer_title, model_link, paged_layers

@@ -17,8 +17,7 @@ from generator.pages.layer import layer_pages
 from generator.pages.page import Page
 from generator.pages.parts import part_pages, ways
 from generator.pages.sections import sections_of, technique_tables
-from generator.pages.token_unit import latent_pages
-from generator.pages.unit import unit_pages
+from generator.pages.unit import latent_pages, unit_pages
 from generator.run import PAIRS, PICTURES, TEXTS, Run, why_not
 from generator.store import BusyError
 from generator.techniques.flops import why_no_pictures

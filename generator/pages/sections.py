@@ -98,7 +98,8 @@ def _filled(
             tell(f"{run.model.id}: {technique.title} is left out: {reason}")
         else:
             template = _template(technique, section)
-            return view and FilledSection(technique.name, section.id, template, view, section.leads)
+            made = FilledSection(technique.name, section.id, template, view, section.leads)
+            return made if view else None
     if not technique.origin:
         return None
     view = Reason(technique.title, reason)

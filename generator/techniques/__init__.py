@@ -35,8 +35,7 @@ from generator.techniques.effects import EFFECTS
 from generator.techniques.evaluations import EVALUATION
 from generator.techniques.evolution import EVOLUTION
 from generator.techniques.exemplars import EXEMPLARS
-from generator.techniques.feature_classes import FEATURE_CLASSES
-from generator.techniques.feature_sets import FEATURE_SETS
+from generator.techniques.feature_sets import FEATURE_CLASSES, FEATURE_SETS
 from generator.techniques.features import FEATURES
 from generator.techniques.filters import FILTERS
 from generator.techniques.flops import FLOPS

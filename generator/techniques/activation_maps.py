@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -24,19 +24,8 @@ from generator.techniques.pictures import Shown, shown
 _MOST = 12  # channels in a figure
 
 
-@dataclass(frozen=True)
-class Item:
-    """All channels of a layer on one picture."""
-
-    picture: Shown
-    figure: Figure
-
-
-@dataclass(frozen=True)
-class View:
-    """The maps of one layer on all pictures."""
-
-    items: tuple[Item, ...]
+Item = tuple[Shown, Figure]
+"""All channels of a layer on one picture."""
 
 
 def measure(run: Run) -> tuple[PictureMaps, ...]:
@@ -113,7 +102,7 @@ def _maps(run: Run, layer: str, picture: str) -> np.ndarray:
     return there[one_of("layer", layer, there, f"{run.model.id} has no maps of the")]
 
 
-def view(run: Run, layer: Layer) -> View | None:
+def view(run: Run, layer: Layer) -> tuple[Item, ...]:
     """The section on a layer's page."""
     by_picture = {
         each.picture: maps
@@ -122,46 +111,35 @@ def view(run: Run, layer: Layer) -> View | None:
         if maps.layer == layer.name
     }
     if not by_picture:
-        return None
+        return ()
     # One drawing of all pictures' sheets, so that a channel has one scale on all of them.
     below = signed(run, layer.name)
     arguments = {"maps": np.stack([maps.maps for maps in by_picture.values()]), "signed": below}
     paths = [f"{run.folder}/layers/{layer.name}/maps-{name}.webp" for name in by_picture]
     drawing = Drawing("activation_sheets", arguments, tuple(paths))
     images = {image.id: image for image in run.inputs.images}
-    return View(
-        tuple(
-            Item(
-                shown(run, images[name]),
-                _sheet(layer, images[name], maps, Drawn(drawing, n, below)),
-            )
-            for n, (name, maps) in enumerate(by_picture.items())
-        )
+    return tuple(
+        (shown(run, images[name]), _sheet(layer, images[name], maps, drawing, n))
+        for n, (name, maps) in enumerate(by_picture.items())
     )
 
 
-@dataclass(frozen=True)
-class Drawn:
-    """One sheet of a drawing, and whether zero is in the middle of its colours."""
-
-    drawing: Drawing
-    number: int
-    signed: bool
-
-
-def _sheet(layer: Layer, image: CuratedImage, maps: LayerMaps, drawn: Drawn) -> Figure:
+def _sheet(
+    layer: Layer, image: CuratedImage, maps: LayerMaps, drawing: Drawing, place: int
+) -> Figure:
     strongest = int(maps.maps.max(axis=(1, 2)).argmax())
     pooled = f", averaged over squares of {maps.pooled} × {maps.pooled}" if maps.pooled > 1 else ""
-    colours = "Red positive, blue negative, black zero" if drawn.signed else "Black is zero"
+    signed = drawing.arguments["signed"]
+    colours = "Red positive, blue negative, black zero" if signed else "Black is zero"
     return Figure(
-        drawn.drawing,
+        drawing,
         f"Activation maps of all {len(maps.maps)} channels of {layer.name} on the picture "
         f"'{image.label}'; channel {strongest} reaches the highest value.",
         f"Each tile is one channel on {image.label}, {maps.maps.shape[1]} × {maps.maps.shape[2]} "
         f"positions, channel 0 first, row by row{pooled}. {colours}; a channel is scaled by its largest "
         f"magnitude over all pictures. Highest here: {number(float(maps.maps.max()))} in channel "
         f"{strongest}.",
-        number=drawn.number,
+        number=place,
         kind="activation_maps",
         pixelated=True,
     )

@@ -39,37 +39,32 @@ class View:
     sparsest: tuple[Unit, ...]
 
 
-@dataclass(frozen=True)
-class TextView:
-    """The activity of the MLP of a layer that reads texts."""
-
-    figure: Figure
-
-
 def signed(run: Run, layer: str) -> bool:
     """Whether a layer's activations go below zero."""
     return bool(run[SIGNAL].of(layer).minimum.min() < 0)
 
 
-def activity_drawing(folder: str, signal: LayerSignal, *, dead: bool) -> Drawing:
+def _drawn(run: Run, signal: LayerSignal, start: str, text: str, *, dead: bool) -> Figure:
     """Histogram of the activations and share of active positions; `dead` counts dead units."""
     arguments = {
         "counts": signal.counts,
         "edges": signal.edges,
         "active": signal.active,
         "dead": int((signal.maximum <= 0).sum()) if dead else 0,
+        "width": float(PAGE),
     }
     # Every layer has one: outlines of letters would make them the heaviest charts of a site.
-    path = f"{folder}/layers/{signal.layer}/activity.webp"
-    return Drawing("activity", {**arguments, "width": float(PAGE)}, (path,))
+    path = f"{run.folder}/layers/{signal.layer}/activity.webp"
+    drawing = Drawing("activity", arguments, (path,))
+    return Figure(drawing, f"{start} {text}", text, kind="sparsity", ink=True)
 
 
-def text_view(run: Run, layer: Layer) -> TextView | None:
+def text_view(run: Run, layer: Layer) -> Figure | None:
     """The section on the page of a layer with an MLP that reads texts."""
     if run.reads == PICTURES:
         return None
     signal = next((one for one in run[SIGNAL].layers if one.layer == layer.name), None)
-    return TextView(_text_figure(run, layer, signal)) if signal else None
+    return _text_figure(run, layer, signal) if signal else None
 
 
 def _text_figure(run: Run, layer: Layer, signal: LayerSignal) -> Figure:
@@ -80,11 +75,8 @@ def _text_figure(run: Run, layer: Layer, signal: LayerSignal) -> Figure:
         f"above zero first; the median unit is above zero at "
         f"{percent(float(np.median(signal.active)))} of tokens."
     )
-    alt = (
-        f"Histogram of the MLP activations of layer {layer.name} and share of active tokens. {text}"
-    )
-    drawing = activity_drawing(run.folder, signal, dead=False)
-    return Figure(drawing, alt, text, kind="sparsity", ink=True)
+    start = f"Histogram of the MLP activations of layer {layer.name} and share of active tokens."
+    return _drawn(run, signal, start, text, dead=False)
 
 
 def view(run: Run, layer: Layer) -> View | None:
@@ -119,13 +111,10 @@ def _figure(run: Run, layer: Layer, signal: LayerSignal) -> Figure:
         f"{low} to {high}. Right: the {len(signal.active)} units, most often active first; the median "
         f"unit is above zero at {percent(float(np.median(signal.active)))} of positions."
     )
-    return Figure(
-        activity_drawing(run.folder, signal, dead=layer.rectified),
-        f"Histogram of the activations of {layer.name} and share of active positions of each unit. {text}",
-        text,
-        kind="sparsity",
-        ink=True,
+    start = (
+        f"Histogram of the activations of {layer.name} and share of active positions of each unit."
     )
+    return _drawn(run, signal, start, text, dead=layer.rectified)
 
 
 ACTIVITY = Technique(

@@ -21,13 +21,6 @@ class Item:
     how: str
 
 
-@dataclass(frozen=True)
-class View:
-    """All pairs of texts."""
-
-    items: tuple[Item, ...]
-
-
 def measure(run: Run) -> Mapping[str, Pair]:
     """Source and target of every curated text, by its id."""
     return {text.id: measure_pair(run.pair, text, run.store) for text in run.inputs.texts}
@@ -49,10 +42,10 @@ def target_line(pair: Pair) -> str:
     )
 
 
-def view(run: Run) -> View:
+def view(run: Run) -> tuple[Item, ...]:
     """The section on the model's page."""
     pairs = run[ANSWERS]
-    return View(tuple(_item(text, pairs[text.id]) for text in run.inputs.texts))
+    return tuple(_item(text, pairs[text.id]) for text in run.inputs.texts)
 
 
 def _item(text: CuratedText, pair: Pair) -> Item:

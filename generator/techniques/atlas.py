@@ -1,4 +1,4 @@
-"""The atlas of heads: all heads of a stack as dots over two statistics, and as one table."""
+"""All heads of a stack at a glance: as dots over two statistics, as maps, and as one table."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from markupsafe import Markup
 from generator.addresses import Link
 from generator.figures.figure import Figure, on_page, published
 from generator.formatting import number
+from generator.models.stacks import PATCHES
 from generator.run import PAIRS, PICTURES, TEXTS, Run, Section, Technique
 from generator.techniques.components import inline
 from generator.techniques.heads import HEADS, measured, reason
 from generator.techniques.measured_stack import MeasuredStack, StackHeads, stack_named
 from generator.techniques.naming import Names
-from generator.techniques.standings import Order, Standing, highest, order_heads, standings
-from generator.widget import To, Widget
+from generator.techniques.standings import Standing, best_heads, highest, standings
+from generator.widget import Widget
 
 DIGITS = 5
 _NAMED = 8
@@ -61,7 +62,7 @@ class View:
 def view(run: Run, of: StackHeads) -> View:
     """The scatter and the table of all heads of a stack."""
     stack = measured(run, of)
-    rows = _rows(stack, order_heads(stack))
+    rows = _rows(stack)
     grouped = stack.kv_groups < stack.heads
     path = f"{run.folder}/{of.stack.part('atlas')}.svg"
     still = on_page(head_scatter(run, stack=of.stack.name), path, "head_scatter", 860)
@@ -71,27 +72,22 @@ def view(run: Run, of: StackHeads) -> View:
 def widget(run: Run, stack: str = "") -> Widget:
     """All heads over any two statistics, and as a table to sort."""
     found = measured(run, stack_named(run.model, stack))
-    rows = tuple(
-        replace(row, link=Link("", row.link.text)) for row in _rows(found, order_heads(found))
-    )
+    rows = tuple(replace(row, link=Link("", row.link.text)) for row in _rows(found))
     shown = View(found, rows, _data(found, rows), None, found.kv_groups < found.heads)
-
-    def whole(_: To) -> View:
-        return shown
 
     return Widget(
         "atlas",
         "atlas",
         f"All {len(rows)} {found.heads_words} of {run.model.title}, over any two statistics.",
         "Each mark is a head. What lies far out is worth a look; what lies close is not shown to be alike.",
-        whole,
+        lambda _: shown,
         ("heads",),
         ("atlas",),
         wide=True,
     )
 
 
-def _rows(stack: MeasuredStack, order: Order) -> tuple[Row, ...]:
+def _rows(stack: MeasuredStack) -> tuple[Row, ...]:
     share = stack.heads // stack.kv_groups
     return tuple(
         Row(
@@ -100,7 +96,7 @@ def _rows(stack: MeasuredStack, order: Order) -> tuple[Row, ...]:
             group=stack.group(head),
             first=share > 1 and head % share == 0,
             role=stack.role(layer, head),
-            standings=tuple(standings(stack, order, layer, head)),
+            standings=standings(stack, layer, head),
         )
         for layer, head in stack.places
     )
@@ -205,3 +201,42 @@ ATLAS = Technique(
     widgets={"atlas": widget},
     sections=(Section("atlas", "map", "atlas.html", view),),
 )
+
+
+def grids_figure(stack: MeasuredStack) -> Figure:
+    """All heads of a stack at a glance: a map for each statistic."""
+    # Under a causal mask no head sees the next token: a map of zeros would show nothing.
+    varied = [statistic for statistic in stack.statistics if statistic.measured.max() > 0]
+    arguments = {
+        "titles": tuple(statistic.name.replace("_", " ") for statistic in varied),
+        "values": np.stack([statistic.mean for statistic in varied]),
+    }
+    alt, caption = _words(stack)
+    path = f"models/{stack.model.id}/{stack.stack.part('heads')}.svg"
+    return on_page(published("head_grid", arguments, alt, caption), path, "head_grid")
+
+
+def _words(stack: MeasuredStack) -> tuple[str, str]:
+    """Alt text and caption."""
+    of, word = f"{stack.count} heads", stack.stack.word
+    scale = "Each map has its own scale, beside it."
+    seen = f"{word}s downwards, heads to the right"
+    if stack.several:
+        last = stack.head(len(stack.layers) - 1, stack.heads - 1)
+        alt = f"Heatmaps of layers by heads, one for each statistic of the {of}."
+        return alt, f"The {of}, named {stack.head(0, 0)} to {last}: {seen}. {scale}"
+    alt = f"Heatmaps of {word}s by heads, one for each statistic; {_extreme(stack)}."
+    return alt, f"All {of} at a glance: {seen}, the more a cell stands out, the higher. {scale}"
+
+
+def _extreme(stack: MeasuredStack) -> str:
+    """The head that stands out, with its value."""
+    if stack.stack is PATCHES:
+        distance = stack.statistic("mean_distance").mean
+        local = best_heads(-distance, 1)[0]
+        named = f"{stack.head(*local)} with a mean distance of {distance[local]:.3g} patches"
+        return f"the most local head is {named}"
+    axis = stack.telling_axes[0]
+    best, told = stack.statistic(axis).mean, axis.replace("_", " ")
+    highest = stack.head(*best_heads(best, 1)[0])
+    return f"for the {told} the highest is {highest} with {number(float(best.max()))}"

@@ -13,14 +13,11 @@ from generator.probes.queries import Queries, measure_queries
 from generator.probes.seq2seq import measure_pair_attention, measure_pair_queries
 from generator.run import PAIRS, TEXTS, Run, Section, Technique
 from generator.techniques.answers import Quote, pairs_of, quotes_of
-from generator.techniques.attention_drawings import (
-    sheets,
-)
-from generator.techniques.attention_figures import attention_heads, attention_map
+from generator.techniques.attention_drawings import attention_heads, attention_map, sheets
 from generator.techniques.components import (
     Component,
     attention_files,
-    model_component,
+    component,
     vector_files,
 )
 from generator.techniques.links import layer_link
@@ -81,13 +78,8 @@ def _of_pairs(run: Run) -> Mapping[str, TextAttention]:
     }
 
 
-@dataclass(frozen=True)
-class ModelText:
-    """All heads of a stack on one text; `sheets` are drawn, for readers without a script."""
-
-    quote: Quote
-    component: Component
-    sheets: tuple[tuple[Figure, Link], ...]
+ModelText = tuple[Quote, Component, tuple[tuple[Figure, Link], ...]]
+"""All heads of a stack on one text; last the sheets that are drawn, for readers without a script."""
 
 
 @dataclass(frozen=True)
@@ -110,9 +102,9 @@ def model_view(run: Run, stack: StackHeads) -> ModelView:
     """All heads of a stack on each text."""
     found = run[ATTENTION][stack.stack.name]
     texts = (
-        ModelText(
+        (
             quotes_of(run)[one.text],
-            model_component(run.model.id, one, neurons=found.has_vectors(one.text)),
+            component(run.model.id, one, neurons=found.has_vectors(one.text)),
             tuple(_still(run, stack, one, place) for place in range(len(stack.layers))),
         )
         for one in found.attentions

@@ -30,12 +30,12 @@ class View:
     control: Course
     step: int | None
     steps: int
-    even_guess: float
-    priced: float
-    words: int
-    shortest: int
-    longest: int
-    every: int
+    even_guess: float = EVEN_GUESS
+    priced: float = PRICED
+    words: int = len(WORDS)
+    shortest: int = SHORTEST
+    longest: int = LONGEST
+    every: int = MEASURED
 
 
 def why_not(run: Run) -> str:
@@ -87,12 +87,6 @@ def view(run: Run) -> View:
         control=control,
         step=_step(run),
         steps=int(own.steps[-1]),
-        even_guess=EVEN_GUESS,
-        priced=PRICED,
-        words=len(WORDS),
-        shortest=SHORTEST,
-        longest=LONGEST,
-        every=MEASURED,
     )
 
 

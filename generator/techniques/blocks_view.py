@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from generator.addresses import Link, layer_address, part_address, relative
+from generator.addresses import Link, part_address, relative
 from generator.figures.building_blocks import GROUP_COLOURS
 from generator.figures.figure import Drawing, Figure
 from generator.formatting import thousands
@@ -21,7 +21,8 @@ from generator.run import Run
 from generator.techniques.blocks_data import NAMED, PictureData, script_data, top
 from generator.techniques.channels import Channels, Named, named_channels
 from generator.techniques.flops import why_fewer
-from generator.techniques.pictures import Shown, shown
+from generator.techniques.links import layer_page
+from generator.techniques.pictures import shown
 
 PAGE = "building-blocks"
 STRONGEST = 6
@@ -75,12 +76,9 @@ class Effect:
 
 
 @dataclass(frozen=True)
-class Item:
+class Item(PictureData):
     """One picture, taken apart."""
 
-    picture: Shown
-    blocks: BuildingBlocks
-    cells: Figure | None
     classes: tuple[Support, ...]
     path_error: float
     strongest: tuple[Cell, ...]
@@ -104,10 +102,10 @@ class View:
     channels: Channels
     near: int
     items: tuple[Item, ...]
-    tolerance: float
     no_classes: str
     fewer: str
     data: Mapping[str, Any] | None
+    tolerance: float = TOLERANCE
 
 
 def blocks_view(run: Run, blocks: Mapping[str, BuildingBlocks], channels: Channels) -> View:
@@ -118,20 +116,16 @@ def blocks_view(run: Run, blocks: Mapping[str, BuildingBlocks], channels: Channe
     items = tuple(_item(run, name, each, channels) for name, each in taken.items())
     data = None
     if layer and items and model.labels:
-        pictures = [PictureData(item.picture, item.cells, item.blocks) for item in items]
         to = partial(relative, part_address(model.id, PAGE))
-        data = script_data(model, layer, pictures, channels, to)
+        data = script_data(model, layer, items, channels, to)
     return View(
         layer,
         _facts(layer) if layer else (),
-        Link(layer_address(model.id, layer.name), layer.name)
-        if layer and layer.name in model.paged
-        else None,
+        layer_page(model, layer) if layer else None,
         first.reason,
         channels,
         _near(layer),
         items,
-        TOLERANCE,
         "" if model.labels else model.no_classes,
         why_fewer(run),
         data,
@@ -207,8 +201,8 @@ def _item(run: Run, name: str, blocks: BuildingBlocks, channels: Channels) -> It
         all_groups = pictures.figure("groups", alt, "nmf")
     return Item(
         shown(run, image),
-        blocks,
         cells,
+        blocks,
         _classes(blocks, image.label, pictures),
         float(blocks.path_error.max(initial=0.0)),
         _strongest(run, blocks, channels),

@@ -23,7 +23,7 @@ from generator.probes.integrated_gradients import MOST
 from generator.probes.optvis.wants import want_direction, want_unit
 from generator.run import PICTURES, Run, Section, Technique
 from generator.table import Table
-from generator.techniques.blocks_data import PictureData, PlayedBlocks, script_data
+from generator.techniques.blocks_data import PlayedBlocks, script_data
 from generator.techniques.blocks_view import PAGE, View, blocks_view
 from generator.techniques.channels import Channels, channel_tiles, channels_of
 from generator.techniques.components import inline
@@ -188,12 +188,11 @@ def widget(run: Run, image: str) -> Widget:
     name = one_of("picture", image, known, f"{run.model.id} has no building blocks of the")
     channels, blocks = _channels(run), run[BUILDING_BLOCKS][name]
     (item,) = blocks_view(run, {name: blocks}, channels).items
-    shown = PictureData(item.picture, item.cells, item.blocks)
     layer, label = layer_of(run.vision, blocks.layer), run.image(name).label
 
     def view(to: To) -> PlayedBlocks:
         return PlayedBlocks(
-            name, label, inline(script_data(run.vision, layer, [shown], channels, to))
+            name, label, inline(script_data(run.vision, layer, [item], channels, to))
         )
 
     figures = (item.picture.thumb, item.cells, channels.sheet, *channels.groups.values())

@@ -18,7 +18,7 @@ from generator.probes.exemplars import LayerExemplars
 from generator.probes.feature_visualisation import Visualised
 from generator.run import Run
 from generator.techniques.deconvolution import DECONVOLUTION
-from generator.techniques.exemplars import EXEMPLARS, needs_pool
+from generator.techniques.exemplars import exemplars_of
 from generator.techniques.features import picture
 
 # Links to channels, each with its response or weight.
@@ -63,7 +63,7 @@ def channels_of(
         sheet=Figure(sheet, "") if len(tiles) else None,
         made=len(made),
         groups={key: picture(run, each, "") for key, each in groups.items()},
-        linked=_exemplars(run, layer) is not None,
+        linked=exemplars_of(run, layer.name) is not None,
     )
 
 
@@ -90,12 +90,8 @@ def channel_tiles(run: Run, layer: Layer, made: Mapping[int, Visualised]) -> np.
     return run.once(("channel tiles", layer.name), lambda: _tiles(run, layer, made))
 
 
-def _exemplars(run: Run, layer: Layer) -> LayerExemplars | None:
-    return None if needs_pool(run) else run[EXEMPLARS].of(layer.name)
-
-
 def _tiles(run: Run, layer: Layer, made: Mapping[int, Visualised]) -> np.ndarray:
-    exemplars = _exemplars(run, layer)
+    exemplars = exemplars_of(run, layer.name)
     if exemplars is None and not made:
         return NO_TILES
     tiles = np.full((layer.units, TILE, TILE, 3), GREY, dtype=np.uint8)

@@ -18,13 +18,8 @@ from generator.techniques.measured_stack import StackHeads, stack_named
 WORDS, TOKENS = 6, 5
 
 
-@dataclass(frozen=True)
-class WrittenRow:
-    """One word, the tokens that a head raises most on seeing it, and the word's own rank among all."""
-
-    word: str
-    written: tuple[str, ...]
-    own_rank: int
+WrittenRow = tuple[str, tuple[str, ...], int]
+"""One word, the tokens that a head raises most on seeing it, and the word's own rank among all."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +41,7 @@ def view(run: Run, _: StackHeads, layer: int, head: int) -> CircuitView:
         for word in _loudest(found.raised[layer, head]):
             tokens = [readable(found.names[int(i)]) for i in found.written[layer, head, word]]
             own = int(found.own_rank[layer, head, word])
-            rows.append(WrittenRow(words[word], tuple(tokens[:TOKENS]), own))
+            rows.append((words[word], tuple(tokens[:TOKENS]), own))
     if not found.why_no_pairs:
         matched = zip(found.pairs[layer, head], found.match[layer, head], strict=True)
         pairs = [(words[query], words[key], float(score)) for (query, key), score in matched]

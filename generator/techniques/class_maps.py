@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from generator.errors import UsageError
-from generator.figures.figure import Drawing, Figure, published
+from generator.figures.figure import Figure, published
 from generator.figures.overlay import evidence_colours, heated
 from generator.figures.panels import Panel, Scale
 from generator.formatting import number, percent
@@ -17,7 +17,7 @@ from generator.probes.class_maps import ClassMap, ClassMaps, WorkedSum, measure_
 from generator.run import PICTURES, Run, Section, Technique
 from generator.table import Table
 from generator.techniques.naming import Classes, class_of
-from generator.techniques.pictures import Shown, shown
+from generator.techniques.pictures import Shown, over_picture, shown
 
 ClassMapsOf = Mapping[str, ClassMaps]
 
@@ -94,18 +94,12 @@ def view(run: Run) -> View:
 def _item(run: Run, image: CuratedImage, found: ClassMaps) -> Item:
     paths = [f"{run.folder}/classes/{image.id}-{n}.webp" for n in range(len(found.classes))]
     maps = [each.values for each in found.classes]
-    arguments = {"picture": run.seen[image.id], "maps": tuple(maps), "shared": True}
-    drawing = Drawing("evidence_overlays", arguments, tuple(paths))
-    figures = [
-        Figure(
-            drawing,
-            f"Where the evidence for {each.label} lies in the picture of {image.label}: "
-            f"strongest {place_of(each.values)}.",
-            number=n,
-            kind="cam",
-        )
-        for n, each in enumerate(found.classes)
-    ]
+    alts = (
+        f"Where the evidence for {each.label} lies in the picture of {image.label}: "
+        f"strongest {place_of(each.values)}."
+        for each in found.classes
+    )
+    figures = over_picture(run.seen[image.id], maps, paths, alts, "cam", shared=True)
     pairs = tuple(zip(found.classes, figures, strict=True))
     return Item(shown(run, image), pairs, found.worked)
 

@@ -43,13 +43,8 @@ class TokenRow:
     chances: tuple[float, float]
 
 
-@dataclass(frozen=True)
-class LitText:
-    """A text, each token lit by the change of its loss, and the mean change."""
-
-    title: str
-    lit: tuple[LitToken, ...]
-    change: float
+LitText = tuple[str, tuple[LitToken, ...], float]
+"""A text by its title, each token lit by the change of its loss, and the mean change."""
 
 
 @dataclass(frozen=True)
@@ -107,8 +102,7 @@ def _of_tokens(run: Run, found: TextAnswers) -> View:
         said=tuple(_said_of_tokens(found)),
         means=tuple(found.means.items()),
         texts=tuple(
-            LitText(titles[name], lit_of(found, name, limit), change_of(found, name))
-            for name in moved
+            (titles[name], lit_of(found, name, limit), change_of(found, name)) for name in moved
         ),
         tokens=tuple(_token_rows(found, titles)),
         limit=limit,

@@ -17,8 +17,7 @@ from generator.probes.change import FEWEST, can_lead
 from generator.probes.head_statistic import HeadStatistic
 from generator.run import PAIRS, PICTURES, TEXTS, Run, Section, Technique
 from generator.table import Table
-from generator.techniques.compared_head_words import map_figure, said_of
-from generator.techniques.compared_maps import maps_figure, place_of
+from generator.techniques.compared_maps import map_figure, maps_figure, place_of, said_of
 from generator.techniques.compared_measures import APART, EFFECT, MOVED
 from generator.techniques.compared_stacks import ASKS, ComparedStack, measure
 from generator.techniques.links import beside_link
@@ -65,9 +64,9 @@ class StackView:
     definitions: tuple[HeadStatistic, ...]
     count: int
     inputs: str
-    fewest: int
     few: tuple[str, ...]
     silenced: bool
+    fewest: int = FEWEST
 
     @property
     def apart(self) -> bool:
@@ -81,6 +80,7 @@ def stack_view(run: Run, found: ComparedStack) -> StackView:
     several = found.after.several
     apart = [thing for thing in changed if np.nanmax(found.apart[:, thing], initial=0) > 0]
     drawn = apart[: 1 if several else MAPS]
+    ending = "webp" if found.stack is PATCHES else "svg"
     return StackView(
         title=f"{found.stack.title} heads" if several else "",
         said=tuple(said_of(found)),
@@ -92,14 +92,13 @@ def stack_view(run: Run, found: ComparedStack) -> StackView:
             _on_page(
                 run,
                 maps_figure(run, found, thing, found.farthest(thing)),
-                f"{found.stack.part('maps')}-{found.name(thing).lower()}.{_ending(found)}",
+                f"{found.stack.part('maps')}-{found.name(thing).lower()}.{ending}",
             )
             for thing in drawn
         ),
         definitions=tuple(found.definitions[name] for name in (*found.changes.names, *_BESIDE)),
         count=found.after.count,
         inputs=found.things,
-        fewest=FEWEST,
         few=tuple(_few(found)),
         silenced=EFFECT.get(found.measure) in found.changes.names,
     )
@@ -123,10 +122,6 @@ def _effect(found: ComparedStack, thing: int) -> tuple[float, float]:
 
 
 _BESIDE = (APART.column, MOVED.column)
-
-
-def _ending(found: ComparedStack) -> str:
-    return "webp" if found.stack is PATCHES else "svg"
 
 
 def _on_page(run: Run, figure: Figure, name: str) -> Figure:

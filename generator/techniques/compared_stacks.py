@@ -43,9 +43,9 @@ from generator.techniques.patch_maps import PATCH_MAPS, grid_of
 class ComparedStack:
     """All heads of one stack in two models.
 
-    `before` and `after` are the heads of each, `inputs` the names of the texts or pictures, `measures` what
-    was measured on them. `changes` are those of heads in a row, `control` those between two halves of the
-    inputs of the model before, by the measures that have FEWEST inputs in either; None where none has.
+    `before` and `after` are the heads of each, `inputs` the names of the texts or pictures. `changes` are
+    those of heads in a row, `control` those between two halves of the inputs of the model before, by the
+    measures that have FEWEST inputs in either; None where none has.
     `apart` (inputs, heads) is how far maps lie apart on each input, `moved` (heads,) how far what is written
     moved, `copying` (2, heads) the copying score of both, which no input has a part in; NaN where it has
     none. `left_out` are measures of both that could not be compared.
@@ -55,7 +55,6 @@ class ComparedStack:
     after: StackHeads
     measure: str
     inputs: tuple[str, ...]
-    measures: tuple[Measured, ...]
     changes: Changes
     control: Changes | None
     apart: np.ndarray
@@ -190,7 +189,6 @@ def _compared(
         other,
         scores[0].ablation.measure,
         inputs,
-        tuple(measures),
         changes(measures, after.seed),
         changes(halved, after.seed) if halved else None,
         apart,

@@ -1,8 +1,8 @@
-"""The rows of units that changed most between two models: numbers, links, and what excites each in both."""
+"""The units of two models side by side: the rows of those that changed most, and the tables of all."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,13 +14,14 @@ from generator.models.layer import Layer
 from generator.probes.change import Measured, changes
 from generator.probes.unit_change import UnitChanges
 from generator.run import PICTURES, Run, why_not
+from generator.table import Content
 from generator.techniques.effects import EFFECTS, effects_of
 from generator.techniques.exemplars import exemplars_of
 from generator.techniques.links import beside_link
 from generator.techniques.neuron_choice import paged_units
 from generator.techniques.neuron_responses import ranking_of
 from generator.techniques.neurons import NEURONS, chosen_of
-from generator.techniques.token_unit_facts import strongest
+from generator.techniques.token_unit_list import strongest
 from generator.techniques.unit_exemplars import Crop, crops
 
 SHOWN = 3  # pictures, or passages, of each unit in each model
@@ -203,3 +204,82 @@ def _on_classes(side: Run, layer: str, unit: int) -> Effect:
         return Effect()
     name, value = effects.up[0]
     return Effect(f"raises “{name}” by {number(value)}", f"{name} {value:.4g}")
+
+
+_RANKS = ("rank", "rank_low", "rank_high")
+_COLUMNS = (
+    "ratio", "ratio_random", "shared", "shared_random",
+    "correlation", "correlation_random", "mean_before", "mean_after", "mean_low", "mean_high",
+    "mean_ratio",
+)  # fmt: skip
+_HEADER = (
+    "layer",
+    "unit",
+    "counterpart",
+    *_RANKS,
+    *_COLUMNS,
+    "effect_before",
+    "effect_after",
+    "effect_ratio",
+)
+_LAYERS = (
+    "layer", "units", "inputs", "correlation_in_place", "correlation_matched", "matched_shuffled",
+    "matched_to_itself", "another_order", "shared", "shared_random", "correlation",
+    "correlation_random",
+)  # fmt: skip
+
+
+def every_unit(run: Run, found: UnitChanges) -> Content:
+    """A row a unit: its counterpart, ranks, what changed, and what hangs on it in both."""
+    return _HEADER, _rows(run, found)
+
+
+def every_layer(found: UnitChanges) -> Content:
+    """A row a layer: how its units were matched, and medians over them."""
+    return _LAYERS, _layer_rows(found)
+
+
+def middle(values: np.ndarray) -> float:
+    """The median of what is defined."""
+    known = values[~np.isnan(values)]
+    return float(np.median(known)) if len(known) else float("nan")
+
+
+def _rows(run: Run, found: UnitChanges) -> Iterator[Sequence[object]]:
+    hanging = effect_ratios(run)
+    ranks, columns = ([getattr(found, one) for one in names] for names in (_RANKS, _COLUMNS))
+    for row, (place, unit, partner) in enumerate(
+        zip(found.place.tolist(), found.unit.tolist(), found.partner.tolist(), strict=True)
+    ):
+        layer = found.layers[place].layer
+        effects = (
+            unit_effect(side, layer, one).cell
+            for side, one in zip(sides(run), (unit, partner), strict=True)
+        )
+        standing = (int(column[row]) for column in ranks)
+        numbers = (_short(column[row]) for column in columns)
+        moved = _short(hanging.get((layer, unit), np.nan)) if unit == partner else ""
+        yield (layer, unit, partner, *standing, *numbers, *effects, moved)
+
+
+def _short(value: float) -> str:
+    """Four digits: this table has a row for every unit of a network."""
+    return "" if np.isnan(value) else f"{float(value):.4g}"
+
+
+def _layer_rows(found: UnitChanges) -> Iterator[Sequence[object]]:
+    for place, one in enumerate(found.layers):
+        rows = found.of(place)
+        known = (one.in_place, one.matched, one.floor, one.own)
+        columns = (
+            found.shared, found.shared_random, found.correlation, found.correlation_random,
+        )  # fmt: skip
+        medians = (_short(middle(column[rows])) for column in columns)
+        yield (
+            one.layer,
+            one.units,
+            int(found.read[place]),
+            *(_short(value) for value in known),
+            int(one.reordered),
+            *medians,
+        )

@@ -17,8 +17,13 @@ from generator.probes.unit_order import MATCHED
 from generator.probes.unit_responses import Responses, picture_responses
 from generator.run import PAIRS, PICTURES, TEXTS, Run, Section, Technique, why_not
 from generator.table import Table
-from generator.techniques.compared_unit_rows import UnitRow, rows_of
-from generator.techniques.compared_unit_tables import every_layer, every_unit, middle
+from generator.techniques.compared_unit_rows import (
+    UnitRow,
+    every_layer,
+    every_unit,
+    middle,
+    rows_of,
+)
 from generator.techniques.exemplars import EXEMPLARS
 from generator.techniques.measured_stack import heads_of
 from generator.techniques.naming import listed

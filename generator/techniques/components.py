@@ -14,7 +14,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -57,63 +57,31 @@ class Component:
     without_first: bool = False
 
 
-def head_component(
+def component(
     model: str,
     attention: Attention,
-    layer: int,
-    head: int,
+    layer: int | None = None,
+    head: int | None = None,
     *,
     neurons: bool = False,
     embed: bool = True,
     without_first: bool = False,
 ) -> Component:
-    """One head on one text, its weights in the page itself.
+    """All heads of a model on one text, those of a layer, or one.
 
-    Without `embed`, and for a text of more than LONG tokens, they are loaded when the text is shown.
+    The weights of one head are in the page itself. Without `embed`, and for a text of more than LONG tokens,
+    they are loaded when the text is shown.
     """
-    data = Markup("")
-    if embed and not _long(attention):
-        weights = attention.weights[layer : layer + 1, head : head + 1]
-        data = inline(_weights(attention, weights, layer, head))
-    made = _component("head", model, attention, layer, head, data, neurons)
-    return replace(made, without_first=without_first)
-
-
-def layer_component(
-    model: str,
-    attention: Attention,
-    layer: int,
-    *,
-    neurons: bool = False,
-    without_first: bool = False,
-) -> Component:
-    """All heads of a layer on one text."""
-    made = _component("layer", model, attention, layer, None, Markup(""), neurons)
-    return replace(made, without_first=without_first)
-
-
-def model_component(model: str, attention: Attention, *, neurons: bool = False) -> Component:
-    """All heads of a model on one text."""
-    return _component("model", model, attention, None, None, Markup(""), neurons)
-
-
-def _component(
-    kind: str,
-    model: str,
-    attention: Attention,
-    layer: int | None,
-    head: int | None,
-    data: Markup,
-    neurons: bool,
-) -> Component:
-    name = _name(attention)
-    alone = weights_address(model, name, "{layer}.{head}")
-    source = weights_address(model, name)
+    name, data = _name(attention), Markup("")
+    alone, source = weights_address(model, name, "{layer}.{head}"), weights_address(model, name)
     if _long(attention) and layer is not None:
         source = alone.replace("{layer}", str(layer)).replace("{head}", str(head or 0))
+    elif embed and layer is not None and head is not None:
+        weights = attention.weights[layer : layer + 1, head : head + 1]
+        data = inline(_weights(attention, weights, layer, head))
     named = STACKS[attention.stack].layer("{layer}")
     return Component(
-        kind=kind,
+        kind="model" if layer is None else "layer" if head is None else "head",
         text=attention.text,
         layer=layer,
         head=head,
@@ -121,7 +89,8 @@ def _component(
         source=source,
         alone=alone if _long(attention) else "",
         neurons=vectors_address(model, name, "{layer}") if neurons else "",
-        heads=head_address(model, named, 0).replace("/heads/0/", "/heads/{head}/"),
+        heads=head_address(model, named, "{head}"),
+        without_first=without_first,
     )
 
 

@@ -20,13 +20,8 @@ from generator.techniques.neuron_choice import paged_units
 Connections = dict[str, tuple[Wires | None, Wires | None]]
 
 
-@dataclass(frozen=True)
-class Wire:
-    """One strong weight, to or from another unit, or how alike that is; no link where it has no page."""
-
-    name: str
-    link: Link | None
-    weight: float
+Wire = tuple[Link, float]
+"""One strong weight, to or from another unit, or how alike that is; no target where it has no page."""
 
 
 @dataclass(frozen=True)
@@ -101,8 +96,8 @@ def _wire(
     run: Run, other: int, weights: np.ndarray, labels: Sequence[str], layer: str | None
 ) -> Wire:
     name = labels[other] if labels else f"unit {other}"
-    link = Link(unit_address(run.model.id, layer, other), name) if layer else None
-    return Wire(name, link, float(weights[other]))
+    target = unit_address(run.model.id, layer, other) if layer else ""
+    return Link(target, name), float(weights[other])
 
 
 def _alike(run: Run, layer: Layer, exemplars: LayerExemplars, unit: int) -> tuple[Wire, ...]:
@@ -110,9 +105,8 @@ def _alike(run: Run, layer: Layer, exemplars: LayerExemplars, unit: int) -> tupl
     paged, found = paged_units(run, layer), []
     for other, value in pairs:
         if other >= 0:
-            address, name = unit_address(run.model.id, layer.name, int(other)), f"unit {other}"
-            link = Link(address, name) if other in paged else None
-            found.append(Wire(name, link, float(value)))
+            target = unit_address(run.model.id, layer.name, int(other)) if other in paged else ""
+            found.append((Link(target, f"unit {other}"), float(value)))
     return tuple(found)
 
 

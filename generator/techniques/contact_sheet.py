@@ -18,11 +18,11 @@ from generator.techniques.deconvolution import sheets
 from generator.techniques.exemplars import EXEMPLARS, exemplars_of, needs_pool, patch
 from generator.techniques.naming import layer_of
 from generator.techniques.neuron_choice import paged_units
-from generator.techniques.pool import pool_square
+from generator.techniques.pictures import pool_square
 from generator.techniques.signal import SIGNAL
 from generator.techniques.telling_units import strength_of
 from generator.techniques.ties import neurons
-from generator.widget import To, Widget
+from generator.widget import Widget
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,19 @@ def view(run: Run, layer: Layer) -> View | None:
         return None
     links = [Link(unit_address(run.model.id, layer.name, unit), str(unit)) for unit in units]
     columns = min(len(units), CONTACT_COLUMNS)
+    counted, chosen, around = f"the {layer.units} units", "", ""
+    if layer.grid:
+        counted = f"{len(units)} of the {layer.units:,} neurons"
+        chosen = (
+            f"{len(units)} of {layer.units:,} neurons of this MLP have a page: in turn one that writes much, "
+            "a sparse one, a dense one and one at random. "
+        )
+        around = ", with those around it"
     figure = Figure(
         _drawing(run, layer, exemplars, units),
-        f"The best exemplar of each of {_counted(layer, units)} of {layer.name}.",
-        f"{_tile(layer, units)} of {exemplars.pictures} pictures that excites the unit most"
-        f"{_around(layer)}{_ranked(layer, exemplars, units)}.",
+        f"The best exemplar of each of {counted} of {layer.name}.",
+        f"{chosen}Each tile is the patch of {exemplars.pictures} pictures that excites the unit most"
+        f"{around}{_ranked(layer, exemplars, units)}.",
     )
     sent_back = sheets(run, layer.name)
     return View(
@@ -71,25 +79,6 @@ def view(run: Run, layer: Layer) -> View | None:
         _on_sheet(_orders(run, layer, exemplars), units),
         tuple(int(n) for n in np.unique(exemplars.neuron[list(units), 0]) if n >= 0),
     )
-
-
-def _counted(layer: Layer, units: Sequence[int]) -> str:
-    if not layer.grid:
-        return f"the {layer.units} units"
-    return f"{len(units)} of the {layer.units:,} neurons"
-
-
-def _tile(layer: Layer, units: Sequence[int]) -> str:
-    if not layer.grid:
-        return "Each tile is the patch"
-    return (
-        f"{len(units)} of {layer.units:,} neurons of this MLP have a page: in turn one that writes much, a "
-        "sparse one, a dense one and one at random. Each tile is the patch"
-    )
-
-
-def _around(layer: Layer) -> str:
-    return ", with those around it" if layer.grid else ""
 
 
 def _on_sheet(orders: Iterable[Order], units: Sequence[int]) -> tuple[Order, ...]:
@@ -108,15 +97,12 @@ def widget(run: Run, layer: str) -> Widget:
     if shown is None:
         raise UsageError(f"the pool was not searched for {about.name} of {run.model.id}.")
 
-    def whole(_: To) -> View:
-        return shown
-
     return Widget(
         "unit_sheet",
         "sheet",
         f"{run.model.title}: {shown.figure.alt}",
         shown.figure.caption,
-        whole,
+        lambda _: shown,
         (),
         ("contact",),
         drawings=(shown.figure.drawing, *(one.drawing for _, one in shown.sprites)),

@@ -18,10 +18,18 @@ from generator.probes.queries import Worked, telling_place, work_through
 from generator.run import TEXTS, Run, Section, Technique
 from generator.table import Table
 from generator.techniques.attention import ATTENTION, LONGEST_WITH_VECTORS
-from generator.techniques.components import as_json
+from generator.techniques.components import script
 from generator.techniques.measured_stack import stack_named
-from generator.techniques.three_words import WordStep, three_words, three_words_rows
-from generator.techniques.worked_tokens import TokenStep, keys, lengths, token_steps, vectors
+from generator.techniques.worked_tokens import (
+    TokenStep,
+    WordStep,
+    keys,
+    lengths,
+    three_words,
+    three_words_rows,
+    token_steps,
+    vectors,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,8 +140,7 @@ def scripts(run: Run) -> Iterator[tuple[str, str]]:
     data: dict[str, object] = {"tokens": [readable(token) for token in found.steps.tokens]}
     for name, each in vectors(found.steps).items():
         data[name] = base64.b64encode(each.astype("<f4").tobytes()).decode()
-    text = f'(globalThis.cutawayData??={{}})["context"]={as_json(data)};\n'
-    yield f"{run.folder}/context/context.js", text
+    yield script(f"{run.folder}/context/context.js", data)
 
 
 CONTEXT = Technique(

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from generator.addresses import Link, layer_address, unit_address
+from generator.addresses import Link, unit_address
 from generator.errors import UsageError
-from generator.figures.figure import Drawing, Figure, published
+from generator.figures.figure import Figure, published
 from generator.figures.overlay import heated
 from generator.figures.panels import Panel
 from generator.formatting import number
@@ -17,7 +17,9 @@ from generator.probes.controls import Controls, MapPair, measure_controls
 from generator.run import PICTURES, Run, Section, Technique
 from generator.table import Table
 from generator.techniques.exemplars import EXEMPLARS, needs_pool
+from generator.techniques.links import layer_page
 from generator.techniques.naming import Names, layer_of, one_of
+from generator.techniques.pictures import over_picture
 from generator.techniques.unit_exemplars import Crop, crops
 
 _WEIGHTS = ("trained", "random")
@@ -32,13 +34,8 @@ class Why:
     description: str
 
 
-@dataclass(frozen=True)
-class UnitPair:
-    """One unit's exemplars with trained and with random weights."""
-
-    link: Link
-    trained: tuple[Crop, ...]
-    random: tuple[Crop, ...]
+UnitPair = tuple[Link, tuple[Crop, ...], tuple[Crop, ...]]
+"""One unit's exemplars with trained and with random weights."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +151,7 @@ def units_view(run: Run) -> UnitsView | None:
     trained = run[EXEMPLARS].of(layer.name)
     assert trained is not None  # else there was nothing to compare
     pairs = (
-        UnitPair(
+        (
             Link(unit_address(model.id, layer.name, unit), f"unit {unit}"),
             crops(run, layer, trained, unit),
             crops(run, layer, controls.random, unit),
@@ -163,9 +160,7 @@ def units_view(run: Run) -> UnitsView | None:
     )
     return UnitsView(
         controls,
-        Link(layer_address(model.id, layer.name), layer.name)
-        if layer.name in model.paged
-        else None,
+        layer_page(model, layer),
         model.preprocessing.size,
         layer.units,
         len(run.inputs.pool),
@@ -187,18 +182,11 @@ def maps_view(run: Run) -> MapsView | None:
 
 def _item(run: Run, pair: MapPair) -> MapItem:
     label = next(one.label for one in run.inputs.images if one.id == pair.picture)
-    arguments = {"picture": run.seen[pair.picture], "maps": _evidence(pair), "shared": False}
-    paths = tuple(f"{run.folder}/controls/{pair.picture}-{word}.webp" for word in _WEIGHTS)
-    drawing = Drawing("evidence_overlays", arguments, paths)
-    trained, random = (
-        Figure(
-            drawing,
-            f"Evidence for {pair.label} in the picture of {label}, {word} weights.",
-            number=n,
-            kind="control",
-        )
-        for n, word in enumerate(_WEIGHTS)
-    )
+    paths = [f"{run.folder}/controls/{pair.picture}-{word}.webp" for word in _WEIGHTS]
+    said = f"Evidence for {pair.label} in the picture of {label}"
+    alts = (f"{said}, {word} weights." for word in _WEIGHTS)
+    seen = run.seen[pair.picture]
+    trained, random = over_picture(seen, _evidence(pair), paths, alts, "control")
     return MapItem(label, pair, trained, random)
 
 

@@ -32,13 +32,8 @@ Decoded = tuple[tuple[LogitLens, LogitAttribution], ...]
 WRITERS = 8
 
 
-@dataclass(frozen=True)
-class Guess:
-    """The likeliest next token at one layer and position, and whether it is the model's final one."""
-
-    token: str
-    probability: float
-    final: bool
+Guess = tuple[str, float, bool]
+"""The likeliest next token at one layer and position, its probability, and whether it is the final one."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +48,8 @@ class LensRow:
     divergence: float
 
 
-@dataclass(frozen=True)
-class Writer:
-    """A part of the network and what it wrote towards the predicted token, above the mean logit."""
-
-    name: str
-    link: Link | None
-    share: float
+Writer = tuple[Link, float]
+"""A part of the network and what it wrote towards the predicted token, above the mean logit."""
 
 
 @dataclass(frozen=True)
@@ -79,13 +69,6 @@ class DecodedText:
     against: tuple[Writer, ...]
     figure: Figure | None
     course: Figure | None
-
-
-@dataclass(frozen=True)
-class View:
-    """The texts that are decoded."""
-
-    texts: tuple[DecodedText, ...]
 
 
 def why_not(run: Run) -> str:
@@ -112,11 +95,11 @@ def measure(run: Run) -> Decoded:
     return found
 
 
-def view(run: Run) -> View | None:
-    """The page on decoding; None where neither lens nor attribution is known of any text."""
+def view(run: Run) -> tuple[DecodedText, ...]:
+    """The texts that are decoded; none where neither lens nor attribution is known of any text."""
     texts = tuple(_text(run, lens, shares) for lens, shares in run[DECODING])
     told = any(not (one.lens.reason and one.attribution.reason) for one in texts)
-    return View(texts) if told else None
+    return texts if told else ()
 
 
 def _text(run: Run, lens: LogitLens, attribution: LogitAttribution) -> DecodedText:
@@ -132,7 +115,7 @@ def _text(run: Run, lens: LogitLens, attribution: LogitAttribution) -> DecodedTe
         attribution,
         readable(attribution.token),
         tuple(writers[:WRITERS]),
-        tuple(one for one in writers[::-1][:WRITERS] if one.share < 0),
+        tuple(one for one in writers[::-1][:WRITERS] if one[1] < 0),
         _shares(run, attribution),
         _course(run, lens),
     )
@@ -144,7 +127,7 @@ def _rows(run: Run, lens: LogitLens) -> list[LensRow]:
     for number_, tokens in enumerate(lens.tokens):
         layer = run.model.layers[number_ - 1] if number_ else None
         guesses = tuple(
-            Guess(readable(names[0]), float(chances[0]), bool(ids[0] == final))
+            (readable(names[0]), float(chances[0]), bool(ids[0] == final))
             for names, chances, ids, final in zip(
                 tokens, lens.probabilities[number_], lens.ids[number_], last, strict=True
             )
@@ -166,14 +149,13 @@ def _rows(run: Run, lens: LogitLens) -> list[LensRow]:
 def _writers(run: Run, shares: Shares) -> list[Writer]:
     """Every part, the largest share first."""
     heads = stack_named(run.model)
-    found = [Writer("embedding", None, shares.embedding)]
+    found = [(Link("", "embedding"), shares.embedding)]
     for (layer, head), share in np.ndenumerate(shares.heads):
-        link = heads.link(layer, head)
-        found.append(Writer(link.text, link, float(share)))
+        found.append((heads.link(layer, head), float(share)))
     for layer, share in enumerate(shares.mlps):
-        link = layer_link(run.model, run.model.layers[layer])
-        found.append(Writer(f"MLP {layer}", link, float(share)))
-    return sorted(found, key=lambda one: -round(one.share, 6))
+        page = layer_link(run.model, run.model.layers[layer]).target
+        found.append((Link(page, f"MLP {layer}"), float(share)))
+    return sorted(found, key=lambda one: -round(one[1], 6))
 
 
 def _shares(run: Run, attribution: LogitAttribution) -> Figure | None:

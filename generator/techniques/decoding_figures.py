@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from generator.errors import UsageError
 from generator.figures.figure import Figure, published
 from generator.formatting import number, percent
@@ -12,7 +10,7 @@ from generator.models.text_model import LanguageModel
 from generator.probes.decoding import LogitAttribution, LogitLens, attribute_logit, logit_lens
 from generator.run import Run
 from generator.techniques.measured_stack import stack_named
-from generator.techniques.naming import Numbers
+from generator.techniques.naming import Numbers, evenly
 from generator.techniques.standings import highest
 
 _POSITIONS, _ROWS = 12, 16
@@ -31,15 +29,15 @@ def lens_figure(run: Run, text: str, positions: Numbers = (), rows: int = _ROWS)
         if not 0 <= place < length:
             raise UsageError(f"'{text}' has the positions 0 to {length - 1}, not {place}.")
     depth = len(found.tokens)
-    shown_rows = np.unique(np.linspace(0, depth - 1, min(rows, depth)).round().astype(int))[::-1]
+    shown_rows = evenly(depth, rows)[::-1]
     answer = readable(found.tokens[-1][chosen[-1]][0])
     return published(
         "lens",
         {
             "inputs": tuple(readable(encoding.tokens[place]) for place in chosen),
-            "layers": tuple(_row_name(int(row)) for row in shown_rows),
+            "layers": tuple(f"layer {row - 1}" if row else "embedding" for row in shown_rows),
             "guesses": tuple(
-                tuple(readable(found.tokens[int(row)][place][0]) for place in chosen)
+                tuple(readable(found.tokens[row][place][0]) for place in chosen)
                 for row in shown_rows
             ),
             "probability": found.probabilities[shown_rows][:, chosen, 0],
@@ -56,10 +54,6 @@ def lens_figure(run: Run, text: str, positions: Numbers = (), rows: int = _ROWS)
 
 def _sure(found: LogitLens, place: int) -> str:
     return percent(float(found.final_probability[-1, place]))
-
-
-def _row_name(row: int) -> str:
-    return "embedding" if row == 0 else f"layer {row - 1}"
 
 
 def attribution_figure(run: Run, text: str) -> Figure:

@@ -71,13 +71,10 @@ def _sheets(run: Run, layer: str) -> dict[str, tuple[Drawing, ...]]:
     laid_out = {"columns": min(len(backs.effective), CONTACT_COLUMNS), "ground": GREY}
     drawn = {}
     for rule, tiles in backs.tiles.items():
-        name = _FILES[rule]
-        paths = [
-            f"{run.folder}/layers/{layer}/{name}-{rank}.webp"
-            if rank
-            else f"{run.folder}/layers/{layer}/{name}.webp"
-            for rank in range(tiles.shape[1])
-        ]
+        path = f"{run.folder}/layers/{layer}/{_FILES[rule]}"
+        paths = (
+            f"{path}-{rank}.webp" if rank else f"{path}.webp" for rank in range(tiles.shape[1])
+        )
         drawn[rule] = tuple(
             Drawing("tile_sheet", {"tiles": tiles[:, rank], **laid_out}, (path,))
             for rank, path in enumerate(paths)

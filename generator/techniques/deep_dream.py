@@ -42,10 +42,6 @@ def measure(run: Run) -> tuple[Dream, ...]:
     return tuple(dreams)
 
 
-def _image(run: Run) -> CuratedImage:
-    return next(image for image in run.inputs.images if image.id == dreamt(run))
-
-
 def _rise(chosen: Dream) -> str:
     first, last = (number(float(chosen.answer[end])) for end in (0, -1))
     return f"The layer’s mean squared response goes from {first} to {last}."
@@ -77,7 +73,9 @@ def figure(run: Run, layer: str = "") -> Figure:
 def view(run: Run) -> View | None:
     """The section on the page of feature visualisation; None without a dream."""
     strips = tuple(_strip(run, each) for each in run[DEEP_DREAM])
-    return View(_image(run), strips) if strips else None
+    if not strips:
+        return None
+    return View(next(one for one in run.inputs.images if one.id == dreamt(run)), strips)
 
 
 def _strip(run: Run, chosen: Dream) -> Figure:

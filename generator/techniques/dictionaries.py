@@ -14,7 +14,6 @@ from generator.dictionary_schema import DictionarySpec
 from generator.errors import UsageError
 from generator.figures.figure import Figure
 from generator.models.dictionary import Dictionary
-from generator.models.text_model import LanguageModel
 from generator.models.token_units import latents_of
 from generator.paths import cache_root
 from generator.probes.controls import spread
@@ -59,13 +58,8 @@ class DictionaryFound:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Row:
-    """How well one dictionary does; `recovered` is the share of the loss."""
-
-    name: str
-    quality: Quality
-    recovered: float
+Row = tuple[str, Quality, float]
+"""A name, how well a dictionary does, and the share of the loss that it recovers."""
 
 
 @dataclass(frozen=True)
@@ -77,13 +71,6 @@ class DictionaryView:
     layer: Link
     rows: tuple[Row, ...]
     list: ListView
-
-
-@dataclass(frozen=True)
-class View:
-    """All dictionaries of a model."""
-
-    dictionaries: tuple[DictionaryView, ...]
 
 
 def why_not(run: Run) -> str:
@@ -151,15 +138,11 @@ def _found(
         seed=run.seed,
         losses=losses,
         states=states,
-        twin=partial(_twin, run),
+        twin=lambda: run.control.run.language,
     )
     units = measure_units(run, layers, count, None, dictionary.key)
     more = dictionary.where, dictionary.origin, dictionary.notes
     return DictionaryFound(name, units, dictionary.layer, evaluation, twin, *more)
-
-
-def _twin(run: Run) -> LanguageModel:
-    return run.control.run.language
 
 
 def latents(run: Run, name: str) -> Shown:
@@ -182,21 +165,21 @@ def latent_link(run: Run, name: str, latent: int) -> Link:
     return Link(address, f"{name} {latent}")
 
 
-def view(run: Run) -> View:
+def view(run: Run) -> tuple[DictionaryView, ...]:
     """The page of all dictionaries."""
     found = zip(run[DICTIONARIES], run.language.dictionaries, strict=True)
-    return View(tuple(_view(run, one, spec) for one, (spec, _) in found))
+    return tuple(_view(run, one, spec) for one, (spec, _) in found)
 
 
 def _view(run: Run, found: DictionaryFound, stated: DictionarySpec) -> DictionaryView:
     evaluation, twin = found.evaluation, found.twin
     assert evaluation is not None and twin is not None, "it is that of random weights"
     own, random = evaluation.own, evaluation.random
-    rows = [Row("this dictionary", own, evaluation.recovered(own))]
-    rows.append(Row("random directions, as many", random, evaluation.recovered(random)))
+    rows = [("this dictionary", own, evaluation.recovered(own))]
+    rows.append(("random directions, as many", random, evaluation.recovered(random)))
     for name, one in (("the model", twin.trained), ("random weights", twin.random)):
         if one is not None and (twin.stand_in or one is twin.random):
-            rows.append(Row(f"the same training on {name}", one.own, one.recovered(one.own)))
+            rows.append((f"the same training on {name}", one.own, one.recovered(one.own)))
     layer = layer_link(run.model, run.model.layers[found.layer])
     return DictionaryView(stated, found, layer, tuple(rows), list_view(latents(run, found.name), 0))
 
@@ -224,17 +207,16 @@ def _quality_table(run: Run) -> Content:
     )  # fmt: skip
 
     def rows() -> Iterator[tuple[object, ...]]:
-        for one in view(run).dictionaries:
+        for one in view(run):
             found, evaluation = one.found, one.found.evaluation
             assert evaluation is not None
-            for row in one.rows:
-                quality = row.quality
+            for name, quality, recovered in one.rows:
                 yield (
                     found.name,
-                    row.name,
+                    name,
                     evaluation.tokens,
                     quality.variance_explained,
-                    row.recovered,
+                    recovered,
                     quality.loss,
                     quality.l0,
                     quality.dead,

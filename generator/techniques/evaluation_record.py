@@ -30,7 +30,7 @@ class Data:
     digest: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Evaluation:
     """One number with all that it needs to be understood. `metric` is the Hub's name of it.
 
@@ -46,11 +46,11 @@ class Evaluation:
     metric: str
     metric_name: str
     value: float
-    error: float
-    spread: float
+    error: float = NAN
+    spread: float = NAN
     count: int
     counted: str
-    unit: str
+    unit: str = ""
     definition: str
     controls: tuple[Control, ...]
     limit: bool = False

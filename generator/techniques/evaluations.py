@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from generator.probes.paired_texts import Leans, standard_error
+from generator.probes.paired_texts import standard_error
 from generator.run import PAIRS, PICTURES, TEXTS, Run, Technique
 from generator.table import Table, filled
 from generator.techniques.evaluation_record import Evaluation
@@ -37,7 +37,7 @@ def measure(run: Run) -> tuple[Evaluation, ...]:
 def tables(run: Run) -> Iterator[Table]:
     """The tables of a card. One that would be empty is left out."""
     yield from filled(EVALUATION_CSV, _EVALUATION, _evaluation(run))
-    yield from filled(PROBES_CSV, _PROBES, probe_rows(run))
+    yield from filled(PROBES_CSV, _PROBES, _probes(run))
 
 
 def _evaluation(run: Run) -> list[Sequence[Any]]:
@@ -50,71 +50,67 @@ def _evaluation(run: Run) -> list[Sequence[Any]]:
     return rows
 
 
-def probe_rows(run: Run) -> list[Sequence[Any]]:
+def _probes(run: Run) -> Iterator[Sequence[Any]]:
     """The leans of every subject and group, or what each change did to each picture."""
     made = {PICTURES: _changes, TEXTS: _leans}
-    rows = made[run.reads](run) if run.reads in made else ()
-    return [(*row, *("" for _ in _PROBES[len(row) :])) for row in rows]
+    for cells in made[run.reads](run) if run.reads in made else ():
+        yield [cells.get(name, "") for name in _PROBES]
 
 
-def _leans(run: Run) -> Iterator[Sequence[Any]]:
+def _leans(run: Run) -> Iterator[dict[str, Any]]:
     for one in run[LEANS].paired:
-        pairs = zip(one.trained.subjects, one.trained.groups, one.trained.values, strict=True)
-        for (subject, group, value), random in zip(pairs, one.random.values, strict=True):
-            yield one.probe, "lean", group, subject, value, "", "", "", random
-        for group in dict.fromkeys(one.trained.groups):
-            mine, theirs = one.trained.of(group), one.random.of(group)
-            error, spread = standard_error(mine), sample_deviation(mine)
-            count = len(mine)
-            yield (
-                one.probe,
-                "mean lean",
-                group,
-                "",
-                mine.mean(),
-                error,
-                spread,
-                count,
-                theirs.mean(),
-            )
-            yield one.probe, "spread", group, "", spread, "", "", count, sample_deviation(theirs)
-        if len(one.trained.names) == 2:
-            yield one.probe, "difference", *_difference(one.trained), one.random.difference
+        leans, probe = one.trained, {"probe": one.probe}
+        subjects = zip(leans.subjects, leans.groups, leans.values, one.random.values, strict=True)
+        for subject, group, value, random in subjects:
+            of = {"group": group, "case": subject, "value": value, "random_weights": random}
+            yield {**probe, "quantity": "lean", **of}
+        for group in dict.fromkeys(leans.groups):
+            mine, theirs = leans.of(group), one.random.of(group)
+            spread, of = sample_deviation(mine), {**probe, "group": group, "count": len(mine)}
+            told = {"standard_error": standard_error(mine), "spread": spread}
+            yield {
+                **of, "quantity": "mean lean", "value": mine.mean(), **told,
+                "random_weights": theirs.mean(),
+            }  # fmt: skip
+            random = sample_deviation(theirs)
+            yield {**of, "quantity": "spread", "value": spread, "random_weights": random}
+        if len(leans.names) == 2:
+            yield {
+                **probe,
+                "quantity": "difference",
+                "group": " less ".join(leans.names),
+                "value": leans.difference,
+                "standard_error": leans.error,
+                "count": sum(len(leans.of(name)) for name in leans.names),
+                "random_weights": one.random.difference,
+            }
 
 
-def _difference(leans: Leans) -> tuple[Any, ...]:
-    count = sum(len(leans.of(name)) for name in leans.names)
-    return " less ".join(leans.names), "", leans.difference, leans.error, "", count
-
-
-def _changes(run: Run) -> Iterator[Sequence[Any]]:
+def _changes(run: Run) -> Iterator[dict[str, Any]]:
     for one in run[RECOGNITION].changed.changes:
-        count, moves = len(one.pictures), one.moves
+        probe, count, (low, high) = {"probe": one.name}, len(one.pictures), one.interval
+        yield {
+            **probe,
+            "quantity": "share of pictures with another class",
+            "value": one.share,
+            "standard_error": one.share_error,
+            "count": count,
+            "interval_low": low,
+            "interval_high": high,
+        }
+        yield {
+            **probe,
+            "quantity": "mean change of probability",
+            "value": one.moves.mean(),
+            "standard_error": standard_error(one.moves),
+            "spread": sample_deviation(one.moves),
+            "count": count,
+        }
         turned = one.before != one.after
-        share, mean = (one.share, one.share_error, ""), (moves.mean(), standard_error(moves))
-        yield (
-            one.name,
-            "share of pictures with another class",
-            "",
-            "",
-            *share,
-            count,
-            "",
-            *one.interval,
-        )
-        yield (
-            one.name,
-            "mean change of probability",
-            "",
-            "",
-            *mean,
-            sample_deviation(moves),
-            count,
-            "",
-        )
-        for picture, move, new in zip(one.pictures, moves, turned, strict=True):
-            yield one.name, "change of probability", "", picture, move, "", "", "", ""
-            yield one.name, "another class", "", picture, int(new), "", "", "", ""
+        for picture, move, new in zip(one.pictures, one.moves, turned, strict=True):
+            of = {**probe, "case": picture}
+            yield {**of, "quantity": "change of probability", "value": move}
+            yield {**of, "quantity": "another class", "value": int(new)}
 
 
 EVALUATION = Technique(

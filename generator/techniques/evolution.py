@@ -24,7 +24,7 @@ from generator.techniques.exemplars import (
     patches,
     searched,
 )
-from generator.techniques.naming import Names, listed
+from generator.techniques.naming import Names, evenly, listed
 
 
 @dataclass(frozen=True)
@@ -109,9 +109,8 @@ def _block(tiles: np.ndarray) -> np.ndarray:
 def figure(run: Run, layers: Names = (), units: int = 3) -> Figure:
     """Units of some layers, lower to higher: the best patch of each, its deconvolution and guided signal."""
     every = [one.name for one in unit_layers(run.vision)]
-    spread = np.unique(np.linspace(0, len(every) - 1, min(5, len(every))).round().astype(int))
     rows, named = [], []
-    for name in layers or [every[number] for number in spread]:
+    for name in layers or [every[place] for place in evenly(len(every), 5)]:
         of_layer, exemplars = searched(run, name)
         if run[DECONVOLUTION].of(of_layer.name) is None:
             raise UsageError(f"no signal can be sent back from {of_layer.name} of {run.model.id}.")

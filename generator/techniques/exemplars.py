@@ -18,7 +18,7 @@ from generator.run import PICTURES, Run, Technique
 from generator.table import Table
 from generator.techniques.naming import Numbers, layer_of, listed, one_of, unit_of
 from generator.techniques.neuron_choice import chosen_neurons, paged_units
-from generator.techniques.pool import pool_square
+from generator.techniques.pictures import pool_square
 from generator.techniques.ties import Row, neurons
 
 PATCH = 224  # pixels of a patch in a figure
@@ -135,17 +135,14 @@ def figure(run: Run, layer: str, unit: Numbers, count: int = _ALL) -> Figure:
     enters = f"what enters {of_layer.activation}, by which they are ranked"
     searched_in = f"{exemplars.pictures} pictures{one_a_thing(exemplars)}"
     by_input = f"; where responses tie, in brackets {enters}"
+    cut = "the patch and those around it" if of_layer.grid else "what the neuron can see"
     return published(
         "panels",
         {"rows": tuple(rows), "names": names, "widest": 150.0, "gap": 8.0},
         f"{words}, out of {searched_in.rstrip(',')}. {'; '.join(named)}.",
-        f"The strongest of {searched_in} for {about}, cut to {_cut(of_layer)}, with its response above "
+        f"The strongest of {searched_in} for {about}, cut to {cut}, with its response above "
         f"each{by_input if ranked else ''}.",
     )
-
-
-def _cut(layer: Layer) -> str:
-    return "the patch and those around it" if layer.grid else "what the neuron can see"
 
 
 def _response(row: Row, rank: int) -> str:
@@ -178,21 +175,17 @@ def _rows(run: Run) -> Iterator[Sequence[Any]]:
         width = layer.grid.columns if layer.grid else layer.shape[-1]
         paged = np.zeros((layer.units, 1), dtype=bool)  # of neurons the table would be too long
         paged[list(paged_units(run, layer))] = True
-        for unit, rank in np.argwhere((one.neuron >= 0) & paged).tolist():
-            position = divmod(int(one.place[unit, rank]), width)
-            columns = (one.neuron, one.neuron_value, one.neuron_pre, one.neuron_tied)
-            values = _exemplar(run, position, *(column[unit, rank] for column in columns))
-            yield (one.layer, unit, "neuron", rank + 1, *values)
-        for unit, rank in np.argwhere((one.channel >= 0) & paged).tolist():
-            columns = (one.channel, one.channel_value, one.channel_pre, one.channel_tied)
-            values = _exemplar(run, ("", ""), *(column[unit, rank] for column in columns))
-            yield (one.layer, unit, "channel", rank + 1, *values)
-
-
-def _exemplar(
-    run: Run, position: tuple[Any, Any], picture: Any, value: Any, pre: Any, tied: Any
-) -> tuple[Any, ...]:
-    return run.inputs.pool[int(picture)].id, *position, value, known(pre), int(tied)
+        for variant in ("neuron", "channel"):
+            ends = ("", "_value", "_pre", "_tied")
+            columns = [getattr(one, f"{variant}{end}") for end in ends]
+            for unit, rank in np.argwhere((columns[0] >= 0) & paged).tolist():
+                picture, value, pre, tied = (column[unit, rank] for column in columns)
+                place: Sequence[Any] = ("", "")
+                if variant == "neuron":
+                    place = divmod(int(one.place[unit, rank]), width)
+                shown = run.inputs.pool[int(picture)].id
+                start = (one.layer, unit, variant, rank + 1)
+                yield (*start, shown, *place, value, known(pre), int(tied))
 
 
 def known(value: Any) -> Any:

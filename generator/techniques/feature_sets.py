@@ -1,4 +1,4 @@
-"""Several pictures for one unit, and pictures on the way from one unit to another."""
+"""Several pictures for one unit, pictures on the way from one unit to another, and pictures of classes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from generator.formatting import number, percent
 from generator.probes.feature_visualisation import Visualised
 from generator.run import PICTURES, Run, Section, Technique
 from generator.techniques.feature_panels import row_figure
-from generator.techniques.features import FEATURES, picture
+from generator.techniques.features import CLASS_KINDS, FEATURES, picture
 from generator.techniques.naming import one_of
 
 DIVERSITY, INTERPOLATION = "diversity", "interpolation"
@@ -19,7 +19,7 @@ DIVERSITY, INTERPOLATION = "diversity", "interpolation"
 
 @dataclass(frozen=True)
 class Item:
-    """A picture of the set and what it reaches."""
+    """A picture that was made and what it reaches."""
 
     reached: Visualised
     figure: Figure
@@ -35,13 +35,8 @@ class View:
     items: tuple[Item, ...]
 
 
-def measure(run: Run) -> tuple[Visualised, ...]:
-    """The visualisations of both sets."""
-    return tuple(each for each in run[FEATURES] if each.want.kind in (DIVERSITY, INTERPOLATION))
-
-
 def _of_kind(run: Run, kind: str) -> list[Visualised]:
-    return [each for each in run[FEATURE_SETS] if each.want.kind == kind]
+    return [each for each in run[FEATURES] if each.want.kind == kind]
 
 
 def figure(run: Run, set: str = DIVERSITY) -> Figure:
@@ -94,15 +89,36 @@ def _alt(reached: Visualised) -> str:
     return f"Unit {want.unit} of {want.layer}: {on_the_way if want.other >= 0 else 'variant'}."
 
 
+def classes_view(run: Run) -> tuple[tuple[str, list[Item]], ...]:
+    """The section of classes: their labels, each with the pictures that raise it, by its logit first."""
+    by_class: dict[int, list[Item]] = {}
+    for kind in CLASS_KINDS:
+        for each in _of_kind(run, kind):
+            label = run.vision.labels[each.want.unit]
+            alt = f"A picture made to raise the {kind} of {label}."
+            item = Item(each, picture(run, each, alt, "feature_classes"))
+            by_class.setdefault(each.want.unit, []).append(item)
+    labels = run.vision.labels
+    return tuple((labels[index], made) for index, made in by_class.items())
+
+
 FEATURE_SETS = Technique(
     name="feature_sets",
     title="Diversity and interpolation",
     search="diversity interpolation between units",
     reads=PICTURES,
-    measure=measure,
+    measure=FEATURES.asked_of,
     figures={"feature_set": figure},
     sections=(
         Section("features", DIVERSITY, "feature_diversity.html", diversity),
         Section("features", INTERPOLATION, "feature_interpolation.html", interpolation),
     ),
+)
+FEATURE_CLASSES = Technique(
+    name="feature_classes",
+    title="Classes by logit and by probability",
+    search="activation maximisation of classes",
+    reads=PICTURES,
+    measure=FEATURES.asked_of,
+    sections=(Section("features", "classes", "feature_classes.html", classes_view),),
 )

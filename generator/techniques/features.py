@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from generator.addresses import Link, layer_address, unit_address
+from generator.addresses import Link, unit_address
 from generator.errors import UsageError
 from generator.figures.figure import Drawing, Figure
 from generator.models.layer import Layer
@@ -34,6 +34,7 @@ from generator.techniques.exemplars import EXEMPLARS, needs_pool
 from generator.techniques.feature_panels import classes_figure, units_figure
 from generator.techniques.flops import why_fewer
 from generator.techniques.grad_cam import GRAD_CAM
+from generator.techniques.links import layer_page
 from generator.techniques.naming import (
     Classes,
     Names,
@@ -244,9 +245,7 @@ def _stage(run: Run, layer: Layer) -> Stage | None:
                 share_of_one_colour(each.picture) >= PLAIN,
             )
         )
-    paged = layer.name in model.paged
-    link = Link(layer_address(model.id, layer.name), layer.name) if paged else None
-    return Stage(layer.name, link, tuple(units), len(channels))
+    return Stage(layer.name, layer_page(model, layer), tuple(units), len(channels))
 
 
 def _best_of_pool(run: Run, visualisation: Visualised) -> tuple[float, float] | None:

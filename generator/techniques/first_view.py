@@ -76,7 +76,7 @@ def _scores(stack: MeasuredStack) -> dict[str, np.ndarray]:
         if stack.definitions[one.name].each_input and len(one.values) == len(texts)
     }
     # These are measured on random tokens: here is what they come to on each text.
-    for name in _OF_COPIES & {one.name for one in stack.statistics}:
+    for name in _OF_COPIES & stack.known.keys():
         found[name] = np.stack([_on_copies(one, name) for one in texts])
     return found | {"": np.stack([_past_first(one) for one in texts])}
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from generator.errors import UsageError
-from generator.figures.figure import Drawing, Figure, published
+from generator.figures.figure import Figure, published
 from generator.figures.overlay import heated
 from generator.figures.panels import Panel
 from generator.formatting import percent
@@ -17,7 +17,7 @@ from generator.run import PICTURES, Run, Section, Technique
 from generator.table import Table
 from generator.techniques.class_maps import place_of
 from generator.techniques.naming import Classes, Names, class_of, layer_of
-from generator.techniques.pictures import Shown, shown
+from generator.techniques.pictures import Shown, over_picture, shown
 
 GradCamsOf = Mapping[str, GradCams]
 
@@ -110,29 +110,16 @@ def _item(run: Run, image: CuratedImage, found: GradCams) -> Item | None:
     maps = (*found.depths, *found.controls)
     if not maps:
         return None
-    paths = tuple(f"{run.folder}/classes/grad-{image.id}-{n}.webp" for n in range(len(maps)))
-    arguments = {
-        "picture": run.seen[image.id],
-        "maps": tuple(each.values for each in maps),
-        "shared": False,
-    }
-    drawing = Drawing("evidence_overlays", arguments, paths)
-    drawn = [
-        Drawn(
-            each,
-            Figure(
-                drawing,
-                f"Grad-CAM for {each.label} at {each.layer} on the picture of {image.label}: {_peak(each)}.",
-                number=n,
-                kind="grad_cam",
-            ),
-            found.likeness(each) if n >= len(found.depths) else None,
-        )
-        for n, each in enumerate(maps)
-    ]
-    count = len(found.depths)
-    label = found.depths[-1].label
-    return Item(shown(run, image), label, tuple(drawn[:count]), tuple(drawn[count:]))
+    paths = [f"{run.folder}/classes/grad-{image.id}-{n}.webp" for n in range(len(maps))]
+    alts = (
+        f"Grad-CAM for {each.label} at {each.layer} on the picture of {image.label}: {_peak(each)}."
+        for each in maps
+    )
+    values, count = [each.values for each in maps], len(found.depths)
+    figures = over_picture(run.seen[image.id], values, paths, alts, "grad_cam")
+    likeness = (*[None] * count, *(found.likeness(each) for each in found.controls))
+    drawn = tuple(map(Drawn, maps, figures, likeness))
+    return Item(shown(run, image), found.depths[-1].label, drawn[:count], drawn[count:])
 
 
 def tables(run: Run) -> Iterator[Table]:

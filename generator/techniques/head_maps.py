@@ -25,7 +25,7 @@ from generator.techniques.attention_drawings import (
     sheets,
     size_of,
 )
-from generator.techniques.components import Component, head_component, layer_component
+from generator.techniques.components import Component, component
 from generator.techniques.first_view import NEARLY_ALL, FirstView, first_views
 from generator.techniques.heads import HEADS, measured
 from generator.techniques.links import layer_link
@@ -100,7 +100,7 @@ def _first_views(run: Run, stack: MeasuredStack) -> Mapping[tuple[int, int], Fir
 def _map(run: Run, stack: MeasuredStack, text: int, head: tuple[int, int]) -> TokenMap:
     attention, first = stack.attentions[text], _first_views(run, stack)[head]
     links, opens = tuple(strong_links(attention, *head)), text == first.place
-    component = head_component(
+    shown = component(
         run.model.id,
         attention,
         *head,
@@ -109,7 +109,7 @@ def _map(run: Run, stack: MeasuredStack, text: int, head: tuple[int, int]) -> To
         without_first=first.without_first[text],
     )
     figure = _figure(run, stack, text, head, links) if opens else None
-    return TokenMap(quotes_of(run)[attention.text], links, component, figure, opens)
+    return TokenMap(quotes_of(run)[attention.text], links, shown, figure, opens)
 
 
 def _figure(
@@ -180,10 +180,10 @@ def _sheet(run: Run, stack: MeasuredStack, text: int, layer: int, *, opens: bool
         pixelated=True,
     )
     neurons = run[ATTENTION][stack.stack.name].has_vectors(attention.text)
-    component = layer_component(
+    shown = component(
         run.model.id, attention, layer, neurons=neurons, without_first=on_first > NEARLY_ALL
     )
-    return Sheet(quote, component, figure, sheet_columns(stack.heads), opens)
+    return Sheet(quote, shown, figure, sheet_columns(stack.heads), opens)
 
 
 def _stands_out(weights: np.ndarray, shown: TokenMap) -> str:

@@ -14,20 +14,12 @@ from generator.models.stacks import CROSS, DECODER, ENCODER, PATCHES
 from generator.probes.ablation import Ablation
 from generator.probes.naming import NamedHeads
 from generator.run import PAIRS, PICTURES, TEXTS, Run, Section, Technique
-from generator.table import Table
+from generator.techniques.atlas import grids_figure
 from generator.techniques.heads import HEADS, measured, reason
-from generator.techniques.heads_drawings import grids_figure
 from generator.techniques.measured_stack import MeasuredStack, StackHeads, stack_of
 from generator.techniques.roles import Badge, RoleRow, badge, role_rows
 from generator.techniques.stack_tables import stack_tables
-from generator.techniques.standings import (
-    Leader,
-    Order,
-    Standing,
-    leaders,
-    order_heads,
-    standings,
-)
+from generator.techniques.standings import Leader, Standing, leaders, standings
 
 LEFT_OUT = (
     "Not made for an encoder-decoder: OV and QK circuits with the copying score, the logit lens and direct "
@@ -88,13 +80,6 @@ class StackView:
 
 
 @dataclass(frozen=True)
-class StacksView:
-    """The three stacks of an encoder-decoder."""
-
-    stacks: tuple[StackView, ...]
-
-
-@dataclass(frozen=True)
 class RolesView:
     """How roles are named, and who has one; `left_out` says which methods have no meaning here."""
 
@@ -105,17 +90,12 @@ class RolesView:
     left_out: str
 
 
-def order_of(run: Run, stack: MeasuredStack) -> Order:
-    """The ranks of all heads of a stack in each statistic."""
-    return run.once(("order", stack.stack), lambda: order_heads(stack))
-
-
 def head_view(run: Run, of: StackHeads, layer: int, head: int) -> HeadView:
     """The section on a head's page."""
     stack = measured(run, of)
     return HeadView(
         stack,
-        tuple(standings(stack, order_of(run, stack), layer, head)),
+        standings(stack, layer, head),
         "tokens" if stack.stack is PATCHES else "visible keys",
         _whose(stack),
         tuple(_alike(stack, layer, head)),
@@ -144,12 +124,12 @@ def layer_view(run: Run, layer: Layer) -> LayerView | None:
     if not layer.heads:
         return None
     stack = measured(run, stack_of(run.model, layer))
-    place, order = stack.place_of(layer), order_of(run, stack)
+    place = stack.place_of(layer)
     rows = (
         HeadRow(
             stack.link(place, head),
             stack.group(head),
-            tuple(standings(stack, order, place, head)),
+            standings(stack, place, head),
             badge(stack, place, head),
         )
         for head in range(stack.heads)
@@ -162,9 +142,9 @@ def model_view(run: Run) -> StackView | None:
     return _stack(run[HEADS][0]) if run.reads == TEXTS else None
 
 
-def stacks_view(run: Run) -> StacksView | None:
-    """The sections on the page of an encoder-decoder."""
-    return StacksView(tuple(_stack(one) for one in run[HEADS])) if run.reads == PAIRS else None
+def stacks_view(run: Run) -> tuple[StackView, ...]:
+    """The sections on the page of an encoder-decoder, one for each of its three stacks."""
+    return tuple(_stack(one) for one in run[HEADS]) if run.reads == PAIRS else ()
 
 
 def _stack(stack: MeasuredStack) -> StackView:
@@ -183,11 +163,6 @@ def roles_view(run: Run) -> RolesView | None:
     return RolesView(stack, stack.named, stack.ablation, rows, LEFT_OUT if pairs else "")
 
 
-def tables(run: Run) -> Iterator[Table]:
-    """Every number of every head."""
-    yield from stack_tables(run[HEADS])
-
-
 HEAD_SCORES = Technique(
     name="head_scores",
     title="Heads in numbers",
@@ -195,7 +170,7 @@ HEAD_SCORES = Technique(
     reads=(PICTURES, TEXTS, PAIRS),
     why_not=reason,
     measure=HEADS.asked_of,
-    tables=tables,
+    tables=lambda run: stack_tables(run[HEADS]),
     sections=(
         Section("model", "heads", "heads.html", model_view),
         Section("model", "stacks", "stacks.html", stacks_view),

@@ -48,20 +48,11 @@ FULL = 0.99  # the share of squares whose attribution is not cut off by the colo
 
 
 @dataclass(frozen=True)
-class Attributed:
-    """The attributions of a class, drawn."""
-
-    gradient: PictureGradient
-    figure: Figure
-
-
-@dataclass(frozen=True)
 class Item:
     """A picture's most probable class; of some the same on random weights, and how alike both maps are."""
 
     picture: Shown
-    trained: Attributed
-    random: Attributed | None
+    maps: tuple[tuple[PictureGradient, Figure], ...]
     correlation: float | None
 
 
@@ -77,10 +68,10 @@ class View:
     reason: str
     colour: str
     square: int
-    full: float
-    tolerance: float
     most: int
     fewer: str
+    full: float = FULL
+    tolerance: float = TOLERANCE
 
 
 def measure(run: Run) -> Gradients:
@@ -172,8 +163,6 @@ def view(run: Run) -> View:
         next(iter(gradients.values())).reason,
         "#" + "".join(f"{round(255 * level):02x}" for level in how.mean),
         square_of(how.size, how.size),
-        FULL,
-        TOLERANCE,
         _most(run),
         why_fewer(run),
     )
@@ -196,15 +185,12 @@ def _item(run: Run, image: CuratedImage) -> Item:
     maps = np.stack([_scaled(each) for each in both.values()])
     drawing = Drawing("signed_overlays", {"picture": run.seen[image.id], "maps": maps}, paths)
     figure = Figure(drawing, _alt(trained, image.label), kind="integrated_gradients")
-    if random is None:
-        return Item(shown(run, image), Attributed(trained, figure), None, None)
-    control = Figure(drawing, f"With random weights. {_alt(random, image.label)}", number=1)
-    return Item(
-        shown(run, image),
-        Attributed(trained, figure),
-        Attributed(random, control),
-        _likeness(trained, random),
-    )
+    drawn = [(trained, figure)]
+    if random is not None:
+        said = f"With random weights. {_alt(random, image.label)}"
+        drawn.append((random, Figure(drawing, said, number=1)))
+    likeness = None if random is None else _likeness(trained, random)
+    return Item(shown(run, image), tuple(drawn), likeness)
 
 
 def _likeness(trained: PictureGradient, random: PictureGradient) -> float:

@@ -18,8 +18,9 @@ from generator.probes.learned_classes import LearnedClasses, LearnedMap, learn_c
 from generator.run import PICTURES, Run, Section, Technique
 from generator.table import Table
 from generator.techniques.class_maps import place_of
+from generator.techniques.exemplars import needs_pool
 from generator.techniques.naming import one_of
-from generator.techniques.pool import pool_photograph
+from generator.techniques.pictures import pool_photograph
 
 
 @dataclass(frozen=True)
@@ -64,14 +65,9 @@ def measure(run: Run) -> LearnedClasses:
     )
 
 
-def why_not(run: Run) -> str:
-    """A pool is needed."""
-    return "" if run.inputs.pool else "the exhibit names no pool of pictures."
-
-
 def figure(run: Run, image: str = "") -> Figure:
     """Evidence for and against classes learned on the pool, on a held-out picture of it."""
-    learned = None if why_not(run) else run[LEARNED_CLASSES]
+    learned = None if needs_pool(run) else run[LEARNED_CLASSES]
     if learned is None or not learned.shown:
         raise UsageError(
             f"no classes were learned with {run.model.id}: the exhibit's pool does not allow it."
@@ -146,7 +142,7 @@ def _seen(run: Run, picture: PoolPicture) -> np.ndarray:
 
 def tables(run: Run) -> Iterator[Table]:
     """What every held-out picture was taken for, and how well the classes are told apart."""
-    if why_not(run) or run[LEARNED_CLASSES].learned is None:
+    if needs_pool(run) or run[LEARNED_CLASSES].learned is None:
         return
     names = run[LEARNED_CLASSES].classes
     header = ("picture", "part", "class", "taken_for", *(f"p_{name}" for name in names))
@@ -180,7 +176,7 @@ LEARNED_CLASSES = Technique(
     search="logistic regression linear probe own classes",
     reads=PICTURES,
     measure=measure,
-    why_not=why_not,
+    why_not=needs_pool,
     figures={"learned_cam": figure},
     tables=tables,
     sections=(Section("classes", "learned", "learned_classes.html", view),),

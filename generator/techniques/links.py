@@ -26,6 +26,12 @@ def layer_link(model: Model, layer: Layer) -> Link:
     return Link(layer_address(model.id, layer.name), layer_title(model, layer))
 
 
+def layer_page(model: Model, layer: Layer) -> Link | None:
+    """The same; None of a layer without a page."""
+    paged = not isinstance(model, VisionModel) or layer.name in model.paged
+    return layer_link(model, layer) if paged else None
+
+
 def model_link(model: Model) -> Link:
     """A link to a model's page."""
     return Link(model_address(model.id), model.title)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import asdict
 from typing import Any
 
@@ -10,7 +9,6 @@ import PIL
 
 from generator.addresses import head_address, layer_address, relative, unit_address
 from generator.exhibit import Preprocessing
-from generator.figures.patches import STANDS_OUT, colours
 from generator.live.bundle import Bundle
 from generator.live.graph import EXTERNAL
 from generator.live.picture import PIXELS, output
@@ -25,8 +23,7 @@ from generator.techniques.links import layer_title, paged_layers
 from generator.techniques.live import Offer, try_address
 from generator.techniques.measured_stack import heads_of
 from generator.techniques.named_units import names_of
-from generator.techniques.patch_maps import grid_of
-from generator.techniques.patch_views import token_name
+from generator.techniques.patch_widget import cut_data
 from generator.techniques.signal import SIGNAL
 
 SCHEMA = 1
@@ -101,7 +98,7 @@ def _way(run: Run, address: str) -> str:
 
 
 def _head_page(run: Run, layer: str) -> str:
-    return _way(run, head_address(run.model.id, layer, 0)).replace("/heads/0/", "/heads/{head}/")
+    return _way(run, head_address(run.model.id, layer, "{head}"))
 
 
 def _picture(run: Run, made: Bundle) -> Json:
@@ -130,7 +127,7 @@ def _picture(run: Run, made: Bundle) -> Json:
             "exclusive": model.exclusive,
             "units": {name: _units(run, known[name]) for name in made.layers},
             "layer_page": _way(run, layer_address(model.id, "{layer}")),
-            "unit_page": _unit_page(run),
+            "unit_page": _way(run, unit_address(model.id, "{layer}", "{unit}")),
             **_cam(run, made),
             **(_patches(run) if made.attends else {}),
         },
@@ -140,12 +137,6 @@ def _picture(run: Run, made: Bundle) -> Json:
 def how_prepared(how: Preprocessing) -> Json:
     """How pictures are prepared, and by which Pillow: 13 changed which of its two passes goes first."""
     return {**how.pixels, "pillow": int(PIL.__version__.split(".")[0])}
-
-
-def _unit_page(run: Run) -> str:
-    return _way(run, unit_address(run.model.id, "{layer}", 0)).replace(
-        "/units/0/", "/units/{unit}/"
-    )
 
 
 def _units(run: Run, layer: Layer) -> Json:
@@ -188,18 +179,10 @@ def _cam(run: Run, made: Bundle) -> Json:
 
 def _patches(run: Run) -> Json:
     """How a vision transformer cuts its pictures, and its blocks."""
-    grid, (stack,) = grid_of(run), heads_of(run.model)
+    (stack,) = heads_of(run.model)
     layers = [layer.name for layer in paged_layers(run.model)]
     return {
-        "patches": {
-            "size": run.vision.preprocessing.size,
-            "grid": [grid.rows, grid.columns],
-            "patch": [grid.height, grid.width],
-            "special": [token_name(name) for name in grid.special],
-            "readers": [token_name(name) for name in grid.readers],
-            "colours": base64.b64encode(colours().tobytes()).decode(),
-            "standsOut": STANDS_OUT,
-        },
+        "patches": cut_data(run),
         "heads": [
             {
                 "title": f"Block {place}",

@@ -17,7 +17,7 @@ from generator.run import PAIRS, PICTURES, Run, why_not
 from generator.store import BusyError
 from generator.techniques.effects import EFFECTS
 from generator.techniques.flops import FLOPS
-from generator.techniques.heads import HEADS, Stacks
+from generator.techniques.heads import stacks_of
 from generator.techniques.measured_stack import MeasuredStack
 from generator.techniques.signal import SIGNAL
 
@@ -201,14 +201,10 @@ def _unit_effects(run: Run) -> Iterator[Colouring]:
     yield from _scaled("u", "Effect of units", note, values, number, " logits")
 
 
-def _stacks(run: Run) -> Stacks:
-    return () if why_not(HEADS, run) else run[HEADS]
-
-
 def _effects(run: Run) -> Iterator[Colouring]:
     values: dict[Part, float] = {}
     formula = ""
-    for stack in _stacks(run):
+    for stack in stacks_of(run):
         if stack.ablation.reason:
             continue
         effect = _cost(stack)
@@ -235,7 +231,7 @@ def _cost(stack: MeasuredStack) -> np.ndarray:
 def _roles(run: Run) -> Iterator[Colouring]:
     words: dict[Part, str] = {}
     counts: dict[str, int] = {}
-    for stack in _stacks(run):
+    for stack in stacks_of(run):
         if stack.named is None:
             continue
         counts |= {rule.role: counts.get(rule.role, 0) for rule in stack.rules}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 from generator.addresses import Link, model_address
 from generator.models.layer import Layer
@@ -27,6 +27,12 @@ class Small:
 
     columns: tuple[tuple[map_colours.Part, ...], ...]
     step: float
+
+    @cached_property
+    def places(self) -> dict[map_colours.Part, tuple[int, int]]:
+        """The column and the row of each part."""
+        columns = enumerate(self.columns)
+        return {part: (x, y) for x, column in columns for y, part in enumerate(column)}
 
     @property
     def size(self) -> tuple[int, int]:
@@ -94,13 +100,7 @@ def _address(run: Run) -> str:
 def here(run: Run, layer: Layer, head: int | None = None) -> Here:
     """Where a layer stands, or a head of it."""
     small, part = small_map(run), layer.name if head is None else (layer.name, head)
-    places = run.once(
-        "places in the small map",
-        lambda: {
-            one: (x, y) for x, column in enumerate(small.columns) for y, one in enumerate(column)
-        },
-    )
-    x, y = places[part]
+    x, y = small.places[part]
     width, height = small.size
     return Here(
         Link(f"{model_address(run.model.id)}#architecture", "Map of the network"),

@@ -25,17 +25,9 @@ from generator.run import PICTURES, Run, Section, Technique
 from generator.table import Table
 from generator.techniques.class_maps import place_of
 from generator.techniques.naming import Names
-from generator.techniques.pictures import photograph
+from generator.techniques.pictures import Shown, shown
 
 _COSINE, _FALL = 3, 4  # decimals
-
-
-@dataclass(frozen=True)
-class Column:
-    """One picture at the head of the table of pairs."""
-
-    label: str
-    thumb: Figure
 
 
 @dataclass(frozen=True)
@@ -47,12 +39,8 @@ class Pair:
     best: bool
 
 
-@dataclass(frozen=True)
-class Row:
-    """One text with all pictures."""
-
-    text: CuratedText
-    pairs: tuple[Pair, ...]
+Row = tuple[CuratedText, tuple[Pair, ...]]
+"""One text with all pictures."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +48,7 @@ class PairsView:
     """Every picture with every text; `facts` and `description` are those of the page."""
 
     matching: Matching
-    columns: tuple[Column, ...]
+    columns: tuple[Shown, ...]
     rows: tuple[Row, ...]
     facts: tuple[tuple[str, str], ...]
     description: str
@@ -158,13 +146,13 @@ def pairs_view(run: Run) -> PairsView:
         f"Cosines and probabilities of {len(images)} pictures with {texts} texts in {run.model.title}, "
         "and which parts of each picture move its best match."
     )
-    columns = tuple(Column(one.label, photograph(run, one)) for one in images)
+    columns = tuple(shown(run, one) for one in images)
     return PairsView(matching, columns, _rows_of(matching), facts, description)
 
 
 def _rows_of(matching: Matching) -> tuple[Row, ...]:
     return tuple(
-        Row(
+        (
             text,
             tuple(
                 Pair(

@@ -20,8 +20,8 @@ from generator.probes.attention import Attention
 from generator.probes.attribution import Choice
 from generator.probes.head_statistic import HeadStatistic
 from generator.probes.head_statistics import definitions_of
-from generator.probes.heads import RandomControl, Statistic
-from generator.probes.likeness import Likeness
+from generator.probes.heads import RandomControl, Statistic, rank
+from generator.probes.likeness import Likeness, percentile
 from generator.probes.naming import NamedHeads
 from generator.probes.roles import Roles, Rule
 from generator.probes.sweep import NO_REPEATS, Sweep
@@ -212,6 +212,21 @@ class MeasuredStack(StackHeads):
         """What each statistic is, by column."""
         return definitions_of(self.stack, self.measure)
 
+    @cached_property
+    def known(self) -> Mapping[str, Statistic]:
+        """The statistics by column."""
+        return {one.name: one for one in self.statistics}
+
+    @cached_property
+    def ranks(self) -> Mapping[str, np.ndarray]:
+        """The rank of each head (layers, heads) in each statistic, by column."""
+        return {name: rank(one.mean) for name, one in self.known.items()}
+
+    @cached_property
+    def percentiles(self) -> Mapping[str, np.ndarray]:
+        """The percentage of other heads below each, likewise."""
+        return {name: percentile(one.mean) for name, one in self.known.items()}
+
     @property
     def roles(self) -> Roles:
         """The role of each head, by layer; none where roles have no meaning."""
@@ -269,14 +284,12 @@ class MeasuredStack(StackHeads):
         if self.stack is PATCHES:
             wanted = ["mean_distance", "relative_entropy"]
         # On texts of one token, or with no word in common, some are not defined.
-        there = [one.name for one in self.statistics]
-        x, y, *_ = [*(name for name in wanted if name in there), *there]
+        x, y, *_ = [*(name for name in wanted if name in self.known), *self.known]
         return x, y
 
     def statistic(self, name: str) -> Statistic:
         """One statistic of all heads, by its column in heads.csv. Raises UsageError with the nearest."""
-        known = {one.name: one for one in self.statistics}
-        return known[one_of("statistic", name, known, f"{self.model.id} has no")]
+        return self.known[one_of("statistic", name, self.known, f"{self.model.id} has no")]
 
     def role(self, layer: int, head: int) -> str:
         """The role of a head; "" where roles have no meaning."""

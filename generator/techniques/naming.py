@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
+import numpy as np
 from pydantic import BeforeValidator
 
 from generator.errors import UsageError, did_you_mean
@@ -26,6 +27,12 @@ def listed(words: Sequence[str]) -> str:
     """Words in a row: a, b and c."""
     *first, last = words
     return f"{', '.join(first)} and {last}" if first else last
+
+
+def evenly(count: int, most: int) -> list[int]:
+    """At most so many of the numbers below `count`, evenly from the first to the last."""
+    places = np.linspace(0, count - 1, min(most, count)).round().astype(int)
+    return [int(place) for place in np.unique(places)]
 
 
 def one_of(what: str, name: Any, known: Iterable[str], no: str = "there is no") -> str:

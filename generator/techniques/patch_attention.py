@@ -15,11 +15,10 @@ from generator.models.layer import Layer
 from generator.models.patches import PatchGrid
 from generator.run import PICTURES, Run, Section, Technique
 from generator.table import Content, Table
+from generator.techniques.atlas import grids_figure
 from generator.techniques.flops import why_fewer
 from generator.techniques.heads import HEADS
-from generator.techniques.heads_drawings import grids_figure
 from generator.techniques.measured_stack import StackHeads, heads_of, stack_of
-from generator.techniques.patch_data import head_data, patch_files
 from generator.techniques.patch_figures import patch_attention, patch_rollout
 from generator.techniques.patch_maps import PATCH_MAPS, grid_of, weights_of, why_not
 from generator.techniques.patch_views import (
@@ -36,28 +35,25 @@ from generator.techniques.patch_views import (
     telling_picture,
     token_name,
 )
-from generator.techniques.patch_widget import patch_view
-from generator.techniques.pictures import photograph
-from generator.techniques.standings import Standing, order_heads, standings
+from generator.techniques.patch_widget import head_data, patch_files, patch_view
+from generator.techniques.pictures import Shown, shown
+from generator.techniques.standings import Standing, standings
 
 
 @dataclass(frozen=True)
-class Looks:
-    """Where one token looks in a picture."""
+class Laid:
+    """Where one token looks in a picture, or the rollout of one behind some block."""
 
-    reader: str
+    name: str
     peak: Peak
     overlay: Overlay
 
 
 @dataclass(frozen=True)
-class PatchMap:
+class PatchMap(Shown):
     """A head on one picture, the page's first if it `opens`, from each token that the answer is read from."""
 
-    id: str
-    label: str
-    thumb: Figure
-    views: tuple[Looks, ...]
+    views: tuple[Laid, ...]
     opens: bool
 
 
@@ -73,38 +69,11 @@ class HeadView:
 
 
 @dataclass(frozen=True)
-class LayerView:
-    """The heads of a block, each on the first picture."""
-
-    maps: tuple[tuple[Link, Overlay], ...]
-
-
-@dataclass(frozen=True)
-class Rollout:
-    """The rollout of one token behind some block."""
-
-    name: str
-    peak: Peak
-    overlay: Overlay
-
-
-@dataclass(frozen=True)
-class Item:
+class Item(Shown):
     """All heads on one picture, and its rollouts, by the token that looks."""
 
-    id: str
-    label: str
-    thumb: Figure
     sheets: tuple[tuple[str, Figure], ...]
-    rollouts: tuple[tuple[str, tuple[Rollout, ...]], ...]
-
-
-@dataclass(frozen=True)
-class Row:
-    """A head in the table of all."""
-
-    link: Link
-    standings: tuple[Standing, ...]
+    rollouts: tuple[tuple[str, tuple[Laid, ...]], ...]
 
 
 @dataclass(frozen=True)
@@ -120,7 +89,7 @@ class ModelView:
     grid: PatchGrid
     readers: tuple[str, ...]
     items: tuple[Item, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[tuple[Link, tuple[Standing, ...]], ...]
     statistics: Figure
     spread: tuple[float, float]
     twin: float
@@ -155,29 +124,29 @@ def _map(run: Run, image: CuratedImage, stack: StackHeads, block: int, head: int
             f"{stack.head(block, head)}: {peak.words}."
         )
         over = overlay(run, image, looks_sprite(run, image.id, reader), (block, head), alt)
-        views.append(Looks(token_name(reader), peak, over))
+        views.append(Laid(token_name(reader), peak, over))
     opens = image.id == telling_picture(run, block, head)
-    return PatchMap(image.id, image.label, photograph(run, image), tuple(views), opens)
+    return PatchMap(**vars(shown(run, image)), views=tuple(views), opens=opens)
 
 
-def layer_view(run: Run, layer: Layer) -> LayerView | None:
-    """The heads of a transformer block with their maps on the first picture; None of another layer."""
+def layer_view(run: Run, layer: Layer) -> tuple[tuple[Link, Overlay], ...]:
+    """The heads of a transformer block with their maps on the first picture; none of another layer."""
     if not layer.heads:
-        return None
+        return ()
     stack, image, reader = stack_of(run.model, layer), run.inputs.images[0], grid_of(run).readers[0]
     place, sprite, maps = stack.place_of(layer), looks_sprite(run, image.id, reader), []
     for head in range(stack.heads):
         link = stack.link(place, head)
         alt = f"Where the {token_name(reader)} looks in the picture of {image.label}, {link.text}"
         maps.append((link, overlay(run, image, sprite, (place, head), alt)))
-    return LayerView(tuple(maps))
+    return tuple(maps)
 
 
 def model_view(run: Run, _: StackHeads) -> ModelView:
     """All heads on every picture."""
     grid, (stack,) = grid_of(run), run[HEADS]
-    order, relative = order_heads(stack), stack.statistic("relative_entropy")
-    rows = (Row(stack.link(*at), tuple(standings(stack, order, *at))) for at in stack.places)
+    relative = stack.statistic("relative_entropy")
+    rows = ((stack.link(*at), standings(stack, *at)) for at in stack.places)
     return ModelView(
         blocks=len(stack.layers),
         heads=stack.heads,
@@ -197,11 +166,9 @@ def model_view(run: Run, _: StackHeads) -> ModelView:
 def _item(run: Run, image: CuratedImage) -> Item:
     readers = grid_of(run).readers
     return Item(
-        image.id,
-        image.label,
-        photograph(run, image),
-        tuple((token_name(one), _sheet(run, image, one)) for one in readers),
-        tuple((token_name(one), tuple(_rollouts(run, image, one))) for one in readers),
+        **vars(shown(run, image)),
+        sheets=tuple((token_name(one), _sheet(run, image, one)) for one in readers),
+        rollouts=tuple((token_name(one), tuple(_rollouts(run, image, one))) for one in readers),
     )
 
 
@@ -214,7 +181,7 @@ def _sheet(run: Run, image: CuratedImage, reader: str) -> Figure:
     return Figure(looks_sprite(run, image.id, reader), alt, pixelated=True)
 
 
-def _rollouts(run: Run, image: CuratedImage, reader: str) -> Iterator[Rollout]:
+def _rollouts(run: Run, image: CuratedImage, reader: str) -> Iterator[Laid]:
     """The rollout of one token behind a few blocks, and that of the random twin behind the last."""
     grid = grid_of(run)
     blocks, place = rolled_blocks(len(run[HEADS][0].layers)), grid.readers.index(reader)
@@ -224,7 +191,7 @@ def _rollouts(run: Run, image: CuratedImage, reader: str) -> Iterator[Rollout]:
         peak = peak_of(weights, grid)
         alt = f"Rollout of the {token_name(reader)} over the picture of {image.label}, {name}: {peak.words}."
         over = overlay(run, image, rollout_sprite(run, image.id), (place, column), alt)
-        yield Rollout(name, peak, over)
+        yield Laid(name, peak, over)
 
 
 def tables(run: Run) -> Iterator[Table]:

@@ -23,7 +23,7 @@ from generator.probes.patch_attention import (
 from generator.run import Run
 from generator.techniques.measured_stack import stack_named
 from generator.techniques.naming import Names, Numbers, listed, one_of
-from generator.techniques.patch_maps import PATCH_MAPS
+from generator.techniques.patch_maps import PATCH_MAPS, grid_of
 from generator.techniques.patch_views import over_patches, rolled_blocks, token_name
 
 _PLACE = re.compile(r"(\d{1,3})\.(\d{1,3})")
@@ -69,7 +69,7 @@ def patch_attention(
     """
     heads = stack_named(run.model)
     block, column = heads.layer_named(layer), heads.head_numbered(head)
-    grid, picture = _grid(run), run.image(image)
+    grid, picture = grid_of(run), run.image(image)
     asked = queries or grid.readers[:1]
     rows = [_row(run, (block, column), image, one) for one in asked]
     seen = run.seen[image]
@@ -99,7 +99,7 @@ def patch_attention(
 
 
 def _row(run: Run, place: tuple[int, int], image: str, query: str) -> _Row:
-    network, grid, pixels = run.vision, _grid(run), run.pixels[image]
+    network, grid, pixels = run.vision, grid_of(run), run.pixels[image]
     found = _PLACE.fullmatch(query.strip())
     known = dict.fromkeys((*grid.special, *grid.readers))
     name = query if found else one_of("token", query, known, f"{network.id} has no")
@@ -132,7 +132,7 @@ def patch_rollout(run: Run, image: str, layers: Numbers = (), token: str = "") -
     Behind some blocks (`layers`), from the class token or another that the answer is read from
     (`token`); the last map is the control, the same network with random weights.
     """
-    network, heads, grid = run.vision, stack_named(run.model), _grid(run)
+    network, heads, grid = run.vision, stack_named(run.model), grid_of(run)
     reader = (
         one_of("token", token, grid.readers, f"no answer of {network.id} is read from a")
         if token
@@ -172,7 +172,7 @@ def patch_rollout(run: Run, image: str, layers: Numbers = (), token: str = "") -
 
 def head_preview(run: Run, place: tuple[int, int], folder: str) -> Drawing:
     """Where a head (block, head) looks in the first picture, from the token that the answer is read from."""
-    grid, image = _grid(run), run.image(run.inputs.images[0].id).id
+    grid, image = grid_of(run), run.image(run.inputs.images[0].id).id
     looks = measure_patch_maps(run.vision, image, run.pixels[image], run.store).looks
     arguments = {
         "picture": run.seen[image],
@@ -192,8 +192,3 @@ def cut_of(grid: PatchGrid, block: int = 1) -> Cut:
 def _edges(count: int, block: int, size: int) -> tuple[int, ...]:
     """Pixels at which squares begin, and where the last one ends: it may be cut by the edge of the grid."""
     return (*(place * size for place in range(0, count, block)), count * size)
-
-
-def _grid(run: Run) -> PatchGrid:
-    assert run.vision.attention is not None  # its heads were named
-    return run.vision.attention.grid

@@ -11,13 +11,12 @@ from generator.models.layer import Layer
 from generator.probes.patch_neurons import DENSE, RANDOM, SPARSE, WRITES, NeuronStatistics
 from generator.probes.random_effects import RandomEffects, measure_random_effects
 from generator.run import PICTURES, Run, Section, Technique
-from generator.techniques.exemplars import EXEMPLARS, exemplars_of, one_a_thing
+from generator.techniques.exemplars import EXEMPLARS, exemplars_of
 from generator.techniques.naming import listed
 from generator.techniques.neuron_choice import chosen_neurons, needs_neurons
 from generator.techniques.signal import SIGNAL
 from generator.techniques.telling_units import strength_of
-from generator.techniques.ties import Row, channels, neurons
-from generator.techniques.unit_exemplars import Crop, crops, whole
+from generator.techniques.unit_exemplars import Crop, Excites, crops, excites
 
 _WHY = {
     WRITES: "one that writes much",
@@ -40,24 +39,16 @@ class Moves:
 
 
 @dataclass(frozen=True)
-class View:
-    """The pictures of a neuron, by its largest response over patches and by its mean.
+class View(Excites):
+    """The pictures of a neuron, by its largest response over patches, each with its box, and by its mean.
 
-    Each of the first has the box of its patch. `things` is what must be said where several pictures show one
-    thing, `others` names the tokens that stand for no patch, `twin` are the pictures of the neuron of the
-    same number with random weights. `above` says how many neurons of the layer write more, `why` says for
-    what this one was chosen, out of `units`, of which `pages` have a page.
+    `others` names the tokens that stand for no patch, `twin` are the pictures of the neuron of the same
+    number with random weights. `above` says how many neurons of the layer write more, `why` says for what
+    this one was chosen, out of `units`, of which `pages` have a page.
     """
 
-    size: int
-    pictures: int
-    things: str
     patches: int
     others: str
-    marked: tuple[Crop, ...]
-    ties: Row
-    by_mean: tuple[Crop, ...]
-    mean_ties: Row
     twin: tuple[Crop, ...]
     statistics: NeuronStatistics
     above: str
@@ -93,24 +84,17 @@ def view(run: Run, layer: Layer, unit: int) -> View | None:
         return None
     chosen = chosen_neurons(run)[layer.name]
     writes = chosen.statistics.writes
-    by_mean = channels(layer, exemplars, unit)
     return View(
-        run.vision.preprocessing.size,
-        exemplars.pictures,
-        one_a_thing(exemplars),
-        layer.grid.patches,
-        _others(layer.grid.special),
-        crops(run, layer, exemplars, unit),
-        neurons(layer, exemplars, unit),
-        whole(run, by_mean),
-        by_mean,
-        _twin(run, layer, unit),
-        chosen.statistics,
-        f"{thousands(int((writes > writes[unit]).sum()))} of {thousands(layer.units)}",
-        _WHY.get(chosen.reason(unit), ""),
-        layer.units,
-        len(chosen.units),
-        _moves(run, layer, unit),
+        **vars(excites(run, layer, exemplars, unit)),
+        patches=layer.grid.patches,
+        others=_others(layer.grid.special),
+        twin=_twin(run, layer, unit),
+        statistics=chosen.statistics,
+        above=f"{thousands(int((writes > writes[unit]).sum()))} of {thousands(layer.units)}",
+        why=_WHY.get(chosen.reason(unit), ""),
+        units=layer.units,
+        pages=len(chosen.units),
+        moves=_moves(run, layer, unit),
     )
 
 

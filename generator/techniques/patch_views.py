@@ -14,6 +14,7 @@ from generator.probes.head_statistic import ablation_column
 from generator.run import Run
 from generator.techniques.first_view import best_place, far_from_even
 from generator.techniques.measured_stack import MeasuredStack
+from generator.techniques.naming import evenly
 from generator.techniques.patch_maps import PATCH_MAPS, grid_of
 from generator.techniques.pictures import photograph
 
@@ -112,8 +113,7 @@ def over_patches(weights: np.ndarray, grid: PatchGrid) -> np.ndarray:
 
 def rolled_blocks(blocks: int) -> tuple[int, ...]:
     """The blocks behind which the rollout is drawn: evenly spread, the last one among them."""
-    spread = np.linspace(0, blocks - 1, min(ROLLED, blocks)).round().astype(int)
-    return tuple(sorted({int(block) for block in spread}))
+    return tuple(evenly(blocks, ROLLED))
 
 
 def looks_sprite(run: Run, image: str, reader: str) -> Drawing:

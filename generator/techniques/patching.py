@@ -71,9 +71,9 @@ class View:
     pairs: tuple[PairView, ...]
     refused: tuple[PairView, ...]
     causal: bool
-    least: float
     lead: str
     description: str
+    least: float = LEAST
 
 
 def why_not(run: Run) -> str:
@@ -107,7 +107,6 @@ def view(run: Run) -> View:
         pairs=tuple(one for one in every if not one.found.reason),
         refused=tuple(one for one in every if one.found.reason),
         causal=run.language.causal,
-        least=LEAST,
         lead=f"{title} reads two prompts that differ in one word. Which activation of the one, put into the "
         "other, brings its answer along?",
         description=f"Activation patching in {title}: the share of an answer that each layer, position and "

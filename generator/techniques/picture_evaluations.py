@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from generator.probes.learned_classes import LearnedClasses
 from generator.probes.recognition import Recognition
 from generator.run import Run, why_not
-from generator.techniques.evaluation_record import NAN, Control, Data, Evaluation, digest
+from generator.techniques.evaluation_record import Control, Data, Evaluation, digest
 from generator.techniques.learned_classes import LEARNED_CLASSES
 from generator.techniques.recognition import RECOGNITION
 from generator.uncertainty import sample_deviation
@@ -54,7 +54,6 @@ def _recognition(
             metric_name=f"{top.capitalize()} accuracy",
             value=made.accuracy(places),
             error=made.error(places),
-            spread=NAN,
             count=subjects,
             counted="things" if several else "pictures",
             unit="share",

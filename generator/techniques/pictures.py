@@ -1,14 +1,17 @@
-"""The curated pictures, as the network sees them."""
+"""The curated pictures and those of the pool, as the network sees them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image
 
 from generator.figures.figure import Drawing, Figure, published
 from generator.figures.panels import Panel
-from generator.inputs.images import CuratedImage
+from generator.inputs.images import CuratedImage, square_of
+from generator.inputs.pool import PoolPicture
 from generator.run import PICTURES, Run, Technique
 from generator.techniques.naming import Names, listed
 
@@ -34,7 +37,13 @@ def shown(run: Run, image: CuratedImage) -> Shown:
 
 def photographs(run: Run) -> Drawing:
     """All curated pictures as the network sees them."""
-    return run.once("photographs", lambda: _photographs(run))
+
+    def make() -> Drawing:
+        paths = tuple(picture_path(run, name) for name in run.seen)
+        pixels = np.stack(list(run.seen.values()))
+        return Drawing("photographs", {"pixels": pixels, "quality": 90}, paths)
+
+    return run.once("photographs", make)
 
 
 def picture_path(run: Run, name: str) -> str:
@@ -42,11 +51,50 @@ def picture_path(run: Run, name: str) -> str:
     return f"{run.folder}/pictures/{name}.webp"
 
 
-def _photographs(run: Run) -> Drawing:
-    paths = tuple(picture_path(run, name) for name in run.seen)
-    return Drawing(
-        "photographs", {"pixels": np.stack(list(run.seen.values())), "quality": 90}, paths
-    )
+def over_picture(
+    picture: np.ndarray,
+    maps: Sequence[np.ndarray],
+    paths: Sequence[str],
+    alts: Iterable[str],
+    kind: str,
+    *,
+    shared: bool = False,
+) -> tuple[Figure, ...]:
+    """Evidence laid over a picture, a figure for each map; all on one scale where it is `shared`."""
+    arguments = {"picture": picture, "maps": tuple(maps), "shared": shared}
+    drawing = Drawing("evidence_overlays", arguments, tuple(paths))
+    return tuple(Figure(drawing, alt, number=n, kind=kind) for n, alt in enumerate(alts))
+
+
+def pool_photograph(run: Run, picture: PoolPicture) -> Figure:
+    """A picture of the pool as the network sees it."""
+    places = run.once("pool places", lambda: {one.id: n for n, one in enumerate(run.inputs.pool)})
+    said = f"{picture.label}, from the pool."
+    return Figure(pool_photographs(run), said, number=places[picture.id])
+
+
+def pool_square(run: Run, number: int) -> Image.Image:
+    """A picture of the pool as the network sees it, by its place in the pool; to be credited where shown."""
+    how, chosen = run.vision.preprocessing, run.inputs.pool[number]
+    run.credits.append(chosen)
+    return run.once(("pool picture", number), lambda: square_of(chosen.path, how))
+
+
+def pool_photographs(run: Run) -> Drawing:
+    """All pictures of the pool as the network sees them."""
+
+    def make() -> Drawing:
+        pool = run.inputs.pool
+        pixels = np.stack([np.asarray(pool_square(run, n)) for n in range(len(pool))])
+        paths = tuple(pool_path(run, one) for one in pool)
+        return Drawing("photographs", {"pixels": pixels, "quality": 74}, paths)
+
+    return run.once("pool", make)
+
+
+def pool_path(run: Run, picture: PoolPicture) -> str:
+    """Where a picture of the pool lies in the site."""
+    return f"{run.folder}/pool/{picture.id}.webp"
 
 
 def figure(run: Run, image: Names) -> Figure:

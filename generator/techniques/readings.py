@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,13 +15,6 @@ from generator.techniques.attention import ATTENTION
 from generator.techniques.attention_drawings import coarse, grain_note
 from generator.techniques.measured_stack import stack_named
 from generator.techniques.naming import Numbers
-
-
-@dataclass(frozen=True)
-class View:
-    """The heads of a layer, read in several ways."""
-
-    figure: Figure
 
 
 def measure(run: Run) -> ValueNorms:
@@ -55,12 +47,12 @@ def _own_scale(maps: np.ndarray) -> np.ndarray:
     return np.divide(maps, most, out=np.zeros_like(maps), where=most > 0)
 
 
-def view(run: Run, layer: Layer) -> View:
+def view(run: Run, layer: Layer) -> Figure:
     """The section on a layer's page."""
     path = f"{run.folder}/layers/{layer.name}/readings.webp"
     # A wide layer scrolls sideways: its heads are drawn no smaller.
     width = max(PAGE, 90 * run.language.heads + 170)
-    return View(on_page(figure(run, layer.index), path, "readings", width))
+    return on_page(figure(run, layer.index), path, "readings", width)
 
 
 def figure(run: Run, layer: int | str, heads: Numbers = ()) -> Figure:

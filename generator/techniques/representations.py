@@ -17,21 +17,16 @@ from generator.store import digest_of_value
 def measure(run: Run) -> Representations:
     """Layers on the pool of pictures, else on the curated ones; blocks on all texts, held-out ones too."""
     if run.reads == PICTURES:
-        images = run.pool_images or _curated(run)
+        images = run.pool_images or [
+            PoolImage(name, digest_of_value(pixels), partial(run.pixels.__getitem__, name), "")
+            for name, pixels in run.pixels.items()
+        ]
         return picture_representations(run.vision, images, run.store, run.step)
     model = run.pair if run.reads == PAIRS else run.language
     texts = {text.id: model.encode(text).ids for text in (*run.inputs.texts, *run.inputs.held_out)}
     found = text_representations(model, texts, run.store)
     run.step(f"{run.id}: representations")
     return found
-
-
-def _curated(run: Run) -> list[PoolImage]:
-    """The curated pictures as a pool."""
-    return [
-        PoolImage(name, digest_of_value(pixels), partial(run.pixels.__getitem__, name), "")
-        for name, pixels in run.pixels.items()
-    ]
 
 
 REPRESENTATIONS = Technique(

@@ -149,9 +149,9 @@ def role_rows(stack: MeasuredStack) -> list[RoleRow]:
     """A row for each role whose statistic was measured, in the order in which roles are tried."""
     flat = [role for row in stack.roles for role in row]
     predicts = stack.measure != "representation"
-    found, known = [], {one.name for one in stack.statistics}
+    found = []
     for place, rule in enumerate(stack.rules):
-        if rule.statistic not in known:
+        if rule.statistic not in stack.known:
             continue
         having = [role for role in flat if role.role == rule.role]
         best = sorted(having, key=lambda role: -round(role.evidence[place].value, 6))[:LEADERS]

@@ -16,8 +16,7 @@ from generator.probes.attention import Attention
 from generator.probes.norms import pair_rollout
 from generator.probes.norms import rollout as rolled_out
 from generator.run import PAIRS, TEXTS, Run, Section, Technique
-from generator.techniques.attention_drawings import grain_note
-from generator.techniques.attention_figures import attention_on
+from generator.techniques.attention_drawings import attention_on, coarse, grain_note, named_sides
 from generator.techniques.measured_stack import StackHeads, stack_named
 from generator.techniques.naming import Numbers
 
@@ -96,11 +95,9 @@ _ROLLED = {
 
 
 def _labelled(found: Rollout, path: str) -> Drawing:
-    block = grain(*found.shares.shape[1:])
-    sides = (("tokens", found.attention.tokens), ("keys", found.attention.keys))
-    names = {side: tuple(readable(token) for token in tokens[::block]) for side, tokens in sides}
-    weights = block_maximum(found.shares[-1:, None], block)
-    return Drawing("attention_maps", {"weights": weights, "causal": False, **names}, (path,))
+    names, weights = named_sides(found.attention, found.shares.shape[1:]), found.shares[-1:, None]
+    arguments = {"weights": coarse(weights), "causal": False, **names}
+    return Drawing("attention_maps", arguments, (path,))
 
 
 def early(count: int) -> tuple[int, ...]:

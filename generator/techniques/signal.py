@@ -24,13 +24,6 @@ from generator.techniques.naming import layers_text
 
 
 @dataclass(frozen=True)
-class View:
-    """The share of zeros in every layer."""
-
-    figure: Figure
-
-
-@dataclass(frozen=True)
 class TextView:
     """The activity of the MLPs and the size of the stream, of each stack that has them."""
 
@@ -90,11 +83,9 @@ def text_figure(run: Run, stack: StackHeads) -> Figure:
     return on_page(figure, f"{run.folder}/{stack.stack.part('signal')}.svg", "sparsity")
 
 
-def view(run: Run) -> View | None:
+def view(run: Run) -> Figure | None:
     """The section on the page of a model that sees pictures."""
-    if run.reads != PICTURES:
-        return None
-    return View(signal_figure(run))
+    return signal_figure(run) if run.reads == PICTURES else None
 
 
 def signal_figure(run: Run) -> Figure:

@@ -84,12 +84,8 @@ def _stable(run: Run, name: str, scores: np.ndarray) -> StableRow:
     return StableRow(BY_COLUMN[name].name, len(scores), heads, agreement(scores))
 
 
-@dataclass(frozen=True)
-class RecipeRow:
-    """One recipe of random tokens, and the induction score and half its interval of some heads."""
-
-    recipe: str
-    scores: tuple[tuple[float, float], ...]
+RecipeRow = tuple[str, tuple[tuple[float, float], ...]]
+"""One recipe of random tokens, and the induction score and half its interval of some heads."""
 
 
 def recipe_rows(run: Run) -> tuple[list[Link], list[RecipeRow]]:
@@ -97,13 +93,12 @@ def recipe_rows(run: Run) -> tuple[list[Link], list[RecipeRow]]:
     found = run[STABILITY].recipes
     if not found.recipes:
         return [], []
-    known = {one.name: one.mean for one in run[HEADS][0].statistics}
-    best = known.get(
-        "induction", found.mean[0]
-    )  # a shorter recipe can fit where the usual one does not
+    # A shorter recipe can fit where the usual one does not.
+    usual = run[HEADS][0].known.get("induction")
+    best = found.mean[0] if usual is None else usual.mean
     heads = best_heads(best.round(6), STABLE)
     rows = [
-        RecipeRow(
+        (
             recipe.words,
             tuple((float(found.mean[at, *h]), float(found.reach[at, *h])) for h in heads),
         )

@@ -14,22 +14,23 @@ from generator.probes.head_statistic import MEASURED
 from generator.probes.head_statistics import HEAD_STATISTICS
 from generator.table import Content, Table
 from generator.techniques.measured_stack import MeasuredStack
-from generator.techniques.standings import order_heads, strong_links
+from generator.techniques.standings import strong_links
 
 Stacks = Sequence[MeasuredStack]
+Records = Iterator[dict[str, Any]]
 
 
 def stack_tables(stacks: Stacks) -> Iterator[Table]:
     """The tables that there are on the heads of a model."""
     first = stacks[0]
     known: Mapping[str, tuple[Callable[[Stacks], Content], bool]] = {
-        "heads.csv": (_heads, True),
-        f"heads_by_{_input(first)}.csv": (_by_input, True),
-        "statistics.csv": (_statistics, True),
+        "heads.csv": (partial(_content, _heads), True),
+        f"heads_by_{_input(first)}.csv": (partial(_content, _by_input), True),
+        "statistics.csv": (partial(_content, _statistics), True),
         "links.csv": (_links, bool(first.attentions)),
         "roles.csv": (_roles, first.named is not None),
         "alike.csv": (_alike, first.likeness is not None),
-        "ablation.csv": (_ablation, not first.ablation.reason),
+        "ablation.csv": (partial(_content, _ablation), not first.ablation.reason),
     }
     for name, (content, there) in known.items():
         if there:
@@ -53,22 +54,17 @@ def _where(stack: MeasuredStack, layer: int, head: int) -> dict[str, Any]:
     return {"layer": stack.layers[layer].name, **number, "head": head}
 
 
-def _content(records: Iterator[dict[str, Any]]) -> Content:
+def _content(make: Callable[[Stacks], Records], stacks: Stacks) -> Content:
     """Header and rows of records that all have the same names."""
-    every = list(records)
+    every = list(make(stacks))
     return tuple(every[0]), [tuple(one.values()) for one in every]
 
 
-def _heads(stacks: Stacks) -> Content:
+def _heads(stacks: Stacks) -> Records:
     """One row a head; a statistic that its stack does not have is left empty."""
-    return _content(_head_records(stacks))
-
-
-def _head_records(stacks: Stacks) -> Iterator[dict[str, Any]]:
     columns = _columns(stacks)
     for stack in stacks:
-        order = order_heads(stack)
-        known = {statistic.name: statistic for statistic in stack.statistics}
+        known = stack.known
         means = {name: one.mean for name, one in known.items()}
         spreads = {name: one.spread for name, one in known.items()}
         for at in stack.places:
@@ -83,18 +79,14 @@ def _head_records(stacks: Stacks) -> Iterator[dict[str, Any]]:
                 row[one] = means[one][at] if there else ""
                 row[f"{one}_sd"] = spreads[one][at] if there else ""
                 measured = there and known[one].was_asked(at)
-                row[f"{one}_rank"] = int(order.ranks[one][at]) if measured else ""
-                row[f"{one}_percentile"] = order.percentiles[one][at] if there else ""
+                row[f"{one}_rank"] = int(stack.ranks[one][at]) if measured else ""
+                row[f"{one}_percentile"] = stack.percentiles[one][at] if there else ""
             if role:
                 row["patterns"] = "; ".join(role.patterns)
             yield row
 
 
-def _by_input(stacks: Stacks) -> Content:
-    return _content(_input_records(stacks))
-
-
-def _input_records(stacks: Stacks) -> Iterator[dict[str, Any]]:
+def _by_input(stacks: Stacks) -> Records:
     definitions = {name: one for stack in stacks for name, one in stack.definitions.items()}
     columns = [name for name in _columns(stacks) if definitions[name].each_input]
     for stack in stacks:
@@ -105,23 +97,21 @@ def _input_records(stacks: Stacks) -> Iterator[dict[str, Any]]:
                 yield {**_where(stack, *at), _input(stack): name, **values}
 
 
-def _statistics(stacks: Stacks) -> Content:
+def _statistics(stacks: Stacks) -> Records:
     """What each column of heads.csv means, and its controls: an even spread, and random weights."""
-    return _content(
-        {
-            **({"stack": stack.stack.name} if stack.several else {}),
-            "statistic": one.name,
-            "definition": stack.definitions[one.name].formula,
-            "source": stack.definitions[one.name].source,
-            "probe": stack.definitions[one.name].probe,
-            "probes": one.probes,
-            "uniform_attention": one.uniform,
-            "random_twin_mean": stack.control.mean(one.name),
-            "random_twin_highest": stack.control.highest(one.name),
-        }
-        for stack in stacks
-        for one in stack.statistics
-    )
+    for stack in stacks:
+        for one in stack.statistics:
+            yield {
+                **({"stack": stack.stack.name} if stack.several else {}),
+                "statistic": one.name,
+                "definition": stack.definitions[one.name].formula,
+                "source": stack.definitions[one.name].source,
+                "probe": stack.definitions[one.name].probe,
+                "probes": one.probes,
+                "uniform_attention": one.uniform,
+                "random_twin_mean": stack.control.mean(one.name),
+                "random_twin_highest": stack.control.highest(one.name),
+            }
 
 
 def _links(stacks: Stacks) -> Content:
@@ -174,12 +164,13 @@ def _alike(stacks: Stacks) -> Content:
     return (*_where(stacks[0], 0, 0), "place", "other_layer", "other_head", "correlation"), rows
 
 
-def _ablation(stacks: Stacks) -> Content:
+def _ablation(stacks: Stacks) -> Records:
     """The effect of silencing heads on each input and span: all in the sweep, some on held-out inputs."""
-    return _content(record for stack in stacks for record in _ablation_records(stack))
+    for stack in stacks:
+        yield from _ablation_of(stack)
 
 
-def _ablation_records(stack: MeasuredStack) -> Iterator[dict[str, Any]]:
+def _ablation_of(stack: MeasuredStack) -> Records:
     for probe, made in _silenced(stack).items():
         for span, number in np.ndindex(made.base.shape):
             for at, delta in np.ndenumerate(made.delta[span, number]):

@@ -10,8 +10,7 @@ from generator.addresses import Link
 from generator.inputs.texts import readable
 from generator.probes.attention import Attention
 from generator.probes.head_statistic import HeadStatistic
-from generator.probes.heads import Statistic, rank
-from generator.probes.likeness import percentile
+from generator.probes.heads import Statistic
 from generator.techniques.measured_stack import MeasuredStack
 
 LINKS, LEADING = 5, 3
@@ -50,42 +49,25 @@ class Standing:
         return (self.value - self.lowest) / reach if reach > 0 else 0.0
 
 
-@dataclass(frozen=True)
-class Order:
-    """Where every head stands: ranks and percentiles (layers, heads) of each statistic, by name."""
-
-    ranks: dict[str, np.ndarray]
-    percentiles: dict[str, np.ndarray]
-
-
-def order_heads(stack: MeasuredStack) -> Order:
-    """Ranks and percentiles of all heads in all statistics."""
-    known = {statistic.name: statistic.mean for statistic in stack.statistics}
-    return Order(
-        {name: rank(mean) for name, mean in known.items()},
-        {name: percentile(mean) for name, mean in known.items()},
-    )
-
-
-def standings(stack: MeasuredStack, order: Order, layer: int, head: int) -> list[Standing]:
+def standings(stack: MeasuredStack, layer: int, head: int) -> tuple[Standing, ...]:
     """All statistics of one head."""
-    return [
+    return tuple(
         Standing(
             definition=stack.definitions[one.name],
             value=float(one.mean[layer, head]),
             spread=float(one.spread[layer, head]),
             uniform=one.uniform_in(layer),
-            percentile=float(order.percentiles[one.name][layer, head]),
+            percentile=float(stack.percentiles[one.name][layer, head]),
             twin=stack.control.mean(one.name),
             twin_highest=stack.control.highest(one.name),
             probes=one.probes,
-            rank=int(order.ranks[one.name][layer, head]),
+            rank=int(stack.ranks[one.name][layer, head]),
             heads=one.measured.size,
             lowest=float(one.measured.min()),
             highest=float(one.measured.max()),
         )
         for one in stack.statistics
-    ]
+    )
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ They are plain text and links, made of what was measured, and say where nothing 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import exp
 
 from generator.addresses import Link, unit_address
@@ -31,11 +31,8 @@ Said = tuple[str | Link, ...]
 FEW = 3
 
 
-@dataclass(frozen=True)
-class View:
-    """Sentences, the most telling first."""
-
-    sentences: tuple[Said, ...]
+View = tuple[Said, ...]
+"""Sentences, the most telling first."""
 
 
 def measure(run: Run) -> Stacks:
@@ -45,23 +42,22 @@ def measure(run: Run) -> Stacks:
 
 def head_view(run: Run, stack: StackHeads, layer: int, head: int) -> View:
     """What a head does."""
-    return View(((of_head(measured(run, stack), (layer, head)),),))
+    return ((of_head(measured(run, stack), (layer, head)),),)
 
 
-def unit_view(run: Run, layer: Layer, unit: int) -> View | None:
+def unit_view(run: Run, layer: Layer, unit: int) -> View:
     """What a unit answers to."""
     told = of_unit(run, layer, unit)
-    return View(((told,),)) if told else None
+    return ((told,),) if told else ()
 
 
-def layer_view(run: Run, layer: Layer) -> View | None:
+def layer_view(run: Run, layer: Layer) -> View:
     """What stands out in a layer."""
     seen = run.reads == PICTURES
     stack = next((one for one in stacks_of(run) if layer in one.layers), None)
     heads = _heads(stack, layer) if stack else ()
     units = (*_groups(run, [layer]), *_strong(run, layer)) if seen else ()
-    sentences = tuple(one for one in (heads, *units, _sparse(run, layer)) if one)
-    return View(sentences) if sentences else None
+    return tuple(one for one in (heads, *units, _sparse(run, layer)) if one)
 
 
 def model_view(run: Run) -> View:
@@ -69,7 +65,7 @@ def model_view(run: Run) -> View:
     found = [one for stack in stacks_of(run) for one in (_roles(stack), _costliest(stack))]
     if run.reads == PICTURES:
         found += _groups(run, paged_layers(run.model))
-    return View(tuple(one for one in (_asked(run), *found, _sparsest(run)) if one))
+    return tuple(one for one in (_asked(run), *found, _sparsest(run)) if one)
 
 
 def joined(parts: Sequence[Said]) -> Said:
@@ -116,7 +112,8 @@ def _roles(stack: MeasuredStack) -> Said:
     what = "role" if stack.named else "pattern that random weights do not have"
     if not having:
         return (f"{_none(stack.count, _heads_of(stack), what)}.",)
-    kinds = sorted({names[at] for at in having}, key=lambda name: (-_count(names, name), name))
+    counts = Counter(names[at] for at in having)
+    kinds = sorted(counts, key=lambda name: (-counts[name], name))
     parts: list[Said] = []
     for kind in kinds[:FEW]:
         of_kind = [at for at in having if names[at] == kind]
@@ -135,10 +132,6 @@ def _none(count: int, heads: str, what: str) -> str:
     return (
         f"None of its {count} {heads} has a {what}" if count > 1 else f"Its one {one} has no {what}"
     )
-
-
-def _count(names: dict[tuple[int, int], str], name: str) -> int:
-    return sum(one == name for one in names.values())
 
 
 def _shows(stack: MeasuredStack, head: tuple[int, int]) -> float:
@@ -200,7 +193,7 @@ def _strong(run: Run, layer: Layer) -> list[Said]:
     """The units of a layer on which most hangs."""
     if exemplars_of(run, layer.name) is None:
         return []
-    strength = run.once(("strength", layer.name), lambda: strength_of(run, layer))
+    strength = strength_of(run, layer)
     best = [int(unit) for unit in strength.strongest[:FEW]]
     if len(best) < FEW:
         return []

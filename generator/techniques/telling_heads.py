@@ -79,10 +79,9 @@ def _loses(stack: MeasuredStack, evidence: Evidence) -> str:
 
 def _copies(stack: MeasuredStack, head: tuple[int, int]) -> str:
     """That a head writes what it reads, where its weights say so as no random ones do."""
-    known = {one.name: one for one in stack.statistics}
-    if "copying" not in known:
+    if "copying" not in stack.known:
         return ""
-    value, highest = float(known["copying"].mean[head]), stack.control.highest("copying")
+    value, highest = float(stack.known["copying"].mean[head]), stack.control.highest("copying")
     if not value > np.nanmax([SHARE, highest]):
         return ""
     return (
@@ -178,7 +177,7 @@ def _over_patches(stack: MeasuredStack, head: tuple[int, int]) -> str:
             "No pattern that has a name stands out in this head: in none does it surely leave random weights "
             "behind."
         )
-    return pattern.says(float(_means(stack, pattern)[head]), _control(stack, pattern))
+    return pattern.says(float(stack.statistic(pattern.column).mean[head]), _control(stack, pattern))
 
 
 def pattern_of(stack: MeasuredStack, head: tuple[int, int]) -> str:
@@ -189,17 +188,12 @@ def pattern_of(stack: MeasuredStack, head: tuple[int, int]) -> str:
 
 def _pattern(stack: MeasuredStack, head: tuple[int, int]) -> _Pattern | None:
     """The first pattern that surely (over pictures) leaves random weights behind."""
-    known = {one.name: one for one in stack.statistics}
     for one in _PATTERNS:
-        if one.column in known and one.column in stack.control.values:
+        if one.column in stack.known and one.column in stack.control.values:
             other = _control(stack, one)
-            if _surely(known[one.column], head, other, little=one.little):
+            if _surely(stack.known[one.column], head, other, little=one.little):
                 return one
     return None
-
-
-def _means(stack: MeasuredStack, pattern: _Pattern) -> np.ndarray:
-    return stack.statistic(pattern.column).mean
 
 
 def _control(stack: MeasuredStack, pattern: _Pattern) -> float:

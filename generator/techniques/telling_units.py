@@ -127,6 +127,10 @@ class Strength:
 
 def strength_of(run: Run, layer: Layer) -> Strength:
     """How much hangs on each unit of a layer."""
+    return run.once(("strength", layer.name), lambda: _strength(run, layer))
+
+
+def _strength(run: Run, layer: Layer) -> Strength:
     effects = next((one for one in run[EFFECTS] if one.layer == layer.name), None)
     moves = np.full(layer.units, np.nan) if effects is None else strengths(effects)
     return Strength(moves, chosen=layer.grid is not None and not run.full)
@@ -144,8 +148,7 @@ def _hangs(run: Run, layer: Layer, exemplars: LayerExemplars, unit: int) -> str:
     if effects is None:
         return "" if exemplars.excited[unit] == 0 else _weighs(run, layer, unit)
     best = run.inputs.pool[int(exemplars.neuron[unit, 0])].label
-    strength = run.once(("strength", layer.name), lambda: strength_of(run, layer))
-    return hangs_on(strength, unit, effects, best)
+    return hangs_on(strength_of(run, layer), unit, effects, best)
 
 
 def hangs_on(strength: Strength, unit: int, effects: UnitEffects, best: str) -> str:

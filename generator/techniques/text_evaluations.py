@@ -73,10 +73,8 @@ def _losses(run: Run, loss: LanguageLoss) -> Iterator[Evaluation]:
         metric_name=name.capitalize(),
         value=float(np.exp(one.mean)),
         error=float(np.exp(one.mean) * one.error),
-        spread=NAN,
         count=one.tokens,
         counted="tokens",
-        unit="",
         definition="exp(loss): as unsure as among so many equally likely tokens. Its standard error is that "
         "of the loss, carried over to first order.",
         controls=(Control("random weights", float(np.exp(random.mean))),),
@@ -95,6 +93,12 @@ def _paraphrases(run: Run, made: Paraphrases) -> Iterator[Evaluation]:
     yield _similarity(data, made, VECTORS[run.language.pooling])
 
 
+def _beside(words: float, random: float, chance: float) -> tuple[Control, ...]:
+    """What counting words in common, random weights and chance give."""
+    names = ("words in common", "random weights", "chance")
+    return tuple(map(Control, names, (words, random, chance)))
+
+
 def _found(data: Data, made: Paraphrases) -> Evaluation:
     one, random, words, count = made.trained, made.random, made.words, len(made.ids)
     return Evaluation(
@@ -105,17 +109,12 @@ def _found(data: Data, made: Paraphrases) -> Evaluation:
         metric_name="Accuracy of finding the paraphrase",
         value=one.found / count,
         error=share_error(one.found, count),
-        spread=NAN,
         count=count,
         counted="sentences",
         unit="share",
         definition=f"Share of sentences whose nearest neighbour, by cosine similarity among the {count} "
         "paraphrases, is their own.",
-        controls=(
-            Control("words in common", words.found / count),
-            Control("random weights", random.found / count),
-            Control("chance", 1 / count),
-        ),
+        controls=_beside(words.found / count, random.found / count, 1 / count),
     )
 
 
@@ -129,17 +128,12 @@ def _preferred(data: Data, made: Paraphrases) -> Evaluation:
         metric_name="Accuracy on triplets (paraphrase, distractor of the same words)",
         value=one.preferred / count,
         error=share_error(one.preferred, count),
-        spread=NAN,
         count=count,
         counted="sentences",
         unit="share",
         definition="Share of sentences that are nearer to their paraphrase, which has other words, than to "
         "their distractor, which has most of the same words and says something else.",
-        controls=(
-            Control("words in common", words.preferred / count),
-            Control("random weights", random.preferred / count),
-            Control("chance", 0.5),
-        ),
+        controls=_beside(words.preferred / count, random.preferred / count, 0.5),
         limit=True,
     )
 
@@ -153,18 +147,12 @@ def _separation(data: Data, made: Paraphrases) -> Evaluation:
         metric="roc_auc",
         metric_name="Area under the ROC curve, paraphrases against unrelated sentences",
         value=one.separation,
-        error=NAN,
-        spread=NAN,
         count=len(made.ids) + len(one.unrelated),
         counted="pairs",
         unit="share",
         definition="Chance that the similarity of a sentence and its paraphrase exceeds that of a sentence "
         "and the paraphrase of another one.",
-        controls=(
-            Control("words in common", words.separation),
-            Control("random weights", random.separation),
-            Control("chance", 0.5),
-        ),
+        controls=_beside(words.separation, random.separation, 0.5),
     )
 
 
@@ -181,7 +169,6 @@ def _similarity(data: Data, made: Paraphrases, vectors: str) -> Evaluation:
         spread=float(sample_deviation(one.paired)),
         count=count,
         counted="pairs",
-        unit="",
         definition=f"Mean cosine similarity of a sentence and its paraphrase; embeddings are {vectors}.",
         controls=(
             Control(

@@ -21,6 +21,7 @@ from generator.probes.text_checkpoints import (
 from generator.probes.unit_pass import Read
 from generator.probes.unit_pool import MOST, readable
 from generator.run import TEXTS, Run, Technique
+from generator.techniques.naming import evenly
 
 FEW = 64  # heads of a model that are all silenced, and all shown
 CHANGED = 24  # of more, as many that change most
@@ -188,21 +189,16 @@ def _no_neurons(run: Run) -> str:
 def _passages(run: Run) -> tuple[Read, ...]:
     model = run.language
     every = readable(model, run.inputs.passages)
-    places = np.unique(np.linspace(0, len(every) - 1, min(PASSAGES, len(every))).round())
     longest = min(MOST, model.max_tokens)
-    chosen = [every[int(place)] for place in places]
-    return tuple(Read(one.id, _ids(run, one.text)[:longest]) for one in chosen)
-
-
-def _ids(run: Run, text: str) -> tuple[int, ...]:
-    return tuple(int(one) for one in run.language.tokenizer(text)["input_ids"])
+    chosen = [every[place] for place in evenly(len(every), PASSAGES)]
+    ids = (model.tokenizer(one.text)["input_ids"][:longest] for one in chosen)
+    return tuple(Read(one.id, tuple(map(int, each))) for one, each in zip(chosen, ids, strict=True))
 
 
 def _followed(run: Run) -> tuple[str, ...]:
     """The layers whose neurons are followed: the first, the last, and some between."""
     every = [units.name for units in token_neurons(run.language)]
-    places = np.unique(np.linspace(0, len(every) - 1, min(LAYERS, len(every))).round())
-    return tuple(every[int(place)] for place in places)
+    return tuple(every[place] for place in evenly(len(every), LAYERS))
 
 
 def _neurons(

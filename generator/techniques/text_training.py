@@ -34,14 +34,6 @@ from generator.techniques.training_maps import MapsView, maps_figure, maps_view
 
 
 @dataclass(frozen=True)
-class Leads:
-    """The head that is highest in a statistic at one state."""
-
-    link: Link
-    value: float
-
-
-@dataclass(frozen=True)
 class StateRow:
     """One state in the table: its losses, and the head that leads in each statistic that is drawn."""
 
@@ -49,7 +41,7 @@ class StateRow:
     loss: float
     in_context: Course
     copy_gain: Course
-    leaders: tuple[Leads, ...]
+    leaders: tuple[tuple[Link, float], ...]
 
 
 @dataclass(frozen=True)
@@ -63,7 +55,6 @@ class View:
     heads_note: str
     silenced: Figure | None
     why_not_silenced: str
-    silenced_on: int
     losses: Figure | None
     why_no_losses: str
     copies: int
@@ -72,6 +63,7 @@ class View:
     neurons_course: Figure | None
     why_no_neurons: str
     passages: int
+    silenced_on: int = SWEEP_REPEATS
 
 
 def view(run: Run) -> View:
@@ -92,7 +84,6 @@ def view(run: Run) -> View:
         _note(series, stack.count),
         silenced,
         _why_not_silenced(run, stack.count),
-        SWEEP_REPEATS,
         None
         if why_no_losses
         else on_page(losses_figure(run), f"{folder}/losses.svg", "training_losses"),
@@ -136,7 +127,7 @@ def _row(run: Run, series: TextSeries, place: int) -> StateRow:
     for name in series.shown:
         values = state.of(name)
         at = np.unravel_index(int(values.round(6).argmax()), values.shape)
-        leaders.append(Leads(stack.link(int(at[0]), int(at[1])), float(values[at])))
+        leaders.append((stack.link(int(at[0]), int(at[1])), float(values[at])))
     return StateRow(
         series.labels[place], state.loss, state.in_context, state.copy_gain, tuple(leaders)
     )

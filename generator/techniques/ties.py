@@ -92,30 +92,24 @@ class Row:
 
 def neurons(layer: Layer, exemplars: LayerExemplars, unit: int) -> Row:
     """The exemplars of a unit by its largest response."""
-    return Row(
-        layer,
-        exemplars.things,
-        what(exemplars),
-        exemplars.neuron[unit],
-        exemplars.neuron_value[unit],
-        exemplars.neuron_pre[unit],
-        exemplars.neuron_tied[unit],
-        int(exemplars.undecided[unit]),
-    )
+    of = exemplars
+    columns = (of.neuron, of.neuron_value, of.neuron_pre, of.neuron_tied, of.undecided)
+    return _row(layer, exemplars, unit, columns)
 
 
 def channels(layer: Layer, exemplars: LayerExemplars, unit: int) -> Row:
     """The exemplars of a unit by its mean response."""
-    return Row(
-        layer,
-        exemplars.things,
-        what(exemplars),
-        exemplars.channel[unit],
-        exemplars.channel_value[unit],
-        exemplars.channel_pre[unit],
-        exemplars.channel_tied[unit],
-        int(exemplars.channel_undecided[unit]),
-    )
+    of = exemplars
+    columns = (of.channel, of.channel_value, of.channel_pre, of.channel_tied, of.channel_undecided)
+    return _row(layer, exemplars, unit, columns)
+
+
+def _row(
+    layer: Layer, exemplars: LayerExemplars, unit: int, columns: tuple[np.ndarray, ...]
+) -> Row:
+    picture, value, pre, tied, undecided = (column[unit] for column in columns)
+    things = exemplars.things
+    return Row(layer, things, what(exemplars), picture, value, pre, tied, int(undecided))
 
 
 def what(exemplars: LayerExemplars) -> str:

@@ -20,8 +20,7 @@ from generator.probes.unit_search import SHOWN, LayerUnits
 from generator.probes.unit_weights import Words
 from generator.run import Run
 from generator.techniques.lit import LitToken, lit_tokens, whole_characters
-from generator.techniques.telling import View as Telling
-from generator.techniques.token_unit_facts import Effect, effect_of, strongest
+from generator.techniques.token_unit_list import Effect, effect_of, strongest
 from generator.techniques.token_units import (
     Shown,
     UnitsFound,
@@ -65,12 +64,8 @@ class PassagesView:
     high: float
 
 
-@dataclass(frozen=True)
-class Weighed:
-    """Tokens at one end of an order, with the value of each; `name` says what they are."""
-
-    name: str
-    words: tuple[tuple[str, float], ...]
+Weighed = tuple[str, tuple[tuple[str, float], ...]]
+"""What the tokens at one end of an order are, and these with the value of each."""
 
 
 @dataclass(frozen=True)
@@ -96,11 +91,11 @@ class EffectView:
     alike: tuple[tuple[Link, float], ...]
 
 
-def telling(shown: Shown, place: int, unit: int) -> Telling:
+def telling(shown: Shown, place: int, unit: int) -> tuple[tuple[str], ...]:
     """What a unit answers to, and what hangs on it."""
     row = shown.layer(place).row(unit)
     said = (_answers(shown, place, unit), _hangs(shown, place, row))
-    return Telling(tuple((one,) for one in said if one))
+    return tuple((one,) for one in said if one)
 
 
 def _answers(shown: Shown, place: int, unit: int) -> str:
@@ -238,7 +233,7 @@ _FACTORS = {"input": "Its input weights", "gate": "Its gate", "up": "The factor 
 def _weighed(run: Run, name: str, words: Words, row: int) -> Weighed:
     tokenizer = text_model(run).tokenizer
     tokens = [readable(token_text(tokenizer, int(one))) for one in words.ids[row]]
-    return Weighed(name, tuple(zip(tokens, map(float, words.values[row]), strict=True)))
+    return name, tuple(zip(tokens, map(float, words.values[row]), strict=True))
 
 
 def effect(shown: Shown, place: int, unit: int) -> EffectView:

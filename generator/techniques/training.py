@@ -25,23 +25,16 @@ _GREY = 128
 
 
 @dataclass(frozen=True)
-class Plate:
-    """The units of one layer, a row each, state by state."""
-
-    link: Link
-    figure: Figure
-
-
-@dataclass(frozen=True)
 class View:
-    """The course of training and a plate a layer; `judged` pictures of `pictures` have a right answer.
+    """The course of training, and of each layer its units, a row each, state by state.
 
-    `from_pool` are the places in the pool of those that are on the plates.
+    `judged` pictures of `pictures` have a right answer. `from_pool` are the places in the pool of those that
+    are on the plates.
     """
 
     lead: str
     course: Figure
-    plates: tuple[Plate, ...]
+    plates: tuple[tuple[Link, Figure], ...]
     pictures: int
     judged: int
     from_pool: tuple[int, ...]
@@ -85,13 +78,13 @@ def view(run: Run) -> View | None:
     )
 
 
-def _plate(run: Run, series: CheckpointSeries, number_of: int) -> Plate:
+def _plate(run: Run, series: CheckpointSeries, number_of: int) -> tuple[Link, Figure]:
     layer, units = series.layers[number_of], len(series.states[0].layers[number_of].units)
     path = f"{run.folder}/checkpoints/{layer}.webp"
     drawn = on_page(
         figure(run, layer, count=units), path, "training", max(PAGE, 128 * len(series.states))
     )
-    return Plate(Link(layer_address(run.model.id, layer), layer), drawn)
+    return Link(layer_address(run.model.id, layer), layer), drawn
 
 
 def figure(run: Run, layer: str, units: Numbers = (), count: int = _UNITS) -> Figure:

@@ -16,7 +16,7 @@ from generator.techniques.attention_drawings import coarse
 from generator.techniques.measured_stack import StackHeads, heads_of
 from generator.techniques.naming import Names, one_of
 from generator.techniques.text_states import TEXT_STATES, TextSeries
-from generator.widget import To, Widget
+from generator.widget import Widget
 
 TEXT, REPEATED = "text", "repeated"
 _NAMES = {TEXT: "a text", REPEATED: "random tokens that come twice"}
@@ -142,16 +142,13 @@ def maps_view(run: Run, heads: Names = ()) -> Widget:
     said = tuple((_NAMES[kind], _said(run, series, kind)) for kind in kinds)
     shown = MapsView(f"run-{run.model.id}{marked}", knobs, tuple(choices), said)
 
-    def view(_: To) -> MapsView:
-        return shown
-
     return Widget(
         "training_maps",
         "training",
         f"Where {len(chosen)} heads of {run.model.title} look at {len(series.labels)} states of training.",
         "Rows are the tokens that look, columns those that they look at; the colour shows the square root of "
         "the weight, on one scale for all heads and states.",
-        view,
+        lambda _: shown,
         ("choose",),
         ("choose",),
         drawings=tuple(one.figure.drawing for one in choices),

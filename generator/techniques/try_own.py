@@ -110,9 +110,7 @@ def runtime_bytes(text: bool) -> int:
 def _component(run: Run) -> Component:
     """The view of all heads, which the script fills with the reader's own text."""
     (stack,) = heads_of(run.model)
-    heads = head_address(run.model.id, stack.stack.layer("{layer}"), 0).replace(
-        "/heads/0/", "/heads/{head}/"
-    )
+    heads = head_address(run.model.id, stack.stack.layer("{layer}"), "{head}")
     return Component("model", "", None, None, Markup(""), _address(run, "live.js"), "", "", heads)
 
 

@@ -19,7 +19,7 @@ from generator.techniques import features
 from generator.techniques.deconvolution import DECONVOLUTION, sheets, strip
 from generator.techniques.exemplars import EXEMPLARS, exemplars_of, needs_pool, one_a_thing
 from generator.techniques.features import UnitView
-from generator.techniques.pool import pool_photograph
+from generator.techniques.pictures import pool_photograph
 from generator.techniques.ties import Row, channels, neurons
 
 _RULES = {BY_DECONVOLUTION: "deconvolution", GUIDED: "guided backpropagation"}
@@ -52,12 +52,8 @@ class Tile:
     side: int
 
 
-@dataclass(frozen=True)
-class Rule:
-    """What one backward rule makes of the exemplars that were sent back: the first, or all."""
-
-    name: str
-    tiles: tuple[Tile, ...]
+Rule = tuple[str, tuple[Tile, ...]]
+"""What one backward rule, by its name, makes of the exemplars that were sent back: the first, or all."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +75,7 @@ class Backward:
 
 
 @dataclass(frozen=True)
-class View:
+class Excites:
     """The exemplars of a unit by its largest response (neurons) and by its mean response (channels).
 
     `things` is what must be said where several of the pictures show one thing.
@@ -92,6 +88,12 @@ class View:
     neuron_ties: Row
     channels: tuple[Crop, ...]
     channel_ties: Row
+
+
+@dataclass(frozen=True)
+class View(Excites):
+    """The exemplars of a channel, what is left of them in pixels, and its feature visualisation."""
+
     backward: Backward | None
     evolved: bool
     visualised: UnitView | None
@@ -102,18 +104,25 @@ def view(run: Run, layer: Layer, unit: int) -> View | None:
     exemplars = exemplars_of(run, layer.name)
     if exemplars is None or layer.grid:
         return None
-    by_mean = channels(layer, exemplars, unit)
     return View(
+        **vars(excites(run, layer, exemplars, unit)),
+        backward=_backward(run, layer, exemplars, unit),
+        evolved=bool(run[DECONVOLUTION].featured),
+        visualised=features.unit_view(run, layer, unit),
+    )
+
+
+def excites(run: Run, layer: Layer, exemplars: LayerExemplars, unit: int) -> Excites:
+    """The exemplars of a unit, with what must be said of those that tie."""
+    by_mean = channels(layer, exemplars, unit)
+    return Excites(
         run.vision.preprocessing.size,
         exemplars.pictures,
         one_a_thing(exemplars),
         crops(run, layer, exemplars, unit),
         neurons(layer, exemplars, unit),
-        whole(run, by_mean),
+        _whole(run, by_mean),
         by_mean,
-        _backward(run, layer, exemplars, unit),
-        bool(run[DECONVOLUTION].featured),
-        features.unit_view(run, layer, unit),
     )
 
 
@@ -126,7 +135,7 @@ def crops(run: Run, layer: Layer, exemplars: LayerExemplars, unit: int) -> tuple
     )
 
 
-def whole(run: Run, row: Row) -> tuple[Crop, ...]:
+def _whole(run: Run, row: Row) -> tuple[Crop, ...]:
     """The pictures of a row, uncut."""
     size = run.vision.preprocessing.size
     return tuple(_crop(run, row, int(rank), (0, 0, size, size)) for rank in row.shown)
@@ -146,7 +155,7 @@ def _backward(run: Run, layer: Layer, exemplars: LayerExemplars, unit: int) -> B
     left, top, width, height = (int(edge) for edge in backs.effective[unit])
     row, column = divmod(unit, CONTACT_COLUMNS)
     rules = [
-        Rule(
+        (
             _RULES[rule],
             tuple(
                 Tile(Figure(drawing, ""), column * TILE, row * TILE, TILE) for drawing in drawings

@@ -13,13 +13,8 @@ Named = Mapping[int, tuple[str, float]]
 """The name of units and its AUROC, by unit."""
 
 
-@dataclass(frozen=True)
-class NamedClass:
-    """Units named after one class: how many, and the first with their AUROC."""
-
-    name: str
-    count: int
-    units: tuple[tuple[Link, float], ...]
+NamedClass = tuple[str, int, tuple[tuple[Link, float], ...]]
+"""A class that units are named after: how many, and the first with their AUROC."""
 
 
 @dataclass(frozen=True)
@@ -61,5 +56,5 @@ def classes(named: Named, link: Callable[[int], Link]) -> tuple[NamedClass, ...]
     found = []
     for name, units in sorted(by_name.items(), key=lambda one: (-len(one[1]), one[0])):
         best = sorted(units, key=lambda one: -one[1])[:LISTED]
-        found.append(NamedClass(name, len(units), tuple((link(unit), area) for unit, area in best)))
+        found.append((name, len(units), tuple((link(unit), area) for unit, area in best)))
     return tuple(found)

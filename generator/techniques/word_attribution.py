@@ -10,16 +10,14 @@ import numpy as np
 from generator.card_schema import Triple
 from generator.errors import UsageError
 from generator.figures.figure import Figure, published
-from generator.formatting import number, percent
+from generator.formatting import percent
 from generator.inputs.texts import CuratedText, readable
 from generator.models.text_model import Encoding
 from generator.probes.embedding import token_ids
 from generator.probes.word_answers import Choice, Question, ask, ask_pair, written_choices
 from generator.probes.word_attribution import (
     ADDS_UP,
-    DRAWS,
     METHODS,
-    SHARES,
     WordAttribution,
     attribute_words,
 )
@@ -29,7 +27,14 @@ from generator.techniques.answers import ANSWERS
 from generator.techniques.lit import lit_tokens
 from generator.techniques.naming import Names, one_of
 from generator.techniques.predictions import PREDICTIONS
-from generator.techniques.word_views import OF, View, measure_name, named, signed, view_of
+from generator.techniques.word_views import (
+    View,
+    deletion_figure,
+    measure_name,
+    named,
+    signed,
+    view_of,
+)
 
 LONGEST = 64  # tokens: each is left out in turn
 MOST = 2  # texts: each takes as long as a hundred passes or two
@@ -197,37 +202,12 @@ def curves_figure(
     return deletion_figure(_asked_for(run, text, answer, rather, place), place, run.model.title)
 
 
-def deletion_figure(found: WordAttribution, place: int, title: str) -> Figure:
-    """The deletion curves of both measures of an answer."""
-    best = [int(found.area[place, contrast].argmax()) for contrast in (0, 1)]
-    said = "; ".join(
-        f"{measure_name(found, place, contrast)} falls by {number(float(found.area[place, contrast, top]))} "
-        f"in the mean over these shares by {METHODS[top]}, by "
-        f"{number(float(found.random_area[place, contrast].mean()))} in random order"
-        for contrast, top in enumerate(best)
-    )
-    return published(
-        "deletion",
-        {
-            "titles": OF,
-            "shares": SHARES,
-            "names": METHODS,
-            "falls": found.dropped[place],
-            "random": found.random[place],
-            "unit": found.unit,
-        },
-        f"Two charts of curves over the share of tokens left out. {said}.",
-        f"Tokens of a text are left out in the order of each method, those that add most first, and the "
-        f"answer of {title} falls; grey: {DRAWS} random orders, their mean and their range. {said}.",
-    )
-
-
 def view(run: Run) -> View | None:
     """The page of words; None where nothing was measured."""
     found = run[WORDS]
     if all(one.reason for one in found.values()):
         return None
-    return view_of(run, found, texts_of(run), deletion_figure)
+    return view_of(run, found, texts_of(run))
 
 
 def tables(run: Run) -> Iterator[Table]:

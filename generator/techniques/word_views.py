@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from generator.figures.figure import Figure, on_page
+from generator.figures.figure import Figure, on_page, published
 from generator.formatting import amount, number
 from generator.inputs.texts import CuratedText, readable
 from generator.probes.integrated_gradients import TOLERANCE
@@ -119,18 +119,40 @@ def named(found: WordAttribution, place: int) -> tuple[str, str]:
     return both if found.unit == "cosine" else (readable(both[0]), readable(both[1]))
 
 
+def deletion_figure(found: WordAttribution, place: int, title: str) -> Figure:
+    """The deletion curves of both measures of an answer."""
+    best = [int(found.area[place, contrast].argmax()) for contrast in (0, 1)]
+    said = "; ".join(
+        f"{measure_name(found, place, contrast)} falls by {number(float(found.area[place, contrast, top]))} "
+        f"in the mean over these shares by {METHODS[top]}, by "
+        f"{number(float(found.random_area[place, contrast].mean()))} in random order"
+        for contrast, top in enumerate(best)
+    )
+    return published(
+        "deletion",
+        {
+            "titles": OF,
+            "shares": SHARES,
+            "names": METHODS,
+            "falls": found.dropped[place],
+            "random": found.random[place],
+            "unit": found.unit,
+        },
+        f"Two charts of curves over the share of tokens left out. {said}.",
+        f"Tokens of a text are left out in the order of each method, those that add most first, and the "
+        f"answer of {title} falls; grey: {DRAWS} random orders, their mean and their range. {said}.",
+    )
+
+
 def view_of(
-    run: Run,
-    found: Mapping[str, WordAttribution],
-    texts: Mapping[str, CuratedText],
-    draw: Callable[[WordAttribution, int, str], Figure],
+    run: Run, found: Mapping[str, WordAttribution], texts: Mapping[str, CuratedText]
 ) -> View:
-    """All of it; `draw` makes the curves of an answer."""
+    """All of it."""
     known = [one for one in found.values() if not one.reason]
     count = sum(len(one.answers) for one in known)
     every = tuple((name, _standings_over(known, contrast)) for contrast, name in enumerate(OF))
     return View(
-        texts=tuple(_text(run, one, texts[one.text], draw) for one in found.values()),
+        texts=tuple(_text(run, one, texts[one.text]) for one in found.values()),
         standings=every,
         said=tuple(verdict(name, standings, count) for name, standings in every),
         unit=known[0].unit,
@@ -176,22 +198,12 @@ def _plural(methods: Sequence[str]) -> bool:
     return len(methods) > 1 or methods[0].endswith("s")
 
 
-def _text(
-    run: Run,
-    found: WordAttribution,
-    text: CuratedText,
-    draw: Callable[[WordAttribution, int, str], Figure],
-) -> Text:
-    answers = tuple(_answer(run, found, place, draw) for place in range(len(found.answers)))
+def _text(run: Run, found: WordAttribution, text: CuratedText) -> Text:
+    answers = tuple(_answer(run, found, place) for place in range(len(found.answers)))
     return Text(text, found.reason, found.points, answers)
 
 
-def _answer(
-    run: Run,
-    found: WordAttribution,
-    place: int,
-    draw: Callable[[WordAttribution, int, str], Figure],
-) -> Answered:
+def _answer(run: Run, found: WordAttribution, place: int) -> Answered:
     answer, names = found.answers[place], named(found, place)
     path = f"{run.folder}/words/{found.text}-{place}.webp"
     before = run[ANSWERS][found.text].written.tokens[:place] if run.reads == PAIRS else ()
@@ -201,7 +213,9 @@ def _answer(
         other=names[1],
         scores=(answer.score, answer.other_score),
         measures=tuple(_measure(found, place, contrast) for contrast in (0, 1)),
-        figure=on_page(draw(found, place, run.model.title), path, "deletion_curves", WIDE),
+        figure=on_page(
+            deletion_figure(found, place, run.model.title), path, "deletion_curves", WIDE
+        ),
     )
 
 

@@ -32,7 +32,7 @@ from generator.probes.class_maps import measure_class_maps
 from generator.run import Run
 from generator.store import Store
 from generator.techniques import TECHNIQUES
-from generator.techniques.attention_figures import attention_on
+from generator.techniques.attention_drawings import attention_on
 
 CNN, BERT, LM = "efficientnet-lite0", "minilm-l6", "smollm2-135m"
 

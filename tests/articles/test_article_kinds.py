@@ -38,7 +38,7 @@ from generator.probes.patch_attention import UNIT, measure_patch_maps, measure_p
 from generator.run import Run
 from generator.store import Store
 from generator.techniques import TECHNIQUES
-from generator.techniques.attention_figures import attention_on
+from generator.techniques.attention_drawings import attention_on
 from generator.techniques.heads import HEADS as MEASURED
 
 DEIT, SWIN, T5 = "deit", "swin", "t5"

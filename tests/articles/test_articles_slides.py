@@ -33,8 +33,8 @@ def test_elements_are_cut_whole() -> None:
 
 def test_what_is_looked_at_fills_slides_and_what_is_read_goes_to_the_notes() -> None:
     first, second = stacks("Title", BODY)
-    assert [one.heading for one in first.slides] == ["Title"]
-    told, one, two, below, back = second.slides
+    assert [one.heading for one in first] == ["Title"]
+    told, one, two, below, back = second
     assert "<figure" in told.content
     assert "Told" in told.notes
     assert "Aside." in told.notes

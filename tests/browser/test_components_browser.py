@@ -39,9 +39,7 @@ from generator.techniques.attention import ATTENTION, TextAttention
 from generator.techniques.attention_drawings import sheets
 from generator.techniques.components import (
     attention_files,
-    head_component,
-    layer_component,
-    model_component,
+    component,
     vector_files,
 )
 from generator.techniques.context import CONTEXT, WorkedHead, scripts
@@ -178,9 +176,9 @@ def lay_out(
         for address, script in scripts(run):
             write(root, address, script)
         made.worked[model.id] = run[CONTEXT].steps
-        heads = [head_component(model.id, a, LAYER, HEAD, neurons=True) for a in shown]
+        heads = [component(model.id, a, LAYER, HEAD, neurons=True) for a in shown]
         _harness(root, pages, f"models/{model.id}/layers/{LAYER}/heads/{HEAD}/index.html", heads)
-        layers = [layer_component(model.id, a, LAYER, neurons=True) for a in shown]
+        layers = [component(model.id, a, LAYER, neurons=True) for a in shown]
         _harness(root, pages, f"models/{model.id}/layers/{LAYER}/index.html", layers)
     _long(root, Pages(templates, {}))
     return made
@@ -217,11 +215,11 @@ def _long(root: Path, pages: Pages) -> None:
     wicked = wicked_attention()
     for address, text in attention_files("wicked", wicked):
         write(root, address, text)
-    bare = head_component("wicked", wicked, 1, 1, without_first=True)
+    bare = component("wicked", wicked, 1, 1, without_first=True)
     _harness(root, pages, "models/wicked/bare/index.html", [bare])
-    shown = [head_component("wicked", wicked, 1, 1), model_component("wicked", wicked)]
-    for component in shown:
-        _harness(root, pages, f"models/wicked/{component.kind}/index.html", [component])
+    shown = [component("wicked", wicked, 1, 1), component("wicked", wicked)]
+    for one in shown:
+        _harness(root, pages, f"models/wicked/{one.kind}/index.html", [one])
     attention = long_attention()
     for address, text in attention_files("long", attention):
         write(root, address, text)
@@ -229,11 +227,9 @@ def _long(root: Path, pages: Pages) -> None:
         root,
         pages,
         "models/long/layers/1/heads/1/index.html",
-        [head_component("long", attention, 1, 1)],
+        [component("long", attention, 1, 1)],
     )
-    _harness(
-        root, pages, "models/long/layers/1/index.html", [layer_component("long", attention, 1)]
-    )
+    _harness(root, pages, "models/long/layers/1/index.html", [component("long", attention, 1)])
 
 
 def _harness(root: Path, pages: Pages, address: str, components: list) -> None:

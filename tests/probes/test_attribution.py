@@ -19,7 +19,7 @@ from generator.probes.ablation import ablate, scored_repeats, scored_texts, toke
 from generator.probes.attribution import attribute, choose_heads
 from generator.probes.head_changes import mean_outputs
 from generator.store import Store
-from generator.techniques.head_scores import head_view, layer_view, tables
+from generator.techniques.head_scores import HEAD_SCORES, head_view, layer_view
 from generator.techniques.heads import HEADS
 
 
@@ -159,7 +159,7 @@ def test_what_was_not_silenced_has_no_effect_but_an_estimate(few):
 
 
 def _rows(run, name):
-    return next(one for one in tables(run) if one.name == name).records
+    return next(one for one in HEAD_SCORES.tables(run) if one.name == name).records
 
 
 def test_pages_say_what_was_measured_and_what_estimated(few):

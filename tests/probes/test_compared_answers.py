@@ -27,8 +27,8 @@ from generator.probes.token_answers import asked_of, mean_of, measure_token_answ
 from generator.store import Store
 from generator.techniques.compared_answer_views import view_of
 from generator.techniques.compared_answers import COMPARED_ANSWERS
-from generator.techniques.compared_head_words import said_of
 from generator.techniques.compared_heads import COMPARED_HEADS
+from generator.techniques.compared_maps import said_of
 
 _WORDS = np.random.default_rng(3)
 TEXTS = tuple(
@@ -269,7 +269,7 @@ def test_models_that_answer_otherwise_say_so(tmp_path):
 
 def test_pages_show_where_losses_moved(gpt2):
     view, found = PARTS.view(gpt2), gpt2[COMPARED_ANSWERS]
-    assert len(view.texts) == 3 and view.texts[0].title == f"Text {found.order[0][1:]}"
+    assert len(view.texts) == 3 and view.texts[0][0] == f"Text {found.order[0][1:]}"
     changes = [abs(row.losses[1] - row.losses[0]) for row in view.tokens]
     assert changes == sorted(changes, reverse=True)
     every = np.concatenate([np.abs(one.loss[1] - one.loss[0]) for one in found.answers.values()])

@@ -30,9 +30,9 @@ from generator.probes.map_distance import patch_profile, profile, total_variatio
 from generator.probes.positions import positional, positional_by_text, positional_error
 from generator.store import Store
 from generator.techniques.compared_answers import COMPARED_ANSWERS
-from generator.techniques.compared_head_words import said_of
 from generator.techniques.compared_heads import COMPARED_HEADS
 from generator.techniques.compared_layers import COMPARED_LAYERS
+from generator.techniques.compared_maps import said_of
 from generator.techniques.compared_units import COMPARED_UNITS
 from generator.techniques.head_writes import HEAD_WRITES
 from generator.techniques.heads import SCORES

@@ -20,8 +20,7 @@ from generator.models.compat import repair_torchvision
 from generator.models.load import load_model
 from generator.techniques.dictionaries import DICTIONARIES
 from generator.techniques.neurons import NEURONS, neurons
-from generator.techniques.token_unit_facts import effect_of
-from generator.techniques.token_unit_list import list_view
+from generator.techniques.token_unit_list import effect_of, list_view
 from generator.techniques.token_units import tokens_of
 
 _WORDS = "sun moon rain snow wind hill lake sand fern moss crow wolf bear deer frog"
@@ -167,7 +166,7 @@ def test_the_neuron_of_digits_is_named_and_that_of_random_weights_is_not(run):
     assert name == "digits" and area > 0.99
     assert run[NEURONS].name_of(1, PAIR) is None  # no class is that pair
     view = list_view(neurons(run), 0)
-    assert view.names.having == 1 and view.names.named[0].name == "digits"
+    assert view.names.having == 1 and view.names.named[0][0] == "digits"
     random = run.control[NEURONS].pool
     assert DIGIT not in random.tokens.named(0)
 

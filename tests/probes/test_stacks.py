@@ -18,7 +18,7 @@ from generator.store import Store
 from generator.techniques.heads import HEADS
 from generator.techniques.measured_stack import MeasuredStack
 from generator.techniques.stack_tables import stack_tables
-from generator.techniques.standings import leaders, order_heads, standings
+from generator.techniques.standings import leaders, standings
 
 TEXTS = tuple(
     CuratedText(name, text, name.capitalize(), "")
@@ -58,11 +58,10 @@ def test_the_same_tables_say_what_pages_say_of_every_head(stacks):
     assert len(known["statistics.csv"]) == sum(len(stack.statistics) for stack in stacks)
     rows = iter(known["heads.csv"])
     for stack in stacks:
-        order = order_heads(stack)
         for layer, head in stack.places:
             row = next(rows)
             assert (row["layer"], row["head"]) == (stack.layers[layer].name, str(head))
-            for one in standings(stack, order, layer, head):
+            for one in standings(stack, layer, head):
                 assert float(row[one.definition.column]) == pytest.approx(one.value, rel=1e-5)
                 assert int(row[f"{one.definition.column}_rank"]) == one.rank
     by_input = "heads_by_picture.csv" if stacks[0].stack is PATCHES else "heads_by_text.csv"

@@ -33,11 +33,10 @@ from transformers import AutoTokenizer
 from generator.addresses import Link
 from generator.card import make_cards
 from generator.card_schema import CardSpec, OwnSection, Pairs
-from generator.cards.content import card_of
+from generator.cards.content import card_of, card_page
 from generator.cards.markdown import Markdown, escaped
 from generator.cards.merge import digest, merged
 from generator.cards.metadata import hub_licence, metadata
-from generator.cards.page import card_page
 from generator.cards.stated import linked, missing, own, paragraphs
 from generator.cards.tree import (
     Card,

@@ -41,9 +41,7 @@ from generator.techniques.components import (
     LONG,
     as_json,
     attention_files,
-    head_component,
-    layer_component,
-    model_component,
+    component,
     packed_vectors,
     packed_weights,
     vector_files,
@@ -51,8 +49,7 @@ from generator.techniques.components import (
 from generator.techniques.context import CONTEXT, WorkedHead, scripts
 from generator.techniques.measured_stack import heads_of
 from generator.techniques.standings import strong_links
-from generator.techniques.three_words import three_words
-from generator.techniques.worked_tokens import degrees, token_steps
+from generator.techniques.worked_tokens import degrees, three_words, token_steps
 
 
 def unpacked(text: str, shape: tuple[int, ...], causal: bool) -> np.ndarray:
@@ -163,7 +160,7 @@ def render(component) -> str:
 def test_wicked_tokens_stay_text_in_a_page_and_in_a_file():
     attention = even(WICKED)
     page = Seen()
-    page.feed(render(head_component("m", attention, 1, 2)))
+    page.feed(render(component("m", attention, 1, 2)))
     assert page.tags == ["div", "script"]
     found = json.loads("".join(page.text))
     assert found["tokens"] == [readable(token) for token in WICKED]
@@ -178,29 +175,27 @@ def test_wicked_tokens_stay_text_in_a_page_and_in_a_file():
 def test_components_name_the_files_that_are_written():
     attention = even(["a", "b"])
     written = {address for address, _ in attention_files("m", attention)}
-    for component in (layer_component("m", attention, 1), model_component("m", attention)):
-        assert component.source in written
-        assert (component.data, component.alone) == ("", "")
-    assert (
-        model_component("m", attention).heads == "models/m/layers/{layer}/heads/{head}/index.html"
-    )
+    for one in (component("m", attention, 1), component("m", attention)):
+        assert one.source in written
+        assert (one.data, one.alone) == ("", "")
+    assert component("m", attention).heads == "models/m/layers/{layer}/heads/{head}/index.html"
     assert 'data-source="../../models/m/attention/attention-text.js"' in render(
-        model_component("m", attention)
+        component("m", attention)
     )
 
 
 def test_a_long_text_is_an_overview_and_a_file_a_head():
     attention = even([f"w{i}" for i in range(LONG + 37)], heads=3)
     files = dict(attention_files("m", attention))
-    model = model_component("m", attention)
+    model = component("m", attention)
     alone = {
         (layer, head): model.alone.replace("{layer}", str(layer)).replace("{head}", str(head))
         for layer in range(2)
         for head in range(3)
     }
-    assert head_component("m", attention, 1, 2).data == ""
-    assert head_component("m", attention, 1, 2).source == alone[1, 2]
-    assert layer_component("m", attention, 1).source == alone[1, 0]
+    assert component("m", attention, 1, 2).data == ""
+    assert component("m", attention, 1, 2).source == alone[1, 2]
+    assert component("m", attention, 1).source == alone[1, 0]
     assert set(files) == {model.source, *alone.values()}
     data = json.loads(files[alone[1, 2]].split("]=", 1)[-1].rstrip(";\n"))
     assert (data["layer"], data["head"], data["heads"], data["of"]) == (1, 2, 1, 3)
@@ -227,7 +222,7 @@ def test_all_curated_texts_of_a_head_fit_its_page(minilm_model, smollm2_model, e
     for model in (minilm_model, smollm2_model):
         shown = [measure_attention(model, t, Store(tmp_path)) for t in curated_texts(exhibit)]
         sizes = [
-            [len(render(head_component(model.id, a, 2, 5, embed=embed))) for a in shown]
+            [len(render(component(model.id, a, 2, 5, embed=embed))) for a in shown]
             for embed in (True, False)
         ]
         assert sum(sizes[0]) < 20_000
