@@ -68,6 +68,18 @@ def minilm_model(exhibit: Exhibit, minilm: Files) -> LanguageModel:
 
 
 @pytest.fixture(scope="session")
+def short_minilm(
+    exhibit: Exhibit, minilm: Files, tmp_path_factory: pytest.TempPathFactory
+) -> LanguageModel:
+    """The first half of MiniLM: for what holds in any layer, with its words."""
+    from small_site import SITE_LAYERS, first_layers
+
+    folder = tmp_path_factory.mktemp("minilm") / "encoder"
+    first_layers(MINILM, folder, SITE_LAYERS["minilm-l6"])
+    return _model(exhibit, "minilm-l6", source=str(folder))
+
+
+@pytest.fixture(scope="session")
 def smollm2_folder(smollm2: Files, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The first DECODER_LAYERS of SmolLM2."""
     from small_site import (
