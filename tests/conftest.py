@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from hypothesis import settings
@@ -115,6 +117,19 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _model(exhibit: Exhibit, name: str, **changes: str) -> AnyModel:
     spec = next(model for model in exhibit.models if model.id == name)
     return load_model(spec.model_copy(update=changes), exhibit.base, cache_root())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_export(request: pytest.FixtureRequest) -> Iterator[None]:
+    """No network is exported for browsers, which takes five seconds, unless its exhibit says `live: on`.
+
+    What is done without being asked is tested in `tests/live`.
+    """
+    if request.path.parent.name == "live":
+        yield
+        return
+    with mock.patch("generator.techniques.live.MOST", 0):
+        yield
 
 
 pytest_plugins = ["small_site", "growing_exhibit", "article_bench", "browsing", "cpu_times"]
