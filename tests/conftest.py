@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from hypothesis import settings
@@ -68,6 +70,18 @@ def minilm_model(exhibit: Exhibit, minilm: Files) -> LanguageModel:
 
 
 @pytest.fixture(scope="session")
+def short_minilm(
+    exhibit: Exhibit, minilm: Files, tmp_path_factory: pytest.TempPathFactory
+) -> LanguageModel:
+    """The first half of MiniLM: for what holds in any layer, with its words."""
+    from small_site import SITE_LAYERS, first_layers
+
+    folder = tmp_path_factory.mktemp("minilm") / "encoder"
+    first_layers(MINILM, folder, SITE_LAYERS["minilm-l6"])
+    return _model(exhibit, "minilm-l6", source=str(folder))
+
+
+@pytest.fixture(scope="session")
 def smollm2_folder(smollm2: Files, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The first DECODER_LAYERS of SmolLM2."""
     from small_site import (
@@ -103,6 +117,19 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _model(exhibit: Exhibit, name: str, **changes: str) -> AnyModel:
     spec = next(model for model in exhibit.models if model.id == name)
     return load_model(spec.model_copy(update=changes), exhibit.base, cache_root())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_export(request: pytest.FixtureRequest) -> Iterator[None]:
+    """No network is exported for browsers, which takes five seconds, unless its exhibit says `live: on`.
+
+    What is done without being asked is tested in `tests/live`.
+    """
+    if request.path.parent.name == "live":
+        yield
+        return
+    with mock.patch("generator.techniques.live.MOST", 0):
+        yield
 
 
 pytest_plugins = ["small_site", "growing_exhibit", "article_bench", "browsing", "cpu_times"]

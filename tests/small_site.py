@@ -254,12 +254,6 @@ def build_here(folder: Path, *words: str | Path) -> Site:
     return Site(folder, folder / "site", folder / "build", run.out)
 
 
-@pytest.fixture
-def no_export(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No network is offered to browsers, which takes seconds, where no exhibit can say `live: off`."""
-    monkeypatch.setattr("generator.techniques.live.MOST", 0)
-
-
 def _without_first_site(folder: Path) -> None:
     """Lay out what looks like a finished site, so that a build, however slow, makes no first one."""
     if not (folder / "site").exists():
@@ -298,7 +292,7 @@ def with_writing(folder: Path) -> Path:
     make_exhibit(folder)
     data = read_exhibit(folder)
     for model in data["models"]:
-        model["live"] = "off" if model["id"] == "smollm2-135m" else "auto"
+        model["live"] = "off" if model["id"] == "smollm2-135m" else "on"
     write_exhibit(folder, data)
     shutil.copytree(CHECKOUT / "tests" / "writing", folder / "writing")
     shutil.copytree(CHECKOUT / "site_src" / "guide", folder / "writing" / "guide")

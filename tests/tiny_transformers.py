@@ -190,7 +190,7 @@ EXPERTS = {
 }
 
 
-def save_tiny(family: str, folder: Path, seed: int = 0, **changes: int) -> None:
+def save_tiny(family: str, folder: Path, seed: int = 0, **changes: object) -> None:
     """A tiny random model of one family, as transformers saves it, with a tokenizer.
 
     Weights are large enough for heads to differ; `changes` are keys of the configuration.

@@ -11,11 +11,13 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from multiprocessing import forkserver
+from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 from small_site import Run, environment
@@ -60,6 +62,23 @@ def running(
     finally:
         command.signal(signal.SIGKILL)
         command.process.join()
+
+
+def forked(work: Callable[..., Any], *given: Any) -> Any:
+    """What a function of a module returns in a forked process of its own."""
+    here, there = _forking().Pipe(duplex=False)
+    process = _forking().Process(target=_told, args=(there, work, given))
+    process.start()
+    there.close()
+    with here:
+        found = here.recv()
+    process.join()
+    return found
+
+
+def _told(line: Connection, work: Callable[..., Any], given: tuple[Any, ...]) -> None:
+    with line:
+        line.send(work(*given))
 
 
 def _text(path: Path) -> str:

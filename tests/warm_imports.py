@@ -5,6 +5,7 @@ from generator.models.compat import repair_torchvision
 repair_torchvision()
 
 import mkdocs.commands.build  # noqa: E402, F401
+import scipy.stats  # noqa: E402, F401
 import timm  # noqa: E402, F401
 import transformers.models.bert.modeling_bert  # noqa: E402, F401
 

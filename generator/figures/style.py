@@ -16,6 +16,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
 from PIL import Image
@@ -90,9 +91,18 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def as_svg(figure: Figure) -> Picture:
-    """A chart as SVG, the same bytes every time."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    """A chart as SVG, the same bytes every time.
+
+    Saved by the figure itself it would be drawn twice, the first time only to be laid out.
+    """
+    buffer, canvas, dpi = io.BytesIO(), FigureCanvasSVG(figure), figure.dpi
+    layout = figure.get_layout_engine()
+    if layout is not None:
+        figure.dpi = 72  # in which letters are measured for SVG
+        layout.execute(figure)
+        figure.set_layout_engine("none")
+        figure.dpi = dpi
+    canvas.print_svg(buffer, metadata={"Date": None, "Creator": None})
     text = _tight(buffer.getvalue())
     width, height = figure.get_size_inches() * 96
     return Picture(text, round(width), round(height))

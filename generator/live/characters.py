@@ -57,7 +57,7 @@ def refused_characters(tokenizer: Any) -> Ranges:
 @cache
 def _categories() -> dict[int, str]:
     """The category of each assigned character, from the newest tables that are here."""
-    every = "".join(chr(code) for code in range(_LAST + 1) if code not in _SURROGATES)
+    every = "".join(map(chr, (*range(_SURROGATES.start), *range(_SURROGATES.stop, _LAST + 1))))
     return {ord(one): name for name in _KNOWN for one in regex.findall(rf"\p{{{name}}}", every)}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from generator.inputs.images import as_pixels, as_seen
 _MEAN_OFF, _MAX_OFF = 0.1, 6.0  # in steps of 1/255
 
 
+@cache
 def _test_pictures() -> tuple[Image.Image, ...]:
     """A landscape with slow and fast waves in each channel, and a tall and narrow piece of it.
 
@@ -33,7 +35,7 @@ def _test_pictures() -> tuple[Image.Image, ...]:
 
 def prepared_by(prepare: Callable[[Image.Image], Any]) -> list[np.ndarray]:
     """What a library makes of the test pictures, each (3, side, side) where it is as most are."""
-    return [np.asarray(prepare(picture), dtype=np.float64) for picture in _test_pictures()]
+    return [np.asarray(prepare(picture.copy()), dtype=np.float64) for picture in _test_pictures()]
 
 
 def same_as_library(

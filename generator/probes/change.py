@@ -17,8 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm
-from scipy.stats import t as student
+import scipy
 
 from generator.uncertainty import mean_of_known
 
@@ -135,8 +134,8 @@ def tail_of(inputs: int) -> float:
     """
     if inputs < 2:
         return (1 - LEVEL) / 2
-    reach = np.sqrt(inputs / (inputs - 1)) * student.ppf((1 + LEVEL) / 2, inputs - 1)
-    return float(norm.sf(reach))
+    reach = np.sqrt(inputs / (inputs - 1)) * scipy.stats.t.ppf((1 + LEVEL) / 2, inputs - 1)
+    return float(scipy.stats.norm.sf(reach))
 
 
 def can_lead(inputs: np.ndarray) -> np.ndarray:

@@ -16,8 +16,8 @@ from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
+import scipy
 import torch
-from scipy.stats import spearmanr
 from torch import Tensor
 
 from generator.models.layer import Layer
@@ -221,7 +221,7 @@ def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
     first, second = (np.round(values.ravel(), 6) for values in (one, other))
     if np.ptp(first) == 0 or np.ptp(second) == 0:
         return float("nan")
-    return float(spearmanr(first, second).statistic)
+    return float(scipy.stats.spearmanr(first, second).statistic)
 
 
 def evidence_map(model: VisionModel, layer: Layer, pixels: np.ndarray, index: int) -> np.ndarray:

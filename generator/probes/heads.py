@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.stats import t as student
+import scipy
 
 from generator.probes.attention import (
     visible,
@@ -154,7 +154,7 @@ class Statistic:
         if count < 2:
             return self.mean
         error = sample_deviation(self._whole) / np.sqrt(count) if self.error is None else self.error
-        return self.mean - student.ppf(1 - level, count - 1) * error
+        return self.mean - scipy.stats.t.ppf(1 - level, count - 1) * error
 
     @property
     def uniform(self) -> float:

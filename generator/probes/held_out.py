@@ -11,9 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedGroupKFold
-from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 FOLDS = 5
@@ -53,6 +50,9 @@ def cross_validate(
 
     `features` (n, units), `truth` (n,) classes from 0, `subjects` (n,) numbers.
     """
+    # A second to import; before the limit, which holds for what is loaded by then.
+    import sklearn.linear_model  # noqa: F401
+
     # The matrices are small: more threads than one spend their time waiting for each other.
     with threadpool_limits(limits=1):
         return _cross_validate(features, truth, subjects, seed)
@@ -108,6 +108,8 @@ class _Space:
 
         Returns weights (classes, units) and bias (classes,) that act on features as they are.
         """
+        from sklearn.linear_model import LogisticRegression
+
         regression = LogisticRegression(C=strength, max_iter=5000, tol=1e-6)
         regression.fit(self.rows, truth)
         weights = regression.coef_ if self.axes is None else regression.coef_ @ self.axes.T
@@ -120,6 +122,8 @@ class _Space:
 
 
 def _space(features: np.ndarray) -> _Space:
+    from sklearn.preprocessing import StandardScaler
+
     scaler = StandardScaler().fit(features)
     scaled = scaler.transform(features)
     few = len(scaled) < scaled.shape[1]
@@ -140,6 +144,8 @@ def _softmax(scores: np.ndarray) -> np.ndarray:
 def _folds(
     truth: np.ndarray, subjects: np.ndarray, seed: int, count: int
 ) -> list[tuple[np.ndarray, np.ndarray]]:
+    from sklearn.model_selection import StratifiedGroupKFold
+
     split = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
     return list(split.split(truth, truth, subjects))
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from scipy.stats import rankdata
+import scipy
 
 from generator.card_schema import Triple
 from generator.models.randomise import random_twin
@@ -57,7 +57,7 @@ class Similarities:
     def separation(self) -> float:
         """Chance that a paired similarity exceeds an unrelated one, ties halved (area under the ROC)."""
         one, other = self.paired, self.unrelated
-        ranks = rankdata(np.concatenate([one, other]))[: len(one)]
+        ranks = scipy.stats.rankdata(np.concatenate([one, other]))[: len(one)]
         return float((ranks.sum() - len(one) * (len(one) + 1) / 2) / (len(one) * len(other)))
 
     def error(self, right: int) -> float:

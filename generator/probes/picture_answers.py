@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 import torch
-from scipy.stats import binomtest
 
 from generator.models.model import VisionModel, logits_of
 from generator.probes.recognition import BATCH, Judged
@@ -101,5 +101,5 @@ def right_and_wrong(
     )
     one, other = before[firsts], after[firsts]
     lost, won = int((one & ~other).sum()), int((~one & other).sum())
-    p = float(binomtest(lost, lost + won).pvalue) if lost + won else float("nan")
+    p = float(scipy.stats.binomtest(lost, lost + won).pvalue) if lost + won else float("nan")
     return RightAndWrong(int((one & other).sum()), lost, won, int((~one & ~other).sum()), p)

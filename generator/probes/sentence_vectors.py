@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import spearmanr
+import scipy
 from torch.nn import functional
 
 from generator.models.stated import pooled
@@ -70,6 +70,10 @@ def similarities(before: np.ndarray, after: np.ndarray) -> Similarities:
         others = float(across.mean()) if len(across) else others
     order = float("nan")
     if len(one) > 2 and np.ptp(one) and np.ptp(other):
-        order = 1.0 if np.array_equal(one, other) else float(spearmanr(one, other).statistic)
+        order = (
+            1.0
+            if np.array_equal(one, other)
+            else float(scipy.stats.spearmanr(one, other).statistic)
+        )
     moved = float(np.abs(other - one).mean()) if len(one) else float("nan")
     return Similarities(tables[0], tables[1], same, others, moved, order)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t as student
+import scipy
 
 from generator.probes.ablation import Ablation
 from generator.uncertainty import sample_deviation
@@ -81,7 +81,7 @@ def mean_reach(values: np.ndarray) -> np.ndarray:
     count = len(values)
     if count < 2:
         return np.full(values.shape[1:], np.nan)
-    return student.ppf(0.975, count - 1) * sample_deviation(values) / np.sqrt(count)
+    return scipy.stats.t.ppf(0.975, count - 1) * sample_deviation(values) / np.sqrt(count)
 
 
 def above_zero(values: np.ndarray) -> np.ndarray:
@@ -91,7 +91,7 @@ def above_zero(values: np.ndarray) -> np.ndarray:
         return np.full(values.shape[1:], np.nan)
     mean, error = values.mean(0), sample_deviation(values) / np.sqrt(count)
     with np.errstate(divide="ignore", invalid="ignore"):
-        p: np.ndarray = student.sf(mean / error, count - 1)
+        p: np.ndarray = scipy.stats.t.sf(mean / error, count - 1)
     return np.where((error == 0) & (mean == 0), 1.0, p)
 
 
@@ -127,7 +127,7 @@ class EffectTest:
         mean, error, p = (float(one[head]) for one in (self.mean, self.error, self.p))
         if not np.isfinite(mean):
             return NOT_TESTED
-        reach = float(student.ppf(0.975, self.inputs - 1)) * error
+        reach = float(scipy.stats.t.ppf(0.975, self.inputs - 1)) * error
         return HeadEffect(self.inputs, mean, error, mean - reach, mean + reach, self.bar, p)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import spearmanr
+import scipy
 
 from generator.models.text_model import LanguageModel
 from generator.probes.attention import attention_of_several
@@ -72,6 +72,8 @@ def agreement(scores: np.ndarray) -> float:
     """Mean Spearman correlation of the rankings of all heads, over all pairs of runs."""
     runs = scores.reshape(len(scores), -1)
     pairs = [
-        spearmanr(one, other).statistic for at, one in enumerate(runs) for other in runs[at + 1 :]
+        scipy.stats.spearmanr(one, other).statistic
+        for at, one in enumerate(runs)
+        for other in runs[at + 1 :]
     ]
     return float(np.mean(pairs)) if pairs else float("nan")

@@ -24,7 +24,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from scipy.stats import rankdata
+import scipy
 
 from generator.probes.change import DRAWS, Measured, changes, draws_of, rank_interval, ranks
 from generator.probes.unit_order import LayerMatch, correlated, match_units, unit_length
@@ -188,7 +188,7 @@ def shared(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 def _ranked(values: np.ndarray) -> np.ndarray:
     """Ranks over inputs, centred and of length 1, (inputs, units); NaN for a unit that never changes."""
-    return unit_length(rankdata(values, axis=0))
+    return unit_length(scipy.stats.rankdata(values, axis=0))
 
 
 def moved(

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import hypergeom
+import scipy
 
 from generator.probes.significance import holm
 
@@ -62,7 +62,7 @@ def unit_groups(
     drawn = [np.unique(thing[row[row >= 0]]) for row in strongest]
     hits = np.stack([of_thing[one].sum(0) for one in drawn])
     things = np.array([len(one) for one in drawn])
-    chance = hypergeom.sf(hits - 1, len(first), size, things[:, None])
+    chance = scipy.stats.hypergeom.sf(hits - 1, len(first), size, things[:, None])
     best = chance.argmin(1)
     rows = np.arange(len(hits))
     adjusted = np.minimum(chance[rows, best] * len(names), 1)

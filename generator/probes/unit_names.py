@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import rankdata
+import scipy
 
 VERSION = 1
 LEAST, ALPHA, PERMUTATIONS, FEWEST = 0.8, 0.05, 100, 5
@@ -134,7 +134,7 @@ def auroc(values: np.ndarray, classes: np.ndarray) -> np.ndarray:
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:
-    return rankdata(values, axis=0).astype(np.float32)
+    return scipy.stats.rankdata(values, axis=0).astype(np.float32)
 
 
 def _areas(ranks: np.ndarray, classes: np.ndarray) -> np.ndarray:

@@ -56,7 +56,7 @@ def refused(run: Run, code: int, *said: str) -> None:
 # What works
 
 
-def test_one_vision_model_needs_no_exhibit(tmp_path, no_export):
+def test_one_vision_model_needs_no_exhibit(tmp_path):
     folder = make_exhibit(tmp_path / "e", models=(), pictures=("cat",))
     where = tmp_path / "run"
     where.mkdir()
@@ -77,7 +77,7 @@ def test_one_vision_model_needs_no_exhibit(tmp_path, no_export):
     assert not list(folder.glob("build"))
 
 
-def test_one_local_language_model_needs_no_exhibit(tmp_path, no_export):
+def test_one_local_language_model_needs_no_exhibit(tmp_path):
     save_tiny("bert", tmp_path / "model", num_hidden_layers=1, num_attention_heads=2)
     (tmp_path / "lines.txt").write_text(
         "Rain fell on the roof.\n\nThe roof held, the rain did not.\n"

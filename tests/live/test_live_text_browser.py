@@ -72,12 +72,12 @@ class Made:
 
 @pytest.fixture(scope="module")
 def made(
-    tmp_path_factory: pytest.TempPathFactory, minilm_model: LanguageModel, exhibit: Exhibit
+    tmp_path_factory: pytest.TempPathFactory, short_minilm: LanguageModel, exhibit: Exhibit
 ) -> Made:
     folder = tmp_path_factory.mktemp("live")
     words = (CuratedText("words", SENTENCE, "Words", ""),)
     networks = {
-        "encoder": (minilm_model, curated_texts(exhibit)),
+        "encoder": (short_minilm, curated_texts(exhibit)),
         FAMILY: (tiny(FAMILY), words),
         "masked": (tiny_masked(), words),
     }

@@ -159,7 +159,7 @@ def test_the_encoder_of_t5_is_opened_alone(tmp_path):
 
 
 @pytest.mark.slow
-def test_one_folder_becomes_two_models_of_a_site(tmp_path, no_export):
+def test_one_folder_becomes_two_models_of_a_site(tmp_path):
     save_towers("CLIP", tmp_path / "clip")
     (tmp_path / "pics").mkdir()
     noise = np.random.default_rng(0).integers(0, 255, (48, 48, 3), dtype=np.uint8)
