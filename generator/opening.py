@@ -12,14 +12,14 @@ from torch import nn
 from generator.build import Options
 from generator.build import build as build_site
 from generator.errors import UsageError
-from generator.exhibit import Exhibit, ModelSpec, Preprocessing
+from generator.exhibit import ModelSpec, Preprocessing
 from generator.exhibit_yaml import load_exhibit
 from generator.models.device import pick_device
 from generator.models.model import VisionModel
 from generator.models.vision import Network, finish, numbered
 from generator.progress import Reporter, terminal
 from generator.run import Run
-from generator.single import exhibit_of_one, of_part
+from generator.single import Given, exhibit_of_one, of_part
 from generator.store import Store
 from generator.subjects import all_techniques, load_runs, opened_in_parts, read_inputs, run_of
 
@@ -50,9 +50,10 @@ def open_model(
     what cannot be meant, CutawayError for what fails on the way.
     """
     kept = Store(Path(store))
+    told, seen, searched = (Path(one) if one is not None else None for one in (texts, images, pool))
     if isinstance(source, nn.Module):
         name = type(source).__name__
-        alone = _alone(f"./{name}", images, texts, pool, None, "pretrained", features)
+        alone = exhibit_of_one(f"./{name}", Given(told, seen, searched, features=features))
         named = classes if isinstance(classes, int) or classes is None else tuple(classes)
         spec = alone.models[0].model_copy(update={"classes": named, "title": name})
         alone = alone.model_copy(update={"models": (spec,)})
@@ -60,7 +61,8 @@ def open_model(
         (inputs,) = read_inputs(alone)
         return run_of(model, spec, inputs, alone, kept, _silent, all_techniques(alone))
     if exhibit is None:
-        alone = _alone(source, images, texts, pool, architecture, weights, features)
+        given = Given(told, seen, searched, None, architecture, weights, features)
+        alone = exhibit_of_one(source, given)
     else:
         whole = load_exhibit(Path(exhibit))
         alone = whole.model_copy(update={"models": (whole.model(source),)})
@@ -89,19 +91,6 @@ def build(
 
 def _silent(_: str) -> None:
     pass
-
-
-def _alone(
-    source: str,
-    images: str | Path | None,
-    texts: str | Path | None,
-    pool: str | Path | None,
-    architecture: str | None,
-    weights: str,
-    features: int,
-) -> Exhibit:
-    read, seen, searched = (Path(one) if one is not None else None for one in (texts, images, pool))
-    return exhibit_of_one(source, read, seen, searched, architecture, weights, features)
 
 
 def _of_module(module: nn.Module, spec: ModelSpec, size: int | None, device: str) -> VisionModel:
