@@ -13,13 +13,14 @@ from torch import Tensor, nn
 
 from generator.errors import CutawayError, UsageError, did_you_mean
 from generator.models.any_model import AnyModel
-from generator.models.dispatch import hooks, listen
-from generator.models.heads_access import find_heads, is_matrix, rows_of, same
+from generator.models.dispatch import hooks, listen, noise
+from generator.models.heads_access import find_heads, is_matrix
 from generator.models.model import VisionModel
 from generator.models.patches import unfused
 from generator.models.seq2seq import Seq2SeqModel
-from generator.models.silence_units import check_alone, noise_for, silence_unit
+from generator.models.silence_units import check_alone, silence_unit
 from generator.models.stacks import ONLY, PAIR, Stack
+from generator.models.stream import rows_of, same
 
 
 def silence(model: AnyModel, names: Sequence[str]) -> None:
@@ -107,7 +108,7 @@ def _patch_projection(model: VisionModel, layer: int) -> nn.Module:
         unfused(),
         listen(point, lambda _, found: mixed.append(found.clone())),
     ):
-        model.module(noise_for(model))
+        model.module(noise(model.preprocessing.size, seed=1).to(model.device))
     heads = mixed[0].view(attention.heads, *mixed[0].shape[-2:]).transpose(0, 1).flatten(1)
     for part, given in entered.items():
         if same(rows_of(given), heads):

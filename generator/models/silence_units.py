@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from generator.errors import UsageError, did_you_mean
 from generator.models.any_model import AnyModel
-from generator.models.dispatch import hooks
+from generator.models.dispatch import hooks, noise
 from generator.models.heads_access import is_matrix
 from generator.models.layer import Layer
 from generator.models.model import VisionModel
@@ -111,14 +110,14 @@ def _norms_behind(model: VisionModel, part: nn.Module, units: int) -> list[nn.Mo
     ]
     placed = [part.register_forward_hook(left), *(n.register_forward_hook(behind) for n in norms)]
     with hooks(placed):
-        model.module(noise_for(model))
+        model.module(noise(model.preprocessing.size, seed=1).to(model.device))
     return found
 
 
 def _answers_zero(model: VisionModel, layer: Layer, unit: int) -> bool:
     largest = list[float]()
     model.run(
-        noise_for(model)[0].cpu().numpy(),
+        noise(model.preprocessing.size, seed=1)[0].numpy(),
         lambda each, r: (
             largest.append(float(r[unit].abs().max())) if each.name == layer.name else None
         ),
@@ -194,9 +193,3 @@ def check_alone(model: AnyModel, matrix: nn.Module, name: str) -> None:
             f"{model.id}: altered.silent: the layers of this network share their weights, so that {name} "
             "cannot be silenced alone."
         )
-
-
-def noise_for(model: VisionModel) -> Tensor:
-    """A picture of noise, (1, 3, side, side), the same every time."""
-    side, random = model.preprocessing.size, torch.Generator().manual_seed(1)
-    return torch.randn(1, 3, side, side, generator=random).to(model.device)
