@@ -16,7 +16,7 @@ from generator.exhibit import ModelSpec, Preprocessing
 from generator.exhibit_yaml import load_exhibit
 from generator.models.device import pick_device
 from generator.models.model import VisionModel
-from generator.models.vision import Network, finish, numbered
+from generator.models.vision import Network, class_names, finish
 from generator.progress import Reporter, terminal
 from generator.run import Run
 from generator.single import Given, exhibit_of_one, of_part
@@ -96,10 +96,8 @@ def _silent(_: str) -> None:
 def _of_module(module: nn.Module, spec: ModelSpec, size: int | None, device: str) -> VisionModel:
     """A copy of a live module, read as a network of a file is."""
     how = Preprocessing() if size is None else Preprocessing(size=size)
-    labels = spec.classes if isinstance(spec.classes, tuple) else numbered(spec.classes or 0)
-    network = Network(
-        copy.deepcopy(module), type(module).__qualname__, how, labels, counted=True, unstated=True
-    )
+    own, name = copy.deepcopy(module), type(module).__qualname__
+    network = Network(own, name, how, class_names(spec), counted=True, unstated=True)
     place: dict[str, Any] = {
         "source": f"torch.nn.Module {type(module).__qualname__}",
         "origin": "a module in memory",

@@ -17,7 +17,7 @@ from torch import nn
 from generator.errors import UsageError, did_you_mean, first_line
 from generator.exhibit import ModelSpec, Preprocessing
 from generator.models.compat import repair_torchvision
-from generator.models.vision import Network, numbered
+from generator.models.vision import Network, class_names
 
 # The class comes after the last colon, so that a drive's colon is part of the path.
 _OWN = re.compile(r"(.+\.py):([A-Za-z_]\w*)", re.DOTALL)
@@ -52,8 +52,7 @@ def build_own(reference: str, spec: ModelSpec, base: Path, seed: int) -> Network
     digest.update(json.dumps(spec.arguments, sort_keys=True, default=str).encode())
     how = spec.preprocessing or Preprocessing()
     architecture = f"{path.name}:{name} {digest.hexdigest()[:12]}"
-    labels = spec.classes if isinstance(spec.classes, tuple) else numbered(spec.classes or 0)
-    return Network(module, architecture, how, labels, counted=True, unstated=True)
+    return Network(module, architecture, how, class_names(spec), counted=True, unstated=True)
 
 
 def _called(spec: ModelSpec) -> str:
