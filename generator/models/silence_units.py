@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from generator.errors import UsageError, did_you_mean
 from generator.models.any_model import AnyModel
 from generator.models.dispatch import hooks, noise
-from generator.models.heads_access import is_matrix
+from generator.models.heads_access import affine, is_matrix
 from generator.models.layer import Layer
 from generator.models.model import VisionModel
 from generator.models.stream import probe_ids
@@ -128,9 +128,7 @@ def _answers_zero(model: VisionModel, layer: Layer, unit: int) -> bool:
 def _neuron(model: TextModel, units: TokenUnits, unit: int) -> None:
     """Cut a neuron of an MLP off, and set the row that makes it to zero where that does so alone."""
     check_alone(model, units.module, f"{units.name}/{unit}")  # type: ignore[arg-type]
-    weight: Any = units.module.weight
-    columns = weight.data.t() if isinstance(units.module, nn.Linear) else weight.data
-    columns[unit] = 0
+    affine(units.module)[0][unit] = 0
     block = next(block for block in model.blocks if units.module in set(block.modules()))
     _clear_maker(block, units.module, unit, units.units, lambda: _value(model, units, unit) == 0)
 
@@ -139,8 +137,7 @@ def _hidden(model: VisionModel, layer: Layer, unit: int) -> None:
     """The same of a neuron of a vision transformer's MLP that several matrices make together."""
     reader = model.module.get_submodule(layer.reader)
     check_alone(model, reader, f"{layer.name}/{unit}")
-    weight: Any = reader.weight
-    (weight.data.t() if isinstance(reader, nn.Linear) else weight.data)[unit] = 0
+    affine(reader)[0][unit] = 0
     inner = model.module.get_submodule(layer.reader.rpartition(".")[0])
     _clear_maker(inner, reader, unit, layer.units, lambda: _answers_zero(model, layer, unit))
 
@@ -152,9 +149,7 @@ def _clear_maker(
     for part in within.modules():
         if not is_matrix(part) or part is reader:
             continue
-        kept: Any = part.weight
-        bias: Any = getattr(part, "bias", None)
-        rows = kept.data if isinstance(part, nn.Linear) else kept.data.t()
+        rows, bias = affine(part)[0].t(), getattr(part, "bias", None)
         for row in range(unit, len(rows), units) if len(rows) % units == 0 else ():
             before = rows[row].clone(), bias.data[row].clone() if bias is not None else None
             _clear(rows, row)
