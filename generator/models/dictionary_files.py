@@ -26,7 +26,6 @@ from generator.models.fetch import fetch
 from generator.models.model import Model
 from generator.models.sites import MLP_IN, WORDS, ends_in_norm, is_module
 from generator.models.text_model import LanguageModel
-from generator.yaml_schema import refuse_repeats
 
 M = TypeVar("M", bound=Model)
 
@@ -43,7 +42,6 @@ def with_dictionaries(model: M, spec: ModelSpec, base: Path, cache: Path) -> M:
     for one in spec.dictionaries:
         if not one.trained:
             load_dictionary(one, model, base, cache)
-    refuse_repeats("dictionaries", [one.name for one in spec.dictionaries])
     return replace(model, dictionaries=tuple((one, base) for one in spec.dictionaries))
 
 

@@ -114,11 +114,7 @@ def what_it_takes(module: nn.Module, device: torch.device) -> str:
 
 def failure(module: nn.Module, size: int, device: torch.device) -> str:
     """What a network says of a picture, a grey one if it takes those; "" if it runs."""
-    try:
-        _pass(module, 1 if _first_channels(module) == 1 else 3, size, device)
-    except Exception as error:  # whatever a network's own code raises, assertions included
-        return str(error).strip() or type(error).__name__
-    return ""
+    return _failure(module, 1 if _first_channels(module) == 1 else 3, size, device)
 
 
 def _first_channels(module: nn.Module) -> int:
@@ -128,16 +124,16 @@ def _first_channels(module: nn.Module) -> int:
 
 
 def _runs(module: nn.Module, channels: int, size: int, device: torch.device) -> bool:
+    return not _failure(module, channels, size, device)
+
+
+def _failure(module: nn.Module, channels: int, size: int, device: torch.device) -> str:
     try:
-        _pass(module, channels, size, device)
-    except Exception:  # whatever a network's own code raises, assertions included
-        return False
-    return True
-
-
-def _pass(module: nn.Module, channels: int, size: int, device: torch.device) -> None:
-    with torch.no_grad():
-        module(torch.zeros(1, channels, size, size, device=device))
+        with torch.no_grad():
+            module(torch.zeros(1, channels, size, size, device=device))
+    except Exception as error:  # whatever a network's own code raises, assertions included
+        return str(error).strip() or type(error).__name__
+    return ""
 
 
 def runnable(model: VisionModel, size: int) -> int:

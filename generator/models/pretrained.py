@@ -6,7 +6,6 @@ for after every opening, and what it names is refused or told. No code that lies
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 
 from generator.errors import CutawayError, first_line
 from generator.exhibit import ModelSpec
+from generator.files import stated_in
 from generator.models.compat import repair_torchvision
 from generator.models.fitting import common_prefixes
 
@@ -55,7 +55,7 @@ def read_config(folder: Path, spec: ModelSpec) -> Any:
     the folder.
     """
     transformers = library()
-    stated = _json(folder / "config.json")
+    stated = stated_in(folder / "config.json")
     try:
         config = transformers.AutoConfig.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False
@@ -133,21 +133,12 @@ def _own_code(folder: Path) -> tuple[str, ...]:
     """The files of code that the configurations of a folder point to."""
     found: set[str] = set()
     for name in ("config.json", "tokenizer_config.json", "preprocessor_config.json"):
-        stated = _json(folder / name).get("auto_map")
+        stated = stated_in(folder / name).get("auto_map")
         for value in stated.values() if isinstance(stated, Mapping) else ():
             for one in value if isinstance(value, list) else [value]:
                 if isinstance(one, str):
                     found.add(one.rpartition("--")[2].partition(".")[0] + ".py")
     return tuple(sorted(found))
-
-
-def _json(path: Path) -> dict[str, Any]:
-    """What a JSON file states; nothing where it states nothing."""
-    try:
-        stated = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return stated if isinstance(stated, dict) else {}
 
 
 def open_pretrained(folder: Path, spec: ModelSpec, factory: Any, **settings: Any) -> Opened:
