@@ -34,7 +34,6 @@ EXACT = "exact"
 LIMITS = {EXACT: (1, 1), WHOLE: (5, 10)}
 PICTURES = 4  # that a network is run on
 _LENGTHS = (1, 2)
-_NAMES = {LOGITS: "logits", LENS: "logit lens", ATTENTION: "attention"}
 
 Compared = Iterable[tuple[str, np.ndarray, np.ndarray]]
 
