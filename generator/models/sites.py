@@ -7,21 +7,21 @@ else can be put there.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from generator.errors import CutawayError, UsageError
 from generator.models.dispatch import Enough, hooks
 from generator.models.heads_access import find_heads
-from generator.models.stream import Watched, norm_of, rows_of, watched
+from generator.models.stream import norm_of, rows_of, watched
 from generator.models.text_model import LanguageModel
 from generator.models.trial import CLOSE, MLPS, apart
+from generator.models.writers import behind
 
 STREAM, ENTERING, ATTENTION, MLP, MLP_IN = SITES = (
     "stream",
@@ -144,14 +144,14 @@ def _writers(model: LanguageModel, layer: int) -> tuple[nn.Module, nn.Module]:
     seen, block = watched(model), model.blocks[layer]
     attention = find_heads(model)[layer].projection
     before, after = rows_of(seen.inputs[block]), rows_of(seen.outputs[block])
-    behind = [list(_behind(seen, block, end)) for end in (attention, ends)]
-    for one, other in itertools.product(*behind):
+    writing = [behind(seen, block, end) for end in (attention, ends)]
+    for one, other in itertools.product(*writing):
         if (
             apart(before + rows_of(seen.outputs[one]) + rows_of(seen.outputs[other]), after)
             <= CLOSE
         ):
             return one, other
-    if all(len(each) == 1 for each in behind) and ends_in_norm(model, layer):
+    if all(len(each) == 1 for each in writing) and ends_in_norm(model, layer):
         return attention, ends
     raise CutawayError(
         f"{model.id}: what attention and MLP write, with the norms behind them, is not what a layer adds to "
@@ -164,18 +164,6 @@ def _mlp_end(model: LanguageModel, layer: int) -> nn.Module:
         return model.mlp_outputs[layer]
     reason = next((one.reason for one in model.left_out if one.name == MLPS), "it has no MLPs")
     raise CutawayError(f"{model.id}: {reason}.")
-
-
-def _behind(seen: Watched, block: nn.Module, end: nn.Module) -> Iterator[nn.Module]:
-    """A writer's last matrix, and each module of the block that is handed what it makes and changes it."""
-    made = rows_of(seen.outputs[end])
-    yield end
-    for part in block.modules():
-        if part in seen.outputs and part is not block and part is not end:
-            given, makes = rows_of(seen.inputs[part]), rows_of(seen.outputs[part])
-            alike = given.shape == made.shape == makes.shape
-            if alike and torch.equal(given, made) and not torch.equal(makes, made):
-                yield part
 
 
 def _mlp_in(model: LanguageModel, layer: int) -> LayerSite:

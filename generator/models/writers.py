@@ -29,19 +29,20 @@ def block_rest(seen: Seen, block: nn.Module, *ends: nn.Module) -> float:
     if any(end not in seen.outputs for end in ends):
         return float("inf")
     before, after = rows_of(seen.inputs[block]), rows_of(seen.outputs[block])
-    written = [_behind(seen, block, rows_of(seen.outputs[end])) for end in ends]
+    written = [[rows_of(seen.outputs[part]) for part in behind(seen, block, end)] for end in ends]
     rests = [_rest(after, before, *these) for these in itertools.product(*written)]
     return min([*rests, _with_norms_behind(seen, block, before, after, written)])
 
 
-def _behind(seen: Seen, block: nn.Module, written: Tensor) -> list[Tensor]:
-    """What a writer writes, as it is and behind each module that is handed just that."""
-    found = [written]
+def behind(seen: Seen, block: nn.Module, end: nn.Module) -> list[nn.Module]:
+    """A writer's last matrix, and each module of the block that is handed what it makes and changes it."""
+    made, found = rows_of(seen.outputs[end]), [end]
     for part in block.modules():
-        if part in seen.outputs and part is not block:
-            given, made = rows_of(seen.inputs[part]), rows_of(seen.outputs[part])
-            if given.shape == made.shape == written.shape and torch.equal(given, written):
-                found.append(made)
+        if part in seen.outputs and part is not block and part is not end:
+            given, makes = rows_of(seen.inputs[part]), rows_of(seen.outputs[part])
+            alike = given.shape == made.shape == makes.shape
+            if alike and torch.equal(given, made) and not torch.equal(makes, made):
+                found.append(part)
     return found
 
 
