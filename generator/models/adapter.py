@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from generator.errors import CutawayError, UsageError, first_line
-from generator.files import stated_in
+from generator.files import some_of, stated_in
 from generator.inputs.source import Source, parse_source
 from generator.models.compat import repair_torchvision
 from generator.models.digest import file_sha256
@@ -131,8 +131,7 @@ def _check_whole(stored: Collection[str], expected: Collection[str]) -> None:
     ):
         names = sorted(set(own) - set(other))
         if names:
-            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-            raise _misfit(f"{says} {names[0]}{more}")
+            raise _misfit(f"{says} {some_of(names, 1)}")
 
 
 def _ranks(shapes: Mapping[str, tuple[int, ...]]) -> str:

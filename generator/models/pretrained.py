@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from generator.errors import CutawayError, first_line
 from generator.exhibit import ModelSpec
-from generator.files import stated_in
+from generator.files import some_of, stated_in
+from generator.formatting import amount
 from generator.models.compat import repair_torchvision
 from generator.models.fitting import common_prefixes
 
@@ -165,7 +166,8 @@ def open_pretrained(folder: Path, spec: ModelSpec, factory: Any, **settings: Any
         opened = open_pretrained(folder, spec, library().AutoModel, **settings)
         told = (
             f"The head that its configuration names ({type(module).__name__}) is not in the file "
-            f"({_first(missing, 'is missing')}): the network is shown without it."
+            f"({some_of(missing, 1)} {'is' if len(missing) == 1 else 'are'} missing): the network is shown "
+            "without it."
         )
         return Opened(opened.module, (*notes, told), headless=True)
     strange = [name for name in unexpected if _inside(name, module, body, base)]
@@ -227,11 +229,6 @@ def _inside(name: str, module: nn.Module, body: nn.Module, base: str) -> bool:
     return word in known and word not in own
 
 
-def _first(names: Sequence[str], what: str) -> str:
-    more = f" and {len(names) - 1:,} more" if len(names) > 1 else ""
-    return f"{names[0]}{more} {'are missing' if more and what == 'is missing' else what}"
-
-
 def unlike(
     spec: ModelSpec, module: nn.Module, missing: Sequence[str], strange: Sequence[str]
 ) -> CutawayError:
@@ -253,10 +250,9 @@ def unlike(
 def _left_out(unexpected: Sequence[str]) -> tuple[str, ...]:
     if not unexpected:
         return ()
-    several = len(unexpected) > 1
     return (
-        f"{len(unexpected):,} tensor{'s' if several else ''} of the file ({_first_and_last(unexpected)}) "
-        f"belong{'' if several else 's'} to a head that is not shown.",
+        f"{amount(len(unexpected), 'tensor')} of the file ({_first_and_last(unexpected)}) "
+        f"belong{'s' if len(unexpected) == 1 else ''} to a head that is not shown.",
     )
 
 
