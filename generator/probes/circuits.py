@@ -144,9 +144,7 @@ class Circuits:
     why_no_pairs: str = ""
 
 
-def curated_words(
-    model: LanguageModel, encodings: Mapping[str, Encoding], count: int = WORDS
-) -> tuple[int, ...]:
+def curated_words(encodings: Mapping[str, Encoding], count: int = WORDS) -> tuple[int, ...]:
     """Tokens of the texts that are words, at equal steps through them in order of appearance."""
     seen: dict[int, None] = {}
     for encoding in encodings.values():
