@@ -18,7 +18,7 @@ from torch import Tensor
 from generator.dictionary_schema import DictionarySpec
 from generator.errors import UsageError
 from generator.exhibit import ModelSpec
-from generator.inputs.source import Files, Source, parse_source
+from generator.inputs.source import Source, parse_source
 from generator.models.dictionary import JUMPRELU, TOPK, Dictionary, fitting
 from generator.models.dictionary_layouts import BATCH_TOPK, Stated
 from generator.models.dictionary_weights import SAELENS, SPARSIFY, dictionary_of, read_files
@@ -58,7 +58,8 @@ def load_dictionary(
         path = _chosen(files.root, source)
         said, tensors = read_files(path, spec, int(model.layers[0].shape[0]))
         stated = with_stated(said, spec, tensors)
-        made = dictionary_of(spec, stated, tensors, _origin(files, source))
+        origin = f"{files.origin}, {source.file}" if source.file else files.origin
+        made = dictionary_of(spec, stated, tensors, origin)
         fitted = fitting(model, made)
         _check_module(model, stated)
     except UsageError as error:
@@ -73,10 +74,6 @@ def _sets(source: Source) -> tuple[tuple[str, ...], ...]:
         return ((SAELENS,), (SPARSIFY,))
     within = glob.escape(source.file.rstrip("/"))
     return ((f"{within}/*.safetensors", within),)
-
-
-def _origin(files: Files, source: Source) -> str:
-    return f"{files.origin}, {source.file}" if source.file else files.origin
 
 
 def _chosen(root: Path, source: Source) -> Path:

@@ -41,8 +41,9 @@ def build_own(reference: str, spec: ModelSpec, base: Path, seed: int) -> Network
     try:
         module = made(**spec.arguments)
     except Exception as error:  # whatever the user's own code raises
+        given = ", ".join(f"{key}={value!r}" for key, value in spec.arguments.items())
         raise UsageError(
-            f"{spec.id}: {name}({_called(spec)}) of {path.name} cannot be made: "
+            f"{spec.id}: {name}({given}) of {path.name} cannot be made: "
             f"{type(error).__name__}: {first_line(error)}",
             "What it is called with stands under arguments: in the model's entry.",
         ) from error
@@ -53,10 +54,6 @@ def build_own(reference: str, spec: ModelSpec, base: Path, seed: int) -> Network
     how = spec.preprocessing or Preprocessing()
     architecture = f"{path.name}:{name} {digest.hexdigest()[:12]}"
     return Network(module, architecture, how, class_names(spec), counted=True, unstated=True)
-
-
-def _called(spec: ModelSpec) -> str:
-    return ", ".join(f"{key}={value!r}" for key, value in spec.arguments.items())
 
 
 def _from_file(path: Path, name: str, spec: ModelSpec) -> Any:

@@ -250,14 +250,11 @@ def unlike(
 def _left_out(unexpected: Sequence[str]) -> tuple[str, ...]:
     if not unexpected:
         return ()
+    named = " to ".join(dict.fromkeys((unexpected[0], unexpected[-1])))
     return (
-        f"{amount(len(unexpected), 'tensor')} of the file ({_first_and_last(unexpected)}) "
+        f"{amount(len(unexpected), 'tensor')} of the file ({named}) "
         f"belong{'s' if len(unexpected) == 1 else ''} to a head that is not shown.",
     )
-
-
-def _first_and_last(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
 
 
 def check_numbers(module: nn.Module, model: str) -> None:
