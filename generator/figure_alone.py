@@ -20,6 +20,7 @@ from generator.figures.figure import Figure
 from generator.figures.paper import FORMATS
 from generator.inputs.shown import Inputs
 from generator.processes import fixed_threads
+from generator.progress import silent
 from generator.run import PICTURES, TEXTS, Run, Technique
 from generator.single import Given, exhibit_of_one, model_of_exhibit
 from generator.store import Store
@@ -152,7 +153,7 @@ def _runs(
     """Runs that measure through the store of the exhibit; of the working folder where that is read only."""
     place = exhibit.base if os.access(exhibit.base, os.W_OK) else Path.cwd()
     store = Store(place / "build" / "store")
-    return load_runs(exhibit, inputs, device, store, lambda _: None, lambda _: None, techniques)
+    return load_runs(exhibit, inputs, device, store, silent, silent, techniques)
 
 
 def _compared(name: str, path: Path | None) -> Exhibit | None:

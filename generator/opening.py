@@ -17,7 +17,7 @@ from generator.exhibit_yaml import load_exhibit
 from generator.models.device import pick_device
 from generator.models.model import VisionModel
 from generator.models.vision import Network, class_names, finish
-from generator.progress import Reporter, terminal
+from generator.progress import Reporter, silent, terminal
 from generator.run import Run
 from generator.single import Given, exhibit_of_one, of_part
 from generator.store import Store
@@ -59,7 +59,7 @@ def open_model(
         alone = alone.model_copy(update={"models": (spec,)})
         model = _of_module(source, spec, size, device)
         (inputs,) = read_inputs(alone)
-        return run_of(model, spec, inputs, alone, kept, _silent, all_techniques(alone))
+        return run_of(model, spec, inputs, alone, kept, silent, all_techniques(alone))
     if exhibit is None:
         given = Given(told, seen, searched, None, architecture, weights, features)
         alone = exhibit_of_one(source, given)
@@ -70,7 +70,7 @@ def open_model(
     alone, read = opened_in_parts(alone, read_inputs(alone))
     if len(alone.models) > 1:
         raise UsageError(f"'{source}' has two towers: say part='picture' or part='text'.")
-    (run,) = load_runs(alone, read, device, kept, _silent, _silent, all_techniques(alone))
+    (run,) = load_runs(alone, read, device, kept, silent, silent, all_techniques(alone))
     return run
 
 
@@ -87,10 +87,6 @@ def build(
     """
     options = Options(Path(out), Path(work), device=device)
     return build_site(load_exhibit(Path(exhibit)), options, Reporter(terminal(quiet=True))).site
-
-
-def _silent(_: str) -> None:
-    pass
 
 
 def _of_module(module: nn.Module, spec: ModelSpec, size: int | None, device: str) -> VisionModel:
