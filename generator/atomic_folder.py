@@ -30,7 +30,7 @@ def atomic_folder(target: Path, fill: Callable[[Path], None]) -> Path:
         made.mkdir()
         fill(made)
         (made / _RECEIPT).write_text(json.dumps(_sizes(made)), encoding="utf-8")
-        _publish(made, target, work)
+        put_in_place(made, target, work, _is_whole)
     return target
 
 
@@ -85,9 +85,14 @@ def _is_whole(folder: Path) -> bool:
         return False
 
 
-def _publish(made: Path, target: Path, work: Path) -> None:
+def put_in_place(made: Path, target: Path, work: Path, is_whole: Callable[[Path], bool]) -> None:
+    """Rename a folder made in `work` to `target`, unless a whole one is there. Raises OSError."""
     with contextlib.suppress(OSError):  # refused if another process was first: its folder is used
         made.replace(target)
-    if not _is_whole(target):  # a folder that someone damaged stood in the way
-        target.replace(work / "damaged")
-        made.replace(target)
+    if not is_whole(target):  # a folder that someone damaged stood in the way
+        with contextlib.suppress(FileNotFoundError):
+            target.replace(work / "damaged")
+        with contextlib.suppress(OSError):
+            made.replace(target)
+        if not is_whole(target):
+            raise OSError(f"{target} changes while it is written")

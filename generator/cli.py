@@ -74,10 +74,10 @@ def build(
     verbose: option.Verbose = False,
 ) -> None:
     """Build the site of an exhibit, or of one model."""
-    from generator.single import exhibit_or_one
+    from generator.single import Given, exhibit_or_one
 
-    of_model = (texts, images, pool, architecture, weights)
-    shown = exhibit_or_one(exhibit, model, *of_model, features, passages)
+    given = Given(texts, images, pool, passages, architecture, weights, features)
+    shown = exhibit_or_one(exhibit, model, given)
     # torch takes seconds to import: a mistake in the exhibit is answered before.
     from generator.build import Options
     from generator.build import build as run
@@ -125,9 +125,10 @@ def card(
 
     A network of two towers, such as CLIP, gets two, in folders of their own.
     """
-    from generator.single import card_exhibit
+    from generator.single import Given, card_exhibit
 
-    shown, name = card_exhibit(source, exhibit, texts, images, pool, architecture, weights, part)
+    given = Given(texts, images, pool, None, architecture, weights)
+    shown, name = card_exhibit(source, exhibit, given, part)
     from generator.card import make_cards
 
     if site_url:

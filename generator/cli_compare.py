@@ -36,10 +36,10 @@ def compare(
     verbose: option.Verbose = False,
 ) -> None:
     """Build a site of two models, with a page that says what changed inside from one to the other."""
-    from generator.single import exhibit_of_two
+    from generator.single import Given, exhibit_of_two
 
-    given = (texts, images, pool, passages)
-    shown = exhibit_of_two((before, after), exhibit, *given, architecture, features or 0)
+    given = Given(texts, images, pool, passages, architecture, features=features or 0)
+    shown = exhibit_of_two((before, after), exhibit, given)
     from generator.build import Options, build
     from generator.report import print_summary
 

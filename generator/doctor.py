@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from generator import __version__
-from generator.errors import CutawayError
+from generator.errors import CutawayError, first_line
 from generator.paths import cache_root, data_root
 
 GIGABYTE = 1e9
@@ -55,7 +55,7 @@ def _guarded(check: Callable[[], Finding]) -> Finding:
     try:
         return check()
     except (ImportError, OSError, RuntimeError, CutawayError) as error:
-        detail = f"{str(error).splitlines()[0]} {getattr(error, 'hint', '')}".strip()
+        detail = f"{first_line(error)} {getattr(error, 'hint', '')}".strip()
         return Finding(check.__name__.lstrip("_"), False, detail)
 
 

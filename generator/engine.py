@@ -32,7 +32,7 @@ from generator.own_techniques import TechniqueError
 from generator.pages.sections import asked
 from generator.processes import ignoring_interrupts, threads
 from generator.profile import Spent
-from generator.progress import Step
+from generator.progress import Step, silent
 from generator.run import Control, Run, Technique, why_not
 from generator.store import Store
 from generator.subjects import all_techniques, load_runs
@@ -151,7 +151,7 @@ class _Others:
 
     def end(self) -> None:
         """End the others, whatever they are at: nobody asks for it any more."""
-        self.store.making = _nothing
+        self.store.making = silent
         for process in self.running.values():
             process.terminate()
             process.join()
@@ -197,7 +197,7 @@ def fill(
     keep_freed()
     torch.set_num_threads(threads())
     store = Store(work.store, waits=False)
-    store.making = making or _nothing
+    store.making = making or silent
     store.weights = work.weights
 
     def told(ask: Callable[[], Any]) -> Any:
@@ -213,7 +213,7 @@ def fill(
         one = work.exhibit.model_copy(update={"models": (spec,)})
         # What is busy raises, and so does every mistake: the parent meets these too, and tells them.
         with contextlib.suppress(Exception):
-            given = (one, [shown], work.device, store, _nothing, say, techniques, work.full)
+            given = (one, [shown], work.device, store, silent, say, techniques, work.full)
             store.shared([partial(told, ask) for ask in asks_of(load_runs(*given))])
         # A run and its control know each other, and are not gone before the next model is there otherwise.
         gc.collect()
@@ -223,7 +223,3 @@ def _end_without_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None and not parent.is_alive():
         os._exit(1)
-
-
-def _nothing(*_: Any) -> None:
-    pass

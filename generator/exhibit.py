@@ -261,9 +261,9 @@ class Exhibit(Strict):
 
     def shown_to(self, model: ModelSpec) -> Exhibit:
         """The exhibit with the pictures, texts and pools that one of its models is shown."""
-        own = {key: getattr(model, key) for key in _OF_ONE}
+        own = {key: getattr(model, key) for key in OF_ONE}
         return self.model_copy(update={key: one for key, one in own.items() if one is not None})
 
 
 # What a model can be shown instead of what the exhibit shows to all.
-_OF_ONE = ("images", "texts", "held_out", "pairs", "pool", "passages")
+OF_ONE = ("images", "texts", "held_out", "pairs", "pool", "passages")

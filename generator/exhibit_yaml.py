@@ -4,38 +4,15 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
-from pydantic import (
-    BaseModel,
-    TypeAdapter,
-    ValidationError,
-)
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from generator.altered_schema import Altered
-from generator.card_schema import (
-    CardSpec,
-    OwnSection,
-    PairedProbe,
-    Pairs,
-    PromptPair,
-    Reference,
-    Sentences,
-    Triple,
-)
-from generator.dictionary_schema import DictionarySpec
+from generator.card_schema import Pairs
 from generator.errors import UsageError, first_line
-from generator.exhibit import (
-    CheckpointSpec,
-    Choices,
-    Exhibit,
-    ImageSpec,
-    ModelSpec,
-    Preprocessing,
-    TextSpec,
-)
+from generator.exhibit import Exhibit, ImageSpec, TextSpec
 from generator.files import read_text
 from generator.yaml_schema import Place, explained, first_repeat, lines_of
 
@@ -65,19 +42,14 @@ def read_yaml(path: Path, what: str) -> Any:
     return found
 
 
-def check(
-    adapter: TypeAdapter[T], data: Any, path: Path, schema: type[BaseModel] | None = None
-) -> T:
-    """Validate `data` from `path`; an error names file, line, key and the nearest valid name.
-
-    `schema` is what stands at the top of the file; an exhibit if left out.
-    """
+def check(kind: type[T], data: Any, path: Path) -> T:
+    """Validate `data` from `path`; an error names file, line, key and the nearest valid name."""
     try:
-        return adapter.validate_python(data)
+        return TypeAdapter(kind).validate_python(data)
     except ValidationError as error:
         lines = lines_of(read_text(path))
         details = [detail for detail in error.errors() if not _is_echo(detail)][:5]
-        told = [explained(one, lines, partial(_siblings, top=schema or Exhibit)) for one in details]
+        told = [explained(one, lines, partial(_siblings, top=kind)) for one in details]
         messages = (f"{path}{f', line {line}' if line else ''}: {words}" for line, words in told)
         raise UsageError("\n".join(messages)) from error
 
@@ -94,32 +66,21 @@ def _is_echo(detail: ErrorDetails) -> bool:
     return no_name or (detail["type"] == "too_short" and bool(detail["input"]))
 
 
-def _siblings(place: Place, top: type[BaseModel]) -> list[str]:
-    owners: dict[str, type[BaseModel]] = {
-        "models": ModelSpec,
-        "checkpoints": CheckpointSpec,
-        "dictionaries": DictionarySpec,
-        "altered": Altered,
-        "make": Choices,
-        "images": ImageSpec,
-        "texts": TextSpec,
-        "preprocessing": Preprocessing,
-        "card": CardSpec,
-        "sections": OwnSection,
-        "references": Reference,
-        "reference": Reference,
-        "paraphrases": Triple,
-        "probes": PairedProbe,
-        "prompts": PromptPair,
-        "sentences": Sentences,
-    }
-    named = [part for part in place[:-1] if isinstance(part, str)]
-    schema = owners.get(named[-1], top) if named else top
-    if not named and place and isinstance(place[0], int):
-        # A list at the top of its file: texts have a text, pictures a file.
-        fields = set(TextSpec.model_fields) | set(ImageSpec.model_fields)
-        return sorted(fields)
-    return [name for name in schema.model_fields if name != "base"]
+def _siblings(place: Place, top: Any) -> list[str]:
+    """The keys that may stand beside the one at a place of what is of the type `top`."""
+    schemas = _schemas(top)
+    for part in place[:-1]:
+        if isinstance(part, str):
+            of = [schema.model_fields[part] for schema in schemas if part in schema.model_fields]
+            schemas = [each for field in of for each in _schemas(field.annotation)]
+    return [name for schema in schemas for name in schema.model_fields if name != "base"]
+
+
+def _schemas(kind: Any) -> list[type[BaseModel]]:
+    """The schemas that a type is made of: of a list those of its items, of a union those of its branches."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return [kind]
+    return [schema for part in get_args(kind) for schema in _schemas(part)]
 
 
 def load_exhibit(path: Path) -> Exhibit:
@@ -131,19 +92,19 @@ def load_exhibit(path: Path) -> Exhibit:
         raise UsageError(f"{path}: an exhibit is a mapping of keys such as 'title' and 'models'.")
     if "base" in data:
         raise UsageError(f"{path}: unknown key 'base'.")
-    exhibit = check(TypeAdapter(Exhibit), data, path)
+    exhibit = check(Exhibit, data, path)
     return exhibit.model_copy(update={"base": path.resolve().parent})
 
 
 def load_pairs(path: Path) -> Pairs:
     """The sentences that probes compare."""
-    return check(TypeAdapter(Pairs), read_yaml(path, "list of sentences"), path, Pairs)
+    return check(Pairs, read_yaml(path, "list of sentences"), path)
 
 
 def load_texts(path: Path) -> tuple[TextSpec, ...]:
     """Texts from a YAML list, or from a plain file with one text a line."""
     if path.suffix.lower() in {".yml", ".yaml"}:
-        return check(TypeAdapter(tuple[TextSpec, ...]), read_yaml(path, "list of texts"), path)
+        return check(tuple[TextSpec, ...], read_yaml(path, "list of texts"), path)
     lines = [line.strip() for line in read_text(path, "file of texts").splitlines()]
     texts = [line for line in lines if line]
     return tuple(
@@ -154,4 +115,4 @@ def load_texts(path: Path) -> tuple[TextSpec, ...]:
 
 def load_image_table(path: Path) -> tuple[ImageSpec, ...]:
     """The table of pictures that stands beside them."""
-    return check(TypeAdapter(tuple[ImageSpec, ...]), read_yaml(path, "list of pictures"), path)
+    return check(tuple[ImageSpec, ...], read_yaml(path, "list of pictures"), path)

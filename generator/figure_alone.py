@@ -20,8 +20,9 @@ from generator.figures.figure import Figure
 from generator.figures.paper import FORMATS
 from generator.inputs.shown import Inputs
 from generator.processes import fixed_threads
-from generator.run import PICTURES, TEXTS, Technique
-from generator.single import exhibit_of_one, model_of_exhibit
+from generator.progress import silent
+from generator.run import PICTURES, TEXTS, Run, Technique
+from generator.single import Given, exhibit_of_one, model_of_exhibit
 from generator.store import Store
 from generator.subjects import (
     all_techniques,
@@ -125,29 +126,34 @@ def draw_alone(
     known = meant.parameters
     asked = model or _only_model(kind, known, exhibit)
     compared = _compared(asked, exhibit)
-    if compared is not None:
-        made = _draw_compared(compared, asked, kind, chosen, device, techniques)
-        made.save(paper.file, paper.width, paper.dpi)
-        return made
+    own, live = ({"model": asked} if asked and "model" in known else {}), False
     if not asked:
-        made = figure(Catalogue({}, Store(Path("build") / "store"), 0), kind, chosen)
-        made.save(paper.file, paper.width, paper.dpi)
-        return made
-    shown_exhibit, beside = _exhibit(asked, exhibit, architecture, weights)
-    shown_exhibit, inputs, beside = _one_model(shown_exhibit, beside, kind, part, meant)
-    base, name = shown_exhibit.base, shown_exhibit.models[0].id
-    place = base if os.access(base, os.W_OK) else Path.cwd()
+        catalogue = Catalogue({}, Store(Path("build") / "store"), 0)
+    elif compared is not None:
+        alone, inputs = _of_pair(compared, asked)
+        runs = _runs(alone, inputs, device, techniques)
+        pairs = {one.id: one for one in comparisons_of(alone, runs)}
+        catalogue = Catalogue(pairs, runs[0].store, alone.seed, techniques=techniques)
+    else:
+        alone, beside = _exhibit(asked, exhibit, architecture, weights)
+        alone, inputs, beside = _one_model(alone, beside, kind, part, meant)
+        (run,) = _runs(alone, inputs, device, techniques)
+        run = replace(run, other_tower=other_tower(alone.models[0], beside))
+        catalogue = Catalogue({run.model.id: run}, run.store, alone.seed, techniques=techniques)
+        own = {"model": run.model.id} if own else {}
+        live = meant == widgets_of(techniques).get(kind)
+    made = (widget if live else figure)(catalogue, kind, {**own, **chosen})
+    made.save(paper.file, paper.width, paper.dpi)
+    return made
+
+
+def _runs(
+    exhibit: Exhibit, inputs: Sequence[Inputs], device: str, techniques: tuple[Technique[Any], ...]
+) -> list[Run]:
+    """Runs that measure through the store of the exhibit; of the working folder where that is read only."""
+    place = exhibit.base if os.access(exhibit.base, os.W_OK) else Path.cwd()
     store = Store(place / "build" / "store")
-    (run,) = load_runs(
-        shown_exhibit, inputs, device, store, lambda _: None, lambda _: None, techniques
-    )
-    run = replace(run, other_tower=other_tower(shown_exhibit.models[0], beside))
-    catalogue = Catalogue({name: run}, store, shown_exhibit.seed, techniques=techniques)
-    own = {"model": name} if "model" in known else {}
-    live = meant == widgets_of(techniques).get(kind)
-    shown = (widget if live else figure)(catalogue, kind, {**own, **chosen})
-    shown.save(paper.file, paper.width, paper.dpi)
-    return shown
+    return load_runs(exhibit, inputs, device, store, silent, silent, techniques)
 
 
 def _compared(name: str, path: Path | None) -> Exhibit | None:
@@ -157,30 +163,13 @@ def _compared(name: str, path: Path | None) -> Exhibit | None:
     return known if known and name in {one.id for one in known.compare} else None
 
 
-def _draw_compared(
-    exhibit: Exhibit,
-    name: str,
-    kind: str,
-    chosen: Mapping[str, Any],
-    device: str,
-    techniques: tuple[Technique[Any], ...],
-) -> Figure:
-    """A figure of two models of the exhibit side by side."""
+def _of_pair(exhibit: Exhibit, name: str) -> tuple[Exhibit, Sequence[Inputs]]:
+    """The exhibit with the two models of one comparison alone, and what they are run on."""
     opened, shown = opened_in_parts(exhibit, read_inputs(exhibit))
     pair = next(one for one in opened.compare if one.id == name)
     wanted = [both for both in zip(opened.models, shown, strict=True) if both[0].id in pair.models]
     update = {"models": tuple(spec for spec, _ in wanted), "compare": (pair,)}
-    alone, base = opened.model_copy(update=update), exhibit.base
-    store = Store((base if os.access(base, os.W_OK) else Path.cwd()) / "build" / "store")
-    given = (alone, [inputs for _, inputs in wanted], device, store)
-    runs = load_runs(*given, lambda _: None, lambda _: None, techniques)
-    catalogue = Catalogue(
-        {one.id: one for one in comparisons_of(alone, runs)},
-        store,
-        exhibit.seed,
-        techniques=techniques,
-    )
-    return figure(catalogue, kind, {"model": name, **chosen})
+    return opened.model_copy(update=update), [inputs for _, inputs in wanted]
 
 
 def _exhibit(
@@ -189,7 +178,7 @@ def _exhibit(
     """The exhibit with this model alone, and all models that stand in it."""
     here = model_of_exhibit(model, path)
     if here is None:
-        return exhibit_of_one(model, None, None, None, architecture, weights, 0), ()
+        return exhibit_of_one(model, Given(architecture=architecture, weights=weights)), ()
     known, spec = here
     if architecture or weights != "pretrained":
         raise UsageError(f"'{spec.id}' is in the exhibit, which says what it is.")

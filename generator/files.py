@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from generator.errors import UsageError
 
@@ -23,6 +25,15 @@ def read_text(path: Path, what: str = "file", hint: str = "") -> str:
         raise UsageError(f"{path} is a folder; it should be a {what}.") from error
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: cannot be read as UTF-8 text: {error}.") from error
+
+
+def stated_in(path: Path) -> dict[str, Any]:
+    """What a JSON file states; nothing where it states nothing."""
+    try:
+        stated = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return stated if isinstance(stated, dict) else {}
 
 
 def files_in(folder: Path, pattern: str = "*") -> list[Path]:

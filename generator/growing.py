@@ -29,7 +29,7 @@ from generator.pages.gallery import gallery
 from generator.pages.model import model_pages
 from generator.pages.page import Page, figures_in
 from generator.pages.sections import FilledSection, each_once, pending
-from generator.progress import Reporter
+from generator.progress import Reporter, silent
 from generator.run import Run
 from generator.store import BusyError, KeptStore, Store
 from generator.unfinished import is_finished
@@ -105,7 +105,7 @@ class FirstSite:
         whole = [page for page in (_as_drawn(one, kept, pictures) for one in made) if page]
         every = [*article_pages(articles, self.exhibit, pages), *whole]
         shown = (self.exhibit, kept, (), self.writing, articles, every, pictures, pages)
-        Content(*shown, finished=False).write(self.work, _nothing)
+        Content(*shown, finished=False).write(self.work, silent)
         self.publish(articles)
 
     def _articles(self, runs: Sequence[Run], until: float) -> list[Article]:
@@ -138,7 +138,7 @@ class FirstSite:
 def _of_kept(run: Run, store: Path) -> Run:
     """The same run, which measures nothing and shares no result with it."""
     kept, own = KeptStore(store), replace(run, credits=[], _results={}, comparisons=())
-    return replace(own, store=kept, step=_nothing)
+    return replace(own, store=kept, step=silent)
 
 
 def _until(end: float, each: Iterator[T] | Sequence[T]) -> Iterator[T]:
@@ -178,7 +178,3 @@ def _as_drawn(page: Page, runs: Sequence[Run], pictures: Mapping[str, Drawn]) ->
         one if drawn([one.view]) else pending(techniques[one.technique], one.id) for one in sections
     )
     return replace(page, context={**page.context, "sections": tuple(each_once(told))})
-
-
-def _nothing(_: str) -> None:
-    pass

@@ -111,7 +111,9 @@ def _measured(run: Run) -> dict[str, Any]:
     else:
         stated |= _pairs(run) if run.reads == PAIRS else _texts(run)
         if not why_not(NEURONS, run):
-            stated["passages"] = {"count": len(passages_of(run)), "sha256": _digest(run)}
+            texts = [one.text for one in passages_of(run)]
+            digest = digest_of({"texts": texts})
+            stated["passages"] = {"count": len(texts), "sha256": digest}
     if not why_not(LIVE, run):
         stated["live"] = _live(run)
     return stated
@@ -132,11 +134,6 @@ def _live(run: Run) -> dict[str, Any]:
         "longest_text": offer.limit or None,
         "measured": [asdict(one) for one in offer.measured],
     }
-
-
-def _digest(run: Run) -> str:
-    """Of the passages that the model read, in order."""
-    return digest_of({"texts": [one.text for one in passages_of(run)]})
 
 
 def _at_most(difference: float) -> float | None:

@@ -12,14 +12,14 @@ from torch import nn
 from generator.build import Options
 from generator.build import build as build_site
 from generator.errors import UsageError
-from generator.exhibit import Exhibit, ModelSpec, Preprocessing
+from generator.exhibit import ModelSpec, Preprocessing
 from generator.exhibit_yaml import load_exhibit
 from generator.models.device import pick_device
 from generator.models.model import VisionModel
-from generator.models.vision import Network, finish, numbered
-from generator.progress import Reporter, terminal
+from generator.models.vision import Network, class_names, finish
+from generator.progress import Reporter, silent, terminal
 from generator.run import Run
-from generator.single import exhibit_of_one, of_part
+from generator.single import Given, exhibit_of_one, of_part
 from generator.store import Store
 from generator.subjects import all_techniques, load_runs, opened_in_parts, read_inputs, run_of
 
@@ -50,17 +50,19 @@ def open_model(
     what cannot be meant, CutawayError for what fails on the way.
     """
     kept = Store(Path(store))
+    told, seen, searched = (Path(one) if one is not None else None for one in (texts, images, pool))
     if isinstance(source, nn.Module):
         name = type(source).__name__
-        alone = _alone(f"./{name}", images, texts, pool, None, "pretrained", features)
+        alone = exhibit_of_one(f"./{name}", Given(told, seen, searched, features=features))
         named = classes if isinstance(classes, int) or classes is None else tuple(classes)
         spec = alone.models[0].model_copy(update={"classes": named, "title": name})
         alone = alone.model_copy(update={"models": (spec,)})
         model = _of_module(source, spec, size, device)
         (inputs,) = read_inputs(alone)
-        return run_of(model, spec, inputs, alone, kept, _silent, all_techniques(alone))
+        return run_of(model, spec, inputs, alone, kept, silent, all_techniques(alone))
     if exhibit is None:
-        alone = _alone(source, images, texts, pool, architecture, weights, features)
+        given = Given(told, seen, searched, None, architecture, weights, features)
+        alone = exhibit_of_one(source, given)
     else:
         whole = load_exhibit(Path(exhibit))
         alone = whole.model_copy(update={"models": (whole.model(source),)})
@@ -68,7 +70,7 @@ def open_model(
     alone, read = opened_in_parts(alone, read_inputs(alone))
     if len(alone.models) > 1:
         raise UsageError(f"'{source}' has two towers: say part='picture' or part='text'.")
-    (run,) = load_runs(alone, read, device, kept, _silent, _silent, all_techniques(alone))
+    (run,) = load_runs(alone, read, device, kept, silent, silent, all_techniques(alone))
     return run
 
 
@@ -87,30 +89,11 @@ def build(
     return build_site(load_exhibit(Path(exhibit)), options, Reporter(terminal(quiet=True))).site
 
 
-def _silent(_: str) -> None:
-    pass
-
-
-def _alone(
-    source: str,
-    images: str | Path | None,
-    texts: str | Path | None,
-    pool: str | Path | None,
-    architecture: str | None,
-    weights: str,
-    features: int,
-) -> Exhibit:
-    read, seen, searched = (Path(one) if one is not None else None for one in (texts, images, pool))
-    return exhibit_of_one(source, read, seen, searched, architecture, weights, features)
-
-
 def _of_module(module: nn.Module, spec: ModelSpec, size: int | None, device: str) -> VisionModel:
     """A copy of a live module, read as a network of a file is."""
     how = Preprocessing() if size is None else Preprocessing(size=size)
-    labels = spec.classes if isinstance(spec.classes, tuple) else numbered(spec.classes or 0)
-    network = Network(
-        copy.deepcopy(module), type(module).__qualname__, how, labels, counted=True, unstated=True
-    )
+    own, name = copy.deepcopy(module), type(module).__qualname__
+    network = Network(own, name, how, class_names(spec), counted=True, unstated=True)
     place: dict[str, Any] = {
         "source": f"torch.nn.Module {type(module).__qualname__}",
         "origin": "a module in memory",

@@ -36,6 +36,7 @@ from generator.pages.page import Page
 from generator.pages.sections import technique_scripts, technique_tables
 from generator.paths import data_root
 from generator.preview_runs import PreviewModel, PreviewRuns
+from generator.progress import silent
 from generator.run import Run
 from generator.store import Store
 from generator.subjects import (
@@ -169,7 +170,7 @@ class Preview:
         models: dict[str, PreviewModel] = {}
         for spec, shown in zip(alone.models, inputs, strict=True):
             one = alone.model_copy(update={"models": (spec,)})
-            given = (one, [shown], self.device, store, _silent, _silent, techniques)
+            given = (one, [shown], self.device, store, silent, silent, techniques)
             load = partial(_loaded, comparison_links(spec, alone), *given)
             model = PreviewModel(spec, shown, exhibit.seed, load)
             known = self._models.get(spec.id) if spec.id not in told else None
@@ -279,10 +280,6 @@ def _load(models: Sequence[PreviewModel]) -> None:
 def _loaded(links: tuple[Link, ...], *given: Any) -> list[Run]:
     """A run that leads to all that it is compared with: alone it knows the titles of no others."""
     return [replace(run, comparisons=links) for run in load_runs(*given)]
-
-
-def _silent(_: str) -> None:
-    pass
 
 
 def _listed(writing: Writing) -> list[tuple[str, str]]:

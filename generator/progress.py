@@ -30,6 +30,10 @@ EVERY = 15.0  # seconds between lines where there is no terminal
 PROGRESS = "progress.txt"  # in the folder of the work, while a site has to be waited for
 
 
+def silent(*_: object) -> None:
+    """Tells nobody."""
+
+
 @dataclass(frozen=True)
 class StageTime:
     """How long a stage took and what came of it, for the summary."""
@@ -46,7 +50,7 @@ class Reporter:
     console: Console
     verbose: bool = False
     stages: list[StageTime] = field(default_factory=list)
-    _told: Step = field(default=lambda _: None, init=False, repr=False)
+    _told: Step = field(default=silent, init=False, repr=False)
     _file: Path | None = field(default=None, init=False, repr=False)
 
     def step(self, detail: str) -> None:

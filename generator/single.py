@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -15,6 +16,29 @@ from generator.inputs.datasets import names_dataset
 from generator.paths import data_root
 
 FEATURES = 12  # units that are visualised where no number is stated
+
+
+@dataclass(frozen=True)
+class Given:
+    """What is said of a source: what it is run on, what its weights belong to and how much is drawn."""
+
+    texts: Path | None = None
+    images: Path | None = None
+    pool: Path | None = None
+    passages: Path | None = None
+    architecture: str | None = None
+    weights: str = "pretrained"
+    features: int | None = 0
+
+    @property
+    def inputs(self) -> tuple[Path | None, ...]:
+        """What the source is run on."""
+        return self.texts, self.images, self.pool, self.passages
+
+    @property
+    def stated(self) -> bool:
+        """Whether anything is said that an exhibit says of its models."""
+        return any((*self.inputs, self.architecture)) or self.weights != "pretrained"
 
 
 def spec_of_one(source: str, architecture: str | None, weights: str) -> ModelSpec:
@@ -46,56 +70,43 @@ def _make(features: int | None) -> Choices:
     return Choices(features=features, classes=min(features, Choices().classes))
 
 
-def exhibit_of_one(
-    source: str,
-    texts: Path | None,
-    images: Path | None,
-    pool: Path | None,
-    architecture: str | None,
-    weights: str,
-    features: int | None,
-    passages: Path | None = None,
-) -> Exhibit:
+def exhibit_of_one(source: str, given: Given = Given()) -> Exhibit:
     """One model on the given texts or pictures, or on the curated ones where none are given.
 
     The curated sentences that probes compare are English, and go with the curated texts, as do the passages.
     """
-    for path in (texts, images, pool, passages):
+    for path in given.inputs:
         if path is not None and not names_dataset(str(path)) and not path.exists():
             raise UsageError(f"{path}: there is no such file or folder.")
-    spec = spec_of_one(source, architecture, weights).model_copy(update={"make": _make(features)})
+    spec = spec_of_one(source, given.architecture, given.weights)
+    spec = spec.model_copy(update={"make": _make(given.features)})
     curated = load_exhibit(data_root())
+
+    def reference(path: Path | None, otherwise: str = "") -> str:
+        if path is None:
+            return str(curated.base / otherwise) if otherwise else ""
+        return str(path) if names_dataset(str(path)) else str(path.resolve())
+
     return Exhibit(
         title=spec.name,
         description=f"The inside of {spec.name}, measured.",
         models=(spec,),
-        texts=str(texts.resolve()) if texts else str(curated.base / str(curated.texts)),
-        pairs="" if texts else str(curated.base / curated.pairs),
-        pool=_reference(pool) if pool else "",
-        passages=_reference(passages)
-        if passages
-        else ("" if texts else str(curated.base / curated.passages)),
-        images=_reference(images) if images else str(curated.base / str(curated.images)),
+        texts=reference(given.texts, str(curated.texts)),
+        pairs="" if given.texts else reference(None, curated.pairs),
+        pool=reference(given.pool),
+        passages=reference(given.passages, "" if given.texts else curated.passages),
+        images=reference(given.images, str(curated.images)),
     ).model_copy(update={"base": Path.cwd()})
 
 
-def exhibit_of_two(
-    sources: tuple[str, str],
-    exhibit: Path | None,
-    texts: Path | None,
-    images: Path | None,
-    pool: Path | None,
-    passages: Path | None,
-    architecture: str | None,
-    features: int,
-) -> Exhibit:
+def exhibit_of_two(sources: tuple[str, str], exhibit: Path | None, given: Given) -> Exhibit:
     """Two models side by side, both ids of one exhibit, or both sources of their own.
 
     Raises UsageError where one is and the other is not.
     """
     known = [model_of_exhibit(source, exhibit) for source in sources]
     if known[0] and known[1]:
-        if any((texts, images, pool, passages, architecture)):
+        if given.stated:
             raise UsageError("Both models are in the exhibit, which says what they are run on.")
         specs = [one[1].model_copy(update={"pages": True}) for one in known if one]
         whole = known[0][0]
@@ -104,10 +115,7 @@ def exhibit_of_two(
             "Name two models of the exhibit, or two sources: they share what they are run on."
         )
     else:
-        alone = [
-            exhibit_of_one(one, texts, images, pool, architecture, "pretrained", features, passages)
-            for one in sources
-        ]
+        alone = [exhibit_of_one(one, given) for one in sources]
         specs, whole = _told_apart([one.models[0] for one in alone], sources), alone[0]
     pair = ComparisonSpec(before=specs[0].id, after=specs[1].id)
     title = f"{specs[0].name} and {specs[1].name}"
@@ -129,24 +137,13 @@ def _told_apart(specs: list[ModelSpec], sources: tuple[str, str]) -> list[ModelS
     return [spec.model_copy(update={"id": own, "title": end}) for spec, own, end in named]
 
 
-def exhibit_or_one(
-    path: Path | None,
-    model: str | None,
-    texts: Path | None,
-    images: Path | None,
-    pool: Path | None,
-    architecture: str | None,
-    weights: str,
-    features: int | None,
-    passages: Path | None = None,
-) -> Exhibit:
+def exhibit_or_one(path: Path | None, model: str | None, given: Given) -> Exhibit:
     """An exhibit, or that of one source; what goes with a source is refused beside an exhibit."""
     if model is not None:
         if path is not None:
             raise UsageError("Give an exhibit or --model, not both.")
-        given = (texts, images, pool, architecture, weights)
-        return exhibit_of_one(model, *given, features, passages)
-    if texts or images or pool or passages or architecture or weights != "pretrained":
+        return exhibit_of_one(model, given)
+    if given.stated:
         raise UsageError(
             "--texts, --images, --pool, --passages, --architecture and --weights go with --model."
         )
@@ -180,14 +177,7 @@ def model_of_exhibit(name: str, exhibit: Path | None) -> tuple[Exhibit, ModelSpe
 
 
 def card_exhibit(
-    source: str,
-    exhibit: Path | None,
-    texts: Path | None,
-    images: Path | None,
-    pool: Path | None,
-    architecture: str | None,
-    weights: str,
-    part: str = "",
+    source: str, exhibit: Path | None, given: Given, part: str = ""
 ) -> tuple[Exhibit, str]:
     """The exhibit that a card is made from, and the id of its model.
 
@@ -198,10 +188,10 @@ def card_exhibit(
     here = model_of_exhibit(source, exhibit)
     if here is not None:
         known, spec = here
-        if texts or images or pool or architecture or weights != "pretrained":
+        if given.stated:
             raise UsageError(f"'{spec.id}' is in the exhibit, which says what it is run on.")
         return of_part(known, spec, part)
-    alone = exhibit_of_one(source, texts, images, pool, architecture, weights, 0)
+    alone = exhibit_of_one(source, given)
     return of_part(alone, alone.models[0], part)
 
 
@@ -226,7 +216,3 @@ def with_entry(exhibit: Exhibit, old: ModelSpec, *new: ModelSpec) -> Exhibit:
     place = list(before).index(old.id)
     models = (*exhibit.models[:place], *new, *exhibit.models[place + 1 :])
     return exhibit.model_copy(update={"models": models})
-
-
-def _reference(path: Path) -> str:
-    return str(path) if names_dataset(str(path)) else str(path.resolve())

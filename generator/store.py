@@ -71,6 +71,11 @@ def writing_atomically(path: Path) -> Iterator[IO[bytes]]:
         raise
 
 
+def empty(*shape: int) -> Any:
+    """A field of a result that holds an array without entries where nothing could be measured."""
+    return dataclasses.field(default_factory=lambda: np.zeros(shape))
+
+
 class BusyError(Exception):
     """A result is not there yet, and was asked for without waiting.
 

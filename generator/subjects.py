@@ -12,7 +12,7 @@ from generator.card_schema import Pairs
 from generator.comparison import Comparison, compared
 from generator.comparison_schema import ComparisonSpec
 from generator.errors import UsageError, did_you_mean
-from generator.exhibit import PARTS, Exhibit, ModelSpec
+from generator.exhibit import OF_ONE, PARTS, Exhibit, ModelSpec
 from generator.exhibit_yaml import load_pairs
 from generator.inputs.datasets import on_disk
 from generator.inputs.images import CuratedImage, curated_images
@@ -116,15 +116,9 @@ def read_inputs(exhibit: Exhibit) -> list[Inputs]:
     found = []
     for spec in exhibit.models:
         shown = on_disk(exhibit.shown_to(spec), cache_root())
-        found.append(once(_key(shown), partial(inputs, shown)))
+        found.append(once(tuple(getattr(shown, key) for key in OF_ONE), partial(inputs, shown)))
         _check(spec, found[-1].images)
     return found
-
-
-def _key(shown: Exhibit) -> tuple[Any, ...]:
-    """What tells the inputs of one model from those of another."""
-    both = (shown.images, shown.pool), (shown.texts, shown.held_out)
-    return (*both, shown.pairs, shown.passages)
 
 
 def _check(spec: ModelSpec, images: Sequence[CuratedImage]) -> None:

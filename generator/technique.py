@@ -17,10 +17,6 @@ from generator.widget import Widget
 R = TypeVar("R", covariant=True)
 
 
-def _applies(_: Any) -> str:
-    return ""
-
-
 def _nothing(_: Any) -> Iterable[Any]:
     return ()
 
@@ -44,7 +40,7 @@ class Technique(Generic[R]):
     search: str
     reads: str | tuple[str, ...]
     measure: Callable[[Any], R]
-    why_not: Callable[[Any], str] = _applies
+    why_not: Callable[[Any], str] = lambda _: ""
     figures: Mapping[str, Callable[..., Figure]] = field(default_factory=dict)
     widgets: Mapping[str, Callable[..., Widget]] = field(default_factory=dict)
     tables: Callable[[Any], Iterable[Table]] = _nothing

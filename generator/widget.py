@@ -22,10 +22,6 @@ To = Callable[[str], str]
 Files = Iterable[tuple[str, str]]
 
 
-def _no_files() -> Files:
-    return ()
-
-
 @dataclass(frozen=True, eq=False)
 class Widget:
     """One live component.
@@ -45,7 +41,7 @@ class Widget:
     styles: tuple[str, ...]
     scripts: tuple[str, ...]
     drawings: tuple[Drawing, ...] = field(default=(), repr=False)
-    files: Callable[[], Files] = field(default=_no_files, repr=False)
+    files: Callable[[], Files] = field(default=tuple, repr=False)
     wide: bool = False
     source: str = ""
 

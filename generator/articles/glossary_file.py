@@ -5,8 +5,6 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from pydantic import TypeAdapter
-
 from generator.articles.bibliography import Bibliography, read_bibliography
 from generator.errors import UsageError
 from generator.exhibit_yaml import check, read_yaml
@@ -53,7 +51,7 @@ def _shipped_references() -> Bibliography:
 
 
 def _read(path: Path) -> tuple[Term, ...]:
-    found = check(TypeAdapter(tuple[Term, ...]), read_yaml(path, "glossary"), path, Term)
+    found = check(tuple[Term, ...], read_yaml(path, "glossary"), path)
     names: dict[str, str] = {}
     for term in found:
         for name in {f"the id {term.id}", *(word.lower() for word in (term.term, *term.words))}:

@@ -58,7 +58,9 @@ def curated_images(exhibit: Exhibit) -> tuple[CuratedImage, ...]:
 
 def _folder(folder: Path) -> tuple[ImageSpec, ...]:
     files = pictures_in(folder)
-    return tuple(ImageSpec(file=file.name, label=_label_of(file.stem)) for file in files)
+    labels = (re.sub(r"[\W_]+", " ", file.stem).strip() or "picture" for file in files)
+    named = zip(files, labels, strict=True)
+    return tuple(ImageSpec(file=file.name, label=label) for file, label in named)
 
 
 def pictures_in(folder: Path, pattern: str = "*", beside: Collection[str] = ()) -> list[Path]:
@@ -91,10 +93,6 @@ def is_picture(path: Path) -> bool:
         return False
 
 
-def _label_of(stem: str) -> str:
-    return re.sub(r"[\W_]+", " ", stem).strip() or "picture"
-
-
 def _collect(specs: Sequence[ImageSpec], folder: Path) -> tuple[CuratedImage, ...]:
     found: list[CuratedImage] = []
     taken: set[str] = set()
@@ -104,7 +102,8 @@ def _collect(specs: Sequence[ImageSpec], folder: Path) -> tuple[CuratedImage, ..
             raise UsageError(f"{path}: there is no such picture.")
         data = path.read_bytes()
         open_rgb(path)
-        name = _free_name(spec.id or _slug(path.stem), taken)
+        slug = re.sub(r"[^a-z0-9]+", "-", path.stem.lower()).strip("-") or "picture"
+        name = _free_name(spec.id or slug, taken)
         found.append(
             CuratedImage(
                 id=name,
@@ -118,10 +117,6 @@ def _collect(specs: Sequence[ImageSpec], folder: Path) -> tuple[CuratedImage, ..
             )
         )
     return tuple(found)
-
-
-def _slug(stem: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-") or "picture"
 
 
 def _free_name(name: str, taken: set[str]) -> str:

@@ -87,7 +87,7 @@ def text_bundle(model: LanguageModel, texts: Iterable[tuple[int, ...]]) -> Bundl
         with _on_cpu(model) as moved:
             made = text_graph(moved)
             weights, table, run = _packed(made.graph)
-            inputs = text_inputs(moved, texts, made.limit)
+            inputs = text_inputs(texts, made.limit)
             found = measured(compared_texts(moved, made, run, inputs), table)
         _require(found)
     except CutawayError as error:

@@ -34,7 +34,6 @@ EXACT = "exact"
 LIMITS = {EXACT: (1, 1), WHOLE: (5, 10)}
 PICTURES = 4  # that a network is run on
 _LENGTHS = (1, 2)
-_NAMES = {LOGITS: "logits", LENS: "logit lens", ATTENTION: "attention"}
 
 Compared = Iterable[tuple[str, np.ndarray, np.ndarray]]
 
@@ -115,9 +114,7 @@ def runner(session: Any) -> Run:
     return run
 
 
-def text_inputs(
-    model: LanguageModel, texts: Iterable[tuple[int, ...]], limit: int
-) -> list[tuple[int, ...]]:
+def text_inputs(texts: Iterable[tuple[int, ...]], limit: int) -> list[tuple[int, ...]]:
     """Texts as far as a reader's may go, and others of their tokens, as short and as long as may be."""
     shown = [ids[:limit] for ids in texts]
     joined = tuple(one for ids in shown for one in ids)

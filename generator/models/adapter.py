@@ -7,7 +7,6 @@ rank shows in what changed of each matrix. Adapters are read from safetensors al
 from __future__ import annotations
 
 import importlib.util
-import json
 import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ import torch
 from torch import nn
 
 from generator.errors import CutawayError, UsageError, first_line
+from generator.files import some_of, stated_in
 from generator.inputs.source import Source, parse_source
 from generator.models.compat import repair_torchvision
 from generator.models.digest import file_sha256
@@ -46,12 +46,9 @@ def adapter_folder(adapter: str, model: str, source: Source, base: Path, cache: 
             f"{model}: altered.adapter: '{adapter}' has no {WEIGHTS}. Adapters are read from safetensors "
             "alone: pickles (adapter_model.bin) can run code.",
         )
-    try:
-        stated = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(
-            f"{model}: altered.adapter: '{adapter}' has no {CONFIG} that can be read."
-        ) from error
+    stated = stated_in(folder / CONFIG)
+    if not stated:
+        raise UsageError(f"{model}: altered.adapter: '{adapter}' has no {CONFIG} that can be read.")
     _check_kind(stated, adapter, model)
     base_of = str(stated.get("base_model_name_or_path") or "")
     if source.kind == "hf" and _of_hub(base_of) and base_of != source.name:
@@ -134,8 +131,7 @@ def _check_whole(stored: Collection[str], expected: Collection[str]) -> None:
     ):
         names = sorted(set(own) - set(other))
         if names:
-            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-            raise _misfit(f"{says} {names[0]}{more}")
+            raise _misfit(f"{says} {some_of(names, 1)}")
 
 
 def _ranks(shapes: Mapping[str, tuple[int, ...]]) -> str:

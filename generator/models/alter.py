@@ -10,8 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-import torch
-
 from generator.altered_schema import Altered
 from generator.errors import CutawayError, UsageError
 from generator.exhibit import PICTURE, ModelSpec
@@ -20,6 +18,7 @@ from generator.inputs.source import Source
 from generator.models.adapter import adapter_folder, merge
 from generator.models.any_model import AnyModel
 from generator.models.digest import state_digest
+from generator.models.dispatch import noise
 from generator.models.model import VisionModel
 from generator.models.randomise import random_twin, randomised
 from generator.models.rounding import round_all, round_matrices
@@ -95,9 +94,8 @@ def redrawn(model: AnyModel, spec: ModelSpec, seed: int) -> AnyModel:
     drawn_from = _APART + (seed if spec.altered.random is True else int(spec.altered.random))
     made: AnyModel
     if isinstance(model, VisionModel):
-        side, random = model.preprocessing.size, torch.Generator().manual_seed(drawn_from)
-        noise = torch.randn(_NOISE, 3, side, side, generator=random)
-        made = randomised(model, [noise], drawn_from)
+        pictures = noise(model.preprocessing.size, _NOISE, drawn_from)
+        made = randomised(model, [pictures], drawn_from)
     else:
         made = random_twin(model, drawn_from)
     told = (*made.provenance.notes, *([tower.strip()] if (tower := _of_tower(spec)) else []))

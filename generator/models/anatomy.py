@@ -212,7 +212,9 @@ def _blocks(module: nn.Module, trace: Trace) -> list[Found]:
         and len(operation.shape) == 4
         and sum(operation.depends) > 1
     }
-    patterns = {_pattern(name) for name in joining if not isinstance(_part(module, name), _PLAIN)}
+    patterns = {
+        _pattern(name) for name in joining if not isinstance(module.get_submodule(name), _PLAIN)
+    }
     producers = trace.producers()
     found = []
     for name, part in module.named_modules():
@@ -241,7 +243,7 @@ def _blocks(module: nn.Module, trace: Trace) -> list[Found]:
 def _holds_blocks(module: nn.Module, name: str, blocks: Sequence[Found]) -> bool:
     """Whether a module is a mere sequence of blocks: a stage that bears a block's kind of name."""
     within = any(one.layer.name.startswith(f"{name}.") for one in blocks)
-    return within and isinstance(_part(module, name), _PLAIN)
+    return within and isinstance(module.get_submodule(name), _PLAIN)
 
 
 def _transformer_blocks(
@@ -257,7 +259,7 @@ def _transformer_blocks(
             name=name,
             kind=TRANSFORMER_BLOCK,
             shape=(made.shape[-1],),
-            parameters=sum(p.numel() for p in _part(module, name).parameters()),
+            parameters=sum(p.numel() for p in module.get_submodule(name).parameters()),
             heads=attention.heads,
             kv_groups=attention.heads,
             start=made.index,
@@ -269,10 +271,6 @@ def _transformer_blocks(
 
 
 _PLAIN = (nn.Sequential, nn.ModuleList)
-
-
-def _part(module: nn.Module, name: str) -> nn.Module:
-    return module.get_submodule(name)
 
 
 def _pattern(name: str) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import pickletools
 import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from generator.files import stated_in
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -122,9 +123,6 @@ def is_adapter(names: Iterable[str]) -> bool:
 
 def adapter_of(folder: Path) -> str:
     """The model that the adapter in a folder belongs to; "" where it holds none."""
-    try:
-        stated = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return ""
-    base = stated.get("base_model_name_or_path") if isinstance(stated, dict) else None
-    return str(base or "a model that it does not name")
+    stated = stated_in(folder / "adapter_config.json")
+    base = stated.get("base_model_name_or_path") or "a model that it does not name"
+    return str(base) if stated else ""

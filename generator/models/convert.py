@@ -182,7 +182,8 @@ def _state_dict(loaded: object, checkpoint: Path, entry: str) -> dict[str, Tenso
             f"Say which: add #entry={names[0]} to the file's name.",
         )
     if not found:
-        raise _no_state_dict(checkpoint, _instead(loaded))
+        said = f"{checkpoint} holds no plain state dict: {_instead(loaded)}"
+        raise CutawayError(said, SAVE)
     return next(iter(found.values()))
 
 
@@ -220,10 +221,6 @@ def _holds_code(checkpoint: Path, detail: str) -> CutawayError:
         f"it could run anything.{detail}"
     )
     return CutawayError(message, f"{SAVE} Of a file of others, ask for safetensors.")
-
-
-def _no_state_dict(checkpoint: Path, detail: str) -> CutawayError:
-    return CutawayError(f"{checkpoint} holds no plain state dict: {detail}", SAVE)
 
 
 def _apart(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

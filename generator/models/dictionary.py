@@ -22,8 +22,8 @@ from generator.models.text_model import LanguageModel
 from generator.store import digest_of
 
 VERSION = 1
-RELU, TOPK, JUMPRELU, GATED = ACTIVATIONS = ("relu", "topk", "jumprelu", "gated")
-PLAIN, NORM, LAYER_NORM, CENTRED = SCALINGS = ("none", "norm", "layer norm", "centred")
+RELU, TOPK, JUMPRELU, GATED = ("relu", "topk", "jumprelu", "gated")
+PLAIN, NORM, LAYER_NORM, CENTRED = ("none", "norm", "layer norm", "centred")
 _EPS = 1e-5  # as SAELens adds it to the deviation
 
 

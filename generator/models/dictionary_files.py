@@ -18,7 +18,7 @@ from torch import Tensor
 from generator.dictionary_schema import DictionarySpec
 from generator.errors import UsageError
 from generator.exhibit import ModelSpec
-from generator.inputs.source import Files, Source, parse_source
+from generator.inputs.source import Source, parse_source
 from generator.models.dictionary import JUMPRELU, TOPK, Dictionary, fitting
 from generator.models.dictionary_layouts import BATCH_TOPK, Stated
 from generator.models.dictionary_weights import SAELENS, SPARSIFY, dictionary_of, read_files
@@ -26,7 +26,6 @@ from generator.models.fetch import fetch
 from generator.models.model import Model
 from generator.models.sites import MLP_IN, WORDS, ends_in_norm, is_module
 from generator.models.text_model import LanguageModel
-from generator.yaml_schema import refuse_repeats
 
 M = TypeVar("M", bound=Model)
 
@@ -43,7 +42,6 @@ def with_dictionaries(model: M, spec: ModelSpec, base: Path, cache: Path) -> M:
     for one in spec.dictionaries:
         if not one.trained:
             load_dictionary(one, model, base, cache)
-    refuse_repeats("dictionaries", [one.name for one in spec.dictionaries])
     return replace(model, dictionaries=tuple((one, base) for one in spec.dictionaries))
 
 
@@ -60,7 +58,8 @@ def load_dictionary(
         path = _chosen(files.root, source)
         said, tensors = read_files(path, spec, int(model.layers[0].shape[0]))
         stated = with_stated(said, spec, tensors)
-        made = dictionary_of(spec, stated, tensors, _origin(files, source))
+        origin = f"{files.origin}, {source.file}" if source.file else files.origin
+        made = dictionary_of(spec, stated, tensors, origin)
         fitted = fitting(model, made)
         _check_module(model, stated)
     except UsageError as error:
@@ -75,10 +74,6 @@ def _sets(source: Source) -> tuple[tuple[str, ...], ...]:
         return ((SAELENS,), (SPARSIFY,))
     within = glob.escape(source.file.rstrip("/"))
     return ((f"{within}/*.safetensors", within),)
-
-
-def _origin(files: Files, source: Source) -> str:
-    return f"{files.origin}, {source.file}" if source.file else files.origin
 
 
 def _chosen(root: Path, source: Source) -> Path:

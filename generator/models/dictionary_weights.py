@@ -87,13 +87,11 @@ def _of_sparsify(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _oriented(tensors: dict[str, Tensor], spec: DictionarySpec, width: int) -> dict[str, Tensor]:
     """Plain weights with the encoder (width, latents) and the decoder (latents, width)."""
-    for name, stated, right in (("W_enc", spec.encoder, 0), ("W_dec", spec.decoder, 1)):
-        one = tensors.get(name)
+    for right, (name, key) in enumerate((("W_enc", "encoder"), ("W_dec", "decoder"))):
+        one, stated = tensors.get(name), getattr(spec, key)
         if one is None or one.dim() != 2:
             continue
-        fits = [
-            shape for shape, axis in zip(_SHAPES, (0, 1), strict=True) if one.shape[axis] == width
-        ]
+        fits = [shape for axis, shape in enumerate(_SHAPES) if one.shape[axis] == width]
         if stated and stated not in fits:
             raise UsageError(
                 f"{name} has shape {tuple(one.shape)}, which is not {stated} for a width of {width:,}."
@@ -103,7 +101,6 @@ def _oriented(tensors: dict[str, Tensor], spec: DictionarySpec, width: int) -> d
                 f"{name} has shape {tuple(one.shape)}, and the model has width {width:,}."
             )
         if len(fits) == 2 and not stated:
-            key = "encoder" if right == 0 else "decoder"
             raise UsageError(
                 f"{name} is square: say how it lies, with {key}: {_SHAPES[0]} or {_SHAPES[1]}."
             )
@@ -133,11 +130,9 @@ def dictionary_of(
     parts: dict[str, Any] = {}
     if stated.activation == JUMPRELU:
         name = "topk_threshold" if "topk_threshold" in left else "threshold"
-        _taken(left, name, dry=True)
-        parts["threshold"] = _vector(left, name, latents)
+        parts["threshold"] = _vector(left, name, latents, needed=True)
     if stated.activation == GATED:
-        _taken(left, "r_mag", dry=True)
-        parts |= {"gain": _vector(left, "r_mag", latents).exp()}
+        parts |= {"gain": _vector(left, "r_mag", latents, needed=True).exp()}
         parts |= {"gain_bias": _vector(left, "b_mag", latents)}
     if "W_skip" in left:
         parts["skip"] = left.pop("W_skip")
@@ -164,16 +159,16 @@ def dictionary_of(
     return _folded(made, stated, spec.scale)
 
 
-def _taken(left: dict[str, Tensor], name: str, dry: bool = False) -> Tensor:
-    """A tensor that must be there, taken out unless `dry`."""
+def _taken(left: dict[str, Tensor], name: str) -> Tensor:
+    """A tensor that must be there, taken out."""
     if name not in left:
         raise UsageError(f"its file holds no {name}.")
-    return left[name] if dry else left.pop(name)
+    return left.pop(name)
 
 
-def _vector(left: dict[str, Tensor], name: str, size: int) -> Tensor:
-    """One number for each of `size`: zeros where the file has none, one for all where it has one."""
-    found = left.pop(name, torch.zeros(size))
+def _vector(left: dict[str, Tensor], name: str, size: int, needed: bool = False) -> Tensor:
+    """One number for each of `size`: one for all where the file has one, zeros for what may be missing."""
+    found = _taken(left, name) if needed else left.pop(name, torch.zeros(size))
     if found.numel() == 1:
         found = found.reshape(()).expand(size).contiguous()
     if found.shape != (size,):

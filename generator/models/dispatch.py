@@ -21,6 +21,10 @@ _DEAR = {"addmm", "mm", "bmm", "baddbmm", "convolution", "_softmax", "gelu", "si
 _SAME = {"detach", "detach_", "alias", "lift_fresh"}
 
 
+class Enough(Exception):
+    """Ends a pass from within: what was asked for has been computed."""
+
+
 @dataclass(frozen=True)
 class Point:
     """An operation to listen to: its number, and its name and the shape of its output for one picture.
@@ -69,6 +73,11 @@ def counted(func: Any, tensors: list[Tensor]) -> bool:
 def tensors_in(args: tuple[Any, ...]) -> list[Tensor]:
     """The tensors among an operation's arguments."""
     return [item for item in flat(args) if isinstance(item, Tensor)]
+
+
+def noise(side: int, count: int = 1, seed: int = 0) -> Tensor:
+    """Pictures of noise (count, 3, side, side), the same every time."""
+    return torch.randn(count, 3, side, side, generator=torch.Generator().manual_seed(seed))
 
 
 @contextmanager

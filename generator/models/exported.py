@@ -53,7 +53,7 @@ def exported_weights(path: Path, entry: str = "") -> dict[str, Tensor]:
 
     Raises CutawayError for weights that are pickled, and for what no table describes.
     """
-    return _read(path, lambda opened: _listed(opened, _chosen(_tables(opened), path, entry)))
+    return _read(path, lambda opened: _listed(opened, _chosen(_tables(opened), entry)))
 
 
 def read_archive(path: Path, entry: str = "") -> Archive:
@@ -63,7 +63,7 @@ def read_archive(path: Path, entry: str = "") -> Archive:
     """
 
     def whole(opened: zipfile.ZipFile) -> Archive:
-        table = _chosen(_tables(opened), path, entry)
+        table = _chosen(_tables(opened), entry)
         constants = table.replace("/weights/", "/constants/").replace("_weights_", "_constants_")
         root, name = table.split("/data/weights/")[0], _name(table)
         program = json.loads(opened.read(f"{root}/models/{name}.json"))
@@ -105,7 +105,7 @@ def _tables(opened: zipfile.ZipFile) -> list[str]:
     return sorted(name for name in opened.namelist() if name.endswith(_TABLE))
 
 
-def _chosen(tables: Sequence[str], path: Path, entry: str) -> str:
+def _chosen(tables: Sequence[str], entry: str) -> str:
     named = {_name(table): table for table in tables}
     if entry:
         if entry not in named:

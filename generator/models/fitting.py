@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor, nn
 
 from generator.errors import CutawayError
+from generator.models.contents import tensors_in
 
 _COUNTER = (
     "num_batches_tracked"  # of batch norms; older files have none, and nothing shown needs it
@@ -122,14 +123,9 @@ def _unlike(own: State, needed: Sequence[str], state: State) -> str:
 
 def in_words(state: State) -> str:
     """What a file of weights holds, to be compared with what it should."""
-    names = list(state)
-    if not names:
-        return "The file holds no tensors."
-    ends = [f"{name} {tuple(state[name].shape)}" for name in dict.fromkeys((names[0], names[-1]))]
-    return (
-        f"The file holds {len(names):,} tensors, {' to '.join(ends)}. Name the architecture that it was "
-        "trained as, or a file of your own: architecture: ./FILE.py:CLASS."
-    )
+    name = "Name the architecture that it was trained as, or a file of your own:"
+    hint = f" {name} architecture: ./FILE.py:CLASS." if state else ""
+    return f"The file holds {tensors_in(state)}.{hint}"
 
 
 def _more(names: Sequence[str]) -> str:

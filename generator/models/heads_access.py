@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from generator.errors import CutawayError
 from generator.models.meetings import Meeting, Meetings
-from generator.models.stream import Norm, Watched, norm_of, probe_ids, watch
+from generator.models.stream import Norm, Watched, norm_of, probe_ids, rows_of, same, watch
 from generator.models.text_model import LanguageModel
 
 _CLOSE = 1e-4  # relative: two float32 paths to one number
@@ -215,18 +215,6 @@ def affine(module: nn.Module) -> tuple[Tensor, Tensor]:
     weight = weight.t() if isinstance(module, nn.Linear) else weight
     bias: Any = getattr(module, "bias", None)
     return weight, torch.zeros(weight.shape[1]).to(weight) if bias is None else bias.detach()
-
-
-def rows_of(tensor: Tensor) -> Tensor:
-    """Positions as rows, whatever stands before them."""
-    return tensor.reshape(-1, tensor.shape[-1])
-
-
-def same(one: Tensor, other: Tensor) -> bool:
-    """Whether two tensors hold the same numbers, to what float32 can tell."""
-    if one.shape != other.shape:
-        return False
-    return bool((one - other).abs().max() <= _CLOSE * other.abs().max())
 
 
 def _same_lengths(one: Tensor, other: Tensor) -> bool:

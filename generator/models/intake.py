@@ -9,6 +9,7 @@ from torch import nn
 
 from generator.exhibit import Preprocessing
 from generator.files import some_of
+from generator.models.dispatch import noise
 from generator.models.model import VisionModel, logits_of
 from generator.models.trial import CLOSE, apart
 
@@ -48,17 +49,17 @@ def give_red_first(module: nn.Module, size: int, device: torch.device) -> bool:
 
     Its weights on the three channels are turned, so that filters, gradients and pictures keep red first.
     """
-    noise = torch.randn(1, 3, size, size, generator=torch.Generator().manual_seed(0)).to(device)
+    pixels = noise(size).to(device)
     reads = [
         part
         for part in module.modules()
         if isinstance(part, nn.Conv2d) and part.in_channels == 3 and part.groups == 1
     ]
     with torch.no_grad():
-        before = logits_of(module(noise.flip(1)))
+        before = logits_of(module(pixels.flip(1)))
         for part in reads:
             part.weight.copy_(part.weight.flip(1))
-        after = logits_of(module(noise))
+        after = logits_of(module(pixels))
     return bool(reads) and apart(after, before) <= CLOSE
 
 
@@ -67,9 +68,7 @@ def sees_grey(model: VisionModel) -> bool:
 
     Then the gradients of its answer by red, green and blue are the same picture, up to their sizes.
     """
-    side = model.preprocessing.size
-    noise = torch.randn(1, 3, side, side, generator=torch.Generator().manual_seed(0))
-    pixels = noise.to(model.device).requires_grad_()
+    pixels = noise(model.preprocessing.size).to(model.device).requires_grad_()
     with torch.enable_grad():
         answer = logits_of(model.module(pixels.clone())).float()
         (slope,) = torch.autograd.grad(answer.square().sum(), pixels)
@@ -115,11 +114,7 @@ def what_it_takes(module: nn.Module, device: torch.device) -> str:
 
 def failure(module: nn.Module, size: int, device: torch.device) -> str:
     """What a network says of a picture, a grey one if it takes those; "" if it runs."""
-    try:
-        _pass(module, 1 if _first_channels(module) == 1 else 3, size, device)
-    except Exception as error:  # whatever a network's own code raises, assertions included
-        return str(error).strip() or type(error).__name__
-    return ""
+    return _failure(module, 1 if _first_channels(module) == 1 else 3, size, device)
 
 
 def _first_channels(module: nn.Module) -> int:
@@ -129,16 +124,16 @@ def _first_channels(module: nn.Module) -> int:
 
 
 def _runs(module: nn.Module, channels: int, size: int, device: torch.device) -> bool:
+    return not _failure(module, channels, size, device)
+
+
+def _failure(module: nn.Module, channels: int, size: int, device: torch.device) -> str:
     try:
-        _pass(module, channels, size, device)
-    except Exception:  # whatever a network's own code raises, assertions included
-        return False
-    return True
-
-
-def _pass(module: nn.Module, channels: int, size: int, device: torch.device) -> None:
-    with torch.no_grad():
-        module(torch.zeros(1, channels, size, size, device=device))
+        with torch.no_grad():
+            module(torch.zeros(1, channels, size, size, device=device))
+    except Exception as error:  # whatever a network's own code raises, assertions included
+        return str(error).strip() or type(error).__name__
+    return ""
 
 
 def runnable(model: VisionModel, size: int) -> int:

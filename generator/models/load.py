@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,68 +57,66 @@ def load_model(
 
     Raises UsageError for a reference that cannot be meant, CutawayError for what fails on the way.
     """
-    source = parse_source(spec.source, base)
-    ready = prepared(spec, source, base, cache)
-    return redrawn(_loaded(source, ready, base, cache, seed, pick_device(device)), spec, seed)
+    asked = Request(parse_source(spec.source, base), base, cache, seed, pick_device(device))
+    ready = prepared(spec, asked.source, base, cache)
+    return redrawn(_loaded(ready, asked), spec, seed)
 
 
-def _loaded(
-    source: Source, spec: ModelSpec, base: Path, cache: Path, seed: int, target: torch.device
-) -> AnyModel:
+@dataclass(frozen=True)
+class Request:
+    """What opening a model needs beside its entry; `place` is what its source knows of its provenance."""
+
+    source: Source
+    base: Path
+    cache: Path
+    seed: int
+    device: torch.device
+    place: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _loaded(spec: ModelSpec, asked: Request) -> AnyModel:
+    source = asked.source
     if spec.part and source.kind in {"timm", "torchvision", "train"}:
         raise UsageError(f"{spec.id}: it has no towers, so that part: {spec.part} names nothing.")
     if source.kind in {"timm", "torchvision"}:
-        return _from_library(source, spec, base, cache, seed, target)
+        return _from_library(spec, asked)
     if source.kind == "train":
-        return from_training(source, spec, cache, seed, target)
+        return from_training(source, spec, asked.cache, asked.seed, asked.device)
     if spec.weights != "pretrained":
         raise UsageError(
             f"{spec.id}: weights: {spec.weights} goes with timm:, torchvision: and train:, which name an "
             f"architecture; '{source.text}' has weights of its own, and these would be shown.",
             hint="For the same network with random weights write altered: {random: true}.",
         )
-    files = fetch(source, cache)
+    files = fetch(source, asked.cache)
     place = provenance(source, files.origin, files.revision, files.sha256)
     if source.file:
         files = replace(files, root=chosen_file(files.root, source, spec))
-    return _from_files(files, spec, Request(source, place, base, cache, seed, target))
+    return _from_files(files, spec, replace(asked, place=place))
 
 
-@dataclass(frozen=True)
-class Request:
-    """What opening the files of a source needs beside them."""
-
-    source: Source
-    place: Mapping[str, Any]
-    base: Path
-    cache: Path
-    seed: int
-    device: torch.device
-
-
-def _from_library(
-    source: Source, spec: ModelSpec, base: Path, cache: Path, seed: int, device: torch.device
-) -> VisionModel:
+def _from_library(spec: ModelSpec, asked: Request) -> VisionModel:
+    source, seed = asked.source, asked.seed
     pretrained = spec.weights == "pretrained"
     library = "timm" if source.kind == "timm" else "torchvision"
     if spec.weights not in {"pretrained", "random"}:
-        named = parse_source(_as_path(spec.weights), base)
+        named = parse_source(_as_path(spec.weights), asked.base)
         weights = Path(named.name)
         if not weights.is_file():
             raise UsageError(f"{spec.id}: there is no weights file {weights}.")
-        network = _fitted(spec.source, weights, named.entry, spec, base, cache, seed)
+        network = _fitted(spec.source, weights, named.entry, spec, asked)
         digests = {weights.name: file_sha256(weights)}
         place = provenance(source, f"local file {weights.name}", source.revision, digests)
-        return finish(network, spec, place, device)
+        return finish(network, spec, place, asked.device)
     count = class_count(spec)
     if pretrained and count is not None:
         count = None  # the library's weights have the library's classes; names may be others
-    network = build(spec.source, spec, base, pretrained=pretrained, seed=seed, classes=count)
+    network = build(spec.source, spec, asked.base, pretrained=pretrained, seed=seed, classes=count)
     if pretrained:
         origin = f"weights that {library} names for {source.name}"
     else:
         origin = f"random weights, seed {seed}, as {library} initialises them"
-    return finish(network, spec, provenance(source, origin, source.revision, {}), device)
+    return finish(network, spec, provenance(source, origin, source.revision, {}), asked.device)
 
 
 def _as_path(text: str) -> str:
@@ -132,21 +130,18 @@ def _fitted(
     weights: Path,
     entry: str,
     spec: ModelSpec,
-    base: Path,
-    cache: Path,
-    seed: int,
+    asked: Request,
     stated: Mapping[str, Any] | None = None,
 ) -> Network:
     """A network with the weights of a file, its head as large as the file's."""
-    state = read_state_dict(weights, cache, entry)
+    state = read_state_dict(weights, asked.cache, entry)
     count = class_count(spec)
     if count is None and stated:
         count = _whole(stated.get("num_classes"))
 
     def made(classes: int | None) -> Network:
-        return build(
-            architecture, spec, base, pretrained=False, seed=seed, classes=classes, stated=stated
-        )
+        how: Any = {"pretrained": False, "seed": asked.seed, "classes": classes, "stated": stated}
+        return build(architecture, spec, asked.base, **how)
 
     network = made(count)
     notes: tuple[str, ...] = ()
@@ -196,9 +191,7 @@ def _from_files(files: Files, spec: ModelSpec, asked: Request) -> AnyModel:
             hint="Add architecture: timm:NAME, torchvision:NAME, or ./FILE.py:CLASS for a network of your "
             "own, to the model in exhibit.yml, or --architecture on the command line.",
         )
-    network = _fitted(
-        spec.architecture, weights, asked.source.entry, spec, asked.base, asked.cache, asked.seed
-    )
+    network = _fitted(spec.architecture, weights, asked.source.entry, spec, asked)
     named = network.architecture if is_own(spec.architecture) else spec.architecture
     return finish(replace(network, architecture=named), spec, asked.place, asked.device)
 
@@ -208,9 +201,7 @@ def _from_folder(folder: Path, spec: ModelSpec, asked: Request) -> AnyModel:
     stated = stated_config(folder / "config.json", spec)
     if "model_type" not in stated and "architecture" in stated:
         weights, named = weights_of(folder, spec), f"timm:{stated['architecture']}"
-        network = _fitted(
-            named, weights, asked.source.entry, spec, asked.base, asked.cache, asked.seed, stated
-        )
+        network = _fitted(named, weights, asked.source.entry, spec, asked, stated)
         licence = network.licence or stated_licence(folder)
         network = replace(network, architecture=named, licence=licence)
         return finish(network, spec, asked.place, asked.device)

@@ -169,17 +169,14 @@ def shared_groups(meetings: Sequence[Meeting]) -> int:
 
 def _groups(one: Meeting) -> int:
     heads = len(one.query)
-    alike = [_given_the_same(one, head - 1, head) for head in range(1, heads)]
+    both = one.key, one.value
+    alike = [all(_same(each, head - 1, head) for each in both) for head in range(1, heads)]
     groups = heads - sum(alike)
     if heads % groups:
         return heads
     size = heads // groups
     in_rows = [head % size != 0 for head in range(1, heads)]
     return groups if alike == in_rows else heads
-
-
-def _given_the_same(one: Meeting, first: int, second: int) -> bool:
-    return _same(one.key, first, second) and _same(one.value, first, second)
 
 
 def _same(parts: Tensor, first: int, second: int) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from generator.models.dispatch import noise
 from generator.models.model import logits_of
 from generator.models.trial import CLOSE, apart
 
@@ -20,15 +21,15 @@ def keep_channels_together(module: nn.Module, size: int, device: torch.device) -
     """
     if device.type != "cpu" or not any(isinstance(part, nn.Conv2d) for part in module.modules()):
         return
-    noise = torch.randn(1, 3, size, size, generator=torch.Generator().manual_seed(0))
+    pixels = noise(size)
     with torch.no_grad():
         try:
-            before = logits_of(module(noise))
+            before = logits_of(module(pixels))
         except Exception:  # it is asked, and refused in words, when its layers are read
             return
         module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         try:
-            same = apart(logits_of(module(noise)), before) <= CLOSE
+            same = apart(logits_of(module(pixels)), before) <= CLOSE
         except RuntimeError:
             same = False
     if not same:

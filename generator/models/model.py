@@ -152,6 +152,11 @@ class VisionModel(Model):
         read = {"preprocessing": how, "reading": READING}
         return {**super().key, **read, **shares, **functions, **added}
 
+    @property
+    def spatial(self) -> list[Layer]:
+        """Its layers with more than one position."""
+        return [layer for layer in self.layers if len(layer.shape) == 3 and layer.shape[-1] > 1]
+
     def shares(self, logits: Tensor) -> Tensor:
         """Probabilities (..., classes): a softmax, or a sigmoid of each where several can be right."""
         return logits.softmax(-1) if self.exclusive else logits.sigmoid()

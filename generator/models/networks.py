@@ -22,7 +22,7 @@ from generator.models.prepare import of_folder, of_timm
 from generator.models.pretrained import library, open_pretrained
 from generator.models.program import Program
 from generator.models.transformer import stated_licence
-from generator.models.vision import Network, numbered
+from generator.models.vision import Network, class_names, numbered
 
 _OF_PICTURES = (
     "input_size",
@@ -85,13 +85,6 @@ def build(
     )
 
 
-def _names(spec: ModelSpec, usual: tuple[str, ...]) -> tuple[str, ...]:
-    """The names of the classes: those of the exhibit's entry before a library's."""
-    if isinstance(spec.classes, tuple):
-        return spec.classes
-    return usual if spec.classes in {None, len(usual)} else numbered(spec.classes or 0)
-
-
 def class_count(spec: ModelSpec) -> int | None:
     """How many classes the exhibit's entry states; None where it states none."""
     return len(spec.classes) if isinstance(spec.classes, tuple) else spec.classes
@@ -138,7 +131,7 @@ def build_timm(
         labels = tuple(info.index_to_description(index).split(",")[0] for index in range(count))
     how = spec.preprocessing or of_timm(resolve_data_config({}, model=module), spec)
     licence = str((module.pretrained_cfg or {}).get("license") or "") if pretrained else ""
-    return Network(module, f"timm:{name}", how, _names(spec, labels), licence)
+    return Network(module, f"timm:{name}", how, class_names(spec, labels), licence)
 
 
 def exported_network(path: Path, entry: str, spec: ModelSpec) -> Network:
@@ -167,8 +160,7 @@ def exported_network(path: Path, entry: str, spec: ModelSpec) -> Network:
             "or with any number of them.",
         )
     how = Preprocessing(size=picture[1])
-    labels = _names(spec, ()) if spec.classes is not None else ()
-    return Network(module, "torch.export", how, labels, counted=True, unstated=True)
+    return Network(module, "torch.export", how, class_names(spec), counted=True, unstated=True)
 
 
 def _stated_labels(stated: Mapping[str, Any], count: int) -> tuple[str, ...]:
@@ -227,7 +219,7 @@ def build_torchvision(
     tag = f"@{member.name}" if pretrained else ""
     labels = tuple(member.meta["categories"])
     labels = labels if classes in {None, len(labels)} else numbered(classes or 0)
-    return Network(module, f"torchvision:{name}{tag}", how, _names(spec, labels))
+    return Network(module, f"torchvision:{name}{tag}", how, class_names(spec, labels))
 
 
 # What the networks of torchvision that are no classifiers of pictures do, by the part that holds them.
@@ -285,4 +277,4 @@ def _answers(config: Any, spec: ModelSpec) -> tuple[tuple[str, ...], str, bool]:
         what = "one output" if len(labels) == 1 else f"{len(labels)} outputs"
         told = "states numbers (regression)" if kind == "regression" else "names a single class"
         return (), f"This network has {what} and {told}: there are no shares of classes.", True
-    return _names(spec, labels), NO_CLASSES, kind != "multi_label_classification"
+    return class_names(spec, labels), NO_CLASSES, kind != "multi_label_classification"

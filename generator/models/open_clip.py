@@ -21,6 +21,7 @@ from torch import Tensor
 from generator.atomic_folder import atomic_writing
 from generator.errors import CutawayError
 from generator.exhibit import PARTS, PICTURE, TEXT, ModelSpec, Preprocessing
+from generator.files import stated_in
 from generator.models.convert import read_state_dict
 from generator.models.digest import file_sha256
 from generator.models.fitting import fit_weights
@@ -29,7 +30,7 @@ from generator.models.model import NO_CLASSES, VisionModel
 from generator.models.open_clip_keys import TEXT_SIZES, only_clip, renamed, sizes
 from generator.models.open_clip_pair import pair_of, why_unmatched
 from generator.models.open_clip_text import text_tower, why_no_texts
-from generator.models.open_clip_timm import timm_tower
+from generator.models.open_clip_timm import Tower, timm_tower
 from generator.models.prepare import checked
 from generator.models.pretrained import library
 from generator.models.text_model import LanguageModel
@@ -124,7 +125,7 @@ def open_apart(
         read = text_tower(stated, state, folder, spec, place, device)
         return replace(read, left_out=(*read.left_out, *left_out), compared=not why)
     make = timm_tower if stated["vision_cfg"].get("timm_model_name") else _clip_tower
-    model = finish(make(stated, state, folder, spec, how), spec, place, device)
+    model = finish(_network(make(stated, state, spec), folder, spec, how), spec, place, device)
     if texts:
         left_out = (LeftOut("its tower for texts", texts),)
     if left_out:
@@ -133,31 +134,31 @@ def open_apart(
     return compared(model, pair_of(stated, state, model.module, tokenizer, spec), tokenizer)
 
 
-def _clip_tower(
-    stated: Mapping[str, Any],
-    state: Mapping[str, Tensor],
-    folder: Path,
-    spec: ModelSpec,
-    how: Preprocessing,
-) -> Network:
-    """CLIP's own picture tower, whatever the one for texts is."""
-    config = _config({**stated, "text_cfg": {}}, spec).vision_config
-    whole = library().CLIPVisionModelWithProjection(config)
-    own = {name: values for name, values in state.items() if name.startswith("visual.")}
+def _network(made: Tower, folder: Path, spec: ModelSpec, how: Preprocessing) -> Network:
+    """A picture tower with its weights."""
     try:
-        notes = fit_weights(whole, renamed(own, spec))
+        notes = fit_weights(made.fitted, made.state)
     except CutawayError as error:
         raise CutawayError(f"{spec.id}: {error}") from error
-    told = "This is the picture tower of an open_clip network, with the names of transformers."
+    told = f"This is the picture tower of an open_clip network, {made.told}."
     return Network(
-        PictureTower(whole),
-        f"transformers:{type(whole).__name__}",
+        made.module,
+        made.architecture,
         how,
         (),
         stated_licence(folder),
         (*notes, told),
         no_classes=f"{NO_CLASSES} It is compared with texts instead.",
     )
+
+
+def _clip_tower(stated: Mapping[str, Any], state: Mapping[str, Tensor], spec: ModelSpec) -> Tower:
+    """CLIP's own picture tower, whatever the one for texts is."""
+    config = _config({**stated, "text_cfg": {}}, spec).vision_config
+    whole = library().CLIPVisionModelWithProjection(config)
+    own = {name: values for name, values in state.items() if name.startswith("visual.")}
+    kind, told = f"transformers:{type(whole).__name__}", "with the names of transformers"
+    return Tower(PictureTower(whole), whole, renamed(own, spec), kind, told)
 
 
 def preprocessing(folder: Path, spec: ModelSpec) -> Preprocessing:
@@ -187,13 +188,12 @@ def preprocessing(folder: Path, spec: ModelSpec) -> Preprocessing:
 
 
 def _stated(folder: Path, spec: ModelSpec) -> dict[str, Any]:
-    try:
-        stated = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        if all(isinstance(stated["model_cfg"][key], dict) for key in ("vision_cfg", "text_cfg")):
-            return stated
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CutawayError(f"{spec.id}: {CONFIG} states no network of two towers.") from error
-    raise CutawayError(f"{spec.id}: {CONFIG} states no network of two towers.")
+    stated = stated_in(folder / CONFIG)
+    keys = stated.get("model_cfg")
+    towers = ("vision_cfg", "text_cfg")
+    if not isinstance(keys, dict) or not all(isinstance(keys.get(one), dict) for one in towers):
+        raise CutawayError(f"{spec.id}: {CONFIG} states no network of two towers.")
+    return stated
 
 
 def _config(stated: Mapping[str, Any], spec: ModelSpec) -> Any:

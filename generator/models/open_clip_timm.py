@@ -8,18 +8,14 @@ to it. A key that asks for something else is refused by its name. Its tower for 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
 
 from generator.errors import CutawayError
-from generator.exhibit import ModelSpec, Preprocessing
+from generator.exhibit import ModelSpec
 from generator.models.compat import repair_torchvision
-from generator.models.fitting import fit_weights
-from generator.models.model import NO_CLASSES
-from generator.models.transformer import stated_licence
-from generator.models.vision import Network
 
 _PREFIX = "visual."
 # Keys that say how a network was trained, or nothing where they have these values.
@@ -41,34 +37,27 @@ class TimmTower(nn.Module):
         return made
 
 
-def timm_tower(
-    stated: Mapping[str, Any],
-    state: Mapping[str, Tensor],
-    folder: Path,
-    spec: ModelSpec,
-    how: Preprocessing,
-) -> Network:
-    """The picture tower that a configuration states, with its tensors out of those of the whole."""
+@dataclass(frozen=True)
+class Tower:
+    """A picture tower before its weights: `fitted` is the module that those of `state` belong to."""
+
+    module: nn.Module
+    fitted: nn.Module
+    state: Mapping[str, Tensor]
+    architecture: str
+    told: str
+
+
+def timm_tower(stated: Mapping[str, Any], state: Mapping[str, Tensor], spec: ModelSpec) -> Tower:
+    """The picture tower that a configuration states, and its tensors out of those of the whole."""
     keys = stated["vision_cfg"]
     name = str(keys["timm_model_name"])
     tower = TimmTower(*_parts(keys, int(stated["embed_dim"]), name, spec))
     own = {
         key.removeprefix(_PREFIX): value for key, value in state.items() if key.startswith(_PREFIX)
     }
-    try:
-        notes = fit_weights(tower, own)
-    except CutawayError as error:
-        raise CutawayError(f"{spec.id}: {error}") from error
-    told = f"This is the picture tower of an open_clip network, {name} of timm with its projection."
-    return Network(
-        tower,
-        f"open_clip:timm/{name}, picture tower",
-        how,
-        (),
-        stated_licence(folder),
-        (*notes, told),
-        no_classes=f"{NO_CLASSES} It is compared with texts instead.",
-    )
+    kind, told = f"open_clip:timm/{name}, picture tower", f"{name} of timm with its projection"
+    return Tower(tower, tower, own, kind, told)
 
 
 def _parts(

@@ -17,7 +17,7 @@ from torch import nn
 from generator.errors import UsageError, did_you_mean, first_line
 from generator.exhibit import ModelSpec, Preprocessing
 from generator.models.compat import repair_torchvision
-from generator.models.vision import Network, numbered
+from generator.models.vision import Network, class_names
 
 # The class comes after the last colon, so that a drive's colon is part of the path.
 _OWN = re.compile(r"(.+\.py):([A-Za-z_]\w*)", re.DOTALL)
@@ -41,8 +41,9 @@ def build_own(reference: str, spec: ModelSpec, base: Path, seed: int) -> Network
     try:
         module = made(**spec.arguments)
     except Exception as error:  # whatever the user's own code raises
+        given = ", ".join(f"{key}={value!r}" for key, value in spec.arguments.items())
         raise UsageError(
-            f"{spec.id}: {name}({_called(spec)}) of {path.name} cannot be made: "
+            f"{spec.id}: {name}({given}) of {path.name} cannot be made: "
             f"{type(error).__name__}: {first_line(error)}",
             "What it is called with stands under arguments: in the model's entry.",
         ) from error
@@ -52,12 +53,7 @@ def build_own(reference: str, spec: ModelSpec, base: Path, seed: int) -> Network
     digest.update(json.dumps(spec.arguments, sort_keys=True, default=str).encode())
     how = spec.preprocessing or Preprocessing()
     architecture = f"{path.name}:{name} {digest.hexdigest()[:12]}"
-    labels = spec.classes if isinstance(spec.classes, tuple) else numbered(spec.classes or 0)
-    return Network(module, architecture, how, labels, counted=True, unstated=True)
-
-
-def _called(spec: ModelSpec) -> str:
-    return ", ".join(f"{key}={value!r}" for key, value in spec.arguments.items())
+    return Network(module, architecture, how, class_names(spec), counted=True, unstated=True)
 
 
 def _from_file(path: Path, name: str, spec: ModelSpec) -> Any:

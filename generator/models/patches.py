@@ -9,7 +9,7 @@ token whose scores move has to be the one that stands there.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import torch
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from generator.errors import CutawayError
-from generator.models.dispatch import Point, device_of, listen
+from generator.models.dispatch import Enough, Point, device_of, listen
 from generator.models.softmaxes import between_tokens, product_of
 from generator.models.trace import Operation, Trace, trace
 
@@ -218,10 +218,6 @@ def _special(module: nn.Module, count: int) -> tuple[str, ...]:
     return tuple(found)
 
 
-class _Enough(Exception):
-    """What was waited for has been computed."""
-
-
 def _check_places(
     module: nn.Module, traced: Trace, first: Operation, grid: PatchGrid, size: int
 ) -> None:
@@ -256,11 +252,8 @@ def _scores(module: nn.Module, picture: Tensor, place: Point) -> Tensor:
 
     def take(_name: str, scores: Tensor) -> None:
         found.append(scores[0].clone())
-        raise _Enough
+        raise Enough
 
-    try:
-        with unfused(), listen({"scores": place}, take):
-            module(picture)
-    except _Enough:
-        pass
+    with suppress(Enough), unfused(), listen({"scores": place}, take):
+        module(picture)
     return found[0]

@@ -6,7 +6,6 @@ for after every opening, and what it names is refused or told. No code that lies
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,8 @@ from torch import Tensor, nn
 
 from generator.errors import CutawayError, first_line
 from generator.exhibit import ModelSpec
+from generator.files import some_of, stated_in
+from generator.formatting import amount
 from generator.models.compat import repair_torchvision
 from generator.models.fitting import common_prefixes
 
@@ -55,7 +56,7 @@ def read_config(folder: Path, spec: ModelSpec) -> Any:
     the folder.
     """
     transformers = library()
-    stated = _json(folder / "config.json")
+    stated = stated_in(folder / "config.json")
     try:
         config = transformers.AutoConfig.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False
@@ -133,21 +134,12 @@ def _own_code(folder: Path) -> tuple[str, ...]:
     """The files of code that the configurations of a folder point to."""
     found: set[str] = set()
     for name in ("config.json", "tokenizer_config.json", "preprocessor_config.json"):
-        stated = _json(folder / name).get("auto_map")
+        stated = stated_in(folder / name).get("auto_map")
         for value in stated.values() if isinstance(stated, Mapping) else ():
             for one in value if isinstance(value, list) else [value]:
                 if isinstance(one, str):
                     found.add(one.rpartition("--")[2].partition(".")[0] + ".py")
     return tuple(sorted(found))
-
-
-def _json(path: Path) -> dict[str, Any]:
-    """What a JSON file states; nothing where it states nothing."""
-    try:
-        stated = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return stated if isinstance(stated, dict) else {}
 
 
 def open_pretrained(folder: Path, spec: ModelSpec, factory: Any, **settings: Any) -> Opened:
@@ -174,7 +166,8 @@ def open_pretrained(folder: Path, spec: ModelSpec, factory: Any, **settings: Any
         opened = open_pretrained(folder, spec, library().AutoModel, **settings)
         told = (
             f"The head that its configuration names ({type(module).__name__}) is not in the file "
-            f"({_first(missing, 'is missing')}): the network is shown without it."
+            f"({some_of(missing, 1)} {'is' if len(missing) == 1 else 'are'} missing): the network is shown "
+            "without it."
         )
         return Opened(opened.module, (*notes, told), headless=True)
     strange = [name for name in unexpected if _inside(name, module, body, base)]
@@ -236,11 +229,6 @@ def _inside(name: str, module: nn.Module, body: nn.Module, base: str) -> bool:
     return word in known and word not in own
 
 
-def _first(names: Sequence[str], what: str) -> str:
-    more = f" and {len(names) - 1:,} more" if len(names) > 1 else ""
-    return f"{names[0]}{more} {'are missing' if more and what == 'is missing' else what}"
-
-
 def unlike(
     spec: ModelSpec, module: nn.Module, missing: Sequence[str], strange: Sequence[str]
 ) -> CutawayError:
@@ -262,15 +250,11 @@ def unlike(
 def _left_out(unexpected: Sequence[str]) -> tuple[str, ...]:
     if not unexpected:
         return ()
-    several = len(unexpected) > 1
+    named = " to ".join(dict.fromkeys((unexpected[0], unexpected[-1])))
     return (
-        f"{len(unexpected):,} tensor{'s' if several else ''} of the file ({_first_and_last(unexpected)}) "
-        f"belong{'' if several else 's'} to a head that is not shown.",
+        f"{amount(len(unexpected), 'tensor')} of the file ({named}) "
+        f"belong{'s' if len(unexpected) == 1 else ''} to a head that is not shown.",
     )
-
-
-def _first_and_last(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
 
 
 def check_numbers(module: nn.Module, model: str) -> None:

@@ -68,11 +68,7 @@ def matrices(module: nn.Module) -> Iterator[tuple[nn.Parameter, Callable[[Tensor
             if one.dim() < 2 or id(one) in seen or not one.is_floating_point():
                 continue
             seen.add(id(one))
-            yield one, _inputs_first if turned else _outputs_first
-
-
-def _outputs_first(weights: Tensor) -> Tensor:
-    return weights.flatten(1)
+            yield one, _inputs_first if turned else lambda weights: weights.flatten(1)
 
 
 def _inputs_first(weights: Tensor) -> Tensor:

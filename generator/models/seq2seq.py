@@ -108,8 +108,25 @@ def _meetings(
     model: str, module: nn.Module, source: Sequence[int], target: Sequence[int]
 ) -> dict[str, list[Meeting]]:
     with Meetings() as seen:
-        output = _run(module, source, target, attentions=True)
-    return _sorted(model, type(module).__name__, seen.found, output)
+        stated = reported(_run(module, source, target, attentions=True))
+    count = len(stated[ENCODER.name])
+    own, rest = (
+        seen.found[:count],
+        seen.found[count:],
+    )  # a block of the decoder looks at itself, then across
+    made = {ENCODER.name: own, DECODER.name: rest[::2], CROSS.name: rest[1::2]}
+    for name, weights in stated.items():
+        pairs = list(zip(made[name], weights, strict=False))
+        alike = len(made[name]) == len(weights) and all(
+            one.scores.shape == given.shape[1:] and (one.weights - given[0]).abs().max() <= _CLOSE
+            for one, given in pairs
+        )
+        if not alike:
+            raise CutawayError(
+                f"{model}: {type(module).__name__} computes its attention in a way that shows no queries, "
+                "keys and values."
+            )
+    return made
 
 
 def reported(output: Any) -> dict[str, tuple[Tensor, ...]]:
@@ -119,24 +136,6 @@ def reported(output: Any) -> dict[str, tuple[Tensor, ...]]:
         DECODER.name: output.decoder_attentions,
         CROSS.name: output.cross_attentions,
     }
-
-
-def _sorted(model: str, kind: str, found: list[Meeting], output: Any) -> dict[str, list[Meeting]]:
-    stated = reported(output)
-    count = len(stated[ENCODER.name])
-    rest = found[count:]  # each block of the decoder looks at itself, then across
-    made = {ENCODER.name: found[:count], DECODER.name: rest[::2], CROSS.name: rest[1::2]}
-    for name, weights in stated.items():
-        pairs = list(zip(made[name], weights, strict=False))
-        alike = len(made[name]) == len(weights) and all(
-            one.scores.shape == given.shape[1:] and (one.weights - given[0]).abs().max() <= _CLOSE
-            for one, given in pairs
-        )
-        if not alike:
-            raise CutawayError(
-                f"{model}: {kind} computes its attention in a way that shows no queries, keys and values."
-            )
-    return made
 
 
 def finish_seq2seq(

@@ -8,18 +8,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from generator.errors import CutawayError, UsageError, did_you_mean
 from generator.models.any_model import AnyModel
-from generator.models.dispatch import hooks, listen
-from generator.models.heads_access import find_heads, is_matrix, rows_of, same
+from generator.models.dispatch import hooks, listen, noise
+from generator.models.heads_access import affine, find_heads, is_matrix
 from generator.models.model import VisionModel
 from generator.models.patches import unfused
 from generator.models.seq2seq import Seq2SeqModel
-from generator.models.silence_units import check_alone, noise_for, silence_unit
+from generator.models.silence_units import check_alone, silence_unit
 from generator.models.stacks import ONLY, PAIR, Stack
+from generator.models.stream import rows_of, same
 
 
 def silence(model: AnyModel, names: Sequence[str]) -> None:
@@ -34,14 +36,16 @@ def silence(model: AnyModel, names: Sequence[str]) -> None:
 
 def _head(model: AnyModel, name: str) -> None:
     stacks = PAIR if isinstance(model, Seq2SeqModel) else (ONLY,)
+    shapes = {stack: _heads(model, stack) for stack in stacks}
     places = {
-        stack.head(layer, head): (stack, layer, head)
+        stack.head(*place): (stack, *place)
         for stack in stacks
-        for layer in range(_layers(model, stack))
-        for head in range(_heads(model, stack))
+        for place in np.ndindex(shapes[stack])
     }
     if name not in places:
-        hint = did_you_mean(name, places) if len(places) < 40 else _nearest(name, places)
+        hint = did_you_mean(name, places)
+        if len(places) >= 40 and not hint.startswith("Did"):
+            hint = f"Its heads are {next(iter(places))} to {list(places)[-1]}."
         raise UsageError(
             f"{model.id}: altered.silent: it has no head '{name}'. {hint}".strip(),
             hint="A head is written L5H1; a unit LAYER/UNIT.",
@@ -49,34 +53,18 @@ def _head(model: AnyModel, name: str) -> None:
     stack, layer, head = places[name]
     matrix = _projection(model, stack, layer)
     check_alone(model, matrix, name)
-    weight: Any = matrix.weight
-    count = _heads(model, stack)
-    rows = weight.data.t() if isinstance(matrix, nn.Linear) else weight.data
-    wide = len(rows) // count
+    rows, _ = affine(matrix)
+    wide = len(rows) // shapes[stack][1]
     rows[head * wide : (head + 1) * wide] = 0
 
 
-def _nearest(name: str, known: Sequence[str] | dict[str, Any]) -> str:
-    hint = did_you_mean(name, known)
-    return (
-        hint
-        if hint.startswith("Did")
-        else f"Its heads are {next(iter(known))} to {list(known)[-1]}."
-    )
-
-
-def _layers(model: AnyModel, stack: Stack) -> int:
+def _heads(model: AnyModel, stack: Stack) -> tuple[int, int]:
+    """How many layers a stack has, and heads in each."""
     if isinstance(model, VisionModel):
-        return len(model.attention.blocks) if model.attention else 0
-    return (
-        len(model.projections[stack.name]) if isinstance(model, Seq2SeqModel) else len(model.blocks)
-    )
-
-
-def _heads(model: AnyModel, stack: Stack) -> int:
-    if isinstance(model, VisionModel):
-        return model.attention.heads if model.attention else 0
-    return model.heads[stack.name] if isinstance(model, Seq2SeqModel) else model.heads
+        return (len(model.attention.blocks), model.attention.heads) if model.attention else (0, 0)
+    if isinstance(model, Seq2SeqModel):
+        return len(model.projections[stack.name]), model.heads[stack.name]
+    return len(model.blocks), model.heads
 
 
 def _projection(model: AnyModel, stack: Stack, layer: int) -> nn.Module:
@@ -107,7 +95,7 @@ def _patch_projection(model: VisionModel, layer: int) -> nn.Module:
         unfused(),
         listen(point, lambda _, found: mixed.append(found.clone())),
     ):
-        model.module(noise_for(model))
+        model.module(noise(model.preprocessing.size, seed=1).to(model.device))
     heads = mixed[0].view(attention.heads, *mixed[0].shape[-2:]).transpose(0, 1).flatten(1)
     for part, given in entered.items():
         if same(rows_of(given), heads):

@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from generator.errors import UsageError, did_you_mean
 from generator.models.any_model import AnyModel
-from generator.models.dispatch import hooks
-from generator.models.heads_access import is_matrix
+from generator.models.dispatch import hooks, noise
+from generator.models.heads_access import affine, is_matrix
 from generator.models.layer import Layer
 from generator.models.model import VisionModel
 from generator.models.stream import probe_ids
@@ -111,14 +110,14 @@ def _norms_behind(model: VisionModel, part: nn.Module, units: int) -> list[nn.Mo
     ]
     placed = [part.register_forward_hook(left), *(n.register_forward_hook(behind) for n in norms)]
     with hooks(placed):
-        model.module(noise_for(model))
+        model.module(noise(model.preprocessing.size, seed=1).to(model.device))
     return found
 
 
 def _answers_zero(model: VisionModel, layer: Layer, unit: int) -> bool:
     largest = list[float]()
     model.run(
-        noise_for(model)[0].cpu().numpy(),
+        noise(model.preprocessing.size, seed=1)[0].numpy(),
         lambda each, r: (
             largest.append(float(r[unit].abs().max())) if each.name == layer.name else None
         ),
@@ -129,9 +128,7 @@ def _answers_zero(model: VisionModel, layer: Layer, unit: int) -> bool:
 def _neuron(model: TextModel, units: TokenUnits, unit: int) -> None:
     """Cut a neuron of an MLP off, and set the row that makes it to zero where that does so alone."""
     check_alone(model, units.module, f"{units.name}/{unit}")  # type: ignore[arg-type]
-    weight: Any = units.module.weight
-    columns = weight.data.t() if isinstance(units.module, nn.Linear) else weight.data
-    columns[unit] = 0
+    affine(units.module)[0][unit] = 0
     block = next(block for block in model.blocks if units.module in set(block.modules()))
     _clear_maker(block, units.module, unit, units.units, lambda: _value(model, units, unit) == 0)
 
@@ -140,8 +137,7 @@ def _hidden(model: VisionModel, layer: Layer, unit: int) -> None:
     """The same of a neuron of a vision transformer's MLP that several matrices make together."""
     reader = model.module.get_submodule(layer.reader)
     check_alone(model, reader, f"{layer.name}/{unit}")
-    weight: Any = reader.weight
-    (weight.data.t() if isinstance(reader, nn.Linear) else weight.data)[unit] = 0
+    affine(reader)[0][unit] = 0
     inner = model.module.get_submodule(layer.reader.rpartition(".")[0])
     _clear_maker(inner, reader, unit, layer.units, lambda: _answers_zero(model, layer, unit))
 
@@ -153,9 +149,7 @@ def _clear_maker(
     for part in within.modules():
         if not is_matrix(part) or part is reader:
             continue
-        kept: Any = part.weight
-        bias: Any = getattr(part, "bias", None)
-        rows = kept.data if isinstance(part, nn.Linear) else kept.data.t()
+        rows, bias = affine(part)[0].t(), getattr(part, "bias", None)
         for row in range(unit, len(rows), units) if len(rows) % units == 0 else ():
             before = rows[row].clone(), bias.data[row].clone() if bias is not None else None
             _clear(rows, row)
@@ -194,9 +188,3 @@ def check_alone(model: AnyModel, matrix: nn.Module, name: str) -> None:
             f"{model.id}: altered.silent: the layers of this network share their weights, so that {name} "
             "cannot be silenced alone."
         )
-
-
-def noise_for(model: VisionModel) -> Tensor:
-    """A picture of noise, (1, 3, side, side), the same every time."""
-    side, random = model.preprocessing.size, torch.Generator().manual_seed(1)
-    return torch.randn(1, 3, side, side, generator=random).to(model.device)

@@ -7,20 +7,21 @@ else can be put there.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from generator.errors import CutawayError, UsageError
-from generator.models.dispatch import hooks
+from generator.models.dispatch import Enough, hooks
 from generator.models.heads_access import find_heads
-from generator.models.stream import Watched, norm_of, watched
+from generator.models.stream import norm_of, rows_of, watched
 from generator.models.text_model import LanguageModel
 from generator.models.trial import CLOSE, MLPS, apart
+from generator.models.writers import behind
 
 STREAM, ENTERING, ATTENTION, MLP, MLP_IN = SITES = (
     "stream",
@@ -44,10 +45,6 @@ class LayerSite:
 
     module: nn.Module
     enters: bool
-
-
-class _Enough(Exception):
-    """What was asked for has been computed."""
 
 
 def on(module: nn.Module, enters: bool, act: Callable[[Tensor], Tensor]) -> Any:
@@ -101,7 +98,7 @@ def is_module(model: LanguageModel, name: str, site: str, layer: int) -> bool:
         for own, part in model.module.named_modules()
         if f".{own}".endswith(f".{name}") and part in kind
     ]
-    return any(apart(_rows(kind[part]), _rows(kind[found.module])) == 0 for part in named)
+    return any(apart(rows_of(kind[part]), rows_of(kind[found.module])) == 0 for part in named)
 
 
 def ends_in_norm(model: LanguageModel, layer: int) -> bool:
@@ -126,20 +123,19 @@ def read(
     found: dict[int, Tensor] = {}
 
     def keep(number: int, passing: Tensor) -> Tensor:
-        found[number] = passing.detach().reshape(-1, passing.shape[-1]).clone()
+        found[number] = rows_of(passing.detach()).clone()
         if len(found) == len(sites):
-            raise _Enough
+            raise Enough
         return passing
 
     placed = (
         on(site.module, site.enters, partial(keep, number)) for number, site in enumerate(sites)
     )
-    with hooks(placed):
-        try:
-            model.run(tuple(ids))
-        except _Enough:
-            return tuple(found[number] for number in range(len(sites)))
-    raise CutawayError(f"{model.id}: a site was not computed for this text.")
+    with hooks(placed), suppress(Enough):
+        model.run(tuple(ids))
+    if len(found) < len(sites):
+        raise CutawayError(f"{model.id}: a site was not computed for this text.")
+    return tuple(found[number] for number in range(len(sites)))
 
 
 def _writers(model: LanguageModel, layer: int) -> tuple[nn.Module, nn.Module]:
@@ -147,12 +143,15 @@ def _writers(model: LanguageModel, layer: int) -> tuple[nn.Module, nn.Module]:
     ends = _mlp_end(model, layer)
     seen, block = watched(model), model.blocks[layer]
     attention = find_heads(model)[layer].projection
-    before, after = _rows(seen.inputs[block]), _rows(seen.outputs[block])
-    behind = [list(_behind(seen, block, end)) for end in (attention, ends)]
-    for one, other in itertools.product(*behind):
-        if apart(before + _rows(seen.outputs[one]) + _rows(seen.outputs[other]), after) <= CLOSE:
+    before, after = rows_of(seen.inputs[block]), rows_of(seen.outputs[block])
+    writing = [behind(seen, block, end) for end in (attention, ends)]
+    for one, other in itertools.product(*writing):
+        if (
+            apart(before + rows_of(seen.outputs[one]) + rows_of(seen.outputs[other]), after)
+            <= CLOSE
+        ):
             return one, other
-    if all(len(each) == 1 for each in behind) and ends_in_norm(model, layer):
+    if all(len(each) == 1 for each in writing) and ends_in_norm(model, layer):
         return attention, ends
     raise CutawayError(
         f"{model.id}: what attention and MLP write, with the norms behind them, is not what a layer adds to "
@@ -167,31 +166,15 @@ def _mlp_end(model: LanguageModel, layer: int) -> nn.Module:
     raise CutawayError(f"{model.id}: {reason}.")
 
 
-def _behind(seen: Watched, block: nn.Module, end: nn.Module) -> Iterator[nn.Module]:
-    """A writer's last matrix, and each module of the block that is handed what it makes and changes it."""
-    made = _rows(seen.outputs[end])
-    yield end
-    for part in block.modules():
-        if part in seen.outputs and part is not block and part is not end:
-            given, makes = _rows(seen.inputs[part]), _rows(seen.outputs[part])
-            alike = given.shape == made.shape == makes.shape
-            if alike and torch.equal(given, made) and not torch.equal(makes, made):
-                yield part
-
-
 def _mlp_in(model: LanguageModel, layer: int) -> LayerSite:
     """What enters the MLP of a layer: the input of the smallest module that makes what the MLP makes."""
     end, seen, block = _mlp_end(model, layer), watched(model), model.blocks[layer]
-    made = _rows(seen.outputs[end])
+    made = rows_of(seen.outputs[end])
     width = seen.inputs[block].shape[-1]
     around = [part for part in block.modules() if end in part.modules() and part in seen.outputs]
     for part in reversed(around):  # from the inside
         if part in (end, block) or seen.inputs[part].shape[-1] != width:
             continue
-        if apart(_rows(seen.outputs[part]), made) == 0:
+        if apart(rows_of(seen.outputs[part]), made) == 0:
             return LayerSite(part, True)
     raise CutawayError(f"{model.id}: its MLP is no module of its own whose input could be read.")
-
-
-def _rows(tensor: Tensor) -> Tensor:
-    return tensor.reshape(-1, tensor.shape[-1])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
+from generator.files import stated_in
 from generator.models.trial import LeftOut
 
 # What a head gives a label to, by the end of its class's name.
@@ -104,12 +104,7 @@ def stated_pooling(folder: Path) -> tuple[str, tuple[str, ...]]:
 
 def _ways(folder: Path) -> tuple[str, ...]:
     """The names in sentence-transformers' file, in its older form or the one since its release 5.4."""
-    try:
-        stated = json.loads((folder / "1_Pooling" / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return ()
-    if not isinstance(stated, dict):
-        return ()
+    stated = stated_in(folder / "1_Pooling" / "config.json")
     newer = stated.get("pooling_mode")
     if newer:
         return tuple(map(str, newer)) if isinstance(newer, list) else (str(newer),)

@@ -63,11 +63,11 @@ def norm_of(module: nn.Module, width: int, device: torch.device) -> Norm | None:
         return None
     if not isinstance(made, Tensor) or made.shape != x.shape:
         return None
-    centred = _equal(made, moved)
+    centred = same(made, moved)
     plain = x - x.mean(-1, keepdim=True) if centred else x
     unit = plain * plain.square().mean(-1, keepdim=True).rsqrt()
     gain = ((made - bias) * unit).sum(0) / unit.square().sum(0)
-    if not _equal(unit * gain + bias, made):
+    if not same(unit * gain + bias, made):
         return None
     return Norm(module, centred, gain, bias)
 
@@ -153,8 +153,8 @@ def _find_ends(model: LanguageModel) -> ResidualEnds:
     width = seen.inputs[model.blocks[0]].shape[-1]
     made = seen.outputs.get(embedding)
     last, final = seen.outputs[model.blocks[-1]], seen.final
-    final_norm = None if _equal(last, final) else _norm_between(model, seen, last, final)
-    if final_norm is None and not _equal(last, final):
+    final_norm = None if same(last, final) else _norm_between(model, seen, last, final)
+    if final_norm is None and not same(last, final):
         raise CutawayError(f"{model.id}: what follows the last block is no layer norm or RMS norm.")
     weight, bias = _unembedding(model, seen)
     return ResidualEnds(
@@ -243,9 +243,9 @@ def _norm_between(
 ) -> Norm | None:
     inside = {part for block in model.blocks for part in block.modules()}
     for module, made in seen.outputs.items():
-        if module in inside or not _equal(made, after):
+        if module in inside or not same(made, after):
             continue
-        if before is not None and not _equal(seen.inputs[module], before):
+        if before is not None and not same(seen.inputs[module], before):
             continue
         found = norm_of(module, after.shape[-1], model.device)
         if found is not None:
@@ -262,11 +262,16 @@ def _unembedding(model: LanguageModel, seen: Watched) -> tuple[Tensor | None, Te
         return None, None
     made = nn.functional.linear(seen.final, weight, bias)
     # A masked-language head transforms the state first; some decoders cap or scale their logits.
-    return (weight, bias) if _equal(made, seen.logits) else (None, None)
+    return (weight, bias) if same(made, seen.logits) else (None, None)
 
 
-def _equal(one: Tensor, other: Tensor) -> bool:
+def same(one: Tensor, other: Tensor) -> bool:
     """Whether two tensors hold the same numbers, to what float32 can tell."""
     if one.shape != other.shape:
         return False
     return bool((one - other).abs().max() <= _CLOSE * other.abs().max())
+
+
+def rows_of(tensor: Tensor) -> Tensor:
+    """Positions as rows, whatever stands before them."""
+    return tensor.reshape(-1, tensor.shape[-1])

@@ -7,7 +7,7 @@ call of an activation where the network's own code calls a function.
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from typing import Any
 
@@ -15,16 +15,12 @@ import torch
 from torch import Tensor, nn
 
 from generator.errors import CutawayError
-from generator.models.dispatch import first_tensor, hooks
+from generator.models.dispatch import Enough, first_tensor, hooks
 from generator.models.functions import Activations
 from generator.models.layer import Layer
 from generator.models.model import VisionModel, logits_of
 
 Touch = Callable[[Layer, Tensor], Tensor | None]
-
-
-class _Enough(Exception):
-    """Everything that was asked for has been computed."""
 
 
 @contextmanager
@@ -110,16 +106,15 @@ def responses(model: VisionModel, batch: Tensor, layers: Sequence[Layer]) -> dic
     def touch(layer: Layer, response: Tensor) -> Tensor:
         found[layer.name] = response
         if len(found) == len(layers):
-            raise _Enough
+            raise Enough
         return response.clone()  # an activation that works in place must not write over it
 
-    with tapped(model, layers, touch):
-        try:
-            model.module(batch)
-        except _Enough:
-            return found
-    missing = next(layer.name for layer in layers if layer.name not in found)
-    raise CutawayError(f"{model.id}: {missing} was not computed for this input.")
+    with tapped(model, layers, touch), suppress(Enough):
+        model.module(batch)
+    missing = [layer.name for layer in layers if layer.name not in found]
+    if missing:
+        raise CutawayError(f"{model.id}: {missing[0]} was not computed for this input.")
+    return found
 
 
 def tail(model: VisionModel, batch: Tensor, layer: Layer) -> tuple[Tensor, Tensor]:

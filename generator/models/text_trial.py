@@ -128,9 +128,10 @@ def compared(model: TextModel, name: str, read: Tensor, answer: Tensor) -> tuple
     says = f"the pass that shows attention (eager) answers as the library's default pass ({name})."
     note = ""
     if not difference <= CLOSE:
+        states = isinstance(model, LanguageModel) and model.head_kind == "representation"
         note = (
             f"The library's default pass ({name}) and the pass that shows attention (eager) differ by "
-            f"{difference:.1%} of the largest {'logit' if _has_logits(model) else 'value'}; all numbers "
+            f"{difference:.1%} of the largest {'value' if states else 'logit'}; all numbers "
             "here are of the second."
         )
     if not difference <= ANOTHER:
@@ -153,10 +154,6 @@ def as_the_library(model: TextModel) -> tuple[str, Any]:
         for kept in _KEPT & vars(part).keys():
             setattr(part, kept, name)
     return name, other
-
-
-def _has_logits(model: TextModel) -> bool:
-    return not isinstance(model, LanguageModel) or model.head_kind != "representation"
 
 
 def rows_check(weights: Sequence[Tensor], sinks: Sequence[Meeting] = ()) -> Check:

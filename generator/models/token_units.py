@@ -6,7 +6,7 @@ The neurons of an MLP are what enters the matrix that ends it; in a gated MLP th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from generator.errors import CutawayError
 from generator.models.dictionary import Dictionary
-from generator.models.dispatch import hooks
+from generator.models.dispatch import Enough, hooks
 from generator.models.heads_access import affine
 from generator.models.layer import Layer
 from generator.models.seq2seq import Seq2SeqModel
@@ -89,10 +89,6 @@ Take = Callable[[TokenUnits, Tensor], None]
 """Is handed units and their values (texts, tokens, units), live: reduce or copy them at once."""
 
 
-class _Enough(Exception):
-    """All units that were asked for have been seen."""
-
-
 @contextmanager
 def watching(observed: Sequence[TokenUnits], texts: int, take: Take) -> Iterator[None]:
     """Within the block, one pass of some texts, hand `take` the values of units; it ends behind the last.
@@ -107,14 +103,12 @@ def watching(observed: Sequence[TokenUnits], texts: int, take: Take) -> Iterator
         take(units, units.values(of_text))
         waiting.discard(units.name)
         if not waiting:
-            raise _Enough
+            raise Enough
         return passing
 
-    with hooks(on(units.module, units.enters, partial(seen, units)) for units in observed):
-        try:
-            yield
-        except _Enough:
-            return
+    placed = (on(units.module, units.enters, partial(seen, units)) for units in observed)
+    with hooks(placed), suppress(Enough):
+        yield
 
 
 def padded(model: TextModel, batch: Batch) -> tuple[Tensor, Tensor]:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from generator.errors import CutawayError
 from generator.exhibit import PARTS, PICTURE, TEXT, ModelSpec
+from generator.models.dispatch import noise
 from generator.models.language import finish_language, longest_text
 from generator.models.model import NO_CLASSES, TwoTowers, VisionModel
 from generator.models.prepare import of_folder
@@ -172,8 +173,7 @@ def compared(model: VisionModel, towers: TwoTowers, tokenizer: Any) -> VisionMod
 
 def _match(model: VisionModel, towers: TwoTowers, tokenizer: Any) -> Check:
     """Whether a picture's vector and those of texts make the logits that the whole makes."""
-    side, random = model.preprocessing.size, torch.Generator().manual_seed(1)
-    pixels = torch.randn(2, 3, side, side, generator=random).to(model.device)
+    pixels = noise(model.preprocessing.size, 2, seed=1).to(model.device)
     read = towers.read([str(tokenizer.decode([3 + 7 * place])) for place in range(_TEXTS)])
     with torch.no_grad():
         theirs = towers.module(pixel_values=pixels, **read)

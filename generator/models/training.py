@@ -20,7 +20,7 @@ from torch.nn.functional import cross_entropy
 
 from generator.atomic_folder import atomic_folder
 from generator.exhibit import Preprocessing
-from generator.formatting import fixed
+from generator.formatting import amount, fixed
 from generator.inputs.digits import Digits, digits
 from generator.inputs.images import as_pixels, as_seen
 from generator.inputs.source import Files, Source
@@ -140,7 +140,7 @@ def _in_words(reached: Epoch, seed: int) -> str:
     share = reached.test_accuracy
     ends = share_interval(share, held_out)
     low, high = (fixed(100 * end, 1) for end in ends)
-    epochs = "1 epoch" if reached.epoch == 1 else f"{reached.epoch} epochs"
+    epochs = amount(reached.epoch, "epoch")
     how = f"trained here: {epochs} on {seen:,} digits" if reached.epoch else "before any training"
     measured = (
         f"{100 * share:.1f} % (95 % interval {low} to {high} %) on {held_out} digits held out"

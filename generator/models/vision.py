@@ -61,6 +61,13 @@ def numbered(count: int) -> tuple[str, ...]:
     return tuple(f"class {index}" for index in range(count))
 
 
+def class_names(spec: ModelSpec, usual: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """The names of the classes: those of the exhibit's entry before a library's."""
+    if isinstance(spec.classes, tuple):
+        return spec.classes
+    return usual if spec.classes in {None, len(usual)} else numbered(spec.classes or 0)
+
+
 def finish(
     network: Network, spec: ModelSpec, place: Mapping[str, Any], device: torch.device
 ) -> VisionModel:

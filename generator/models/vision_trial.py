@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from generator.errors import CutawayError
 from generator.models.calls import called
-from generator.models.dispatch import NOWHERE, hooks, listen
+from generator.models.dispatch import NOWHERE, hooks, listen, noise
 from generator.models.field_trial import with_fields
 from generator.models.functions import Activations
 from generator.models.layer import Layer
@@ -44,8 +44,7 @@ def tried(model: VisionModel) -> VisionModel:
     Raises CutawayError if the network itself, or a layer, is not what is read of it.
     """
     model = replace(model, calls={})  # until they have been seen
-    side, random = model.preprocessing.size, torch.Generator().manual_seed(1)
-    pictures = torch.randn(2, 3, side, side, generator=random)
+    pictures = noise(model.preprocessing.size, 2, seed=1)
     read, answer = _read(model, pictures[0])
     try:
         checks = [*require(model.id, [_answers(model, pictures[0], answer)])]

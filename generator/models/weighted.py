@@ -92,7 +92,8 @@ def weights_in(operation: Operation) -> Weighted | None:
     fixed, axis = (left, -2) if operation.depends[right] else (right, -1)
     matrix = tensors[fixed].detach()
     if operation.name in _BATCHED:
-        if not operation.weights[fixed] or not _one_matrix(matrix):
+        one = matrix.shape[0] == 1 or matrix.stride(0) == 0
+        if not operation.weights[fixed] or not one:
             return None
         matrix = matrix[0]
     by_rows = operation.name == "linear" or axis == -2
@@ -124,10 +125,6 @@ def _operands(operation: Operation) -> tuple[int, int]:
     if operation.name == "linear":
         return 0, 1
     return len(operation.inputs) - 2, len(operation.inputs) - 1
-
-
-def _one_matrix(batch: Tensor) -> bool:
-    return batch.shape[0] == 1 or batch.stride(0) == 0
 
 
 def adds_bias(operation: Operation, product: Operation) -> bool:

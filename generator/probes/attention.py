@@ -105,13 +105,16 @@ def measure_sinks(
     return store.result("sink_shares", VERSION, parts, SinkShares, make)
 
 
-def visible(length: int, causal: bool, window: int = 0) -> np.ndarray:
-    """Which keys each query can see, (queries, keys): none ahead, none as far away as the window."""
-    seen = np.tri(length, dtype=bool) if causal else np.ones((length, length), dtype=bool)
+def visible(length: int, causal: bool, window: int = 0, keys: int | None = None) -> np.ndarray:
+    """Which keys each query can see, (queries, keys): none ahead, none as far away as the window.
+
+    There are as many keys as queries if left out.
+    """
+    shape = length, length if keys is None else keys
+    seen = np.tri(*shape, dtype=bool) if causal else np.ones(shape, dtype=bool)
     if not 0 < window < length:
         return seen
-    place = np.arange(length)
-    return seen & (np.abs(place[:, None] - place[None, :]) < window)
+    return seen & (np.abs(np.subtract.outer(*map(np.arange, shape))) < window)
 
 
 def visible_keys(length: int, causal: bool, window: int = 0) -> np.ndarray:

@@ -30,7 +30,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from generator.errors import CutawayError
+from generator.errors import CutawayError, first_line
 from generator.models.dispatch import hooks
 from generator.models.heads_access import find_heads
 from generator.models.stream import ResidualEnds, scored_ends
@@ -85,7 +85,7 @@ def attribute(model: LanguageModel, inputs: Mapping[str, Scored], store: Store) 
             return _estimates(model, inputs)
         # What autograd does not follow raises the latter.
         except (CutawayError, RuntimeError) as error:
-            return Attribution((), (), np.zeros((0, 0, 0, 0)), str(error).strip().splitlines()[0])
+            return Attribution((), (), np.zeros((0, 0, 0, 0)), first_line(error))
 
     parts = {"model": model.key, "inputs": listed(inputs)}
     return store.result("attribution", VERSION, parts, Attribution, make)

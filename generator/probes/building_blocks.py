@@ -29,7 +29,7 @@ from generator.models.trial import CLOSE, apart
 from generator.probes.channel_groups import GROUPS, ITERATIONS, Groups, find_groups
 from generator.probes.exemplars import unit_layers
 from generator.probes.integrated_gradients import MOST, SHORT, TOLERANCE, by_trapezoids
-from generator.store import Store, digest_of_value
+from generator.store import Store, digest_of_value, empty
 
 VERSION = 4
 CLASSES = 4
@@ -52,17 +52,17 @@ class BuildingBlocks:
 
     picture: str
     layer: str
-    reason: str
-    labels: tuple[str, ...]
-    logits: np.ndarray
-    probabilities: np.ndarray
-    silent: np.ndarray
-    response: np.ndarray
-    gradient: np.ndarray
-    path: np.ndarray
-    points: int
-    dictionary: np.ndarray
-    groups: Groups | None
+    reason: str = ""
+    labels: tuple[str, ...] = ()
+    logits: np.ndarray = empty(0)
+    probabilities: np.ndarray = empty(0)
+    silent: np.ndarray = empty(0)
+    response: np.ndarray = empty(0, 0, 0)
+    gradient: np.ndarray = empty(0, 0, 0, 0)
+    path: np.ndarray = empty(0, 0, 0, 0)
+    points: int = 0
+    dictionary: np.ndarray = empty(0, 0, 0)
+    groups: Groups | None = None
 
     @property
     def full(self) -> float:
@@ -142,11 +142,10 @@ def measure_building_blocks(
     Gradients are taken at `most` points of the path at most.
     """
     if layer is None:
-        return _nothing(picture, "", "No layer of this network has a grid of cells.")
+        return BuildingBlocks(picture, "", "No layer of this network has a grid of cells.")
     if not layer.tapped or len(layer.shape) != 3:
-        return _nothing(
-            picture, layer.name, f"No call of a module or an activation returns {layer.name}."
-        )
+        reason = f"No call of a module or an activation returns {layer.name}."
+        return BuildingBlocks(picture, layer.name, reason)
     settings = (CLASSES, LISTED, GROUPS, ITERATIONS, TOLERANCE, most, SHORT, BATCH)
     parts = {
         "model": model.key,
@@ -161,27 +160,6 @@ def measure_building_blocks(
         return _take_apart(model, picture, pixels, layer, most)
 
     return store.result("building_blocks", VERSION, parts, BuildingBlocks, make)
-
-
-def _nothing(picture: str, layer: str, reason: str) -> BuildingBlocks:
-    none, grid = np.zeros(0), np.zeros((0, 0, 0))
-    dictionary = np.zeros((0, 0, 0), dtype=np.int64)
-    per_class = np.zeros((0, 0, 0, 0))
-    return BuildingBlocks(
-        picture,
-        layer,
-        reason,
-        (),
-        none,
-        none,
-        none,
-        grid,
-        per_class,
-        per_class,
-        0,
-        dictionary,
-        None,
-    )
 
 
 def _take_apart(
@@ -204,7 +182,6 @@ def _take_apart(
     return BuildingBlocks(
         picture=picture,
         layer=layer.name,
-        reason="",
         labels=tuple(model.labels[c] for c in classes),
         logits=ends[0],
         probabilities=model.shares(logits.detach()[0].double())[classes].cpu().numpy(),

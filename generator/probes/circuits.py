@@ -9,7 +9,7 @@ the layer, the less that holds. Nothing is run; a head's input is its own norm o
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from generator.models.heads_access import HeadWeights, find_heads
 from generator.models.stream import ResidualEnds, find_ends, scored_ends
 from generator.models.text_model import Encoding, LanguageModel
 from generator.models.tokens import token_text
-from generator.store import Store
+from generator.store import Store, empty
 
 VERSION = 1
 TOP = 5
@@ -132,21 +132,19 @@ class Circuits:
     """
 
     words: tuple[str, ...]
-    written: np.ndarray
-    raised: np.ndarray
-    own_rank: np.ndarray
-    names: Mapping[int, str]
-    pairs: np.ndarray
-    match: np.ndarray
-    rotary: bool
-    unembedding: str
+    written: np.ndarray = empty(0, 0, 0, 0)
+    raised: np.ndarray = empty(0, 0, 0, 0)
+    own_rank: np.ndarray = empty(0, 0, 0)
+    names: Mapping[int, str] = field(default_factory=dict)
+    pairs: np.ndarray = empty(0, 0, 0, 0)
+    match: np.ndarray = empty(0, 0, 0)
+    rotary: bool = False
+    unembedding: str = ""
     reason: str = ""
     why_no_pairs: str = ""
 
 
-def curated_words(
-    model: LanguageModel, encodings: Mapping[str, Encoding], count: int = WORDS
-) -> tuple[int, ...]:
+def curated_words(encodings: Mapping[str, Encoding], count: int = WORDS) -> tuple[int, ...]:
     """Tokens of the texts that are words, at equal steps through them in order of appearance."""
     seen: dict[int, None] = {}
     for encoding in encodings.values():
@@ -168,27 +166,10 @@ def measure_circuits(model: LanguageModel, words: Sequence[int], store: Store) -
                 raise CutawayError(f"{model.id}: the texts hold no words.")
             return _circuits(model, names, torch.tensor(words, device=model.device))
         except CutawayError as error:
-            return _no_circuits(names, str(error))
+            return Circuits(names, reason=str(error), why_no_pairs=str(error))
 
     parts = {"model": model.key, "words": list(words), "top": TOP}
     return store.result("circuits", VERSION, parts, Circuits, make)
-
-
-def _no_circuits(words: tuple[str, ...], reason: str) -> Circuits:
-    none, ids = np.zeros((0, 0, 0)), np.zeros((0, 0, 0, 0), dtype=np.int64)
-    return Circuits(
-        words=words,
-        written=ids,
-        raised=none[..., None],
-        own_rank=none,
-        names={},
-        pairs=ids,
-        match=none,
-        rotary=False,
-        unembedding="",
-        reason=reason,
-        why_no_pairs=reason,
-    )
 
 
 def _circuits(model: LanguageModel, words: tuple[str, ...], ids: Tensor) -> Circuits:

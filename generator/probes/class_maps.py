@@ -91,11 +91,6 @@ class WorkedSum:
     normaliser: float
 
     @property
-    def top_sum(self) -> float:
-        """What the listed channels add together."""
-        return sum(each.product for each in self.top)
-
-    @property
     def total(self) -> float:
         """What all channels add together."""
         return self.raising + self.lowering

@@ -135,7 +135,7 @@ def measure_controls(
         control = random()
         every = find_exemplars(control, pool, store, step)  # the pass that other controls look at
         searched = next(one for one in every.layers if one.layer == layer.name)
-        features = _map_layer(model)
+        features = next((one for one in reversed(model.spatial) if one.tapped), None)
         chosen = np.random.default_rng(seed).permutation(layer.units)[:SHOWN]
         return Controls(
             layer=layer.name,
@@ -245,11 +245,6 @@ def _maps(
         pair = MapPair(name, model.labels[index], one, other, rank_correlation(one, other))
         found.append(pair)
     return tuple(found)
-
-
-def _map_layer(model: VisionModel) -> Layer | None:
-    spatial = [x for x in model.layers if len(x.shape) == 3 and x.shape[-1] > 1 and x.tapped]
-    return spatial[-1] if spatial else None
 
 
 def spread(pool: Sequence[T], most: int) -> list[T]:

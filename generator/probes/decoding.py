@@ -22,7 +22,7 @@ from generator.models.stream import ResidualEnds, Watched, scored_ends, watch
 from generator.models.text_model import Encoding, LanguageModel
 from generator.models.tokens import token_text
 from generator.probes.circuits import strongest
-from generator.store import Store
+from generator.store import Store, empty
 
 VERSION = 1
 TOP = 5
@@ -39,12 +39,12 @@ class LogitLens:
     """
 
     text: str
-    tokens: tuple[tuple[tuple[str, ...], ...], ...]
-    ids: np.ndarray
-    probabilities: np.ndarray
-    final_rank: np.ndarray
-    final_probability: np.ndarray
-    divergence: np.ndarray
+    tokens: tuple[tuple[tuple[str, ...], ...], ...] = ()
+    ids: np.ndarray = empty(0, 0, 0)
+    probabilities: np.ndarray = empty(0, 0, 0)
+    final_rank: np.ndarray = empty(0, 0)
+    final_probability: np.ndarray = empty(0, 0)
+    divergence: np.ndarray = empty(0, 0)
     reason: str = ""
 
 
@@ -55,10 +55,7 @@ def logit_lens(model: LanguageModel, text: str, encoding: Encoding, store: Store
         try:
             return _lens(model, text, encoding.ids)
         except CutawayError as error:
-            none = np.zeros((0, len(encoding.ids)))
-            return LogitLens(
-                text, (), none[..., None], none[..., None], none, none, none, str(error)
-            )
+            return LogitLens(text, reason=str(error))
 
     parts = {"model": model.key, "text": text, "ids": list(encoding.ids), "top": TOP}
     return store.result("logit_lens", VERSION, parts, LogitLens, make)

@@ -74,7 +74,7 @@ def dream(
         count = 1
 
     def make() -> Dream:
-        return _dream(model, picture, layer, _Course(count, steps, seed))
+        return _dream(model, picture, layer, count, steps, seed)
 
     parts = {
         "model": model.key,
@@ -87,16 +87,11 @@ def dream(
     return store.result("deep_dream", VERSION, parts, Dream, make)
 
 
-@dataclass(frozen=True)
-class _Course:
-    octaves: int
-    steps: int
-    seed: int
-
-
-def _dream(model: VisionModel, picture: np.ndarray, layer: Layer, course: _Course) -> Dream:
+def _dream(
+    model: VisionModel, picture: np.ndarray, layer: Layer, octaves: int, steps: int, seed: int
+) -> Dream:
     whole = torch.from_numpy(picture.copy()).to(model.device).movedim(-1, 0)[None].float() / 255
-    random = torch.Generator().manual_seed(course.seed)
+    random = torch.Generator().manual_seed(seed)
     folds = foldable(model)
 
     def answer(batch: Tensor) -> Tensor:
@@ -104,11 +99,11 @@ def _dream(model: VisionModel, picture: np.ndarray, layer: Layer, course: _Cours
 
     added = torch.zeros_like(whole)
     frames = [whole]
-    for octave in reversed(range(course.octaves)):
+    for octave in reversed(range(octaves)):
         size = [round(side / OCTAVE**octave) for side in whole.shape[-2:]]
         base = _resized(whole, size)
         start = (base + _resized(added, size)).clamp(0, 1)
-        added = _ascend(start, answer, course.steps, random) - base
+        added = _ascend(start, answer, steps, random) - base
         frames.append((whole + _resized(added, list(whole.shape[-2:]))).clamp(0, 1))
     with torch.no_grad():
         answers = torch.stack([answer(frame) for frame in frames])

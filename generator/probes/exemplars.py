@@ -137,7 +137,7 @@ def unit_layers(model: VisionModel) -> tuple[Layer, ...]:
 
 
 def _unit_layers(model: VisionModel) -> tuple[Layer, ...]:
-    spatial = [layer for layer in model.layers if len(layer.shape) == 3 and layer.shape[-1] > 1]
+    spatial = model.spatial
     blocks = [layer for layer in spatial if layer.kind == "block"]
     chosen = spatial
     if blocks:

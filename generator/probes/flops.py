@@ -18,7 +18,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from generator.models.dispatch import counted, first_tensor, tensors_in, watched
+from generator.models.dispatch import counted, first_tensor, hooks, tensors_in, watched
 from generator.models.load import AnyModel
 from generator.models.model import VisionModel
 from generator.models.seq2seq import Seq2SeqModel
@@ -80,13 +80,10 @@ def _within(parts: Mapping[str, nn.Module], counter: _Counter) -> Iterator[dict[
     def leave(name: str, *_: Any) -> None:
         found[name] += counter.total - begun[name]
 
-    hooks = [each.register_forward_pre_hook(partial(enter, name)) for name, each in parts.items()]
-    hooks += [each.register_forward_hook(partial(leave, name)) for name, each in parts.items()]
-    try:
+    placed = [each.register_forward_pre_hook(partial(enter, name)) for name, each in parts.items()]
+    placed += [each.register_forward_hook(partial(leave, name)) for name, each in parts.items()]
+    with hooks(placed):
         yield found
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 def measure_flops(model: AnyModel, store: Store) -> Flops:

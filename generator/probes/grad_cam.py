@@ -78,11 +78,7 @@ def depths(model: VisionModel) -> tuple[Layer, ...]:
     Block outputs and the last layer with positions are considered, or every such layer of a network
     without blocks; those of one size all through are taken at even distances.
     """
-    spatial = [
-        layer
-        for layer in model.layers
-        if len(layer.shape) == 3 and layer.shape[-1] > 1 and layer.tapped
-    ]
+    spatial = [layer for layer in model.spatial if layer.tapped]
     if any(layer.kind == "block" for layer in spatial):
         spatial = [layer for layer in spatial if layer.kind == "block" or layer is spatial[-1]]
     last_of_size = {layer.shape[-2:]: layer for layer in spatial}

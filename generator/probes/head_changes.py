@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from generator.errors import CutawayError
+from generator.errors import CutawayError, first_line
 from generator.models.dispatch import hooks
 from generator.models.heads_access import HeadWeights
 from generator.models.stream import ResidualEnds
@@ -74,9 +74,8 @@ def changed_states(
         try:
             return ends.states(torch.tensor([ids], device=model.device))
         except RuntimeError as error:
-            reason = str(error).strip().splitlines()[0]
             raise CutawayError(
-                f"{model.id}: heads cannot be silenced in one batch: {reason}"
+                f"{model.id}: heads cannot be silenced in one batch: {first_line(error)}"
             ) from error
 
 

@@ -17,11 +17,12 @@ from torch import Tensor, nn
 
 from generator.errors import CutawayError
 from generator.models.dispatch import hooks, listen
-from generator.models.heads_access import affine, find_heads, same
+from generator.models.heads_access import affine, find_heads
 from generator.models.model import VisionModel
 from generator.models.patches import unfused
 from generator.models.seq2seq import Seq2SeqModel
 from generator.models.stacks import ONLY, PAIR, PATCHES
+from generator.models.stream import same
 from generator.models.text_model import Encoding, LanguageModel
 from generator.probes.seq2seq import Pair
 from generator.store import Store, digest_of_value

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import softmax
 from threadpoolctl import threadpool_limits
 
 FOLDS = 5
@@ -80,7 +81,7 @@ def _cross_validate(
         fold=fold,
         predicted=scores.argmax(1),
         scores=scores,
-        probabilities=_softmax(scores),
+        probabilities=softmax(scores, axis=1),
         weights=np.stack(weights),
         bias=np.stack(bias),
         strengths=np.array(strengths),
@@ -134,11 +135,6 @@ def _space(features: np.ndarray) -> _Space:
 
 def _scores(features: np.ndarray, weights: np.ndarray, bias: np.ndarray) -> np.ndarray:
     return np.asarray(features @ weights.T + bias)
-
-
-def _softmax(scores: np.ndarray) -> np.ndarray:
-    raised = np.exp(scores - scores.max(1, keepdims=True))
-    return np.asarray(raised / raised.sum(1, keepdims=True))
 
 
 def _folds(

@@ -147,10 +147,7 @@ def chosen_classes(labels: Sequence[str], subjects: Sequence[str]) -> tuple[str,
 def feature_layer(model: VisionModel) -> Layer | None:
     """The feature maps that a pooled head reads, or else the last layer with positions."""
     head = pooled_head(model)
-    if head is not None:
-        return head[0]
-    spatial = [layer for layer in model.layers if len(layer.shape) == 3 and layer.shape[-1] > 1]
-    return spatial[-1] if spatial else None
+    return head[0] if head is not None else next(reversed(model.spatial), None)
 
 
 def learn_classes(

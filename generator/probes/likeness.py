@@ -66,10 +66,7 @@ def _visible(attentions: Sequence[Attention], window: int = 0) -> np.ndarray:
     """All weights that a mask leaves, as rows (layers * heads, weights), in double precision."""
     parts = []
     for one in attentions:
-        shape = (len(one.tokens), len(one.keys))
-        seen = np.tri(*shape, dtype=bool) if one.causal else np.ones(shape, dtype=bool)
-        if window:
-            seen = visible(len(one.tokens), one.causal, window)
+        seen = visible(len(one.tokens), one.causal, window, len(one.keys))
         parts.append(one.weights[..., seen].reshape(-1, int(seen.sum())))
     return np.concatenate(parts, axis=1).astype(np.float64)
 

@@ -15,6 +15,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 
 import numpy as np
 import torch
@@ -174,21 +175,11 @@ def _text_vectors(
 
 def _picture_vectors(model: VisionModel, pictures: Iterable[Tensor]) -> Tensor:
     """The vectors (pictures, width) of length 1 of pictures (3, H, W)."""
-    found: list[Tensor] = []
-    waiting: list[Tensor] = []
-
-    def run() -> None:
-        if waiting:
-            with torch.no_grad():
-                vectors = model.module(torch.stack(waiting).to(model.device)).float()
-            found.append(functional.normalize(vectors, dim=-1).cpu())
-            waiting.clear()
-
-    for picture in pictures:
-        waiting.append(picture)
-        if len(waiting) == (BATCH if model.batched else 1):
-            run()
-    run()
+    found, waiting = list[Tensor](), iter(pictures)
+    while batch := list(islice(waiting, BATCH if model.batched else 1)):
+        with torch.no_grad():
+            vectors = model.module(torch.stack(batch).to(model.device)).float()
+        found.append(functional.normalize(vectors, dim=-1).cpu())
     return torch.cat(found)
 
 

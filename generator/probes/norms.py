@@ -43,7 +43,7 @@ def measure_norms(model: LanguageModel, text: str, encoding: Encoding, store: St
     """Lengths of values on one text, run alone and without padding."""
 
     def make() -> ValueNorms:
-        sinks = _sinks(model, encoding.ids)
+        sinks = tuple(sorted({0, *model.special(encoding.ids)}))
         try:
             value, output = _lengths(model, encoding.ids)
         except CutawayError as error:
@@ -53,10 +53,6 @@ def measure_norms(model: LanguageModel, text: str, encoding: Encoding, store: St
 
     parts = {"model": model.key, "text": text, "ids": list(encoding.ids)}
     return store.result("value_norms", VERSION, parts, ValueNorms, make)
-
-
-def _sinks(model: LanguageModel, ids: Sequence[int]) -> tuple[int, ...]:
-    return tuple(sorted({0, *model.special(ids)}))
 
 
 def _lengths(model: LanguageModel, ids: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:

@@ -17,7 +17,6 @@ import torch
 from PIL import Image
 from scipy import ndimage
 
-from generator.exhibit import Preprocessing
 from generator.inputs.images import as_pixels
 from generator.models.model import VisionModel, logits_of
 from generator.store import Store, digest_of_value
@@ -143,15 +142,12 @@ def _probabilities(model: VisionModel, pictures: Sequence[np.ndarray]) -> np.nda
     """The probabilities (pictures, classes) of uint8 squares (H, W, 3)."""
     found = []
     for start in range(0, len(pictures), BATCH):
-        pixels = [_pixels(each, model.preprocessing) for each in pictures[start : start + BATCH]]
+        some = map(Image.fromarray, pictures[start : start + BATCH])
+        pixels = [as_pixels(each, model.preprocessing) for each in some]
         with torch.no_grad():
             output = model.module(torch.from_numpy(np.stack(pixels)).to(model.device))
         found.append(model.shares(logits_of(output).double()).cpu().numpy())
     return np.concatenate(found)
-
-
-def _pixels(seen: np.ndarray, how: Preprocessing) -> np.ndarray:
-    return as_pixels(Image.fromarray(seen), how)
 
 
 def greyscale(seen: np.ndarray) -> np.ndarray | None:

@@ -117,9 +117,7 @@ def _cosines(model: LanguageModel, one: list[str], other: list[str]) -> np.ndarr
 
 def _overlaps(one: list[str], other: list[str]) -> np.ndarray:
     """Words in common / words in either (Jaccard)."""
-    mine, theirs = ([_word_overlap(text) for text in texts] for texts in (one, other))
+    mine, theirs = (
+        [set(re.findall(r"\w+", text.lower())) for text in texts] for texts in (one, other)
+    )
     return np.array([[len(a & b) / len(a | b) for b in theirs] for a in mine])
-
-
-def _word_overlap(text: str) -> set[str]:
-    return set(re.findall(r"\w+", text.lower()))

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.special import softmax
 
 from generator.errors import CutawayError
 from generator.inputs.texts import CuratedText
@@ -20,7 +21,7 @@ from generator.models.heads_access import attention_meetings, find_heads
 from generator.models.meetings import Meeting
 from generator.models.text_model import Encoding, LanguageModel
 from generator.probes.attention import Attention, visible
-from generator.store import Store
+from generator.store import Store, empty
 
 VERSION = 2
 AGREE = 1e-4  # of a weight: products of the same numbers in another order
@@ -39,12 +40,12 @@ class Queries:
 
     text: str
     tokens: tuple[str, ...]
-    query: np.ndarray
-    key: np.ndarray
-    value: np.ndarray
-    scores: np.ndarray
-    scale: np.ndarray
-    causal: bool
+    query: np.ndarray = empty(0, 0, 0, 0)
+    key: np.ndarray = empty(0, 0, 0, 0)
+    value: np.ndarray = empty(0, 0, 0, 0)
+    scores: np.ndarray = empty(0, 0, 0, 0)
+    scale: np.ndarray = empty(0)
+    causal: bool = False
     reason: str = ""
     source: tuple[str, ...] | None = None
     stack: str = ""
@@ -52,15 +53,9 @@ class Queries:
 
     def visible_in(self, layer: int) -> np.ndarray:
         """Which keys each query can see in one layer, (queries, keys)."""
-        if not self.windows:
-            return self.visible
-        return visible(len(self.tokens), self.causal, self.windows[layer])
-
-    @property
-    def visible(self) -> np.ndarray:
-        """Which keys each query can see where no window ends it, (queries, keys)."""
-        shape = (len(self.tokens), len(self.tokens if self.source is None else self.source))
-        return np.tri(*shape, dtype=bool) if self.causal else np.ones(shape, dtype=bool)
+        window = self.windows[layer] if self.windows else 0
+        keys = self.tokens if self.source is None else self.source
+        return visible(len(self.tokens), self.causal, window, len(keys))
 
 
 def measure_queries(model: LanguageModel, text: CuratedText, store: Store) -> Queries:
@@ -82,9 +77,7 @@ def read_queries(model: LanguageModel, text: str, encoding: Encoding) -> Queries
     try:
         meetings = attention_meetings(model, encoding.ids)
     except CutawayError as error:
-        empty = np.zeros((0, 0, 0, 0), dtype=np.float32)
-        nothing = (empty, empty, empty, empty, np.zeros(0))
-        return Queries(text, encoding.tokens, *nothing, model.causal, str(error))
+        return Queries(text, encoding.tokens, causal=model.causal, reason=str(error))
     group = model.heads // model.kv_groups
     return of_meetings(meetings, text, encoding.tokens, model.causal, group, windows=model.windows)
 
@@ -178,8 +171,7 @@ def _work_through(
     output = place.output.float().cpu().numpy()
     group = head * model.kv_groups // model.heads
     values = np.repeat(queries.value[layer], model.heads // model.kv_groups, axis=0)
-    shifted = queries.scores[layer] - queries.scores[layer].max(-1, keepdims=True)
-    weights = np.exp(shifted) / np.exp(shifted).sum(-1, keepdims=True)
+    weights = softmax(queries.scores[layer], axis=-1)
     mixed = weights @ values
     return Worked(
         text=queries.text,

@@ -13,6 +13,7 @@ from functools import cache
 
 import numpy as np
 import torch
+from scipy.special import softmax
 
 from generator.models.model import VisionModel, logits_of
 from generator.store import Store
@@ -20,7 +21,6 @@ from generator.uncertainty import share_error
 
 VERSION = 1
 BATCH = 16
-TOP = 5
 
 
 @dataclass(frozen=True)
@@ -124,8 +124,6 @@ def measure_recognition(
             for row, each in zip(logits, judged, strict=True)
         ]
         top = logits.argmax(1)
-        raised = np.exp(logits - logits.max(1, keepdims=True))
-        shares = raised / raised.sum(1, keepdims=True)
         return Recognition(
             classes=logits.shape[1],
             pictures=tuple(each.id for each in judged),
@@ -133,7 +131,7 @@ def measure_recognition(
             right=tuple(each.right for each in judged),
             rank=(logits > np.array(best)[:, None]).sum(1),
             top=top,
-            probability=shares[np.arange(len(top)), top],
+            probability=softmax(logits, axis=1)[np.arange(len(top)), top],
         )
 
     return store.result("recognition", VERSION, listed, Recognition, make)

@@ -34,13 +34,7 @@ class RepeatedSequences:
 
     def part(self, some: slice) -> RepeatedSequences:
         """The scores on some of the sequences."""
-        every = (
-            self.duplicate_token,
-            self.induction,
-            self.control_duplicate,
-            self.control_induction,
-        )
-        return RepeatedSequences(*(each[some] for each in every))
+        return RepeatedSequences(**{name: each[some] for name, each in vars(self).items()})
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,8 @@ def text_representations(
     places = [(name, at) for name, ids in texts.items() for at in range(1, len(ids))]
     chosen = [places[at] for at in _spread(len(places))]
     numbers = {name: number % 2 for number, name in enumerate(texts)}
-    names = [layer.name for layer in _blocks(model)]
+    blocks = model.stack(ENCODER) if isinstance(model, Seq2SeqModel) else model.layers
+    names = [layer.name for layer in blocks]
 
     def make() -> Representations:
         if not chosen:  # nothing but first tokens, which read no other
@@ -81,7 +82,8 @@ def picture_representations(
 
         def take(layer: Layer, response: Tensor) -> None:
             if layer.name in rows:
-                rows[layer.name].append(_means(response))
+                of_units = response.detach().double().reshape(len(response), -1)
+                rows[layer.name].append(of_units.mean(1).cpu().numpy())
 
         for image in chosen:
             model.run(image.load(), take)
@@ -113,19 +115,6 @@ def _spread(count: int) -> list[int]:
     if count <= ROWS:
         return list(range(count))
     return np.linspace(0, count - 1, ROWS).round().astype(int).tolist()
-
-
-def _means(response: Tensor) -> np.ndarray:
-    """Each unit of (units, ...) averaged over positions."""
-    return (
-        response.detach().double().flatten(1).mean(1).cpu().numpy()
-        if response.dim() > 1
-        else (response.detach().double().cpu().numpy())
-    )
-
-
-def _blocks(model: LanguageModel | Seq2SeqModel) -> Sequence[Layer]:
-    return model.stack(ENCODER) if isinstance(model, Seq2SeqModel) else model.layers
 
 
 def _outputs(model: LanguageModel | Seq2SeqModel, ids: tuple[int, ...], count: int) -> list[Tensor]:

@@ -77,11 +77,6 @@ def patch_distance(weights: np.ndarray, grid: PatchGrid) -> np.ndarray:
     return np.asarray(np.divide(moved, total, out=np.zeros(total.shape), where=total > 0).mean(-1))
 
 
-def mass_from_patches(weights: np.ndarray, grid: PatchGrid, keys: Sequence[int]) -> np.ndarray:
-    """Mean over patches of the weight that they put on some tokens."""
-    return weights[..., len(grid.special) :, list(keys)].sum(-1).mean(-1)
-
-
 def relative_spread(weights: np.ndarray, scene: Scene) -> np.ndarray:
     """Entropy of rows, relative to an even spread over visible keys."""
     if scene.source:
@@ -122,7 +117,8 @@ def to_tokens(kind: str) -> Compute:
     def compute(weights: np.ndarray, scene: Scene) -> np.ndarray | None:
         assert scene.grid is not None
         keys = [i for i, name in enumerate(scene.grid.special) if name.split()[0] == kind]
-        return mass_from_patches(weights, scene.grid, keys) if keys else None
+        from_patches = weights[..., len(scene.grid.special) :, keys]
+        return from_patches.sum(-1).mean(-1) if keys else None
 
     return compute
 

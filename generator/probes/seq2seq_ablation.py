@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -49,9 +50,12 @@ def ablate_pairs(
 
     def make() -> PairAblation:
         means = _mean_outputs(model, means_over)
-        base = np.array([_losses(model, pair).mean(-1)[0] for pair in pairs])
+        base = np.full(len(pairs), np.nan)
         delta = {name: np.full((len(pairs), *one.shape[:2]), np.nan) for name, one in means.items()}
         for number, pair in enumerate(pairs):
+            ids = pair.source.ids, pair.read.ids, pair.written.ids
+            losses = partial(target_losses, model, *ids)
+            base[number] = losses().mean(-1)[0]
             encoded = model.encoded(pair.source.ids)
             for stack in PAIR:
                 # What the encoder hands over stays the same while heads behind it are silenced.
@@ -61,7 +65,8 @@ def ablate_pairs(
                     if not chosen:
                         continue
                     projection = model.projections[stack.name][layer]
-                    found = _losses(model, pair, projection, mean, chosen, known).mean(-1)
+                    silence = [(projection, silence_heads(mean, chosen))]
+                    found = losses(len(chosen), silence, known).mean(-1)
                     delta[stack.name][number, layer, chosen] = found - base[number]
         names = tuple(pair.text for pair in pairs)
         return PairAblation(
@@ -103,26 +108,6 @@ def _mean_outputs(model: Seq2SeqModel, pairs: Sequence[Pair]) -> Mapping[str, Te
         )
         for name, projections in model.projections.items()
     }
-
-
-def _losses(
-    model: Seq2SeqModel,
-    pair: Pair,
-    projection: nn.Module | None = None,
-    means: Tensor | None = None,
-    heads: Sequence[int] = (),
-    encoded: Any = None,
-) -> np.ndarray:
-    """-ln p of each token of the target: (heads, tokens), each row with one head set to its mean.
-
-    Without `projection` one row, untouched. One pass serves all heads of a layer.
-    """
-    copies = len(heads) or 1
-    silence = []
-    if projection is not None and means is not None:
-        silence = [(projection, silence_heads(means, heads))]
-    ids = pair.source.ids, pair.read.ids, pair.written.ids
-    return target_losses(model, *ids, copies, silence, encoded)
 
 
 def target_losses(

@@ -189,7 +189,7 @@ def _signal(
     for number, run in enumerate(runs.values()):
         with _watch(names, model, lambda name, hidden: tallies[name].add(hidden)) as outputs:
             run()
-        stream[:, number] = [_stream_size(output) for output in outputs]
+        stream[:, number] = [_median(each[0].double().square().mean(-1).sqrt()) for each in outputs]
     edges = {name: tally.edges() for name, tally in tallies.items()}
     for run in runs.values():
         with _watch(names, model, lambda name, hidden: tallies[name].count(hidden, edges[name])):
@@ -215,10 +215,6 @@ def _watch(
     entering = [part.register_forward_pre_hook(hidden(name)) for name, part in mlps]
     with hooks([*entering, *(block.register_forward_hook(keep) for block in model.blocks)]):
         yield outputs
-
-
-def _stream_size(output: Tensor) -> float:
-    return _median(output[0].double().square().mean(-1).sqrt())
 
 
 def _median(values: Tensor) -> float:

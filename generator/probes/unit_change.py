@@ -20,7 +20,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -85,12 +84,10 @@ def compared(
 ) -> UnitChanges:
     """Every unit of layers that both have; `makes` are asked for the responses that `key` tells of."""
     parts = {**key, "seed": seed}
-    return store.result("unit_change", VERSION, parts, UnitChanges, partial(_asked, makes, seed))
-
-
-def _asked(makes: tuple[Makes, Makes], seed: int) -> UnitChanges:
     before, after = makes
-    return compare_units(before(), after(), seed)
+    return store.result(
+        "unit_change", VERSION, parts, UnitChanges, lambda: compare_units(before(), after(), seed)
+    )
 
 
 def compare_units(

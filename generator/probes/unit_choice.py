@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from generator.errors import CutawayError
+from generator.errors import CutawayError, first_line
 from generator.models.stream import scored_ends
 from generator.models.text_model import Encoding, LanguageModel, TextModel
 from generator.models.token_units import TokenUnits, counted_tokens, read_batch
@@ -76,8 +76,10 @@ def survey_units(
             effects, reason = _estimates(model, layers, texts, moments), ""
         # What autograd does not follow raises the latter.
         except (CutawayError, RuntimeError) as error:
-            reason = str(error).strip().splitlines()[0]
-            effects = [np.sqrt(moments[units.name][2]) * _lengths(units.writes) for units in layers]
+            reason = first_line(error)
+            lengths = (units.writes.double().norm(dim=-1).cpu().numpy() for units in layers)
+            named = zip(layers, lengths, strict=True)
+            effects = [np.sqrt(moments[units.name][2]) * length for units, length in named]
         found = zip(layers, effects, strict=True)
         surveys = (Survey(one.name, _kurtosis(moments[one.name]), effect) for one, effect in found)
         return Surveys(tuple(surveys), reason)
@@ -166,7 +168,3 @@ def _estimates(
         ):
             total += np.abs(one)
     return [total / max(counted, 1) for total in found]
-
-
-def _lengths(vectors: Tensor) -> np.ndarray:
-    return vectors.double().norm(dim=-1).cpu().numpy()

@@ -22,8 +22,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from generator.errors import CutawayError
-from generator.models.heads_access import affine, is_matrix, rows_of, same
-from generator.models.stream import ResidualEnds, Watched, find_ends, norm_of, probe_ids, watch
+from generator.models.heads_access import affine, is_matrix
+from generator.models.stream import (
+    ResidualEnds,
+    Watched,
+    find_ends,
+    norm_of,
+    probe_ids,
+    rows_of,
+    same,
+    watch,
+)
 from generator.models.text_model import LanguageModel
 from generator.models.token_units import TokenUnits
 from generator.store import Store

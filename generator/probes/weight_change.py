@@ -99,7 +99,7 @@ def compare_weights(before: nn.Module, after: nn.Module, seed: int) -> WeightCha
         for number, name in enumerate(both)
     ]
     kept, stored = _buffers(before), _buffers(after)
-    alike = [name for name, one in kept.items() if name in stored and _fits(one, stored[name])]
+    alike = [n for n, one in kept.items() if n in stored and one.shape == stored[n].shape]
     fields = ("relative", "cosine", "rank", "full", "stable", "change", "norm")
     more = ("relative_shuffled", "cosine_shuffled")
     columns = {name: np.array([row[name] for row in rows]) for name in (*fields, *more)}
@@ -119,10 +119,6 @@ def _buffers(module: nn.Module) -> dict[str, Tensor]:
     weights = {name for name, _ in module.named_parameters(remove_duplicate=False)}
     state = module.state_dict()
     return {n: one for n, one in state.items() if n not in weights and one.is_floating_point()}
-
-
-def _fits(one: Tensor, other: Tensor) -> bool:
-    return one.shape == other.shape
 
 
 def _views(module: nn.Module) -> Callable[[Tensor, Tensor], Tensor]:

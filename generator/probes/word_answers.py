@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from generator.errors import CutawayError, UsageError, did_you_mean
-from generator.models.dispatch import hooks
+from generator.models.dispatch import device_of, hooks
 from generator.models.seq2seq import Seq2SeqModel
 from generator.models.stated import pooled
 from generator.models.text_model import Encoding, LanguageModel, TextModel, last_logits
@@ -66,7 +66,7 @@ class Question:
         """The same question about some answers, or the model's first rather than its second."""
         if choices:
             return replace(self, choices=tuple(choices))
-        ids = torch.tensor([self.ids], device=_device(self.embedding))
+        ids = torch.tensor([self.ids], device=device_of(self.embedding))
         with torch.no_grad():
             found = self.scores(ids, None)[0].cpu()
         # A stable sort gives ties to the lowest index.
@@ -162,10 +162,6 @@ def _text_of(known: list[str], name: str) -> int:
     if name not in known:
         raise UsageError(f"there is no other text '{name}'. {did_you_mean(name, known)}")
     return known.index(name)
-
-
-def _device(module: nn.Module) -> torch.device:
-    return next(module.parameters()).device
 
 
 def _given(module: Any, embeddings: Tensor | None) -> Any:

@@ -23,9 +23,10 @@ import numpy as np
 import torch
 
 from generator.errors import CutawayError, first_line
+from generator.models.dispatch import device_of
 from generator.probes.integrated_gradients import TOLERANCE, integrated_gradients
 from generator.probes.word_answers import Question
-from generator.store import Store
+from generator.store import Store, empty
 
 VERSION = 1
 METHODS = ("leave-one-out", "input × gradient", "integrated gradients")
@@ -61,15 +62,15 @@ class WordAttribution:
 
     text: str
     tokens: tuple[str, ...]
-    answers: tuple[Explained, ...]
-    unit: str
-    filled: bool
-    values: np.ndarray
-    dropped: np.ndarray
-    random: np.ndarray
-    whole: np.ndarray
-    baseline: np.ndarray
-    points: int
+    answers: tuple[Explained, ...] = ()
+    unit: str = ""
+    filled: bool = False
+    values: np.ndarray = empty(0, 2, len(METHODS), 1)
+    dropped: np.ndarray = empty(0, 2, len(METHODS), 1)
+    random: np.ndarray = empty(0, 2, DRAWS, 1)
+    whole: np.ndarray = empty(0, 2)
+    baseline: np.ndarray = empty(0, 2)
+    points: int = 0
     reason: str = ""
 
     @property
@@ -110,11 +111,7 @@ def attribute_words(
             return _explain(text, tokens, asked(), seed)
         # What autograd does not follow raises the latter.
         except (CutawayError, RuntimeError) as error:
-            none = np.zeros((0, 2, len(METHODS), len(tokens)))
-            pairs, said = np.zeros((0, 2)), first_line(error)
-            return WordAttribution(
-                text, tokens, (), "", False, none, none, none, pairs, pairs, 0, said
-            )
+            return WordAttribution(text, tokens, reason=first_line(error))
 
     parts = {
         **depends_on,
@@ -126,7 +123,7 @@ def attribute_words(
 
 
 def _explain(text: str, tokens: tuple[str, ...], question: Question, seed: int) -> WordAttribution:
-    ids = torch.tensor([question.ids], device=next(question.embedding.parameters()).device)
+    ids = torch.tensor([question.ids], device=device_of(question.embedding))
     free, places = list(question.free), len(question.choices)
     with torch.no_grad():
         scores = question.scores(ids, None)[0].double().cpu().numpy()
@@ -194,7 +191,7 @@ class _Falls:
             else:
                 rows.append([question.filler if place in gone else one for place, one in kept])
         step, found = max(1, TOKENS // len(rows[0])), []
-        device = next(question.embedding.parameters()).device
+        device = device_of(question.embedding)
         for start in range(0, len(rows), step):
             ids = torch.tensor(rows[start : start + step], device=device)
             with torch.no_grad():

@@ -167,14 +167,14 @@ def _commit(git: Git, plan: Plan, blobs: Mapping[str, str], tip: Tip, local: Loc
         f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in _NOBODY
     }
     committing = git if known else Git(git.root, nobody)
-    message = _message(git, plan, local).encode()
+    message = _message(git, local).encode()
     return committing.line("commit-tree", tree, *parent, "-F", "-", data=message)
 
 
 _NOBODY = (("NAME", "cutaway"), ("EMAIL", "cutaway@localhost"))
 
 
-def _message(git: Git, plan: Plan, local: Local) -> str:
+def _message(git: Git, local: Local) -> str:
     """What was published, and what it was made of."""
     stated = json.loads((local.root / "manifest.json").read_text(encoding="utf-8"))
     models = [

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from generator.errors import CutawayError
 from generator.files import some_of
+from generator.formatting import amount
 from generator.publishing.files import Item
 
 _LISTED = 40  # files that a plan names of each kind
@@ -50,13 +51,9 @@ class Plan:
     def summary(self) -> str:
         """The plan in numbers."""
         return (
-            f"{_files(len(self.send))} to send, {self.size / 1e6:.2f} MB; {self.same:,} there already; "
-            f"{len(self.remove):,} to remove; {len(self.skipped):,} skipped."
+            f"{amount(len(self.send), 'file')} to send, {self.size / 1e6:.2f} MB; {self.same:,} there "
+            f"already; {len(self.remove):,} to remove; {len(self.skipped):,} skipped."
         )
-
-
-def _files(count: int) -> str:
-    return "1 file" if count == 1 else f"{count:,} files"
 
 
 def _listed(what: str, lines: Sequence[str]) -> Iterable[str]:

@@ -57,7 +57,7 @@ def _loudest(raised: np.ndarray) -> Sequence[int]:
 def measure(run: Run) -> Circuits:
     """What each head writes on seeing a word, and which words it lets meet."""
     model = run.language
-    words = curated_words(model, run.encodings, run.budget.words)
+    words = curated_words(run.encodings, run.budget.words)
     found = measure_circuits(model, words, run.store)
     run.step(f"{model.id}: circuits")
     return found

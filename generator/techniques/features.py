@@ -172,7 +172,7 @@ def figure(
     if classes:
         kinds = [one_of("way to raise a class", kind, CLASS_KINDS) for kind in by]
         indices = [class_of(run.vision, name) for name in classes]
-        raised = [want_class(run.vision, index, kind) for kind in kinds for index in indices]
+        raised = [want_class(index, kind) for kind in kinds for index in indices]
         return classes_figure(run.vision, _visualised(run, raised))
     named = [(layer, one) for one in unit] if layer else []
     for text in units:

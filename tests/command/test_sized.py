@@ -16,7 +16,7 @@ from generator.exhibit import Choices
 from generator.models.patches import unfused
 from generator.probes.flops import measure_flops
 from generator.probes.patch_ablation import SPAN, ablate_patch_heads, drawn_heads
-from generator.single import exhibit_of_one
+from generator.single import Given, exhibit_of_one
 from generator.sized import share_of, sized
 from generator.store import Store
 from generator.subjects import read_inputs, run_of
@@ -57,11 +57,10 @@ def test_of_a_large_network_less_is_made_but_what_was_stated():
 
 
 def test_the_command_line_states_features_only_where_they_are_given():
-    nothing = (None, None, None, None, "random")
-    (usual,) = exhibit_of_one("timm:resnet18", *nothing, None).models
+    (usual,) = exhibit_of_one("timm:resnet18", Given(weights="random", features=None)).models
     assert (usual.make.features, usual.make.classes) == (12, 6)
     assert sized(usual.make, 0.5, NAMES).features == 6
-    (asked,) = exhibit_of_one("timm:resnet18", *nothing, 12).models
+    (asked,) = exhibit_of_one("timm:resnet18", Given(weights="random", features=12)).models
     assert sized(asked.make, 0.5, NAMES).features == 12
 
 
@@ -171,5 +170,5 @@ def exhibit_with_pictures(folder, names):
     for seed, name in enumerate(names):
         pixels = np.random.default_rng(seed).integers(0, 256, (40, 40, 3), np.uint8)
         Image.fromarray(pixels).save(folder / f"{name}.png")
-    nothing = (None, None, "random", None)
-    return exhibit_of_one("timm:test_vit", None, folder, *nothing)
+    given = Given(images=folder, weights="random", features=None)
+    return exhibit_of_one("timm:test_vit", given)

@@ -16,6 +16,7 @@ from tiny_transformers import WORDS, tiny, tiny_masked, tokens
 
 from generator.card_schema import PairedProbe, Triple
 from generator.errors import UsageError
+from generator.inputs.images import as_pixels
 from generator.inputs.texts import CuratedText
 from generator.models.randomise import random_twin
 from generator.models.stream import find_ends
@@ -403,7 +404,9 @@ def test_a_change_is_measured_on_the_class_that_was_first(lite0, store):
     mirrored = found.of("mirrored")
     for place, picture in enumerate(seen.values()):
         before, after = (
-            lite0.run(images._pixels(each, lite0.preprocessing), lambda *_: None).softmax(-1)
+            lite0.run(
+                as_pixels(Image.fromarray(each), lite0.preprocessing), lambda *_: None
+            ).softmax(-1)
             for each in (picture, images.mirrored(picture))
         )
         first = int(before.argmax())

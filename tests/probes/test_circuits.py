@@ -278,7 +278,7 @@ def test_the_direction_of_a_word_is_what_its_logit_reads():
 def test_curated_words_are_words_in_order_of_appearance(minilm_model, exhibit):
     texts = curated_texts(exhibit)
     encodings = {text.id: minilm_model.encode(text) for text in texts}
-    found = curated_words(minilm_model, encodings, 10)
+    found = curated_words(encodings, 10)
     assert len(set(found)) == 10
     order = [token for one in encodings.values() for token in one.ids]
     assert [order.index(word) for word in found] == sorted(order.index(word) for word in found)

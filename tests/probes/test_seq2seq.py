@@ -170,7 +170,7 @@ def test_scores_are_products_and_what_the_model_adds(both, store):
             length = len(one.tokens)
             with torch.no_grad():
                 bias = part.block[0].layer[0].SelfAttention.compute_bias(length, length)[0].numpy()
-            apart = (one.scores - products - bias)[..., one.visible]
+            apart = (one.scores - products - bias)[..., one.visible_in(0)]
             assert np.abs(apart).max() < 1e-4 and np.abs(bias).max() > 0.1
 
 

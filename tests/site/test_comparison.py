@@ -22,7 +22,7 @@ from generator.exhibit_yaml import load_exhibit
 from generator.formatting import number, percent
 from generator.preview import Preview
 from generator.progress import Reporter
-from generator.single import exhibit_of_two
+from generator.single import Given, exhibit_of_two
 from tests.small_site import Site, cutaway_here, read_exhibit, write_exhibit
 
 
@@ -178,23 +178,21 @@ def test_two_sources_of_one_name_are_told_apart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)  # where no exhibit knows them
-    nothing = (None, None, None, None, None, 0)
-    epochs = exhibit_of_two(("train:digits@5", "train:digits@64"), None, *nothing)
+    epochs = exhibit_of_two(("train:digits@5", "train:digits@64"), None, Given())
     assert [one.id for one in epochs.models] == ["digits-5", "digits-64"]
     assert epochs.compare[0].id == "digits-5-digits-64"
-    same = exhibit_of_two(("timm:resnet18", "timm:resnet18"), None, *nothing)
+    same = exhibit_of_two(("timm:resnet18", "timm:resnet18"), None, Given())
     assert [one.id for one in same.models] == ["resnet18-before", "resnet18-after"]
 
 
 def test_two_models_of_an_exhibit_get_pages_and_a_stranger_beside_one_is_refused(
     exhibit: Path,
 ) -> None:
-    nothing = (None, None, None, None, None, 0)
-    shown = exhibit_of_two(("whole", "rounded"), exhibit, *nothing)
+    shown = exhibit_of_two(("whole", "rounded"), exhibit, Given())
     assert [one.pages for one in shown.models] == [True, True]
     assert yaml.safe_load((exhibit / "exhibit.yml").read_text())["models"][2]["pages"] is False
     with pytest.raises(UsageError, match="two models of the exhibit, or two sources"):
-        exhibit_of_two(("whole", "timm:resnet18"), exhibit, *nothing)
+        exhibit_of_two(("whole", "timm:resnet18"), exhibit, Given())
 
 
 def test_the_command_draws_a_figure_of_a_pair(compared_site: Site, tmp_path: Path) -> None:

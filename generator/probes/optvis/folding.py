@@ -16,6 +16,7 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 from torch.overrides import TorchFunctionMode
 
+from generator.models.dispatch import noise
 from generator.models.layer import Layer
 from generator.models.model import VisionModel, logits_of
 
@@ -118,9 +119,7 @@ def foldable(model: VisionModel) -> tuple[Folded, ...]:
 
     Exact but for rounding where a convolution is called once and read by one batch norm only.
     """
-    size = model.preprocessing.size
-    noise = torch.randn(1, 3, size, size, generator=torch.Generator().manual_seed(0))
-    example = noise.to(next(model.module.parameters()))
+    example = noise(model.preprocessing.size).to(next(model.module.parameters()))
     record = _Record()
     with torch.no_grad():
         with record:

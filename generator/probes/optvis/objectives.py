@@ -10,7 +10,7 @@ except within a diversity term.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -200,12 +200,3 @@ _MEASURES: Mapping[str, _Measure] = {
     "log_probability": _log_probability,
     "diversity": _diversity,
 }
-
-
-def grouped(objective: Objective, group: str) -> Objective:
-    """The same objective with its diversity terms in another group."""
-    terms = tuple(
-        (weight, replace(term, group=group) if term.kind == "diversity" else term)
-        for weight, term in objective.terms
-    )
-    return Objective(terms)

@@ -97,16 +97,13 @@ def optimise(
     adam = torch.optim.Adam([loop.pictures.spectra], lr=recipe.rate)
     course = []
     for step in range(recipe.steps):
-        adam.param_groups[0]["lr"] = recipe.rate * _decay(step / recipe.steps)
+        falls = 0.5 * (1 + math.cos(math.pi * (step / recipe.steps)))
+        adam.param_groups[0]["lr"] = recipe.rate * falls
         course.append(loop.find_gradient(step))
         adam.step()
     with torch.no_grad():
         shown = loop.pictures().movedim(1, -1).mul(255).round().to(torch.uint8)
     return Drawn(shown.cpu().numpy(), torch.stack(course).cpu().numpy())
-
-
-def _decay(done: float) -> float:
-    return 0.5 * (1 + math.cos(math.pi * done))
 
 
 class _Loop:

@@ -121,7 +121,7 @@ def want_unit(model: VisionModel, layer: Layer, unit: int) -> Want:
     return Want(f"{layer.name}-{unit}", "channel", layer.name, int(unit), *_look(model, layer))
 
 
-def want_class(model: VisionModel, index: int, kind: str) -> Want:
+def want_class(index: int, kind: str) -> Want:
     """One class by its "logit" or its "probability"."""
     return Want(f"class-{index}-{kind}", kind, "", index, *_CLASS)
 
@@ -167,7 +167,7 @@ def _of_classes(
     drawn = np.sort(random.permutation(len(model.labels))[:count]).tolist()
     for unit in list(classes)[:count] or drawn:
         for kind in ("logit", "probability"):
-            yield want_class(model, int(unit), kind)
+            yield want_class(int(unit), kind)
 
 
 def _of_sets(model: VisionModel, exemplars: Exemplars | None, seed: int) -> list[Want]:
