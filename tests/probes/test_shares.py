@@ -29,21 +29,19 @@ def test_nothing_counted_has_no_interval():
 
 def test_one_picture_that_was_named_rightly_says_little():
     data = Data("image-classification", "x", "x", "x")
-    nan = float("nan")
     one = Evaluation(
-        "k",
-        "Accuracy",
-        data,
-        "accuracy",
-        "Accuracy",
-        1.0,
-        0.219,
-        nan,
-        1,
-        "pictures",
-        "share",
-        "D.",
-        (),
+        key="k",
+        title="Accuracy",
+        data=data,
+        metric="accuracy",
+        metric_name="Accuracy",
+        value=1.0,
+        error=0.219,
+        count=1,
+        counted="pictures",
+        unit="share",
+        definition="D.",
+        controls=(),
     )
     table, _ = evaluation_blocks([one])
     assert table.rows[0][2][0].text == "100.0\u00a0% (20.7\u00a0% to 100.0\u00a0%)"

@@ -236,13 +236,19 @@ IDS = (1, 7, 5, 8, 5, 9, 13, 6, 10, 9, 7, 9)
 TEXT = Encoding(IDS, tuple(f"w{i}" for i in IDS))
 
 
+def visible(queries) -> np.ndarray:
+    """Which keys each query can see, (layers, 1, queries, keys): heads of a layer see alike."""
+    layers = range(len(queries.windows) or len(queries.scale))
+    return np.stack([queries.visible_in(layer) for layer in layers])[:, None]
+
+
 def weights_of(queries) -> np.ndarray:
     """The softmax of the scores, with the group's key repeated for each of its heads."""
     times = queries.query.shape[1] // queries.key.shape[1]
     keys = np.repeat(queries.key, times, axis=1).astype(np.float64)
     scores = np.einsum("lhqd,lhkd->lhqk", queries.query.astype(np.float64), keys)
     scores *= queries.scale[:, None, None, None]
-    scores = np.where(queries.visible, scores, -np.inf)
+    scores = np.where(visible(queries), scores, -np.inf)
     made = np.exp(scores - scores.max(-1, keepdims=True))
     return made / made.sum(-1, keepdims=True)
 
@@ -268,7 +274,7 @@ def test_a_cap_or_a_position_bias_is_not_passed_over(family):
     found = read_queries(model, "t", TEXT)
     assert found.reason == ""
     assert np.isnan(found.scale).all()
-    scores = np.where(found.visible, found.scores, -np.inf).astype(np.float64)
+    scores = np.where(visible(found), found.scores, -np.inf).astype(np.float64)
     made = np.exp(scores - scores.max(-1, keepdims=True))
     made /= made.sum(-1, keepdims=True)
     np.testing.assert_allclose(made, attention_weights(model, IDS), atol=1e-5)
@@ -337,8 +343,8 @@ def test_what_the_browser_multiplies_gives_the_score(smollm2_model, tmp_path):
     query, key = read("query", 9), read("key", 3)
     for head in (0, 4, 8):
         made = query[head] @ key[head * 3 // 9].T * data["scale"]
-        expected = np.where(found.visible, found.scores[5, head], 0)
-        assert np.abs(np.where(found.visible, made, 0) - expected).max() < 0.005
+        expected = np.where(found.visible_in(5), found.scores[5, head], 0)
+        assert np.abs(np.where(found.visible_in(5), made, 0) - expected).max() < 0.005
 
 
 # Context, worked through.
