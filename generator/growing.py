@@ -100,7 +100,8 @@ class FirstSite:
         made = [gallery(self.exhibit, kept, (), starts(articles), self.pages), *made]
         pictures = self._draw(made, articles, until)
         articles = [one for one in articles if _are_drawn(one.drawings, pictures)]
-        made[0] = gallery(self.exhibit, kept, (), starts(articles), self.pages)
+        # Not made anew: it would show what was measured since, and is not drawn.
+        made[0] = replace(made[0], context={**made[0].context, "starts": starts(articles)})
         pages = self.pages.of_unfinished.with_pictures(pictures)
         whole = [page for page in (_as_drawn(one, kept, pictures) for one in made) if page]
         every = [*article_pages(articles, self.exhibit, pages), *whole]

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from generator import growing
+from generator.pages.gallery import model_picture
 from generator.store import BusyError, KeptStore, Store
 from generator.unfinished import is_finished
 from tests.small_site import cutaway_here, differing, files_of, read_exhibit, write_exhibit
@@ -103,6 +104,31 @@ def test_the_first_pages_are_there_while_a_training_is_waited_for(growing_exhibi
     assert built.code == 0 and built.out.index(first) < opened.start()
     site = growing_exhibit / "site"
     assert is_finished(site) and (site / "models" / "digits" / "index.html").is_file()
+
+
+@pytest.mark.build
+def test_what_is_measured_while_a_first_site_is_drawn_takes_no_page_from_it(
+    growing_exhibit, monkeypatch
+):
+    opened, ahead, draw = [], growing.FirstSite.ahead, growing.FirstSite._draw
+
+    def noted(self, runs, *given):
+        opened[:] = runs
+        return ahead(self, runs, *given)
+
+    def drawn_and_measured(self, *given):
+        drawn = draw(self, *given)
+        shown = [model_picture(run) for run in opened]  # by the front page
+        assert any(shown)
+        return drawn
+
+    monkeypatch.setattr(growing.FirstSite, "ahead", noted)
+    monkeypatch.setattr(growing.FirstSite, "_draw", drawn_and_measured)
+    monkeypatch.setattr(growing, "MEASURED", (0.0, 0.0))
+    (growing_exhibit / "stop").touch()
+    stopped = cutaway_here("build", growing_exhibit, "--jobs", "1")
+    assert "The first pages are there" in stopped.out
+    assert (growing_exhibit / "site" / "index.html").is_file()
 
 
 @pytest.mark.build
