@@ -51,6 +51,7 @@ def test_keys_on_the_slider_run_through_the_states(browser: Browser, file: str) 
     page.close()
 
 
+@pytest.mark.slow
 def test_maps_of_other_states_are_fetched_when_they_are_looked_at(tmp_path: Path) -> None:
     run = run_in(lay_out(tmp_path), tmp_path / "store")
     body = filled_page(run, f"models/{run.model.id}/training/index.html").body

@@ -72,6 +72,7 @@ def test_pages_say_why_there_is_less():
         assert why_no_pictures(SimpleNamespace(share=0.1, budget=budget)) == ""
 
 
+@pytest.mark.slow
 def test_a_pass_that_begins_as_another_did_computes_nothing_twice_and_the_same(monkeypatch):
     """The effect of every head equals the one of passes that compute everything, to the last bit."""
     from generator.probes import patch_ablation

@@ -70,6 +70,7 @@ def test_what_people_write_is_read():
     assert [one for one in usual if ord(one) in refused("bert")] == []
 
 
+@pytest.mark.slow
 def test_the_sigma_that_is_lowered_by_its_place_is_refused_where_capitals_are():
     assert ord("Σ") in refused("bert")
     assert ord("Σ") not in refused("cased")

@@ -42,6 +42,7 @@ def opened(folder: Path):
     return [load_model(one, folder, cache) for one in specs]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("activation", "text"), [("quick_gelu", ""), ("gelu", ""), ("gelu", "text.")]
 )

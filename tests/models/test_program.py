@@ -159,6 +159,7 @@ def test_any_number_of_pictures_and_one_channel_are_taken_as_exported(tmp_path):
     assert grey.labels == tuple(f"class {n}" for n in range(4))
 
 
+@pytest.mark.slow
 def test_a_program_can_be_drawn_anew(exported):
     _, path = exported("resnet18")
     model = opened(path)

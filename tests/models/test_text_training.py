@@ -79,6 +79,7 @@ def test_the_same_seed_gives_the_same_bytes_whatever_the_threads(cache, tmp_path
     assert (other / "model.safetensors").read_bytes() != (first / "model.safetensors").read_bytes()
 
 
+@pytest.mark.slow
 def test_every_state_is_kept_and_measured(cache):
     files = trained_text(source("train:induction@0"), cache, 3, STEPS)
     assert files.revision == "step 0"

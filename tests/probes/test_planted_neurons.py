@@ -235,6 +235,7 @@ def kept(planted, tmp_path_factory):
     )
 
 
+@pytest.mark.slow
 def test_a_planted_latent_is_excited_by_the_pair_and_its_word_is_lost_without_it(kept):
     (found,) = kept[DICTIONARIES]
     units = found.units.pool.layers[0]

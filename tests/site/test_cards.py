@@ -588,6 +588,7 @@ def loss_of(model, pair):
     return torch.nn.functional.cross_entropy(logits[0], written[0])
 
 
+@pytest.mark.slow
 def test_without_sentences_nothing_is_probed(tmp_path):
     run = run_on(tiny("llama"), TEXTS, tmp_path, seed=3, ablate=0, runs=1, words=2)
     exhibit = Exhibit(models=(ModelSpec(id="llama", source="./x"),))

@@ -61,6 +61,7 @@ def test_the_share_of_the_sink_is_a_statistic(family, tmp_path):
     assert all(0 <= float(row["sink_mass"]) <= 1 for row in rows_of(run, "heads.csv"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["gptoss", "mimo"])
 def test_rows_that_no_sink_explains_are_refused(family, monkeypatch):
     model = tiny(family)
