@@ -26,10 +26,12 @@ def on_the_web(site: str, address: str) -> str:
 def relative(origin: str, target: str) -> str:
     """The link from one address to another, both from the site's root."""
     # What os.path.relpath does, without asking where this process is: pages hold a hundred thousand links.
-    *start, _ = _segments(origin)
-    to = _segments(target)
-    pairs = enumerate(zip(start, to, strict=False))
-    same = next((n for n, (one, other) in pairs if one != other), min(len(start), len(to)))
+    start, to = _segments(origin)[:-1], _segments(target)
+    same = 0
+    for one, other in zip(start, to, strict=False):
+        if one != other:
+            break
+        same += 1
     return "/".join((*[".."] * (len(start) - same), *to[same:])) or "."
 
 

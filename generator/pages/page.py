@@ -70,14 +70,13 @@ class Page:
 
 def tight(body: str) -> str:
     """HTML without what a browser adds by itself: optional end tags, quotes, line breaks between blocks."""
-    for end in _OPTIONAL:
-        body = body.replace(f"{end}\n", "").replace(end, "")
-    return _BETWEEN.sub("", _TAG.sub(lambda tag: _QUOTED.sub(r"=\1", tag[0]), body))
+    ended = _OPTIONAL.sub("", body)
+    return _BETWEEN.sub("", _TAG.sub(lambda tag: "".join(_QUOTED.split(tag[0])), ended))
 
 
-_OPTIONAL = ("</td>", "</th>", "</tr>", "</li>", "</thead>", "</tbody>", "</dd>", "</dt>")
+_OPTIONAL = re.compile(r"</(?:t[rdh]|thead|tbody|li|d[td])>\n?")
 _TAG = re.compile(r'<[a-z][^<>]*="[^<>]*>')  # what stands in scripts and in text stays as it is
-_QUOTED = re.compile(r'="([\w.#:/%-]+)"(?=[ >])')
+_QUOTED = re.compile(r'(?<==)"([\w.#:/%-]+)"(?=[ >])')  # split there, a tag has none
 _BLOCKS = (
     "t[rdh]|table|thead|tbody|caption|figure|figcaption|div|p|section|h[1-6]|[uod]l|li|d[td]|nav"
 )

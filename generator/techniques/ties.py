@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -32,7 +33,7 @@ class Row:
         """The ranks that have a picture."""
         return np.flatnonzero(self.picture >= 0)
 
-    @property
+    @cached_property
     def at_limit(self) -> np.ndarray:
         """Which ranks tie with others by the response and are told apart by the pre-activation, (TOP,)."""
         alike = (self.value[:, None] == self.value) & (self.picture >= 0)
