@@ -45,7 +45,7 @@ from generator.profile import Profile
 from generator.progress import PROGRESS, Reporter, Step
 from generator.report import tell_profile
 from generator.run import Run, Technique
-from generator.site import check_target, run_builder
+from generator.site import alone, check_target, run_builder
 from generator.store import Store
 from generator.subjects import (
     all_techniques,
@@ -116,14 +116,15 @@ def build(exhibit: Exhibit, options: Options, reporter: Reporter) -> Summary:
     if options.engine not in ENGINES:
         near = did_you_mean(options.engine, ENGINES)
         raise UsageError(f"--engine: '{options.engine}' is none of {', '.join(ENGINES)}. {near}")
-    shutil.rmtree(options.mapped, ignore_errors=True)  # of a build that was killed
-    try:
-        if is_finished(options.site):
-            return _build(exhibit, options, reporter)
-        with reporter.written_to(options.work / PROGRESS):
-            return _build(exhibit, options, reporter)
-    finally:
-        shutil.rmtree(options.mapped, ignore_errors=True)
+    with alone(options.work):
+        shutil.rmtree(options.mapped, ignore_errors=True)  # of a build that was killed
+        try:
+            if is_finished(options.site):
+                return _build(exhibit, options, reporter)
+            with reporter.written_to(options.work / PROGRESS):
+                return _build(exhibit, options, reporter)
+        finally:
+            shutil.rmtree(options.mapped, ignore_errors=True)
 
 
 def _build(exhibit: Exhibit, options: Options, reporter: Reporter) -> Summary:

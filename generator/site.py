@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
+from filelock import FileLock, Timeout
 
 from generator.addresses import Link
 from generator.articles.source import SECTIONS
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 # What people write for the site; inputs are read by the generator and not published as they are.
 _PUBLISHED = ("stylesheets", "javascripts")
 _EVERYWHERE = ("palette", "masthead", "cutaway", "jump")
+_PATIENCE = 10  # seconds: what a build that was killed leaves running ends within them
 _PAGE_SCRIPTS = ("jump", "popover", "cutaway", "contact")  # of lean pages
 
 
@@ -232,6 +234,19 @@ def check_target(target: Path, work: Path, base: Path) -> None:
             f"{target} holds something that is no built site, and a build replaces the folder.",
             hint="Name a folder that is new or empty, such as --out site.",
         )
+
+
+@contextlib.contextmanager
+def alone(work: Path) -> Iterator[None]:
+    """Within the block no other build works in the same folder. Raises UsageError where one does."""
+    work.mkdir(parents=True, exist_ok=True)
+    try:
+        held = FileLock(work / "lock").acquire(timeout=_PATIENCE)
+    except Timeout:
+        hint = "Wait until it has ended."
+        raise UsageError(f"Another build is at work in {work}.", hint) from None
+    with held:
+        yield
 
 
 def _swap(partial: Path, target: Path, aside: Path) -> None:

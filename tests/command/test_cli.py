@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pytest
 from conftest import EFFICIENTNET, MINILM, SMOLLM2
+from filelock import FileLock
 from small_site import (
     COMMAND,
     Run,
@@ -356,6 +357,15 @@ def test_out_replaces_no_folder_that_holds_something_else(seeded, out):
     run = cutaway_here("build", seeded, "--out", seeded / out)
     refused(run, 2, "replaces the folder")
     assert files_of(seeded.parent) == before
+
+
+def test_a_folder_in_which_another_build_works_is_left_alone(seeded, seeded_site, monkeypatch):
+    monkeypatch.setattr("generator.site._PATIENCE", 0.1)
+    before = files_of(seeded)
+    with FileLock(seeded / "build" / "lock"):
+        refused(cutaway_here("build", seeded), 2, "Another build is at work in", "Wait until")
+    assert files_of(seeded) == before
+    assert cutaway_here("build", seeded).code == 0
 
 
 def test_a_wrong_checksum_stops_the_build(seeded, seeded_site, tmp_path):
