@@ -62,6 +62,8 @@ def test_what_is_no_prose_stays_as_it_is(html: str) -> None:
 
 
 def test_what_fills_a_template_is_not_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "partials").mkdir()
+    (tmp_path / "partials" / "macros.html").touch()  # which all templates have
     (tmp_path / "t.html").write_text(
         '<p{% if label > "" %} class="x"{% endif %}>{{ label }} {# a sink #}'
         "{% if 1 < 2 %}is a sink{% endif %}, "
