@@ -198,7 +198,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     places = {here / name: place for place, name in enumerate(_FIRST)}
     items.sort(key=lambda item: places.get(item.path, len(places)))
     for item in items:
-        asked = set(getattr(item, "fixturenames", ()))
+        named = getattr(item, "callspec", None)
+        # Some tests name a fixture by a parameter.
+        by_parameter = (
+            {one for one in named.params.values() if isinstance(one, str)} if named else set()
+        )
+        asked = {*getattr(item, "fixturenames", ()), *by_parameter}
         for mark, fixtures in _NEEDS.items():
             if asked & fixtures:
                 item.add_marker(mark)

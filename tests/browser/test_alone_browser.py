@@ -90,6 +90,7 @@ def files(runs: dict[str, Run], tmp_path_factory: pytest.TempPathFactory) -> dic
     return made
 
 
+@pytest.mark.slow
 def test_a_file_that_is_long_to_load_says_so_and_what_to_do(
     runs: dict[str, Run],
     tmp_path: Path,
@@ -153,6 +154,7 @@ def test_a_file_opens_from_disk_alone_in_either_palette(
     assert page.evaluate("document.body.dataset.mdColorScheme") == "default"
 
 
+@pytest.mark.slow
 def test_files_are_small_and_name_no_other_file(files: dict[str, Path]) -> None:
     assert files["head_view"].stat().st_size < 300_000
     for kind, file in files.items():

@@ -77,6 +77,7 @@ def test_the_sigma_that_is_lowered_by_its_place_is_refused_where_capitals_are():
     assert ord("Σ") not in refused("bytes")
 
 
+@pytest.mark.slow
 def test_few_others_are_refused():
     chinese = {
         code for first, last in (*ASTRAL, (0x2B820, 0x2CEAF)) for code in range(first, last + 1)

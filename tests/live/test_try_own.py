@@ -237,6 +237,7 @@ def test_another_word_is_refused_with_the_line(tmp_path):
     assert run.code == 2 and "live" in run.err and "exhibit.yml, line 4" in run.err
 
 
+@pytest.mark.slow
 def test_an_export_is_not_begun_where_there_is_no_time_for_it(tmp_path, monkeypatch):
     model = tiny("bert")
     texts = [CuratedText("one", "rain fell on the old town", "", "")]

@@ -35,6 +35,7 @@ def pictures():
 
 @pytest.mark.parametrize("squeezed", [False, True])
 @pytest.mark.parametrize("family", ["mobilevit", "mobilevitv2", "vit"])
+@pytest.mark.slow
 def test_a_network_that_takes_blue_first_answers_as_in_its_library(tmp_path, family, squeezed):
     repair_torchvision()
     import transformers

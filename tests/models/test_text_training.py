@@ -91,6 +91,7 @@ def test_every_state_is_kept_and_measured(cache):
     assert kept == [f"step-{step:04d}" for step in range(0, STEPS + 1, KEPT)]
 
 
+@pytest.mark.slow
 def test_step_zero_is_the_network_before_its_first_step(cache):
     state = load_file(
         trained_text(source("train:induction@0"), cache, 3, STEPS).root / "model.safetensors"

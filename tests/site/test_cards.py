@@ -633,6 +633,7 @@ def test_a_mistake_in_the_sentences_is_answered_with_its_line(tmp_path):
         load_pairs(path)
 
 
+@pytest.mark.slow
 def test_of_random_weights_no_bias_is_stated(tmp_path):
     model = tiny("llama")
     drawn = replace(model.provenance, origin="random weights, seed 1, as it initialises them")
