@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 # What people write for the site; inputs are read by the generator and not published as they are.
 _PUBLISHED = ("stylesheets", "javascripts")
 _EVERYWHERE = ("palette", "masthead", "cutaway", "jump")
-_PATIENCE = 10  # seconds: what a build that was killed leaves running ends within them
 _PAGE_SCRIPTS = ("jump", "popover", "cutaway", "contact")  # of lean pages
+_PATIENCE = 10  # seconds: what a build that was killed leaves running ends within them
 
 
 @dataclass
@@ -243,8 +243,7 @@ def alone(work: Path) -> Iterator[None]:
     try:
         held = FileLock(work / "lock").acquire(timeout=_PATIENCE)
     except Timeout:
-        hint = "Wait until it has ended."
-        raise UsageError(f"Another build is at work in {work}.", hint) from None
+        raise UsageError(f"Another build is at work in {work}.", "Wait until it ends.") from None
     with held:
         yield
 

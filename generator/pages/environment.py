@@ -81,7 +81,7 @@ class Pages:
         self._jinja.filters["drawn"] = self._drawn
         self._jinja.filters.update(term=self.words.marked, maths=set_maths)
         self._jinja.globals.update(glossary=self.words.address, unfinished=unfinished)
-        # Once for all templates: importing it in each is a tenth of what a leaf page takes.
+        # Once for all templates: each that imported it would make it anew for every page.
         self._jinja.globals["c"] = self._jinja.get_template("partials/macros.html").module
 
     def with_pictures(self, pictures: Mapping[str, Drawn]) -> Pages:

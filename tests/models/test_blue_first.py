@@ -33,9 +33,9 @@ def pictures():
         yield Image.fromarray(random.integers(0, 256, (size[1], size[0], 3), np.uint8))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("squeezed", [False, True])
 @pytest.mark.parametrize("family", ["mobilevit", "mobilevitv2", "vit"])
-@pytest.mark.slow
 def test_a_network_that_takes_blue_first_answers_as_in_its_library(tmp_path, family, squeezed):
     repair_torchvision()
     import transformers
